@@ -1,0 +1,132 @@
+//! The one error type: what a person reads, whether a retry can help, and the exit code.
+//!
+//! Its text never carries row data, connection strings or a driver's own message, because
+//! those can hold secrets. What a driver says is reduced to its stable code.
+
+use std::fmt;
+
+/// What kind of trouble it is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It was tried and did not work (exit 1).
+    Failed,
+    /// The call itself is wrong (exit 2).
+    Usage,
+    /// A platform user lacks a capability, which the text names (exit 3).
+    Forbidden,
+    /// It does not exist, or may not be seen: the same answer (exit 4).
+    NotFound,
+    /// There is no session, or it has ended (exit 4).
+    NotLoggedIn,
+    /// A rule of the platform refuses it (exit 5).
+    Refused,
+    /// It took too long (exit 6).
+    TimedOut,
+    /// The database cannot be reached (exit 7).
+    Unreachable,
+}
+
+/// A failure, in words for the person who reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The result of nearly everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// It was tried and did not work.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, message)
+    }
+
+    /// The call is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// A rule of the platform refuses it.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Refused, message)
+    }
+
+    /// The same answer for what does not exist and for what may not be seen.
+    pub fn not_found(what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::NotFound, format!("{what} was not found"))
+    }
+
+    /// The actor lacks `capability` (one name, or several joined in words).
+    pub fn forbidden(capability: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::Forbidden,
+            format!("forbidden: this needs the capability {capability}"),
+        )
+        .hint("ask an administrator of the platform for it")
+    }
+
+    /// There is no live session.
+    pub fn not_logged_in() -> Self {
+        Self::new(ErrorKind::NotLoggedIn, "you are not logged in, or your session has ended")
+            .hint("log in with: tenantpilot login NAME")
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What kind of trouble it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What happened, one line, without what to do next.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next, if there is something.
+    pub fn next_step(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the same call may succeed later without any change.
+    pub fn retry_can_help(&self) -> bool {
+        matches!(self.kind, ErrorKind::TimedOut | ErrorKind::Unreachable)
+    }
+
+    /// The process's exit code for it.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            ErrorKind::Failed => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::Forbidden => 3,
+            ErrorKind::NotFound | ErrorKind::NotLoggedIn => 4,
+            ErrorKind::Refused => 5,
+            ErrorKind::TimedOut => 6,
+            ErrorKind::Unreachable => 7,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
