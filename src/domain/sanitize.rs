@@ -1,1 +1,290 @@
-//! Redaction.
+//! Redaction: what must not be stored, shown or sent is masked before it gets there.
+//!
+//! Matching happens on a *shadow* of the text in which nothing can hide: compatibility forms
+//! are folded, and marks, invisible characters and escape sequences are gone. The mask is
+//! then set into the original. Doubtful cases are masked: a lost word costs an operator a
+//! guess, a leaked password costs a customer.
+
+mod rules;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+use super::safe_text::{REPLACEMENT, clean, is_unseen};
+use crate::text_enum;
+
+/// The longest sanitised message, in characters.
+pub const MAX_MESSAGE: usize = 500;
+/// The largest text that is looked at, in bytes; the rest is cut off.
+pub const MAX_INPUT: usize = 64 * 1024;
+/// Masking can bring new neighbours together; so often at most the text is looked at again.
+const MAX_PASSES: usize = 6;
+
+text_enum! {
+    /// Why something was masked.
+    pub enum Rule as "redaction rule" {
+        /// A private key block, whole or in part.
+        PrivateKey = "private_key",
+        /// The value of an authorisation header, or a bearer token.
+        Authorization = "authorization",
+        /// The value of a cookie header.
+        Cookie = "cookie",
+        /// A database or broker address with what is needed to log in.
+        ConnectionString = "connection_string",
+        /// User name and password in an address.
+        UrlCredentials = "url_credentials",
+        /// A JSON web token.
+        Jwt = "jwt",
+        /// A token of a known maker.
+        Token = "token",
+        /// A value that is called a password.
+        Password = "password",
+        /// A value that is called a secret, a key or a token.
+        Secret = "secret",
+        /// An e-mail address.
+        Email = "email",
+        /// The query of an address.
+        Query = "query",
+        /// A long value that looks like chance.
+        Random = "random",
+    }
+}
+
+impl Rule {
+    /// The word for `count` of them, `5 tokens`.
+    pub fn counted(self, count: usize) -> String {
+        let word = match self {
+            Self::PrivateKey => "private key",
+            Self::Authorization => "authorization",
+            Self::Cookie => "cookie",
+            Self::ConnectionString => "connection string",
+            Self::UrlCredentials => "login in an address",
+            Self::Jwt => "web token",
+            Self::Token => "token",
+            Self::Password => "password",
+            Self::Secret => "secret",
+            Self::Email => "e-mail",
+            Self::Query => "address query",
+            Self::Random => "random value",
+        };
+        match (self, count) {
+            (_, 1) => format!("1 {word}"),
+            (Self::UrlCredentials, _) => format!("{count} logins in addresses"),
+            (Self::Query, _) => format!("{count} address queries"),
+            _ => format!("{count} {word}s"),
+        }
+    }
+
+    /// What stands in place of the value, `[redacted:token]`.
+    pub fn mask(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "[redacted:private_key]",
+            Self::Authorization => "[redacted:authorization]",
+            Self::Cookie => "[redacted:cookie]",
+            Self::ConnectionString => "[redacted:connection_string]",
+            Self::UrlCredentials => "[redacted:url_credentials]",
+            Self::Jwt => "[redacted:jwt]",
+            Self::Token => "[redacted:token]",
+            Self::Password => "[redacted:password]",
+            Self::Secret => "[redacted:secret]",
+            Self::Email => "[redacted:email]",
+            Self::Query => "[redacted:query]",
+            Self::Random => "[redacted:random]",
+        }
+    }
+}
+
+/// One mask in a redacted text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hit {
+    /// Why it is there.
+    pub rule: Rule,
+    /// Where the mask stands in the redacted text, in bytes.
+    pub range: Range<usize>,
+}
+
+/// A text without secrets, and where they were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Redacted {
+    /// The text with masks.
+    pub text: String,
+    /// Every mask in it, in order; also those that stood in the input already.
+    pub hits: Vec<Hit>,
+}
+
+/// A failure's message, fit to be stored and shown: redacted, one line, no control or bidi
+/// characters, at most [`MAX_MESSAGE`] characters. Doing it again changes nothing.
+pub fn message(text: &str) -> String {
+    let mut current = message_once(text);
+    for _ in 1..MAX_PASSES {
+        let next = message_once(&current);
+        if next == current {
+            break;
+        }
+        current = next;
+    }
+    current
+}
+
+fn message_once(text: &str) -> String {
+    let redacted = redact_text(text);
+    let folded = redacted.split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&clean(&folded), MAX_MESSAGE, |text| text.chars().count(), MAX_MESSAGE * 4).into_owned()
+}
+
+/// Masks every secret in `text`, which keeps its lines. Doing it again changes nothing.
+pub fn redact(text: &str) -> Redacted {
+    let text = redact_text(text);
+    let hits = masks(&text).map(|(range, rule)| Hit { rule, range }).collect();
+    Redacted { text, hits }
+}
+
+fn redact_text(text: &str) -> String {
+    let mut text = cut(text, MAX_INPUT, str::len, MAX_INPUT).into_owned();
+    for _ in 0..MAX_PASSES {
+        let Some(next) = redact_once(&text) else { break };
+        text = cut(&next, MAX_INPUT, str::len, MAX_INPUT).into_owned();
+    }
+    text
+}
+
+/// One pass; none where there was nothing to mask.
+fn redact_once(text: &str) -> Option<String> {
+    let shadow = Shadow::of(text);
+    let mut spans: Vec<(Range<usize>, Rule)> = rules::spans(&shadow.text)
+        .into_iter()
+        .filter(|(span, _)| !is_only_mask(&shadow.text[span.clone()]))
+        .map(|(span, rule)| (shadow.origin(&span), rule))
+        .collect();
+    if spans.is_empty() {
+        return None;
+    }
+    // The order of the enum is the order of importance: it names a mask that several made.
+    spans.sort_by_key(|(span, _)| span.start);
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    let mut spans = spans.into_iter().peekable();
+    while let Some((mut span, mut rule)) = spans.next() {
+        while let Some((next, other)) = spans.next_if(|(next, _)| next.start < span.end) {
+            span.end = span.end.max(next.end);
+            rule = rule.min(other);
+        }
+        out.push_str(&text[done..span.start]);
+        out.push_str(rule.mask());
+        done = span.end;
+    }
+    out.push_str(&text[done..]);
+    Some(out)
+}
+
+/// Whether nothing but masks, quotes and punctuation is left of a would-be secret.
+fn is_only_mask(text: &str) -> bool {
+    let mut done = 0;
+    let mut rest = String::new();
+    for (range, _) in masks(text) {
+        rest.push_str(&text[done..range.start]);
+        done = range.end;
+    }
+    rest.push_str(&text[done..]);
+    !rest.chars().any(char::is_alphanumeric)
+}
+
+/// The masks in `text`.
+fn masks(text: &str) -> impl Iterator<Item = (Range<usize>, Rule)> + '_ {
+    text.match_indices("[redacted:").filter_map(|(start, _)| {
+        let rule = Rule::ALL.iter().find(|rule| text[start..].starts_with(rule.mask()))?;
+        Some((start..start + rule.mask().len(), *rule))
+    })
+}
+
+/// `text` with at most `max` of what `size` counts, ending in `…` where it was cut; never in
+/// the middle of a mask. `cheap` is a number of bytes that is surely needed for the cut.
+fn cut(text: &str, max: usize, size: fn(&str) -> usize, cheap: usize) -> Cow<'_, str> {
+    if text.len() <= max || (text.len() <= cheap && size(text) <= max) {
+        return Cow::Borrowed(text);
+    }
+    let room = max - size("…");
+    let mut end = text
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .scan(0, |used, end| {
+            *used += size(&text[end - last_char_len(&text[..end])..end]);
+            Some((*used, end))
+        })
+        .take_while(|(used, _)| *used <= room)
+        .last()
+        .map_or(0, |(_, end)| end);
+    if let Some((mask, _)) = masks(text).find(|(mask, _)| mask.start < end && end < mask.end) {
+        end = mask.start;
+    }
+    Cow::Owned(format!("{}…", text[..end].trim_end()))
+}
+
+fn last_char_len(text: &str) -> usize {
+    text.chars().next_back().map_or(0, char::len_utf8)
+}
+
+/// The text as the rules read it, and the way back to the original.
+struct Shadow<'a> {
+    text: Cow<'a, str>,
+    /// For each byte of the shadow, the bytes of the original that it stands for; empty
+    /// where both are the same.
+    origins: Vec<(usize, usize)>,
+}
+
+impl<'a> Shadow<'a> {
+    fn of(original: &'a str) -> Self {
+        let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+        if original.bytes().all(plain) {
+            return Self { text: Cow::Borrowed(original), origins: Vec::new() };
+        }
+        let mut text = String::with_capacity(original.len());
+        let mut origins = Vec::with_capacity(original.len());
+        let mut skip_to = 0;
+        for (at, c) in original.char_indices() {
+            if at < skip_to {
+                continue;
+            }
+            if c == '\u{1b}' {
+                skip_to = at + escape_length(&original.as_bytes()[at..]);
+                continue;
+            }
+            let hidden = (c.is_control() && !c.is_ascii_whitespace())
+                || c == REPLACEMENT
+                || is_unseen(c)
+                || is_combining_mark(c);
+            if hidden {
+                continue;
+            }
+            let before = text.len();
+            if c.is_ascii() {
+                text.push(c);
+            } else {
+                text.extend(std::iter::once(c).nfkc().filter(|c| !is_combining_mark(*c)));
+            }
+            origins.resize(origins.len() + text.len() - before, (at, at + c.len_utf8()));
+        }
+        Self { text: Cow::Owned(text), origins }
+    }
+
+    fn origin(&self, span: &Range<usize>) -> Range<usize> {
+        match (self.origins.get(span.start), span.end.checked_sub(1)) {
+            (Some((start, _)), Some(last)) => *start..self.origins[last].1,
+            _ => span.clone(),
+        }
+    }
+}
+
+/// Bytes of the escape sequence at the start of `bytes`, at least the escape itself.
+fn escape_length(bytes: &[u8]) -> usize {
+    if bytes.get(1) != Some(&b'[') {
+        return 1;
+    }
+    let parameters = bytes[2..].iter().take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
+    let last = bytes.get(2 + parameters).is_some_and(|byte| matches!(byte, 0x40..=0x7e));
+    2 + parameters + usize::from(last)
+}
