@@ -19,10 +19,20 @@ text_enum! {
 /// A reference to a live session: proves nothing by itself, every operation looks it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRef {
+    id: i64,
+    kind: ClientKind,
+}
+
+impl SessionRef {
     /// The session's row.
-    pub id: i64,
-    /// The client it was made for.
-    pub kind: ClientKind,
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// The client it is used from.
+    pub fn kind(&self) -> ClientKind {
+        self.kind
+    }
 }
 
 /// Who acts.
@@ -151,7 +161,12 @@ impl Permit {
 
 /// What only [`crate::ops`] may call.
 pub(crate) mod gate {
-    use super::{Actor, Holder, Permit, ViewScope};
+    use super::{Actor, ClientKind, Holder, Permit, SessionRef, ViewScope};
+
+    /// Refers to the session that a login or a token found.
+    pub(crate) fn session(id: i64, kind: ClientKind) -> SessionRef {
+        SessionRef { id, kind }
+    }
 
     /// Makes the permit of an actor who was checked.
     pub(crate) fn permit(actor: Actor, holder: Option<Holder>, scope: ViewScope) -> Permit {

@@ -1,1 +1,354 @@
-//! ops
+//! The only door to data: every read and write is an [`Operation`], and [`Ops::run`] checks
+//! the actor, executes it in one transaction, and audits what was refused.
+//!
+//! The SQL lives in a private child module. A screen, the command line, the worker and the
+//! demo have no other way to the database, so none of them can forget a check.
+
+mod context;
+mod store;
+
+pub mod auth;
+pub mod password;
+pub mod platform;
+pub mod runs;
+pub mod users;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+pub use context::Context;
+pub use store::audit::AuditStatus;
+pub use store::database::{ChangeWatch, Create, Engine};
+pub use store::schema::SchemaState;
+
+use crate::access::{Actor, Holder, Permit, Requirement, SessionRef, ViewScope, gate};
+use crate::domain::capability::CapabilitySet;
+use crate::{Clock, Error, ErrorKind, Result};
+use store::{Db, Tx};
+
+/// How an operation uses the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// One transaction that sees one state and writes nothing.
+    Read,
+    /// One transaction; the check holds the actor's row in it.
+    Write,
+    /// Several transactions of its own, for what must be committed step by step.
+    Stepwise,
+}
+
+/// Something an actor can ask for.
+///
+/// Only types listed in [`table`] implement the marker this needs, so an operation cannot be
+/// added without being seen by the test that refuses each one to an empty actor.
+pub trait Operation: Listed + Send + Sized + 'static {
+    /// Dotted name, as the audit log spells it.
+    const NAME: &'static str;
+    /// What it asks of its actor.
+    const REQUIREMENT: Requirement;
+    /// How it uses the database.
+    const ACCESS: Access;
+    /// What it gives.
+    type Output: Send + 'static;
+
+    /// Does it. Only [`Ops::run`] can make the context.
+    fn execute(self, context: &mut Context) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+/// Marks an operation as listed in [`table`].
+pub trait Listed {}
+
+/// One line of the table of operations.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing {
+    /// Dotted name.
+    pub name: &'static str,
+    /// What it asks of its actor.
+    pub requirement: Requirement,
+    /// How it uses the database.
+    pub access: Access,
+}
+
+/// Lists the operations: the marker, the table, and a way to try each on an actor.
+macro_rules! operations {
+    ($($kind:ty => $sample:expr,)+) => {
+        $(impl Listed for $kind {})+
+
+        /// Every operation there is.
+        pub fn table() -> Vec<Listing> {
+            vec![$(Listing {
+                name: <$kind as Operation>::NAME,
+                requirement: <$kind as Operation>::REQUIREMENT,
+                access: <$kind as Operation>::ACCESS,
+            },)+]
+        }
+
+        /// Tries every operation as `actor` with harmless arguments; gives each one's error.
+        /// For tests of the access check.
+        pub async fn try_each(ops: &Ops, actor: &Actor) -> Vec<(Listing, Option<Error>)> {
+            let mut tried = Vec::new();
+            $({
+                let listing = Listing {
+                    name: <$kind as Operation>::NAME,
+                    requirement: <$kind as Operation>::REQUIREMENT,
+                    access: <$kind as Operation>::ACCESS,
+                };
+                let operation: $kind = $sample;
+                tried.push((listing, ops.run(actor, operation).await.err()));
+            })+
+            tried
+        }
+    };
+}
+
+operations! {
+    auth::Login => auth::Login::new("nobody", "not a password", crate::access::ClientKind::Console),
+    auth::Resume => auth::Resume::new("no token", crate::access::ClientKind::Cli),
+    auth::Logout => auth::Logout,
+    auth::WhoAmI => auth::WhoAmI,
+    auth::Touch => auth::Touch,
+    platform::PlatformInfo => platform::PlatformInfo,
+    platform::NameValues => platform::NameValues,
+    runs::StartRun => runs::StartRun::sample(),
+    runs::ClaimRun => runs::ClaimRun::sample(),
+    runs::ExtendLease => runs::ExtendLease { run_id: 0, owner: String::new(), lease: Duration::from_secs(30) },
+    runs::ReportProgress => runs::ReportProgress { run_id: 0, fence: 0, counts: crate::domain::summary_counts::SummaryCounts::default() },
+    runs::RecordFailure => runs::RecordFailure::sample(),
+    runs::CompleteRun => runs::CompleteRun { run_id: 0, fence: 0, blocked: None },
+    runs::ListRuns => runs::ListRuns::default(),
+    runs::CountRuns => runs::CountRuns,
+    runs::GetRun => runs::GetRun { id: 0 },
+    users::CreateFirstAdministrator => users::CreateFirstAdministrator::sample(),
+    users::CreateUser => users::CreateUser::sample(),
+    users::ListUsers => users::ListUsers,
+    users::GetUser => users::GetUser { username: "nobody".to_owned() },
+    users::SetCapabilities => users::SetCapabilities::sample(),
+    users::SetActive => users::SetActive { username: "nobody".to_owned(), active: false },
+    users::ResetPassword => users::ResetPassword { username: "nobody".to_owned(), password: password::secret("not a password") },
+    users::Unlock => users::Unlock { username: "nobody".to_owned() },
+}
+
+/// Settings of the service that come from the configuration.
+#[derive(Debug, Clone)]
+pub struct OpsSettings {
+    /// A session ends after this long without an action of the person.
+    pub idle_timeout: Duration,
+    /// A session ends after this long in any case.
+    pub absolute_timeout: Duration,
+    /// How many of the newest rows a text filter looks at.
+    pub search_bound: i64,
+    /// How long an answer of the database is waited for.
+    pub patience: Duration,
+}
+
+impl Default for OpsSettings {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(30 * 60),
+            absolute_timeout: Duration::from_secs(12 * 60 * 60),
+            search_bound: 10_000,
+            patience: Duration::from_secs(4),
+        }
+    }
+}
+
+/// The service: the database, a clock, and the settings.
+#[derive(Debug, Clone)]
+pub struct Ops {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    clock: Clock,
+    settings: OpsSettings,
+    /// Password hashes are heavy on purpose; more than a few at once would be an attack on
+    /// ourselves.
+    hashing: Arc<Semaphore>,
+}
+
+/// How many password hashes run at once.
+const PARALLEL_HASHES: usize = 4;
+
+impl Ops {
+    /// Prepares the service on the database at `url`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// *Usage* for a URL that is not understood, *unreachable* for a missing file.
+    pub fn open(url: &str, create: Create, clock: Clock, settings: OpsSettings) -> Result<Self> {
+        let db = Db::open(url, create)?;
+        let hashing = Arc::new(Semaphore::new(PARALLEL_HASHES));
+        Ok(Self { inner: Arc::new(Inner { db, clock, settings, hashing }) })
+    }
+
+    /// The service's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Which engine it stands on.
+    pub fn engine(&self) -> Engine {
+        self.inner.db.engine()
+    }
+
+    /// How the schema stands to this version of the program.
+    pub async fn schema_state(&self) -> Result<SchemaState> {
+        self.patiently(store::schema::state(&self.inner.db)).await
+    }
+
+    /// Refuses any schema but the one this version needs.
+    pub async fn require_current_schema(&self) -> Result<()> {
+        self.patiently(store::schema::require_current(&self.inner.db)).await
+    }
+
+    /// Brings the schema up to date; gives how many migrations were applied.
+    pub async fn migrate(&self) -> Result<usize> {
+        store::schema::migrate(&self.inner.db).await
+    }
+
+    /// A watch on other processes' changes.
+    pub async fn watch(&self) -> Result<ChangeWatch> {
+        self.patiently(self.inner.db.watch()).await
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.inner.db.close().await;
+    }
+
+    /// Runs an operation: check, execute, commit; a refused write is audited.
+    ///
+    /// # Errors
+    /// *Not logged in* for an ended session, *forbidden* with the capability named, and
+    /// whatever the operation says.
+    pub async fn run<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
+        match O::ACCESS {
+            Access::Stepwise => {
+                let permit = self.permit::<O>(actor).await?;
+                let mut context = Context::stepwise(self.clone(), permit);
+                operation.execute(&mut context).await
+            }
+            Access::Read => self.patiently(self.run_in_one(actor, operation)).await,
+            Access::Write => {
+                let patience = self.inner.settings.patience * 3;
+                match tokio::time::timeout(patience, self.run_in_one(actor, operation)).await {
+                    Ok(done) => done,
+                    Err(_) => Err(Error::new(
+                        ErrorKind::TimedOut,
+                        "the database did not answer; the change may or may not have been made",
+                    )
+                    .hint("look before you try again")),
+                }
+            }
+        }
+    }
+
+    async fn permit<O: Operation>(&self, actor: &Actor) -> Result<Permit> {
+        let mut tx = self.patiently(self.inner.db.begin_read()).await?;
+        let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
+        tx.rollback().await?;
+        permit
+    }
+
+    async fn run_in_one<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
+        let writes = O::ACCESS == Access::Write;
+        let mut tx = if writes {
+            self.inner.db.begin_write().await?
+        } else {
+            self.inner.db.begin_read().await?
+        };
+        let permit = match authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, writes)
+            .await
+        {
+            Ok(permit) => permit,
+            Err(error) => {
+                // A denied change leaves its trace; a denied look only its answer.
+                if writes && error.kind() == ErrorKind::Forbidden {
+                    let row =
+                        context::denial(&mut tx, actor, O::NAME, &error, self.inner.clock.now())
+                            .await?;
+                    store::audit::insert(&mut tx, &row).await?;
+                    tx.commit().await?;
+                } else {
+                    tx.rollback().await?;
+                }
+                return Err(error);
+            }
+        };
+        let mut context = Context::with_tx(self.clone(), permit, tx);
+        let done = operation.execute(&mut context).await;
+        let keep = done.is_ok() || context.keeps_on_error();
+        match context.into_tx() {
+            Some(tx) if keep => tx.commit().await?,
+            Some(tx) => tx.rollback().await?,
+            None => {}
+        }
+        done
+    }
+
+    /// Waits for the database as long as the settings say.
+    async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match tokio::time::timeout(self.inner.settings.patience, work).await {
+            Ok(done) => done,
+            Err(_) => Err(Error::new(ErrorKind::Unreachable, "the database does not answer")
+                .hint("it will be tried again; nothing was changed")),
+        }
+    }
+}
+
+/// Looks the actor up in the transaction and holds them against the requirement.
+async fn authorise(
+    tx: &mut Tx,
+    actor: &Actor,
+    requirement: &Requirement,
+    clock: &Clock,
+    hold: bool,
+) -> Result<Permit> {
+    let bare = |actor: &Actor| gate::permit(actor.clone(), None, ViewScope::All);
+    match (actor, requirement) {
+        (_, Requirement::BeforeLogin)
+        | (Actor::System, Requirement::InProcess | Requirement::SystemOnly) => Ok(bare(actor)),
+        (Actor::System, Requirement::All(_) | Requirement::Any(_)) => Ok(bare(actor)),
+        (Actor::Customer { .. }, Requirement::InProcess) => Ok(bare(actor)),
+        (Actor::Platform(session), requirement) => {
+            let (holder, scope) = live_session(tx, session, clock, hold).await?;
+            match requirement.missing(&holder.capabilities) {
+                None => Ok(gate::permit(actor.clone(), Some(holder), scope)),
+                Some(capability) => Err(Error::forbidden(capability)),
+            }
+        }
+        // A customer on the system plane, the system where a session is needed, and nobody
+        // at all get the same answer as an ended session.
+        _ => Err(Error::not_logged_in()),
+    }
+}
+
+/// The person behind a session that is still good.
+async fn live_session(
+    tx: &mut Tx,
+    session: &SessionRef,
+    clock: &Clock,
+    hold: bool,
+) -> Result<(Holder, ViewScope)> {
+    let row =
+        store::sessions::by_id(tx, session.id(), hold).await?.ok_or_else(Error::not_logged_in)?;
+    if !auth::is_live(&row, session.kind(), clock.now()) {
+        return Err(Error::not_logged_in());
+    }
+    let scope = if row.restricted {
+        ViewScope::Restricted { platform_user_id: row.platform_user_id }
+    } else {
+        ViewScope::All
+    };
+    let holder = Holder {
+        platform_user_id: row.platform_user_id,
+        username: row.username,
+        capabilities: CapabilitySet::from_names(&row.capabilities.0),
+        session: session.clone(),
+    };
+    Ok((holder, scope))
+}

@@ -8,7 +8,8 @@ use regex::Regex;
 use super::Rule;
 
 /// Words that make a value a password, as part of a pattern.
-const PASSWORD_KEYS: &str = r"pass(?:word|wd|phrase|code)|passwort|kennwort|contrase[nñ]a|\bpass|pwd";
+const PASSWORD_KEYS: &str =
+    r"pass(?:word|wd|phrase|code)|passwort|kennwort|contrase[nñ]a|\bpass|pwd";
 /// Words that make a value a secret.
 const SECRET_KEYS: &str = r"secret|token|credentials?|api[_ -]?key|apikey|access[_ -]?key(?:[_-]?id)?|account[_-]?key|auth[_-]?key|private[_-]?key|shared[_-]?key|signing[_-]?key|encryption[_-]?key|master[_-]?key|session[_-]?key|service[_-]?key|storage[_-]?key|license[_-]?key|subscription[_-]?key|session[_-]?id|jsessionid|phpsessid|\bsid|\botp|client[_-]?assertion|connection[_-]?string|x-auth|authenticity|\bsig|\bsignature";
 
@@ -33,23 +34,59 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     };
     let all: fn(&str) -> bool = |_| true;
 
-    add(Rule::PrivateKey, r"(?s)-{2,}\s*BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*.*?(?:-+\s*END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*|\z)", all);
+    add(
+        Rule::PrivateKey,
+        r"(?s)-{2,}\s*BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*.*?(?:-+\s*END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*|\z)",
+        all,
+    );
     // Head lost, end still there.
     add(Rule::PrivateKey, r"[A-Za-z0-9+/=\s\\]*-{2,}\s*END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*", all);
     add(Rule::PrivateKey, r"(?s)PuTTY-User-Key-File-.*\z", all);
 
     let sep = r#"\\*["'`]?\]?\s*(?:=>|:=|=|:|%3[aAdD])\s*"#;
-    add(Rule::Authorization, &format!(r#"(?i:authorization|x-auth-token){sep}\\*["']?((?i:digest|aws4-hmac-sha256|hawk|oauth|signature)\s[^\r\n]+)"#), all);
-    add(Rule::Authorization, &format!(r#"(?i:authorization){sep}\\*["']?((?:(?i:bearer|basic|token|negotiate|ntlm|apikey|api-key|sharedkey(?:lite)?|sharedaccesssignature|key)(?:\s+|%20|\+))?[^\s"',;\\]+)"#), all);
-    add(Rule::Authorization, r"\b(?i:bearer|basic|negotiate)(?:\s+|%20)([A-Za-z0-9._~+/=-]{6,})", looks_made);
+    add(
+        Rule::Authorization,
+        &format!(
+            r#"(?i:authorization|x-auth-token){sep}\\*["']?((?i:digest|aws4-hmac-sha256|hawk|oauth|signature)\s[^\r\n]+)"#
+        ),
+        all,
+    );
+    add(
+        Rule::Authorization,
+        &format!(
+            r#"(?i:authorization){sep}\\*["']?((?:(?i:bearer|basic|token|negotiate|ntlm|apikey|api-key|sharedkey(?:lite)?|sharedaccesssignature|key)(?:\s+|%20|\+))?[^\s"',;\\]+)"#
+        ),
+        all,
+    );
+    add(
+        Rule::Authorization,
+        r"\b(?i:bearer|basic|negotiate)(?:\s+|%20)([A-Za-z0-9._~+/=-]{6,})",
+        looks_made,
+    );
 
-    add(Rule::Cookie, r#"(?i:cookie)2?\\*["']?\s*[:=]\s*\\*["']?([^\s"=;,]+=[^\s";,]*(?:;\s*[^\s"=;,]+(?:=[^\s";]*(?:, [^\s"=;,]+ [^\s"=;,]+ GMT)?)?)*)"#, all);
+    add(
+        Rule::Cookie,
+        r#"(?i:cookie)2?\\*["']?\s*[:=]\s*\\*["']?([^\s"=;,]+=[^\s";,]*(?:;\s*[^\s"=;,]+(?:=[^\s";]*(?:, [^\s"=;,]+ [^\s"=;,]+ GMT)?)?)*)"#,
+        all,
+    );
 
-    add(Rule::ConnectionString, r#"\b(?i:postgres(?:ql)?|mysqlx?|mariadb|mongodb(?:\+srv)?|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|clickhouse|cockroachdb|cassandra|couchbases?|nats|kafka|ldaps?|smtps?|jdbc:[a-z:]+)(?:\+[a-z0-9]+)?:(?://|%2[fF]%2[fF])[^\s"'<>`]+"#, all);
-    add(Rule::ConnectionString, r#"\b(?:(?i:server|host|hostname|data source|address|endpoint|defaultendpointsprotocol|accountname|blobendpoint|user id|uid|user|username|database|initial catalog|driver|port|provider)\s*=[^;\r\n"'=]*;\s*)(?:[A-Za-z][A-Za-z0-9 _]*=[^;\r\n"]*;\s*)*(?:[A-Za-z][A-Za-z0-9 _]*=[^;\s"]*;?)?"#, has_key);
+    add(
+        Rule::ConnectionString,
+        r#"\b(?i:postgres(?:ql)?|mysqlx?|mariadb|mongodb(?:\+srv)?|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|clickhouse|cockroachdb|cassandra|couchbases?|nats|kafka|ldaps?|smtps?|jdbc:[a-z:]+)(?:\+[a-z0-9]+)?:(?://|%2[fF]%2[fF])[^\s"'<>`]+"#,
+        all,
+    );
+    add(
+        Rule::ConnectionString,
+        r#"\b(?:(?i:server|host|hostname|data source|address|endpoint|defaultendpointsprotocol|accountname|blobendpoint|user id|uid|user|username|database|initial catalog|driver|port|provider)\s*=[^;\r\n"'=]*;\s*)(?:[A-Za-z][A-Za-z0-9 _]*=[^;\r\n"]*;\s*)*(?:[A-Za-z][A-Za-z0-9 _]*=[^;\s"]*;?)?"#,
+        has_key,
+    );
 
     add(Rule::UrlCredentials, r#"\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s/"'<>?#]+)@"#, all);
-    add(Rule::UrlCredentials, r#"\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s:/@"'<>]+:[^\s"'<>@]*[^\s"'<>@0-9/][^\s"'<>@]*)@"#, |text| !text.contains("?"));
+    add(
+        Rule::UrlCredentials,
+        r#"\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s:/@"'<>]+:[^\s"'<>@]*[^\s"'<>@0-9/][^\s"'<>@]*)@"#,
+        |text| !text.contains("?"),
+    );
 
     add(Rule::Jwt, r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*", all);
 
@@ -146,9 +183,28 @@ fn has_key(text: &str) -> bool {
 
 /// Words that say what is wrong with a secret rather than what it is.
 const STATES: &[&str] = &[
-    "absent", "denied", "empty", "expired", "false", "invalid", "is", "malformed", "mismatch",
-    "missing", "nil", "none", "not", "null", "rejected", "required", "revoked", "true",
-    "undefined", "unknown", "unset", "wrong",
+    "absent",
+    "denied",
+    "empty",
+    "expired",
+    "false",
+    "invalid",
+    "is",
+    "malformed",
+    "mismatch",
+    "missing",
+    "nil",
+    "none",
+    "not",
+    "null",
+    "rejected",
+    "required",
+    "revoked",
+    "true",
+    "undefined",
+    "unknown",
+    "unset",
+    "wrong",
 ];
 
 fn is_secret_value(text: &str) -> bool {

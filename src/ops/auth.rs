@@ -1,0 +1,315 @@
+//! Login, sessions and logout.
+//!
+//! A login takes its slot of the throttle first, committed, and verifies afterwards; an
+//! unknown name, a disabled user, a customer and a wrong password take the same way and get
+//! the same answer.
+
+use std::fmt;
+
+use chrono::{DateTime, Duration, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::store::sessions::{self, NewSession, SessionRow};
+use super::store::{self, users};
+use super::{Access, AuditStatus, Context, Operation, context, password};
+use crate::access::{Actor, ClientKind, Requirement, SessionRef, gate};
+use crate::domain::capability::{Capability, CapabilitySet};
+use crate::domain::identity::hex;
+use crate::{Error, ErrorKind, Result};
+
+/// How many attempts one origin has for one name within [`WINDOW`].
+pub const ATTEMPTS: i64 = 10;
+/// The throttle's window.
+const WINDOW: Duration = Duration::minutes(1);
+/// Activity is written at most this often, so that holding a key does not hammer the row.
+const TOUCH_EVERY: Duration = Duration::seconds(30);
+
+/// A session as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Who acts from now on.
+    pub actor: Actor,
+    /// Normalised user name.
+    pub username: String,
+    /// What the user may do, as of now.
+    pub capabilities: CapabilitySet,
+    /// Whether the user sees only some workspaces.
+    pub restricted: bool,
+    /// Absolute expiry.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A session's token: shown to nobody, stored nowhere but at the client.
+pub struct Token(SecretString);
+
+impl Token {
+    /// The token itself, for the client's private file.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Logs a platform user in.
+#[derive(Debug)]
+pub struct Login {
+    username: String,
+    password: SecretString,
+    kind: ClientKind,
+}
+
+impl Login {
+    /// A login of `username` from a client of `kind`.
+    pub fn new(username: &str, password: impl Into<String>, kind: ClientKind) -> Self {
+        Self { username: username.to_owned(), password: password::secret(password), kind }
+    }
+}
+
+/// The answer to every failed login, whatever the reason.
+fn refused() -> Error {
+    Error::new(ErrorKind::NotLoggedIn, "the name or the password is not right")
+        .hint("an administrator can reset a password or enable a user")
+}
+
+impl Operation for Login {
+    const NAME: &'static str = "auth.login";
+    const REQUIREMENT: Requirement = Requirement::BeforeLogin;
+    const ACCESS: Access = Access::Stepwise;
+    type Output = (Session, Token);
+
+    async fn execute(self, context: &mut Context) -> Result<Self::Output> {
+        let Actor::Anonymous { origin } = context.permit().actor().clone() else {
+            return Err(Error::usage("log out first"));
+        };
+        let username = password::normalise_name(&self.username);
+        // A name too long to be anybody's must not fill the throttle's table.
+        let counted: String = username.chars().take(64).collect();
+        reserve(context, &origin, &counted).await?;
+
+        let mut tx = context.db().begin_read().await?;
+        let found = users::credentials(&mut tx, &username, false).await?;
+        tx.rollback().await?;
+        let stored =
+            found.as_ref().filter(|user| user.active).map(|user| user.password_hash.clone());
+        let right = password::verify(&context.ops().inner.hashing, &self.password, stored).await?;
+        let Some(user) = found.filter(|_| right) else {
+            note(context, &origin, &counted, AuditStatus::Failed).await?;
+            return Err(refused());
+        };
+
+        // Between the look and the verdict the user may have been changed: look again, and
+        // hold the row while the session is made.
+        let mut tx = context.db().begin_write().await?;
+        let again = users::credentials(&mut tx, &username, true).await?;
+        let Some(current) =
+            again.filter(|now| now.active && now.credential_version == user.credential_version)
+        else {
+            tx.rollback().await?;
+            note(context, &origin, &counted, AuditStatus::Failed).await?;
+            return Err(refused());
+        };
+        let capabilities = CapabilitySet::from_names(&current.capabilities.0);
+        if !capabilities.has(Capability::AccessSystemPanel) {
+            tx.rollback().await?;
+            note(context, &origin, &counted, AuditStatus::Denied).await?;
+            return Err(Error::forbidden(Capability::AccessSystemPanel));
+        }
+        let token = new_token();
+        let now = context.now();
+        let expires_at = now + seconds(context.settings().absolute_timeout);
+        let session_id = sessions::insert(
+            &mut tx,
+            &NewSession {
+                token_hash: &token_hash(token.expose()),
+                platform_user_id: current.id,
+                kind: self.kind.as_str(),
+                origin: &origin,
+                credential_version: current.credential_version,
+                idle_seconds: seconds(context.settings().idle_timeout).num_seconds(),
+                now,
+                expires_at,
+            },
+        )
+        .await?;
+        sessions::clear_attempts(&mut tx, Some(&origin), &counted).await?;
+        let restricted = !users::workspaces(&mut tx, current.id).await?.is_empty();
+        let actor = Actor::Platform(gate::session(session_id, self.kind));
+        let mut row = context::blank(&actor, Self::NAME, AuditStatus::Succeeded, now);
+        row.actor_id = Some(current.id);
+        row.actor_name = Some(username.clone());
+        row.origin = Some(origin);
+        row.metadata = json!({ "client": self.kind.as_str() });
+        store::audit::insert(&mut tx, &row).await?;
+        tx.commit().await?;
+        Ok((Session { actor, username, capabilities, restricted, expires_at }, token))
+    }
+}
+
+/// Takes a slot of the throttle, committed before anything is verified.
+async fn reserve(context: &Context, origin: &str, username: &str) -> Result<()> {
+    let now = context.now();
+    let mut tx = context.db().begin_write().await?;
+    let left =
+        sessions::reserve_attempt(&mut tx, origin, username, now, now - WINDOW, ATTEMPTS).await?;
+    if left < 0 {
+        let actor = Actor::Anonymous { origin: origin.to_owned() };
+        let mut row = context::blank(&actor, Login::NAME, AuditStatus::Throttled, now);
+        row.target_type = Some("platform_user");
+        row.target_id = Some(username.to_owned());
+        store::audit::insert(&mut tx, &row).await?;
+    }
+    tx.commit().await?;
+    if left >= 0 {
+        return Ok(());
+    }
+    Err(Error::refused("too many attempts for this name from here")
+        .hint("wait a minute, or ask an administrator to unlock it"))
+}
+
+/// Audits an attempt that made no session.
+async fn note(context: &Context, origin: &str, username: &str, status: AuditStatus) -> Result<()> {
+    let mut tx = context.db().begin_write().await?;
+    let actor = Actor::Anonymous { origin: origin.to_owned() };
+    let mut row = context::blank(&actor, Login::NAME, status, context.now());
+    row.target_type = Some("platform_user");
+    row.target_id = Some(username.to_owned());
+    store::audit::insert(&mut tx, &row).await?;
+    tx.commit().await
+}
+
+/// Takes up a session by its token.
+#[derive(Debug)]
+pub struct Resume {
+    token: SecretString,
+    kind: ClientKind,
+}
+
+impl Resume {
+    /// A session by `token`, from a client of `kind`; a session of another kind is refused.
+    pub fn new(token: impl Into<String>, kind: ClientKind) -> Self {
+        Self { token: password::secret(token), kind }
+    }
+}
+
+impl Operation for Resume {
+    const NAME: &'static str = "auth.resume";
+    const REQUIREMENT: Requirement = Requirement::BeforeLogin;
+    const ACCESS: Access = Access::Read;
+    type Output = Session;
+
+    async fn execute(self, context: &mut Context) -> Result<Session> {
+        let now = context.now();
+        let hash = token_hash(self.token.expose_secret());
+        let row = sessions::by_token_hash(context.tx()?, &hash).await?;
+        let row =
+            row.filter(|row| is_live(row, self.kind, now)).ok_or_else(Error::not_logged_in)?;
+        Ok(session_of(&row, gate::session(row.id, self.kind)))
+    }
+}
+
+/// Ends the actor's own session.
+#[derive(Debug)]
+pub struct Logout;
+
+impl Operation for Logout {
+    const NAME: &'static str = "auth.logout";
+    const REQUIREMENT: Requirement = Requirement::Session;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        let now = context.now();
+        let Some(holder) = context.permit().holder().cloned() else {
+            return Err(Error::not_logged_in());
+        };
+        sessions::end(context.tx()?, holder.session.id(), now, "logout").await?;
+        let row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        context.audit(&row).await
+    }
+}
+
+/// Tells who the actor is.
+#[derive(Debug)]
+pub struct WhoAmI;
+
+impl Operation for WhoAmI {
+    const NAME: &'static str = "auth.whoami";
+    const REQUIREMENT: Requirement = Requirement::Session;
+    const ACCESS: Access = Access::Read;
+    type Output = Session;
+
+    async fn execute(self, context: &mut Context) -> Result<Session> {
+        let Some(holder) = context.permit().holder().cloned() else {
+            return Err(Error::not_logged_in());
+        };
+        let row = sessions::by_id(context.tx()?, holder.session.id(), false).await?;
+        let row = row.ok_or_else(Error::not_logged_in)?;
+        Ok(session_of(&row, holder.session))
+    }
+}
+
+/// Notes that the person did something, so that the session does not idle out. Polling
+/// never does this.
+#[derive(Debug)]
+pub struct Touch;
+
+impl Operation for Touch {
+    const NAME: &'static str = "auth.touch";
+    const REQUIREMENT: Requirement = Requirement::Session;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        let now = context.now();
+        let Some(holder) = context.permit().holder().cloned() else {
+            return Err(Error::not_logged_in());
+        };
+        let tx = context.tx()?;
+        let row = sessions::by_id(tx, holder.session.id(), false).await?;
+        if row.is_some_and(|row| now - row.last_active_at >= TOUCH_EVERY) {
+            sessions::touch(tx, holder.session.id(), now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a session is good for a client of `kind` at `now`.
+pub(super) fn is_live(row: &SessionRow, kind: ClientKind, now: DateTime<Utc>) -> bool {
+    !row.ended
+        && !row.outdated
+        && row.active
+        && row.kind == kind.as_str()
+        && now < row.expires_at
+        && now - row.last_active_at < Duration::seconds(row.idle_seconds)
+}
+
+fn session_of(row: &SessionRow, session: SessionRef) -> Session {
+    Session {
+        actor: Actor::Platform(session),
+        username: row.username.clone(),
+        capabilities: CapabilitySet::from_names(&row.capabilities.0),
+        restricted: row.restricted,
+        expires_at: row.expires_at,
+    }
+}
+
+/// 256 random bits, as hex digits.
+fn new_token() -> Token {
+    let bytes: [u8; 32] = rand::random();
+    Token(password::secret(hex(&bytes)))
+}
+
+fn token_hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+fn seconds(duration: std::time::Duration) -> Duration {
+    Duration::from_std(duration).unwrap_or(Duration::MAX)
+}

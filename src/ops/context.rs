@@ -1,0 +1,138 @@
+//! What an operation works with: its permit, its transaction, the clock, the audit log.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::store::{self, Db, Tx, audit::NewAudit};
+use super::{AuditStatus, Ops, OpsSettings};
+use crate::access::{Actor, Permit};
+use crate::{Error, Result};
+
+/// The context of one execution. Only [`Ops::run`] makes one, after the check.
+pub struct Context {
+    ops: Ops,
+    permit: Permit,
+    tx: Option<Tx>,
+    keep_on_error: bool,
+}
+
+impl Context {
+    pub(super) fn with_tx(ops: Ops, permit: Permit, tx: Tx) -> Self {
+        Self { ops, permit, tx: Some(tx), keep_on_error: false }
+    }
+
+    pub(super) fn stepwise(ops: Ops, permit: Permit) -> Self {
+        Self { ops, permit, tx: None, keep_on_error: false }
+    }
+
+    pub(super) fn into_tx(self) -> Option<Tx> {
+        self.tx
+    }
+
+    pub(super) fn keeps_on_error(&self) -> bool {
+        self.keep_on_error
+    }
+
+    /// Commits what was written even though the operation gives an error: a refusal that
+    /// leaves its audit row.
+    pub(super) fn keep_on_error(&mut self) {
+        self.keep_on_error = true;
+    }
+
+    /// The proof of the check.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// The current time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.ops.inner.clock.now()
+    }
+
+    pub(super) fn settings(&self) -> &OpsSettings {
+        &self.ops.inner.settings
+    }
+
+    pub(super) fn ops(&self) -> &Ops {
+        &self.ops
+    }
+
+    pub(super) fn db(&self) -> &Db {
+        &self.ops.inner.db
+    }
+
+    /// The operation's transaction.
+    pub(super) fn tx(&mut self) -> Result<&mut Tx> {
+        self.tx
+            .as_mut()
+            .ok_or_else(|| Error::failed("this operation has no transaction of its own"))
+    }
+
+    /// A row about this actor that says `action` ended as `status`.
+    pub(super) fn audit_row(&self, action: &'static str, status: AuditStatus) -> NewAudit {
+        let mut row = blank(self.permit.actor(), action, status, self.now());
+        if let Some(holder) = self.permit.holder() {
+            row.actor_id = Some(holder.platform_user_id);
+            row.actor_name = Some(holder.username.clone());
+        }
+        row
+    }
+
+    /// Writes an audit row in the operation's transaction: what cannot be audited does not
+    /// happen.
+    pub(super) async fn audit(&mut self, row: &NewAudit) -> Result<()> {
+        store::audit::insert(self.tx()?, row).await
+    }
+}
+
+/// A row about `actor`, without their name.
+pub(super) fn blank(
+    actor: &Actor,
+    action: &'static str,
+    status: AuditStatus,
+    occurred_at: DateTime<Utc>,
+) -> NewAudit {
+    let (plane, actor_kind, actor_id, origin) = match actor {
+        Actor::Platform(_) => ("system", "platform_user", None, None),
+        Actor::System => ("system", "system", None, None),
+        Actor::Customer { user_id } => ("admin", "customer", Some(*user_id), None),
+        Actor::Anonymous { origin } => ("system", "anonymous", None, Some(origin.clone())),
+    };
+    NewAudit {
+        plane,
+        actor_kind,
+        actor_id,
+        actor_name: None,
+        origin,
+        action,
+        status,
+        workspace_id: None,
+        tenant_id: None,
+        run_id: None,
+        target_type: None,
+        target_id: None,
+        before: None,
+        after: None,
+        metadata: Value::Object(serde_json::Map::new()),
+        occurred_at,
+    }
+}
+
+/// The row of a denied change.
+pub(super) async fn denial(
+    tx: &mut Tx,
+    actor: &Actor,
+    action: &'static str,
+    error: &Error,
+    now: DateTime<Utc>,
+) -> Result<NewAudit> {
+    let mut row = blank(actor, action, AuditStatus::Denied, now);
+    if let Actor::Platform(session) = actor
+        && let Some(found) = store::sessions::by_id(tx, session.id(), false).await?
+    {
+        row.actor_id = Some(found.platform_user_id);
+        row.actor_name = Some(found.username);
+    }
+    row.metadata = json!({ "answer": error.message() });
+    Ok(row)
+}

@@ -1,0 +1,336 @@
+//! Executing a run: claim, report, complete. Every step repeats run, fence and status, so a
+//! worker that lost its lease writes nothing.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::access::Requirement;
+use crate::domain::failure::ReasonCode;
+use crate::domain::run::RunOutcome;
+use crate::domain::sanitize;
+use crate::domain::summary_counts::{CountKey, SummaryCounts};
+use crate::ops::store::lifecycle::{self, Claimed, Ending, Held};
+use crate::ops::store::{audit, savepoint};
+use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::{Error, Result};
+
+/// The shortest lease that leaves room for three heartbeats of a second.
+const MIN_LEASE: Duration = Duration::from_secs(3);
+
+/// Claims the oldest run that nobody holds.
+#[derive(Debug, Clone)]
+pub struct ClaimRun {
+    /// The claiming process: a fresh id per process.
+    pub owner: String,
+    /// Only runs of these types; empty: of any.
+    pub types: Vec<String>,
+    /// How long the claim lasts without a heartbeat.
+    pub lease: Duration,
+}
+
+impl ClaimRun {
+    pub(in crate::ops) fn sample() -> Self {
+        Self { owner: "nobody".to_owned(), types: vec!["none.such".to_owned()], lease: MIN_LEASE }
+    }
+}
+
+impl Operation for ClaimRun {
+    const NAME: &'static str = "runs.claim";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = Option<Claimed>;
+
+    async fn execute(self, context: &mut Context) -> Result<Option<Claimed>> {
+        if self.lease < MIN_LEASE || self.owner.is_empty() {
+            return Err(Error::usage(format!(
+                "a claim needs an owner and a lease of at least {} s",
+                MIN_LEASE.as_secs()
+            )));
+        }
+        let now = context.now();
+        let seconds = whole_seconds(self.lease);
+        lifecycle::claim(context.tx()?, &self.owner, &self.types, seconds, now).await
+    }
+}
+
+/// Extends a lease that is still held; false if it was lost.
+#[derive(Debug, Clone)]
+pub struct ExtendLease {
+    /// Run.
+    pub run_id: i64,
+    /// Who holds it.
+    pub owner: String,
+    /// From now on, for this long.
+    pub lease: Duration,
+}
+
+impl Operation for ExtendLease {
+    const NAME: &'static str = "runs.extend_lease";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = bool;
+
+    async fn execute(self, context: &mut Context) -> Result<bool> {
+        lifecycle::heartbeat(context.tx()?, self.run_id, &self.owner, whole_seconds(self.lease))
+            .await
+    }
+}
+
+/// Reports counts of a run that is still running under `fence`.
+#[derive(Debug, Clone)]
+pub struct ReportProgress {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// Counts so far.
+    pub counts: SummaryCounts,
+}
+
+impl Operation for ReportProgress {
+    const NAME: &'static str = "runs.report_progress";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        check_counts(&self.counts)?;
+        let now = context.now();
+        let counts = self.counts.to_json();
+        if lifecycle::set_counts(context.tx()?, self.run_id, self.fence, &counts, now).await? {
+            Ok(())
+        } else {
+            Err(lost())
+        }
+    }
+}
+
+/// Records one failure of a run that is still running under `fence`.
+#[derive(Debug, Clone)]
+pub struct RecordFailure {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// The tenant it happened at.
+    pub tenant_id: Option<i64>,
+    /// Why, as a stable code.
+    pub reason: ReasonCode,
+    /// What was said; sanitised before it is stored.
+    pub message: String,
+}
+
+impl RecordFailure {
+    pub(in crate::ops) fn sample() -> Self {
+        Self {
+            run_id: 0,
+            fence: 0,
+            tenant_id: None,
+            reason: ReasonCode::UnexpectedError,
+            message: String::new(),
+        }
+    }
+}
+
+impl Operation for RecordFailure {
+    const NAME: &'static str = "runs.record_failure";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        let now = context.now();
+        let tx = context.tx()?;
+        held(tx, self.run_id, self.fence).await?;
+        let message = sanitize::message(&self.message);
+        lifecycle::insert_failure(
+            tx,
+            self.run_id,
+            self.tenant_id,
+            self.reason.as_str(),
+            &message,
+            now,
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// Completes a run: exact counts, outcome, notification, alert and audit in one transaction.
+#[derive(Debug, Clone)]
+pub struct CompleteRun {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// Why nothing was attempted, if nothing was.
+    pub blocked: Option<ReasonCode>,
+}
+
+impl Operation for CompleteRun {
+    const NAME: &'static str = "runs.complete";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = RunOutcome;
+
+    async fn execute(self, context: &mut Context) -> Result<RunOutcome> {
+        let now = context.now();
+        let tx = context.tx()?;
+        let run = held(tx, self.run_id, self.fence).await?;
+        let mut counts = SummaryCounts::from_json(&run.summary_counts.0)?;
+        let cancelled = run.cancel_requested_at.is_some();
+        let outcome = settle(&mut counts, self.blocked.is_some(), cancelled);
+        let reason = match self.blocked {
+            Some(code) => Some(code.as_str().to_owned()),
+            None => lifecycle::dominant_reason(tx, self.run_id).await?,
+        };
+        let bad = matches!(outcome, RunOutcome::Failed | RunOutcome::PartiallySucceeded);
+        let reason = match (bad, reason) {
+            (true, None) => Some(ReasonCode::UnexpectedError.as_str().to_owned()),
+            (_, reason) => reason,
+        };
+        let (target_status, target_reason) = match outcome {
+            RunOutcome::Failed => ("failed", reason.as_deref()),
+            RunOutcome::Blocked | RunOutcome::Cancelled => ("skipped", None),
+            _ => ("succeeded", None),
+        };
+        lifecycle::settle_targets(tx, self.run_id, target_status, target_reason, now).await?;
+        let ending = Ending {
+            run_id: self.run_id,
+            fence: self.fence,
+            outcome: outcome.as_str(),
+            reason_code: reason.as_deref(),
+            counts: &counts.to_json(),
+            now,
+        };
+        if !lifecycle::complete(tx, &ending).await? {
+            return Err(lost());
+        }
+        let alert = (outcome == RunOutcome::Failed).then(|| {
+            json!({ "event": "operations.run.failed", "run_id": self.run_id, "type": run.run_type,
+                    "tenant_id": run.tenant_id, "reason_code": reason, "view": format!("run/{}", self.run_id) })
+        });
+        let title =
+            format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), self.run_id);
+        lifecycle::announce(tx, &run, &title, alert.as_ref(), now).await?;
+        audit_end(context, &run, outcome, reason.as_deref()).await?;
+        Ok(outcome)
+    }
+}
+
+/// Writes the audit row of an end in a savepoint: if that fails, the run still completes,
+/// and the gap is counted and shown.
+async fn audit_end(
+    context: &mut Context,
+    run: &Held,
+    outcome: RunOutcome,
+    reason: Option<&str>,
+) -> Result<()> {
+    let mut row = context.audit_row(CompleteRun::NAME, AuditStatus::Succeeded);
+    row.run_id = Some(run.id);
+    row.tenant_id = run.tenant_id;
+    row.workspace_id = run.workspace_id;
+    row.metadata =
+        json!({ "type": run.run_type, "outcome": outcome.as_str(), "reason_code": reason });
+    let tx = context.tx()?;
+    savepoint::begin(tx).await?;
+    match audit::insert(tx, &row).await {
+        Ok(()) => savepoint::release(tx).await,
+        Err(error) => {
+            tracing::error!(run_id = run.id, %error, "an audit row could not be written");
+            savepoint::undo(tx).await?;
+            lifecycle::count_audit_gap(tx, run.id).await
+        }
+    }
+}
+
+/// The run, locked, if it is still running under `fence`.
+async fn held(tx: &mut crate::ops::store::Tx, run_id: i64, fence: i64) -> Result<Held> {
+    let run = lifecycle::hold(tx, run_id)
+        .await?
+        .ok_or_else(|| Error::not_found(format!("run {run_id}")))?;
+    if run.status != "running" || run.fence != fence {
+        return Err(lost());
+    }
+    Ok(run)
+}
+
+fn lost() -> Error {
+    Error::refused("the run is no longer held under this claim; nothing was written")
+}
+
+/// Makes counts add up at the end, and says how the run ended.
+fn settle(counts: &mut SummaryCounts, blocked: bool, cancelled: bool) -> RunOutcome {
+    let get = |counts: &SummaryCounts, key| counts.get(key).unwrap_or(0);
+    let succeeded = get(counts, CountKey::Succeeded);
+    let failed = get(counts, CountKey::Failed);
+    let skipped = get(counts, CountKey::Skipped);
+    let known = succeeded.saturating_add(failed).saturating_add(skipped);
+    let total = get(counts, CountKey::Total).max(known);
+    let undone = total - known;
+    let stopped = blocked || (cancelled && undone > 0);
+    // What is not accounted for at the end was done, or was left when it was stopped.
+    if undone > 0 {
+        let (key, n) =
+            if stopped { (CountKey::Skipped, skipped) } else { (CountKey::Succeeded, succeeded) };
+        counts.set(key, n + undone);
+    }
+    counts.set(CountKey::Total, total);
+    counts.set(CountKey::Processed, total);
+    let succeeded = get(counts, CountKey::Succeeded);
+    match (blocked, stopped, failed, succeeded) {
+        (true, ..) => RunOutcome::Blocked,
+        (_, true, ..) => RunOutcome::Cancelled,
+        (.., 0, _) => RunOutcome::Succeeded,
+        (.., 0) => RunOutcome::Failed,
+        _ => RunOutcome::PartiallySucceeded,
+    }
+}
+
+fn check_counts(counts: &SummaryCounts) -> Result<()> {
+    let get = |key| counts.get(key).unwrap_or(0);
+    let parts = get(CountKey::Succeeded) + get(CountKey::Failed) + get(CountKey::Skipped);
+    let processed = get(CountKey::Processed);
+    if counts.get(CountKey::Total).is_some_and(|total| processed > total || parts > total) {
+        return Err(Error::usage("the counts go above their total"));
+    }
+    Ok(())
+}
+
+fn whole_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs().max(1)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(total: u64, succeeded: u64, failed: u64) -> SummaryCounts {
+        SummaryCounts::default()
+            .with(CountKey::Total, total)
+            .with(CountKey::Succeeded, succeeded)
+            .with(CountKey::Failed, failed)
+    }
+
+    #[test]
+    fn outcomes_follow_the_rule_and_counts_add_up() {
+        let cases = [
+            (counts(0, 0, 0), false, false, RunOutcome::Succeeded),
+            (counts(4, 4, 0), false, false, RunOutcome::Succeeded),
+            (counts(4, 0, 4), false, false, RunOutcome::Failed),
+            (counts(4, 1, 3), false, false, RunOutcome::PartiallySucceeded),
+            (counts(4, 1, 1), false, true, RunOutcome::Cancelled),
+            (counts(4, 4, 0), false, true, RunOutcome::Succeeded),
+            (counts(4, 0, 0), true, false, RunOutcome::Blocked),
+        ];
+        for (mut given, blocked, cancelled, expected) in cases {
+            assert_eq!(settle(&mut given, blocked, cancelled), expected, "{given:?}");
+            let get = |key| given.get(key).unwrap_or(0);
+            assert_eq!(
+                get(CountKey::Succeeded) + get(CountKey::Failed) + get(CountKey::Skipped),
+                get(CountKey::Total)
+            );
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Lists of runs and the counts above them.
+
+use crate::Result;
+use crate::access::{Requirement, ViewScope};
+use crate::domain::capability::Capability;
+use crate::domain::run::Run;
+use crate::domain::run_filter::RunFilter;
+use crate::ops::store::run_list::{self, Query};
+use crate::ops::{Access, Context, Operation};
+
+pub use crate::ops::store::run_list::{Cursor, Page};
+
+/// The largest page.
+const MAX_LIMIT: i64 = 1_000;
+/// Counts above this are shown as "more than".
+pub const COUNT_BOUND: i64 = 1_000;
+
+/// Reads a page of the operations list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct ListRuns {
+    /// Conditions.
+    pub filter: RunFilter,
+    /// Which part.
+    pub page: Page,
+    /// At most this many rows; 0 means 50.
+    pub limit: i64,
+}
+
+/// A page of the operations list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPage {
+    /// Rows, newest first.
+    pub runs: Vec<Run>,
+    /// Whether there may be more in the direction of reading.
+    pub more: bool,
+    /// Where the next page starts, if there may be more.
+    pub next: Option<Cursor>,
+    /// How many rows were searched, where the filter looked at the newest part only.
+    pub searched: Option<i64>,
+}
+
+impl Operation for ListRuns {
+    const NAME: &'static str = "runs.list";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::OpsView]);
+    const ACCESS: Access = Access::Read;
+    type Output = RunPage;
+
+    async fn execute(self, context: &mut Context) -> Result<RunPage> {
+        let limit = if self.limit <= 0 { 50 } else { self.limit.min(MAX_LIMIT) };
+        let bound = context.settings().search_bound;
+        let query = Query {
+            filter: &self.filter,
+            scope: context.permit().scope(),
+            now: context.now(),
+            page: self.page,
+            limit,
+            bound,
+        };
+        let found = run_list::page(context.tx()?, &query).await?;
+        let end = match self.page {
+            Page::NewerThan(_) | Page::Oldest => found.runs.first(),
+            _ => found.runs.last(),
+        };
+        let end = end.map(|run| Cursor { created_at: run.created_at, id: run.id });
+        Ok(RunPage {
+            next: if found.more { found.stopped_at.or(end) } else { None },
+            more: found.more,
+            searched: found.stopped_at.map(|_| bound),
+            runs: found.runs,
+        })
+    }
+}
+
+/// Counts what the head of the list shows.
+#[derive(Debug, Clone, Copy)]
+pub struct CountRuns;
+
+/// Counts of the operations list, each up to [`COUNT_BOUND`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// Queued or running.
+    pub active: i64,
+    /// Queued for too long.
+    pub stale: i64,
+    /// Created within 24 hours and failed.
+    pub failed: i64,
+    /// Runs in all; none for an actor who sees only some workspaces.
+    pub total: Option<i64>,
+    /// Whether `total` is an estimate.
+    pub estimated: bool,
+}
+
+impl Operation for CountRuns {
+    const NAME: &'static str = "runs.count";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::OpsView]);
+    const ACCESS: Access = Access::Read;
+    type Output = RunCounts;
+
+    async fn execute(self, context: &mut Context) -> Result<RunCounts> {
+        let scope = context.permit().scope();
+        let now = context.now();
+        let tx = context.tx()?;
+        let counts = run_list::counts(tx, scope, now, COUNT_BOUND + 1).await?;
+        let (total, estimated) = match scope {
+            ViewScope::All => {
+                let (total, estimated) = run_list::estimate(tx).await?;
+                (Some(total), estimated)
+            }
+            ViewScope::Restricted { .. } => (None, false),
+        };
+        Ok(RunCounts {
+            active: counts.active,
+            stale: counts.stale,
+            failed: counts.failed,
+            total,
+            estimated,
+        })
+    }
+}

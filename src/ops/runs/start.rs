@@ -1,0 +1,329 @@
+//! Starting a run: authorise, create or reuse, and say so. A start does no work.
+
+use serde_json::{Value, json};
+
+use crate::access::{Actor, Requirement};
+use crate::domain::identity::identity_hash;
+use crate::domain::operation_type;
+use crate::domain::run::{ScopeKind, Source};
+use crate::domain::summary_counts::{CountKey, SummaryCounts};
+use crate::ops::store::run_write::{self, NewRun};
+use crate::ops::store::{Tx, customers};
+use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::{Error, Result};
+
+/// The largest context that is stored, in bytes of JSON: facts, never payloads.
+const MAX_CONTEXT: usize = 8 * 1024;
+/// The longest request id.
+const MAX_REQUEST_ID: usize = 120;
+
+/// What a run covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunScope {
+    /// One tenant.
+    Tenant(i64),
+    /// These tenants.
+    Tenants(Vec<i64>),
+    /// All allowed tenants of a workspace.
+    Workspace(i64),
+    /// All allowed tenants.
+    All,
+    /// The platform itself.
+    Platform,
+}
+
+/// How an active run of the same identity is treated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Reuse it; the identity comes from type, scope and inputs.
+    ReuseByInputs,
+    /// Reuse it; the identity comes from type, scope and this text.
+    ReuseByIdentity(String),
+    /// Refuse.
+    Strict,
+}
+
+/// Starts a run as a customer or as the system.
+#[derive(Debug, Clone)]
+pub struct StartRun {
+    /// Canonical dotted type.
+    pub run_type: String,
+    /// What it covers.
+    pub scope: RunScope,
+    /// Inputs: safe values, part of the identity.
+    pub inputs: Value,
+    /// How an active run of the same identity is treated.
+    pub entry: Entry,
+    /// Where the start comes from.
+    pub source: Source,
+    /// The caller's own id of this request: a retry after a lost answer finds its run.
+    pub request_id: Option<String>,
+}
+
+/// What a start gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// The run to view.
+    pub run_id: i64,
+    /// False: it was already running.
+    pub created: bool,
+}
+
+impl StartRun {
+    /// A start of `run_type` for one tenant that reuses by inputs.
+    pub fn for_tenant(run_type: &str, tenant_id: i64, source: Source) -> Self {
+        Self {
+            run_type: run_type.to_owned(),
+            scope: RunScope::Tenant(tenant_id),
+            inputs: json!({}),
+            entry: Entry::ReuseByInputs,
+            source,
+            request_id: None,
+        }
+    }
+
+    /// A harmless example, for the test of the access check.
+    pub(in crate::ops) fn sample() -> Self {
+        Self::for_tenant("policy.sync", 0, Source::Admin)
+    }
+}
+
+impl Operation for StartRun {
+    const NAME: &'static str = "runs.start";
+    const REQUIREMENT: Requirement = Requirement::InProcess;
+    const ACCESS: Access = Access::Write;
+    type Output = Started;
+
+    async fn execute(self, context: &mut Context) -> Result<Started> {
+        operation_type::check(&self.run_type)?;
+        check_inputs(&self.inputs)?;
+        check_request_id(self.request_id.as_deref())?;
+        let customer = match context.permit().actor() {
+            Actor::Customer { user_id } => {
+                let user_id = *user_id;
+                let found = customers::customer(context.tx()?, user_id).await?;
+                Some(found.filter(|c| c.active).ok_or_else(|| Error::not_found("the user"))?)
+            }
+            _ => None,
+        };
+        let tx = context.tx()?;
+        let frozen = freeze(tx, &self.scope, customer.as_ref().map(|c| c.workspace_id)).await?;
+        let identity = match &self.entry {
+            Entry::ReuseByIdentity(text) => {
+                identity_hash(&self.run_type, &frozen.scope_json, &json!({ "identity": text }))
+            }
+            Entry::ReuseByInputs | Entry::Strict => {
+                identity_hash(&self.run_type, &frozen.scope_json, &self.inputs)
+            }
+        };
+        let total = u64::try_from(frozen.targets.len()).unwrap_or(u64::MAX);
+        let counts =
+            SummaryCounts::default().with(CountKey::Total, total).with(CountKey::Processed, 0);
+        let started = create_or_find(
+            context,
+            &self,
+            &frozen,
+            &identity,
+            &counts.to_json(),
+            customer.as_ref().map(|c| (c.id, c.name.as_str())),
+        )
+        .await?;
+        if started.created {
+            let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+            row.actor_name = customer.map(|c| c.name);
+            row.run_id = Some(started.run_id);
+            row.tenant_id = frozen.tenant_id;
+            row.workspace_id = frozen.workspace_id;
+            row.metadata = json!({ "type": self.run_type, "source": self.source.as_str() });
+            context.audit(&row).await?;
+        }
+        Ok(started)
+    }
+}
+
+/// Inserts the run, or finds the one that an index says is there.
+async fn create_or_find(
+    context: &mut Context,
+    start: &StartRun,
+    frozen: &Frozen,
+    identity: &str,
+    counts: &Value,
+    customer: Option<(i64, &str)>,
+) -> Result<Started> {
+    let now = context.now();
+    let tx = context.tx()?;
+    let new = NewRun {
+        workspace_id: frozen.workspace_id,
+        tenant_id: frozen.tenant_id,
+        user_id: customer.map(|(id, _)| id),
+        platform_user_id: None,
+        initiator_name: customer.map(|(_, name)| name),
+        source: start.source.as_str(),
+        run_type: &start.run_type,
+        scope_kind: frozen.kind.as_str(),
+        identity_hash: identity,
+        request_id: start.request_id.as_deref(),
+        summary_counts: counts,
+        context: &json!({ "inputs": start.inputs }),
+        targets: &frozen.targets,
+        now,
+    };
+    // The other run may end between our refused insert and our look; then there is room
+    // again, and one more try makes it.
+    for _ in 0..3 {
+        if let Some(request_id) = &start.request_id
+            && let Some((run_id, made_for)) = run_write::by_request_id(tx, request_id).await?
+        {
+            if made_for != identity {
+                return Err(Error::refused("that request id was used for another start")
+                    .hint("use a new request id for a new request"));
+            }
+            return Ok(Started { run_id, created: false });
+        }
+        if let Some(run_id) = run_write::insert(tx, &new).await? {
+            return Ok(Started { run_id, created: true });
+        }
+        if let Some(run_id) = run_write::active_by_identity(tx, identity).await? {
+            if start.entry == Entry::Strict {
+                return Err(Error::refused(format!(
+                    "run {run_id} of the same kind is already running"
+                ))
+                .hint(format!("view it with: tenantpilot runs show {run_id}")));
+            }
+            return Ok(Started { run_id, created: false });
+        }
+    }
+    Err(Error::new(crate::ErrorKind::TimedOut, "runs of this kind start and end too quickly")
+        .hint("try again"))
+}
+
+/// A scope with its tenants looked up.
+struct Frozen {
+    kind: ScopeKind,
+    workspace_id: Option<i64>,
+    tenant_id: Option<i64>,
+    targets: Vec<Option<i64>>,
+    scope_json: Value,
+}
+
+/// Looks up the tenants of a scope and refuses what is outside the allowed universe.
+async fn freeze(tx: &mut Tx, scope: &RunScope, within: Option<i64>) -> Result<Frozen> {
+    let many = |kind, workspace_id, ids: Vec<i64>, scope_json| Frozen {
+        kind,
+        workspace_id,
+        tenant_id: None,
+        targets: ids.into_iter().map(Some).collect(),
+        scope_json,
+    };
+    Ok(match scope {
+        RunScope::Tenant(id) => {
+            let tenant = allowed(tx, *id, within).await?;
+            Frozen {
+                kind: ScopeKind::Tenant,
+                workspace_id: Some(tenant.workspace_id),
+                tenant_id: Some(tenant.id),
+                targets: vec![Some(tenant.id)],
+                scope_json: json!({ "tenant": tenant.id }),
+            }
+        }
+        RunScope::Tenants(ids) => {
+            let mut ids = ids.clone();
+            ids.sort_unstable();
+            ids.dedup();
+            if ids.is_empty() {
+                return Err(Error::usage("no tenant was chosen")
+                    .hint("name the tenants, or choose all explicitly"));
+            }
+            let mut workspaces = Vec::new();
+            for id in &ids {
+                workspaces.push(allowed(tx, *id, within).await?.workspace_id);
+            }
+            workspaces.dedup();
+            let workspace_id =
+                if workspaces.len() == 1 { workspaces.first().copied() } else { None };
+            let scope_json = json!({ "tenants": ids });
+            many(ScopeKind::Tenants, workspace_id, ids, scope_json)
+        }
+        RunScope::Workspace(id) => {
+            if within.is_some_and(|own| own != *id) {
+                return Err(Error::not_found(format!("workspace {id}")));
+            }
+            let tenants = customers::allowed_tenants(tx, Some(*id)).await?;
+            if tenants.is_empty() {
+                return Err(Error::not_found(format!("an allowed tenant of workspace {id}")));
+            }
+            let ids = tenants.into_iter().map(|t| t.id).collect();
+            many(ScopeKind::Workspace, Some(*id), ids, json!({ "workspace": id }))
+        }
+        RunScope::All => {
+            if within.is_some() {
+                return Err(Error::not_found("that scope"));
+            }
+            let ids =
+                customers::allowed_tenants(tx, None).await?.into_iter().map(|t| t.id).collect();
+            many(ScopeKind::All, None, ids, json!({ "all": true }))
+        }
+        RunScope::Platform => {
+            if within.is_some() {
+                return Err(Error::not_found("that scope"));
+            }
+            Frozen {
+                kind: ScopeKind::Platform,
+                workspace_id: None,
+                tenant_id: None,
+                targets: vec![None],
+                scope_json: json!({ "platform": true }),
+            }
+        }
+    })
+}
+
+/// A tenant that may be aimed at. What does not exist and what belongs to others get the
+/// same answer.
+async fn allowed(tx: &mut Tx, id: i64, within: Option<i64>) -> Result<customers::TenantRow> {
+    let tenant = customers::tenant(tx, id)
+        .await?
+        .filter(|tenant| within.is_none_or(|own| own == tenant.workspace_id))
+        .ok_or_else(|| Error::not_found(format!("tenant {id}")))?;
+    if tenant.is_platform {
+        return Err(Error::refused(format!(
+            "tenant {id} is the platform's own; runs never aim at it"
+        )));
+    }
+    if tenant.archived {
+        return Err(Error::refused(format!("tenant {id} is archived; runs never aim at it")));
+    }
+    Ok(tenant)
+}
+
+/// Inputs are facts: an object of short, plain values, no nested payloads.
+fn check_inputs(inputs: &Value) -> Result<()> {
+    let object = inputs.as_object().ok_or_else(|| Error::usage("inputs must be an object"))?;
+    if inputs.to_string().len() > MAX_CONTEXT {
+        return Err(Error::usage(format!("the inputs are too large: at most {MAX_CONTEXT} bytes")));
+    }
+    for (key, value) in object {
+        let plain = |value: &Value| !value.is_object() && !value.is_array();
+        let fine = match value {
+            Value::Array(items) => items.iter().all(plain),
+            other => plain(other),
+        };
+        if !fine {
+            return Err(Error::usage(format!(
+                "the input {} must be a plain value or a list of them",
+                crate::domain::safe_text::quoted(key)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_request_id(request_id: Option<&str>) -> Result<()> {
+    let fine = request_id.is_none_or(|id| {
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic())
+    });
+    if fine {
+        return Ok(());
+    }
+    Err(Error::usage(format!("a request id is 1 to {MAX_REQUEST_ID} printable ASCII characters")))
+}

@@ -1,0 +1,125 @@
+//! The audit log: append-only rows, written in the transaction of what they tell of.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::{Tx, on_tx};
+use crate::Result;
+use crate::text_enum;
+
+text_enum! {
+    /// How an audited action ended.
+    pub enum AuditStatus as "audit status" {
+        /// It was done.
+        Succeeded = "succeeded",
+        /// It was tried and did not work.
+        Failed = "failed",
+        /// The actor may not do it.
+        Denied = "denied",
+        /// Too many attempts.
+        Throttled = "throttled",
+        /// A rule of the platform refused it.
+        Refused = "refused",
+    }
+}
+
+/// A row to write.
+#[derive(Debug, Clone)]
+pub struct NewAudit {
+    /// `system` or `admin`.
+    pub plane: &'static str,
+    /// `platform_user`, `system`, `customer` or `anonymous`.
+    pub actor_kind: &'static str,
+    /// The actor's id, where they have one.
+    pub actor_id: Option<i64>,
+    /// The actor's name at the time.
+    pub actor_name: Option<String>,
+    /// Where a login came from.
+    pub origin: Option<String>,
+    /// Dotted action id, `auth.login`.
+    pub action: &'static str,
+    /// How it ended.
+    pub status: AuditStatus,
+    /// The workspace it touched.
+    pub workspace_id: Option<i64>,
+    /// The tenant it touched.
+    pub tenant_id: Option<i64>,
+    /// The run it touched.
+    pub run_id: Option<i64>,
+    /// What kind of thing it touched.
+    pub target_type: Option<&'static str>,
+    /// That thing's id or name.
+    pub target_id: Option<String>,
+    /// The state before.
+    pub before: Option<Value>,
+    /// The state after.
+    pub after: Option<Value>,
+    /// Other facts: codes and ids only.
+    pub metadata: Value,
+    /// When.
+    pub occurred_at: DateTime<Utc>,
+}
+
+/// A row as it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct AuditRow {
+    /// Id.
+    pub id: i64,
+    /// The actor's name at the time.
+    pub actor_name: Option<String>,
+    /// What kind of actor.
+    pub actor_kind: String,
+    /// Dotted action id.
+    pub action: String,
+    /// How it ended.
+    pub status: String,
+    /// When.
+    pub occurred_at: DateTime<Utc>,
+}
+
+/// Writes one row.
+pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query(
+            "insert into audit_logs (plane, actor_kind, actor_id, actor_name, origin, action, status, \
+             workspace_id, tenant_id, run_id, target_type, target_id, before_state, after_state, \
+             metadata, occurred_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        )
+        .bind(row.plane)
+        .bind(row.actor_kind)
+        .bind(row.actor_id)
+        .bind(row.actor_name.as_deref())
+        .bind(row.origin.as_deref())
+        .bind(row.action)
+        .bind(row.status.as_str())
+        .bind(row.workspace_id)
+        .bind(row.tenant_id)
+        .bind(row.run_id)
+        .bind(row.target_type)
+        .bind(row.target_id.as_deref())
+        .bind(row.before.as_ref().map(Json))
+        .bind(row.after.as_ref().map(Json))
+        .bind(Json(&row.metadata))
+        .bind(row.occurred_at)
+        .execute(c)
+        .await?;
+        Ok(())
+    })
+}
+
+/// The rows about one run, oldest first, at most `limit`.
+pub async fn of_run(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<AuditRow>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as(
+            "select id, actor_name, actor_kind, action, status, occurred_at from audit_logs \
+             where run_id = $1 order by id limit $2",
+        )
+        .bind(run_id)
+        .bind(limit)
+        .fetch_all(c)
+        .await?)
+    })
+}

@@ -1,0 +1,117 @@
+//! The customers' side that the console reads: settings, workspaces, tenants, people.
+
+use super::{Tx, on_tx};
+use crate::Result;
+
+/// A tenant as runs need it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct TenantRow {
+    /// Id.
+    pub id: i64,
+    /// Its workspace.
+    pub workspace_id: i64,
+    /// Its name, as stored.
+    pub name: String,
+    /// Whether it is the platform's own.
+    pub is_platform: bool,
+    /// Whether it is archived.
+    pub archived: bool,
+}
+
+/// A customer as a start needs them.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct CustomerRow {
+    /// Id.
+    pub id: i64,
+    /// Their workspace.
+    pub workspace_id: i64,
+    /// Their name, as stored.
+    pub name: String,
+    /// Whether they are active.
+    pub active: bool,
+}
+
+/// One setting of the platform, such as its environment's label.
+pub async fn setting(tx: &mut Tx, key: &str) -> Result<Option<String>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar("select value from platform_settings where key = $1")
+            .bind(key)
+            .fetch_optional(c)
+            .await?)
+    })
+}
+
+/// Writes one setting.
+pub async fn set_setting(
+    tx: &mut Tx,
+    key: &str,
+    value: &str,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query(
+            "insert into platform_settings (key, value, updated_at) values ($1, $2, $3) \
+             on conflict (key) do update set value = excluded.value, updated_at = excluded.updated_at",
+        )
+        .bind(key)
+        .bind(value)
+        .bind(now)
+        .execute(c)
+        .await?;
+        Ok(())
+    })
+}
+
+/// One tenant, held against archiving until the transaction ends.
+pub async fn tenant(tx: &mut Tx, id: i64) -> Result<Option<TenantRow>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as(concat!(
+            "select t.id, t.workspace_id, t.name, t.is_platform, \
+             t.archived_at is not null or w.archived_at is not null as archived \
+             from tenants t join workspaces w on w.id = t.workspace_id where t.id = $1",
+            for_share!("t")
+        ))
+        .bind(id)
+        .fetch_optional(c)
+        .await?)
+    })
+}
+
+/// The allowed tenants (neither archived nor the platform's own), of one workspace or of
+/// all, by id.
+pub async fn allowed_tenants(tx: &mut Tx, workspace_id: Option<i64>) -> Result<Vec<TenantRow>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as(
+            "select t.id, t.workspace_id, t.name, t.is_platform, t.archived_at is not null as archived \
+             from tenants t join workspaces w on w.id = t.workspace_id \
+             where t.archived_at is null and w.archived_at is null and not t.is_platform \
+             and ($1 is null or t.workspace_id = $1) order by t.id",
+        )
+        .bind(workspace_id)
+        .fetch_all(c)
+        .await?)
+    })
+}
+
+/// One customer.
+pub async fn customer(tx: &mut Tx, id: i64) -> Result<Option<CustomerRow>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as("select id, workspace_id, name, active from users where id = $1")
+            .bind(id)
+            .fetch_optional(c)
+            .await?)
+    })
+}
+
+/// Whether the database already holds a platform.
+pub async fn is_empty(tx: &mut Tx) -> Result<bool> {
+    on_tx!(tx, c => {
+        let rows: i64 = sqlx::query_scalar(
+            "select (select count(*) from workspaces) + (select count(*) from platform_users) \
+             + (select count(*) from (select 1 from operation_runs limit 1) r)",
+        )
+        .fetch_one(c)
+        .await?;
+        Ok(rows == 0)
+    })
+}

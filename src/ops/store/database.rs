@@ -1,0 +1,256 @@
+//! The two engines behind one type: opening, transactions, cheap change checks.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection as _, Postgres, Sqlite, SqliteConnection, Transaction};
+
+use super::error::unreachable_database;
+use crate::domain::safe_text::quoted;
+use crate::{Error, Result};
+
+/// How long to wait for a connection before the database counts as unreachable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a writer waits for another one on SQLite.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// SQLite's page cache per connection, in KiB (negative as the pragma wants it). A console
+/// reads pages of a few hundred rows; the operating system caches the file anyway.
+const SQLITE_CACHE_KIB: &str = "-512";
+
+/// Which engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The platform database.
+    Postgres,
+    /// The embedded default.
+    Sqlite,
+}
+
+/// Whether opening may make a new embedded database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Only what exists.
+    Never,
+    /// A missing SQLite file is created, mode 0600.
+    IfMissing,
+}
+
+/// A pool of connections to the platform database.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// PostgreSQL.
+    Postgres(PgPool),
+    /// SQLite, with the file's path.
+    Sqlite(SqlitePool, PathBuf),
+}
+
+/// An open transaction; rolled back when dropped.
+pub enum Tx {
+    /// PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+    /// SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl Db {
+    /// Prepares a pool for `url` (`postgres://...` or `sqlite://path`); no connection is
+    /// made yet.
+    ///
+    /// # Errors
+    /// *Usage* for a URL that is neither, *unreachable* for a missing SQLite file.
+    pub fn open(url: &str, create: Create) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            return Self::open_sqlite(Path::new(path), create);
+        }
+        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+            return Err(Error::usage("the database URL is not understood")
+                .hint("use postgres://user@host/database or sqlite://path"));
+        }
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| {
+                Error::usage("the PostgreSQL URL cannot be parsed")
+                    .hint("its form is postgres://user:password@host:port/database?sslmode=...")
+            })?
+            .application_name("tenantpilot");
+        let pool = PgPoolOptions::new()
+            .max_connections(8)
+            .min_connections(0)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Self::Postgres(pool))
+    }
+
+    fn open_sqlite(path: &Path, create: Create) -> Result<Self> {
+        if path.as_os_str().is_empty() {
+            return Err(Error::usage("sqlite:// needs a path")
+                .hint("for instance sqlite:///var/lib/tenantpilot/tenantpilot.db"));
+        }
+        if !path.exists() {
+            if create == Create::Never {
+                return Err(Error::new(
+                    crate::ErrorKind::Unreachable,
+                    format!("there is no database at {}", quoted(&path.to_string_lossy())),
+                )
+                .hint(
+                    "make one with: tenantpilot migrate (or look around with: tenantpilot demo)",
+                ));
+            }
+            create_private_file(path)?;
+        }
+        let options = sqlite_options(path);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .min_connections(0)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Self::Sqlite(pool, path.to_owned()))
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Postgres(_) => Engine::Postgres,
+            Self::Sqlite(..) => Engine::Sqlite,
+        }
+    }
+
+    /// Starts a transaction that sees one state of the database and writes nothing.
+    pub async fn begin_read(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Postgres(pool) => Tx::Postgres(
+                pool.begin_with("begin isolation level repeatable read read only").await?,
+            ),
+            Self::Sqlite(pool, _) => Tx::Sqlite(pool.begin_with("begin").await?),
+        })
+    }
+
+    /// Starts a transaction that writes. On SQLite it takes the write lock at once: a
+    /// transaction that reads first and writes later fails under contention.
+    pub async fn begin_write(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Sqlite(pool, _) => Tx::Sqlite(pool.begin_with("begin immediate").await?),
+        })
+    }
+
+    /// A watch on other processes' changes.
+    pub async fn watch(&self) -> Result<ChangeWatch> {
+        Ok(match self {
+            Self::Postgres(pool) => {
+                let mut listener = PgListener::connect_with(pool).await?;
+                listener.listen("tenantpilot_runs").await?;
+                ChangeWatch::Postgres(Box::new(listener))
+            }
+            Self::Sqlite(_, path) => {
+                let connection = SqliteConnection::connect_with(&sqlite_options(path)).await?;
+                ChangeWatch::Sqlite { connection: Box::new(connection), last: None }
+            }
+        })
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(pool, _) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Makes everything written in it lasting.
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit().await?,
+            Self::Sqlite(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Undoes everything written in it.
+    pub async fn rollback(self) -> Result<()> {
+        match self {
+            Self::Postgres(transaction) => transaction.rollback().await?,
+            Self::Sqlite(transaction) => transaction.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Tells that something may have changed. A hint: nothing may depend on it.
+pub enum ChangeWatch {
+    /// `LISTEN`, on a connection of its own.
+    Postgres(Box<PgListener>),
+    /// `data_version`, on a connection that never writes.
+    Sqlite {
+        /// The connection.
+        connection: Box<SqliteConnection>,
+        /// The version seen last.
+        last: Option<i64>,
+    },
+}
+
+impl ChangeWatch {
+    /// Whether the database has changed since the last call; `None` where this engine
+    /// cannot say, so the caller has to look. The first call on SQLite says yes.
+    pub async fn changed(&mut self) -> Result<Option<bool>> {
+        match self {
+            Self::Postgres(_) => Ok(None),
+            Self::Sqlite { connection, last } => {
+                let version: i64 =
+                    sqlx::query_scalar("pragma data_version").fetch_one(&mut **connection).await?;
+                let changed = *last != Some(version);
+                *last = Some(version);
+                Ok(Some(changed))
+            }
+        }
+    }
+
+    /// Waits for a hint; never returns on an engine that has none.
+    pub async fn hint(&mut self) -> Result<()> {
+        match self {
+            Self::Postgres(listener) => {
+                // `None` says the connection was lost; it reconnects by itself.
+                if listener.try_recv().await?.is_none() {
+                    return Err(unreachable_database());
+                }
+                Ok(())
+            }
+            Self::Sqlite { .. } => std::future::pending().await,
+        }
+    }
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .pragma("recursive_triggers", "on")
+        .pragma("cache_size", SQLITE_CACHE_KIB)
+        .statement_cache_capacity(32)
+}
+
+fn create_private_file(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent),
+        _ => Ok(()),
+    }
+    .and_then(|()| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
+    made.map(drop).map_err(|error| {
+        Error::failed(format!(
+            "cannot create {}: {}",
+            quoted(&path.to_string_lossy()),
+            error.kind()
+        ))
+    })
+}

@@ -1,0 +1,298 @@
+//! A run's way from queued to completed. Every write repeats its precondition: the run, its
+//! fence, and that it is still running.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::{Tx, on_tx};
+use crate::Result;
+
+/// What a claim got.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Claimed {
+    /// Run.
+    pub id: i64,
+    /// Its type.
+    #[sqlx(rename = "type")]
+    pub run_type: String,
+    /// The fence that every later write repeats.
+    pub fence: i64,
+    /// Its tenant, if it is of one.
+    pub tenant_id: Option<i64>,
+}
+
+/// Claims the oldest queued run of one of `types` (an empty list: of any), or one whose lease
+/// has run out by the database's clock.
+pub async fn claim(
+    tx: &mut Tx,
+    owner: &str,
+    types: &[String],
+    lease_seconds: i64,
+    now: DateTime<Utc>,
+) -> Result<Option<Claimed>> {
+    let types = Value::from(types.to_vec());
+    let claimed: Option<Claimed> = on_tx!(tx, c => {
+        sqlx::query_as(concat!(
+            "update operation_runs set status = 'running', lease_owner = $1, fence = fence + 1, \
+             takeovers = takeovers + case when status = 'running' then 1 else 0 end, \
+             started_at = coalesce(started_at, $3), updated_at = $3 \
+             where id = (select r.id from operation_runs r \
+             left join operation_run_leases l on l.run_id = r.id \
+             where r.status in ('queued', 'running') and r.paused_at is null \
+             and (r.status = 'queued' or l.expires_at < ", database_now!(), ") \
+             and ($2 = '[]' or $2 like '%\"' || r.type || '\"%') \
+             order by r.created_at, r.id limit 1", claim_lock!(), ") \
+             returning id, type, fence, tenant_id"
+        ))
+        .bind(owner)
+        .bind(types.to_string())
+        .bind(now)
+        .fetch_optional(c)
+        .await?
+    });
+    if let Some(claimed) = &claimed {
+        set_lease(tx, claimed.id, owner, lease_seconds).await?;
+    }
+    Ok(claimed)
+}
+
+async fn set_lease(tx: &mut Tx, run_id: i64, owner: &str, seconds: i64) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query(concat!(
+            "insert into operation_run_leases (run_id, owner, acquired_at, heartbeat_at, expires_at) \
+             values ($1, $2, ", database_now!(), ", ", database_now!(), ", ", database_in!("$3"), ") \
+             on conflict (run_id) do update set owner = excluded.owner, acquired_at = excluded.acquired_at, \
+             heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at"
+        ))
+        .bind(run_id)
+        .bind(owner)
+        .bind(seconds)
+        .execute(c)
+        .await?;
+        Ok(())
+    })
+}
+
+/// Extends the lease of a run that `owner` still holds; false if it was lost.
+pub async fn heartbeat(tx: &mut Tx, run_id: i64, owner: &str, seconds: i64) -> Result<bool> {
+    on_tx!(tx, c => {
+        let done = sqlx::query(concat!(
+            "update operation_run_leases set heartbeat_at = ", database_now!(), ", expires_at = ",
+            database_in!("$3"), " where run_id = $1 and owner = $2"
+        ))
+        .bind(run_id)
+        .bind(owner)
+        .bind(seconds)
+        .execute(c)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    })
+}
+
+/// A run as its executor sees it, held until the transaction ends.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Held {
+    /// Run.
+    pub id: i64,
+    /// Its type.
+    #[sqlx(rename = "type")]
+    pub run_type: String,
+    /// Workspace, if it is of one.
+    pub workspace_id: Option<i64>,
+    /// Tenant, if it is of one.
+    pub tenant_id: Option<i64>,
+    /// The platform user who started it.
+    pub platform_user_id: Option<i64>,
+    /// Status, as stored.
+    pub status: String,
+    /// Fence.
+    pub fence: i64,
+    /// Counts, as stored.
+    pub summary_counts: Json<Value>,
+    /// Since when a cancel is asked for.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+}
+
+/// Locks a run for a change.
+pub async fn hold(tx: &mut Tx, run_id: i64) -> Result<Option<Held>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as(concat!(
+            "select id, type, workspace_id, tenant_id, platform_user_id, status, fence, summary_counts, \
+             cancel_requested_at from operation_runs where id = $1",
+            for_update!()
+        ))
+        .bind(run_id)
+        .fetch_optional(c)
+        .await?)
+    })
+}
+
+/// Writes counts of a run that is still running under `fence`; false if it is not.
+pub async fn set_counts(
+    tx: &mut Tx,
+    run_id: i64,
+    fence: i64,
+    counts: &Value,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    on_tx!(tx, c => {
+        let done = sqlx::query(
+            "update operation_runs set summary_counts = $3, updated_at = $4 \
+             where id = $1 and fence = $2 and status = 'running'",
+        )
+        .bind(run_id)
+        .bind(fence)
+        .bind(Json(counts))
+        .bind(now)
+        .execute(c)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    })
+}
+
+/// Writes one failure.
+pub async fn insert_failure(
+    tx: &mut Tx,
+    run_id: i64,
+    tenant_id: Option<i64>,
+    reason_code: &str,
+    message: &str,
+    now: DateTime<Utc>,
+) -> Result<i64> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(
+            "insert into operation_run_failures (run_id, tenant_id, reason_code, message, occurred_at) \
+             values ($1, $2, $3, $4, $5) returning id",
+        )
+        .bind(run_id)
+        .bind(tenant_id)
+        .bind(reason_code)
+        .bind(message)
+        .bind(now)
+        .fetch_one(c)
+        .await?)
+    })
+}
+
+/// The commonest reason among a run's failures; the first in the alphabet where two are.
+pub async fn dominant_reason(tx: &mut Tx, run_id: i64) -> Result<Option<String>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(
+            "select reason_code from operation_run_failures where run_id = $1 \
+             group by reason_code order by count(*) desc, reason_code limit 1",
+        )
+        .bind(run_id)
+        .fetch_optional(c)
+        .await?)
+    })
+}
+
+/// Ends pending targets of a run in one way.
+pub async fn settle_targets(
+    tx: &mut Tx,
+    run_id: i64,
+    status: &str,
+    reason_code: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query(
+            "update operation_run_targets set status = $2, reason_code = $3, starts = case when $2 = 'skipped' \
+             then starts else case when starts < 1 then 1 else starts end end, updated_at = $4 \
+             where run_id = $1 and status = 'pending'",
+        )
+        .bind(run_id)
+        .bind(status)
+        .bind(reason_code)
+        .bind(now)
+        .execute(c)
+        .await?
+        .rows_affected())
+    })
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ending<'a> {
+    /// Run.
+    pub run_id: i64,
+    /// The fence it was held under.
+    pub fence: i64,
+    /// Outcome word.
+    pub outcome: &'a str,
+    /// The commonest reason of its failures.
+    pub reason_code: Option<&'a str>,
+    /// Final counts.
+    pub counts: &'a Value,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// Completes a run once; false if it was no longer active under that fence.
+pub async fn complete(tx: &mut Tx, ending: &Ending<'_>) -> Result<bool> {
+    on_tx!(tx, c => {
+        let done = sqlx::query(
+            "update operation_runs set status = 'completed', outcome = $3, reason_code = $4, \
+             summary_counts = $5, lease_owner = null, paused_at = null, completed_at = $6, updated_at = $6 \
+             where id = $1 and fence = $2 and status <> 'completed'",
+        )
+        .bind(ending.run_id)
+        .bind(ending.fence)
+        .bind(ending.outcome)
+        .bind(ending.reason_code)
+        .bind(Json(ending.counts))
+        .bind(ending.now)
+        .execute(&mut *c)
+        .await?;
+        sqlx::query("delete from operation_run_leases where run_id = $1").bind(ending.run_id).execute(c).await?;
+        Ok(done.rows_affected() == 1)
+    })
+}
+
+/// Counts an audit row that could not be written.
+pub async fn count_audit_gap(tx: &mut Tx, run_id: i64) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query("update operation_runs set audit_gaps = audit_gaps + 1 where id = $1")
+            .bind(run_id)
+            .execute(c)
+            .await?;
+        Ok(())
+    })
+}
+
+/// Writes the one terminal notification of a run, and the alert if it failed.
+pub async fn announce(
+    tx: &mut Tx,
+    held: &Held,
+    title: &str,
+    alert: Option<&Value>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    on_tx!(tx, c => {
+        if let Some(platform_user_id) = held.platform_user_id {
+            sqlx::query(
+                "insert into notifications (platform_user_id, kind, run_id, title, created_at) \
+                 values ($1, 'run_completed', $2, $3, $4) on conflict do nothing",
+            )
+            .bind(platform_user_id)
+            .bind(held.id)
+            .bind(title)
+            .bind(now)
+            .execute(&mut *c)
+            .await?;
+        }
+        if let Some(payload) = alert {
+            sqlx::query(
+                "insert into alert_deliveries (event, run_id, payload, next_attempt_at, created_at) \
+                 values ('operations.run.failed', $1, $2, $3, $3) on conflict do nothing",
+            )
+            .bind(held.id)
+            .bind(Json(payload))
+            .bind(now)
+            .execute(&mut *c)
+            .await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,106 @@
+//! All SQL of the program, and the only module that holds connections.
+//!
+//! One SQL text serves both engines: [`on_tx!`] expands the same body once per driver with
+//! concrete types, and the short list of real differences are fragments of that macro.
+//! The module is private to [`crate::ops`], so there is no way around the access check.
+
+pub mod audit;
+pub mod customers;
+pub mod database;
+pub mod error;
+pub mod lifecycle;
+pub mod names;
+pub mod run_list;
+pub mod run_read;
+pub mod run_write;
+pub mod savepoint;
+pub mod schema;
+pub mod sessions;
+pub mod users;
+
+pub use database::{Db, Tx};
+
+/// Runs `$body` on a transaction, once per engine, with `$c` bound to its connection.
+///
+/// Inside, these fragments are string literals of the engine at hand, fit for `concat!`:
+/// `claim_lock!()`, `for_share!("alias")`, `for_update!()`, `database_now!()`,
+/// `database_in!("$3")` (that many seconds from now).
+macro_rules! on_tx {
+    ($tx:expr, $c:ident => $body:block) => {
+        match $tx {
+            $crate::ops::store::Tx::Postgres(transaction) => {
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! for_share {
+                    ($alias:literal) => {
+                        concat!(" for share of ", $alias)
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! for_update {
+                    () => {
+                        " for update"
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! database_now {
+                    () => {
+                        "clock_timestamp()"
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! database_in {
+                    ($seconds:literal) => {
+                        concat!("clock_timestamp() + ", $seconds, " * interval '1 second'")
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! claim_lock {
+                    () => {
+                        " for update of r skip locked"
+                    };
+                }
+                let $c = &mut **transaction;
+                $body
+            }
+            $crate::ops::store::Tx::Sqlite(transaction) => {
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! for_share {
+                    ($alias:literal) => {
+                        ""
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! for_update {
+                    () => {
+                        ""
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! database_now {
+                    () => {
+                        "strftime('%Y-%m-%dT%H:%M:%f+00:00')"
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! database_in {
+                    ($seconds:literal) => {
+                        concat!(
+                            "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', ",
+                            $seconds,
+                            " || ' seconds')"
+                        )
+                    };
+                }
+                #[allow(unused_macros, reason = "not every query needs every fragment")]
+                macro_rules! claim_lock {
+                    () => {
+                        ""
+                    };
+                }
+                let $c = &mut **transaction;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on_tx;

@@ -1,0 +1,276 @@
+//! Reading one run and what belongs to it.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::{Tx, on_tx};
+use crate::access::ViewScope;
+use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
+use crate::domain::summary_counts::SummaryCounts;
+use crate::{Error, Result};
+
+/// The columns of a run as lists and details read them; `r` is the run.
+macro_rules! run_columns {
+    () => {
+        "r.id, r.workspace_id, w.name as workspace_name, r.tenant_id, t.name as tenant_name, r.user_id, \
+         r.platform_user_id, r.initiator_name, r.source, r.type, r.scope_kind, r.status, r.outcome, \
+         r.reason_code, r.identity_hash, r.summary_counts, r.target_count, r.fence, r.lease_owner, \
+         r.paused_at, r.cancel_requested_at, r.audit_gaps, r.created_at, r.started_at, r.completed_at, \
+         r.updated_at"
+    };
+}
+pub(super) use run_columns;
+
+/// The names that go with a run's ids.
+macro_rules! run_joins {
+    () => {
+        " left join workspaces w on w.id = r.workspace_id left join tenants t on t.id = r.tenant_id "
+    };
+}
+pub(super) use run_joins;
+
+/// A run as the driver gives it.
+#[derive(Debug, sqlx::FromRow)]
+pub struct RunRow {
+    id: i64,
+    workspace_id: Option<i64>,
+    workspace_name: Option<String>,
+    tenant_id: Option<i64>,
+    tenant_name: Option<String>,
+    user_id: Option<i64>,
+    platform_user_id: Option<i64>,
+    initiator_name: Option<String>,
+    source: String,
+    #[sqlx(rename = "type")]
+    run_type: String,
+    scope_kind: String,
+    status: String,
+    outcome: String,
+    reason_code: Option<String>,
+    identity_hash: String,
+    summary_counts: Json<Value>,
+    target_count: i64,
+    fence: i64,
+    lease_owner: Option<String>,
+    paused_at: Option<DateTime<Utc>>,
+    cancel_requested_at: Option<DateTime<Utc>>,
+    audit_gaps: i64,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<RunRow> for Run {
+    type Error = Error;
+
+    fn try_from(row: RunRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            workspace_name: row.workspace_name,
+            tenant_id: row.tenant_id,
+            tenant_name: row.tenant_name,
+            user_id: row.user_id,
+            platform_user_id: row.platform_user_id,
+            initiator_name: row.initiator_name,
+            source: row.source.parse()?,
+            run_type: row.run_type,
+            scope: row.scope_kind.parse()?,
+            status: row.status.parse()?,
+            outcome: row.outcome.parse()?,
+            reason_code: row.reason_code,
+            identity_hash: row.identity_hash,
+            // A count that this version does not know is left out of what is shown.
+            summary_counts: SummaryCounts::from_json(&row.summary_counts.0).unwrap_or_default(),
+            target_count: row.target_count,
+            fence: row.fence,
+            lease_owner: row.lease_owner,
+            paused_at: row.paused_at,
+            cancel_requested_at: row.cancel_requested_at,
+            audit_gaps: row.audit_gaps,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            completed_at: row.completed_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// The condition that keeps rows outside of a restricted view away, on run `r` and a
+/// platform user bound as `$2` (null: sees all).
+macro_rules! in_view {
+    () => {
+        " and ($2 is null or exists (select 1 from platform_user_workspaces v \
+         where v.platform_user_id = $2 and v.workspace_id = r.workspace_id)) "
+    };
+}
+
+/// Who restricts a view, as it is bound.
+pub fn restricted_to(scope: ViewScope) -> Option<i64> {
+    match scope {
+        ViewScope::All => None,
+        ViewScope::Restricted { platform_user_id } => Some(platform_user_id),
+    }
+}
+
+/// One run within a view.
+pub async fn by_id(tx: &mut Tx, id: i64, scope: ViewScope) -> Result<Option<Run>> {
+    let row: Option<RunRow> = on_tx!(tx, c => {
+        sqlx::query_as(concat!(
+            "select ", run_columns!(), " from operation_runs r", run_joins!(), "where r.id = $1", in_view!()
+        ))
+        .bind(id)
+        .bind(restricted_to(scope))
+        .fetch_optional(c)
+        .await?
+    });
+    row.map(Run::try_from).transpose()
+}
+
+/// The context of a run.
+pub async fn context(tx: &mut Tx, id: i64) -> Result<Value> {
+    let context: Json<Value> = on_tx!(tx, c => {
+        sqlx::query_scalar("select context from operation_runs where id = $1").bind(id).fetch_one(c).await?
+    });
+    Ok(context.0)
+}
+
+#[derive(sqlx::FromRow)]
+struct TargetRow {
+    ordinal: i64,
+    tenant_id: Option<i64>,
+    tenant_name: Option<String>,
+    status: String,
+    starts: i64,
+    reason_code: Option<String>,
+    updated_at: DateTime<Utc>,
+}
+
+/// The targets of a run, failed ones first, then pending, at most `limit`.
+pub async fn targets(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunTarget>> {
+    let rows: Vec<TargetRow> = on_tx!(tx, c => {
+        sqlx::query_as(
+            "select g.ordinal, g.tenant_id, t.name as tenant_name, g.status, g.starts, g.reason_code, g.updated_at \
+             from operation_run_targets g left join tenants t on t.id = g.tenant_id where g.run_id = $1 \
+             order by case g.status when 'failed' then 0 when 'pending' then 1 when 'skipped' then 2 else 3 end, \
+             g.ordinal limit $2",
+        )
+        .bind(run_id)
+        .bind(limit)
+        .fetch_all(c)
+        .await?
+    });
+    rows.into_iter()
+        .map(|row| {
+            Ok(RunTarget {
+                ordinal: row.ordinal,
+                tenant_id: row.tenant_id,
+                tenant_name: row.tenant_name,
+                status: row.status.parse()?,
+                starts: row.starts,
+                reason_code: row.reason_code,
+                updated_at: row.updated_at,
+            })
+        })
+        .collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct FailureRow {
+    id: i64,
+    tenant_id: Option<i64>,
+    tenant_name: Option<String>,
+    reason_code: String,
+    message: String,
+    occurred_at: DateTime<Utc>,
+}
+
+/// The failures of a run, newest first, at most `limit`.
+pub async fn failures(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunFailure>> {
+    let rows: Vec<FailureRow> = on_tx!(tx, c => {
+        sqlx::query_as(
+            "select f.id, f.tenant_id, t.name as tenant_name, f.reason_code, f.message, f.occurred_at \
+             from operation_run_failures f left join tenants t on t.id = f.tenant_id \
+             where f.run_id = $1 order by f.id desc limit $2",
+        )
+        .bind(run_id)
+        .bind(limit)
+        .fetch_all(c)
+        .await?
+    });
+    Ok(rows
+        .into_iter()
+        .map(|row| RunFailure {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            tenant_name: row.tenant_name,
+            reason_code: row.reason_code,
+            message: row.message,
+            occurred_at: row.occurred_at,
+        })
+        .collect())
+}
+
+/// How many failures a run has per reason, most first.
+pub async fn failure_groups(tx: &mut Tx, run_id: i64) -> Result<Vec<(String, i64)>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as(
+            "select reason_code, count(*) from operation_run_failures where run_id = $1 \
+             group by reason_code order by count(*) desc, reason_code",
+        )
+        .bind(run_id)
+        .fetch_all(c)
+        .await?)
+    })
+}
+
+#[derive(sqlx::FromRow)]
+struct LeaseRow {
+    owner: String,
+    acquired_at: DateTime<Utc>,
+    heartbeat_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+/// The lease of a run.
+pub async fn lease(tx: &mut Tx, run_id: i64) -> Result<Option<Lease>> {
+    let row: Option<LeaseRow> = on_tx!(tx, c => {
+        sqlx::query_as("select owner, acquired_at, heartbeat_at, expires_at from operation_run_leases where run_id = $1")
+            .bind(run_id)
+            .fetch_optional(c)
+            .await?
+    });
+    Ok(row.map(|row| Lease {
+        owner: row.owner,
+        acquired_at: row.acquired_at,
+        heartbeat_at: row.heartbeat_at,
+        expires_at: row.expires_at,
+    }))
+}
+
+/// How many other runs within the view failed for the same reason since `since`, counted up
+/// to `bound`.
+pub async fn same_reason(
+    tx: &mut Tx,
+    run_id: i64,
+    reason_code: &str,
+    since: DateTime<Utc>,
+    bound: i64,
+    scope: ViewScope,
+) -> Result<i64> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(concat!(
+            "select count(*) from (select 1 from operation_runs r where r.reason_code = $3 \
+             and r.created_at >= $4 and r.id <> $1", in_view!(), "limit $5) bounded"
+        ))
+        .bind(run_id)
+        .bind(restricted_to(scope))
+        .bind(reason_code)
+        .bind(since)
+        .bind(bound)
+        .fetch_one(c)
+        .await?)
+    })
+}

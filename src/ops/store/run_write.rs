@@ -1,0 +1,137 @@
+//! Creating runs: the row, its frozen targets, and the reuse of an active one.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::{Tx, on_tx};
+use crate::Result;
+
+/// A run to create.
+#[derive(Debug)]
+pub struct NewRun<'a> {
+    /// Workspace, where it belongs to one.
+    pub workspace_id: Option<i64>,
+    /// Tenant, for a single-tenant run.
+    pub tenant_id: Option<i64>,
+    /// The customer who starts it.
+    pub user_id: Option<i64>,
+    /// The platform user who starts it.
+    pub platform_user_id: Option<i64>,
+    /// The initiator's name; none for system runs.
+    pub initiator_name: Option<&'a str>,
+    /// Where the start comes from.
+    pub source: &'a str,
+    /// Dotted type.
+    pub run_type: &'a str,
+    /// Scope kind.
+    pub scope_kind: &'a str,
+    /// Identity.
+    pub identity_hash: &'a str,
+    /// The caller's own id of this request.
+    pub request_id: Option<&'a str>,
+    /// First counts.
+    pub summary_counts: &'a Value,
+    /// Inputs and other safe facts.
+    pub context: &'a Value,
+    /// Frozen targets; none stands for the platform itself.
+    pub targets: &'a [Option<i64>],
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// Inserts the run and its targets unless an index says that one like it is there; gives
+/// the new id, or none.
+pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
+    let id: Option<i64> = on_tx!(tx, c => {
+        // Without a conflict target: two unique indexes can fire, the active identity's
+        // and the request id's.
+        sqlx::query_scalar(
+            "insert into operation_runs (workspace_id, tenant_id, user_id, platform_user_id, \
+             initiator_name, source, type, scope_kind, identity_hash, request_id, summary_counts, \
+             context, target_count, created_at, updated_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) \
+             on conflict do nothing returning id",
+        )
+        .bind(new.workspace_id)
+        .bind(new.tenant_id)
+        .bind(new.user_id)
+        .bind(new.platform_user_id)
+        .bind(new.initiator_name)
+        .bind(new.source)
+        .bind(new.run_type)
+        .bind(new.scope_kind)
+        .bind(new.identity_hash)
+        .bind(new.request_id)
+        .bind(Json(new.summary_counts))
+        .bind(Json(new.context))
+        .bind(i64::try_from(new.targets.len()).unwrap_or(i64::MAX))
+        .bind(new.now)
+        .fetch_optional(c)
+        .await?
+    });
+    if let Some(id) = id {
+        insert_targets(tx, id, new.targets, new.now).await?;
+    }
+    Ok(id)
+}
+
+async fn insert_targets(
+    tx: &mut Tx,
+    run_id: i64,
+    targets: &[Option<i64>],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    // One statement for many rows: the ids travel as one JSON array, which both engines
+    // can unfold.
+    let ids = Value::from(targets.to_vec());
+    match tx {
+        Tx::Postgres(transaction) => {
+            sqlx::query(
+                "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, updated_at) \
+                 select $1, t.n - 1, case when t.id is null then 'platform' else 'tenant' end, t.id::bigint, $3 \
+                 from jsonb_array_elements_text($2) with ordinality as t (id, n)",
+            )
+            .bind(run_id)
+            .bind(Json(ids))
+            .bind(now)
+            .execute(&mut **transaction)
+            .await?;
+        }
+        Tx::Sqlite(transaction) => {
+            sqlx::query(
+                "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, updated_at) \
+                 select $1, t.key, case when t.value is null then 'platform' else 'tenant' end, t.value, $3 \
+                 from json_each($2) t",
+            )
+            .bind(run_id)
+            .bind(Json(ids))
+            .bind(now)
+            .execute(&mut **transaction)
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// The active run of an identity.
+pub async fn active_by_identity(tx: &mut Tx, identity_hash: &str) -> Result<Option<i64>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(
+            "select id from operation_runs where identity_hash = $1 and status in ('queued', 'running')",
+        )
+        .bind(identity_hash)
+        .fetch_optional(c)
+        .await?)
+    })
+}
+
+/// The run that a request made, with the identity it was made for.
+pub async fn by_request_id(tx: &mut Tx, request_id: &str) -> Result<Option<(i64, String)>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as("select id, identity_hash from operation_runs where request_id = $1")
+            .bind(request_id)
+            .fetch_optional(c)
+            .await?)
+    })
+}
