@@ -1,1 +1,189 @@
-//! paths
+//! Where the program keeps its files, and how it makes private ones.
+//!
+//! Nothing is ever created in the working directory: an overriding directory has to be
+//! absolute, and the defaults follow the XDG base directories.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+use crate::domain::safe_text::quoted;
+use crate::{Error, Result};
+
+/// Overrides the directory of `config.toml`, `themes/` and `keymaps/`.
+pub const CONFIG_DIR_VARIABLE: &str = "TENANTPILOT_CONFIG_DIR";
+/// Overrides the directory of the embedded databases.
+pub const DATA_DIR_VARIABLE: &str = "TENANTPILOT_DATA_DIR";
+/// Overrides the directory of logs, the command line's session and drafts.
+pub const STATE_DIR_VARIABLE: &str = "TENANTPILOT_STATE_DIR";
+
+/// The directories of one user on one machine. Asking for a path creates nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    config: PathBuf,
+    data: PathBuf,
+    state: PathBuf,
+}
+
+impl Paths {
+    /// The directories that the environment asks for, else the XDG ones.
+    ///
+    /// `getter` looks a variable up; an empty value counts as absent. A relative override is
+    /// refused, and so is a machine on which the home directory cannot be told.
+    pub fn from_env(getter: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let home = ProjectDirs::from("", "", "tenantpilot");
+        let choose = |variable: &str, default: fn(&ProjectDirs) -> PathBuf| match (
+            getter(variable).filter(|value| !value.is_empty()),
+            &home,
+        ) {
+            (Some(value), _) => absolute(variable, &value),
+            (None, Some(dirs)) => Ok(default(dirs)),
+            (None, None) => Err(Error::failed("the home directory cannot be determined")
+                .hint(format!("set HOME, or {variable} to an absolute directory"))),
+        };
+        Ok(Self {
+            config: choose(CONFIG_DIR_VARIABLE, |dirs| dirs.config_dir().to_owned())?,
+            data: choose(DATA_DIR_VARIABLE, |dirs| dirs.data_dir().to_owned())?,
+            state: choose(STATE_DIR_VARIABLE, |dirs| {
+                dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned()
+            })?,
+        })
+    }
+
+    /// Holds `config.toml`, `themes/` and `keymaps/`.
+    pub fn config_dir(&self) -> &Path {
+        &self.config
+    }
+
+    /// Holds the embedded databases.
+    pub fn data_dir(&self) -> &Path {
+        &self.data
+    }
+
+    /// Holds logs, the command line's session and drafts.
+    pub fn state_dir(&self) -> &Path {
+        &self.state
+    }
+
+    /// The configuration file that is read when no other is named; it may be missing.
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    /// The operator's own themes, one TOML file each.
+    pub fn themes_dir(&self) -> PathBuf {
+        self.config.join("themes")
+    }
+
+    /// The operator's own keymaps, one TOML file each.
+    pub fn keymaps_dir(&self) -> PathBuf {
+        self.config.join("keymaps")
+    }
+
+    /// The embedded database, used when no other is configured.
+    pub fn database_file(&self) -> PathBuf {
+        self.data.join("tenantpilot.db")
+    }
+
+    /// The demonstration's database.
+    pub fn demo_database_file(&self) -> PathBuf {
+        self.data.join("demo.db")
+    }
+
+    /// The log files, one a day.
+    pub fn logs_dir(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
+    /// The session of the command line: a token, so the file is private.
+    pub fn cli_session_file(&self) -> PathBuf {
+        self.state.join("session.toml")
+    }
+
+    /// What was typed and not yet sent.
+    pub fn drafts_dir(&self) -> PathBuf {
+        self.state.join("drafts")
+    }
+}
+
+fn absolute(variable: &str, value: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(value);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(Error::usage(format!("{variable}: {} is not an absolute path", quoted(value)))
+        .hint("give the directory from the root on, such as /var/lib/tenantpilot"))
+}
+
+/// `path` as it may be shown: in quotes, without anything that a terminal would act on.
+pub fn shown(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// Creates `dir` and its missing parents, readable by their owner only (0700).
+///
+/// A directory that is already there keeps its mode: it may be somebody else's choice.
+pub fn create_private_dir(dir: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
+        Error::failed(format!("cannot create the directory {}: {}", shown(dir), reason(&error)))
+            .hint("check who owns it and whether the disk is full")
+    })
+}
+
+/// Replaces the file at `path` with `bytes`, readable by its owner only (0600).
+///
+/// A reader sees the old content or the new one, never half of it, also after a crash: the
+/// bytes are synced under another name in the same directory, which is then renamed.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::failed(format!("{} names no file", shown(path))));
+    };
+    create_private_dir(dir)?;
+    let unique = uuid::Uuid::new_v4().simple();
+    let temporary = dir.join(format!(".{}.{unique}.tmp", name.to_string_lossy()));
+    let written = write_and_rename(&temporary, path, dir, bytes);
+    if written.is_err() {
+        // The first error is the one to report; a leftover cannot be mistaken for the file.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.map_err(|error| {
+        Error::failed(format!("cannot write {}: {}", shown(path), reason(&error)))
+            .hint("check who owns the directory and whether the disk is full")
+    })
+}
+
+fn write_and_rename(temporary: &Path, path: &Path, dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    std::fs::rename(temporary, path)?;
+    // Without this the rename itself may not survive a power cut.
+    File::open(dir)?.sync_all()
+}
+
+/// Opens `path` for appending, creates it if needed, and makes it private (0600).
+pub fn append_private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    // It may be there already, from a time or a tool that was less careful.
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+/// What the system says about a failed file operation, in the words of its kind.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of the path is not a directory".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        other => other.to_string(),
+    }
+}

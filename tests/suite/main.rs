@@ -1,2 +1,5 @@
-#[test]
-fn t() {}
+//! The integration suite: one binary, one module per capability.
+
+mod configuration;
+mod house;
+mod support;

@@ -1,0 +1,82 @@
+//! The closed list of settings: name in the file, variable, and what is allowed.
+
+/// One setting as a person sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name in the file; a dot separates the table from the key.
+    pub name: &'static str,
+    /// The environment variable that sets it.
+    pub variable: &'static str,
+    /// What may be written, in words.
+    pub allowed: &'static str,
+    /// What it is for, one line.
+    pub about: &'static str,
+}
+
+macro_rules! define {
+    ($($name:literal $variable:literal $allowed:literal $about:literal;)*) => {
+        /// Every setting there is; anything else in a file is an error.
+        pub const DEFINITIONS: &[Definition] = &[$(Definition {
+            name: $name,
+            variable: $variable,
+            allowed: $allowed,
+            about: $about,
+        }),*];
+    };
+}
+
+define! {
+    "database_url" "TENANTPILOT_DATABASE_URL"
+        "postgres://USER:PASSWORD@HOST/DATABASE or sqlite://PATH"
+        "the platform database; the embedded one when absent";
+    "poll_interval" "TENANTPILOT_POLL_INTERVAL"
+        "a duration from \"500ms\" to \"60s\""
+        "how often a visible screen asks the database";
+    "theme" "TENANTPILOT_THEME"
+        "the name of a theme: letters, digits, - and _"
+        "colours and styles";
+    "keymap" "TENANTPILOT_KEYMAP"
+        "the name of a keymap: letters, digits, - and _"
+        "which key does what";
+    "ascii" "TENANTPILOT_ASCII"
+        "true or false"
+        "draw with ASCII characters only";
+    "color" "TENANTPILOT_COLOR"
+        "auto, always or never"
+        "when to use colour";
+    "time_zone" "TENANTPILOT_TIME_ZONE"
+        "utc or local"
+        "the zone in which times are shown";
+    "mouse" "TENANTPILOT_MOUSE"
+        "true or false"
+        "ask the terminal for mouse events";
+    "synchronized_output" "TENANTPILOT_SYNCHRONIZED_OUTPUT"
+        "true or false"
+        "ask the terminal to show whole frames only";
+    "log_level" "TENANTPILOT_LOG_LEVEL"
+        "error, warn, info or debug"
+        "the least severe level that is logged";
+    "page_size" "TENANTPILOT_PAGE_SIZE"
+        "a whole number from 50 to 500"
+        "rows per page";
+    "text_search_bound" "TENANTPILOT_TEXT_SEARCH_BOUND"
+        "a whole number from 1000 to 100000"
+        "how many of the newest rows a text filter looks at";
+    "sessions.idle_timeout" "TENANTPILOT_SESSIONS_IDLE_TIMEOUT"
+        "a duration from \"1m\" to \"24h\", not longer than sessions.absolute_timeout"
+        "how long a session lives without being used";
+    "sessions.absolute_timeout" "TENANTPILOT_SESSIONS_ABSOLUTE_TIMEOUT"
+        "a duration from \"1m\" to \"7d\""
+        "how long a session lives at most";
+}
+
+/// The definition called `name`.
+///
+/// # Panics
+/// If there is none, which only a mistake in this module's parent can cause.
+pub fn definition(name: &str) -> Definition {
+    match DEFINITIONS.iter().find(|definition| definition.name == name) {
+        Some(definition) => *definition,
+        None => unreachable!("no setting is called {name}"),
+    }
+}

@@ -1,0 +1,349 @@
+//! Settings: defaults < file < environment < flags, each with where it came from.
+//!
+//! Every layer is checked, also where a stronger one wins: a file that is wrong today would
+//! otherwise surprise on the day the variable goes away.
+
+mod database_url;
+mod definitions;
+mod duration;
+mod file;
+mod value;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use database_url::{DatabaseUrl, Engine};
+pub use definitions::{DEFINITIONS, Definition, definition};
+pub use duration::{format_duration, parse_duration};
+pub use value::{Choice, Color, LogLevel, TimeZone};
+
+use crate::domain::safe_text::quoted;
+use crate::paths;
+use crate::{Error, Result};
+use file::FileValues;
+use value::Given;
+
+/// Where a setting's value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A configuration file, and the line in it (from 1).
+    File(PathBuf, usize),
+    /// An environment variable, by name.
+    Environment(String),
+    /// A command-line flag, with its dashes.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path, line) => write!(f, "{}, line {line}", paths::shown(path)),
+            Self::Environment(variable) => write!(f, "environment variable {variable}"),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value in force.
+    pub value: T,
+    /// The strongest layer that set it.
+    pub origin: Origin,
+}
+
+/// What the command line says; absent means "not given".
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--database-url URL`
+    pub database_url: Option<String>,
+    /// `--poll-interval DURATION`
+    pub poll_interval: Option<String>,
+    /// `--theme NAME`
+    pub theme: Option<String>,
+    /// `--keymap NAME`
+    pub keymap: Option<String>,
+    /// `--ascii`
+    pub ascii: bool,
+    /// `--color WHEN`
+    pub color: Option<String>,
+    /// `--no-color`, the same as `--color never`
+    pub no_color: bool,
+    /// `--time-zone ZONE`
+    pub time_zone: Option<String>,
+    /// `--mouse`
+    pub mouse: bool,
+    /// `--log-level LEVEL`
+    pub log_level: Option<String>,
+}
+
+/// The layers to read, weakest first; none of them is read from the process itself.
+pub struct Sources<'a> {
+    /// The file that is read when `file` is none; it may be missing.
+    pub default_file: Option<PathBuf>,
+    /// The file that `--config` names; it must exist.
+    pub file: Option<PathBuf>,
+    /// Looks an environment variable up.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The command line.
+    pub flags: Flags,
+}
+
+/// All settings in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The platform database; none means the embedded one.
+    pub database_url: Setting<Option<DatabaseUrl>>,
+    /// How often a visible screen asks the database, 500 ms to 60 s.
+    pub poll_interval: Setting<Duration>,
+    /// The theme's name.
+    pub theme: Setting<String>,
+    /// The keymap's name.
+    pub keymap: Setting<String>,
+    /// Whether to draw with ASCII characters only.
+    pub ascii: Setting<bool>,
+    /// When to use colour.
+    pub color: Setting<Color>,
+    /// The zone in which times are shown.
+    pub time_zone: Setting<TimeZone>,
+    /// Whether the console asks the terminal for mouse events.
+    pub mouse: Setting<bool>,
+    /// Whether frames are wrapped in the terminal's synchronized-output mode.
+    pub synchronized_output: Setting<bool>,
+    /// The least severe level that is logged.
+    pub log_level: Setting<LogLevel>,
+    /// Rows per page, 50 to 500.
+    pub page_size: Setting<u32>,
+    /// How many of the newest rows a text filter looks at, 1 000 to 100 000.
+    pub text_search_bound: Setting<u32>,
+    /// How long a session lives without being used.
+    pub sessions_idle_timeout: Setting<Duration>,
+    /// How long a session lives at most.
+    pub sessions_absolute_timeout: Setting<Duration>,
+    warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads and checks every layer.
+    ///
+    /// The first thing that is wrong is the error (exit 2); it names the file and line, the
+    /// variable or the flag, and what is allowed. Passwords are never part of it.
+    pub fn load(sources: Sources<'_>) -> Result<Self> {
+        let layers = Layers::read(sources)?;
+        let config = Self {
+            database_url: layers.pick("database_url", None, value::database)?,
+            poll_interval: layers.pick("poll_interval", Duration::from_secs(2), |given| {
+                value::duration(given, Duration::from_millis(500), Duration::from_mins(1))
+            })?,
+            theme: layers.pick("theme", "default".to_owned(), value::name)?,
+            keymap: layers.pick("keymap", "default".to_owned(), value::name)?,
+            ascii: layers.pick("ascii", false, value::boolean)?,
+            color: layers.pick("color", Color::Auto, value::choice)?,
+            time_zone: layers.pick("time_zone", TimeZone::Utc, value::choice)?,
+            mouse: layers.pick("mouse", false, value::boolean)?,
+            synchronized_output: layers.pick("synchronized_output", true, value::boolean)?,
+            log_level: layers.pick("log_level", LogLevel::Info, value::choice)?,
+            page_size: layers.pick("page_size", 200, |given| value::integer(given, 50, 500))?,
+            text_search_bound: layers
+                .pick("text_search_bound", 10_000, |given| value::integer(given, 1_000, 100_000))?,
+            sessions_idle_timeout: layers.pick(
+                "sessions.idle_timeout",
+                Duration::from_mins(30),
+                |given| value::duration(given, Duration::from_mins(1), Duration::from_hours(24)),
+            )?,
+            sessions_absolute_timeout: layers.pick(
+                "sessions.absolute_timeout",
+                Duration::from_hours(12),
+                |given| value::duration(given, Duration::from_mins(1), Duration::from_hours(168)),
+            )?,
+            warnings: layers.warnings(),
+        };
+        if config.sessions_idle_timeout.value > config.sessions_absolute_timeout.value {
+            return Err(Error::usage(format!(
+                "sessions.idle_timeout ({}, {}) is longer than sessions.absolute_timeout ({}, {})",
+                format_duration(config.sessions_idle_timeout.value),
+                config.sessions_idle_timeout.origin,
+                format_duration(config.sessions_absolute_timeout.value),
+                config.sessions_absolute_timeout.origin,
+            ))
+            .hint("a session cannot idle for longer than it may live"));
+        }
+        Ok(config)
+    }
+
+    /// What is allowed but deserves a word, such as a password in a file that others can read.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Every setting as `(name, value, origin)`, in the order of [`DEFINITIONS`], fit to be
+    /// shown: a database address comes without its password.
+    pub fn all_settings(&self) -> Vec<(&'static str, String, String)> {
+        fn row<T>(
+            name: &'static str,
+            setting: &Setting<T>,
+            show: impl Fn(&T) -> String,
+        ) -> (&'static str, String, String) {
+            (name, show(&setting.value), setting.origin.to_string())
+        }
+        let time = |value: &Duration| format_duration(*value);
+        vec![
+            row("database_url", &self.database_url, |url| {
+                url.as_ref().map_or_else(|| "(embedded)".to_owned(), DatabaseUrl::redacted_url)
+            }),
+            row("poll_interval", &self.poll_interval, time),
+            row("theme", &self.theme, Clone::clone),
+            row("keymap", &self.keymap, Clone::clone),
+            row("ascii", &self.ascii, bool::to_string),
+            row("color", &self.color, |value| value.name().to_owned()),
+            row("time_zone", &self.time_zone, |value| value.name().to_owned()),
+            row("mouse", &self.mouse, bool::to_string),
+            row("synchronized_output", &self.synchronized_output, bool::to_string),
+            row("log_level", &self.log_level, |value| value.name().to_owned()),
+            row("page_size", &self.page_size, u32::to_string),
+            row("text_search_bound", &self.text_search_bound, u32::to_string),
+            row("sessions.idle_timeout", &self.sessions_idle_timeout, time),
+            row("sessions.absolute_timeout", &self.sessions_absolute_timeout, time),
+        ]
+    }
+}
+
+/// The layers above the defaults, ready to be asked for one setting at a time.
+struct Layers<'a> {
+    file: FileValues,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    flags: Flags,
+}
+
+impl<'a> Layers<'a> {
+    fn read(sources: Sources<'a>) -> Result<Self> {
+        let file = match (&sources.file, &sources.default_file) {
+            (Some(path), _) => FileValues::read(path)?,
+            (None, Some(path)) => FileValues::read_if_present(path)?,
+            (None, None) => FileValues::default(),
+        };
+        Ok(Self { file, env: sources.env, flags: sources.flags })
+    }
+
+    /// The value of the strongest layer that has one, after checking all of them.
+    fn pick<T>(
+        &self,
+        name: &'static str,
+        default: T,
+        parse: impl Fn(&Given<'_>) -> Result<T, String>,
+    ) -> Result<Setting<T>> {
+        let definition = definition(name);
+        let mut setting = Setting { value: default, origin: Origin::Default };
+        for (given, origin) in self.given(&definition) {
+            let value = parse(&given)
+                .map_err(|reason| wrong(&origin, name, &reason, definition.allowed))?;
+            setting = Setting { value, origin };
+        }
+        Ok(setting)
+    }
+
+    /// What the layers say about one setting, weakest first.
+    fn given(&self, definition: &Definition) -> Vec<(Given<'_>, Origin)> {
+        let mut all = Vec::new();
+        if let Some((given, line)) = self.file.get(definition.name) {
+            all.push((given, Origin::File(self.file.path().to_owned(), line)));
+        }
+        let read = |variable: &str| (self.env)(variable).filter(|value| !value.is_empty());
+        // https://no-color.org: present and not empty, whatever the value.
+        if definition.name == "color" && read("NO_COLOR").is_some() {
+            let never = Given::Owned("never".to_owned());
+            all.push((never, Origin::Environment("NO_COLOR".to_owned())));
+        }
+        if let Some(text) = read(definition.variable) {
+            all.push((Given::Owned(text), Origin::Environment(definition.variable.to_owned())));
+        }
+        if let Some((text, flag)) = self.flag(definition.name) {
+            all.push((Given::Owned(text), Origin::Flag(flag.to_owned())));
+        }
+        all
+    }
+
+    fn flag(&self, name: &str) -> Option<(String, &'static str)> {
+        let flags = &self.flags;
+        let text = |value: &Option<String>, flag| value.clone().map(|value| (value, flag));
+        match name {
+            "database_url" => text(&flags.database_url, "--database-url"),
+            "poll_interval" => text(&flags.poll_interval, "--poll-interval"),
+            "theme" => text(&flags.theme, "--theme"),
+            "keymap" => text(&flags.keymap, "--keymap"),
+            "ascii" => flags.ascii.then(|| ("true".to_owned(), "--ascii")),
+            "color" if flags.no_color => Some(("never".to_owned(), "--no-color")),
+            "color" => text(&flags.color, "--color"),
+            "time_zone" => text(&flags.time_zone, "--time-zone"),
+            "mouse" => flags.mouse.then(|| ("true".to_owned(), "--mouse")),
+            "log_level" => text(&flags.log_level, "--log-level"),
+            _ => None,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let Some((Given::Text(url), _)) = self.file.get("database_url") else { return Vec::new() };
+        let path = self.file.path();
+        let has_password = DatabaseUrl::parse(url).is_ok_and(|url| url.has_password());
+        if has_password && file::others_can_read(path) {
+            let shown = paths::shown(path);
+            return vec![format!(
+                "{shown} holds a database password and others can read it; run: chmod 600 {shown}"
+            )];
+        }
+        Vec::new()
+    }
+}
+
+/// An error about one setting. `reason` and `allowed` are ours; only `reason` quotes input.
+fn wrong(origin: &Origin, name: &str, reason: &str, allowed: &str) -> Error {
+    let place = match origin {
+        Origin::Default => "default".to_owned(),
+        Origin::File(path, line) => format!("{}, line {line}", paths::shown(path)),
+        Origin::Environment(variable) => variable.clone(),
+        Origin::Flag(flag) => flag.clone(),
+    };
+    Error::usage(format!("{place}: {name}: {reason}")).hint(format!("allowed: {allowed}"))
+}
+
+/// The entry of `known` that is closest to `typed`, if any is close enough to be a slip.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (typed.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (distance(typed, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The number of insertions, deletions and replacements between two texts.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// `text` in quotes for an error message, cut where it would flood the line.
+fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() <= LONGEST {
+        return quoted(text);
+    }
+    let cut: String = text.chars().take(LONGEST).collect();
+    quoted(&format!("{cut}…"))
+}

@@ -1,0 +1,4 @@
+//! What tests of every area share.
+
+pub mod postgres;
+pub mod proxy;
