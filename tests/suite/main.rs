@@ -1,5 +1,7 @@
 //! The integration suite: one binary, one module per capability.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
+
 mod configuration;
 mod house;
 mod support;
