@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -372,6 +373,9 @@ fn fr_010_013_directories_can_be_moved_but_only_to_absolute_paths() {
 
 /// Runs `work` while the process lets everybody read what it creates.
 fn with_permissive_umask<T>(work: impl FnOnce() -> T) -> T {
+    // The umask is the process's: two tests at once would restore each other's.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let before = rustix::process::umask(rustix::fs::Mode::empty());
     let result = work();
     rustix::process::umask(before);

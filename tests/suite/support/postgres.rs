@@ -42,13 +42,12 @@ impl Drop for DatabaseGuard {
                 .enable_all()
                 .build()
                 .unwrap()
-                .block_on(administer(&statement))
+                .block_on(administer(&statement));
         })
         .join();
         // A panic while a failing test unwinds would hide what failed.
-        if dropped.is_err() && !std::thread::panicking() {
-            panic!("the test's database {} could not be dropped", self.name);
-        }
+        let reported = dropped.is_ok() || std::thread::panicking();
+        assert!(reported, "the test's database {} could not be dropped", self.name);
     }
 }
 
@@ -79,5 +78,5 @@ pub async fn administer(statement: &str) {
         connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
         connection.close().await.unwrap();
     };
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("the cluster answers");
+    tokio::time::timeout(Duration::from_mins(1), work).await.expect("the cluster answers");
 }
