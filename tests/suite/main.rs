@@ -4,4 +4,5 @@
 
 mod configuration;
 mod house;
+mod sessions;
 mod support;
