@@ -4,5 +4,7 @@
 
 mod configuration;
 mod house;
+mod run_filter;
 mod sessions;
 mod support;
+mod text_safety;

@@ -158,10 +158,8 @@ impl Reader {
                 text.pop();
             }
             if text.trim().is_empty() {
-                let message = match star {
-                    true => format!("{word}: needs something before the *"),
-                    false => format!("{word}: needs a value"),
-                };
+                let missing = if star { "something before the *" } else { "a value" };
+                let message = format!("{word}: needs {missing}");
                 return Err(FilterError {
                     allowed: closed(word),
                     ..error(start..self.at, message)

@@ -9,7 +9,7 @@ use super::Rule;
 
 /// Words that make a value a password, as part of a pattern.
 const PASSWORD_KEYS: &str =
-    r"pass(?:word|wd|phrase|code)|passwort|kennwort|contrase[nñ]a|\bpass|pwd";
+    r"pass(?:word|wd|phrase|code)|passwort|kennwort|contrasena|(?u:contraseña)|\bpass|pwd";
 /// Words that make a value a secret.
 const SECRET_KEYS: &str = r"secret|token|credentials?|api[_ -]?key|apikey|access[_ -]?key(?:[_-]?id)?|account[_-]?key|auth[_-]?key|private[_-]?key|shared[_-]?key|signing[_-]?key|encryption[_-]?key|master[_-]?key|session[_-]?key|service[_-]?key|storage[_-]?key|license[_-]?key|subscription[_-]?key|session[_-]?id|jsessionid|phpsessid|\bsid|\botp|client[_-]?assertion|connection[_-]?string|x-auth|authenticity|\bsig|\bsignature";
 
@@ -43,7 +43,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     add(Rule::PrivateKey, r"[A-Za-z0-9+/=\s\\]*-{2,}\s*END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*", all);
     add(Rule::PrivateKey, r"(?s)PuTTY-User-Key-File-.*\z", all);
 
-    let sep = r#"\\*["'`]?\]?\s*(?:=>|:=|=|:|%3[aAdD])\s*"#;
+    let sep = r#"\\*(?:["'`]|%22)?\]?\s*(?:=>|:=|=|:|%3[aAdD])\s*"#;
     add(
         Rule::Authorization,
         &format!(
@@ -85,7 +85,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     add(
         Rule::UrlCredentials,
         r#"\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s:/@"'<>]+:[^\s"'<>@]*[^\s"'<>@0-9/][^\s"'<>@]*)@"#,
-        |text| !text.contains("?"),
+        |text| !text.contains('?'),
     );
 
     add(Rule::Jwt, r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*", all);
@@ -132,7 +132,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     for (rule, keys) in [(Rule::Password, PASSWORD_KEYS), (Rule::Secret, SECRET_KEYS)] {
         add(rule, &format!(r"(?i:(?:{keys}){suffix}){sep}(?s:{value})"), is_secret_value);
         add(rule, &format!(r"--?[A-Za-z0-9-]*(?i:{keys}){suffix}\s+(?s:{value})"), is_flag_value);
-        add(rule, &format!(r"<[^<>\s]*(?i:{keys}){suffix}(?:\s[^<>]*)?>([^<]+)"), all);
+        add(rule, &format!(r"<[^<>/\s]*(?i:{keys}){suffix}(?:\s[^<>]*)?>([^<]+)"), all);
     }
 
     let part = r#"[^\s@<>()\[\]"',:;=/?&|\\{}]"#;
@@ -153,16 +153,25 @@ pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Rule)> {
             let Some(found) = found.filter(|found| (pattern.check)(found.as_str())) else {
                 continue;
             };
-            // Punctuation after an unquoted value belongs to the sentence around it.
-            let kept = found.as_str().trim_end_matches([',', ';', ')', '}', ']', '\\']);
-            let whole = found.as_str().ends_with("]") && found.as_str().contains("[redacted:");
-            let end = if whole { found.end() } else { found.start() + kept.len() };
+            let end = found.start() + without_punctuation(found.as_str()).len();
             if end > found.start() {
                 spans.push((found.start()..end, pattern.rule));
             }
         }
     }
     spans
+}
+
+/// Without the punctuation that belongs to the sentence around an unquoted value; the end of
+/// a mask is no punctuation.
+fn without_punctuation(mut text: &str) -> &str {
+    while let Some(shorter) = text.strip_suffix([',', ';', ')', '}', ']', '\\']) {
+        if Rule::ALL.iter().any(|rule| text.ends_with(rule.mask())) {
+            break;
+        }
+        text = shorter;
+    }
+    text
 }
 
 /// Whether a word after `Bearer` was made by a machine, unlike `Bearer authentication`.
@@ -238,11 +247,12 @@ fn is_random(text: &str) -> bool {
             _ => 3,
         })
         .collect();
-    let changes = kinds.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    let letters = kinds.iter().filter(|kind| **kind < 2).count();
-    let digits = kinds.iter().filter(|kind| **kind == 2).count();
+    let changes =
+        kinds.windows(2).filter(|pair| pair[0] != pair[1] && pair[0].max(pair[1]) < 3).count();
+    let letters = rest.chars().filter(char::is_ascii_alphabetic).count();
     // Chance changes its kind of character often; words and numbers joined by dashes do not.
-    let often = if digits > 0 { changes * 4 >= rest.len() } else { changes * 3 >= rest.len() };
+    let often =
+        if kinds.contains(&2) { changes * 4 >= rest.len() } else { changes * 3 >= rest.len() };
     often && letters >= 4 && distinct(&rest) >= 8
 }
 
