@@ -27,7 +27,7 @@ fn refused(text: &str) -> (String, FilterError) {
 }
 
 fn at(text: &str) -> When {
-    When::At(text.parse::<DateTime<Utc>>().unwrap())
+    When::At(text.parse::<DateTime<Utc>>().unwrap_or_else(|error| panic!("{text}: {error}")))
 }
 
 fn name(text: &str, prefix: bool) -> IdOrName {
