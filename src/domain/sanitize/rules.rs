@@ -9,7 +9,7 @@ use super::Rule;
 
 /// Words that make a value a password, as part of a pattern.
 const PASSWORD_KEYS: &str =
-    r"pass(?:word|wd|phrase|code)|passwort|kennwort|contrasena|(?u:contraseña)|\bpass|pwd";
+    r"pass(?:word|wd|phrase|code)|passwort|kennwort|contrasena|(?u:contraseña)|\bpass|pwd|\bpw";
 /// Words that make a value a secret.
 const SECRET_KEYS: &str = r"secret|token|credentials?|api[_ -]?key|apikey|access[_ -]?key(?:[_-]?id)?|account[_-]?key|auth[_-]?key|private[_-]?key|shared[_-]?key|signing[_-]?key|encryption[_-]?key|master[_-]?key|session[_-]?key|service[_-]?key|storage[_-]?key|license[_-]?key|subscription[_-]?key|session[_-]?id|jsessionid|phpsessid|\bsid|\botp|client[_-]?assertion|connection[_-]?string|x-auth|authenticity|\bsig|\bsignature";
 
@@ -86,6 +86,15 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         Rule::UrlCredentials,
         r#"\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s:/@"'<>]+:[^\s"'<>@]*[^\s"'<>@0-9/][^\s"'<>@]*)@"#,
         |text| !text.contains('?'),
+    );
+
+    add(Rule::UrlCredentials, r#"\b[A-Za-z0-9._-]+:([^\s:/@"'<>\[\]]+)@[A-Za-z0-9]"#, all);
+    add(Rule::Password, r#"(?:^|\s)(?:-u|--user)\s+["']?[^\s:"']+:([^\s"']+)"#, all);
+    // Prose: masked only where the word is no word.
+    add(
+        Rule::Password,
+        r"(?i:password|passphrase|secret|token)\s+(?i:is|was)\s+(\S{4,})",
+        looks_made,
     );
 
     add(Rule::Jwt, r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*", all);
