@@ -14,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::LogLevel;
 use crate::domain::safe_text::SafeText;
+use crate::domain::sanitize;
 use crate::paths::{self, Paths};
 use crate::{Clock, Error, Result};
 
@@ -91,7 +92,7 @@ fn filter(level: LogLevel) -> LevelFilter {
 /// What may be written for one event: a single line without anything that a terminal would
 /// act on when the file is shown.
 fn redact(event: &str) -> String {
-    SafeText::new(event).to_string()
+    SafeText::new(&sanitize::redact(event).text).to_string()
 }
 
 /// Hands each event to the log's thread as one cleaned line.

@@ -29,59 +29,58 @@ macro_rules! on_tx {
     ($tx:expr, $c:ident => $body:block) => {
         match $tx {
             $crate::ops::store::Tx::Postgres(transaction) => {
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! for_share {
                     ($alias:literal) => {
                         concat!(" for share of ", $alias)
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! for_update {
                     () => {
                         " for update"
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! database_now {
                     () => {
                         "clock_timestamp()"
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! database_in {
                     ($seconds:literal) => {
                         concat!("clock_timestamp() + ", $seconds, " * interval '1 second'")
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! claim_lock {
                     () => {
                         " for update of r skip locked"
                     };
                 }
+                // Using each once keeps the compiler from calling the others unused.
+                const _: [&str; 5] = [
+                    for_share!("r"),
+                    for_update!(),
+                    database_now!(),
+                    database_in!("$1"),
+                    claim_lock!(),
+                ];
                 let $c = &mut **transaction;
                 $body
             }
             $crate::ops::store::Tx::Sqlite(transaction) => {
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! for_share {
                     ($alias:literal) => {
                         ""
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! for_update {
                     () => {
                         ""
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! database_now {
                     () => {
                         "strftime('%Y-%m-%dT%H:%M:%f+00:00')"
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! database_in {
                     ($seconds:literal) => {
                         concat!(
@@ -91,12 +90,19 @@ macro_rules! on_tx {
                         )
                     };
                 }
-                #[allow(unused_macros, reason = "not every query needs every fragment")]
                 macro_rules! claim_lock {
                     () => {
                         ""
                     };
                 }
+                // Using each once keeps the compiler from calling the others unused.
+                const _: [&str; 5] = [
+                    for_share!("r"),
+                    for_update!(),
+                    database_now!(),
+                    database_in!("$1"),
+                    claim_lock!(),
+                ];
                 let $c = &mut **transaction;
                 $body
             }

@@ -15,8 +15,6 @@ pub struct SessionRow {
     pub kind: String,
     /// Whose it is.
     pub platform_user_id: i64,
-    /// Where it was made from.
-    pub origin: String,
     /// Last activity of the person.
     pub last_active_at: DateTime<Utc>,
     /// Idle expiry after this many seconds.
@@ -40,7 +38,7 @@ pub struct SessionRow {
 /// What both look-ups of a session read.
 macro_rules! session_columns {
     () => {
-        "select s.id, s.kind, s.platform_user_id, s.origin, s.last_active_at, s.idle_seconds, s.expires_at, \
+        "select s.id, s.kind, s.platform_user_id, s.last_active_at, s.idle_seconds, s.expires_at, \
          s.ended_at is not null as ended, s.credential_version <> u.credential_version as outdated, \
          u.username, u.capabilities, u.active, exists (select 1 from platform_user_workspaces w \
          where w.platform_user_id = u.id) as restricted \
