@@ -1,0 +1,186 @@
+//! Everything a key may be bound to, and where. Keymap files name these ids and nothing
+//! else, so no file can reach the console's inner messages.
+
+use std::fmt;
+
+use crate::domain::capability::Capability;
+
+macro_rules! commands {
+    ($($variant:ident, $id:literal, $help:literal, $description:literal;)+) => {
+        /// What a key, or an entry of the palette, can ask for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Command {
+            $(#[doc = $description] $variant,)+
+        }
+
+        impl Command {
+            /// Every command, in the order help lists them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The id that keymap files and the palette use.
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id,)+ }
+            }
+
+            /// A word or two for the footer, at most 14 characters.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)+ }
+            }
+
+            /// One line for the help screen and the palette.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description,)+ }
+            }
+
+            /// The command with this id.
+            pub fn parse(id: &str) -> Option<Self> {
+                match id { $($id => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+commands! {
+    AppQuit, "app.quit", "quit", "Leave the console";
+    AppHelp, "app.help", "help", "Show the keys that work here";
+    AppPalette, "app.palette", "command", "Find a command by its name";
+    AppBack, "app.back", "back", "Go one level back; never leaves the console";
+    AppRedraw, "app.redraw", "redraw", "Draw the whole screen again";
+    AppSuspend, "app.suspend", "suspend", "Put the console into the background; fg brings it back";
+    AppLogout, "app.logout", "log out", "End this session and return to the login";
+    TabNext, "tab.next", "next tab", "Go to the next tab";
+    TabPrevious, "tab.previous", "previous tab", "Go to the previous tab";
+    TabOperations, "tab.operations", "operations", "Go to the list of operation runs";
+    TabRun, "tab.run", "run", "Go to the run opened last";
+    HistoryBack, "history.back", "where I was", "Go back to the place before this one";
+    HistoryForward, "history.forward", "forward", "Go forward again in the history of places";
+    CursorUp, "cursor.up", "up", "Move up one row";
+    CursorDown, "cursor.down", "down", "Move down one row";
+    CursorPageUp, "cursor.page_up", "page up", "Move up one page";
+    CursorPageDown, "cursor.page_down", "page down", "Move down one page";
+    CursorFirst, "cursor.first", "first", "Move to the first row";
+    CursorLast, "cursor.last", "last", "Move to the last row";
+    RowOpen, "row.open", "open", "Open the selected row";
+    ListOlder, "list.older", "older", "Load the next page of older rows";
+    FilterEdit, "filter.edit", "filter", "Edit the filter of the list";
+    FilterClear, "filter.clear", "clear", "Clear the filter or the text being typed";
+    FilterAccept, "filter.accept", "accept", "Apply what was typed";
+    FilterComplete, "filter.complete", "complete", "Complete the word being typed";
+    MatchNext, "match.next", "next match", "Move to the next match";
+    MatchPrevious, "match.previous", "previous match", "Move to the previous match";
+    PollPause, "poll.pause", "pause", "Pause or resume live updates";
+    PollFaster, "poll.faster", "faster", "Ask for updates more often";
+    PollSlower, "poll.slower", "slower", "Ask for updates less often";
+    PollNow, "poll.now", "refresh", "Ask for an update now";
+    CopyId, "copy.id", "copy id", "Send the selected id to the terminal's clipboard";
+    TimeToggle, "time.toggle", "UTC/local", "Show times in UTC or in the local zone";
+    ThemeNext, "theme.next", "next theme", "Change to the next theme";
+    FoldToggle, "fold.toggle", "fold", "Open or close the selected section";
+    FoldAll, "fold.all", "fold all", "Open or close every section";
+    DetailSameFailures, "detail.same_failures", "same failures", "List the runs that failed for the same reason";
+    FieldNext, "field.next", "next field", "Go to the next field";
+    FieldPrevious, "field.previous", "previous field", "Go to the previous field";
+    FormSubmit, "form.submit", "submit", "Send the form";
+}
+
+impl Command {
+    /// The capability without which the command cannot do anything, for greying it out.
+    /// The check that counts is made where the data is read or written.
+    pub const fn capability(self) -> Option<Capability> {
+        match self {
+            Self::TabOperations
+            | Self::TabRun
+            | Self::ListOlder
+            | Self::FilterEdit
+            | Self::MatchNext
+            | Self::MatchPrevious
+            | Self::DetailSameFailures => Some(Capability::OpsView),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+/// Where a key is pressed; a keymap file has one section for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Context {
+    /// Everywhere; every other context is asked first.
+    Global,
+    /// The list of runs.
+    Operations,
+    /// The detail of one run.
+    Run,
+    /// The help overlay.
+    Help,
+    /// The command palette, which holds a text field.
+    Palette,
+    /// The filter line, which is a text field.
+    Filter,
+    /// The login form, which is made of text fields.
+    Login,
+}
+
+impl Context {
+    /// Every context, `Global` first.
+    pub const ALL: &'static [Self] = &[
+        Self::Global,
+        Self::Operations,
+        Self::Run,
+        Self::Help,
+        Self::Palette,
+        Self::Filter,
+        Self::Login,
+    ];
+
+    /// The name of its section in a keymap file.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Operations => "operations",
+            Self::Run => "run",
+            Self::Help => "help",
+            Self::Palette => "palette",
+            Self::Filter => "filter",
+            Self::Login => "login",
+        }
+    }
+
+    /// The context with this section name.
+    pub fn parse(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|context| context.id() == id)
+    }
+
+    /// Whether printable keys belong to a text field here.
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Palette | Self::Filter | Self::Login)
+    }
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_read_back_and_texts_fit() {
+        for command in Command::ALL {
+            assert_eq!(Command::parse(command.id()), Some(*command));
+            assert!(command.help().chars().count() <= 14, "{command}");
+            assert!(command.description().chars().count() <= 60, "{command}");
+        }
+        assert_eq!(Command::parse("app.explode"), None);
+        for context in Context::ALL {
+            assert_eq!(Context::parse(context.id()), Some(*context));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Key sequences as a tree: after each key it is known whether more keys are awaited.
+
+use std::collections::BTreeMap;
+
+use super::key::Key;
+use crate::tui::command::Command;
+
+/// What a sequence of keys leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lookup {
+    /// A command.
+    Command(Command),
+    /// Deliberately nothing, also not what the key means elsewhere.
+    Blocked,
+    /// A longer sequence starts like this.
+    Pending,
+    /// Not known here.
+    Unknown,
+}
+
+/// A node of the tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Trie {
+    leaf: Option<Option<Command>>,
+    children: BTreeMap<Key, Trie>,
+}
+
+impl Trie {
+    /// Adds a sequence; `None` blocks it.
+    pub(super) fn insert(&mut self, keys: &[Key], command: Option<Command>) {
+        match keys.split_first() {
+            Some((first, rest)) => self.children.entry(*first).or_default().insert(rest, command),
+            None => self.leaf = Some(command),
+        }
+    }
+
+    /// Follows `keys`.
+    pub(super) fn look_up(&self, keys: impl IntoIterator<Item = Key>) -> Lookup {
+        let mut node = self;
+        for key in keys {
+            match node.children.get(&key) {
+                Some(child) => node = child,
+                None => return Lookup::Unknown,
+            }
+        }
+        match node.leaf {
+            Some(Some(command)) => Lookup::Command(command),
+            _ if !node.children.is_empty() => Lookup::Pending,
+            Some(None) => Lookup::Blocked,
+            None => Lookup::Unknown,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A TOML file as its author sees it: every complaint names the file, the line, the reason
+//! and what would have been right.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::domain::safe_text::{SafeText, quoted};
+use crate::{Error, Result};
+
+/// A parsed file together with the text that its spans point into.
+pub struct SourceFile<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl<'a> SourceFile<'a> {
+    /// Wraps `text`; `name` is what errors call it.
+    pub fn new(name: &'a str, text: &'a str) -> Self {
+        Self { name, text }
+    }
+
+    /// Parses the text as TOML; a syntax error names its line.
+    pub fn table(&self) -> Result<DeTable<'a>> {
+        match DeTable::parse(self.text) {
+            Ok(table) => Ok(table.into_inner()),
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                let reason = error.message().lines().collect::<Vec<_>>().join(" ");
+                Err(self.error(&span, format!("not valid TOML: {reason}")))
+            }
+        }
+    }
+
+    /// An error at `span`.
+    pub fn error(&self, span: &Range<usize>, reason: impl std::fmt::Display) -> Error {
+        let reason = SafeText::new(&reason.to_string());
+        Error::usage(format!("{} line {}: {reason}", self.name, self.line(span)))
+    }
+
+    /// An error about an unknown `word`, with the nearest allowed one and all allowed ones.
+    pub fn unknown(
+        &self,
+        span: &Range<usize>,
+        what: &str,
+        word: &str,
+        allowed: &[&str],
+        label: &str,
+    ) -> Error {
+        let guess = nearest(word, allowed)
+            .map_or_else(String::new, |guess| format!("; did you mean \"{guess}\"?"));
+        self.error(span, format!("unknown {what} {}{guess}", quoted(word)))
+            .hint(format!("{label}: {}", allowed.join(", ")))
+    }
+
+    /// The string at `value`, or an error that says what was found instead.
+    pub fn string<'v>(&self, value: &'v Spanned<DeValue<'_>>, what: &str) -> Result<&'v str> {
+        value.get_ref().as_str().ok_or_else(|| {
+            let found = value.get_ref().type_str();
+            self.error(&value.span(), format!("{what} must be a string, this is a {found}"))
+        })
+    }
+
+    /// The table at `value`, or an error that says what was found instead.
+    pub fn section<'v>(
+        &self,
+        value: &'v Spanned<DeValue<'a>>,
+        what: &str,
+    ) -> Result<&'v DeTable<'a>> {
+        value.get_ref().as_table().ok_or_else(|| {
+            let found = value.get_ref().type_str();
+            self.error(&value.span(), format!("{what} must be a table, this is a {found}"))
+        })
+    }
+
+    /// The line, counted from 1, on which `span` starts.
+    pub fn line(&self, span: &Range<usize>) -> usize {
+        let upto = span.start.min(self.text.len());
+        self.text.as_bytes()[..upto].iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
+/// Where a theme or a keymap comes from.
+pub enum Found {
+    /// It is part of the program.
+    Embedded(&'static str),
+    /// It was read from a file.
+    File {
+        /// What errors call it.
+        name: String,
+        /// Its content.
+        text: String,
+    },
+}
+
+/// Finds the theme or keymap `name_or_path`: a path (with a `/`, or ending in `.toml`), else
+/// `NAME.toml` in `user_dir`, else the embedded one of that name.
+pub fn find(
+    what: &str,
+    name_or_path: &str,
+    user_dir: Option<&Path>,
+    embedded: &[(&str, &'static str)],
+) -> Result<Found> {
+    let is_path = name_or_path.contains('/') || name_or_path.ends_with(".toml");
+    if is_path {
+        return read(what, PathBuf::from(name_or_path));
+    }
+    if let Some(dir) = user_dir {
+        let path = dir.join(format!("{name_or_path}.toml"));
+        if path.exists() {
+            return read(what, path);
+        }
+    }
+    if let Some((_, text)) = embedded.iter().find(|(name, _)| *name == name_or_path) {
+        return Ok(Found::Embedded(text));
+    }
+    let names: Vec<&str> = embedded.iter().map(|(name, _)| *name).collect();
+    let guess = nearest(name_or_path, &names)
+        .map_or_else(String::new, |guess| format!("; did you mean \"{guess}\"?"));
+    let place = user_dir.map_or_else(
+        || "or the path of a .toml file".to_owned(),
+        |dir| format!("a NAME.toml in {}, or the path of a .toml file", dir.display()),
+    );
+    Err(Error::usage(format!("there is no {what} {}{guess}", quoted(name_or_path)))
+        .hint(format!("allowed: {}; {place}", names.join(", "))))
+}
+
+fn read(what: &str, path: PathBuf) -> Result<Found> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Found::File { name, text }),
+        Err(error) => Err(Error::usage(format!("cannot read the {what} {name}: {}", error.kind()))
+            .hint("it must be a readable UTF-8 file")),
+    }
+}
+
+/// The allowed word closest to `word`, if one is close enough to be a slip of the fingers.
+pub fn nearest<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).max(2);
+    allowed
+        .iter()
+        .map(|candidate| (distance(word, candidate), *candidate))
+        .filter(|(steps, _)| *steps <= limit)
+        .min_by_key(|(steps, _)| *steps)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The Levenshtein distance, with one row of memory.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, from) in left.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_different_word_is_not() {
+        assert_eq!(nearest("sucess", &["failed", "success"]), Some("success"));
+        assert_eq!(nearest("row.opne", &["row.open", "app.quit"]), Some("row.open"));
+        assert_eq!(nearest("banana", &["failed", "success"]), None);
+    }
+}
