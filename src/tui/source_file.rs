@@ -2,7 +2,7 @@
 //! and what would have been right.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -78,7 +78,7 @@ impl<'a> SourceFile<'a> {
     /// The line, counted from 1, on which `span` starts.
     pub fn line(&self, span: &Range<usize>) -> usize {
         let upto = span.start.min(self.text.len());
-        self.text.as_bytes()[..upto].iter().filter(|byte| **byte == b'\n').count() + 1
+        self.text.get(..upto).map_or(1, |before| before.split('\n').count())
     }
 }
 
@@ -103,14 +103,15 @@ pub fn find(
     user_dir: Option<&Path>,
     embedded: &[(&str, &'static str)],
 ) -> Result<Found> {
-    let is_path = name_or_path.contains('/') || name_or_path.ends_with(".toml");
+    let is_path = name_or_path.contains('/')
+        || Path::new(name_or_path).extension().is_some_and(|end| end == "toml");
     if is_path {
-        return read(what, PathBuf::from(name_or_path));
+        return read(what, Path::new(name_or_path));
     }
     if let Some(dir) = user_dir {
         let path = dir.join(format!("{name_or_path}.toml"));
         if path.exists() {
-            return read(what, path);
+            return read(what, &path);
         }
     }
     if let Some((_, text)) = embedded.iter().find(|(name, _)| *name == name_or_path) {
@@ -127,9 +128,9 @@ pub fn find(
         .hint(format!("allowed: {}; {place}", names.join(", "))))
 }
 
-fn read(what: &str, path: PathBuf) -> Result<Found> {
+fn read(what: &str, path: &Path) -> Result<Found> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(&path) {
+    match std::fs::read_to_string(path) {
         Ok(text) => Ok(Found::File { name, text }),
         Err(error) => Err(Error::usage(format!("cannot read the {what} {name}: {}", error.kind()))
             .hint("it must be a readable UTF-8 file")),

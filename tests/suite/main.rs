@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
+mod backend;
 mod configuration;
 mod house;
+mod keymap;
 mod run_filter;
 mod sessions;
 mod support;
 mod text_safety;
+mod theme;

@@ -155,7 +155,8 @@ fn refuse_prefixes(file: &SourceFile<'_>, keymap: &Keymap, entries: &[Entry]) ->
             if mine == theirs || !(mine.starts_with(theirs) || theirs.starts_with(mine)) {
                 continue;
             }
-            let (short, long) = if mine.len() < theirs.len() { (mine, theirs) } else { (theirs, mine) };
+            let (short, long) =
+                if mine.len() < theirs.len() { (mine, theirs) } else { (theirs, mine) };
             let (short, long) = (write_sequence(short), write_sequence(long));
             return Err(file
                 .error(&entry.span, format!("{short} is bound and also starts {long}"))

@@ -18,10 +18,20 @@ pub(super) enum Lookup {
     Unknown,
 }
 
+/// What a sequence that ends here does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Leaf {
+    /// No sequence ends here.
+    #[default]
+    Absent,
+    Blocked,
+    Bound(Command),
+}
+
 /// A node of the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Trie {
-    leaf: Option<Option<Command>>,
+    leaf: Leaf,
     children: BTreeMap<Key, Trie>,
 }
 
@@ -30,7 +40,7 @@ impl Trie {
     pub(super) fn insert(&mut self, keys: &[Key], command: Option<Command>) {
         match keys.split_first() {
             Some((first, rest)) => self.children.entry(*first).or_default().insert(rest, command),
-            None => self.leaf = Some(command),
+            None => self.leaf = command.map_or(Leaf::Blocked, Leaf::Bound),
         }
     }
 
@@ -44,10 +54,10 @@ impl Trie {
             }
         }
         match node.leaf {
-            Some(Some(command)) => Lookup::Command(command),
+            Leaf::Bound(command) => Lookup::Command(command),
             _ if !node.children.is_empty() => Lookup::Pending,
-            Some(None) => Lookup::Blocked,
-            None => Lookup::Unknown,
+            Leaf::Blocked => Lookup::Blocked,
+            Leaf::Absent => Lookup::Unknown,
         }
     }
 }

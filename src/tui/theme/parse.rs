@@ -126,11 +126,7 @@ fn read_roles(
 }
 
 /// A style: a colour, or a table of colours and modifiers.
-fn style(
-    file: &SourceFile<'_>,
-    value: &Spanned<DeValue<'_>>,
-    palette: &Palette,
-) -> Result<Style> {
+fn style(file: &SourceFile<'_>, value: &Spanned<DeValue<'_>>, palette: &Palette) -> Result<Style> {
     let Some(table) = value.get_ref().as_table() else {
         return Ok(Style::new().fg(color(file, value, palette)?));
     };
@@ -159,11 +155,7 @@ fn style(
 }
 
 /// A colour: a name, `#rrggbb`, a number from 0 to 255, or a name from the palette.
-fn color(
-    file: &SourceFile<'_>,
-    value: &Spanned<DeValue<'_>>,
-    palette: &Palette,
-) -> Result<Color> {
+fn color(file: &SourceFile<'_>, value: &Spanned<DeValue<'_>>, palette: &Palette) -> Result<Color> {
     let allowed = || {
         let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
         let own = if palette.is_empty() { "" } else { ", or a name from [palette]" };

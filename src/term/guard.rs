@@ -1,0 +1,243 @@
+//! The terminal is entered once and always left: at the end, on an error, on a signal, and
+//! when anything panics. Leaving undoes exactly what entering did, in reverse, and can be
+//! done any number of times from any thread.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture,
+};
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, queue, style};
+use tokio::sync::watch;
+
+use crate::domain::safe_text::SafeText;
+
+/// How long a program that panicked may take to end by itself.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// How the terminal is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// Switch the process's own terminal to raw mode; not for a remote one.
+    pub raw: bool,
+    /// Receive the mouse, which takes text selection away from the terminal.
+    pub mouse: bool,
+}
+
+struct Inner {
+    out: Box<dyn Write + Send>,
+    modes: Modes,
+    entered: bool,
+    /// After a panic nothing draws any more, so that the message stays readable.
+    closed: bool,
+}
+
+impl Inner {
+    fn enter(&mut self) -> io::Result<()> {
+        if self.entered || self.closed {
+            return Ok(());
+        }
+        // First of all, so that a failure on the way is undone as well.
+        self.entered = true;
+        if self.modes.raw {
+            enable_raw_mode()?;
+        }
+        queue!(
+            self.out,
+            EnterAlternateScreen,
+            cursor::Hide,
+            EnableBracketedPaste,
+            EnableFocusChange
+        )?;
+        if self.modes.mouse {
+            queue!(self.out, EnableMouseCapture)?;
+        }
+        self.out.flush()
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.entered) {
+            return Ok(());
+        }
+        let written = self.write_leave();
+        // Also when the writing failed: a shell in raw mode is the worse of the two.
+        let cooked = if self.modes.raw { disable_raw_mode() } else { Ok(()) };
+        written.and(cooked)
+    }
+
+    fn write_leave(&mut self) -> io::Result<()> {
+        // A frame cut in half may have left synchronized output on and a colour set.
+        self.out.write_all(b"\x1b[?2026l")?;
+        // Always: capture may have been switched on by a key since.
+        queue!(self.out, DisableMouseCapture)?;
+        queue!(
+            self.out,
+            DisableFocusChange,
+            DisableBracketedPaste,
+            style::ResetColor,
+            LeaveAlternateScreen,
+            cursor::Show
+        )?;
+        self.out.flush()
+    }
+}
+
+/// Owns the terminal's state; dropping it leaves.
+pub struct TerminalGuard {
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl TerminalGuard {
+    /// Enters the screen of `out`: raw mode, alternate screen, cursor hidden, bracketed
+    /// paste, focus events, and the mouse if asked for.
+    pub fn enter(out: impl Write + Send + 'static, modes: Modes) -> io::Result<Self> {
+        let inner = Inner { out: Box::new(out), modes, entered: false, closed: false };
+        let guard = Self { inner: Arc::new(Mutex::new(inner)) };
+        lock(&guard.inner).enter()?;
+        Ok(guard)
+    }
+
+    /// Enters again after [`leave`](Self::leave); nothing if it was not left.
+    pub fn reenter(&self) -> io::Result<()> {
+        lock(&self.inner).enter()
+    }
+
+    /// Undoes everything; nothing if that is done already.
+    pub fn leave(&self) -> io::Result<()> {
+        lock(&self.inner).leave()
+    }
+
+    /// Switches the mouse on or off.
+    pub fn set_mouse(&self, on: bool) -> io::Result<()> {
+        let mut inner = lock(&self.inner);
+        inner.modes.mouse = on;
+        if !inner.entered {
+            return Ok(());
+        }
+        if on {
+            queue!(inner.out, EnableMouseCapture)?;
+        } else {
+            queue!(inner.out, DisableMouseCapture)?;
+        }
+        inner.out.flush()
+    }
+
+    /// The way to the screen for a backend: it swallows what is drawn while the screen is
+    /// left, so that no late frame lands in somebody's shell.
+    pub fn writer(&self) -> ScreenWriter {
+        ScreenWriter { inner: Arc::clone(&self.inner) }
+    }
+
+    /// Makes a panic, in whatever thread or task, restore the terminal and say one readable
+    /// line and the log's path on standard error.
+    ///
+    /// `redact` cleans the panic's text, which may hold anything. The caller waits for
+    /// [`Crash::happened`] beside its events and ends with a failure; should it be stuck,
+    /// the process is ended two seconds later with exit code 101.
+    pub fn install_panic_hook(
+        &self,
+        log_path: Option<PathBuf>,
+        redact: impl Fn(&str) -> String + Send + Sync + 'static,
+    ) -> Crash {
+        let (sender, receiver) = watch::channel(false);
+        let inner = Arc::clone(&self.inner);
+        std::panic::set_hook(Box::new(move |info| {
+            close(&inner);
+            let text = info.payload_as_str().unwrap_or("no message");
+            let text = SafeText::new(&redact(text).replace('\n', " "));
+            let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
+            tracing::error!(place, message = text.as_str(), "panic");
+            report(&format!("tenantpilot stopped because of a bug{place}: {text}"));
+            if let Some(path) = &log_path {
+                report(&format!("the log is {}", path.display()));
+            }
+            if !sender.send_replace(true) {
+                let _ = std::thread::Builder::new().name("last-grace".to_owned()).spawn(|| {
+                    std::thread::sleep(LAST_GRACE);
+                    std::process::exit(101);
+                });
+            }
+        }));
+        Crash { receiver }
+    }
+}
+
+impl Drop for TerminalGuard {
+    fn drop(&mut self) {
+        // Nobody is left to tell.
+        let _ = self.leave();
+    }
+}
+
+/// Tells that something panicked.
+#[derive(Debug, Clone)]
+pub struct Crash {
+    receiver: watch::Receiver<bool>,
+}
+
+impl Crash {
+    /// Resolves once something has panicked.
+    pub async fn happened(&mut self) {
+        if self.receiver.wait_for(|crashed| *crashed).await.is_err() {
+            // The hook was replaced: it can never tell.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether something has panicked.
+    pub fn has_happened(&self) -> bool {
+        *self.receiver.borrow()
+    }
+}
+
+/// Writes to the screen while it is entered; see [`TerminalGuard::writer`].
+pub struct ScreenWriter {
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Write for ScreenWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut inner = lock(&self.inner);
+        if inner.entered && !inner.closed { inner.out.write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut inner = lock(&self.inner);
+        if inner.entered && !inner.closed { inner.out.flush() } else { Ok(()) }
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leaves for good, without waiting for ever for a thread that is stuck in a write.
+fn close(inner: &Mutex<Inner>) {
+    for _ in 0..20 {
+        let mut held = match inner.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(held)) => held.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            }
+        };
+        let _ = held.leave();
+        held.closed = true;
+        return;
+    }
+    // The writer is stuck, so the screen cannot be told; the keyboard still can.
+    let _ = disable_raw_mode();
+}
+
+/// One line on standard error; it is the only way left to say anything.
+fn report(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
