@@ -9,5 +9,6 @@ mod keymap;
 mod run_filter;
 mod sessions;
 mod support;
+mod terminal;
 mod text_safety;
 mod theme;
