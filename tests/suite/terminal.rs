@@ -168,6 +168,15 @@ impl Child {
     }
 }
 
+impl Drop for Child {
+    /// A test that fails must not leave a process behind.
+    fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = self.process.kill();
+        }
+    }
+}
+
 fn text_of(output: &Mutex<Vec<u8>>) -> String {
     String::from_utf8_lossy(&output.lock().expect("output")).into_owned()
 }
