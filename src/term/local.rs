@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, PipeReader, PipeWriter};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{self, Event};
 use futures_util::Stream;
 use rustix::event::{PollFd, PollFlags, poll};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{Error, Result};
 
@@ -43,10 +43,11 @@ pub fn size() -> io::Result<(u16, u16)> {
 
 /// What the person at the terminal does. Ends with an error once the terminal is gone.
 ///
-/// crossterm's own reader goes round and round at the end of input, so the end is watched
-/// for beside it, by a thread that sleeps until then.
+/// crossterm's own reader goes round and round at the end of input, whoever calls it. So it
+/// has a thread to itself, where that holds nobody up, and the end is watched for beside it
+/// by another thread, which sleeps until then. Make one of these per process.
 pub struct LocalEvents {
-    events: EventStream,
+    events: mpsc::Receiver<io::Result<Event>>,
     gone: oneshot::Receiver<()>,
     ended: bool,
     /// Closing it ends the watching thread.
@@ -66,7 +67,12 @@ impl LocalEvents {
                 drop(sender);
             }
         })?;
-        Ok(Self { events: EventStream::new(), gone, ended: false, _watch: writer })
+        let (forward, events) = mpsc::channel(64);
+        std::thread::Builder::new().name("terminal-read".to_owned()).spawn(move || {
+            // Ends when nobody listens any more, or with the process.
+            while forward.blocking_send(event::read()).is_ok() {}
+        })?;
+        Ok(Self { events, gone, ended: false, _watch: writer })
     }
 }
 
@@ -77,12 +83,16 @@ impl Stream for LocalEvents {
         if self.ended {
             return Poll::Ready(None);
         }
-        if Pin::new(&mut self.gone).poll(context).is_ready() {
-            self.ended = true;
-            let error = io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone");
-            return Poll::Ready(Some(Err(error)));
+        if Pin::new(&mut self.gone).poll(context).is_pending() {
+            match self.events.poll_recv(context) {
+                // A reader that fails has lost its terminal, and may say so first.
+                Poll::Ready(Some(Err(_)) | None) => {}
+                other => return other,
+            }
         }
-        Pin::new(&mut self.events).poll_next(context)
+        self.ended = true;
+        let error = io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone");
+        Poll::Ready(Some(Err(error)))
     }
 }
 
