@@ -68,7 +68,12 @@ pub struct Login {
 impl Login {
     /// A login of `username` from a client of `kind`.
     pub fn new(username: &str, password: impl Into<String>, kind: ClientKind) -> Self {
-        Self { username: username.to_owned(), password: password::secret(password), kind }
+        Self::with(username, password::secret(password), kind)
+    }
+
+    /// The same with a password that is already wrapped.
+    pub fn with(username: &str, password: SecretString, kind: ClientKind) -> Self {
+        Self { username: username.to_owned(), password, kind }
     }
 }
 

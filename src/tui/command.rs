@@ -66,8 +66,8 @@ commands! {
     FilterClear, "filter.clear", "clear", "Clear the filter or the text being typed";
     FilterAccept, "filter.accept", "accept", "Apply what was typed";
     FilterComplete, "filter.complete", "complete", "Complete the word being typed";
-    MatchNext, "match.next", "next match", "Move to the next match";
-    MatchPrevious, "match.previous", "previous match", "Move to the previous match";
+    MatchNext, "match.next", "next trouble", "Move to the next row that needs somebody";
+    MatchPrevious, "match.previous", "prev. trouble", "Move to the previous row that needs somebody";
     PollPause, "poll.pause", "pause", "Pause or resume live updates";
     PollFaster, "poll.faster", "faster", "Ask for updates more often";
     PollSlower, "poll.slower", "slower", "Ask for updates less often";
@@ -136,6 +136,19 @@ impl Context {
         Self::Filter,
         Self::Login,
     ];
+
+    /// Its heading in the help.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Global => "Everywhere",
+            Self::Operations => "In the list of runs",
+            Self::Run => "In a run",
+            Self::Help => "In this help",
+            Self::Palette => "In the command palette",
+            Self::Filter => "In the filter line",
+            Self::Login => "In the login",
+        }
+    }
 
     /// The name of its section in a keymap file.
     pub const fn id(self) -> &'static str {

@@ -1,6 +1,17 @@
-//! The console: what keys mean, how things look, and (above them) the screens.
+//! The console: state and its changes, what keys mean, how things look, and the loop that
+//! ties them to a terminal and to the service.
 
+pub mod app;
 pub mod command;
+pub mod effects;
+pub mod frame;
 pub mod keymap;
+pub mod launch;
+pub mod look;
+pub mod msg;
+pub mod remote;
+pub mod screens;
+pub mod session;
 pub mod source_file;
 pub mod theme;
+pub mod widgets;

@@ -1,0 +1,625 @@
+//! The console's state and how it changes: `update(Msg) -> Effects`, no I/O, no clock.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use crossterm::event::KeyEvent;
+use ratatui::layout::{Rect, Size};
+
+use super::command::{Command, Context};
+use super::keymap::Key;
+use super::keymap::{Keymap, Resolved};
+use super::look::Look;
+use super::msg::{Answer, Effect, Msg, Request, Slot, Sub};
+use super::remote::Remote;
+use super::screens::Tab;
+use super::screens::login::Login;
+use super::screens::operations::Operations;
+use super::screens::run::{Outcome, RunScreen};
+use super::theme::{self, Theme};
+use super::widgets::help::Help;
+use super::widgets::palette::Palette;
+use crate::config::TimeZone;
+use crate::domain::run_filter::RunFilter;
+use crate::ops::auth::Session;
+use crate::ops::platform::Platform;
+use crate::term::ColorSupport;
+use crate::{Error, ErrorKind};
+
+/// The smallest terminal that everything fits into.
+pub const MINIMUM: Size = Size { width: 60, height: 15 };
+/// The fastest and the slowest poll.
+const POLL_RANGE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// Without the focus, polls are this many times slower.
+const UNFOCUSED: u32 = 5;
+/// How long a notice stays.
+const TOAST: chrono::Duration = chrono::Duration::seconds(4);
+/// How often keys are reported as a sign of life.
+const TOUCH_EVERY: chrono::Duration = chrono::Duration::seconds(60);
+/// How much later than expected an answer may come before the data counts as old.
+const GRACE: chrono::Duration = chrono::Duration::seconds(2);
+
+/// What a console is made with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The keys in force.
+    pub keymap: Keymap,
+    /// The theme, as loaded.
+    pub theme: Theme,
+    /// What the terminal can show.
+    pub colors: ColorSupport,
+    /// Whether glyphs are ASCII.
+    pub ascii: bool,
+    /// The zone of times.
+    pub zone: TimeZone,
+    /// How often to poll.
+    pub poll: Duration,
+    /// Rows of a page.
+    pub page_size: i64,
+    /// The terminal's size.
+    pub size: Size,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// What lies over the screen; the top one gets the keys first.
+#[derive(Debug)]
+pub enum Overlay {
+    /// The keys in force.
+    Help(Help),
+    /// Every command by name.
+    Palette(Palette),
+}
+
+/// A place to come back to.
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    tab: Tab,
+    run: Option<i64>,
+    filter: RunFilter,
+}
+
+/// A short notice.
+#[derive(Debug, Clone)]
+pub struct Toast {
+    /// What it says.
+    pub text: String,
+    until: DateTime<Utc>,
+}
+
+/// How things stand with the database.
+#[derive(Debug, Clone, Default)]
+pub struct Link {
+    /// When it answered last.
+    pub answered: Option<DateTime<Utc>>,
+    /// Why it does not.
+    pub trouble: Option<Error>,
+}
+
+/// The whole state of one console.
+#[derive(Debug)]
+pub struct App {
+    pub(super) setup: Setup,
+    pub(super) look: Look,
+    pub(super) session: Option<Session>,
+    pub(super) platform: Remote<Platform>,
+    pub(super) login: Login,
+    pub(super) operations: Operations,
+    pub(super) run: RunScreen,
+    pub(super) tab: Tab,
+    pub(super) overlays: Vec<Overlay>,
+    pub(super) toast: Option<Toast>,
+    pub(super) link: Link,
+    pub(super) paused: bool,
+    pub(super) pending: Vec<Key>,
+    focused: bool,
+    theme_index: Option<usize>,
+    back: Vec<Place>,
+    forward: Vec<Place>,
+    touched: Option<DateTime<Utc>>,
+}
+
+impl App {
+    /// A console before its first frame.
+    pub fn new(setup: Setup) -> Self {
+        let look = Look {
+            theme: setup.theme.downgrade(setup.colors),
+            ascii: setup.ascii,
+            zone: setup.zone,
+            now: setup.now,
+        };
+        Self {
+            operations: Operations::new(setup.page_size),
+            look,
+            session: None,
+            platform: Remote::default(),
+            login: Login::default(),
+            run: RunScreen::default(),
+            tab: Tab::Operations,
+            overlays: Vec::new(),
+            toast: None,
+            link: Link::default(),
+            paused: false,
+            pending: Vec::new(),
+            focused: true,
+            theme_index: None,
+            back: Vec::new(),
+            forward: Vec::new(),
+            touched: None,
+            setup,
+        }
+    }
+
+    /// What a console asks as soon as it is there.
+    pub fn start(&self) -> Vec<Effect> {
+        vec![Effect::Ask(Slot::Platform, Request::Platform)]
+    }
+
+    /// The session, once there is one.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// The operations list.
+    pub fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
+    /// The run screen.
+    pub fn run_screen(&self) -> &RunScreen {
+        &self.run
+    }
+
+    /// Whether the terminal is too small to show anything but that.
+    pub fn too_small(&self) -> bool {
+        self.setup.size.width < MINIMUM.width || self.setup.size.height < MINIMUM.height
+    }
+
+    /// Where the body is drawn: under the header and the tabs, above the footer.
+    pub fn body(&self) -> Rect {
+        let Size { width, height } = self.setup.size;
+        Rect { x: 0, y: 2, width, height: height.saturating_sub(3) }
+    }
+
+    /// How often the state wants to be polled.
+    pub fn poll_every(&self) -> Duration {
+        let every = self.setup.poll;
+        if self.focused { every } else { (every * UNFOCUSED).min(POLL_RANGE.1) }
+    }
+
+    /// Whether the database answered last time.
+    pub fn reachable(&self) -> bool {
+        self.link.trouble.is_none() && self.stale_for().is_none()
+    }
+
+    /// What is to be asked again and again in this state.
+    pub fn subscriptions(&self) -> Vec<Sub> {
+        let every = self.poll_every();
+        if self.session.is_none() {
+            // The header comes back by itself once the database does.
+            let known = self.platform.value().is_some() && self.link.trouble.is_none();
+            let every = if known { POLL_RANGE.1 } else { every };
+            return vec![Sub {
+                slot: Slot::Platform,
+                request: Request::Platform,
+                every,
+                when_changed: false,
+            }];
+        }
+        if self.paused {
+            return Vec::new();
+        }
+        match self.tab {
+            Tab::Operations => self.operations.subscriptions(every),
+            Tab::Run => self.run.subscriptions(every),
+        }
+    }
+
+    /// Whether the data shown is older than it should be.
+    pub fn stale_for(&self) -> Option<chrono::Duration> {
+        if self.session.is_none() {
+            return None;
+        }
+        let answered = self.link.answered?;
+        let age = self.look.now - answered;
+        let every = chrono::Duration::from_std(self.poll_every()).unwrap_or(GRACE);
+        (age > every + GRACE).then_some(age)
+    }
+
+    /// Whether data is to be shown as old.
+    pub fn greyed(&self) -> bool {
+        self.link.trouble.is_some() || (!self.paused && self.stale_for().is_some())
+    }
+
+    /// The context that keys are looked up in.
+    pub fn context(&self) -> Context {
+        match self.overlays.last() {
+            Some(Overlay::Help(_)) => return Context::Help,
+            Some(Overlay::Palette(_)) => return Context::Palette,
+            None => {}
+        }
+        if self.session.is_none() {
+            Context::Login
+        } else if self.tab == Tab::Operations && self.operations.editor().is_some() {
+            Context::Filter
+        } else {
+            self.tab.context()
+        }
+    }
+
+    /// Changes the state by what happened, at `now`; gives what is to be done.
+    pub fn update(&mut self, msg: Msg, now: DateTime<Utc>) -> Vec<Effect> {
+        self.look.now = now;
+        if self.toast.as_ref().is_some_and(|toast| toast.until <= now) {
+            self.toast = None;
+        }
+        match msg {
+            Msg::Key(event) => self.key(&event),
+            Msg::Paste(text) => {
+                self.paste(&text);
+                Vec::new()
+            }
+            Msg::Resize(width, height) => {
+                self.setup.size = Size { width, height };
+                self.operations.resized(Operations::rows_in(self.body().height));
+                Vec::new()
+            }
+            Msg::Focus(focused) => {
+                let came_back = focused && !self.focused;
+                self.focused = focused;
+                if came_back { self.ask_now() } else { Vec::new() }
+            }
+            Msg::Tick => Vec::new(),
+            Msg::Rested => {
+                self.operations.rest();
+                Vec::new()
+            }
+            Msg::Done { slot, answer } => self.done(slot, *answer),
+        }
+    }
+
+    fn key(&mut self, event: &KeyEvent) -> Vec<Effect> {
+        let Some(key) = Key::from_event(event) else {
+            return Vec::new();
+        };
+        let mut effects = self.sign_of_life();
+        let context = self.context();
+        match self.setup.keymap.resolve(context, &self.pending, key) {
+            Resolved::Command(command) => {
+                self.pending.clear();
+                effects.extend(self.command(command));
+            }
+            Resolved::Pending => self.pending.push(key),
+            Resolved::Unbound => {
+                self.pending.clear();
+                self.type_key(context, event);
+            }
+        }
+        effects
+    }
+
+    fn type_key(&mut self, context: Context, event: &KeyEvent) {
+        match context {
+            Context::Login => {
+                self.login.key(event);
+            }
+            Context::Filter => {
+                self.operations.type_key(event);
+            }
+            Context::Palette => {
+                if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
+                    palette.key(event);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn paste(&mut self, text: &str) {
+        let whole = match self.context() {
+            Context::Login => self.login.paste(text),
+            Context::Filter => self.operations.paste(text),
+            Context::Palette => match self.overlays.last_mut() {
+                Some(Overlay::Palette(palette)) => palette.paste(text),
+                _ => true,
+            },
+            _ => return self.say("pasted text is taken only in a text field; nothing was done"),
+        };
+        if !whole {
+            self.say("the paste was longer than the field and was cut off");
+        }
+    }
+
+    /// A person at the keys keeps the session alive; polls do not.
+    fn sign_of_life(&mut self) -> Vec<Effect> {
+        let now = self.look.now;
+        let due = self.touched.is_none_or(|at| now - at >= TOUCH_EVERY);
+        if self.session.is_none() || !due {
+            return Vec::new();
+        }
+        self.touched = Some(now);
+        vec![Effect::Ask(Slot::Touch, Request::Touch)]
+    }
+
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), until: self.look.now + TOAST });
+    }
+
+    /// Does a command, whether a key or the palette asked for it.
+    pub fn command(&mut self, command: Command) -> Vec<Effect> {
+        match command {
+            Command::AppQuit => return vec![Effect::Quit],
+            Command::AppSuspend => return vec![Effect::Suspend],
+            Command::AppRedraw => return vec![Effect::Repaint],
+            Command::TimeToggle if self.context() != Context::Login => {
+                self.look.zone = match self.look.zone {
+                    TimeZone::Utc => TimeZone::Local,
+                    TimeZone::Local => TimeZone::Utc,
+                };
+                self.say(format!("times are shown in {}", self.look.zone_name()));
+                return Vec::new();
+            }
+            Command::ThemeNext => {
+                self.next_theme();
+                return Vec::new();
+            }
+            _ => {}
+        }
+        if let Some(overlay) = self.overlays.last_mut() {
+            let height = self.setup.size.height.saturating_sub(3);
+            match (overlay, command) {
+                (_, Command::AppBack) => {
+                    self.overlays.pop();
+                }
+                (Overlay::Help(_), Command::AppHelp) => {
+                    self.overlays.pop();
+                }
+                (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
+                (Overlay::Palette(palette), Command::RowOpen) => {
+                    let chosen = palette.chosen();
+                    self.overlays.pop();
+                    return chosen.map_or_else(Vec::new, |command| self.command(command));
+                }
+                (Overlay::Palette(palette), command) => palette.command(command),
+            }
+            return Vec::new();
+        }
+        match command {
+            Command::AppHelp => {
+                self.overlays.push(Overlay::Help(Help::of(self.context())));
+                Vec::new()
+            }
+            _ if self.session.is_none() => self.login.command(command),
+            Command::AppPalette if self.context() != Context::Filter => {
+                self.overlays.push(Overlay::Palette(Palette::over(self.context())));
+                Vec::new()
+            }
+            Command::AppLogout => {
+                let ask = Effect::Ask(Slot::Session, Request::Logout);
+                self.end_session(None);
+                vec![ask]
+            }
+            _ if self.context() == Context::Filter => self.operations.edit(command),
+            _ => self.navigate(command),
+        }
+    }
+
+    fn navigate(&mut self, command: Command) -> Vec<Effect> {
+        match command {
+            Command::TabOperations => self.go(Tab::Operations),
+            Command::TabRun => self.go(Tab::Run),
+            Command::TabNext => self.go(self.tab.step(true)),
+            Command::TabPrevious => self.go(self.tab.step(false)),
+            Command::HistoryBack => self.travel(true),
+            Command::HistoryForward => self.travel(false),
+            Command::AppBack if self.tab == Tab::Run => self.go(Tab::Operations),
+            Command::PollPause => {
+                self.paused = !self.paused;
+                if self.paused {
+                    self.say("live updates are paused");
+                    Vec::new()
+                } else {
+                    self.say("live updates go on");
+                    self.ask_now()
+                }
+            }
+            Command::PollFaster => self.set_poll(self.setup.poll / 2),
+            Command::PollSlower => self.set_poll(self.setup.poll * 2),
+            Command::CopyId => self.copy_id(),
+            Command::FilterEdit if self.tab == Tab::Run => {
+                let mut effects = self.go(Tab::Operations);
+                effects.extend(self.operations.command(command, self.rows()));
+                effects
+            }
+            Command::RowOpen if self.tab == Tab::Operations => match self.operations.selected() {
+                Some(id) => self.open_run(id),
+                None => Vec::new(),
+            },
+            _ => match self.tab {
+                Tab::Operations => self.operations.command(command, self.rows()),
+                Tab::Run => match self.run.command(command, &self.look, self.body()) {
+                    Outcome::Stay => Vec::new(),
+                    Outcome::Ask(effects) => effects,
+                    Outcome::List(filter) => {
+                        self.remember();
+                        self.tab = Tab::Operations;
+                        self.operations.apply(filter)
+                    }
+                },
+            },
+        }
+    }
+
+    /// Rows of the list that fit on the screen.
+    fn rows(&self) -> usize {
+        Operations::rows_in(self.body().height)
+    }
+
+    fn set_poll(&mut self, every: Duration) -> Vec<Effect> {
+        self.setup.poll = every.clamp(POLL_RANGE.0, POLL_RANGE.1);
+        self.say(format!("updates every {:?}", self.setup.poll));
+        Vec::new()
+    }
+
+    fn copy_id(&mut self) -> Vec<Effect> {
+        let id = match self.tab {
+            Tab::Operations => self.operations.selected(),
+            Tab::Run => self.run.id(),
+        };
+        let Some(id) = id else {
+            return Vec::new();
+        };
+        self.say(format!("{id} sent to the terminal's clipboard"));
+        vec![Effect::Copy(id.to_string())]
+    }
+
+    fn next_theme(&mut self) {
+        let index = self.theme_index.map_or(0, |index| (index + 1) % theme::EMBEDDED.len());
+        let Some((name, _)) = theme::EMBEDDED.get(index) else {
+            return;
+        };
+        self.theme_index = Some(index);
+        // The embedded themes are tested to load.
+        if let Ok(theme) = Theme::embedded(name) {
+            self.look.theme = theme.downgrade(self.setup.colors);
+            self.say(format!("theme {name}"));
+        }
+    }
+
+    fn here(&self) -> Place {
+        Place { tab: self.tab, run: self.run.id(), filter: self.operations.filter().clone() }
+    }
+
+    fn remember(&mut self) {
+        let here = self.here();
+        if self.back.last() != Some(&here) {
+            self.back.push(here);
+        }
+        self.forward.clear();
+        // A night's walk; older places are forgotten.
+        if self.back.len() > 100 {
+            self.back.remove(0);
+        }
+    }
+
+    fn go(&mut self, tab: Tab) -> Vec<Effect> {
+        if tab == self.tab {
+            return Vec::new();
+        }
+        self.remember();
+        self.tab = tab;
+        self.ask_now()
+    }
+
+    fn open_run(&mut self, id: i64) -> Vec<Effect> {
+        self.remember();
+        self.tab = Tab::Run;
+        self.run.open(id)
+    }
+
+    fn travel(&mut self, backwards: bool) -> Vec<Effect> {
+        let here = self.here();
+        let place = if backwards { self.back.pop() } else { self.forward.pop() };
+        let Some(place) = place else {
+            self.say("there is no place to go to");
+            return Vec::new();
+        };
+        if backwards {
+            self.forward.push(here)
+        } else {
+            self.back.push(here)
+        }
+        self.tab = place.tab;
+        let mut effects = Vec::new();
+        if let Some(id) = place.run {
+            effects.extend(self.run.open(id));
+        }
+        if place.filter != *self.operations.filter() {
+            effects.extend(self.operations.apply(place.filter));
+        } else {
+            effects.extend(self.ask_now());
+        }
+        effects
+    }
+
+    /// Asks for what the state subscribes to without waiting for its next poll.
+    fn ask_now(&self) -> Vec<Effect> {
+        self.subscriptions().into_iter().map(|sub| Effect::Ask(sub.slot, sub.request)).collect()
+    }
+
+    fn end_session(&mut self, because: Option<Error>) {
+        let page_size = self.setup.page_size;
+        self.session = None;
+        self.login = Login::because(because);
+        self.operations = Operations::new(page_size);
+        self.run = RunScreen::default();
+        self.tab = Tab::Operations;
+        self.overlays.clear();
+        self.back.clear();
+        self.forward.clear();
+        self.touched = None;
+    }
+
+    /// Takes an answer: into its screen, and into what is known of the database.
+    fn done(&mut self, slot: Slot, answer: Answer) -> Vec<Effect> {
+        let now = self.look.now;
+        if let Some(error) = answer.error() {
+            let lost = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
+            if lost {
+                self.link.trouble = Some(error.clone());
+            } else {
+                self.link.answered = Some(now);
+                self.link.trouble = None;
+            }
+            if error.kind() == ErrorKind::NotLoggedIn && self.session.is_some() {
+                let error = error.clone().hint("log in again");
+                self.end_session(Some(error));
+                return Vec::new();
+            }
+        } else {
+            self.link.answered = Some(now);
+            self.link.trouble = None;
+        }
+        match answer {
+            Answer::Platform(result) => self.platform.take(result, now),
+            Answer::Login(Ok(session)) => {
+                self.session = Some(session);
+                self.login = Login::default();
+                self.touched = Some(now);
+                return self.ask_now();
+            }
+            Answer::Login(Err(error)) => self.login.refused(error),
+            Answer::Page(asked, result) if self.session.is_some() => {
+                let rows = self.rows();
+                self.operations.take_page(&asked, result, rows, now);
+            }
+            Answer::Counts(result) => self.operations.take_counts(result, now),
+            Answer::Names(Ok(names)) => self.operations.take_names(names),
+            Answer::Detail(id, result) => self.run.take(id, result, now),
+            Answer::Unchanged => match slot {
+                Slot::List => self.operations.confirm(now),
+                Slot::Detail => self.run.confirm(now),
+                _ => {}
+            },
+            _ => {}
+        }
+        Vec::new()
+    }
+}
+
+impl Answer {
+    /// What went wrong, if something did.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Platform(result) => result.as_ref().err(),
+            Self::Login(result) => result.as_ref().err(),
+            Self::Logout(result) | Self::Touch(result) => result.as_ref().err(),
+            Self::Page(_, result) => result.as_ref().err(),
+            Self::Counts(result) => result.as_ref().err(),
+            Self::Names(result) => result.as_ref().err(),
+            Self::Detail(_, result) => result.as_ref().err(),
+            Self::Unchanged => None,
+            Self::Unknown(error) => Some(error),
+        }
+    }
+}

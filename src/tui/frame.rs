@@ -1,0 +1,230 @@
+//! Draws the console: one header, one tab line, one body, one footer.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::app::{App, MINIMUM, Overlay};
+use super::command::{Command, Context};
+use super::look::span_of;
+use super::screens::Tab;
+use super::theme::Role;
+use crate::domain::safe_text::SafeText;
+
+/// Draws everything.
+pub fn draw(app: &App, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    buffer.set_style(area, app.look.style(Role::Text));
+    if app.too_small() {
+        return draw_too_small(app, area, buffer);
+    }
+    draw_header(app, Rect { height: 1, ..area }, buffer);
+    draw_tabs(app, Rect { y: 1, height: 1, ..area }, buffer);
+    let body = app.body().intersection(area);
+    let mut cursor = draw_body(app, body, buffer);
+    match app.overlays.last() {
+        Some(Overlay::Help(help)) => {
+            help.draw(body, buffer, &app.setup.keymap, &app.look);
+            cursor = None;
+        }
+        Some(Overlay::Palette(palette)) => {
+            let held = app.session.as_ref().map(|session| &session.capabilities);
+            cursor = Some(palette.draw(body, buffer, &app.setup.keymap, &app.look, held));
+        }
+        None => {}
+    }
+    draw_footer(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buffer);
+    if let Some(position) = cursor {
+        frame.set_cursor_position(position);
+    }
+}
+
+fn draw_too_small(app: &App, area: Rect, buffer: &mut Buffer) {
+    let quit = app.setup.keymap.keys_for(Context::Operations, Command::AppQuit);
+    let text = format!(
+        "{}x{} is too small: {}x{} is needed. {} quits.",
+        area.width,
+        area.height,
+        MINIMUM.width,
+        MINIMUM.height,
+        quit.first().map_or("ctrl-c", String::as_str)
+    );
+    let columns = usize::from(area.width);
+    let characters: Vec<char> = text.chars().collect();
+    for (y, piece) in (area.y..area.bottom()).zip(characters.chunks(columns.max(1))) {
+        let line: String = piece.iter().collect();
+        Line::from(app.look.span(Role::Text, line)).render(Rect { y, height: 1, ..area }, buffer);
+    }
+}
+
+fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
+    let look = &app.look;
+    let mut left = vec![look.span(Role::Title, " TenantPilot")];
+    if let Some(platform) = app.platform.value() {
+        let role = Role::environment(&platform.environment_color);
+        left.push(Span::raw("  "));
+        left.push(look.span(role, format!(" {} ", look.cut(&platform.environment, 16))));
+        left.push(look.span(Role::Muted, format!("  {}", platform.short_mode())));
+    }
+    Line::from(left).render(area, buffer);
+    let mut right = Vec::new();
+    if let Some(session) = &app.session {
+        let role =
+            session.capabilities.role().map_or("custom", crate::domain::capability::Role::as_str);
+        let dot = look.glyph("·", "-");
+        let name = look.cut(&session.username, 20);
+        right.push(look.span(Role::Text, format!("{name} {dot} {role}   ")));
+    }
+    let (role, text) = link_text(app);
+    right.push(look.span(role, text));
+    right.push(Span::raw(" "));
+    Line::from(right).right_aligned().render(area, buffer);
+}
+
+/// How things stand with the database, in words.
+fn link_text(app: &App) -> (Role, String) {
+    let look = &app.look;
+    if app.link.trouble.is_some() {
+        return (Role::Lost, format!("{} database lost, retrying", look.glyph("✗", "x")));
+    }
+    if app.link.answered.is_none() {
+        return (Role::Muted, format!("{} connecting", look.glyph("○", "o")));
+    }
+    if app.paused {
+        return (Role::Paused, format!("{} paused", look.glyph("◌", "=")));
+    }
+    match app.stale_for() {
+        Some(age) => (Role::Stale, format!("{} {} old", look.glyph("○", "o"), whole_seconds(age))),
+        None => (Role::Live, format!("{} live", look.glyph("●", "*"))),
+    }
+}
+
+fn whole_seconds(age: chrono::Duration) -> String {
+    let seconds = age.num_seconds();
+    if seconds < 60 { format!("{seconds} s") } else { span_of(age) }
+}
+
+fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
+    let look = &app.look;
+    let mut spans = Vec::new();
+    if app.session.is_some() {
+        for tab in Tab::ALL {
+            let role = if *tab == app.tab { Role::TabActive } else { Role::Tab };
+            let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
+            let key = key.first().map_or_else(String::new, |key| format!("{key} "));
+            let id = match (tab, app.run.id()) {
+                (Tab::Run, Some(id)) => format!(" {id}"),
+                _ => String::new(),
+            };
+            spans.push(look.span(role, format!(" {key}{}{id} ", tab.title())));
+        }
+    }
+    Line::from(spans).render(area, buffer);
+    let age = app.stale_for().filter(|_| app.link.trouble.is_some());
+    let (role, text) = match (age, app.platform.value()) {
+        (Some(age), _) => (Role::Stale, format!("what is shown is {} old ", whole_seconds(age))),
+        (None, Some(platform)) => (Role::Muted, format!("{} ", platform.mode())),
+        (None, None) => return,
+    };
+    let line = Line::from(look.span(role, text)).right_aligned();
+    line.render(area, buffer);
+}
+
+fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
+    let look = &app.look;
+    if app.session.is_none() {
+        let note = app.platform.value().and_then(|platform| platform.login_note.as_deref());
+        let lost = app.link.trouble.as_ref().filter(|_| app.platform.value().is_none());
+        if let Some(error) = lost {
+            let text = look.cut(&error.to_string(), usize::from(body.width.saturating_sub(2)));
+            Line::from(look.span(Role::Lost, format!(" {text}")))
+                .render(Rect { height: 1, ..body }, buffer);
+        }
+        return Some(app.login.draw(body, buffer, look, note));
+    }
+    match app.tab {
+        Tab::Operations => app.operations.draw(body, buffer, look, app.greyed()),
+        Tab::Run => {
+            app.run.draw(body, buffer, look, app.greyed());
+            None
+        }
+    }
+}
+
+fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
+    let look = &app.look;
+    if let Some(toast) = &app.toast {
+        let text = SafeText::new(&toast.text).truncated(usize::from(area.width.saturating_sub(2)));
+        return Line::from(look.span(Role::Toast, format!(" {text} "))).render(area, buffer);
+    }
+    if !app.pending.is_empty() {
+        let keys: Vec<String> = app.pending.iter().map(ToString::to_string).collect();
+        let text = format!(" {} ... ", keys.join(" "));
+        return Line::from(look.span(Role::Key, text)).render(area, buffer);
+    }
+    let shown = error_of_screen(app);
+    if let Some(error) = shown {
+        let text = look.cut(&error, usize::from(area.width.saturating_sub(2)));
+        return Line::from(look.span(Role::Failed, format!(" {text}"))).render(area, buffer);
+    }
+    let context = app.context();
+    let commands: &[Command] = match context {
+        Context::Login => &[Command::FormSubmit, Command::FieldNext, Command::AppQuit],
+        Context::Filter => &[
+            Command::FilterAccept,
+            Command::FilterComplete,
+            Command::CursorDown,
+            Command::FilterClear,
+            Command::AppBack,
+        ],
+        Context::Palette => {
+            &[Command::RowOpen, Command::CursorDown, Command::FilterClear, Command::AppBack]
+        }
+        Context::Help => {
+            &[Command::CursorDown, Command::CursorPageDown, Command::AppBack, Command::AppQuit]
+        }
+        Context::Operations | Context::Run | Context::Global => app.tab.footer(),
+    };
+    let mut spans = Vec::new();
+    let mut width = 0;
+    let help =
+        if context.is_text() || context == Context::Help { None } else { Some(Command::AppHelp) };
+    let quit = if context == Context::Operations { Some(Command::AppQuit) } else { None };
+    for command in commands.iter().copied().chain(help).chain(quit) {
+        let keys = app.setup.keymap.keys_for(context, command);
+        let Some(key) = keys.first() else {
+            continue;
+        };
+        let label = if command == Command::FormSubmit && context == Context::Login {
+            "log in"
+        } else {
+            command.help()
+        };
+        let piece = key.chars().count() + 1 + label.chars().count() + 3;
+        // A hint that would be cut off is left out; the help has them all.
+        if width + piece > usize::from(area.width) {
+            continue;
+        }
+        width += piece;
+        spans.push(look.span(Role::Key, format!(" {key}")));
+        spans.push(look.span(Role::Hint, format!(" {label} ")));
+    }
+    Line::from(spans).render(area, buffer);
+}
+
+/// An error that stands beside data that is still shown; the connection's own trouble is in
+/// the header.
+fn error_of_screen(app: &App) -> Option<String> {
+    app.session.as_ref()?;
+    if app.link.trouble.is_some() || !app.overlays.is_empty() {
+        return None;
+    }
+    let (error, has_data) = match app.tab {
+        Tab::Operations => (app.operations.error(), !app.operations.rows().is_empty()),
+        Tab::Run => (app.run.error(), app.run.detail().is_some()),
+    };
+    error.filter(|_| has_data).map(ToString::to_string)
+}

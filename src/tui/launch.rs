@@ -1,0 +1,95 @@
+//! Opens the console on the process's own terminal.
+
+use ratatui::Terminal;
+use ratatui::layout::Size;
+
+use super::app::{App, Setup};
+use super::keymap::Keymap;
+use super::session::{self, Client, End, Host};
+use super::theme::Theme;
+use crate::access::ClientKind;
+use crate::config::{Color, Config};
+use crate::domain::sanitize;
+use crate::ops::Ops;
+use crate::paths::Paths;
+use crate::term::{ColorSupport, Modes, SizedBackend, TerminalGuard, local, signals};
+use crate::{Error, Result, logging};
+
+/// What a console is opened with.
+pub struct Launch {
+    /// The service.
+    pub ops: Ops,
+    /// The settings.
+    pub config: Config,
+    /// Where files are.
+    pub paths: Paths,
+}
+
+/// The exit code after a panic.
+const CRASHED: u8 = 101;
+
+/// Opens the console and stays until it is left; gives the exit code.
+///
+/// # Errors
+/// *Usage* for a theme, keymap or terminal that cannot be used, before anything is drawn.
+pub async fn run(launch: Launch) -> Result<u8> {
+    let Launch { ops, config, paths } = launch;
+    let environment = |name: &str| std::env::var(name).ok();
+    local::require_terminal(environment, "tenantpilot runs list")?;
+    let keymap = Keymap::load(&config.keymap.value, Some(&paths.keymaps_dir()))?;
+    let theme = Theme::load(&config.theme.value, Some(&paths.themes_dir()))?;
+    let colors = match config.color.value {
+        Color::Never => ColorSupport::None,
+        Color::Always => {
+            match ColorSupport::detect(|name| environment(name).filter(|_| name != "NO_COLOR")) {
+                ColorSupport::None => ColorSupport::Ansi16,
+                found => found,
+            }
+        }
+        Color::Auto => ColorSupport::detect(environment),
+    };
+    let (width, height) = local::size().map_err(|error| terminal_error(&error))?;
+    let setup = Setup {
+        keymap,
+        theme,
+        colors,
+        ascii: config.ascii.value,
+        zone: config.time_zone.value,
+        poll: config.poll_interval.value,
+        page_size: i64::from(config.page_size.value),
+        size: Size { width, height },
+        now: ops.clock().now(),
+    };
+    let modes = Modes { raw: true, mouse: config.mouse.value };
+    let signals = signals::EndSignals::listen().map_err(|error| terminal_error(&error))?;
+    let guard =
+        TerminalGuard::enter(std::io::stdout(), modes).map_err(|error| terminal_error(&error))?;
+    let log = logging::current_file(&paths, ops.clock());
+    let crash = guard.install_panic_hook(Some(log), |text| sanitize::redact(text).text);
+    let backend = SizedBackend::new(guard.writer(), width, height, colors)
+        .synchronized(config.synchronized_output.value);
+    let mut terminal = Terminal::new(backend).map_err(|error| terminal_error(&error))?;
+    let events = local::LocalEvents::new().map_err(|error| terminal_error(&error))?;
+    let mut app = App::new(setup);
+    let client = Client { origin: local_origin(), kind: ClientKind::Console };
+    let host = Host { guard: Some(&guard), signals: Some(signals), crash: Some(crash) };
+    let ended = session::run(&mut terminal, events, &mut app, ops, client, host).await;
+    // Nothing is left to do about a terminal that cannot be written to.
+    let _ = guard.leave();
+    Ok(match ended {
+        Ok(End::Quit) => 0,
+        Ok(End::Signal(number)) => signals::exit_code(number),
+        Ok(End::Crashed) => CRASHED,
+        Ok(End::Gone) | Err(_) => signals::exit_code(1),
+    })
+}
+
+/// What the throttle counts a local person by: the operating system's user, which no
+/// environment variable can change.
+pub fn local_origin() -> String {
+    format!("local:uid {}", rustix::process::getuid().as_raw())
+}
+
+fn terminal_error(error: &std::io::Error) -> Error {
+    Error::failed(format!("the terminal cannot be used: {}", error.kind()))
+}

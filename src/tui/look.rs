@@ -1,0 +1,196 @@
+//! How things look: theme, glyphs, times and numbers, the same on every screen.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Duration, Local, Utc};
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use super::theme::{Role, Theme};
+use crate::config::TimeZone;
+use crate::domain::run_state::RunState;
+use crate::domain::safe_text::SafeText;
+
+/// Everything that a view needs beside its data.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// The theme, cut to what the terminal can show.
+    pub theme: Theme,
+    /// Whether glyphs are ASCII.
+    pub ascii: bool,
+    /// The zone that times are shown in.
+    pub zone: TimeZone,
+    /// The moment of the last message.
+    pub now: DateTime<Utc>,
+}
+
+impl Look {
+    /// The style of a role.
+    pub fn style(&self, role: Role) -> Style {
+        self.theme.style(role)
+    }
+
+    /// A span of text of ours.
+    pub fn span(&self, role: Role, text: impl Into<String>) -> Span<'static> {
+        Span::styled(text.into(), self.style(role))
+    }
+
+    /// Foreign text, cleaned, in exactly `columns` columns.
+    pub fn cell(&self, text: &str, columns: usize) -> String {
+        let text = self.cut(text, columns);
+        format!("{text:<columns$}")
+    }
+
+    /// Foreign text, cleaned, in at most `columns` columns.
+    pub fn cut(&self, text: &str, columns: usize) -> SafeText {
+        let text = SafeText::new(text);
+        if self.ascii { text.truncated_ascii(columns) } else { text.truncated(columns) }
+    }
+
+    /// One of two glyphs.
+    pub fn glyph(&self, rich: &'static str, plain: &'static str) -> &'static str {
+        if self.ascii { plain } else { rich }
+    }
+
+    /// The zone's name, as headings print it.
+    pub fn zone_name(&self) -> String {
+        match self.zone {
+            TimeZone::Utc => "UTC".to_owned(),
+            TimeZone::Local => self.now.with_timezone(&Local).format("%:z").to_string(),
+        }
+    }
+
+    /// A time of a list, at most 11 columns: the clock for today, else the day too.
+    pub fn short_time(&self, at: DateTime<Utc>) -> String {
+        let same_day = self.format(at, "%F") == self.format(self.now, "%F");
+        self.format(at, if same_day { "%H:%M:%S" } else { "%m-%d %H:%M" })
+    }
+
+    /// A time in full, with its zone.
+    pub fn full_time(&self, at: DateTime<Utc>) -> String {
+        format!("{} {}", self.format(at, "%F %H:%M:%S"), self.zone_name())
+    }
+
+    /// The clock of a time, with day if it is not today's.
+    fn format(&self, at: DateTime<Utc>, pattern: &str) -> String {
+        match self.zone {
+            TimeZone::Utc => at.format(pattern).to_string(),
+            TimeZone::Local => at.with_timezone(&Local).format(pattern).to_string(),
+        }
+    }
+}
+
+/// The role of a run's state.
+pub fn state_role(state: RunState) -> Role {
+    match state {
+        RunState::Queued => Role::Queued,
+        RunState::Stale => Role::Stale,
+        RunState::Paused => Role::Paused,
+        RunState::Running => Role::Running,
+        RunState::Cancelling | RunState::Cancelled => Role::Cancelled,
+        RunState::Succeeded => Role::Success,
+        RunState::Partial => Role::Warning,
+        RunState::Failed => Role::Failed,
+        RunState::Blocked => Role::Blocked,
+    }
+}
+
+/// A span of time in at most 6 columns: `2.0s`, `41s`, `1m04`, `2h05`, `3d02`.
+pub fn span_of(duration: Duration) -> String {
+    let seconds = duration.num_seconds();
+    match seconds {
+        ..0 => "0s".to_owned(),
+        0..10 => {
+            let tenths = duration.num_milliseconds() / 100;
+            format!("{}.{}s", tenths / 10, tenths % 10)
+        }
+        10..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d{:02}", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// A number with its thousands apart: `1,204,311`.
+pub fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if n < 0 {
+        text.push('-');
+    }
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A bounded count: `12`, or `1,000+` where counting stopped.
+pub fn bounded(n: i64, bound: i64) -> String {
+    if n > bound { format!("{}+", grouped(bound)) } else { grouped(n) }
+}
+
+/// Words of `text` in lines of at most `columns` columns.
+pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(10);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let mut word = SafeText::new(word);
+        let used = SafeText::new(&line).width();
+        if !line.is_empty() && used + 1 + word.width() > columns {
+            lines.push(std::mem::take(&mut line));
+        }
+        // A word longer than a line is cut into pieces of a line.
+        while word.width() > columns {
+            let mut head = String::new();
+            let mut width = 0;
+            let mut rest = String::new();
+            for c in word.as_str().chars() {
+                let w = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+                if rest.is_empty() && width + w <= columns {
+                    width += w;
+                    head.push(c);
+                } else {
+                    rest.push(c);
+                }
+            }
+            lines.push(head);
+            word = SafeText::new(&rest);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(line, "{word}");
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_numbers_fit_their_columns() {
+        let cases =
+            [(0, "0.0s"), (2_040, "2.0s"), (41_000, "41s"), (64_000, "1m04"), (7_500_000, "2h05")];
+        for (milliseconds, text) in cases {
+            assert_eq!(span_of(Duration::milliseconds(milliseconds)), text);
+        }
+        assert_eq!(grouped(1_204_311), "1,204,311");
+        assert_eq!(grouped(-12), "-12");
+        assert_eq!(bounded(1_001, 1_000), "1,000+");
+    }
+
+    #[test]
+    fn long_words_are_cut_and_short_ones_wrapped() {
+        assert_eq!(wrapped("one two three", 10), ["one two", "three"]);
+        assert_eq!(wrapped(&"x".repeat(25), 10), ["x".repeat(10), "x".repeat(10), "x".repeat(5)]);
+    }
+}

@@ -1,0 +1,163 @@
+//! What happens to the console, and what it wants done: data both, so tests can assert it.
+//!
+//! Neither is ever read from a file; a keymap names [`super::command::Command`]s only.
+
+use std::time::Duration;
+
+use crossterm::event::KeyEvent;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::Result;
+use crate::domain::run_filter::RunFilter;
+use crate::ops::auth::Session;
+use crate::ops::platform::{FilterNames, Platform};
+use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted in one piece.
+    Paste(String),
+    /// The terminal has a new size, in cells.
+    Resize(u16, u16),
+    /// The terminal got or lost the focus.
+    Focus(bool),
+    /// Time went by.
+    Tick,
+    /// The cursor has rested for a moment.
+    Rested,
+    /// A request was answered.
+    Done {
+        /// Whose answer.
+        slot: Slot,
+        /// The answer.
+        answer: Box<Answer>,
+    },
+}
+
+/// Requests of one slot replace each other: one runs, at most one waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Slot {
+    /// The header's facts.
+    Platform,
+    /// Login and logout.
+    Session,
+    /// Signs of life of the person.
+    Touch,
+    /// The operations list.
+    List,
+    /// The counts above it.
+    Counts,
+    /// Names for completing a filter.
+    Names,
+    /// The run that is open.
+    Detail,
+}
+
+/// What is asked of the service. Two equal requests are the same request.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// The header's facts.
+    Platform,
+    /// A login.
+    Login {
+        /// Name as typed.
+        username: String,
+        /// Password as typed.
+        password: SecretString,
+    },
+    /// The end of the session.
+    Logout,
+    /// A sign of life of the person.
+    Touch,
+    /// A part of the operations list.
+    Page(PageRequest),
+    /// The counts above the list.
+    Counts,
+    /// Names for completing a filter.
+    Names,
+    /// One run.
+    Detail(i64),
+}
+
+impl PartialEq for Request {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Login { username: a, password: p },
+                Self::Login { username: b, password: q },
+            ) => a == b && p.expose_secret() == q.expose_secret(),
+            (Self::Page(a), Self::Page(b)) => a == b,
+            (Self::Detail(a), Self::Detail(b)) => a == b,
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        }
+    }
+}
+
+/// A part of the operations list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PageRequest {
+    /// Conditions.
+    pub filter: RunFilter,
+    /// Which part.
+    pub page: Page,
+    /// At most this many rows.
+    pub limit: i64,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// The header's facts.
+    Platform(Result<Platform>),
+    /// A login.
+    Login(Result<Session>),
+    /// The end of the session.
+    Logout(Result<()>),
+    /// A sign of life.
+    Touch(Result<()>),
+    /// A part of the list, with what was asked.
+    Page(PageRequest, Result<RunPage>),
+    /// The counts.
+    Counts(Result<RunCounts>),
+    /// Names.
+    Names(Result<FilterNames>),
+    /// A run, with the id that was asked.
+    Detail(i64, Result<RunDetail>),
+    /// Nothing has changed since the last answer to the same request.
+    Unchanged,
+    /// Whether something has changed could not be found out.
+    Unknown(crate::Error),
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the service.
+    Ask(Slot, Request),
+    /// Send text to the terminal's clipboard.
+    Copy(String),
+    /// Say [`Msg::Rested`] when nothing else was asked to for a moment.
+    WaitForRest,
+    /// Go into the background.
+    Suspend,
+    /// Draw every cell again.
+    Repaint,
+    /// Leave.
+    Quit,
+}
+
+/// Something to be asked again and again while the state wants it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sub {
+    /// Its slot.
+    pub slot: Slot,
+    /// The request.
+    pub request: Request,
+    /// How often.
+    pub every: Duration,
+    /// Whether it may be left out while the database says that nothing has changed.
+    pub when_changed: bool,
+}

@@ -1,0 +1,76 @@
+//! The screens: each is one state with its commands, its polls and its view.
+
+pub mod document;
+pub mod login;
+pub mod operations;
+pub mod run;
+
+use super::command::{Command, Context};
+pub(crate) use operations::tenant_text as operations_tenant_text;
+
+/// A tab of the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tab {
+    /// The list of operation runs.
+    Operations,
+    /// The run opened last.
+    Run,
+}
+
+impl Tab {
+    /// Every tab, in the order of the tab line.
+    pub const ALL: &'static [Self] = &[Self::Operations, Self::Run];
+
+    /// Its name on the tab line.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Operations => "Operations",
+            Self::Run => "Run",
+        }
+    }
+
+    /// The command that goes there.
+    pub fn command(self) -> Command {
+        match self {
+            Self::Operations => Command::TabOperations,
+            Self::Run => Command::TabRun,
+        }
+    }
+
+    /// Where its keys are looked up.
+    pub fn context(self) -> Context {
+        match self {
+            Self::Operations => Context::Operations,
+            Self::Run => Context::Run,
+        }
+    }
+
+    /// The commands that matter most there, for the footer.
+    pub fn footer(self) -> &'static [Command] {
+        match self {
+            Self::Operations => &[
+                Command::RowOpen,
+                Command::FilterEdit,
+                Command::MatchNext,
+                Command::AppPalette,
+                Command::PollPause,
+            ],
+            Self::Run => &[
+                Command::FoldToggle,
+                Command::DetailSameFailures,
+                Command::CopyId,
+                Command::AppBack,
+                Command::AppPalette,
+            ],
+        }
+    }
+
+    /// The tab after (or before) this one, round and round.
+    #[must_use]
+    pub fn step(self, forward: bool) -> Self {
+        let count = Self::ALL.len();
+        let here = Self::ALL.iter().position(|tab| *tab == self).unwrap_or(0);
+        let next = if forward { here + 1 } else { here + count - 1 } % count;
+        Self::ALL.get(next).copied().unwrap_or(self)
+    }
+}

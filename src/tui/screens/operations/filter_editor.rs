@@ -1,0 +1,113 @@
+//! The filter line while it is typed: completion as you type, errors at their word.
+
+use crossterm::event::KeyEvent;
+
+use super::super::super::widgets::text_field::TextField;
+use crate::domain::failure::ReasonCode;
+use crate::domain::run_filter::{Completion, FilterError, MAX_LENGTH, RunFilter, Values, complete};
+use crate::ops::platform::FilterNames;
+
+/// What is typed, what is wrong with it, and what could follow.
+#[derive(Debug)]
+pub struct FilterEditor {
+    field: TextField,
+    error: Option<FilterError>,
+    offers: Vec<Completion>,
+    /// The offer that tab takes.
+    chosen: usize,
+}
+
+impl FilterEditor {
+    /// The editor on a filter's text.
+    pub fn new(text: &str) -> Self {
+        let mut field = TextField::new(MAX_LENGTH);
+        field.set(text, text.chars().count());
+        Self { field, error: None, offers: Vec::new(), chosen: 0 }
+    }
+
+    /// The text field.
+    pub fn field(&self) -> &TextField {
+        &self.field
+    }
+
+    /// What is wrong; an unfinished last word is not pointed at while it is typed.
+    pub fn error(&self) -> Option<&FilterError> {
+        self.error.as_ref()
+    }
+
+    /// What could follow, and which of it is chosen.
+    pub fn offers(&self) -> (&[Completion], usize) {
+        (&self.offers, self.chosen)
+    }
+
+    /// Looks again at what could follow.
+    pub fn refresh(&mut self, names: &FilterNames) {
+        let reasons = ReasonCode::ALL.iter().map(|reason| reason.as_str().to_owned()).collect();
+        let values = Values {
+            types: names.types.clone(),
+            tenants: names.tenants.clone(),
+            workspaces: names.workspaces.clone(),
+            reasons,
+            initiators: names.initiators.clone(),
+        };
+        self.offers = complete(self.field.text(), self.field.cursor(), &values);
+        self.chosen = 0;
+    }
+
+    fn changed(&mut self, names: &FilterNames) {
+        self.error = None;
+        self.refresh(names);
+    }
+
+    /// Types a key.
+    pub fn key(&mut self, event: &KeyEvent, names: &FilterNames) -> bool {
+        let typed = self.field.key(event);
+        if typed {
+            self.changed(names);
+        }
+        typed
+    }
+
+    /// Pastes text.
+    pub fn paste(&mut self, text: &str, names: &FilterNames) -> bool {
+        let whole = self.field.paste(text);
+        self.changed(names);
+        whole
+    }
+
+    /// Empties the line.
+    pub fn clear(&mut self, names: &FilterNames) {
+        self.field.clear();
+        self.changed(names);
+    }
+
+    /// Chooses another offer.
+    pub fn choose(&mut self, by: isize) {
+        let last = self.offers.len().saturating_sub(1);
+        self.chosen = self.chosen.saturating_add_signed(by).min(last);
+    }
+
+    /// Takes the chosen offer into the text.
+    pub fn complete(&mut self, names: &FilterNames) {
+        let Some(offer) = self.offers.get(self.chosen) else {
+            return;
+        };
+        let characters: Vec<char> = self.field.text().chars().collect();
+        let head: String = characters.iter().take(offer.range.start).collect();
+        let tail: String = characters.iter().skip(offer.range.end).collect();
+        let cursor = offer.range.start + offer.replacement.chars().count();
+        self.field.set(&format!("{head}{}{tail}", offer.replacement), cursor);
+        self.changed(names);
+    }
+
+    /// The filter, if the text is one; else the error is shown at its word.
+    pub fn accept(&mut self) -> Option<RunFilter> {
+        match RunFilter::parse(self.field.text()) {
+            Ok(filter) => Some(filter),
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The loop of one session: events in, frames out. It does not know whether the terminal is
+//! the process's own.
+//!
+//! No arm of its `select!` waits for anything but the next thing to happen, so a key is
+//! never stuck behind the database.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyEventKind};
+use futures_util::{Stream, StreamExt};
+use ratatui::Terminal;
+use tokio::time::{Instant, sleep_until};
+
+use super::app::App;
+use super::effects::Runner;
+use super::frame;
+use super::msg::{Answer, Effect, Msg};
+use crate::access::ClientKind;
+use crate::ops::Ops;
+use crate::term::{Crash, SizedBackend, TerminalGuard, local, signals};
+
+/// Frames are at least this far apart.
+const FRAME: Duration = Duration::from_millis(16);
+/// Time-dependent parts of the screen are looked at this often.
+const TICK: Duration = Duration::from_secs(1);
+/// The cursor has rested when no key came for this long.
+const REST: Duration = Duration::from_millis(200);
+/// How long the session's end may take at the service when the console is left.
+const GOODBYE: Duration = Duration::from_millis(300);
+/// The largest text that is sent to a terminal's clipboard.
+const CLIPBOARD_LIMIT: usize = 8 * 1024;
+
+/// What belongs to the process's own terminal; a remote session has none of it.
+#[derive(Default)]
+pub struct Host<'a> {
+    /// The terminal's modes, for going into the background.
+    pub guard: Option<&'a TerminalGuard>,
+    /// Being told to end.
+    pub signals: Option<signals::EndSignals>,
+    /// Something has panicked.
+    pub crash: Option<Crash>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The person left.
+    Quit,
+    /// A signal came, with its number.
+    Signal(u8),
+    /// The terminal is gone.
+    Gone,
+    /// A part of the program panicked.
+    Crashed,
+}
+
+/// Who is at the terminal, as far as the throttle and sessions care.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// What the throttle counts by.
+    pub origin: String,
+    /// What kind of client.
+    pub kind: ClientKind,
+}
+
+/// Runs a session until it ends.
+///
+/// # Errors
+/// When nothing can be written to the terminal any more.
+pub async fn run<W, E>(
+    terminal: &mut Terminal<SizedBackend<W>>,
+    events: E,
+    app: &mut App,
+    ops: Ops,
+    client: Client,
+    mut host: Host<'_>,
+) -> io::Result<End>
+where
+    W: Write,
+    E: Stream<Item = io::Result<Event>>,
+{
+    let clock = ops.clock().clone();
+    let (mut runner, mut answers, mut hints) = Runner::new(ops, client.origin, client.kind);
+    let mut events = std::pin::pin!(events);
+    let mut dirty = true;
+    let mut next_frame = Instant::now();
+    let mut next_tick = Instant::now() + TICK;
+    let mut rest: Option<Instant> = None;
+    for effect in app.start() {
+        if let Effect::Ask(slot, request) = effect {
+            runner.ask(slot, request);
+        }
+    }
+    runner.subscribe(app.subscriptions());
+    let end = loop {
+        if dirty && Instant::now() >= next_frame {
+            terminal.draw(|frame| frame::draw(app, frame))?;
+            dirty = false;
+            next_frame = Instant::now() + FRAME;
+        }
+        let poll = runner.next_due();
+        let msg = tokio::select! {
+            biased;
+            event = events.next() => match event {
+                Some(Ok(event)) => message(event),
+                Some(Err(_)) | None => break End::Gone,
+            },
+            number = ended(host.signals.as_mut()) => break End::Signal(number),
+            () = crashed(host.crash.as_mut()) => break End::Crashed,
+            Some(arrived) = answers.recv() => match runner.take(arrived) {
+                Some((slot, answer)) => Some(Msg::Done { slot, answer: Box::new(answer) }),
+                None => None,
+            },
+            Some(()) = hints.recv() => {
+                runner.hinted();
+                None
+            }
+            () = sleep_until(next_frame), if dirty => None,
+            () = at(rest) => {
+                rest = None;
+                Some(Msg::Rested)
+            }
+            () = at(poll) => {
+                runner.poll_due();
+                None
+            }
+            () = sleep_until(next_tick) => {
+                next_tick = Instant::now() + TICK;
+                Some(Msg::Tick)
+            }
+        };
+        let Some(msg) = msg else {
+            continue;
+        };
+        dirty = true;
+        if let Msg::Resize(width, height) = msg {
+            terminal.backend_mut().resize(width, height);
+            terminal.autoresize()?;
+        }
+        let login =
+            matches!(&msg, Msg::Done { answer, .. } if matches!(**answer, Answer::Login(Ok(_))));
+        let had_session = app.session().is_some();
+        let effects = app.update(msg, clock.now());
+        if login {
+            runner.set_session(app.session());
+        }
+        let mut leaving = false;
+        for effect in effects {
+            match effect {
+                Effect::Ask(slot, request) => runner.ask(slot, request),
+                Effect::Copy(text) => copy(terminal, &text)?,
+                Effect::WaitForRest => rest = Some(Instant::now() + REST),
+                Effect::Repaint => terminal.clear()?,
+                Effect::Suspend => {
+                    if let Some(guard) = host.guard {
+                        signals::suspend(guard).await?;
+                        let (width, height) = local::size()?;
+                        terminal.backend_mut().resize(width, height);
+                        terminal.backend_mut().forget();
+                        terminal.autoresize()?;
+                        terminal.clear()?;
+                        app.update(Msg::Resize(width, height), clock.now());
+                    }
+                }
+                Effect::Quit => leaving = true,
+            }
+        }
+        if leaving {
+            break End::Quit;
+        }
+        if had_session && app.session().is_none() {
+            runner.set_session(None);
+        }
+        runner.subscribe(app.subscriptions());
+    };
+    let reachable = app.reachable() && end != End::Crashed;
+    runner.close(GOODBYE, reachable).await;
+    Ok(end)
+}
+
+/// What an event of the terminal means; none for those that mean nothing.
+fn message(event: Event) -> Option<Msg> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
+        Event::Paste(text) => Some(Msg::Paste(text)),
+        Event::Resize(width, height) => Some(Msg::Resize(width, height)),
+        Event::FocusGained => Some(Msg::Focus(true)),
+        Event::FocusLost => Some(Msg::Focus(false)),
+        Event::Key(_) | Event::Mouse(_) => None,
+    }
+}
+
+/// Sends text to the terminal's clipboard (OSC 52); never reads it.
+fn copy<W: Write>(terminal: &mut Terminal<SizedBackend<W>>, text: &str) -> io::Result<()> {
+    if text.len() > CLIPBOARD_LIMIT {
+        return Ok(());
+    }
+    let writer = terminal.backend_mut().writer_mut();
+    write!(writer, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+    writer.flush()
+}
+
+/// The one encoding that OSC 52 takes.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for i in 0..4 {
+            let digit = (group >> (18 - 6 * i)) & 63;
+            let known = DIGITS.get(digit as usize).copied().map_or('=', char::from);
+            text.push(if i <= chunk.len() { known } else { '=' });
+        }
+    }
+    text
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ended(signals: Option<&mut signals::EndSignals>) -> u8 {
+    match signals {
+        Some(signals) => signals.received().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn crashed(crash: Option<&mut Crash>) {
+    match crash {
+        Some(crash) => crash.happened().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_is_the_standard_one() {
+        let cases =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("10482", "MTA0ODI=")];
+        for (text, encoded) in cases {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The help: the keys in force, read from the keymap, so it cannot drift from it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::{Clear, Widget};
+
+use super::super::command::{Command, Context};
+use super::super::keymap::Keymap;
+use super::super::look::Look;
+use super::super::theme::Role;
+
+/// The help overlay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Help {
+    /// The context it explains.
+    pub context: Context,
+    top: usize,
+}
+
+impl Help {
+    /// Help for a context.
+    pub fn of(context: Context) -> Self {
+        Self { context, top: 0 }
+    }
+
+    /// Does a command.
+    pub fn command(&mut self, command: Command, keymap: &Keymap, height: u16) {
+        let count = rows(self.context, keymap).len();
+        let page = usize::from(height.saturating_sub(1).max(1));
+        let last = count.saturating_sub(page);
+        self.top = match command {
+            Command::CursorUp => self.top.saturating_sub(1),
+            Command::CursorDown => self.top + 1,
+            Command::CursorPageUp => self.top.saturating_sub(page),
+            Command::CursorPageDown => self.top + page,
+            Command::CursorFirst => 0,
+            Command::CursorLast => last,
+            _ => self.top,
+        }
+        .min(last);
+    }
+
+    /// Draws it over the whole body.
+    pub fn draw(&self, area: Rect, buffer: &mut Buffer, keymap: &Keymap, look: &Look) {
+        Clear.render(area, buffer);
+        let rows = rows(self.context, keymap);
+        let shown = usize::from(area.height.saturating_sub(1));
+        let more = rows.len().saturating_sub(self.top + shown);
+        let title = match more {
+            0 => "Keys in force".to_owned(),
+            n => format!(
+                "Keys in force; {n} more below: {}",
+                keys(keymap, Context::Help, Command::CursorDown)
+            ),
+        };
+        Line::from(look.span(Role::Title, format!(" {title}")))
+            .render(Rect { height: 1, ..area }, buffer);
+        for (y, row) in (area.y + 1..area.bottom()).zip(rows.iter().skip(self.top)) {
+            let line = match row {
+                Row::Head(text) => Line::from(look.span(Role::Header, format!(" {text}"))),
+                Row::Key(keys, text) => Line::from(vec![
+                    look.span(Role::Key, format!("   {keys:<22} ")),
+                    look.span(Role::Hint, *text),
+                ]),
+            };
+            line.render(Rect { y, height: 1, ..area }, buffer);
+        }
+    }
+}
+
+enum Row {
+    Head(String),
+    Key(String, &'static str),
+}
+
+fn rows(context: Context, keymap: &Keymap) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for place in [context, Context::Global] {
+        if place == Context::Global && context == Context::Global {
+            continue;
+        }
+        rows.push(Row::Head(place.title().to_owned()));
+        let mut commands: Vec<Command> = Vec::new();
+        for (_, command) in keymap.bindings(place) {
+            if !commands.contains(&command) {
+                commands.push(command);
+            }
+        }
+        for command in commands {
+            let keys = keymap.keys_for(context, command);
+            if !keys.is_empty() {
+                rows.push(Row::Key(keys.join(", "), command.description()));
+            }
+        }
+    }
+    rows.push(Row::Key(
+        keys(keymap, context, Command::AppSuspend),
+        Command::AppSuspend.description(),
+    ));
+    rows
+}
+
+fn keys(keymap: &Keymap, context: Context, command: Command) -> String {
+    keymap.keys_for(context, command).join(", ")
+}

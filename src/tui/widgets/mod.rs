@@ -1,0 +1,5 @@
+//! Pieces that several screens are made of.
+
+pub mod help;
+pub mod palette;
+pub mod text_field;

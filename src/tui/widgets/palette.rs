@@ -1,0 +1,151 @@
+//! The palette: every command by its name, with its key.
+
+use crossterm::event::KeyEvent;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
+
+use super::super::command::{Command, Context};
+use super::super::keymap::Keymap;
+use super::super::look::Look;
+use super::super::theme::Role;
+use super::text_field::TextField;
+use crate::domain::capability::CapabilitySet;
+
+/// The longest text.
+const LIMIT: usize = 60;
+
+/// The palette overlay.
+#[derive(Debug)]
+pub struct Palette {
+    field: TextField,
+    chosen: usize,
+    /// Where the commands are to be done.
+    context: Context,
+}
+
+impl Palette {
+    /// A palette over `context`.
+    pub fn over(context: Context) -> Self {
+        Self { field: TextField::new(LIMIT), chosen: 0, context }
+    }
+
+    /// The commands that fit what was typed.
+    pub fn offers(&self) -> Vec<Command> {
+        let words: Vec<String> =
+            self.field.text().split_whitespace().map(str::to_lowercase).collect();
+        Command::ALL
+            .iter()
+            .copied()
+            .filter(|command| makes_sense(*command, self.context))
+            .filter(|command| {
+                let text = format!("{} {}", command.id(), command.description()).to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            })
+            .collect()
+    }
+
+    /// The chosen command.
+    pub fn chosen(&self) -> Option<Command> {
+        self.offers().get(self.chosen).copied()
+    }
+
+    /// Does a command of the palette itself.
+    pub fn command(&mut self, command: Command) {
+        let last = self.offers().len().saturating_sub(1);
+        match command {
+            Command::CursorUp => self.chosen = self.chosen.saturating_sub(1),
+            Command::CursorDown => self.chosen = (self.chosen + 1).min(last),
+            Command::FilterClear => {
+                self.field.clear();
+                self.chosen = 0;
+            }
+            Command::FilterComplete => {
+                if let Some(command) = self.chosen() {
+                    self.field.set(command.id(), command.id().len());
+                    self.chosen = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Types a key.
+    pub fn key(&mut self, event: &KeyEvent) -> bool {
+        self.chosen = 0;
+        self.field.key(event)
+    }
+
+    /// Pastes text.
+    pub fn paste(&mut self, text: &str) -> bool {
+        self.chosen = 0;
+        self.field.paste(text)
+    }
+
+    /// Draws it over the body; gives where the terminal's cursor belongs. Commands that the
+    /// actor has no capability for are grey.
+    pub fn draw(
+        &self,
+        area: Rect,
+        buffer: &mut Buffer,
+        keymap: &Keymap,
+        look: &Look,
+        held: Option<&CapabilitySet>,
+    ) -> Position {
+        Clear.render(area, buffer);
+        Line::from(look.span(Role::Title, " command")).render(Rect { height: 1, ..area }, buffer);
+        let field =
+            Rect { x: area.x + 10, width: area.width.saturating_sub(12), height: 1, ..area };
+        let cursor = self.field.draw(field, buffer, look.style(Role::Input), None);
+        let offers = self.offers();
+        let rows = usize::from(area.height.saturating_sub(2));
+        let first = (self.chosen + 1).saturating_sub(rows);
+        if offers.is_empty() {
+            let row = Rect { y: area.y + 1, height: 1, ..area };
+            Line::from(look.span(Role::Muted, " no command is called that")).render(row, buffer);
+        }
+        for (i, command) in offers.iter().enumerate().skip(first).take(rows) {
+            let y = area.y + 1 + u16::try_from(i - first).unwrap_or(0);
+            let allowed = command
+                .capability()
+                .is_none_or(|capability| held.is_some_and(|held| held.has(capability)));
+            let marker = if i == self.chosen { look.glyph("▸", ">") } else { " " };
+            let role = match (i == self.chosen, allowed) {
+                (_, false) => Role::Muted,
+                (true, true) => Role::Selected,
+                (false, true) => Role::Text,
+            };
+            let keys = keymap.keys_for(self.context, *command).join(", ");
+            let line = Line::from(vec![
+                Span::raw(" "),
+                look.span(role, format!("{marker} {:<22}", command.id())),
+                look.span(Role::Key, format!(" {:<14}", look.cut(&keys, 14))),
+                look.span(Role::Hint, format!(" {}", command.description())),
+            ]);
+            line.render(Rect { y, height: 1, ..area }, buffer);
+        }
+        cursor
+    }
+}
+
+/// Commands of text fields and overlays mean nothing from the palette.
+fn makes_sense(command: Command, context: Context) -> bool {
+    let of_fields = matches!(
+        command,
+        Command::FilterAccept
+            | Command::FilterComplete
+            | Command::FieldNext
+            | Command::FieldPrevious
+            | Command::FormSubmit
+            | Command::AppPalette
+    );
+    let elsewhere = match context {
+        Context::Operations => {
+            matches!(command, Command::FoldToggle | Command::FoldAll | Command::DetailSameFailures)
+        }
+        Context::Run => matches!(command, Command::ListOlder | Command::FilterClear),
+        _ => false,
+    };
+    !of_fields && !elsewhere
+}
