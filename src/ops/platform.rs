@@ -30,14 +30,6 @@ impl Platform {
             Engine::Sqlite => "LOCAL, SINGLE USER: capabilities are advisory",
         }
     }
-
-    /// The mode in one or two words, for narrow screens.
-    pub fn short_mode(&self) -> &'static str {
-        match self.engine {
-            Engine::Postgres => "DIRECT DB",
-            Engine::Sqlite => "LOCAL",
-        }
-    }
 }
 
 /// Reads what the header shows. Nothing of a customer is in it, so it needs no login.

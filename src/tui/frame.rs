@@ -67,7 +67,6 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
         let role = Role::environment(&platform.environment_color);
         left.push(Span::raw("  "));
         left.push(look.span(role, format!(" {} ", look.cut(&platform.environment, 16))));
-        left.push(look.span(Role::Muted, format!("  {}", platform.short_mode())));
     }
     Line::from(left).render(area, buffer);
     let mut right = Vec::new();
@@ -176,16 +175,11 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         Context::Filter => &[
             Command::FilterAccept,
             Command::FilterComplete,
-            Command::CursorDown,
             Command::FilterClear,
             Command::AppBack,
         ],
-        Context::Palette => {
-            &[Command::RowOpen, Command::CursorDown, Command::FilterClear, Command::AppBack]
-        }
-        Context::Help => {
-            &[Command::CursorDown, Command::CursorPageDown, Command::AppBack, Command::AppQuit]
-        }
+        Context::Palette => &[Command::RowOpen, Command::FilterClear, Command::AppBack],
+        Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppQuit],
         Context::Operations | Context::Run | Context::Global => app.tab.footer(),
     };
     let mut spans = Vec::new();

@@ -4,6 +4,7 @@
 
 mod backend;
 mod configuration;
+mod console;
 mod house;
 mod keymap;
 mod run_filter;

@@ -191,7 +191,8 @@ impl Operation for CompleteRun {
             (_, reason) => reason,
         };
         let (target_status, target_reason) = match outcome {
-            RunOutcome::Failed => ("failed", reason.as_deref()),
+            // A target whose items partly failed is to be retried, so it counts as failed.
+            RunOutcome::Failed | RunOutcome::PartiallySucceeded => ("failed", reason.as_deref()),
             RunOutcome::Blocked | RunOutcome::Cancelled => ("skipped", None),
             _ => ("succeeded", None),
         };

@@ -500,7 +500,7 @@ pub async fn counts(
 pub async fn estimate(tx: &mut Tx) -> Result<(i64, bool)> {
     const EXACT_UP_TO: i64 = 10_000;
     let exact: i64 = on_tx!(tx, c => {
-        sqlx::query_scalar("select count(*) from (select 1 from operation_runs limit $1) some")
+        sqlx::query_scalar("select count(*) from (select 1 from operation_runs limit $1) bounded")
             .bind(EXACT_UP_TO)
             .fetch_one(c)
             .await?

@@ -152,13 +152,14 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail) {
     match state {
         RunState::Queued => w.text(Role::Text, 0, "Waiting for a worker."),
         RunState::Stale => {
-            let waited = span_of(look.now - run.created_at);
+            // In whole minutes: a figure that changed every second would redraw every second.
+            let waited = (look.now - run.created_at).num_minutes();
             w.text(
                 Role::Stale,
                 0,
                 &format!(
-                    "Nobody has claimed this run for {waited}; after {} it counts as stale.",
-                    span_of(STALE_AFTER)
+                    "Nobody has claimed this run for {waited} minutes; after {} it counts as stale.",
+                    STALE_AFTER.num_minutes()
                 ),
             );
             w.labelled(Role::Text, 0, "next:", ReasonCode::StaleQueued.next_step());
@@ -227,9 +228,9 @@ fn reason(w: &mut Writer<'_>, detail: &RunDetail, code: &str, count: Option<i64>
         look.span(Role::Text, times),
         look.span(Role::Accent, format!("  {}", known.label())),
     ]);
-    w.labelled(Role::Text, 2, "why: ", known.explanation());
+    w.labelled(Role::Text, 2, "why:  ", known.explanation());
     w.labelled(Role::Text, 2, "retry:", known.retry().sentence());
-    w.labelled(Role::Text, 2, "next:", known.next_step());
+    w.labelled(Role::Text, 2, "next: ", known.next_step());
     let samples =
         detail.failures.iter().filter(|failure| failure.reason_code == code).take(SAMPLES);
     for failure in samples {
@@ -363,7 +364,7 @@ fn sections(w: &mut Writer<'_>, detail: &RunDetail, open: &BTreeSet<Section>) {
             spans: vec![
                 look.span(Role::Accent, format!("{} same failure elsewhere", look.glyph("▹", "+"))),
                 look.span(Role::Text, format!(" {}", bounded(n, ELSEWHERE_BOUND))),
-                look.span(Role::Muted, " runs in 24 h; enter lists them"),
+                look.span(Role::Muted, " in 24 h; enter lists them"),
             ],
             action: Action::SameFailures,
         });

@@ -1,5 +1,7 @@
 //! What tests of every area share.
 
+pub mod console;
 pub mod postgres;
 pub mod proxy;
+pub mod scene;
 pub mod stores;

@@ -45,8 +45,8 @@ const TOOK: usize = 5;
 impl Columns {
     fn of(width: usize, rows: &[Run]) -> Self {
         let id = rows.iter().map(|run| run.id).max().unwrap_or(0).to_string().len().max(5);
-        let longest = rows.iter().map(|run| run.run_type.len()).max().unwrap_or(0);
-        let run_type = longest.clamp(12, 28);
+        // Not by the rows held: a long type that comes along must not move the others.
+        let run_type = if width >= 78 { 27 } else { 18 };
         let fixed = 2 + id + 1 + CREATED + 1 + run_type + 1 + 1 + STATE + 1 + TOOK;
         let free = width.saturating_sub(fixed);
         if width >= usize::from(MORE_FROM - PREVIEW) {
@@ -128,6 +128,9 @@ impl Operations {
             left.extend(number("active", counts.active, Role::Running));
             left.extend(number("stale", counts.stale, Role::Stale));
             left.extend(number("failed in 24 h", counts.failed, Role::Failed));
+        } else if let Some(error) = self.counts.error() {
+            let text = look.cut(&error.to_string(), usize::from(area.width.saturating_sub(24)));
+            left.push(look.span(Role::Failed, text.to_string()));
         } else {
             left.push(look.span(Role::Muted, "reading ..."));
         }

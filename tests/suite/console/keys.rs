@@ -1,0 +1,218 @@
+//! What keys do: effects as data, places, overlays, pasted text, other keymaps and looks.
+
+use std::time::Duration;
+
+use tenantpilot::term::ColorSupport;
+use tenantpilot::tui::app::{App, Setup};
+use tenantpilot::tui::keymap::Keymap;
+use tenantpilot::tui::msg::{Effect, Msg, Request, Slot};
+use tenantpilot::tui::theme::{self, Theme};
+
+use crate::support::console::{Console, events, setup};
+use crate::support::stores::{both_engines, noon};
+
+fn press(app: &mut App, text: &str) -> Vec<Effect> {
+    events(text).into_iter().flat_map(|event| app.update(Msg::Key(event), noon())).collect()
+}
+
+#[test]
+fn fr_005_010_update_is_pure_and_says_what_it_wants_done() {
+    let clock = tenantpilot::Clock::fixed(noon());
+    let mut app = App::new(setup(80, 24, &clock));
+    assert_eq!(app.start(), [Effect::Ask(Slot::Platform, Request::Platform)]);
+    let effects = press(&mut app, "ana<tab>secret<enter>");
+    let password = tenantpilot::ops::password::secret("secret");
+    assert_eq!(
+        effects,
+        [Effect::Ask(Slot::Session, Request::Login { username: "ana".to_owned(), password })]
+    );
+    // While the answer is on its way, enter does not ask again.
+    assert_eq!(press(&mut app, "<enter>"), []);
+    assert_eq!(press(&mut app, "<ctrl-l>"), [Effect::Repaint]);
+    assert_eq!(press(&mut app, "<ctrl-z>"), [Effect::Suspend]);
+    assert_eq!(press(&mut app, "<ctrl-c>"), [Effect::Quit]);
+}
+
+#[test]
+fn fr_005_011_a_password_is_nowhere_in_what_can_be_printed() {
+    let clock = tenantpilot::Clock::fixed(noon());
+    let mut app = App::new(setup(80, 24, &clock));
+    let effects = press(&mut app, "ana<tab>hunter22<enter>");
+    assert_eq!(effects.len(), 1);
+    assert!(!format!("{effects:?}").contains("hunter22"));
+}
+
+both_engines! {
+    async fn fr_005_012_escape_goes_one_level_back_and_never_leaves(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        console.keys("<enter>?").await;
+        assert!(console.screen().contains("Keys in force"));
+        console.keys("<esc>").await;
+        assert!(console.screen().contains("Waiting for a worker."));
+        console.keys("<esc>").await;
+        assert!(console.screen().contains("CREATED UTC"));
+        console.keys("<esc><esc><esc>").await;
+        assert_eq!(console.outside, []);
+        console.keys("q").await;
+        assert_eq!(console.outside, [Effect::Quit]);
+    }
+
+    async fn fr_005_013_places_can_be_gone_back_to_and_forward(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        console.keys("jjjjjj<enter>").await;
+        assert!(console.screen().contains("▸ 3  policy.sync"), "{}", console.screen());
+        console.keys("f").await;
+        let screen = console.screen();
+        assert!(screen.contains("reason:provider_throttled since:1d"), "{screen}");
+        assert!(screen.contains("2 found"), "{screen}");
+        console.keys("[").await;
+        assert!(console.screen().contains("▸ 3  policy.sync"), "{}", console.screen());
+        console.keys("]").await;
+        assert!(console.screen().contains("2 found"));
+        console.keys("[[").await;
+        assert!(console.screen().contains("filter  none"));
+    }
+
+    async fn fr_005_014_pasted_text_goes_into_fields_only_and_never_submits(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.send(Msg::Paste("administrator\ny\n".to_owned())).await;
+        assert!(console.app.session().is_none());
+        assert!(console.screen().contains("administrator y"), "{}", console.screen());
+        console.keys("<ctrl-u>").await;
+        console.log_in("administrator").await;
+        let before = console.app.operations().selected();
+        console.send(Msg::Paste("q\nj\n".to_owned())).await;
+        assert_eq!(console.outside, []);
+        assert_eq!(console.app.operations().selected(), before);
+        assert!(console.screen().contains("pasted text is taken only in a text field"));
+        console.keys("/").await;
+        console.send(Msg::Paste("x".repeat(1_000_000))).await;
+        assert!(console.screen().contains("the paste was longer than the field and was cut off"));
+    }
+
+    async fn fr_005_015_help_and_footer_show_the_keys_of_the_keymap_in_force(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let text = "inherits = \"default\"\n[global]\n\"x\" = \"app.help\"\n\"?\" = \"none\"\n\"f1\" = \"none\"\n\
+                    [operations]\n\"enter\" = \"none\"\n\"right\" = \"none\"\n\"l\" = \"none\"\n\"ctrl-o\" = \"row.open\"\n";
+        let keymap = Keymap::parse("mine.toml", text).unwrap();
+        let mut console = Console::with(&store.ops, Setup { keymap, ..setup(80, 24, &store.clock) }).await;
+        console.log_in("administrator").await;
+        let screen = console.screen();
+        let footer = screen.lines().last().unwrap();
+        assert!(footer.contains("ctrl-o open") && footer.contains("x help"), "{footer}");
+        console.keys("x").await;
+        let screen = console.screen();
+        let opens = screen.lines().find(|line| line.contains("Open the selected row")).unwrap();
+        assert!(opens.contains("ctrl-o") && !opens.contains("enter"), "{opens}");
+        console.keys("<esc><enter>").await;
+        assert!(console.screen().contains("CREATED UTC"), "enter is no longer bound");
+        console.keys("<ctrl-o>").await;
+        assert!(console.screen().contains("Waiting for a worker."));
+    }
+
+    async fn fr_005_016_without_colour_states_are_told_by_glyph_and_word(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let plain = Setup { colors: ColorSupport::None, ascii: true, ..setup(80, 24, &store.clock) };
+        let mut console = Console::with(&store.ops, plain).await;
+        console.log_in("administrator").await;
+        let screen = console.screen();
+        for label in [". queued", "> 37 %", "! stale", "- cancelled", "# blocked", "~ partial", "x failed", "+ succeeded"] {
+            assert!(screen.contains(label), "{label} in {screen}");
+        }
+        assert!(screen.is_ascii(), "{screen}");
+        let styles = console.styles();
+        for colour in ["Red", "Green", "Yellow", "Blue", "Cyan", "Magenta", "#"] {
+            let found = styles.lines().any(|line| line.rsplit('"').next().unwrap().contains(colour));
+            assert!(!found, "{colour} in {styles}");
+        }
+        assert!(styles.contains("REVERSED"), "the cursor is still seen: {styles}");
+        console.keys("jj<enter>z?").await;
+        assert!(console.screen().is_ascii());
+    }
+
+    async fn fr_005_017_every_embedded_theme_can_be_stepped_through(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        let mut looks = std::collections::BTreeSet::new();
+        for (name, _) in theme::EMBEDDED {
+            console.keys("T").await;
+            assert!(console.screen().contains(&format!("theme {name}")));
+            looks.insert(console.styles());
+            assert!(Theme::embedded(name).is_ok());
+        }
+        assert_eq!(looks.len(), theme::EMBEDDED.len());
+    }
+
+    async fn fr_005_018_too_small_says_the_size_and_a_storm_of_resizes_is_survived(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        let wanted = console.screen();
+        for (width, height) in [(1, 1), (20, 5), (500, 200), (59, 24), (80, 14), (60, 15), (0, 0), (3, 300), (300, 3)] {
+            console.send(Msg::Resize(width, height)).await;
+            let screen = console.screen();
+            if width == 20 {
+                assert!(screen.replace('\n', "").contains("20x5 is too small: 60x15"), "{screen}");
+            }
+            console.keys("jk<enter><esc>").await;
+            console.screen();
+        }
+        console.send(Msg::Resize(80, 24)).await;
+        console.keys("g").await;
+        let tabs_differ = |text: &str| text.lines().skip(2).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(tabs_differ(&console.screen()), tabs_differ(&wanted));
+    }
+
+    async fn fr_005_019_keys_never_wait_for_an_answer(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        // No answer is taken in between: everything here is done from what is held.
+        console.keys_at_once("jjjj?<esc>:<esc>/status:failed<esc>kk");
+        assert_eq!(console.app.operations().selected(), Some(7));
+        console.keys_at_once("q");
+        assert_eq!(console.outside, [Effect::Quit]);
+        console.settle().await;
+    }
+
+    async fn fr_005_020_copying_sends_the_id_and_says_so(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        console.keys("jy").await;
+        assert_eq!(console.outside, [Effect::Copy("8".to_owned())]);
+        assert!(console.screen().contains("8 sent to the terminal's clipboard"));
+        store.pass(5);
+        console.send(Msg::Tick).await;
+        assert!(!console.screen().contains("clipboard"), "a notice goes by itself");
+    }
+}
+
+#[test]
+fn fr_005_021_polling_stays_within_its_bounds() {
+    let clock = tenantpilot::Clock::fixed(noon());
+    let mut app = App::new(setup(80, 24, &clock));
+    for _ in 0..20 {
+        app.command(tenantpilot::tui::command::Command::PollFaster);
+    }
+    assert_eq!(
+        app.poll_every(),
+        Duration::from_secs(2),
+        "there is nothing to poll before the login"
+    );
+}

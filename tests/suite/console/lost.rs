@@ -1,0 +1,93 @@
+//! The database goes away and comes back.
+
+use std::time::{Duration, Instant};
+
+use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
+use tenantpilot::tui::msg::{Effect, Msg};
+
+use crate::support::console::Console;
+use crate::support::proxy::Proxy;
+use crate::support::stores::{Store, block_on};
+
+/// A console on PostgreSQL behind a proxy that can be cut and frozen.
+async fn behind_a_proxy() -> (Store, Proxy, Ops) {
+    let store = Store::new(Engine::Postgres).await.with_scene().await;
+    store.administrator().await;
+    let proxy = Proxy::start(&store.url);
+    let settings = OpsSettings { patience: Duration::from_secs(1), ..OpsSettings::default() };
+    let ops =
+        Ops::open(&proxy.url(&store.url), Create::Never, store.clock.clone(), settings).unwrap();
+    (store, proxy, ops)
+}
+
+macro_rules! capture {
+    ($console:expr, $name:expr) => {{
+        let text = $console.screen();
+        let styles = $console.styles();
+        insta::with_settings!({
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            snapshot_path => "../captures",
+        }, {
+            insta::assert_snapshot!($name, format!("{text}\n{styles}"));
+        });
+    }};
+}
+
+#[test]
+fn fr_005_027_a_lost_database_greys_the_data_with_its_age_and_comes_back_by_itself() {
+    block_on(async {
+        let (store, proxy, ops) = behind_a_proxy().await;
+        for (width, height) in [(80, 24), (200, 50)] {
+            let mut console = Console::open(&ops, width, height).await;
+            console.log_in("administrator").await;
+            let alive = console.screen();
+            proxy.cut();
+            store.pass(2);
+            console.poll().await;
+            store.pass(10);
+            console.send(Msg::Tick).await;
+            let screen = console.screen();
+            assert!(screen.contains("✗ database lost, retrying"), "{screen}");
+            assert!(screen.contains("what is shown is 12 s old"), "{screen}");
+            assert!(screen.contains("inventory.sync"), "the last data stays: {screen}");
+            capture!(console, format!("postgres_{width}x{height}_lost"));
+            // Keys keep working on what is held.
+            console.keys_at_once("jj?<esc>");
+            assert_eq!(console.app.operations().selected(), Some(7));
+            console.settle().await;
+            proxy.restore();
+            console.poll().await;
+            console.keys("g").await;
+            assert_eq!(console.screen().lines().next(), alive.lines().next());
+            capture!(console, format!("postgres_{width}x{height}_recovered"));
+            store.pass(-12);
+        }
+    });
+}
+
+#[test]
+fn fr_005_028_while_the_database_is_frozen_keys_move_open_help_and_leave_at_once() {
+    block_on(async {
+        let (_store, proxy, ops) = behind_a_proxy().await;
+        let mut console = Console::open(&ops, 80, 24).await;
+        console.log_in("administrator").await;
+        proxy.pause();
+        for sub in console.app.subscriptions() {
+            let request = Effect::Ask(sub.slot, sub.request);
+            console.perform(vec![request]);
+        }
+        let before = Instant::now();
+        console.keys_at_once("jjj?");
+        assert!(console.screen().contains("Keys in force"));
+        console.keys_at_once("<esc>");
+        assert_eq!(console.app.operations().selected(), Some(6));
+        console.keys_at_once("q");
+        assert_eq!(console.outside, [Effect::Quit]);
+        assert!(before.elapsed() < Duration::from_secs(1), "nothing waited for the database");
+        // Once patience has run out, the screen says that there is no answer.
+        console.settle().await;
+        assert!(console.screen().contains("database lost"), "{}", console.screen());
+        proxy.resume();
+    });
+}
