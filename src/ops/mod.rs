@@ -122,6 +122,7 @@ operations! {
     runs::CountRuns => runs::CountRuns,
     runs::GetRun => runs::GetRun { id: 0 },
     users::CreateFirstAdministrator => users::CreateFirstAdministrator::sample(),
+    users::IsUnclaimed => users::IsUnclaimed,
     users::CreateUser => users::CreateUser::sample(),
     users::ListUsers => users::ListUsers,
     users::GetUser => users::GetUser { username: "nobody".to_owned() },
@@ -203,6 +204,11 @@ impl Ops {
     /// Refuses any schema but the one this version needs.
     pub async fn require_current_schema(&self) -> Result<()> {
         self.patiently(store::schema::require_current(&self.inner.db)).await
+    }
+
+    /// The schema version this program needs.
+    pub fn program_schema_version(&self) -> i64 {
+        store::schema::program_version(&self.inner.db)
     }
 
     /// Brings the schema up to date; gives how many migrations were applied.

@@ -122,6 +122,22 @@ impl Operation for CreateFirstAdministrator {
     }
 }
 
+/// Whether there is no platform user yet, so that the first administrator is still to be
+/// made. Whoever can reach the database finds that out by trying; asking first is kinder.
+#[derive(Debug)]
+pub struct IsUnclaimed;
+
+impl Operation for IsUnclaimed {
+    const NAME: &'static str = "users.is_unclaimed";
+    const REQUIREMENT: Requirement = Requirement::BeforeLogin;
+    const ACCESS: Access = Access::Read;
+    type Output = bool;
+
+    async fn execute(self, context: &mut Context) -> Result<bool> {
+        Ok(users::count(context.tx()?).await? == 0)
+    }
+}
+
 /// Makes a platform user.
 #[derive(Debug)]
 pub struct CreateUser(
