@@ -1,3 +1,19 @@
 //! The program: parses, runs, exits.
 
-fn main() {}
+use std::process::ExitCode;
+
+use rustix::fs::Mode;
+
+fn main() -> ExitCode {
+    // Whatever this program makes is for its owner alone, also where a library makes it.
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let Ok(runtime) = runtime else {
+        return ExitCode::from(tenantpilot::cli::cannot_start());
+    };
+    let code = runtime.block_on(tenantpilot::cli::main(std::env::args_os()));
+    // Something that still waits for the database or the terminal must not hold up the end.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}

@@ -1,1 +1,252 @@
-//! cli
+//! The command line: parses, gathers what commands need, and turns errors into exit codes.
+
+mod ask;
+mod auth;
+mod env;
+mod options;
+mod output;
+mod platform;
+mod runs;
+mod runs_filter;
+mod runs_show;
+mod runs_watch;
+mod session_file;
+mod text;
+mod users;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+
+use clap::error::ErrorKind as ParseErrorKind;
+use clap::{Parser, Subcommand};
+
+pub use env::Env;
+pub use options::GlobalOptions;
+pub use output::Output;
+pub use text::Table;
+
+use crate::ops::Create;
+use crate::paths::Paths;
+use crate::tui::launch::{self, Launch};
+use crate::{Clock, Error, Result, logging};
+
+/// Version and commit.
+pub const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("TENANTPILOT_COMMIT"), ")");
+
+/// Examples, as they stand above a command's help.
+macro_rules! examples {
+    ($($line:literal),+ $(,)?) => {
+        concat!("Examples:", $("\n  ", $line),+)
+    };
+}
+use examples;
+
+/// The operator console of a multi-tenant platform
+#[derive(Debug, Parser)]
+#[command(
+    name = "tenantpilot",
+    version = VERSION,
+    before_help = examples!(
+        "tenantpilot                                   the console",
+        "tenantpilot migrate                           make or update the database",
+        "tenantpilot users create ana --role administrator",
+        "tenantpilot login ana",
+        "tenantpilot runs list --status failed --since 24h",
+        "tenantpilot runs show 10480",
+        "tenantpilot runs watch 10480 --exit-status",
+    ),
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Open the console (the same as no command)
+    #[command(before_help = examples!("tenantpilot console", "tenantpilot console --theme light"))]
+    Console,
+    /// List, show and watch operation runs
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot runs list --filter 'status:failed since:24h'",
+        "tenantpilot runs show 10480 --json",
+        "tenantpilot runs watch 10480 --exit-status --timeout 10m",
+    ))]
+    Runs(runs::RunsCommand),
+    /// Manage platform users
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot users list",
+        "tenantpilot users create ben --role oncall",
+        "tenantpilot users disable ben --confirm ben",
+    ))]
+    Users(users::UsersCommand),
+    /// Log the command line in
+    #[command(before_help = examples!(
+        "tenantpilot login ana",
+        "tenantpilot login ana --password-file - < password.txt",
+    ))]
+    Login(auth::LoginArgs),
+    /// Log the command line out
+    #[command(before_help = examples!("tenantpilot logout"))]
+    Logout,
+    /// Tell who is logged in
+    #[command(before_help = examples!("tenantpilot whoami --json"))]
+    Whoami(auth::JsonArgs),
+    /// Bring the database's schema up to date; makes a missing embedded database
+    #[command(before_help = examples!(
+        "tenantpilot migrate",
+        "TENANTPILOT_DATABASE_URL=postgres://tp@db/platform tenantpilot migrate",
+    ))]
+    Migrate(auth::JsonArgs),
+    /// Show every path and setting, and where each comes from
+    #[command(before_help = examples!("tenantpilot info", "tenantpilot info --json"))]
+    Info(auth::JsonArgs),
+}
+
+/// Says that the program could not even start; gives its exit code.
+pub fn cannot_start() -> u8 {
+    let error = Error::failed("the program could not be started")
+        .hint("check the limits on threads and open files");
+    Output::process().failure(&error);
+    error.exit_code()
+}
+
+/// Parses and runs one command line; gives the exit code.
+pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let out = Output::process();
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return answered(&out, &error),
+    };
+    let env = match prepare(cli.global, &cli.command, out) {
+        Ok(env) => env,
+        Err(refusal) => {
+            let (out, error) = *refusal;
+            out.failure(&error);
+            return error.exit_code();
+        }
+    };
+    platform::warn(&env);
+    let done = dispatch(cli.command, &env).await;
+    match done.and_then(|code| env.out.flush().map(|()| code)) {
+        Ok(code) => code,
+        Err(_) if env.out.is_closed() => 0,
+        Err(error) => {
+            env.out.failure(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// Reads what all commands need. A failure gives the output back, to be reported on.
+fn prepare(
+    global: GlobalOptions,
+    command: &Option<Command>,
+    out: Output,
+) -> Result<Env, Box<(Output, Error)>> {
+    let gather = || {
+        // First, so that a console in a pipe says so whatever else is wrong.
+        if matches!(command, None | Some(Command::Console)) {
+            require_terminal()?;
+        }
+        let paths = Paths::from_env(variable)?;
+        let no_input = global.no_input;
+        let config = global.load(&paths, &variable)?;
+        Ok((paths, config, no_input))
+    };
+    match gather() {
+        Ok((paths, config, no_input)) => {
+            Ok(Env { config, paths, clock: Clock::system(), out, no_input })
+        }
+        Err(error) => Err(Box::new((out, error))),
+    }
+}
+
+async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
+    match command {
+        None | Some(Command::Console) => console(env).await,
+        Some(Command::Runs(command)) => runs::run(command, env).await,
+        Some(Command::Users(command)) => users::run(command, env).await,
+        Some(Command::Login(args)) => auth::login(args, env).await,
+        Some(Command::Logout) => auth::logout(env).await,
+        Some(Command::Whoami(args)) => auth::whoami(args, env).await,
+        Some(Command::Migrate(args)) => platform::migrate(args, env).await,
+        Some(Command::Info(args)) => platform::info(args, env).await,
+    }
+}
+
+async fn console(env: &Env) -> Result<u8> {
+    let _log = start_log(env);
+    let ops = env.open(Create::Never)?;
+    let (config, paths) = (env.config.clone(), env.paths.clone());
+    launch::run(Launch { ops, config, paths, demo: None }).await
+}
+
+/// Starts the log of a command that runs for long. Without a log it still does its work.
+fn start_log(env: &Env) -> Option<logging::LogGuard> {
+    logging::init(&env.paths, env.config.log_level.value)
+        .inspect_err(|error| env.out.message(format!("warning: there is no log: {error}")))
+        .ok()
+}
+
+/// One line, since it is most often read in the log of some other program.
+fn require_terminal() -> Result<()> {
+    let trouble = if !io::stdin().is_terminal() {
+        "standard input is no terminal"
+    } else if !io::stdout().is_terminal() {
+        "standard output is no terminal"
+    } else if variable("TERM").as_deref() == Some("dumb") {
+        "TERM is dumb"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!(
+        "the console needs a terminal and {trouble}; use: tenantpilot runs list"
+    )))
+}
+
+/// An environment variable; one that is not UTF-8 is kept visible rather than ignored.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// Prints what the parser has to say: help, the version, or what is wrong with the call.
+fn answered(out: &Output, error: &clap::Error) -> u8 {
+    // Never with styles: help in a pipe or a log must be plain, and it reads well without.
+    let text = error.render().to_string();
+    match error.kind() {
+        ParseErrorKind::DisplayHelp | ParseErrorKind::DisplayVersion => {
+            let printed = text.trim_end().lines().try_for_each(|line| out.line(line));
+            match printed.and_then(|()| out.flush()) {
+                Err(error) if !out.is_closed() => {
+                    out.failure(&error);
+                    error.exit_code()
+                }
+                _ => 0,
+            }
+        }
+        ParseErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            text.trim_end().lines().for_each(|line| out.message(line));
+            2
+        }
+        _ => {
+            let error = options::refusal(&text);
+            out.failure(&error);
+            error.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -194,6 +194,7 @@ fn fr_001_006_the_top_level_holds_only_what_belongs_there() {
         "LICENSE-MIT",
         "README.md",
         "benches",
+        "build.rs",
         "clippy.toml",
         "deny.toml",
         "docs",

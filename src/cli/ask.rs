@@ -1,0 +1,179 @@
+//! What is asked of the person: passwords, from a file or without echo, and typed names.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Env;
+use crate::domain::safe_text::quoted;
+use crate::ops::password::{self, check_rules};
+use crate::paths;
+use crate::{Error, Result};
+
+/// The largest password file; a longer one is not a password.
+const MAX_FILE: u64 = 64 * 1024;
+/// Signals that end the program, and have to give the terminal its echo back first.
+const ENDING: [SignalKind; 3] =
+    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+
+/// Where a password comes from, other than the person.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PasswordSource {
+    /// Read the password from FILE, or from standard input with "-"; one line
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+impl PasswordSource {
+    /// The password of an account that is there.
+    ///
+    /// # Errors
+    /// *Usage* where there is none and nobody may be asked.
+    pub async fn existing(&self, env: &Env) -> Result<SecretString> {
+        match &self.password_file {
+            Some(path) => from_file(env, path),
+            None => hidden(env, "Password:").await,
+        }
+    }
+
+    /// A new password, checked against the rules; typed twice where it is typed.
+    ///
+    /// # Errors
+    /// *Usage* where there is none, it breaks a rule, or it was mistyped.
+    pub async fn new_one(&self, env: &Env, who: &str) -> Result<SecretString> {
+        if let Some(path) = &self.password_file {
+            let password = from_file(env, path)?;
+            check_rules(&password)?;
+            return Ok(password);
+        }
+        let first = hidden(env, &format!("New password of {who}:")).await?;
+        check_rules(&first)?;
+        let second = hidden(env, "Once more:").await?;
+        if first.expose_secret() != second.expose_secret() {
+            return Err(Error::usage("the two passwords differ").hint("nothing was changed"));
+        }
+        Ok(first)
+    }
+
+    /// Refuses early what could not be asked later.
+    ///
+    /// # Errors
+    /// *Usage*.
+    pub fn check(&self, env: &Env) -> Result<()> {
+        if self.password_file.is_some() { Ok(()) } else { may_ask(env) }
+    }
+}
+
+fn may_ask(env: &Env) -> Result<()> {
+    let trouble = if env.no_input {
+        "a password is needed, and --no-input forbids to ask for it"
+    } else if io::stdin().is_terminal() {
+        return Ok(());
+    } else {
+        "a password is needed, and standard input is not a terminal to ask at"
+    };
+    Err(Error::usage(trouble).hint("give --password-file FILE, or - to read standard input"))
+}
+
+fn from_file(env: &Env, path: &Path) -> Result<SecretString> {
+    let shown =
+        if path == Path::new("-") { "standard input".to_owned() } else { paths::shown(path) };
+    let unreadable =
+        |error: io::Error| Error::usage(format!("cannot read {shown}: {}", paths::reason(&error)));
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    } else {
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+            env.out.message(format!("warning: others can read {shown}; run: chmod 600 {shown}"));
+        }
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::usage(format!("{shown} holds no password: it is not UTF-8")))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err(Error::usage(format!("{shown} holds no password: it is empty")));
+    }
+    if line.contains('\n') {
+        return Err(Error::usage(format!("{shown} holds more than one line")));
+    }
+    Ok(password::secret(line))
+}
+
+/// Asks without echo.
+async fn hidden(env: &Env, question: &str) -> Result<SecretString> {
+    may_ask(env)?;
+    keep_the_terminal()?;
+    env.out.question(question);
+    let read = tokio::task::spawn_blocking(rpassword::read_password).await;
+    match read {
+        Ok(Ok(text)) if !text.is_empty() => Ok(password::secret(text)),
+        Ok(Ok(_)) => Err(Error::usage("no password was given")),
+        // The signal that comes with it ends the program in a moment.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+            Err(Error::failed("interrupted"))
+        }
+        _ => Err(Error::usage("no password could be read from the terminal")),
+    }
+}
+
+/// From the first question on, a signal restores the terminal before it ends the program: a
+/// shell without echo is a nasty surprise.
+fn keep_the_terminal() -> Result<()> {
+    let stdin = io::stdin();
+    let Ok(before) = rustix::termios::tcgetattr(&stdin) else { return Ok(()) };
+    for kind in ENDING {
+        let before = before.clone();
+        let mut signals =
+            signal(kind).map_err(|_| Error::failed("signals cannot be waited for"))?;
+        tokio::spawn(async move {
+            signals.recv().await;
+            let actions = rustix::termios::OptionalActions::Now;
+            // There is no other way out if this fails.
+            let _ = rustix::termios::tcsetattr(io::stdin(), actions, &before);
+            std::process::exit(128 + kind.as_raw_value());
+        });
+    }
+    Ok(())
+}
+
+/// Holds a phrase against the one that is wanted; asks for it where it was not given.
+///
+/// # Errors
+/// *Usage* where nobody can be asked, *refused* for a wrong phrase.
+pub fn confirm(env: &Env, given: Option<&str>, wanted: &str, what: &str) -> Result<()> {
+    let typed = match given {
+        Some(given) => given.to_owned(),
+        None => {
+            can_confirm(env, None, wanted)?;
+            env.out.question(format!("{what} Type {} to go on:", quoted(wanted)));
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map_err(|_| Error::usage("nothing was typed"))?;
+            line.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    if typed == wanted {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{} is not the phrase {}", quoted(&typed), quoted(wanted)))
+        .hint("nothing was changed"))
+}
+
+/// Refuses early where a phrase is missing and nobody can be asked for it.
+///
+/// # Errors
+/// *Usage*.
+pub fn can_confirm(env: &Env, given: Option<&str>, wanted: &str) -> Result<()> {
+    if given.is_some() || (!env.no_input && io::stdin().is_terminal()) {
+        return Ok(());
+    }
+    Err(Error::usage("this has to be confirmed").hint(format!("add: --confirm {wanted}")))
+}

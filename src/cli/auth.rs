@@ -1,0 +1,113 @@
+//! `login`, `logout`, `whoami`.
+
+use serde_json::{Value, json};
+
+use super::Env;
+use super::ask::PasswordSource;
+use super::text;
+use crate::access::ClientKind;
+use crate::ops::auth::{Login, Logout, Session, WhoAmI};
+use crate::ops::password;
+use crate::{Error, ErrorKind, Result};
+
+/// Arguments of `login`.
+#[derive(Debug, clap::Args)]
+pub struct LoginArgs {
+    /// Name of the platform user
+    #[arg(value_name = "NAME", required_unless_present = "username")]
+    name: Option<String>,
+    /// The same as NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    username: Option<String>,
+    #[command(flatten)]
+    password: PasswordSource,
+}
+
+/// Logs the command line in and keeps the session for this database.
+///
+/// # Errors
+/// Whatever the login says.
+pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
+    let name = args.name.or(args.username).unwrap_or_default();
+    args.password.check(env)?;
+    let file = env.session_file()?;
+    let ops = env.ops().await?;
+    let password = args.password.existing(env).await?;
+    let login = Login::new(&name, exposed(&password), ClientKind::Cli);
+    let (session, token) = ops.run(&env.anonymous(), login).await?;
+    file.keep(&password::secret(token.expose()))?;
+    let until = text::time(session.expires_at, env.zone());
+    env.out.message(format!("logged in as {} until {until}", session.username));
+    Ok(0)
+}
+
+fn exposed(password: &secrecy::SecretString) -> String {
+    secrecy::ExposeSecret::expose_secret(password).to_owned()
+}
+
+/// Ends the command line's session on this database.
+///
+/// # Errors
+/// *Not logged in* where there is none.
+pub async fn logout(env: &Env) -> Result<u8> {
+    let file = env.session_file()?;
+    let ops = env.ops().await?;
+    let session = env.resume(&ops).await?;
+    let ended = match &session {
+        Some(session) => ops.run(&session.actor, Logout).await,
+        None => Err(Error::new(ErrorKind::NotLoggedIn, "you are not logged in here")),
+    };
+    // A session that has ended is no use any more; one that could not be ended is.
+    if ended.is_ok() || ended.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotLoggedIn) {
+        file.forget()?;
+    }
+    ended?;
+    env.out.message("logged out");
+    Ok(0)
+}
+
+/// Arguments of commands that only choose how to answer.
+#[derive(Debug, clap::Args)]
+pub struct JsonArgs {
+    /// Answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Tells who is logged in.
+///
+/// # Errors
+/// *Not logged in* where nobody is.
+pub async fn whoami(args: JsonArgs, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let session = ops.run(&session.actor, WhoAmI).await?;
+    let url = env.database_url()?.redacted_url();
+    if args.json {
+        env.out.json(&json!({ "schema_version": 1, "session": as_json(&session, &url) }))?;
+        return Ok(0);
+    }
+    let role = session.capabilities.role().map_or("none of the presets", |role| role.as_str());
+    env.out.line(format!("user          {}", session.username))?;
+    env.out.line(format!("role          {role}"))?;
+    let sees = if session.restricted { "some workspaces" } else { "all workspaces" };
+    env.out.line(format!("sees          {sees}"))?;
+    env.out.line(format!("expires       {}", text::time(session.expires_at, env.zone())))?;
+    env.out.line(format!("database      {url}"))?;
+    for (i, capability) in session.capabilities.iter().enumerate() {
+        let heading = if i == 0 { "capabilities" } else { "" };
+        env.out.line(format!("{heading:<12}  {capability}"))?;
+    }
+    Ok(0)
+}
+
+fn as_json(session: &Session, url: &str) -> Value {
+    json!({
+        "username": session.username,
+        "role": session.capabilities.role(),
+        "capabilities": session.capabilities,
+        "restricted": session.restricted,
+        "expires_at": session.expires_at,
+        "database": url,
+    })
+}

@@ -1,0 +1,132 @@
+//! What every command works with: settings, paths, the clock, the output, the database.
+
+use rustix::process::getuid;
+use secrecy::ExposeSecret;
+
+use super::Output;
+use super::session_file::SessionFile;
+use crate::access::{Actor, ClientKind};
+use crate::config::{Config, DatabaseUrl, TimeZone};
+use crate::ops::auth::{Resume, Session, Touch};
+use crate::ops::{Create, Ops, OpsSettings};
+use crate::paths::{self, Paths};
+use crate::{Clock, Error, ErrorKind, Result};
+
+/// What a command is given besides its own arguments.
+pub struct Env {
+    /// Settings.
+    pub config: Config,
+    /// Directories.
+    pub paths: Paths,
+    /// The time.
+    pub clock: Clock,
+    /// Where to write.
+    pub out: Output,
+    /// Nothing may be asked of the person.
+    pub no_input: bool,
+}
+
+impl Env {
+    /// Whether only ASCII may be drawn.
+    pub fn ascii(&self) -> bool {
+        self.config.ascii.value
+    }
+
+    /// The zone in which times are shown.
+    pub fn zone(&self) -> TimeZone {
+        self.config.time_zone.value
+    }
+
+    /// The address of the database: the configured one, or the embedded default.
+    ///
+    /// # Errors
+    /// *Usage* where the data directory's name cannot be part of an address.
+    pub fn database_url(&self) -> Result<DatabaseUrl> {
+        match &self.config.database_url.value {
+            Some(url) => Ok(url.clone()),
+            None => embedded(&self.paths.database_file()),
+        }
+    }
+
+    /// The settings of the service.
+    pub fn ops_settings(&self) -> OpsSettings {
+        OpsSettings {
+            idle_timeout: self.config.sessions_idle_timeout.value,
+            absolute_timeout: self.config.sessions_absolute_timeout.value,
+            search_bound: i64::from(self.config.text_search_bound.value),
+            ..OpsSettings::default()
+        }
+    }
+
+    /// The service on the configured database, whatever its schema.
+    ///
+    /// # Errors
+    /// As [`Ops::open`].
+    pub fn open(&self, create: Create) -> Result<Ops> {
+        let url = self.database_url()?;
+        Ops::open(url.expose(), create, self.clock.clone(), self.ops_settings())
+    }
+
+    /// The service on the configured database, whose schema is the one this version needs.
+    ///
+    /// # Errors
+    /// As [`Ops::open`] and [`Ops::require_current_schema`].
+    pub async fn ops(&self) -> Result<Ops> {
+        let ops = self.open(Create::Never)?;
+        ops.require_current_schema().await?;
+        Ok(ops)
+    }
+
+    /// The actor before any login: what the throttle counts by is the user of the operating
+    /// system, since everything else about a local terminal can be made up.
+    pub fn anonymous(&self) -> Actor {
+        Actor::Anonymous { origin: format!("local:uid {}", getuid().as_raw()) }
+    }
+
+    /// The file that keeps the command line's sessions.
+    ///
+    /// # Errors
+    /// *Usage* for a place that is not an absolute path.
+    pub fn session_file(&self) -> Result<SessionFile> {
+        SessionFile::new(&self.paths, &self.database_url()?, super::variable)
+    }
+
+    /// The session that the command line holds for this database, if it is still good.
+    ///
+    /// # Errors
+    /// Whatever reading it says; a session that has ended is none.
+    pub async fn resume(&self, ops: &Ops) -> Result<Option<Session>> {
+        let Some(token) = self.session_file()?.token()? else { return Ok(None) };
+        match ops.run(&self.anonymous(), Resume::new(token.expose_secret(), ClientKind::Cli)).await
+        {
+            Ok(session) => Ok(Some(session)),
+            Err(error) if error.kind() == ErrorKind::NotLoggedIn => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The session of a person who just asked for something, which counts as activity.
+    ///
+    /// # Errors
+    /// *Not logged in* where there is none.
+    pub async fn session(&self, ops: &Ops) -> Result<Session> {
+        let session = self.resume(ops).await?.ok_or_else(Error::not_logged_in)?;
+        match ops.run(&session.actor, Touch).await {
+            // Looking at a database that cannot be written is still looking.
+            Err(error) if error.kind() != ErrorKind::Refused => Err(error),
+            _ => Ok(session),
+        }
+    }
+}
+
+fn embedded(path: &std::path::Path) -> Result<DatabaseUrl> {
+    let unusable = || {
+        Error::usage(format!(
+            "the path {} cannot be part of a database address",
+            paths::shown(path)
+        ))
+        .hint(format!("set {} to a plain path", paths::DATA_DIR_VARIABLE))
+    };
+    let text = path.to_str().ok_or_else(unusable)?;
+    DatabaseUrl::parse(&format!("sqlite://{text}")).map_err(|_| unusable())
+}

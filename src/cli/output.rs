@@ -1,0 +1,146 @@
+//! The one place that prints: data on stdout, messages on stderr, nothing raw on either.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::domain::safe_text::{SafeText, is_unseen};
+use crate::paths;
+use crate::{Error, Result};
+
+/// Where a command writes.
+pub struct Output {
+    out: Mutex<Box<dyn Write + Send>>,
+    err: Mutex<Box<dyn Write + Send>>,
+    /// The reader of stdout went away.
+    closed: AtomicBool,
+}
+
+impl Output {
+    /// The process's own stdout and stderr.
+    pub fn process() -> Self {
+        Self::new(io::stdout(), io::stderr())
+    }
+
+    /// Any two writers.
+    pub fn new(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
+        Self {
+            out: Mutex::new(Box::new(out)),
+            err: Mutex::new(Box::new(err)),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes one line of data; what a terminal would act on is replaced.
+    ///
+    /// # Errors
+    /// *Failed* where it cannot be written; see [`Output::is_closed`].
+    pub fn line(&self, text: impl AsRef<str>) -> Result<()> {
+        self.write(SafeText::new(text.as_ref()).as_str())
+    }
+
+    /// Writes `value` as JSON over several lines.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
+        self.write(&escaped(&serde_json::to_string_pretty(value).map_err(|_| no_json())?))
+    }
+
+    /// Writes `value` as JSON on one line.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn json_line(&self, value: &impl Serialize) -> Result<()> {
+        self.write(&escaped(&serde_json::to_string(value).map_err(|_| no_json())?))
+    }
+
+    /// Writes one line for the person, on stderr.
+    pub fn message(&self, text: impl AsRef<str>) {
+        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+        // There is nobody left to tell that stderr is gone.
+        let _ = writeln!(err, "{}", SafeText::new(text.as_ref()));
+    }
+
+    /// Asks on stderr, and leaves the cursor behind the question.
+    pub fn question(&self, text: impl AsRef<str>) {
+        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = write!(err, "{} ", SafeText::new(text.as_ref()));
+        let _ = err.flush();
+    }
+
+    /// Writes what went wrong and what to do next, on stderr.
+    pub fn failure(&self, error: &Error) {
+        self.message(format!("error: {}", error.message()));
+        if let Some(hint) = error.next_step() {
+            self.message(format!("hint: {hint}"));
+        }
+    }
+
+    /// Whether the reader of stdout went away (`| head`), which is not an error.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Hands on what is still buffered.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn flush(&self) -> Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.flush().map_err(|error| self.lost(&error))
+    }
+
+    fn write(&self, text: &str) -> Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(out, "{text}").map_err(|error| self.lost(&error))
+    }
+
+    fn lost(&self, error: &io::Error) -> Error {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        Error::failed(format!("cannot write the output: {}", paths::reason(error)))
+    }
+}
+
+fn no_json() -> Error {
+    Error::failed("the answer cannot be written as JSON")
+}
+
+/// JSON whose strings hold nothing that a terminal would act on: such characters are
+/// written as escapes, so a program still reads exactly what is stored.
+fn escaped(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        let unsafe_char =
+            (c.is_control() && c != '\n') || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}');
+        if unsafe_char {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a string cannot fail.
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_its_meaning_without_raw_controls() {
+        let hostile = "a\u{1b}[31m\u{9b}\u{202e}\u{e0041}\u{2028}\u{7f}b\n";
+        let json = escaped(&serde_json::to_string_pretty(&vec![hostile]).unwrap());
+        assert!(json.chars().all(|c| c == '\n' || (!c.is_control() && !is_unseen(c))), "{json}");
+        let back: Vec<String> = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, [hostile]);
+    }
+}

@@ -1,0 +1,155 @@
+//! `migrate` and `info`: the database's schema, and where everything comes from.
+
+use serde_json::{Value, json};
+
+use super::auth::JsonArgs;
+use super::{Env, VERSION};
+use crate::config::definition;
+use crate::logging;
+use crate::ops::{Create, SchemaState};
+use crate::paths;
+use crate::{Result, config};
+
+/// Brings the schema up to date; makes a missing embedded database.
+///
+/// # Errors
+/// *Refused* for a schema that is newer than this program.
+pub async fn migrate(args: JsonArgs, env: &Env) -> Result<u8> {
+    let url = env.database_url()?;
+    let ops = env.open(Create::IfMissing)?;
+    let applied = ops.migrate().await?;
+    let version = ops.program_schema_version();
+    ops.close().await;
+    if args.json {
+        let url = url.redacted_url();
+        env.out.json(&json!({
+            "schema_version": 1,
+            "migration": { "database": url, "applied": applied, "version": version },
+        }))?;
+        return Ok(0);
+    }
+    let migrations = if applied == 1 { "migration" } else { "migrations" };
+    env.out.line(format!("{applied} {migrations} applied; the schema is version {version}"))?;
+    env.out.message(format!("database: {}", url.redacted_url()));
+    Ok(0)
+}
+
+/// Prints every path and every setting with its origin, and how the database is.
+///
+/// # Errors
+/// Only where the output cannot be written: an unreachable database is an answer.
+pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
+    let url = env.database_url()?;
+    let engine = match url.engine() {
+        config::Engine::Postgres => "postgres",
+        config::Engine::Sqlite => "sqlite",
+    };
+    let schema = match env.open(Create::Never) {
+        Ok(ops) => ops.schema_state().await.map(|state| (state, ops.program_schema_version())),
+        Err(error) => Err(error),
+    };
+    let places = places(env)?;
+    if args.json {
+        let paths: serde_json::Map<String, Value> = places
+            .iter()
+            .map(|(name, path)| (name.replace(' ', "_"), path.to_string_lossy().into()))
+            .collect();
+        let settings: Vec<Value> = env
+            .config
+            .all_settings()
+            .into_iter()
+            .map(|(name, value, origin)| json!({ "name": name, "value": value, "origin": origin }))
+            .collect();
+        env.out.json(&json!({
+            "schema_version": 1,
+            "info": {
+                "version": VERSION,
+                "database": { "url": url.redacted_url(), "engine": engine, "schema": schema_json(&schema) },
+                "paths": paths,
+                "settings": settings,
+            },
+        }))?;
+        return Ok(0);
+    }
+    env.out.line(format!("tenantpilot {VERSION}"))?;
+    env.out.line("")?;
+    env.out.line("database")?;
+    env.out.line(format!("  address  {}", url.redacted_url()))?;
+    env.out.line(format!("  schema   {}", schema_text(&schema)))?;
+    env.out.line("")?;
+    env.out.line("paths")?;
+    for (name, path) in &places {
+        env.out.line(format!("  {name:<15}  {}", path.display()))?;
+    }
+    env.out.line("")?;
+    env.out.line("settings")?;
+    let rows = env.config.all_settings();
+    let longest = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0).min(32);
+    for (name, value, origin) in rows {
+        env.out.line(format!("  {name:<25}  {value:<longest$}  {origin}"))?;
+        env.out.line(format!("  {:<25}  {}", "", definition(name).about))?;
+    }
+    Ok(0)
+}
+
+fn places(env: &Env) -> Result<Vec<(&'static str, std::path::PathBuf)>> {
+    let paths = &env.paths;
+    Ok(vec![
+        ("config file", paths.config_file()),
+        ("themes", paths.themes_dir()),
+        ("keymaps", paths.keymaps_dir()),
+        ("data", paths.data_dir().to_owned()),
+        ("database file", paths.database_file()),
+        ("demo database", paths.demo_database_file()),
+        ("state", paths.state_dir().to_owned()),
+        ("session file", env.session_file()?.path().to_owned()),
+        ("drafts", paths.drafts_dir()),
+        ("logs", paths.logs_dir()),
+        ("log of today", logging::current_file(paths, &env.clock)),
+    ])
+}
+
+/// The schema's state, and the version that this program needs.
+type Schema = Result<(SchemaState, i64)>;
+
+fn schema_json(schema: &Schema) -> Value {
+    let (word, database, program) = match schema {
+        Ok((SchemaState::Empty, program)) => ("empty", None, program),
+        Ok((SchemaState::Current, program)) => ("current", Some(*program), program),
+        Ok((SchemaState::Older { database, .. }, program)) => ("older", Some(*database), program),
+        Ok((SchemaState::Newer { database, .. }, program)) => ("newer", Some(*database), program),
+        Err(error) => return json!({ "state": "unknown", "error": error.message() }),
+    };
+    json!({ "state": word, "database": database, "program": program })
+}
+
+fn schema_text(schema: &Schema) -> String {
+    match schema {
+        Ok((SchemaState::Empty, _)) => "none yet; run: tenantpilot migrate".to_owned(),
+        Ok((SchemaState::Current, program)) => format!("version {program}, up to date"),
+        Ok((SchemaState::Older { database, .. }, program)) => {
+            format!("version {database}, this program needs {program}; run: tenantpilot migrate")
+        }
+        Ok((SchemaState::Newer { database, .. }, program)) => {
+            format!("version {database}, newer than this program knows ({program})")
+        }
+        Err(error) => format!("unknown: {error}"),
+    }
+}
+
+/// Says what deserves a word before a command runs: a password that others can read.
+pub fn warn(env: &Env) {
+    for warning in env.config.warnings() {
+        env.out.message(format!("warning: {warning}"));
+    }
+    let setting = &env.config.database_url;
+    let in_the_open = matches!(setting.origin, config::Origin::Flag(_))
+        && setting.value.as_ref().is_some_and(config::DatabaseUrl::has_password);
+    if in_the_open {
+        env.out.message(format!(
+            "warning: others on this machine can see the password in --database-url; use {} or {}",
+            definition("database_url").variable,
+            paths::shown(&env.paths.config_file()),
+        ));
+    }
+}

@@ -1,0 +1,161 @@
+//! `runs`: listing, and what the other commands about runs share.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::runs_filter::{FilterArgs, cursor};
+use super::text::{self, Table};
+use super::{Env, examples, runs_show, runs_watch};
+use crate::Result;
+use crate::domain::run::{Run, ScopeKind};
+use crate::domain::run_state::RunState;
+use crate::domain::summary_counts::CountKey;
+use crate::ops::runs::{ListRuns, Page};
+
+/// What can be done with runs.
+#[derive(Debug, clap::Subcommand)]
+pub enum RunsCommand {
+    /// List runs, newest first
+    #[command(before_help = examples!(
+        "tenantpilot runs list",
+        "tenantpilot runs list --filter 'status:failed since:24h !source:schedule'",
+        "tenantpilot runs list --status failed,partial --tenant 'Contoso DE' --json",
+    ))]
+    List(ListArgs),
+    /// Show one run: what failed, why, and what to do next
+    #[command(before_help = examples!(
+        "tenantpilot runs show 10480",
+        "tenantpilot runs show 10480 --json",
+    ))]
+    Show(runs_show::ShowArgs),
+    /// Follow one run until it ends
+    #[command(before_help = examples!(
+        "tenantpilot runs watch 10480",
+        "tenantpilot runs watch 10480 --exit-status --timeout 10m && echo done",
+    ))]
+    Watch(runs_watch::WatchArgs),
+}
+
+/// Arguments of `runs list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// At most this many runs, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(i64).range(1..=1000))]
+    limit: i64,
+    /// Runs older than this place, which the page before gave as "next"
+    #[arg(long, value_name = "CURSOR")]
+    before: Option<String>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// Whatever the operation says.
+pub async fn run(command: RunsCommand, env: &Env) -> Result<u8> {
+    match command {
+        RunsCommand::List(args) => list(args, env).await,
+        RunsCommand::Show(args) => runs_show::run(args, env).await,
+        RunsCommand::Watch(args) => runs_watch::run(args, env).await,
+    }
+}
+
+async fn list(args: ListArgs, env: &Env) -> Result<u8> {
+    let filter = args.filter.filter()?;
+    let page = match &args.before {
+        Some(before) => Page::OlderThan(cursor::parse(before)?),
+        None => Page::Newest,
+    };
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let page = ops.run(&session.actor, ListRuns { filter, page, limit: args.limit }).await?;
+    let now = env.clock.now();
+    let next = page.next.as_ref().map(cursor::text);
+    if args.json {
+        let runs: Vec<Value> = page.runs.iter().map(|run| as_json(run, now)).collect();
+        env.out.json(&json!({
+            "schema_version": 1, "runs": runs, "next": next, "searched": page.searched,
+        }))?;
+        return Ok(0);
+    }
+    table(&page.runs, env, now)?;
+    if page.runs.is_empty() {
+        env.out.message("no runs");
+    }
+    if let Some(searched) = page.searched {
+        env.out.message(format!("searched {searched} runs"));
+    }
+    if let Some(next) = next {
+        env.out.message(format!("there may be more: add --before {next}"));
+    }
+    Ok(0)
+}
+
+fn table(runs: &[Run], env: &Env, now: DateTime<Utc>) -> Result<()> {
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let (zone, ascii) = (env.zone(), env.ascii());
+    let created = text::time_heading("CREATED", zone);
+    let headings = ["ID", &created, "TYPE", "TENANT", "STATE", "DONE", "TOOK", "BY", "REASON"];
+    let mut table = Table::new(&headings).right(0).right(5).right(6);
+    for run in runs {
+        table.push([
+            run.id.to_string(),
+            text::short_time(run.created_at, zone),
+            text::name(&run.run_type, ascii),
+            text::name(&covered(run), ascii),
+            RunState::of(run, now).label(ascii),
+            progress(run).unwrap_or_default(),
+            run.took(now).map(text::took).unwrap_or_default(),
+            text::name(&initiator(run), ascii),
+            run.reason_code.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print(&env.out)
+}
+
+/// A run with its columns, and its state as operators say it.
+pub fn as_json(run: &Run, now: DateTime<Utc>) -> Value {
+    let mut value = json!(run);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("state".to_owned(), json!(RunState::of(run, now)));
+    }
+    value
+}
+
+/// What a run covers, in a few words.
+pub fn covered(run: &Run) -> String {
+    let count = run.target_count;
+    let tenants = if count == 1 { "1 tenant".to_owned() } else { format!("{count} tenants") };
+    match (run.scope, &run.tenant_name, &run.workspace_name) {
+        (ScopeKind::Platform, ..) => "(platform)".to_owned(),
+        (ScopeKind::Tenant, Some(name), _) => name.clone(),
+        (ScopeKind::Tenant, None, _) => {
+            run.tenant_id.map_or_else(String::new, |id| format!("tenant {id}"))
+        }
+        (ScopeKind::Workspace, _, Some(name)) => format!("{tenants} of {name}"),
+        (ScopeKind::All, ..) => format!("all ({tenants})"),
+        _ => tenants,
+    }
+}
+
+/// Who started it.
+pub fn initiator(run: &Run) -> String {
+    match &run.initiator_name {
+        Some(name) => name.clone(),
+        None => format!("({})", run.source),
+    }
+}
+
+/// `37 of 40`, where the total is known.
+pub fn progress(run: &Run) -> Option<String> {
+    let total = run.summary_counts.get(CountKey::Total)?;
+    let done = run.summary_counts.get(CountKey::Processed).unwrap_or(0);
+    Some(format!("{done}/{total}"))
+}

@@ -1,0 +1,243 @@
+//! `runs show`: the answer first (what failed, why, what to do), then the evidence.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::Env;
+use super::runs::{as_json, covered, initiator};
+use super::text::{self, Table};
+use crate::Result;
+use crate::domain::failure::{ReasonCode, one_sentence_summary};
+use crate::domain::run::{RunStatus, RunTarget};
+use crate::domain::run_state::RunState;
+use crate::domain::summary_counts::CountKey;
+use crate::ops::runs::{FailureGroup, GetRun, RunDetail};
+
+/// How many failures of one reason are shown as text; `--json` has them all.
+const EXAMPLES: usize = 5;
+/// How many targets are shown as text.
+const TARGETS: usize = 20;
+
+/// Arguments of `runs show`.
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Number of the run
+    #[arg(value_name = "ID")]
+    id: i64,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows one run.
+///
+/// # Errors
+/// *Not found* also for a run that may not be seen.
+pub async fn run(args: ShowArgs, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let detail = ops.run(&session.actor, GetRun { id: args.id }).await?;
+    let now = env.clock.now();
+    if args.json {
+        env.out.json(&json!({ "schema_version": 1, "run": detail_json(&detail, now) }))?;
+    } else {
+        head(&detail, env, now)?;
+        verdict(&detail, env)?;
+        evidence(&detail, env)?;
+    }
+    Ok(0)
+}
+
+/// A run with everything that explains it.
+pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
+    let mut value = as_json(&detail.run, now);
+    let groups: Vec<Value> = detail.groups.iter().map(group_json).collect();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("context".to_owned(), detail.context.clone());
+        fields.insert("targets".to_owned(), json!(detail.targets));
+        fields.insert("failures".to_owned(), json!(detail.failures));
+        fields.insert("groups".to_owned(), Value::Array(groups));
+        fields.insert("audit".to_owned(), json!(detail.audit));
+        fields.insert("lease".to_owned(), json!(detail.lease));
+        fields.insert("elsewhere".to_owned(), json!(detail.elsewhere));
+    }
+    value
+}
+
+fn group_json(group: &FailureGroup) -> Value {
+    let code = ReasonCode::of(&group.reason_code);
+    json!({
+        "reason_code": group.reason_code,
+        "count": group.count,
+        "label": code.label(),
+        "explanation": code.explanation(),
+        "retry": code.retry(),
+        "retry_sentence": code.retry().sentence(),
+        "next_step": code.next_step(),
+    })
+}
+
+fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
+    let (run, out, zone) = (&detail.run, &env.out, env.zone());
+    let state = RunState::of(run, now).label(env.ascii());
+    out.line(format!("run {}  {}  {state}", run.id, run.run_type))?;
+    let mut place = covered(run);
+    if let Some(workspace) = &run.workspace_name {
+        place = format!("{place}, workspace {workspace}");
+    }
+    out.line(format!("covers     {place}"))?;
+    out.line(format!("started by {} ({})", initiator(run), run.source))?;
+    out.line(format!("queued     {}", text::time(run.created_at, zone)))?;
+    if let Some(at) = run.started_at {
+        out.line(format!("started    {}", text::time(at, zone)))?;
+    }
+    if let Some(at) = run.paused_at {
+        out.line(format!("paused     {}", text::time(at, zone)))?;
+    }
+    if let Some(at) = run.cancel_requested_at {
+        out.line(format!("cancel     requested {}", text::time(at, zone)))?;
+    }
+    if let Some(at) = run.completed_at {
+        out.line(format!("completed  {}", text::time(at, zone)))?;
+    }
+    if let Some(took) = run.took(now) {
+        out.line(format!("took       {}", text::took(took)))?;
+    }
+    if let Some(lease) = &detail.lease {
+        let (beat, until) =
+            (text::time(lease.heartbeat_at, zone), text::time(lease.expires_at, zone));
+        out.line(format!(
+            "worker     {}, last sign of life {beat}, held until {until}",
+            lease.owner
+        ))?;
+    }
+    let counts: Vec<String> =
+        run.summary_counts.iter().map(|(key, n)| format!("{key} {n}")).collect();
+    if !counts.is_empty() {
+        out.line(format!("counts     {}", counts.join("  ")))?;
+    }
+    if run.audit_gaps > 0 {
+        out.line(format!("audit      {} rows could not be written", run.audit_gaps))?;
+    }
+    Ok(())
+}
+
+fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
+    let (run, out) = (&detail.run, &env.out);
+    let failed = run.summary_counts.get(CountKey::Failed).unwrap_or(0);
+    if detail.groups.is_empty() && failed == 0 && run.reason_code.is_none() {
+        return Ok(());
+    }
+    out.line("")?;
+    let total = run.summary_counts.get(CountKey::Total).unwrap_or(0);
+    let groups: Vec<(String, u64)> = detail
+        .groups
+        .iter()
+        .map(|group| (group.reason_code.clone(), u64::try_from(group.count).unwrap_or(0)))
+        .collect();
+    if failed > 0 {
+        out.line(format!("{}:", one_sentence_summary(failed, total, &groups)))?;
+    }
+    if detail.groups.is_empty()
+        && let Some(reason) = &run.reason_code
+    {
+        explain(env, reason, None)?;
+    }
+    for group in &detail.groups {
+        explain(env, &group.reason_code, Some(group.count))?;
+        let mine = || detail.failures.iter().filter(|f| f.reason_code == group.reason_code);
+        for failure in mine().take(EXAMPLES) {
+            let tenant = failure.tenant_name.as_deref().unwrap_or("(platform)");
+            let at = text::time(failure.occurred_at, env.zone());
+            out.line(format!(
+                "    {at}  {}  {}",
+                text::name(tenant, env.ascii()),
+                failure.message
+            ))?;
+        }
+        let more =
+            usize::try_from(group.count).unwrap_or(0).saturating_sub(mine().take(EXAMPLES).count());
+        if more > 0 {
+            out.line(format!("    and {more} more"))?;
+        }
+    }
+    if let Some(elsewhere) = detail.elsewhere.filter(|n| *n > 0) {
+        out.line("")?;
+        out.line(format!("{elsewhere} other runs failed for the main reason within 24 hours"))?;
+    }
+    Ok(())
+}
+
+fn explain(env: &Env, reason: &str, count: Option<i64>) -> Result<()> {
+    let code = ReasonCode::of(reason);
+    let glyph = RunState::Failed.glyph(env.ascii());
+    let times = if env.ascii() { "x" } else { "×" };
+    let count = count.map(|count| format!("  {times}{count}")).unwrap_or_default();
+    env.out.line(format!("  {glyph} {reason}{count}  {}", code.explanation()))?;
+    env.out.line(format!("    {}", code.retry().sentence()))?;
+    env.out.line(format!("    next: {}", code.next_step()))
+}
+
+fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
+    let (run, out, zone, ascii) = (&detail.run, &env.out, env.zone(), env.ascii());
+    if !detail.targets.is_empty() {
+        out.line("")?;
+        out.line(format!("targets ({})", run.target_count))?;
+        let changed = text::time_heading("CHANGED", zone);
+        let mut table =
+            Table::new(&["#", "TENANT", "STATUS", "STARTS", &changed, "REASON"]).right(0);
+        for target in detail.targets.iter().take(TARGETS) {
+            table.push(target_row(target, env));
+        }
+        table.print(out)?;
+        let shown = detail.targets.len().min(TARGETS);
+        let more = usize::try_from(run.target_count).unwrap_or(0).saturating_sub(shown);
+        if more > 0 {
+            out.line(format!(
+                "and {more} more; --json shows up to {}",
+                crate::ops::runs::TARGETS_SHOWN
+            ))?;
+        }
+    }
+    if let Value::Object(context) = &detail.context
+        && !context.is_empty()
+    {
+        out.line("")?;
+        out.line("context")?;
+        for (key, value) in context {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            out.line(format!("  {key}: {value}"))?;
+        }
+    }
+    if let Some(audit) = detail.audit.as_ref().filter(|audit| !audit.is_empty()) {
+        out.line("")?;
+        out.line("audit")?;
+        for row in audit {
+            let who = row.actor_name.as_deref().unwrap_or(&row.actor_kind);
+            let at = text::time(row.occurred_at, zone);
+            let who = text::name(who, ascii);
+            out.line(format!("  {at}  {who}  {}  {}", row.action, row.status))?;
+        }
+    }
+    if run.status != RunStatus::Completed {
+        out.line("")?;
+        out.message(format!("follow it with: tenantpilot runs watch {}", run.id));
+    }
+    Ok(())
+}
+
+fn target_row(target: &RunTarget, env: &Env) -> [String; 6] {
+    let tenant = match (&target.tenant_name, target.tenant_id) {
+        (Some(name), _) => text::name(name, env.ascii()),
+        (None, Some(id)) => format!("tenant {id}"),
+        (None, None) => "(platform)".to_owned(),
+    };
+    [
+        target.ordinal.to_string(),
+        tenant,
+        target.status.to_string(),
+        target.starts.to_string(),
+        text::short_time(target.updated_at, env.zone()),
+        target.reason_code.clone().unwrap_or_default(),
+    ]
+}

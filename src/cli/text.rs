@@ -1,0 +1,130 @@
+//! Plain text for people: aligned tables, times in the configured zone, durations.
+
+use chrono::{DateTime, Duration, Local, Utc};
+
+use super::Output;
+use crate::Result;
+use crate::config::TimeZone;
+use crate::domain::safe_text::SafeText;
+
+/// The widest a name is shown in a table, in columns.
+const MAX_NAME: usize = 48;
+
+/// Rows under headings, aligned by what they take on a terminal.
+pub struct Table {
+    rows: Vec<Vec<SafeText>>,
+    right: Vec<usize>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub fn new(headings: &[&str]) -> Self {
+        let first = headings.iter().map(|heading| SafeText::new(heading)).collect();
+        Self { rows: vec![first], right: Vec::new() }
+    }
+
+    /// Aligns one column, counted from 0, on the right.
+    #[must_use]
+    pub fn right(mut self, column: usize) -> Self {
+        self.right.push(column);
+        self
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| SafeText::new(&cell)).collect());
+    }
+
+    /// Writes it, two spaces between columns and none at the end of a line.
+    ///
+    /// # Errors
+    /// Where the output cannot be written.
+    pub fn print(&self, out: &Output) -> Result<()> {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let widths: Vec<usize> = (0..columns)
+            .map(|i| self.rows.iter().filter_map(|row| row.get(i)).map(SafeText::width).max())
+            .map(Option::unwrap_or_default)
+            .collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                if i > 0 {
+                    line.push_str("  ");
+                }
+                if self.right.contains(&i) {
+                    line.push_str(&format!("{cell:>width$}"));
+                } else {
+                    line.push_str(&format!("{cell:<width$}"));
+                }
+            }
+            out.line(line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// `name` for a table: cut where it would push everything else away.
+pub fn name(name: &str, ascii: bool) -> String {
+    let name = SafeText::new(name);
+    let cut = if ascii { name.truncated_ascii(MAX_NAME) } else { name.truncated(MAX_NAME) };
+    cut.to_string()
+}
+
+/// A time with its zone, `2026-11-20 12:00:05 UTC` or `2026-11-20 13:00:05 +01:00`.
+pub fn time(at: DateTime<Utc>, zone: TimeZone) -> String {
+    match zone {
+        TimeZone::Utc => at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        TimeZone::Local => at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %:z").to_string(),
+    }
+}
+
+/// A time for a column whose heading names the zone; the local one differs from row to row
+/// where clocks change, so it is there in every row too.
+pub fn short_time(at: DateTime<Utc>, zone: TimeZone) -> String {
+    match zone {
+        TimeZone::Utc => at.format("%Y-%m-%d %H:%M:%S").to_string(),
+        TimeZone::Local => time(at, zone),
+    }
+}
+
+/// A heading with its zone, `CREATED (UTC)`.
+pub fn time_heading(what: &str, zone: TimeZone) -> String {
+    match zone {
+        TimeZone::Utc => format!("{what} (UTC)"),
+        TimeZone::Local => format!("{what} (LOCAL)"),
+    }
+}
+
+/// A length of time in its two largest units, `1m04s`.
+pub fn took(duration: Duration) -> String {
+    let seconds = duration.num_seconds().max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match () {
+        () if seconds < 10 => {
+            format!("{}.{}s", seconds, duration.num_milliseconds().max(0) % 1_000 / 100)
+        }
+        () if minutes < 1 => format!("{seconds}s"),
+        () if hours < 1 => format!("{minutes}m{:02}s", seconds % 60),
+        () if days < 1 => format!("{hours}h{:02}m", minutes % 60),
+        () => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units() {
+        for (millis, text) in [
+            (0, "0.0s"),
+            (2_340, "2.3s"),
+            (41_000, "41s"),
+            (64_000, "1m04s"),
+            (7_500_000, "2h05m"),
+            (273_600_000, "3d04h"),
+        ] {
+            assert_eq!(took(Duration::milliseconds(millis)), text);
+        }
+    }
+}

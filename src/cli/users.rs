@@ -1,0 +1,371 @@
+//! `users`: managing platform users, and making the first one.
+
+use serde_json::json;
+
+use super::ask::{self, PasswordSource};
+use super::auth::JsonArgs;
+use super::text::{self, Table};
+use super::{Env, examples};
+use crate::domain::capability::{Capability, CapabilitySet, Role};
+use crate::ops::auth::Session;
+use crate::ops::password::normalise_name;
+use crate::ops::users::{
+    CreateFirstAdministrator, CreateUser, GetUser, IsUnclaimed, ListUsers, NewPlatformUser,
+    PlatformUser, ResetPassword, SetActive, SetCapabilities, Unlock,
+};
+use crate::ops::{Operation, Ops};
+use crate::{Error, Result};
+
+/// What can be done with platform users.
+#[derive(Debug, clap::Subcommand)]
+pub enum UsersCommand {
+    /// Create a platform user; the first one of a platform is its administrator
+    #[command(before_help = examples!(
+        "tenantpilot users create ana --role administrator",
+        "tenantpilot users create ben --role oncall --workspace 3 --password-file -",
+    ))]
+    Create(CreateArgs),
+    /// List platform users
+    #[command(before_help = examples!("tenantpilot users list --json"))]
+    List(JsonArgs),
+    /// Show one platform user
+    #[command(before_help = examples!("tenantpilot users show ana"))]
+    Show(OneArgs),
+    /// Set what a user may do and see; ends their sessions
+    #[command(before_help = examples!(
+        "tenantpilot users set-capabilities ben --role operator",
+        "tenantpilot users set-capabilities ben --role viewer --workspace 3 --workspace 4",
+    ))]
+    SetCapabilities(SetArgs),
+    /// Keep a user out and end their sessions
+    #[command(before_help = examples!(
+        "tenantpilot users disable ben --dry-run",
+        "tenantpilot users disable ben --confirm ben",
+    ))]
+    Disable(DisableArgs),
+    /// Let a disabled user in again
+    #[command(before_help = examples!("tenantpilot users enable ben"))]
+    Enable(OneArgs),
+    /// Give a user a new password; ends their sessions
+    #[command(before_help = examples!("tenantpilot users reset-password ben"))]
+    ResetPassword(ResetArgs),
+    /// Clear the lock after too many wrong passwords
+    #[command(before_help = examples!("tenantpilot users unlock ben"))]
+    Unlock(OneArgs),
+}
+
+/// What a user may do: a role, or single capabilities.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Rights {
+    /// The capabilities of a role: viewer, oncall, operator or administrator
+    #[arg(long, value_name = "ROLE")]
+    role: Option<Role>,
+    /// One capability, such as platform.ops.view; may be repeated
+    #[arg(long = "capability", value_name = "CAPABILITY")]
+    capabilities: Vec<Capability>,
+}
+
+impl Rights {
+    fn set(&self) -> CapabilitySet {
+        match self.role {
+            Some(role) => role.capabilities(),
+            None => self.capabilities.iter().copied().collect(),
+        }
+    }
+}
+
+/// Arguments of `users create`.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    /// Name to log in with
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    rights: Rights,
+    /// Name for display; the user name when absent
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+    /// Show only this workspace; may be repeated; all workspaces when absent
+    #[arg(long = "workspace", value_name = "ID")]
+    workspaces: Vec<i64>,
+    #[command(flatten)]
+    password: PasswordSource,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of commands about one user.
+#[derive(Debug, clap::Args)]
+pub struct OneArgs {
+    /// Name of the platform user
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `users set-capabilities`.
+#[derive(Debug, clap::Args)]
+pub struct SetArgs {
+    /// Name of the platform user
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    rights: Rights,
+    /// Show only this workspace; may be repeated; the view stays as it is when absent
+    #[arg(long = "workspace", value_name = "ID", conflicts_with = "all_workspaces")]
+    workspaces: Vec<i64>,
+    /// Show all workspaces
+    #[arg(long)]
+    all_workspaces: bool,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `users disable`.
+#[derive(Debug, clap::Args)]
+pub struct DisableArgs {
+    /// Name of the platform user
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The name once more
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `users reset-password`.
+#[derive(Debug, clap::Args)]
+pub struct ResetArgs {
+    /// Name of the platform user
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    password: PasswordSource,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// Whatever the operation says.
+pub async fn run(command: UsersCommand, env: &Env) -> Result<u8> {
+    match command {
+        UsersCommand::Create(args) => create(args, env).await?,
+        UsersCommand::List(args) => list(&args, env).await?,
+        UsersCommand::Show(args) => {
+            let (ops, session) = logged_in(env).await?;
+            let user = ops.run(&session.actor, GetUser { username: args.name }).await?;
+            show(env, &user, args.json)?;
+        }
+        UsersCommand::SetCapabilities(args) => {
+            let workspaces =
+                (args.all_workspaces || !args.workspaces.is_empty()).then_some(args.workspaces);
+            let capabilities = args.rights.set();
+            let change = SetCapabilities { username: args.name, capabilities, workspaces };
+            changed(env, change, "their rights are set; their sessions have ended", args.json)
+                .await?;
+        }
+        UsersCommand::Disable(args) => disable(args, env).await?,
+        UsersCommand::Enable(args) => {
+            let change = SetActive { username: args.name, active: true };
+            changed(env, change, "is enabled", args.json).await?;
+        }
+        UsersCommand::ResetPassword(args) => reset_password(args, env).await?,
+        UsersCommand::Unlock(args) => {
+            let (ops, session) = logged_in(env).await?;
+            let name = normalise_name(&args.name);
+            let cleared = ops.run(&session.actor, Unlock { username: args.name }).await?;
+            if args.json {
+                let user = ops.run(&session.actor, GetUser { username: name }).await?;
+                let answer = json!({ "schema_version": 1, "user": user, "cleared": cleared });
+                env.out.json(&answer)?;
+            } else {
+                env.out.line(format!("{name}: {cleared} counted attempts are forgotten"))?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+async fn logged_in(env: &Env) -> Result<(Ops, Session)> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    Ok((ops, session))
+}
+
+async fn create(args: CreateArgs, env: &Env) -> Result<()> {
+    args.password.check(env)?;
+    let ops = env.ops().await?;
+    let capabilities = args.rights.set();
+    let Some(session) = env.resume(&ops).await? else {
+        return first(args, &capabilities, env, &ops).await;
+    };
+    let password = args.password.new_one(env, &args.name).await?;
+    let new = NewPlatformUser {
+        username: args.name,
+        display_name: args.display_name.unwrap_or_default(),
+        password,
+        capabilities,
+        workspaces: args.workspaces,
+    };
+    let user = ops.run(&session.actor, CreateUser(new)).await?;
+    done(env, &user, "is created", args.json)
+}
+
+/// Without a login, only the first administrator can be made, and only as just that.
+async fn first(args: CreateArgs, capabilities: &CapabilitySet, env: &Env, ops: &Ops) -> Result<()> {
+    if !ops.run(&env.anonymous(), IsUnclaimed).await? {
+        return Err(Error::not_logged_in());
+    }
+    let hint = "create it with: tenantpilot users create NAME --role administrator";
+    if *capabilities != Role::Administrator.capabilities() {
+        return Err(Error::refused(
+            "this platform has no users yet; the first one has to be an administrator",
+        )
+        .hint(hint));
+    }
+    if args.display_name.is_some() || !args.workspaces.is_empty() {
+        return Err(Error::usage(
+            "the first administrator has no display name of their own and sees all workspaces",
+        )
+        .hint(hint));
+    }
+    let password = args.password.new_one(env, &args.name).await?;
+    let first = CreateFirstAdministrator { username: args.name, password };
+    let user = ops.run(&env.anonymous(), first).await?;
+    done(env, &user, "is the first administrator of this platform", args.json)?;
+    env.out.message(format!("log in with: tenantpilot login {}", user.username));
+    Ok(())
+}
+
+async fn list(args: &JsonArgs, env: &Env) -> Result<()> {
+    let (ops, session) = logged_in(env).await?;
+    let users = ops.run(&session.actor, ListUsers).await?;
+    if args.json {
+        return env.out.json(&json!({ "schema_version": 1, "users": users }));
+    }
+    let created = text::time_heading("CREATED", env.zone());
+    let mut table = Table::new(&["NAME", "ROLE", "ACTIVE", "WORKSPACES", &created, "DISPLAY NAME"]);
+    for user in users {
+        table.push([
+            user.username.clone(),
+            role(&user),
+            if user.active { "yes" } else { "no" }.to_owned(),
+            workspaces(&user),
+            text::short_time(user.created_at, env.zone()),
+            text::name(&user.display_name, env.ascii()),
+        ]);
+    }
+    table.print(&env.out)
+}
+
+fn role(user: &PlatformUser) -> String {
+    user.role.map_or_else(|| "custom".to_owned(), |role| role.to_string())
+}
+
+fn workspaces(user: &PlatformUser) -> String {
+    if user.workspaces.is_empty() {
+        return "all".to_owned();
+    }
+    user.workspaces.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn show(env: &Env, user: &PlatformUser, json: bool) -> Result<()> {
+    if json {
+        return env.out.json(&json!({ "schema_version": 1, "user": user }));
+    }
+    let zone = env.zone();
+    env.out.line(format!("name          {}", user.username))?;
+    env.out.line(format!("display name  {}", user.display_name))?;
+    env.out.line(format!("role          {}", role(user)))?;
+    env.out.line(format!("active        {}", if user.active { "yes" } else { "no" }))?;
+    env.out.line(format!("workspaces    {}", workspaces(user)))?;
+    env.out.line(format!("created       {}", text::time(user.created_at, zone)))?;
+    env.out.line(format!("updated       {}", text::time(user.updated_at, zone)))?;
+    for (i, capability) in user.capabilities.iter().enumerate() {
+        let heading = if i == 0 { "capabilities" } else { "" };
+        env.out.line(format!("{heading:<12}  {capability}"))?;
+    }
+    Ok(())
+}
+
+fn done(env: &Env, user: &PlatformUser, what: &str, json: bool) -> Result<()> {
+    if json {
+        return env.out.json(&json!({ "schema_version": 1, "user": user }));
+    }
+    env.out.line(format!("{}: {what}", user.username))
+}
+
+async fn changed<O>(env: &Env, change: O, what: &str, json: bool) -> Result<()>
+where
+    O: Operation<Output = PlatformUser>,
+{
+    let (ops, session) = logged_in(env).await?;
+    let user = ops.run(&session.actor, change).await?;
+    done(env, &user, what, json)
+}
+
+async fn disable(args: DisableArgs, env: &Env) -> Result<()> {
+    let name = normalise_name(&args.name);
+    if !args.dry_run {
+        ask::can_confirm(env, args.confirm.as_deref(), &name)?;
+    }
+    let (ops, session) = logged_in(env).await?;
+    let user = ops.run(&session.actor, GetUser { username: name }).await?;
+    if args.dry_run {
+        return rehearse(env, &ops, &session, &user, args.json).await;
+    }
+    let what = format!("{} will be kept out, and their sessions end.", user.username);
+    ask::confirm(env, args.confirm.as_deref(), &user.username, &what)?;
+    let change = SetActive { username: user.username, active: false };
+    let user = ops.run(&session.actor, change).await?;
+    done(env, &user, "is disabled; their sessions have ended", args.json)
+}
+
+/// Says what disabling would do.
+async fn rehearse(
+    env: &Env,
+    ops: &Ops,
+    session: &Session,
+    user: &PlatformUser,
+    json: bool,
+) -> Result<()> {
+    let manages =
+        |user: &PlatformUser| user.active && user.capabilities.has(Capability::UsersManage);
+    let others = ops.run(&session.actor, ListUsers).await?;
+    if manages(user) && !others.iter().any(|other| other.id != user.id && manages(other)) {
+        return Err(Error::refused("that is the last active user who may manage users")
+            .hint("make another administrator first"));
+    }
+    if json {
+        return env.out.json(&json!({ "schema_version": 1, "dry_run": true, "user": user }));
+    }
+    let what = if user.active {
+        "would be disabled, and their sessions would end; nothing was changed"
+    } else {
+        "is disabled already; nothing was changed"
+    };
+    env.out.line(format!("{}: {what}", user.username))
+}
+
+async fn reset_password(args: ResetArgs, env: &Env) -> Result<()> {
+    args.password.check(env)?;
+    let (ops, session) = logged_in(env).await?;
+    let user = ops.run(&session.actor, GetUser { username: args.name }).await?;
+    let password = args.password.new_one(env, &user.username).await?;
+    let change = ResetPassword { username: user.username, password };
+    let user = ops.run(&session.actor, change).await?;
+    done(env, &user, "has a new password; their sessions have ended", args.json)
+}
