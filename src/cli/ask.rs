@@ -150,15 +150,14 @@ fn keep_the_terminal() -> Result<()> {
 /// # Errors
 /// *Usage* where nobody can be asked, *refused* for a wrong phrase.
 pub fn confirm(env: &Env, given: Option<&str>, wanted: &str, what: &str) -> Result<()> {
-    let typed = match given {
-        Some(given) => given.to_owned(),
-        None => {
-            can_confirm(env, None, wanted)?;
-            env.out.question(format!("{what} Type {} to go on:", quoted(wanted)));
-            let mut line = String::new();
-            io::stdin().read_line(&mut line).map_err(|_| Error::usage("nothing was typed"))?;
-            line.trim_end_matches(['\r', '\n']).to_owned()
-        }
+    let typed = if let Some(given) = given {
+        given.to_owned()
+    } else {
+        can_confirm(env, None, wanted)?;
+        env.out.question(format!("{what} Type {} to go on:", quoted(wanted)));
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map_err(|_| Error::usage("nothing was typed"))?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
     };
     if typed == wanted {
         return Ok(());

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::Env;
 use super::ask::PasswordSource;
 use super::text;
+use super::users::FIRST_STEP;
 use crate::access::ClientKind;
 use crate::ops::auth::{Login, Logout, Session, WhoAmI};
 use crate::ops::password;
+use crate::ops::users::IsUnclaimed;
 use crate::{Error, ErrorKind, Result};
 
 /// Arguments of `login`.
@@ -32,10 +34,19 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     args.password.check(env)?;
     let file = env.session_file()?;
     let ops = env.ops().await?;
+    if ops.run(&env.anonymous(), IsUnclaimed).await? {
+        return Err(Error::refused("this platform has no users yet")
+            .hint(format!("make the first administrator: {FIRST_STEP}")));
+    }
     let password = args.password.existing(env).await?;
+    let before = env.resume(&ops).await?;
     let login = Login::new(&name, exposed(&password), ClientKind::Cli);
     let (session, token) = ops.run(&env.anonymous(), login).await?;
     file.keep(&password::secret(token.expose()))?;
+    if let Some(before) = before {
+        // Its token is gone from here; if it cannot be ended, it ends by itself.
+        let _ = ops.run(&before.actor, Logout).await;
+    }
     let until = text::time(session.expires_at, env.zone());
     env.out.message(format!("logged in as {} until {until}", session.username));
     Ok(0)

@@ -121,7 +121,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return answered(&out, &error),
     };
-    let env = match prepare(cli.global, &cli.command, out) {
+    let env = match prepare(cli.global, cli.command.as_ref(), out) {
         Ok(env) => env,
         Err(refusal) => {
             let (out, error) = *refusal;
@@ -144,7 +144,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// Reads what all commands need. A failure gives the output back, to be reported on.
 fn prepare(
     global: GlobalOptions,
-    command: &Option<Command>,
+    command: Option<&Command>,
     out: Output,
 ) -> Result<Env, Box<(Output, Error)>> {
     let gather = || {

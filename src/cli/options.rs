@@ -104,7 +104,11 @@ pub(super) fn refusal(text: &str) -> Error {
         } else if let Some(allowed) = line.strip_prefix("[possible values:") {
             hint.push(format!("one of:{}", allowed.trim_end_matches(']')));
         } else if !line.is_empty() && !in_hint {
-            what.push(line.strip_prefix("error: ").unwrap_or(line).to_owned());
+            let line = line.strip_prefix("error: ").unwrap_or(line);
+            // It may be a password, typed where none belongs: not to be repeated.
+            let surplus = line.starts_with("unexpected argument '")
+                && !line.starts_with("unexpected argument '-");
+            what.push(if surplus { "there is an argument too many" } else { line }.to_owned());
         }
     }
     if hint.is_empty() {

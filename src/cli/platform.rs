@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::auth::JsonArgs;
+use super::users::FIRST_STEP;
 use super::{Env, VERSION};
 use crate::config::definition;
 use crate::logging;
+use crate::ops::users::IsUnclaimed;
 use crate::ops::{Create, SchemaState};
 use crate::paths;
 use crate::{Result, config};
@@ -19,6 +21,7 @@ pub async fn migrate(args: JsonArgs, env: &Env) -> Result<u8> {
     let ops = env.open(Create::IfMissing)?;
     let applied = ops.migrate().await?;
     let version = ops.program_schema_version();
+    let unclaimed = ops.run(&env.anonymous(), IsUnclaimed).await?;
     ops.close().await;
     if args.json {
         let url = url.redacted_url();
@@ -31,6 +34,9 @@ pub async fn migrate(args: JsonArgs, env: &Env) -> Result<u8> {
     let migrations = if applied == 1 { "migration" } else { "migrations" };
     env.out.line(format!("{applied} {migrations} applied; the schema is version {version}"))?;
     env.out.message(format!("database: {}", url.redacted_url()));
+    if unclaimed {
+        env.out.message(format!("next, make the first administrator: {FIRST_STEP}"));
+    }
     Ok(0)
 }
 

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::runs_filter::{FilterArgs, cursor};
 use super::text::{self, Table};
 use super::{Env, examples, runs_show, runs_watch};
-use crate::Result;
 use crate::domain::run::{Run, ScopeKind};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::runs::{ListRuns, Page};
+use crate::{Error, Result};
 
 /// What can be done with runs.
 #[derive(Debug, clap::Subcommand)]
@@ -21,7 +21,7 @@ pub enum RunsCommand {
         "tenantpilot runs list --filter 'status:failed since:24h !source:schedule'",
         "tenantpilot runs list --status failed,partial --tenant 'Contoso DE' --json",
     ))]
-    List(ListArgs),
+    List(Box<ListArgs>),
     /// Show one run: what failed, why, and what to do next
     #[command(before_help = examples!(
         "tenantpilot runs show 10480",
@@ -59,7 +59,7 @@ pub struct ListArgs {
 /// Whatever the operation says.
 pub async fn run(command: RunsCommand, env: &Env) -> Result<u8> {
     match command {
-        RunsCommand::List(args) => list(args, env).await,
+        RunsCommand::List(args) => list(*args, env).await,
         RunsCommand::Show(args) => runs_show::run(args, env).await,
         RunsCommand::Watch(args) => runs_watch::run(args, env).await,
     }
@@ -118,6 +118,17 @@ fn table(runs: &[Run], env: &Env, now: DateTime<Utc>) -> Result<()> {
         ]);
     }
     table.print(&env.out)
+}
+
+/// Reads the number of a run.
+///
+/// # Errors
+/// *Usage* for anything but a whole number above 0.
+pub fn id(text: &str) -> Result<i64> {
+    text.parse()
+        .ok()
+        .filter(|id| *id > 0)
+        .ok_or_else(|| Error::usage("the number of a run is a whole number above 0"))
 }
 
 /// A run with its columns, and its state as operators say it.

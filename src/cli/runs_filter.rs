@@ -1,6 +1,6 @@
 //! The flags of `runs list`, which are another way to write the filter language.
 
-use crate::domain::run_filter::RunFilter;
+use crate::domain::run_filter::{FilterError, RunFilter};
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
 
@@ -53,8 +53,7 @@ impl FilterArgs {
     /// *Usage*, naming the flag at fault.
     pub fn filter(&self) -> Result<RunFilter> {
         let whole = self.filter.as_deref().unwrap_or_default();
-        let mut filter =
-            RunFilter::parse(whole).map_err(|error| named("--filter", error.into()))?;
+        let mut filter = RunFilter::parse(whole)?;
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         // Names may hold commas; words, codes and types cannot.
         let flags: [(&str, Vec<String>, bool); 11] = [
@@ -84,28 +83,17 @@ impl FilterArgs {
                 _ => format!("{word}:{}", values.join(",")),
             };
             let flag = format!("--{word}");
-            let part =
-                RunFilter::parse(&text).map_err(|error| named_without_place(&flag, &error))?;
+            let part = RunFilter::parse(&text).map_err(|error| named(&flag, &error))?;
             filter.terms.extend(part.terms);
             // What fits alone may contradict what came before it.
-            RunFilter::parse(&filter.to_string())
-                .map_err(|error| named_without_place(&flag, &error))?;
+            RunFilter::parse(&filter.to_string()).map_err(|error| named(&flag, &error))?;
         }
         Ok(filter)
     }
 }
 
-/// An error of the filter text itself, whose column is the person's own.
-fn named(flag: &str, error: Error) -> Error {
-    let named = Error::usage(format!("{flag}: {}", error.message()));
-    match error.next_step() {
-        Some(hint) => named.hint(hint),
-        None => named,
-    }
-}
-
 /// An error of a flag's value; a column in what it was turned into says nothing.
-fn named_without_place(flag: &str, error: &crate::domain::run_filter::FilterError) -> Error {
+fn named(flag: &str, error: &FilterError) -> Error {
     let named = Error::usage(format!("{flag}: {}", error.message));
     match error.allowed.as_slice() {
         [] => named,

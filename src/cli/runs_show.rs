@@ -22,7 +22,7 @@ const TARGETS: usize = 20;
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// Number of the run
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = super::runs::id)]
     id: i64,
     /// Answer as JSON
     #[arg(long)]

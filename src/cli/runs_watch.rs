@@ -25,7 +25,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
     /// Number of the run
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = super::runs::id)]
     id: i64,
     /// End with 0 if the run succeeded and with 1 if it ended in any other way
     #[arg(long)]
@@ -117,17 +117,16 @@ fn given(flag: &str, text: &str) -> Result<Duration> {
 
 /// What a person wants to hear about; a new line is printed when it differs.
 fn change(run: &Run, now: chrono::DateTime<chrono::Utc>, env: &Env) -> String {
-    let mut line = RunState::of(run, now).label(env.ascii());
-    if let Some(progress) = progress(run) {
-        line.push_str(&format!("  {progress}"));
-    }
-    if let Some(failed) = run.summary_counts.get(CountKey::Failed).filter(|n| *n > 0) {
-        line.push_str(&format!("  {failed} failed"));
-    }
-    if let Some(reason) = &run.reason_code {
-        line.push_str(&format!("  {reason}"));
-    }
-    line
+    let parts = [
+        Some(RunState::of(run, now).label(env.ascii())),
+        progress(run),
+        run.summary_counts
+            .get(CountKey::Failed)
+            .filter(|n| *n > 0)
+            .map(|failed| format!("{failed} failed")),
+        run.reason_code.clone(),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 fn ending(args: &WatchArgs, run: &Run, env: &Env, now: chrono::DateTime<chrono::Utc>) -> u8 {

@@ -16,6 +16,9 @@ use crate::ops::users::{
 use crate::ops::{Operation, Ops};
 use crate::{Error, Result};
 
+/// What a platform without users needs.
+pub const FIRST_STEP: &str = "tenantpilot users create NAME --role administrator";
+
 /// What can be done with platform users.
 #[derive(Debug, clap::Subcommand)]
 pub enum UsersCommand {
@@ -192,7 +195,8 @@ pub async fn run(command: UsersCommand, env: &Env) -> Result<u8> {
                 let answer = json!({ "schema_version": 1, "user": user, "cleared": cleared });
                 env.out.json(&answer)?;
             } else {
-                env.out.line(format!("{name}: {cleared} counted attempts are forgotten"))?;
+                env.out
+                    .line(format!("{name}: may log in again; {cleared} attempts are forgotten"))?;
             }
         }
     }
@@ -229,7 +233,7 @@ async fn first(args: CreateArgs, capabilities: &CapabilitySet, env: &Env, ops: &
     if !ops.run(&env.anonymous(), IsUnclaimed).await? {
         return Err(Error::not_logged_in());
     }
-    let hint = "create it with: tenantpilot users create NAME --role administrator";
+    let hint = format!("create it with: {FIRST_STEP}");
     if *capabilities != Role::Administrator.capabilities() {
         return Err(Error::refused(
             "this platform has no users yet; the first one has to be an administrator",

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
 mod backend;
+mod cli;
+mod cli_runs;
+mod cli_terminal;
 mod configuration;
 mod console;
 mod house;
