@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -111,38 +113,49 @@ fn from_file(env: &Env, path: &Path) -> Result<SecretString> {
 /// Asks without echo.
 async fn hidden(env: &Env, question: &str) -> Result<SecretString> {
     may_ask(env)?;
-    keep_the_terminal()?;
+    // Off before the question: a quick hand or a paste must not be shown either.
+    let before = echo_off()?;
     env.out.question(question);
     let read = tokio::task::spawn_blocking(rpassword::read_password).await;
+    restore(before.as_ref());
     match read {
         Ok(Ok(text)) if !text.is_empty() => Ok(password::secret(text)),
         Ok(Ok(_)) => Err(Error::usage("no password was given")),
-        // The signal that comes with it ends the program in a moment.
         Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+            // The signal that came with it ends the program meanwhile, in the usual way.
+            tokio::time::sleep(Duration::from_secs(1)).await;
             Err(Error::failed("interrupted"))
         }
         _ => Err(Error::usage("no password could be read from the terminal")),
     }
 }
 
-/// From the first question on, a signal restores the terminal before it ends the program: a
-/// shell without echo is a nasty surprise.
-fn keep_the_terminal() -> Result<()> {
-    let stdin = io::stdin();
-    let Ok(before) = rustix::termios::tcgetattr(&stdin) else { return Ok(()) };
+/// Hides what is typed; gives the modes to go back to. From the first question on, a signal
+/// restores them before it ends the program: a shell without echo is a nasty surprise.
+fn echo_off() -> Result<Option<Termios>> {
+    let Ok(before) = tcgetattr(io::stdin()) else { return Ok(None) };
     for kind in ENDING {
         let before = before.clone();
         let mut signals =
             signal(kind).map_err(|_| Error::failed("signals cannot be waited for"))?;
         tokio::spawn(async move {
             signals.recv().await;
-            let actions = rustix::termios::OptionalActions::Now;
-            // There is no other way out if this fails.
-            let _ = rustix::termios::tcsetattr(io::stdin(), actions, &before);
+            restore(Some(&before));
             std::process::exit(128 + kind.as_raw_value());
         });
     }
-    Ok(())
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    // If this fails, the reading itself still hides what is typed.
+    let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent);
+    Ok(Some(before))
+}
+
+fn restore(modes: Option<&Termios>) {
+    if let Some(modes) = modes {
+        // There is nothing else to try if this fails.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+    }
 }
 
 /// Holds a phrase against the one that is wanted; asks for it where it was not given.
