@@ -185,8 +185,7 @@ impl Runner {
         let kind = self.kind;
         let sender = self.sender.clone();
         let state = self.slots.entry(slot).or_default();
-        let known =
-            state.seen.as_ref().filter(|(seen, _)| *seen == request).is_some() && when_changed;
+        let known = when_changed && state.seen.as_ref().is_some_and(|(seen, _)| *seen == request);
         let feed = Arc::clone(&self.feed);
         let seen = Arc::clone(&self.seen);
         let asked = request.clone();
@@ -344,7 +343,7 @@ async fn answer(ops: &Ops, actor: &Actor, kind: ClientKind, request: Request) ->
         }
         Request::Counts => Answer::Counts(ops.run(actor, CountRuns).await),
         Request::Names => Answer::Names(ops.run(actor, NameValues).await),
-        Request::Detail(id) => Answer::Detail(id, ops.run(actor, GetRun { id }).await),
+        Request::Detail(id) => Answer::Detail(id, Box::new(ops.run(actor, GetRun { id }).await)),
     }
 }
 
@@ -358,7 +357,7 @@ async fn platform(ops: &Ops, actor: &Actor) -> Result<crate::ops::platform::Plat
 fn failed(request: Request, error: Error) -> Answer {
     match request {
         Request::Page(asked) => Answer::Page(asked, Err(error)),
-        Request::Detail(id) => Answer::Detail(id, Err(error)),
+        Request::Detail(id) => Answer::Detail(id, Box::new(Err(error))),
         Request::Counts => Answer::Counts(Err(error)),
         _ => Answer::Unknown(error),
     }

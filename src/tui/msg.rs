@@ -125,7 +125,7 @@ pub enum Answer {
     /// Names.
     Names(Result<FilterNames>),
     /// A run, with the id that was asked.
-    Detail(i64, Result<RunDetail>),
+    Detail(i64, Box<Result<RunDetail>>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Whether something has changed could not be found out.

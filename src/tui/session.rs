@@ -108,10 +108,9 @@ where
             },
             number = ended(host.signals.as_mut()) => break End::Signal(number),
             () = crashed(host.crash.as_mut()) => break End::Crashed,
-            Some(arrived) = answers.recv() => match runner.take(arrived) {
-                Some((slot, answer)) => Some(Msg::Done { slot, answer: Box::new(answer) }),
-                None => None,
-            },
+            Some(arrived) = answers.recv() => runner
+                .take(arrived)
+                .map(|(slot, answer)| Msg::Done { slot, answer: Box::new(answer) }),
             Some(()) = hints.recv() => {
                 runner.hinted();
                 None

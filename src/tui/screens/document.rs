@@ -17,6 +17,8 @@ use crate::ops::runs::{RunDetail, TARGETS_SHOWN};
 
 /// Failures shown under each reason.
 const SAMPLES: usize = 3;
+/// Cells of the progress bar.
+const BAR: u64 = 30;
 /// How far "elsewhere" is counted, as the service counts.
 const ELSEWHERE_BOUND: i64 = 1_000;
 
@@ -247,16 +249,9 @@ fn running(w: &mut Writer<'_>, detail: &RunDetail) {
     let look = w.look;
     let get = |key| run.summary_counts.get(key).unwrap_or(0);
     let (done, total) = (get(CountKey::Processed), get(CountKey::Total));
-    let cells = 30;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a bar of 30 cells"
-    )]
-    let filled = (run.progress().unwrap_or(0.0).clamp(0.0, 1.0) * f64::from(cells)) as usize;
-    let bar =
-        look.glyph("█", "#").repeat(filled) + &look.glyph("░", ".").repeat(cells as usize - filled);
+    let filled = usize::try_from(done.min(total) * BAR / total.max(1)).unwrap_or(0);
+    let empty = usize::try_from(BAR).unwrap_or(0) - filled;
+    let bar = look.glyph("█", "#").repeat(filled) + &look.glyph("░", ".").repeat(empty);
     w.put(vec![
         look.span(Role::Running, bar),
         look.span(Role::Text, format!("  {done} of {total}")),

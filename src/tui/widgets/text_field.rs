@@ -116,7 +116,7 @@ impl TextField {
         area: Rect,
         buffer: &mut Buffer,
         style: Style,
-        wrong: Option<(std::ops::Range<usize>, Style)>,
+        wrong: Option<&(std::ops::Range<usize>, Style)>,
     ) -> Position {
         let width = usize::from(area.width.max(1));
         buffer.set_style(Rect { height: 1, ..area }, style);
@@ -130,7 +130,7 @@ impl TextField {
             if start < scroll || column > scroll + width {
                 continue;
             }
-            let style = match &wrong {
+            let style = match wrong {
                 Some((range, wrong)) if range.contains(&i) => *wrong,
                 _ => style,
             };

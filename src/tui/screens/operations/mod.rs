@@ -289,8 +289,8 @@ impl Operations {
                 )]
             }
             Command::ListOlder => self.ask_older(),
-            Command::MatchNext => self.to_trouble(true, height),
-            Command::MatchPrevious => self.to_trouble(false, height),
+            Command::MatchNext => self.find_trouble(true, height),
+            Command::MatchPrevious => self.find_trouble(false, height),
             Command::FilterEdit => {
                 let mut editor = FilterEditor::new(&self.filter.to_string());
                 editor.refresh(&self.names);
@@ -351,7 +351,7 @@ impl Operations {
     }
 
     /// Goes to the next run that needs somebody: failed, partial, blocked or stale.
-    fn to_trouble(&mut self, forward: bool, height: usize) -> Vec<Effect> {
+    fn find_trouble(&mut self, forward: bool, height: usize) -> Vec<Effect> {
         let Some(from) = self.selected_index() else {
             return Vec::new();
         };

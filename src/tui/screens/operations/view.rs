@@ -188,7 +188,7 @@ impl Operations {
             return None;
         };
         let wrong = editor.error().map(|error| (error.at.clone(), look.style(Role::InputError)));
-        Some(editor.field().draw(rest, buffer, look.style(Role::Input), wrong))
+        Some(editor.field().draw(rest, buffer, look.style(Role::Input), wrong.as_ref()))
     }
 
     fn draw_empty(&self, area: Rect, buffer: &mut Buffer, look: &Look) {

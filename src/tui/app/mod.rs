@@ -1,29 +1,31 @@
 //! The console's state and how it changes: `update(Msg) -> Effects`, no I/O, no clock.
 
+mod commands;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEvent;
 use ratatui::layout::{Rect, Size};
 
-use super::command::{Command, Context};
-use super::keymap::Key;
-use super::keymap::{Keymap, Resolved};
-use super::look::Look;
-use super::msg::{Answer, Effect, Msg, Request, Slot, Sub};
-use super::remote::Remote;
-use super::screens::Tab;
-use super::screens::login::Login;
-use super::screens::operations::Operations;
-use super::screens::run::{Outcome, RunScreen};
-use super::theme::{self, Theme};
-use super::widgets::help::Help;
-use super::widgets::palette::Palette;
 use crate::config::TimeZone;
 use crate::domain::run_filter::RunFilter;
 use crate::ops::auth::Session;
 use crate::ops::platform::Platform;
 use crate::term::ColorSupport;
+use crate::tui::command::Context;
+use crate::tui::keymap::Key;
+use crate::tui::keymap::{Keymap, Resolved};
+use crate::tui::look::Look;
+use crate::tui::msg::{Answer, Effect, Msg, Request, Slot, Sub};
+use crate::tui::remote::Remote;
+use crate::tui::screens::Tab;
+use crate::tui::screens::login::Login;
+use crate::tui::screens::operations::Operations;
+use crate::tui::screens::run::RunScreen;
+use crate::tui::theme::Theme;
+use crate::tui::widgets::help::Help;
+use crate::tui::widgets::palette::Palette;
 use crate::{Error, ErrorKind};
 
 /// The smallest terminal that everything fits into.
@@ -99,19 +101,19 @@ pub struct Link {
 /// The whole state of one console.
 #[derive(Debug)]
 pub struct App {
-    pub(super) setup: Setup,
-    pub(super) look: Look,
-    pub(super) session: Option<Session>,
-    pub(super) platform: Remote<Platform>,
-    pub(super) login: Login,
-    pub(super) operations: Operations,
-    pub(super) run: RunScreen,
-    pub(super) tab: Tab,
-    pub(super) overlays: Vec<Overlay>,
-    pub(super) toast: Option<Toast>,
-    pub(super) link: Link,
-    pub(super) paused: bool,
-    pub(super) pending: Vec<Key>,
+    pub(in crate::tui) setup: Setup,
+    pub(in crate::tui) look: Look,
+    pub(in crate::tui) session: Option<Session>,
+    pub(in crate::tui) platform: Remote<Platform>,
+    pub(in crate::tui) login: Login,
+    pub(in crate::tui) operations: Operations,
+    pub(in crate::tui) run: RunScreen,
+    pub(in crate::tui) tab: Tab,
+    pub(in crate::tui) overlays: Vec<Overlay>,
+    pub(in crate::tui) toast: Option<Toast>,
+    pub(in crate::tui) link: Link,
+    pub(in crate::tui) paused: bool,
+    pub(in crate::tui) pending: Vec<Key>,
     focused: bool,
     theme_index: Option<usize>,
     back: Vec<Place>,
@@ -217,9 +219,7 @@ impl App {
 
     /// Whether the data shown is older than it should be.
     pub fn stale_for(&self) -> Option<chrono::Duration> {
-        if self.session.is_none() {
-            return None;
-        }
+        self.session.as_ref()?;
         let answered = self.link.answered?;
         let age = self.look.now - answered;
         let every = chrono::Duration::from_std(self.poll_every()).unwrap_or(GRACE);
@@ -341,213 +341,16 @@ impl App {
         vec![Effect::Ask(Slot::Touch, Request::Touch)]
     }
 
-    pub(super) fn say(&mut self, text: impl Into<String>) {
+    pub(in crate::tui) fn say(&mut self, text: impl Into<String>) {
         self.toast = Some(Toast { text: text.into(), until: self.look.now + TOAST });
     }
 
-    /// Does a command, whether a key or the palette asked for it.
-    pub fn command(&mut self, command: Command) -> Vec<Effect> {
-        match command {
-            Command::AppQuit => return vec![Effect::Quit],
-            Command::AppSuspend => return vec![Effect::Suspend],
-            Command::AppRedraw => return vec![Effect::Repaint],
-            Command::TimeToggle if self.context() != Context::Login => {
-                self.look.zone = match self.look.zone {
-                    TimeZone::Utc => TimeZone::Local,
-                    TimeZone::Local => TimeZone::Utc,
-                };
-                self.say(format!("times are shown in {}", self.look.zone_name()));
-                return Vec::new();
-            }
-            Command::ThemeNext => {
-                self.next_theme();
-                return Vec::new();
-            }
-            _ => {}
-        }
-        if let Some(overlay) = self.overlays.last_mut() {
-            let height = self.setup.size.height.saturating_sub(3);
-            match (overlay, command) {
-                (_, Command::AppBack) => {
-                    self.overlays.pop();
-                }
-                (Overlay::Help(_), Command::AppHelp) => {
-                    self.overlays.pop();
-                }
-                (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
-                (Overlay::Palette(palette), Command::RowOpen) => {
-                    let chosen = palette.chosen();
-                    self.overlays.pop();
-                    return chosen.map_or_else(Vec::new, |command| self.command(command));
-                }
-                (Overlay::Palette(palette), command) => palette.command(command),
-            }
-            return Vec::new();
-        }
-        match command {
-            Command::AppHelp => {
-                self.overlays.push(Overlay::Help(Help::of(self.context())));
-                Vec::new()
-            }
-            _ if self.session.is_none() => self.login.command(command),
-            Command::AppPalette if self.context() != Context::Filter => {
-                self.overlays.push(Overlay::Palette(Palette::over(self.context())));
-                Vec::new()
-            }
-            Command::AppLogout => {
-                let ask = Effect::Ask(Slot::Session, Request::Logout);
-                self.end_session(None);
-                vec![ask]
-            }
-            _ if self.context() == Context::Filter => self.operations.edit(command),
-            _ => self.navigate(command),
-        }
-    }
-
-    fn navigate(&mut self, command: Command) -> Vec<Effect> {
-        match command {
-            Command::TabOperations => self.go(Tab::Operations),
-            Command::TabRun => self.go(Tab::Run),
-            Command::TabNext => self.go(self.tab.step(true)),
-            Command::TabPrevious => self.go(self.tab.step(false)),
-            Command::HistoryBack => self.travel(true),
-            Command::HistoryForward => self.travel(false),
-            Command::AppBack if self.tab == Tab::Run => self.go(Tab::Operations),
-            Command::PollPause => {
-                self.paused = !self.paused;
-                if self.paused {
-                    self.say("live updates are paused");
-                    Vec::new()
-                } else {
-                    self.say("live updates go on");
-                    self.ask_now()
-                }
-            }
-            Command::PollFaster => self.set_poll(self.setup.poll / 2),
-            Command::PollSlower => self.set_poll(self.setup.poll * 2),
-            Command::CopyId => self.copy_id(),
-            Command::FilterEdit if self.tab == Tab::Run => {
-                let mut effects = self.go(Tab::Operations);
-                effects.extend(self.operations.command(command, self.rows()));
-                effects
-            }
-            Command::RowOpen if self.tab == Tab::Operations => match self.operations.selected() {
-                Some(id) => self.open_run(id),
-                None => Vec::new(),
-            },
-            _ => match self.tab {
-                Tab::Operations => self.operations.command(command, self.rows()),
-                Tab::Run => match self.run.command(command, &self.look, self.body()) {
-                    Outcome::Stay => Vec::new(),
-                    Outcome::Ask(effects) => effects,
-                    Outcome::List(filter) => {
-                        self.remember();
-                        self.tab = Tab::Operations;
-                        self.operations.apply(filter)
-                    }
-                },
-            },
-        }
-    }
-
-    /// Rows of the list that fit on the screen.
-    fn rows(&self) -> usize {
-        Operations::rows_in(self.body().height)
-    }
-
-    fn set_poll(&mut self, every: Duration) -> Vec<Effect> {
-        self.setup.poll = every.clamp(POLL_RANGE.0, POLL_RANGE.1);
-        self.say(format!("updates every {:?}", self.setup.poll));
-        Vec::new()
-    }
-
-    fn copy_id(&mut self) -> Vec<Effect> {
-        let id = match self.tab {
-            Tab::Operations => self.operations.selected(),
-            Tab::Run => self.run.id(),
-        };
-        let Some(id) = id else {
-            return Vec::new();
-        };
-        self.say(format!("{id} sent to the terminal's clipboard"));
-        vec![Effect::Copy(id.to_string())]
-    }
-
-    fn next_theme(&mut self) {
-        let index = self.theme_index.map_or(0, |index| (index + 1) % theme::EMBEDDED.len());
-        let Some((name, _)) = theme::EMBEDDED.get(index) else {
-            return;
-        };
-        self.theme_index = Some(index);
-        // The embedded themes are tested to load.
-        if let Ok(theme) = Theme::embedded(name) {
-            self.look.theme = theme.downgrade(self.setup.colors);
-            self.say(format!("theme {name}"));
-        }
-    }
-
-    fn here(&self) -> Place {
-        Place { tab: self.tab, run: self.run.id(), filter: self.operations.filter().clone() }
-    }
-
-    fn remember(&mut self) {
-        let here = self.here();
-        if self.back.last() != Some(&here) {
-            self.back.push(here);
-        }
-        self.forward.clear();
-        // A night's walk; older places are forgotten.
-        if self.back.len() > 100 {
-            self.back.remove(0);
-        }
-    }
-
-    fn go(&mut self, tab: Tab) -> Vec<Effect> {
-        if tab == self.tab {
-            return Vec::new();
-        }
-        self.remember();
-        self.tab = tab;
-        self.ask_now()
-    }
-
-    fn open_run(&mut self, id: i64) -> Vec<Effect> {
-        self.remember();
-        self.tab = Tab::Run;
-        self.run.open(id)
-    }
-
-    fn travel(&mut self, backwards: bool) -> Vec<Effect> {
-        let here = self.here();
-        let place = if backwards { self.back.pop() } else { self.forward.pop() };
-        let Some(place) = place else {
-            self.say("there is no place to go to");
-            return Vec::new();
-        };
-        if backwards {
-            self.forward.push(here)
-        } else {
-            self.back.push(here)
-        }
-        self.tab = place.tab;
-        let mut effects = Vec::new();
-        if let Some(id) = place.run {
-            effects.extend(self.run.open(id));
-        }
-        if place.filter != *self.operations.filter() {
-            effects.extend(self.operations.apply(place.filter));
-        } else {
-            effects.extend(self.ask_now());
-        }
-        effects
-    }
-
     /// Asks for what the state subscribes to without waiting for its next poll.
-    fn ask_now(&self) -> Vec<Effect> {
+    pub(in crate::tui) fn ask_now(&self) -> Vec<Effect> {
         self.subscriptions().into_iter().map(|sub| Effect::Ask(sub.slot, sub.request)).collect()
     }
 
-    fn end_session(&mut self, because: Option<Error>) {
+    pub(in crate::tui) fn end_session(&mut self, because: Option<Error>) {
         let page_size = self.setup.page_size;
         self.session = None;
         self.login = Login::because(because);
@@ -595,7 +398,7 @@ impl App {
             }
             Answer::Counts(result) => self.operations.take_counts(result, now),
             Answer::Names(Ok(names)) => self.operations.take_names(names),
-            Answer::Detail(id, result) => self.run.take(id, result, now),
+            Answer::Detail(id, result) => self.run.take(id, *result, now),
             Answer::Unchanged => match slot {
                 Slot::List => self.operations.confirm(now),
                 Slot::Detail => self.run.confirm(now),
@@ -617,7 +420,7 @@ impl Answer {
             Self::Page(_, result) => result.as_ref().err(),
             Self::Counts(result) => result.as_ref().err(),
             Self::Names(result) => result.as_ref().err(),
-            Self::Detail(_, result) => result.as_ref().err(),
+            Self::Detail(_, result) => result.as_ref().as_ref().err(),
             Self::Unchanged => None,
             Self::Unknown(error) => Some(error),
         }

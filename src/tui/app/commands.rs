@@ -1,0 +1,213 @@
+//! What commands do to the console's state.
+
+use std::time::Duration;
+
+use super::{App, Overlay, POLL_RANGE, Place};
+use crate::config::TimeZone;
+use crate::tui::command::{Command, Context};
+use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::screens::Tab;
+use crate::tui::screens::operations::Operations;
+use crate::tui::screens::run::Outcome;
+use crate::tui::theme::{self, Theme};
+use crate::tui::widgets::help::Help;
+use crate::tui::widgets::palette::Palette;
+
+impl App {
+    /// Does a command, whether a key or the palette asked for it.
+    pub fn command(&mut self, command: Command) -> Vec<Effect> {
+        match command {
+            Command::AppQuit => return vec![Effect::Quit],
+            Command::AppSuspend => return vec![Effect::Suspend],
+            Command::AppRedraw => return vec![Effect::Repaint],
+            Command::TimeToggle if self.context() != Context::Login => {
+                self.look.zone = match self.look.zone {
+                    TimeZone::Utc => TimeZone::Local,
+                    TimeZone::Local => TimeZone::Utc,
+                };
+                self.say(format!("times are shown in {}", self.look.zone_name()));
+                return Vec::new();
+            }
+            Command::ThemeNext => {
+                self.next_theme();
+                return Vec::new();
+            }
+            _ => {}
+        }
+        if let Some(overlay) = self.overlays.last_mut() {
+            let height = self.setup.size.height.saturating_sub(3);
+            match (overlay, command) {
+                (_, Command::AppBack) => {
+                    self.overlays.pop();
+                }
+                (Overlay::Help(_), Command::AppHelp) => {
+                    self.overlays.pop();
+                }
+                (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
+                (Overlay::Palette(palette), Command::RowOpen) => {
+                    let chosen = palette.chosen();
+                    self.overlays.pop();
+                    return chosen.map_or_else(Vec::new, |command| self.command(command));
+                }
+                (Overlay::Palette(palette), command) => palette.command(command),
+            }
+            return Vec::new();
+        }
+        match command {
+            Command::AppHelp => {
+                self.overlays.push(Overlay::Help(Help::of(self.context())));
+                Vec::new()
+            }
+            _ if self.session.is_none() => self.login.command(command),
+            Command::AppPalette if self.context() != Context::Filter => {
+                self.overlays.push(Overlay::Palette(Palette::over(self.context())));
+                Vec::new()
+            }
+            Command::AppLogout => {
+                let ask = Effect::Ask(Slot::Session, Request::Logout);
+                self.end_session(None);
+                vec![ask]
+            }
+            _ if self.context() == Context::Filter => self.operations.edit(command),
+            _ => self.navigate(command),
+        }
+    }
+
+    fn navigate(&mut self, command: Command) -> Vec<Effect> {
+        match command {
+            Command::TabOperations => self.go(Tab::Operations),
+            Command::TabRun => self.go(Tab::Run),
+            Command::TabNext => self.go(self.tab.step(true)),
+            Command::TabPrevious => self.go(self.tab.step(false)),
+            Command::HistoryBack => self.travel(true),
+            Command::HistoryForward => self.travel(false),
+            Command::AppBack if self.tab == Tab::Run => self.go(Tab::Operations),
+            Command::PollPause => {
+                self.paused = !self.paused;
+                if self.paused {
+                    self.say("live updates are paused");
+                    Vec::new()
+                } else {
+                    self.say("live updates go on");
+                    self.ask_now()
+                }
+            }
+            Command::PollFaster => self.set_poll(self.setup.poll / 2),
+            Command::PollSlower => self.set_poll(self.setup.poll * 2),
+            Command::CopyId => self.copy_id(),
+            Command::FilterEdit if self.tab == Tab::Run => {
+                let mut effects = self.go(Tab::Operations);
+                effects.extend(self.operations.command(command, self.rows()));
+                effects
+            }
+            Command::RowOpen if self.tab == Tab::Operations => match self.operations.selected() {
+                Some(id) => self.open_run(id),
+                None => Vec::new(),
+            },
+            _ => match self.tab {
+                Tab::Operations => self.operations.command(command, self.rows()),
+                Tab::Run => match self.run.command(command, &self.look, self.body()) {
+                    Outcome::Stay => Vec::new(),
+                    Outcome::Ask(effects) => effects,
+                    Outcome::List(filter) => {
+                        self.remember();
+                        self.tab = Tab::Operations;
+                        self.operations.apply(filter)
+                    }
+                },
+            },
+        }
+    }
+
+    /// Rows of the list that fit on the screen.
+    pub(super) fn rows(&self) -> usize {
+        Operations::rows_in(self.body().height)
+    }
+
+    fn set_poll(&mut self, every: Duration) -> Vec<Effect> {
+        self.setup.poll = every.clamp(POLL_RANGE.0, POLL_RANGE.1);
+        self.say(format!("updates every {:?}", self.setup.poll));
+        Vec::new()
+    }
+
+    fn copy_id(&mut self) -> Vec<Effect> {
+        let id = match self.tab {
+            Tab::Operations => self.operations.selected(),
+            Tab::Run => self.run.id(),
+        };
+        let Some(id) = id else {
+            return Vec::new();
+        };
+        self.say(format!("{id} sent to the terminal's clipboard"));
+        vec![Effect::Copy(id.to_string())]
+    }
+
+    fn next_theme(&mut self) {
+        let index = self.theme_index.map_or(0, |index| (index + 1) % theme::EMBEDDED.len());
+        let Some((name, _)) = theme::EMBEDDED.get(index) else {
+            return;
+        };
+        self.theme_index = Some(index);
+        // The embedded themes are tested to load.
+        if let Ok(theme) = Theme::embedded(name) {
+            self.look.theme = theme.downgrade(self.setup.colors);
+            self.say(format!("theme {name}"));
+        }
+    }
+
+    fn here(&self) -> Place {
+        Place { tab: self.tab, run: self.run.id(), filter: self.operations.filter().clone() }
+    }
+
+    fn remember(&mut self) {
+        let here = self.here();
+        if self.back.last() != Some(&here) {
+            self.back.push(here);
+        }
+        self.forward.clear();
+        // A night's walk; older places are forgotten.
+        if self.back.len() > 100 {
+            self.back.remove(0);
+        }
+    }
+
+    fn go(&mut self, tab: Tab) -> Vec<Effect> {
+        if tab == self.tab {
+            return Vec::new();
+        }
+        self.remember();
+        self.tab = tab;
+        self.ask_now()
+    }
+
+    fn open_run(&mut self, id: i64) -> Vec<Effect> {
+        self.remember();
+        self.tab = Tab::Run;
+        self.run.open(id)
+    }
+
+    fn travel(&mut self, backwards: bool) -> Vec<Effect> {
+        let here = self.here();
+        let place = if backwards { self.back.pop() } else { self.forward.pop() };
+        let Some(place) = place else {
+            self.say("there is no place to go to");
+            return Vec::new();
+        };
+        if backwards {
+            self.forward.push(here)
+        } else {
+            self.back.push(here)
+        }
+        self.tab = place.tab;
+        let mut effects = Vec::new();
+        if let Some(id) = place.run {
+            effects.extend(self.run.open(id));
+        }
+        if place.filter == *self.operations.filter() {
+            effects.extend(self.ask_now());
+        } else {
+            effects.extend(self.operations.apply(place.filter));
+        }
+        effects
+    }
+}
