@@ -11,6 +11,7 @@ pub mod auth;
 pub mod password;
 pub mod platform;
 pub mod runs;
+pub mod seed;
 pub mod users;
 
 use std::future::Future;
@@ -121,6 +122,9 @@ operations! {
     runs::ListRuns => runs::ListRuns::default(),
     runs::CountRuns => runs::CountRuns,
     runs::GetRun => runs::GetRun { id: 0 },
+    seed::LoadPlatform => seed::LoadPlatform::sample(),
+    seed::LookAtHolding => seed::LookAtHolding,
+    seed::Starters => seed::Starters,
     users::CreateFirstAdministrator => users::CreateFirstAdministrator::sample(),
     users::IsUnclaimed => users::IsUnclaimed,
     users::CreateUser => users::CreateUser::sample(),
@@ -189,6 +193,13 @@ impl Ops {
     /// The service's clock.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// The same database through another clock: history is written with the time it tells of.
+    pub(crate) fn with_clock(&self, clock: Clock) -> Self {
+        let Inner { db, settings, hashing, .. } = &*self.inner;
+        let (db, settings, hashing) = (db.clone(), settings.clone(), Arc::clone(hashing));
+        Self { inner: Arc::new(Inner { db, clock, settings, hashing }) }
     }
 
     /// Which engine it stands on.

@@ -20,7 +20,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite's page cache per connection, in KiB (negative as the pragma wants it). A console
 /// reads pages of a few hundred rows; the operating system caches the file anyway.
-const SQLITE_CACHE_KIB: &str = "-512";
+pub(super) const SQLITE_CACHE_KIB: &str = "-512";
 
 /// Which engine it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

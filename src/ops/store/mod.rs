@@ -5,6 +5,9 @@
 //! The module is private to [`crate::ops`], so there is no way around the access check.
 
 pub mod audit;
+pub mod bulk;
+pub mod bulk_rows;
+pub mod bulk_state;
 pub mod customers;
 pub mod database;
 pub mod error;
