@@ -1,0 +1,234 @@
+//! A draft as the rows that the operations would have written for it.
+
+use chrono::Duration;
+use serde_json::json;
+
+use super::cast::{Cast, number};
+use super::draft::{Draft, Starter};
+use crate::domain::identity::identity_hash;
+use crate::domain::run::{RunOutcome, RunStatus};
+use crate::ops::runs::RunScope;
+use crate::ops::seed::{
+    AlertRow, AuditLine, Chunk, FailureRow, LeaseRow, NotificationRow, RunRow, TargetRow,
+};
+
+/// What rows are made with.
+pub struct Writer<'a> {
+    cast: &'a Cast,
+    /// The platform's accounts: id and name.
+    accounts: &'a [(i64, &'static str)],
+    next_failure: i64,
+}
+
+impl<'a> Writer<'a> {
+    /// Makes rows for runs of `cast`.
+    pub fn new(cast: &'a Cast, accounts: &'a [(i64, &'static str)]) -> Self {
+        Self { cast, accounts, next_failure: 1 }
+    }
+
+    /// Adds the run `id` and what belongs to it; with `audited`, the audit lines of its start
+    /// and end.
+    pub fn add(&mut self, chunk: &mut Chunk, id: i64, draft: &Draft, audited: bool) {
+        let targets = draft.targets(self.cast);
+        let reason = draft.dominant();
+        let (user, platform) = match draft.starter {
+            Starter::Customer(at) => (Some(self.cast.users[at].0), None),
+            Starter::Platform(at) => (None, Some(self.accounts[at].0)),
+            Starter::Nobody => (None, None),
+        };
+        let status = match (draft.completed_at, draft.started_at) {
+            (Some(_), _) => RunStatus::Completed,
+            (None, Some(_)) => RunStatus::Running,
+            (None, None) => RunStatus::Queued,
+        };
+        let owner = (status == RunStatus::Running).then(|| format!("seed-worker-{id}"));
+        let changed = draft.completed_at.or(draft.started_at).unwrap_or(draft.created_at);
+        self.add_targets(chunk, id, draft, &targets);
+        chunk.runs.push(RunRow {
+            id,
+            workspace_id: draft.workspace_id(self.cast),
+            tenant_id: match draft.scope {
+                RunScope::Tenant(tenant) => Some(tenant),
+                _ => None,
+            },
+            user_id: user,
+            platform_user_id: platform,
+            initiator_name: self.initiator(draft),
+            source: draft.source.as_str(),
+            run_type: draft.run_type,
+            scope_kind: draft.kind().as_str(),
+            status: status.as_str(),
+            outcome: draft.outcome.as_str(),
+            reason_code: reason.map(|code| code.as_str()),
+            identity_hash: identity_hash(draft.run_type, &scope_json(&draft.scope), &json!({})),
+            summary_counts: draft.counts().to_json(),
+            context: json!({ "inputs": {} }),
+            target_count: number(targets.len()),
+            fence: i64::from(draft.started_at.is_some()),
+            lease_owner: owner.clone(),
+            cancel_requested_at: draft
+                .completed_at
+                .filter(|_| draft.outcome == RunOutcome::Cancelled)
+                .map(|end| {
+                    end.min(draft.started_at.unwrap_or(end).max(end - Duration::seconds(2)))
+                }),
+            created_at: draft.created_at,
+            started_at: draft.started_at,
+            completed_at: draft.completed_at,
+            updated_at: changed,
+        });
+        if let (Some(owner), Some(acquired_at)) = (owner, draft.started_at) {
+            // As of its last heartbeat: whoever has it next takes it over.
+            chunk.leases.push(LeaseRow {
+                run_id: id,
+                owner,
+                acquired_at,
+                heartbeat_at: acquired_at + Duration::seconds(10),
+                expires_at: acquired_at + LEASE,
+            });
+        }
+        for mishap in &draft.mishaps {
+            chunk.failures.push(FailureRow {
+                id: self.next_failure,
+                run_id: id,
+                tenant_id: mishap.tenant_id,
+                reason_code: mishap.reason.as_str(),
+                message: mishap.message.clone(),
+                occurred_at: mishap.at,
+            });
+            self.next_failure += 1;
+        }
+        if audited {
+            self.audit(chunk, id, draft);
+        }
+        self.announce(chunk, id, draft);
+    }
+
+    fn initiator(&self, draft: &Draft) -> Option<String> {
+        match draft.starter {
+            Starter::Customer(at) => Some(self.cast.users[at].1.clone()),
+            Starter::Platform(at) => Some(self.accounts[at].1.to_owned()),
+            Starter::Nobody => None,
+        }
+    }
+
+    fn add_targets(&self, chunk: &mut Chunk, id: i64, draft: &Draft, targets: &[Option<i64>]) {
+        let reason_of = |tenant: Option<i64>| {
+            let own = draft.mishaps.iter().find(|mishap| mishap.tenant_id == tenant);
+            own.map(|mishap| mishap.reason).or(draft.dominant()).map(|code| code.as_str())
+        };
+        for (ordinal, tenant) in targets.iter().enumerate() {
+            let failed_here = tenant.is_some_and(|id| draft.failed_tenants.contains(&id));
+            let status = match draft.outcome {
+                RunOutcome::Pending => "pending",
+                RunOutcome::Failed => "failed",
+                RunOutcome::Blocked | RunOutcome::Cancelled => "skipped",
+                _ if failed_here => "failed",
+                _ => "succeeded",
+            };
+            let reason_code = match (status, draft.tenant) {
+                ("failed", Some(_)) => draft.dominant().map(|code| code.as_str()),
+                ("failed", None) => reason_of(*tenant),
+                _ => None,
+            };
+            chunk.targets.push(TargetRow {
+                run_id: id,
+                ordinal: number(ordinal),
+                kind: if tenant.is_some() { "tenant" } else { "platform" },
+                tenant_id: *tenant,
+                status,
+                starts: i64::from(matches!(status, "failed" | "succeeded")),
+                reason_code,
+                updated_at: draft.completed_at.unwrap_or(draft.created_at),
+            });
+        }
+    }
+
+    fn audit(&self, chunk: &mut Chunk, id: i64, draft: &Draft) {
+        let (plane, actor_kind, actor_id) = match draft.starter {
+            Starter::Customer(at) => ("admin", "customer", Some(self.cast.users[at].0)),
+            Starter::Platform(at) => ("system", "platform_user", Some(self.accounts[at].0)),
+            Starter::Nobody => ("system", "system", None),
+        };
+        let line = AuditLine {
+            plane,
+            actor_kind,
+            actor_id,
+            actor_name: self.initiator(draft),
+            origin: None,
+            action: "runs.start",
+            status: "succeeded",
+            workspace_id: draft.workspace_id(self.cast),
+            tenant_id: draft.tenant.map(super::draft::tenant_id),
+            run_id: Some(id),
+            target_type: None,
+            target_id: None,
+            metadata: json!({ "type": draft.run_type, "source": draft.source.as_str() }),
+            occurred_at: draft.created_at,
+        };
+        if let Some(end) = draft.completed_at {
+            let reason = draft.dominant().map(|code| code.as_str());
+            chunk.audit.push(AuditLine {
+                plane: "system",
+                actor_kind: "system",
+                actor_id: None,
+                actor_name: None,
+                action: "runs.complete",
+                metadata: json!({ "type": draft.run_type, "outcome": draft.outcome.as_str(), "reason_code": reason }),
+                occurred_at: end,
+                ..line.clone()
+            });
+            // The start stands before the end.
+            let end = chunk.audit.len() - 1;
+            chunk.audit.insert(end, line);
+        } else {
+            chunk.audit.push(line);
+        }
+    }
+
+    /// The notification of the initiator, and the alert of a failure; both are old news.
+    fn announce(&self, chunk: &mut Chunk, id: i64, draft: &Draft) {
+        let Some(end) = draft.completed_at else { return };
+        if let Starter::Platform(at) = draft.starter {
+            let outcome = draft.outcome.as_str().replace('_', " ");
+            chunk.notifications.push(NotificationRow {
+                platform_user_id: self.accounts[at].0,
+                kind: "run_completed",
+                run_id: id,
+                title: format!("{} {outcome}: run {id}", draft.run_type),
+                created_at: end,
+                // A few of them wait to be read.
+                read_at: (id % 7 != 0).then(|| end + Duration::seconds(25)),
+            });
+        }
+        if draft.outcome == RunOutcome::Failed {
+            let reason = draft.dominant().map(|code| code.as_str());
+            chunk.alerts.push(AlertRow {
+                event: "operations.run.failed",
+                run_id: id,
+                payload: json!({ "event": "operations.run.failed", "run_id": id, "type": draft.run_type,
+                    "tenant_id": draft.tenant.map(super::draft::tenant_id), "reason_code": reason,
+                    "view": format!("run/{id}") }),
+                status: "delivered",
+                attempts: 1,
+                next_attempt_at: end,
+                created_at: end,
+                delivered_at: Some(end + Duration::seconds(3)),
+            });
+        }
+    }
+}
+
+/// How long a claim of the seeded runs lasts.
+pub const LEASE: Duration = Duration::seconds(30);
+
+/// A scope as a run's identity has it.
+fn scope_json(scope: &RunScope) -> serde_json::Value {
+    match scope {
+        RunScope::Tenant(id) => json!({ "tenant": id }),
+        RunScope::Tenants(ids) => json!({ "tenants": ids }),
+        RunScope::Workspace(id) => json!({ "workspace": id }),
+        RunScope::All => json!({ "all": true }),
+        RunScope::Platform => json!({ "platform": true }),
+    }
+}
