@@ -59,6 +59,15 @@ impl Default for Amounts {
     }
 }
 
+impl Amounts {
+    /// The usual amounts around so many runs: more runs come from more tenants.
+    pub fn for_runs(runs: u64) -> Self {
+        let usual = Self::default();
+        let tenants = usual.tenants + (runs.saturating_sub(usual.runs) / 2_500).min(2_000);
+        Self { tenants, runs, ..usual }
+    }
+}
+
 /// An account that was made; its password is known only here.
 #[derive(Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Account {
@@ -235,16 +244,20 @@ async fn whole(
         send(&parts, records.onboard()).await?;
         let mut writer = Writer::new(plan.cast, plan.names);
         let mut chunk = Chunk::default();
-        let mut id = 0;
+        let (mut id, mut told) = (0, 0);
         for draft in history(plan) {
             id += 1;
-            let newest = amounts.runs.saturating_sub(u64::try_from(id).unwrap_or(0)) < AUDITED;
+            let newest = amounts.runs.saturating_sub(number_of(id)) < AUDITED;
             let audited = newest || matches!(draft.starter, super::draft::Starter::Platform(_));
             writer.add(&mut chunk, id, &draft, audited);
             records.note(&mut chunk, id, &draft);
             if chunk.runs.len() >= CHUNK || chunk.targets.len() >= 4 * CHUNK {
                 send(&parts, std::mem::take(&mut chunk)).await?;
-                progress(&format!("{id} of {} runs", amounts.runs));
+                let tenth = number_of(id) * 10 / amounts.runs.max(1);
+                if large && tenth > told {
+                    told = tenth;
+                    progress(&format!("{id} of {} runs", amounts.runs));
+                }
             }
         }
         send(&parts, chunk).await?;
@@ -256,6 +269,10 @@ async fn whole(
         Ok(())
     })
     .await
+}
+
+fn number_of(id: i64) -> u64 {
+    u64::try_from(id).unwrap_or(0)
 }
 
 /// Loads who there is, then plays the runs through the operations, then loads the rest. Until

@@ -11,6 +11,7 @@ mod console;
 mod house;
 mod keymap;
 mod run_filter;
+mod seed;
 mod sessions;
 mod support;
 mod terminal;

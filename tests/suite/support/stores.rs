@@ -105,6 +105,20 @@ impl Store {
         }
     }
 
+    /// One text, past the program.
+    pub async fn text(&self, text: &str) -> String {
+        match self.engine {
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                connection.fetch_one(AssertSqlSafe(text.to_owned())).await.unwrap().get(0)
+            }
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                connection.fetch_one(AssertSqlSafe(text.to_owned())).await.unwrap().get(0)
+            }
+        }
+    }
+
     /// A small platform: two workspaces, each with two tenants and one customer; tenant 9
     /// is the platform's own, tenant 8 is archived.
     pub async fn with_platform(self) -> Self {

@@ -1,0 +1,114 @@
+//! `demo`: a lifelike platform in an embedded database, and the console on it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Env;
+use crate::access::Actor;
+use crate::demo::seed::seed_demo;
+use crate::demo::traffic::Traffic;
+use crate::ops::seed::{Holding, LookAtHolding};
+use crate::ops::{Create, Ops, SchemaState};
+use crate::paths;
+use crate::tui::launch::{self, Launch};
+use crate::{Error, Result};
+
+/// How long the end of the program waits for the traffic's last step.
+const LAST_STEP: Duration = Duration::from_secs(1);
+
+/// What `demo` is told.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the demo's database in this directory
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Delete the demo's database and make a new one
+    #[arg(long)]
+    reset: bool,
+    /// Let nothing happen by itself
+    #[arg(long)]
+    no_traffic: bool,
+    /// The same number makes the same platform
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Makes the demo if it is not there, and opens the console on it.
+///
+/// # Errors
+/// *Refused* where the file holds something else than a demo.
+pub async fn run(args: DemoArgs, env: &Env) -> Result<u8> {
+    let _log = super::start_log(env);
+    let file = match args.dir {
+        None => env.paths.demo_database_file(),
+        Some(dir) => std::path::absolute(&dir)
+            .map_err(|error| {
+                Error::usage(format!("{}: {}", paths::shown(&dir), paths::reason(&error)))
+            })?
+            .join("demo.db"),
+    };
+    if args.reset && file.exists() {
+        remove(&file, env).await?;
+    }
+    let ops = open(&file, Create::IfMissing, env)?;
+    ops.migrate().await?;
+    match ops.run(&Actor::System, LookAtHolding).await? {
+        Holding::Platform { demo: true } => {}
+        Holding::Platform { demo: false } => return Err(no_demo(&file)),
+        Holding::Empty | Holding::Unfinished => {
+            env.out.message(format!("making a demo in {}", paths::shown(&file)));
+            seed_demo(&ops, args.seed, &mut |line| env.out.message(line)).await?;
+        }
+    }
+    let traffic = (!args.no_traffic).then(|| Traffic::start(ops.clone(), args.seed));
+    let (config, paths) = (env.config.clone(), env.paths.clone());
+    let shown = launch::run(Launch { ops: ops.clone(), config, paths, demo: None }).await;
+    if let Some(traffic) = traffic {
+        // Whatever it held is taken over at the next start.
+        let _ = tokio::time::timeout(LAST_STEP, traffic.stop()).await;
+    }
+    shown
+}
+
+/// Deletes a demo's database, and nothing else.
+async fn remove(file: &Path, env: &Env) -> Result<()> {
+    let ops = open(file, Create::Never, env)?;
+    let holding = match ops.schema_state().await? {
+        SchemaState::Empty => Holding::Empty,
+        _ => ops.run(&Actor::System, LookAtHolding).await?,
+    };
+    ops.close().await;
+    if holding == (Holding::Platform { demo: false }) || holding == Holding::Unfinished {
+        return Err(no_demo(file));
+    }
+    for end in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::failed(format!(
+                    "cannot delete {}: {}",
+                    paths::shown(Path::new(&name)),
+                    paths::reason(&error)
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn open(file: &Path, create: Create, env: &Env) -> Result<Ops> {
+    let text = file.to_str().ok_or_else(|| {
+        Error::usage(format!("the path {} cannot be part of a database address", paths::shown(file)))
+            .hint("choose another directory with: tenantpilot demo --dir DIR")
+    })?;
+    Ops::open(&format!("sqlite://{text}"), create, env.clock.clone(), env.ops_settings())
+}
+
+fn no_demo(file: &Path) -> Error {
+    Error::refused(format!("{} is not a demo's database; it was left as it is", paths::shown(file)))
+        .hint("choose another directory with: tenantpilot demo --dir DIR")
+}
