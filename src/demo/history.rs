@@ -5,8 +5,9 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::calendar::{self, Hour};
-use super::cast::Cast;
+use super::cast::{Cast, is_throttled};
 use super::draft::{Draft, Mishap, Starter, tenant_id};
+use super::profile::{PROFILES, Profile};
 use super::words;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::{RunOutcome, Source};
@@ -21,63 +22,6 @@ const ENOUGH_FOR_ACTIVE: u64 = 20;
 /// The position of the operator among the accounts, and of the one on call.
 pub const OPERATOR: usize = 1;
 const ON_CALL: usize = 2;
-
-/// What a type of run is like.
-struct Profile {
-    run_type: &'static str,
-    /// Share among the schedule's and among people's runs.
-    scheduled: u32,
-    by_people: u32,
-    /// Items.
-    items: (u64, u64),
-    /// Usual duration in seconds; a few take many times as long.
-    seconds: (i64, i64),
-}
-
-const PROFILES: &[Profile] = &[
-    Profile {
-        run_type: "policy.sync",
-        scheduled: 38,
-        by_people: 30,
-        items: (20, 180),
-        seconds: (25, 200),
-    },
-    Profile {
-        run_type: "inventory.sync",
-        scheduled: 30,
-        by_people: 14,
-        items: (80, 1600),
-        seconds: (60, 540),
-    },
-    Profile {
-        run_type: "backup.snapshot",
-        scheduled: 22,
-        by_people: 10,
-        items: (30, 320),
-        seconds: (40, 420),
-    },
-    Profile {
-        run_type: "provider.connection_check",
-        scheduled: 10,
-        by_people: 12,
-        items: (1, 1),
-        seconds: (1, 7),
-    },
-    Profile {
-        run_type: "stored_report.create",
-        scheduled: 0,
-        by_people: 20,
-        items: (1, 12),
-        seconds: (4, 50),
-    },
-    Profile {
-        run_type: "review_pack.generate",
-        scheduled: 0,
-        by_people: 14,
-        items: (6, 60),
-        seconds: (20, 160),
-    },
-];
 
 /// Makes the drafts, one after the other.
 pub struct History<'a> {
@@ -363,7 +307,7 @@ impl History<'_> {
                 self.fail_partly(draft, reason, some);
             }
             n if n >= 994 => self.cancel(draft),
-            n if n >= 988 => self.block(draft),
+            n if n >= 988 => block(draft),
             n if n >= 986 && draft.source == Source::Schedule => self.leave(draft),
             _ => {
                 draft.succeeded = draft.total;
@@ -377,7 +321,7 @@ impl History<'_> {
         let ago = self.now - draft.created_at;
         let within =
             |from: i64, to: i64| ago <= Duration::minutes(from) && ago > Duration::minutes(to);
-        let throttled = draft.tenant.is_some_and(|at| self.cast.is_throttled(at))
+        let throttled = draft.tenant.is_some_and(is_throttled)
             && (within(9 * 60, 7 * 60) || within((11 * 24 + 3) * 60, 11 * 24 * 60));
         if throttled && self.rng.random_bool(0.7) {
             return Some(ReasonCode::ProviderThrottled);
@@ -463,14 +407,6 @@ impl History<'_> {
         draft.skipped = draft.total - draft.succeeded;
     }
 
-    fn block(&mut self, draft: &mut Draft) {
-        draft.outcome = RunOutcome::Blocked;
-        draft.blocked = Some(ReasonCode::ProviderAuthExpired);
-        draft.total = 1;
-        draft.skipped = 1;
-        draft.completed_at = draft.started_at;
-    }
-
     /// Nobody claimed it, until it was closed.
     fn leave(&mut self, draft: &mut Draft) {
         draft.started_at = None;
@@ -534,4 +470,13 @@ impl History<'_> {
         draft.total = u64::try_from(draft.targets(self.cast).len()).unwrap_or(0);
         draft
     }
+}
+
+/// Nothing was attempted: the consent had run out meanwhile.
+fn block(draft: &mut Draft) {
+    draft.outcome = RunOutcome::Blocked;
+    draft.blocked = Some(ReasonCode::ProviderAuthExpired);
+    draft.total = 1;
+    draft.skipped = 1;
+    draft.completed_at = draft.started_at;
 }

@@ -9,6 +9,7 @@ mod calendar;
 mod cast;
 mod draft;
 mod history;
+mod profile;
 mod records;
 mod replay;
 mod rows;

@@ -164,7 +164,7 @@ impl<'a> Records<'a> {
                 let mut event = None;
                 for (kind, quota) in quotas.iter().copied().enumerate() {
                     if place < quota {
-                        event = Some(self.from_source(kind, place, quota));
+                        event = Some(self.event_of(kind, place, quota));
                         break;
                     }
                     place -= quota;
@@ -176,7 +176,7 @@ impl<'a> Records<'a> {
         })
     }
 
-    fn from_source(&self, kind: usize, place: usize, quota: usize) -> EventRow {
+    fn event_of(&self, kind: usize, place: usize, quota: usize) -> EventRow {
         let sources = [&self.started, &self.reports, &self.packs, &self.onboarding][kind];
         let source = sources[place * sources.len() / quota];
         let (name, area, subject, metadata) = match kind {

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::cast::{Cast, number};
 use super::draft::{Draft, Starter};
+use crate::domain::failure::ReasonCode;
 use crate::domain::identity::identity_hash;
 use crate::domain::run::{RunOutcome, RunStatus};
 use crate::ops::runs::RunScope;
@@ -43,7 +44,7 @@ impl<'a> Writer<'a> {
         };
         let owner = (status == RunStatus::Running).then(|| format!("seed-worker-{id}"));
         let changed = draft.completed_at.or(draft.started_at).unwrap_or(draft.created_at);
-        self.add_targets(chunk, id, draft, &targets);
+        add_targets(chunk, id, draft, &targets);
         chunk.runs.push(RunRow {
             id,
             workspace_id: draft.workspace_id(self.cast),
@@ -59,7 +60,7 @@ impl<'a> Writer<'a> {
             scope_kind: draft.kind().as_str(),
             status: status.as_str(),
             outcome: draft.outcome.as_str(),
-            reason_code: reason.map(|code| code.as_str()),
+            reason_code: reason.map(ReasonCode::as_str),
             identity_hash: identity_hash(draft.run_type, &scope_json(&draft.scope), &json!({})),
             summary_counts: draft.counts().to_json(),
             context: json!({ "inputs": {} }),
@@ -112,38 +113,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn add_targets(&self, chunk: &mut Chunk, id: i64, draft: &Draft, targets: &[Option<i64>]) {
-        let reason_of = |tenant: Option<i64>| {
-            let own = draft.mishaps.iter().find(|mishap| mishap.tenant_id == tenant);
-            own.map(|mishap| mishap.reason).or(draft.dominant()).map(|code| code.as_str())
-        };
-        for (ordinal, tenant) in targets.iter().enumerate() {
-            let failed_here = tenant.is_some_and(|id| draft.failed_tenants.contains(&id));
-            let status = match draft.outcome {
-                RunOutcome::Pending => "pending",
-                RunOutcome::Failed => "failed",
-                RunOutcome::Blocked | RunOutcome::Cancelled => "skipped",
-                _ if failed_here => "failed",
-                _ => "succeeded",
-            };
-            let reason_code = match (status, draft.tenant) {
-                ("failed", Some(_)) => draft.dominant().map(|code| code.as_str()),
-                ("failed", None) => reason_of(*tenant),
-                _ => None,
-            };
-            chunk.targets.push(TargetRow {
-                run_id: id,
-                ordinal: number(ordinal),
-                kind: if tenant.is_some() { "tenant" } else { "platform" },
-                tenant_id: *tenant,
-                status,
-                starts: i64::from(matches!(status, "failed" | "succeeded")),
-                reason_code,
-                updated_at: draft.completed_at.unwrap_or(draft.created_at),
-            });
-        }
-    }
-
     fn audit(&self, chunk: &mut Chunk, id: i64, draft: &Draft) {
         let (plane, actor_kind, actor_id) = match draft.starter {
             Starter::Customer(at) => ("admin", "customer", Some(self.cast.users[at].0)),
@@ -167,7 +136,7 @@ impl<'a> Writer<'a> {
             occurred_at: draft.created_at,
         };
         if let Some(end) = draft.completed_at {
-            let reason = draft.dominant().map(|code| code.as_str());
+            let reason = draft.dominant().map(ReasonCode::as_str);
             chunk.audit.push(AuditLine {
                 plane: "system",
                 actor_kind: "system",
@@ -202,7 +171,7 @@ impl<'a> Writer<'a> {
             });
         }
         if draft.outcome == RunOutcome::Failed {
-            let reason = draft.dominant().map(|code| code.as_str());
+            let reason = draft.dominant().map(ReasonCode::as_str);
             chunk.alerts.push(AlertRow {
                 event: "operations.run.failed",
                 run_id: id,
@@ -230,5 +199,37 @@ fn scope_json(scope: &RunScope) -> serde_json::Value {
         RunScope::Workspace(id) => json!({ "workspace": id }),
         RunScope::All => json!({ "all": true }),
         RunScope::Platform => json!({ "platform": true }),
+    }
+}
+
+fn add_targets(chunk: &mut Chunk, id: i64, draft: &Draft, targets: &[Option<i64>]) {
+    let reason_of = |tenant: Option<i64>| {
+        let own = draft.mishaps.iter().find(|mishap| mishap.tenant_id == tenant);
+        own.map(|mishap| mishap.reason).or(draft.dominant()).map(ReasonCode::as_str)
+    };
+    for (ordinal, tenant) in targets.iter().enumerate() {
+        let failed_here = tenant.is_some_and(|id| draft.failed_tenants.contains(&id));
+        let status = match draft.outcome {
+            RunOutcome::Pending => "pending",
+            RunOutcome::Failed => "failed",
+            RunOutcome::Blocked | RunOutcome::Cancelled => "skipped",
+            _ if failed_here => "failed",
+            _ => "succeeded",
+        };
+        let reason_code = match (status, draft.tenant) {
+            ("failed", Some(_)) => draft.dominant().map(ReasonCode::as_str),
+            ("failed", None) => reason_of(*tenant),
+            _ => None,
+        };
+        chunk.targets.push(TargetRow {
+            run_id: id,
+            ordinal: number(ordinal),
+            kind: if tenant.is_some() { "tenant" } else { "platform" },
+            tenant_id: *tenant,
+            status,
+            starts: i64::from(matches!(status, "failed" | "succeeded")),
+            reason_code,
+            updated_at: draft.completed_at.unwrap_or(draft.created_at),
+        });
     }
 }

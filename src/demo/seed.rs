@@ -29,7 +29,7 @@ const LARGE: u64 = 50_000;
 /// elsewhere. What platform users started is always there.
 const AUDITED: u64 = 20_000;
 /// Rows per chunk, at most.
-pub(super) const CHUNK: usize = 4_000;
+pub(super) const CHUNK: usize = 1_000;
 /// How many accounts there are, and which.
 const ACCOUNTS: [(&str, &str, Role); 4] = [
     ("administrator", "Administrator", Role::Administrator),
@@ -117,7 +117,7 @@ pub async fn seed(
     progress: Progress<'_>,
 ) -> Result<Seeded> {
     let accounts = accounts(fresh_password);
-    run(ops, amounts, seed, accounts, false, progress).await
+    Box::pin(run(ops, amounts, seed, accounts, false, progress)).await
 }
 
 /// Seeds the demo: known passwords, which the login screen tells.
@@ -126,7 +126,7 @@ pub async fn seed(
 /// As [`seed`].
 pub async fn seed_demo(ops: &Ops, seed: u64, progress: Progress<'_>) -> Result<Seeded> {
     let accounts = accounts(|| DEMO_PASSWORD.to_owned());
-    run(ops, &Amounts::default(), seed, accounts, true, progress).await
+    Box::pin(run(ops, &Amounts::default(), seed, accounts, true, progress)).await
 }
 
 /// What the demo's login screen says.

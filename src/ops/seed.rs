@@ -129,9 +129,13 @@ impl Operation for LoadPlatform {
             accounts.push(prepared(context, account, self.stage).await?);
         }
         let mut tx = context.db().begin_write().await?;
-        bulk::before(&mut tx).await?;
+        if self.large {
+            bulk::before(&mut tx).await?;
+        }
         let loaded = self.load(context, &mut tx, accounts).await;
-        bulk::after(&mut tx).await?;
+        if self.large {
+            bulk::after(&mut tx).await?;
+        }
         match loaded {
             Ok(()) => tx.commit().await?,
             Err(error) => {
