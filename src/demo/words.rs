@@ -64,7 +64,7 @@ pub fn customer(index: usize) -> String {
     }
     let n = index - CUSTOMERS.len();
     let first = FIRST[n % FIRST.len()];
-    let second = SECOND[(n / FIRST.len() + n) % SECOND.len()];
+    let second = SECOND[(n / FIRST.len() + n % FIRST.len()) % SECOND.len()];
     let round = n / (FIRST.len() * SECOND.len());
     if round == 0 { format!("{first} {second}") } else { format!("{first} {second} {}", round + 1) }
 }

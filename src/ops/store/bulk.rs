@@ -13,7 +13,7 @@ use crate::Result;
 /// variables.
 const SQLITE_ROWS: usize = 64;
 /// A page cache for the time of a load, in KiB as the pragma wants it.
-const SQLITE_LOAD_CACHE: &str = "pragma cache_size = -32768";
+const SQLITE_LOAD_CACHE: &str = "pragma cache_size = -8192";
 /// The tables that a load fills in great numbers.
 const LARGE: &[&str] = &[
     "operation_runs",
