@@ -64,7 +64,7 @@ pub async fn run(args: DemoArgs, env: &Env) -> Result<u8> {
     }
     let traffic = (!args.no_traffic).then(|| Traffic::start(ops.clone(), args.seed));
     let (config, paths) = (env.config.clone(), env.paths.clone());
-    let shown = launch::run(Launch { ops: ops.clone(), config, paths, demo: None }).await;
+    let shown = launch::run(Launch { ops: ops.clone(), config, paths }).await;
     if let Some(traffic) = traffic {
         // Whatever it held is taken over at the next start.
         let _ = tokio::time::timeout(LAST_STEP, traffic.stop()).await;
@@ -102,8 +102,11 @@ async fn remove(file: &Path, env: &Env) -> Result<()> {
 
 fn open(file: &Path, create: Create, env: &Env) -> Result<Ops> {
     let text = file.to_str().ok_or_else(|| {
-        Error::usage(format!("the path {} cannot be part of a database address", paths::shown(file)))
-            .hint("choose another directory with: tenantpilot demo --dir DIR")
+        Error::usage(format!(
+            "the path {} cannot be part of a database address",
+            paths::shown(file)
+        ))
+        .hint("choose another directory with: tenantpilot demo --dir DIR")
     })?;
     Ops::open(&format!("sqlite://{text}"), create, env.clock.clone(), env.ops_settings())
 }

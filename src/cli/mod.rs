@@ -2,6 +2,7 @@
 
 mod ask;
 mod auth;
+mod demo;
 mod env;
 mod options;
 mod output;
@@ -10,6 +11,7 @@ mod runs;
 mod runs_filter;
 mod runs_show;
 mod runs_watch;
+mod seed;
 mod session_file;
 mod text;
 mod users;
@@ -48,6 +50,7 @@ use examples;
     name = "tenantpilot",
     version = VERSION,
     before_help = examples!(
+        "tenantpilot demo                              look around in a made-up platform",
         "tenantpilot                                   the console",
         "tenantpilot migrate                           make or update the database",
         "tenantpilot users create ana --role administrator",
@@ -69,6 +72,15 @@ enum Command {
     /// Open the console (the same as no command)
     #[command(before_help = examples!("tenantpilot console", "tenantpilot console --theme light"))]
     Console,
+    /// Open the console on a made-up platform with live activity
+    #[command(before_help = examples!("tenantpilot demo", "tenantpilot demo --dir /tmp/demo --reset"))]
+    Demo(demo::DemoArgs),
+    /// Fill an empty database with a made-up platform
+    #[command(before_help = examples!(
+        "tenantpilot seed",
+        "tenantpilot --database-url sqlite:///tmp/big.db seed --runs 1000000 --json",
+    ))]
+    Seed(seed::SeedArgs),
     /// List, show and watch operation runs
     #[command(subcommand, before_help = examples!(
         "tenantpilot runs list --filter 'status:failed since:24h'",
@@ -149,7 +161,7 @@ fn prepare(
 ) -> Result<Env, Box<(Output, Error)>> {
     let gather = || {
         // First, so that a console in a pipe says so whatever else is wrong.
-        if matches!(command, None | Some(Command::Console)) {
+        if matches!(command, None | Some(Command::Console | Command::Demo(_))) {
             require_terminal()?;
         }
         let paths = Paths::from_env(variable)?;
@@ -168,6 +180,8 @@ fn prepare(
 async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
     match command {
         None | Some(Command::Console) => console(env).await,
+        Some(Command::Demo(args)) => demo::run(args, env).await,
+        Some(Command::Seed(args)) => seed::run(args, env).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,
