@@ -52,6 +52,9 @@ pub trait Operation: Listed + Send + Sized + 'static {
     const REQUIREMENT: Requirement;
     /// How it uses the database.
     const ACCESS: Access;
+    /// Whether it changes who may do what: then one runs at a time, and takes its turn before
+    /// the check, so that what the check saw still holds when it writes.
+    const ONE_AT_A_TIME: bool = false;
     /// What it gives.
     type Output: Send + 'static;
 
@@ -278,6 +281,9 @@ impl Ops {
         } else {
             self.inner.db.begin_read().await?
         };
+        if writes && O::ONE_AT_A_TIME {
+            store::users::lock_creation(&mut tx).await?;
+        }
         let permit = match authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, writes)
             .await
         {

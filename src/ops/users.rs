@@ -8,7 +8,7 @@ use serde_json::json;
 use super::store::users::{self, NewUser, UserChange, UserRow};
 use super::store::{Tx, sessions};
 use super::{Access, AuditStatus, Context, Operation, password};
-use crate::access::Requirement;
+use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::{Capability, CapabilitySet, Role};
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
@@ -161,10 +161,13 @@ impl Operation for CreateUser {
     const NAME: &'static str = "users.create";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
+    const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        no_more_than_own(context, &self.0.capabilities)?;
+        let workspaces = Some(self.0.workspaces.as_slice());
+        no_more_than_own(context, Self::NAME, &self.0.username, &self.0.capabilities, workspaces)
+            .await?;
         let prepared = prepare(context, self.0).await?;
         let now = context.now();
         let user = insert_at(context.tx()?, &prepared, now).await?;
@@ -224,12 +227,51 @@ async fn insert_at(tx: &mut Tx, prepared: &Prepared, now: DateTime<Utc>) -> Resu
     user_by_name(tx, &prepared.username, false).await
 }
 
-/// Nobody can give what they do not hold.
-fn no_more_than_own(context: &Context, wanted: &CapabilitySet) -> Result<()> {
-    match wanted.iter().find(|capability| !context.permit().has(*capability)) {
-        None => Ok(()),
-        Some(capability) => Err(Error::forbidden(capability)),
+/// Nobody can give what they do not hold, nor open workspaces outside of their own view; an
+/// attempt is audited.
+async fn no_more_than_own(
+    context: &mut Context,
+    action: &'static str,
+    name: &str,
+    wanted: &CapabilitySet,
+    workspaces: Option<&[i64]>,
+) -> Result<()> {
+    if let Some(capability) = wanted.iter().find(|capability| !context.permit().has(*capability)) {
+        return denied(context, action, name, Error::forbidden(capability)).await;
     }
+    let (Some(holder), ViewScope::Restricted { .. }, Some(workspaces)) =
+        (context.permit().holder().cloned(), context.permit().scope(), workspaces)
+    else {
+        return Ok(());
+    };
+    let own = users::workspaces(context.tx()?, holder.platform_user_id).await?;
+    if workspaces.is_empty() {
+        let error = Error::refused("your view is restricted, so you cannot open all workspaces")
+            .hint("name workspaces of your own view");
+        return denied(context, action, name, error).await;
+    }
+    match workspaces.iter().find(|id| !own.contains(id)) {
+        None => Ok(()),
+        Some(id) => {
+            denied(context, action, name, Error::not_found(format!("workspace {id}"))).await
+        }
+    }
+}
+
+/// Refuses a change of the user called `name`, and leaves the row that says so.
+async fn denied(
+    context: &mut Context,
+    action: &'static str,
+    name: &str,
+    error: Error,
+) -> Result<()> {
+    let mut row = context.audit_row(action, AuditStatus::Denied);
+    row.target_type = Some("platform_user");
+    row.target_id = Some(password::normalise_name(name).chars().take(password::MAX_NAME).collect());
+    row.metadata = json!({ "answer": error.message() });
+    context.audit(&row).await?;
+    context.keep_on_error();
+    Err(error)
 }
 
 async fn user_by_name(tx: &mut Tx, name: &str, hold: bool) -> Result<PlatformUser> {
@@ -305,10 +347,13 @@ impl Operation for SetCapabilities {
     const NAME: &'static str = "users.set_capabilities";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
+    const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        no_more_than_own(context, &self.capabilities)?;
+        let workspaces = self.workspaces.as_deref();
+        no_more_than_own(context, Self::NAME, &self.username, &self.capabilities, workspaces)
+            .await?;
         let keeps_managing = self.capabilities.has(Capability::UsersManage);
         let names = self.capabilities.names();
         let change = UserChange { capabilities: Some(&names), ..UserChange::default() };
@@ -329,6 +374,7 @@ impl Operation for SetActive {
     const NAME: &'static str = "users.set_active";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
+    const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
@@ -350,10 +396,15 @@ impl Operation for ResetPassword {
     const NAME: &'static str = "users.reset_password";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
+    const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
         password::check_rules(&self.password)?;
+        // A new password makes whoever sets it that user: nobody becomes more than they are.
+        let target = user_by_name(context.tx()?, &self.username, false).await?;
+        let (held, view) = (target.capabilities, target.workspaces);
+        no_more_than_own(context, Self::NAME, &self.username, &held, Some(&view)).await?;
         let hash = password::hash(&context.ops().inner.hashing, &self.password).await?;
         let change = UserChange { password_hash: Some(&hash), ..UserChange::default() };
         changed(context, Self::NAME, &self.username, &change, true, None).await
@@ -371,8 +422,6 @@ async fn changed(
 ) -> Result<PlatformUser> {
     let now = context.now();
     let tx = context.tx()?;
-    // Two administrators who each take the other's rights at once must not leave nobody.
-    users::lock_creation(tx).await?;
     let before = user_by_name(tx, name, true).await?;
     if !keeps_managing && before.active && before.capabilities.has(Capability::UsersManage) {
         let others =
