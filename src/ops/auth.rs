@@ -95,7 +95,7 @@ impl Operation for Login {
         };
         let username = password::normalise_name(&self.username);
         // A name too long to be anybody's must not fill the throttle's table.
-        let counted: String = username.chars().take(64).collect();
+        let counted: String = username.chars().take(password::MAX_NAME).collect();
         reserve(context, &origin, &counted).await?;
 
         let mut tx = context.db().begin_read().await?;

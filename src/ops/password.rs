@@ -17,7 +17,7 @@ pub const MIN_LENGTH: usize = 8;
 /// The longest password, in bytes; more would only make the hash a burden.
 pub const MAX_LENGTH: usize = 1024;
 /// The longest user name, in characters.
-const MAX_NAME: usize = 64;
+pub(super) const MAX_NAME: usize = 64;
 
 // 7 MiB, five passes, one lane: one of the equivalent settings that OWASP's password storage
 // sheet recommends for Argon2id. The one with the least memory keeps a console small and
@@ -58,9 +58,11 @@ pub fn check_rules(password: &SecretString) -> Result<()> {
     Ok(())
 }
 
-/// A user name in the one form it is stored and counted in: trimmed, NFKC, lower case.
+/// A user name in the one form it is stored and counted in: trimmed, NFKC, lower case. Control
+/// characters, which no name has and not every engine stores, become a replacement character.
 pub fn normalise_name(name: &str) -> String {
-    name.nfkc().collect::<String>().trim().to_lowercase().nfkc().collect()
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    name.nfkc().collect::<String>().trim().to_lowercase().nfkc().map(plain).collect()
 }
 
 /// Checks and normalises the name of a new platform user.

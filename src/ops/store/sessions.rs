@@ -161,7 +161,11 @@ pub async fn end_all(
 }
 
 /// Takes a slot of the throttle's window, in one statement; gives how many are left.
-/// Negative: refuse. `opened_after` is the start of the oldest window that still counts.
+/// Negative: refuse.
+///
+/// The window moves with every attempt that is let through and starts anew once a whole
+/// window has passed since the last of them (`opened_after`), so no stretch of that length
+/// ever holds more than `limit`. A refused attempt does not prolong it.
 pub async fn reserve_attempt(
     tx: &mut Tx,
     origin: &str,
@@ -174,8 +178,8 @@ pub async fn reserve_attempt(
         Ok(sqlx::query_scalar(
             "insert into login_attempts as a (origin, username, window_start, n) values ($1, $2, $3, 1) \
              on conflict (origin, username) do update set \
-             window_start = case when a.window_start < $4 then $3 else a.window_start end, \
-             n = case when a.window_start < $4 then 1 else a.n + 1 end \
+             window_start = case when a.window_start <= $4 or a.n < $5 then $3 else a.window_start end, \
+             n = case when a.window_start <= $4 then 1 else a.n + 1 end \
              returning $5 - n",
         )
         .bind(origin)
