@@ -1,5 +1,7 @@
 //! Migrations, and whether the schema is the one this version needs.
 
+use std::time::Duration;
+
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::{Db, database::Engine};
@@ -7,6 +9,11 @@ use crate::{Error, Result};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How often a migration that another process got in the way of is tried on SQLite.
+const TRIES: u32 = 20;
+/// How long to wait in between.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How the database's schema stands to this version of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +112,35 @@ pub async fn require_current(db: &Db) -> Result<()> {
 /// # Errors
 /// *Refused* for a schema newer than this version, or changed by hand.
 pub async fn migrate(db: &Db) -> Result<usize> {
-    let before = match state(db).await? {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match migrate_once(db).await {
+            Ok(applied) => return Ok(applied),
+            // PostgreSQL has a lock for this, SQLite has none: a migration that another
+            // process got in the way of fails as a whole, and the next look finds it done.
+            Err(Trouble::Meanwhile(_)) if matches!(db, Db::Sqlite(..)) && tries < TRIES => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(Trouble::Meanwhile(error) | Trouble::Lasting(error)) => return Err(error),
+        }
+    }
+}
+
+/// Why migrating did not work.
+enum Trouble {
+    /// Another process may have been at it.
+    Meanwhile(Error),
+    /// It would fail again.
+    Lasting(Error),
+}
+
+async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
+    let before = match state(db).await.map_err(Trouble::Meanwhile)? {
         SchemaState::Current => return Ok(0),
-        SchemaState::Newer { database, program } => return Err(newer(database, program)),
+        SchemaState::Newer { database, program } => {
+            return Err(Trouble::Lasting(newer(database, program)));
+        }
         SchemaState::Empty => 0,
         SchemaState::Older { database, .. } => database,
     };
@@ -117,16 +150,18 @@ pub async fn migrate(db: &Db) -> Result<usize> {
     };
     done.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            Error::from(error)
+            Trouble::Meanwhile(Error::from(error))
         }
-        MigrateError::VersionMismatch(version) => Error::refused(format!(
-            "migration {version} in the database is not the one this program carries"
-        ))
-        .hint("use the program that made this database"),
-        MigrateError::Dirty(version) => Error::refused(format!(
+        MigrateError::VersionMismatch(version) => Trouble::Lasting(
+            Error::refused(format!(
+                "migration {version} in the database is not the one this program carries"
+            ))
+            .hint("use the program that made this database"),
+        ),
+        MigrateError::Dirty(version) => Trouble::Lasting(Error::refused(format!(
             "migration {version} was cut off; restore the database from a backup"
-        )),
-        _ => Error::failed("the schema could not be brought up to date"),
+        ))),
+        _ => Trouble::Lasting(Error::failed("the schema could not be brought up to date")),
     })?;
     Ok(migrator(db).iter().filter(|migration| migration.version > before).count())
 }
