@@ -143,7 +143,8 @@ pub enum TermKind {
     Text(String),
 }
 
-/// A text to be met without regard to case, whole or from its start.
+/// A text to be met whole or from its start, without regard to the case of the letters A to Z:
+/// the one folding that both database engines do alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pattern {
     /// The text, as it was written.
@@ -155,7 +156,7 @@ pub struct Pattern {
 impl Pattern {
     /// Whether `value` is meant.
     pub fn matches(&self, value: &str) -> bool {
-        let (value, text) = (value.to_lowercase(), self.text.to_lowercase());
+        let (value, text) = (value.to_ascii_lowercase(), self.text.to_ascii_lowercase());
         if self.prefix { value.starts_with(&text) } else { value == text }
     }
 }

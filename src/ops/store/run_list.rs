@@ -6,6 +6,9 @@
 //! the leading condition finds. The window is stated to the reader, and the next page goes
 //! on where it ended.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Encode, QueryBuilder, Type};
 
@@ -82,23 +85,7 @@ pub async fn page(tx: &mut Tx, query: &Query<'_>) -> Result<Found> {
     let plan = Plan::of(query);
     let wanted = query.limit + 1;
     let rows: Vec<RunRow> = on_tx!(tx, c => {
-        let mut sql = QueryBuilder::new(concat!("select ", run_columns!(), " from "));
-        if plan.windowed() {
-            sql.push("(");
-            plan.push_window(&mut sql, query, query.bound);
-            sql.push(") r");
-        } else {
-            sql.push("operation_runs r");
-        }
-        sql.push(run_joins!()).push("where true");
-        if plan.windowed() {
-            plan.push_rest(&mut sql, query);
-        } else {
-            plan.push_leading(&mut sql, query);
-        }
-        push_order(&mut sql, query.page);
-        sql.push(" limit ").push_bind(wanted);
-        sql.build_query_as().fetch_all(c).await?
+        plan.statement(query, wanted).build_query_as().fetch_all(c).await?
     });
     let mut more = i64::try_from(rows.len()).unwrap_or(i64::MAX) == wanted;
     let mut runs = rows.into_iter().map(Run::try_from).collect::<Result<Vec<Run>>>()?;
@@ -150,6 +137,31 @@ impl<'a> Plan<'a> {
                 !term.negated && matches!(term.kind, TermKind::Since(_) | TermKind::Until(_))
             });
         Self { leading, times, rest, restricted_to: restricted_to(query.scope) }
+    }
+
+    /// The whole statement of a page.
+    fn statement<DB: Binds>(&self, query: &Query<'_>, wanted: i64) -> QueryBuilder<DB>
+    where
+        Values: BindsOn<DB>,
+    {
+        let mut sql = QueryBuilder::new(concat!("select ", run_columns!(), " from "));
+        if self.windowed() {
+            sql.push("(");
+            self.push_window(&mut sql, query, query.bound);
+            sql.push(") r");
+        } else {
+            sql.push("operation_runs r");
+        }
+        sql.push(run_joins!()).push("where true");
+        if self.windowed() {
+            self.push_rest(&mut sql, query);
+        } else {
+            self.push_leading(&mut sql, query);
+        }
+        push_order(&mut sql, query.page);
+        sql.push(" limit ");
+        Values::int(&mut sql, wanted);
+        sql
     }
 
     /// Whether conditions are left that no index serves.
@@ -252,9 +264,16 @@ fn push_order<DB: sqlx::Database>(sql: &mut QueryBuilder<DB>, page: Page) {
 }
 
 /// The drivers that can bind what a filter holds.
-trait Binds: sqlx::Database {}
-impl Binds for sqlx::Postgres {}
-impl Binds for sqlx::Sqlite {}
+trait Binds: sqlx::Database {
+    /// Makes `lower` fold the letters A to Z and no others, as the other engine does.
+    const PLAIN: &str;
+}
+impl Binds for sqlx::Postgres {
+    const PLAIN: &str = " collate \"C\"";
+}
+impl Binds for sqlx::Sqlite {
+    const PLAIN: &str = "";
+}
 
 /// Binds values; implemented once for every driver that can take them.
 struct Values;
@@ -395,22 +414,28 @@ fn push_pattern<DB: Binds>(
 ) where
     Values: BindsOn<DB>,
 {
-    let text = pattern.text.to_lowercase();
+    let text = pattern.text.to_ascii_lowercase();
     match (pattern.prefix, canonical) {
         (false, true) => {
             sql.push(format_args!("{column} = "));
             Values::text(sql, text);
         }
         (false, false) => {
-            sql.push(format_args!("lower({column}) = "));
+            push_lower(sql, column);
+            sql.push(" = ");
             Values::text(sql, text);
         }
         (true, _) => {
-            sql.push(format_args!("lower({column}) like "));
+            push_lower(sql, column);
+            sql.push(" like ");
             Values::text(sql, format!("{}%", escaped(&text)));
             sql.push(" escape '\\'");
         }
     }
+}
+
+fn push_lower<DB: Binds>(sql: &mut QueryBuilder<DB>, column: &str) {
+    sql.push(format_args!("lower({column}{})", DB::PLAIN));
 }
 
 fn push_named<DB: Binds>(sql: &mut QueryBuilder<DB>, column: &str, table: &str, name: &IdOrName)
@@ -434,7 +459,7 @@ fn push_text<DB: Binds>(sql: &mut QueryBuilder<DB>, text: &str)
 where
     Values: BindsOn<DB>,
 {
-    let like = format!("%{}%", escaped(&text.to_lowercase()));
+    let like = format!("%{}%", escaped(&text.to_ascii_lowercase()));
     let columns = [
         "cast(r.id as text)",
         "r.type",
@@ -445,7 +470,8 @@ where
         "r.source",
     ];
     any(sql, &columns, |sql, column| {
-        sql.push(format_args!("lower({column}) like "));
+        push_lower(sql, column);
+        sql.push(" like ");
         Values::text(sql, like.clone());
         sql.push(" escape '\\'");
     });
@@ -500,7 +526,7 @@ pub async fn counts(
 pub async fn estimate(tx: &mut Tx) -> Result<(i64, bool)> {
     const EXACT_UP_TO: i64 = 10_000;
     let exact: i64 = on_tx!(tx, c => {
-        sqlx::query_scalar("select count(*) from (select 1 from operation_runs limit $1) bounded")
+        sqlx::query_scalar("select count(*) from (select 1 from operation_runs limit $1) few")
             .bind(EXACT_UP_TO)
             .fetch_one(c)
             .await?
