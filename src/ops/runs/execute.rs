@@ -15,6 +15,8 @@ use crate::ops::store::{audit, savepoint};
 use crate::ops::{Access, AuditStatus, Context, Operation};
 use crate::{Error, Result};
 
+/// The largest count: what every engine and every reader of JSON keeps exactly.
+const MAX_COUNT: u64 = 1 << 53;
 /// The shortest lease that leaves room for three heartbeats of a second.
 const MIN_LEASE: Duration = Duration::from_secs(3);
 
@@ -291,7 +293,12 @@ fn settle(counts: &mut SummaryCounts, blocked: bool, cancelled: bool) -> RunOutc
 
 fn check_counts(counts: &SummaryCounts) -> Result<()> {
     let get = |key| counts.get(key).unwrap_or(0);
-    let parts = get(CountKey::Succeeded) + get(CountKey::Failed) + get(CountKey::Skipped);
+    let parts = get(CountKey::Succeeded)
+        .saturating_add(get(CountKey::Failed))
+        .saturating_add(get(CountKey::Skipped));
+    if counts.iter().any(|(_, n)| n > MAX_COUNT) {
+        return Err(Error::usage(format!("a count is larger than {MAX_COUNT}")));
+    }
     let processed = get(CountKey::Processed);
     if counts.get(CountKey::Total).is_some_and(|total| processed > total || parts > total) {
         return Err(Error::usage("the counts go above their total"));

@@ -296,21 +296,27 @@ async fn allowed(tx: &mut Tx, id: i64, within: Option<i64>) -> Result<customers:
     Ok(tenant)
 }
 
-/// Inputs are facts: an object of short, plain values, no nested payloads.
+/// Inputs are facts: an object of short, plain values, no nested payloads, no control
+/// characters (which not every engine stores).
 fn check_inputs(inputs: &Value) -> Result<()> {
     let object = inputs.as_object().ok_or_else(|| Error::usage("inputs must be an object"))?;
     if inputs.to_string().len() > MAX_CONTEXT {
         return Err(Error::usage(format!("the inputs are too large: at most {MAX_CONTEXT} bytes")));
     }
     for (key, value) in object {
-        let plain = |value: &Value| !value.is_object() && !value.is_array();
+        let clean = |text: &str| !text.contains(char::is_control);
+        let plain = |value: &Value| match value {
+            Value::Object(_) | Value::Array(_) => false,
+            Value::String(text) => clean(text),
+            _ => true,
+        };
         let fine = match value {
             Value::Array(items) => items.iter().all(plain),
             other => plain(other),
         };
-        if !fine {
+        if !fine || !clean(key) {
             return Err(Error::usage(format!(
-                "the input {} must be a plain value or a list of them",
+                "the input {} must be a plain value of one line, or a list of them",
                 crate::domain::safe_text::quoted(key)
             )));
         }

@@ -60,6 +60,8 @@ fn of_code(code: &str, constraint: Option<&str>) -> Error {
         "25006" => {
             Error::refused("the database is read-only").hint("connect to the primary server")
         }
+        "22021" | "22P05" => Error::usage("a text holds a character that cannot be stored")
+            .hint("remove the null characters from it"),
         "53100" => Error::failed("the database's disk is full"),
         "40001" | "40P01" => {
             Error::new(ErrorKind::TimedOut, "the database was too busy").hint("try again")

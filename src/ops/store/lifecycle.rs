@@ -41,7 +41,7 @@ pub async fn claim(
              left join operation_run_leases l on l.run_id = r.id \
              where r.status in ('queued', 'running') and r.paused_at is null \
              and (r.status = 'queued' or l.expires_at < ", database_now!(), ") \
-             and ($2 = '[]' or $2 like '%\"' || r.type || '\"%') \
+             and ($2 = '[]' or $2 like '%\"' || replace(r.type, '_', '\\_') || '\"%' escape '\\') \
              order by r.created_at, r.id limit 1", claim_lock!(), ") \
              returning id, type, fence, tenant_id"
         ))
