@@ -2,18 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
+mod access;
+mod append_only;
 mod backend;
 mod cli;
 mod cli_runs;
 mod cli_terminal;
 mod configuration;
 mod console;
+mod database;
 mod house;
 mod keymap;
 mod run_filter;
+mod runs_lifecycle;
+mod runs_list;
+mod runs_read;
+mod runs_start;
 mod seed;
 mod sessions;
 mod support;
 mod terminal;
 mod text_safety;
 mod theme;
+mod users;
