@@ -80,11 +80,11 @@ create unique index operation_runs_one_active on operation_runs (identity_hash)
     where status in ('queued', 'running');
 -- Lists, newest first; one index per leading filter, each in the order of the page.
 create index operation_runs_newest on operation_runs (created_at desc, id desc);
-create index operation_runs_by_outcome on operation_runs (outcome, created_at desc, id desc);
-create index operation_runs_by_type on operation_runs (type, created_at desc, id desc);
-create index operation_runs_by_tenant on operation_runs (tenant_id, created_at desc, id desc);
-create index operation_runs_by_workspace on operation_runs (workspace_id, created_at desc, id desc);
-create index operation_runs_by_reason on operation_runs (reason_code, created_at desc, id desc)
+create index operation_runs_by_outcome on operation_runs (outcome, created_at, id);
+create index operation_runs_by_type on operation_runs (type, created_at, id);
+create index operation_runs_by_tenant on operation_runs (tenant_id, created_at, id);
+create index operation_runs_by_workspace on operation_runs (workspace_id, created_at, id);
+create index operation_runs_by_reason on operation_runs (reason_code, created_at, id)
     where reason_code is not null;
 create index operation_runs_active on operation_runs (created_at desc, id desc)
     where status in ('queued', 'running');

@@ -6,19 +6,23 @@
 //! the leading condition finds. The window is stated to the reader, and the next page goes
 //! on where it ended.
 
+mod counts;
+mod terms;
 #[cfg(test)]
 mod tests;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Encode, QueryBuilder, Type};
+use sqlx::QueryBuilder;
 
+use self::terms::{ACTIVE, Binds, BindsOn, Values, outcome_of, push_term};
 use super::run_read::{RunRow, restricted_to, run_columns, run_joins};
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
 use crate::domain::run::Run;
 use crate::domain::run_filter::{IdOrName, Pattern, RunFilter, StatusWord, Term, TermKind};
-use crate::domain::run_state::STALE_AFTER;
+
+pub use counts::{counts, estimate};
 
 /// A place in the list: the order is by creation, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
@@ -107,7 +111,7 @@ async fn window_end(tx: &mut Tx, plan: &Plan<'_>, query: &Query<'_>) -> Result<O
     on_tx!(tx, c => {
         let mut sql = QueryBuilder::new("select r.created_at, r.id from operation_runs r where true");
         plan.push_leading(&mut sql, query);
-        push_order(&mut sql, query.page);
+        plan.push_order(&mut sql, query.page);
         sql.push(" limit 1 offset ").push_bind(query.bound - 1);
         Ok(sql.build_query_as().fetch_optional(c).await?)
     })
@@ -158,7 +162,7 @@ impl<'a> Plan<'a> {
         } else {
             self.push_leading(&mut sql, query);
         }
-        push_order(&mut sql, query.page);
+        self.push_order(&mut sql, query.page);
         sql.push(" limit ");
         Values::int(&mut sql, wanted);
         sql
@@ -175,7 +179,7 @@ impl<'a> Plan<'a> {
     {
         sql.push("select r.* from operation_runs r where true");
         self.push_leading(sql, query);
-        push_order(sql, query.page);
+        self.push_order(sql, query.page);
         sql.push(" limit ");
         Values::int(sql, bound);
     }
@@ -184,20 +188,87 @@ impl<'a> Plan<'a> {
     where
         Values: BindsOn<DB>,
     {
-        for term in self.leading.iter().chain(&self.times) {
+        for term in &self.times {
             push_term(sql, term, query.now);
         }
-        let (operator, cursor) = match query.page {
-            Page::Newest | Page::Oldest => return,
-            Page::From(cursor) => ("<=", cursor),
-            Page::OlderThan(cursor) => ("<", cursor),
-            Page::NewerThan(cursor) => (">", cursor),
+        if let Some((column, value)) = self.leading.and_then(key_of) {
+            self.push_keyed(sql, query, column, &value);
+            return;
+        }
+        if let Some(term) = self.leading {
+            if matches!(term.kind, TermKind::Status(_)) {
+                // Said once and for all words, or the partial index is not used.
+                sql.push(" and ").push(ACTIVE);
+            }
+            push_term(sql, term, query.now);
+        }
+        if let Some((operator, cursor)) = from_cursor(query.page) {
+            sql.push(format_args!(" and (r.created_at, r.id) {operator} ("));
+            push_cursor(sql, cursor);
+        }
+    }
+
+    /// An equality as two bounds on the whole key of its index.
+    ///
+    /// With a plain equality, PostgreSQL may prefer to read the newest rows and drop those
+    /// that do not fit, and reads the whole table where a common value stopped occurring long
+    /// ago. In this form only one index gives the order, and it is entered at the place asked
+    /// for and left at its end.
+    fn push_keyed<DB: Binds>(
+        &self,
+        sql: &mut QueryBuilder<DB>,
+        query: &Query<'_>,
+        column: &str,
+        value: &KeyValue,
+    ) where
+        Values: BindsOn<DB>,
+    {
+        let times = |since: bool| {
+            self.times.iter().filter_map(move |term| match term.kind {
+                TermKind::Since(when) if since => Some(when.resolve(query.now)),
+                TermKind::Until(when) if !since => Some(when.resolve(query.now)),
+                _ => None,
+            })
         };
-        sql.push(format_args!(" and (r.created_at, r.id) {operator} ("));
-        Values::time(sql, cursor.created_at);
-        sql.push(", ");
-        Values::int(sql, cursor.id);
-        sql.push(")");
+        let cursor = from_cursor(query.page);
+        // Of a cursor and a time only the tighter one bounds a side: two could leave the
+        // wrong one as the place where reading starts.
+        let since = times(true).max();
+        let below =
+            cursor.filter(|(op, at)| *op == ">" && since.is_none_or(|t| at.created_at >= t));
+        let until = times(false).min();
+        let above = cursor.filter(|(op, at)| *op != ">" && until.is_none_or(|t| at.created_at < t));
+        for (bound, time, plain, timed) in [(below, since, ">=", ">="), (above, until, "<=", "<")] {
+            if let Some((operator, at)) = bound {
+                sql.push(format_args!(" and ({column}, r.created_at, r.id) {operator} ("));
+                value.push(sql);
+                sql.push(", ");
+                push_cursor(sql, at);
+            } else if let Some(time) = time {
+                sql.push(format_args!(" and ({column}, r.created_at) {timed} ("));
+                value.push(sql);
+                sql.push(", ");
+                Values::time(sql, time);
+                sql.push(")");
+            } else {
+                sql.push(format_args!(" and {column} {plain} "));
+                value.push(sql);
+            }
+        }
+        // The index of reasons leaves out rows without one.
+        if column == "r.reason_code" {
+            sql.push(" and r.reason_code is not null");
+        }
+    }
+
+    /// The order of the page, spelled as the leading index has it.
+    fn push_order<DB: Binds>(&self, sql: &mut QueryBuilder<DB>, page: Page) {
+        let direction = if page.backwards() { "" } else { " desc" };
+        sql.push(" order by ");
+        if let Some((column, _)) = self.leading.and_then(key_of) {
+            sql.push(format_args!("{column}{direction}, "));
+        }
+        sql.push(format_args!("r.created_at{direction}, r.id{direction}"));
     }
 
     fn push_rest<DB: Binds>(&self, sql: &mut QueryBuilder<DB>, query: &Query<'_>)
@@ -244,310 +315,61 @@ fn is_active(word: StatusWord) -> bool {
     matches!(word, W::Queued | W::Running | W::Paused | W::Stale | W::Cancelling | W::Active)
 }
 
-fn outcome_of(word: StatusWord) -> Option<&'static str> {
-    Some(match word {
-        StatusWord::Succeeded => "succeeded",
-        StatusWord::Partial => "partially_succeeded",
-        StatusWord::Failed => "failed",
-        StatusWord::Blocked => "blocked",
-        StatusWord::Cancelled => "cancelled",
+/// The value that an index starts with.
+enum KeyValue {
+    Id(i64),
+    Text(String),
+}
+
+impl KeyValue {
+    fn push<DB: Binds>(&self, sql: &mut QueryBuilder<DB>)
+    where
+        Values: BindsOn<DB>,
+    {
+        match self {
+            Self::Id(id) => Values::int(sql, *id),
+            Self::Text(text) => Values::text(sql, text.clone()),
+        }
+    }
+}
+
+/// The column and the value of a leading term that is an equality.
+fn key_of(term: &Term) -> Option<(&'static str, KeyValue)> {
+    let text = |text: &str| KeyValue::Text(text.to_ascii_lowercase());
+    Some(match &term.kind {
+        TermKind::Tenant(names) => match names.as_slice() {
+            [IdOrName::Id(id)] => ("r.tenant_id", KeyValue::Id(*id)),
+            _ => return None,
+        },
+        TermKind::Workspace(names) => match names.as_slice() {
+            [IdOrName::Id(id)] => ("r.workspace_id", KeyValue::Id(*id)),
+            _ => return None,
+        },
+        TermKind::Type(patterns) => ("r.type", text(&patterns.first()?.text)),
+        TermKind::Reason(patterns) => ("r.reason_code", text(&patterns.first()?.text)),
+        TermKind::Outcome(outcomes) => ("r.outcome", text(outcomes.first()?.as_str())),
+        TermKind::Status(words) => ("r.outcome", text(outcome_of(*words.first()?)?)),
         _ => return None,
     })
 }
 
-fn push_order<DB: sqlx::Database>(sql: &mut QueryBuilder<DB>, page: Page) {
-    sql.push(if page.backwards() {
-        " order by r.created_at, r.id"
-    } else {
-        " order by r.created_at desc, r.id desc"
-    });
-}
-
-/// The drivers that can bind what a filter holds.
-trait Binds: sqlx::Database {
-    /// Makes `lower` fold the letters A to Z and no others, as the other engine does.
-    const PLAIN: &str;
-}
-impl Binds for sqlx::Postgres {
-    const PLAIN: &str = " collate \"C\"";
-}
-impl Binds for sqlx::Sqlite {
-    const PLAIN: &str = "";
-}
-
-/// Binds values; implemented once for every driver that can take them.
-struct Values;
-
-trait BindsOn<DB: sqlx::Database> {
-    fn int(sql: &mut QueryBuilder<DB>, value: i64);
-    fn text(sql: &mut QueryBuilder<DB>, value: String);
-    fn time(sql: &mut QueryBuilder<DB>, value: DateTime<Utc>);
-}
-
-impl<DB> BindsOn<DB> for Values
-where
-    DB: Binds,
-    i64: for<'q> Encode<'q, DB> + Type<DB>,
-    String: for<'q> Encode<'q, DB> + Type<DB>,
-    DateTime<Utc>: for<'q> Encode<'q, DB> + Type<DB>,
-{
-    fn int(sql: &mut QueryBuilder<DB>, value: i64) {
-        sql.push_bind(value);
-    }
-
-    fn text(sql: &mut QueryBuilder<DB>, value: String) {
-        sql.push_bind(value);
-    }
-
-    fn time(sql: &mut QueryBuilder<DB>, value: DateTime<Utc>) {
-        sql.push_bind(value);
+/// Where a page starts, if not at an end of the list.
+fn from_cursor(page: Page) -> Option<(&'static str, Cursor)> {
+    match page {
+        Page::Newest | Page::Oldest => None,
+        Page::From(cursor) => Some(("<=", cursor)),
+        Page::OlderThan(cursor) => Some(("<", cursor)),
+        Page::NewerThan(cursor) => Some((">", cursor)),
     }
 }
 
-fn push_term<DB: Binds>(sql: &mut QueryBuilder<DB>, term: &Term, now: DateTime<Utc>)
+/// The rest of a row value: time and id, and its end.
+fn push_cursor<DB: Binds>(sql: &mut QueryBuilder<DB>, cursor: Cursor)
 where
     Values: BindsOn<DB>,
 {
-    // A condition on a missing value is unknown, and `not unknown` would drop the row: a
-    // negated term keeps rows that lack the value.
-    sql.push(if term.negated { " and not coalesce((" } else { " and (" });
-    match &term.kind {
-        TermKind::Status(words) => any(sql, words, |sql, word| push_status(sql, *word, now)),
-        TermKind::Outcome(outcomes) => any(sql, outcomes, |sql, outcome| {
-            sql.push("r.outcome = ");
-            Values::text(sql, outcome.as_str().to_owned());
-        }),
-        TermKind::Type(patterns) => {
-            any(sql, patterns, |sql, p| push_pattern(sql, "r.type", p, true))
-        }
-        TermKind::Reason(patterns) => {
-            any(sql, patterns, |sql, p| push_pattern(sql, "r.reason_code", p, true))
-        }
-        TermKind::By(patterns) => {
-            any(sql, patterns, |sql, p| push_pattern(sql, "r.initiator_name", p, false))
-        }
-        TermKind::Tenant(names) => {
-            any(sql, names, |sql, name| push_named(sql, "r.tenant_id", "tenants", name))
-        }
-        TermKind::Workspace(names) => {
-            any(sql, names, |sql, name| push_named(sql, "r.workspace_id", "workspaces", name));
-        }
-        TermKind::Source(sources) => any(sql, sources, |sql, source| {
-            sql.push("r.source = ");
-            Values::text(sql, source.as_str().to_owned());
-        }),
-        TermKind::Since(when) => {
-            sql.push("r.created_at >= ");
-            Values::time(sql, when.resolve(now));
-        }
-        TermKind::Until(when) => {
-            sql.push("r.created_at < ");
-            Values::time(sql, when.resolve(now));
-        }
-        TermKind::Id(ids) => any(sql, ids, |sql, id| {
-            sql.push("r.id = ");
-            Values::int(sql, *id);
-        }),
-        TermKind::Text(text) => push_text(sql, text),
-    }
-    sql.push(if term.negated { "), false)" } else { ")" });
-}
-
-fn any<DB: Binds, T>(
-    sql: &mut QueryBuilder<DB>,
-    items: &[T],
-    mut push: impl FnMut(&mut QueryBuilder<DB>, &T),
-) {
-    for (i, item) in items.iter().enumerate() {
-        if i > 0 {
-            sql.push(" or ");
-        }
-        push(sql, item);
-    }
-}
-
-fn push_status<DB: Binds>(sql: &mut QueryBuilder<DB>, word: StatusWord, now: DateTime<Utc>)
-where
-    Values: BindsOn<DB>,
-{
-    let stale_before = now - STALE_AFTER;
-    // "status in (..)" is spelled as the partial index has it, so that it is used.
-    let active = "r.status in ('queued', 'running')";
-    match word {
-        StatusWord::Queued | StatusWord::Stale => {
-            let operator = if word == StatusWord::Queued { ">=" } else { "<" };
-            sql.push(format_args!(
-                "{active} and r.status = 'queued' and r.paused_at is null and r.created_at {operator} "
-            ));
-            Values::time(sql, stale_before);
-        }
-        StatusWord::Paused => {
-            sql.push(format_args!("{active} and r.status = 'queued' and r.paused_at is not null"));
-        }
-        StatusWord::Running => {
-            sql.push(format_args!("{active} and r.status = 'running'"));
-        }
-        StatusWord::Cancelling => {
-            sql.push(format_args!(
-                "{active} and r.status = 'running' and r.cancel_requested_at is not null"
-            ));
-        }
-        StatusWord::Active => {
-            sql.push(active);
-        }
-        StatusWord::Completed => {
-            sql.push("r.status = 'completed'");
-        }
-        _ => {
-            sql.push("r.outcome = ");
-            Values::text(sql, outcome_of(word).unwrap_or("pending").to_owned());
-        }
-    }
-}
-
-/// `canonical`: the column holds lower-case text, so an exact match may use its index.
-fn push_pattern<DB: Binds>(
-    sql: &mut QueryBuilder<DB>,
-    column: &str,
-    pattern: &Pattern,
-    canonical: bool,
-) where
-    Values: BindsOn<DB>,
-{
-    let text = pattern.text.to_ascii_lowercase();
-    match (pattern.prefix, canonical) {
-        (false, true) => {
-            sql.push(format_args!("{column} = "));
-            Values::text(sql, text);
-        }
-        (false, false) => {
-            push_lower(sql, column);
-            sql.push(" = ");
-            Values::text(sql, text);
-        }
-        (true, _) => {
-            push_lower(sql, column);
-            sql.push(" like ");
-            Values::text(sql, format!("{}%", escaped(&text)));
-            sql.push(" escape '\\'");
-        }
-    }
-}
-
-fn push_lower<DB: Binds>(sql: &mut QueryBuilder<DB>, column: &str) {
-    sql.push(format_args!("lower({column}{})", DB::PLAIN));
-}
-
-fn push_named<DB: Binds>(sql: &mut QueryBuilder<DB>, column: &str, table: &str, name: &IdOrName)
-where
-    Values: BindsOn<DB>,
-{
-    match name {
-        IdOrName::Id(id) => {
-            sql.push(format_args!("{column} = "));
-            Values::int(sql, *id);
-        }
-        IdOrName::Name(pattern) => {
-            sql.push(format_args!("{column} in (select n.id from {table} n where "));
-            push_pattern(sql, "n.name", pattern, false);
-            sql.push(")");
-        }
-    }
-}
-
-fn push_text<DB: Binds>(sql: &mut QueryBuilder<DB>, text: &str)
-where
-    Values: BindsOn<DB>,
-{
-    let like = format!("%{}%", escaped(&text.to_ascii_lowercase()));
-    let columns = [
-        "cast(r.id as text)",
-        "r.type",
-        "t.name",
-        "w.name",
-        "r.initiator_name",
-        "r.reason_code",
-        "r.source",
-    ];
-    any(sql, &columns, |sql, column| {
-        push_lower(sql, column);
-        sql.push(" like ");
-        Values::text(sql, like.clone());
-        sql.push(" escape '\\'");
-    });
-}
-
-/// Text with the wildcards of `like` taken literally.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
-}
-
-/// Bounded counts for the head of the list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
-pub struct Counts {
-    /// Queued or running.
-    pub active: i64,
-    /// Queued for too long.
-    pub stale: i64,
-    /// Failed since a day ago, by creation.
-    pub failed: i64,
-}
-
-/// Counts active, stale and lately failed runs, each up to `bound`.
-pub async fn counts(
-    tx: &mut Tx,
-    scope: ViewScope,
-    now: DateTime<Utc>,
-    bound: i64,
-) -> Result<Counts> {
-    on_tx!(tx, c => {
-        Ok(sqlx::query_as(
-            "select count(*) as active, \
-             count(*) filter (where a.status = 'queued' and a.paused_at is null and a.created_at < $2) as stale, \
-             (select count(*) from (select 1 from operation_runs r where r.outcome = 'failed' \
-             and r.created_at >= $3 and ($1 is null or exists (select 1 from platform_user_workspaces v \
-             where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) limit $4) f) as failed \
-             from (select r.status, r.paused_at, r.created_at from operation_runs r \
-             where r.status in ('queued', 'running') and ($1 is null or exists \
-             (select 1 from platform_user_workspaces v \
-             where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) limit $4) a",
-        )
-        .bind(restricted_to(scope))
-        .bind(now - STALE_AFTER)
-        .bind(now - chrono::Duration::hours(24))
-        .bind(bound)
-        .fetch_one(c)
-        .await?)
-    })
-}
-
-/// About how many runs there are: exact for small tables, the engine's estimate for large
-/// ones. The flag says that it is an estimate.
-pub async fn estimate(tx: &mut Tx) -> Result<(i64, bool)> {
-    const EXACT_UP_TO: i64 = 10_000;
-    let exact: i64 = on_tx!(tx, c => {
-        sqlx::query_scalar("select count(*) from (select 1 from operation_runs limit $1) few")
-            .bind(EXACT_UP_TO)
-            .fetch_one(c)
-            .await?
-    });
-    if exact < EXACT_UP_TO {
-        return Ok((exact, false));
-    }
-    let estimate: i64 = match tx {
-        Tx::Postgres(transaction) => {
-            sqlx::query_scalar(
-                "select reltuples::bigint from pg_class where oid = 'operation_runs'::regclass",
-            )
-            .fetch_one(&mut **transaction)
-            .await?
-        }
-        // Ids are given in order and runs are never removed, so the last one is near it.
-        Tx::Sqlite(transaction) => {
-            sqlx::query_scalar("select coalesce(max(id), 0) from operation_runs")
-                .fetch_one(&mut **transaction)
-                .await?
-        }
-    };
-    Ok((estimate.max(exact), true))
+    Values::time(sql, cursor.created_at);
+    sql.push(", ");
+    Values::int(sql, cursor.id);
+    sql.push(")");
 }
