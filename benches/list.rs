@@ -3,7 +3,6 @@
 //! The databases are made once, in `target/bench-data` (SQLite) and as databases of the server
 //! that `TENANTPILOT_BENCH_POSTGRES` names (without it, only SQLite is measured).
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot prepare its data has to stop")]
-#![expect(missing_docs, reason = "the macros of the harness make public items")]
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

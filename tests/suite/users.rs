@@ -254,7 +254,7 @@ both_engines! {
             assert_eq!(store.ops.run(&root.actor, reset).await.unwrap_err().kind(), ErrorKind::Usage);
         }
         let mut create = new("vera", CapabilitySet::default(), &[]);
-        create.0.display_name = "two\nlines".to_owned();
+        "two\nlines".clone_into(&mut create.0.display_name);
         assert_eq!(store.ops.run(&root.actor, create).await.unwrap_err().kind(), ErrorKind::Usage);
         assert_eq!(store.number("select count(*) from platform_users").await, 1);
     }

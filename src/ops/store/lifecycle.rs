@@ -8,6 +8,9 @@ use sqlx::types::Json;
 use super::{Tx, on_tx};
 use crate::Result;
 
+/// How often a claim looks again after another worker was faster.
+const CLAIM_TRIES: u32 = 3;
+
 /// What a claim got.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Claimed {
@@ -31,30 +34,50 @@ pub async fn claim(
     lease_seconds: i64,
     now: DateTime<Utc>,
 ) -> Result<Option<Claimed>> {
-    let types = Value::from(types.to_vec());
-    let claimed: Option<Claimed> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
-            "update operation_runs set status = 'running', lease_owner = $1, fence = fence + 1, \
-             takeovers = takeovers + case when status = 'running' then 1 else 0 end, \
-             started_at = coalesce(started_at, $3), updated_at = $3 \
-             where id = (select r.id from operation_runs r \
+    let types = Value::from(types.to_vec()).to_string();
+    for _ in 0..CLAIM_TRIES {
+        let Some(id) = claimable(tx, &types).await? else { return Ok(None) };
+        // The look above may have seen a lease that another worker has renewed or taken since:
+        // waiting for the run's row reads that row again, but not the lease. With the row held,
+        // a look of its own sees what was committed.
+        let claimed: Option<Claimed> = on_tx!(tx, c => {
+            sqlx::query_as(concat!(
+                "update operation_runs set status = 'running', lease_owner = $1, fence = fence + 1, \
+                 takeovers = takeovers + case when status = 'running' then 1 else 0 end, \
+                 started_at = coalesce(started_at, $3), updated_at = $3 \
+                 where id = $2 and paused_at is null and (status = 'queued' or (status = 'running' and exists \
+                 (select 1 from operation_run_leases l where l.run_id = $2 and l.expires_at < ",
+                database_now!(), "))) returning id, type, fence, tenant_id"
+            ))
+            .bind(owner)
+            .bind(id)
+            .bind(now)
+            .fetch_optional(c)
+            .await?
+        });
+        if let Some(claimed) = claimed {
+            set_lease(tx, claimed.id, owner, lease_seconds).await?;
+            return Ok(Some(claimed));
+        }
+    }
+    Ok(None)
+}
+
+/// The oldest run that seems free to claim, held where the engine holds rows.
+async fn claimable(tx: &mut Tx, types: &str) -> Result<Option<i64>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(concat!(
+            "select r.id from operation_runs r \
              left join operation_run_leases l on l.run_id = r.id \
              where r.status in ('queued', 'running') and r.paused_at is null \
              and (r.status = 'queued' or l.expires_at < ", database_now!(), ") \
-             and ($2 = '[]' or $2 like '%\"' || replace(r.type, '_', '\\_') || '\"%' escape '\\') \
-             order by r.created_at, r.id limit 1", claim_lock!(), ") \
-             returning id, type, fence, tenant_id"
+             and ($1 = '[]' or $1 like '%\"' || replace(r.type, '_', '\\_') || '\"%' escape '\\') \
+             order by r.created_at, r.id limit 1", claim_lock!()
         ))
-        .bind(owner)
-        .bind(types.to_string())
-        .bind(now)
+        .bind(types)
         .fetch_optional(c)
-        .await?
-    });
-    if let Some(claimed) = &claimed {
-        set_lease(tx, claimed.id, owner, lease_seconds).await?;
-    }
-    Ok(claimed)
+        .await?)
+    })
 }
 
 async fn set_lease(tx: &mut Tx, run_id: i64, owner: &str, seconds: i64) -> Result<()> {
