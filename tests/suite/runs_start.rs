@@ -153,8 +153,7 @@ both_engines! {
 
     async fn fr_004_004_of_fifty_parallel_identical_starts_one_makes_a_run(store) {
         let store = store.with_platform().await;
-        let long = std::env::var_os("TENANTPILOT_TEST_LONG").is_some_and(|value| value == "1");
-        let rounds = if long { 200 } else { 20 };
+        let rounds = 200;
         let settings = OpsSettings { patience: std::time::Duration::from_secs(60), ..OpsSettings::default() };
         let services = [store.another(settings.clone()), store.another(settings)];
         for round in 0..rounds {
