@@ -4,5 +4,6 @@ mod captures;
 mod keys;
 mod live;
 mod lost;
+mod program;
 mod session;
 mod untrusted;

@@ -1,0 +1,151 @@
+//! The real program on a pseudo-terminal, in front of a database that does not answer: the
+//! console has to be there first, and to leave whatever the database does.
+
+use std::io::{Read, Write};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tenantpilot::ops::Engine;
+
+use crate::support::proxy::Proxy;
+use crate::support::stores::{Store, block_on};
+
+const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+
+/// The program in a terminal.
+struct Program {
+    child: Box<dyn Child + Send + Sync>,
+    master: Option<Box<dyn MasterPty + Send>>,
+    screen: vt100::Parser,
+    bytes: Receiver<Vec<u8>>,
+    _folder: TempDir,
+}
+
+impl Program {
+    /// Opens the console on `url`.
+    fn start(url: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let pair = native_pty_system().openpty(SIZE).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
+        command.env_clear();
+        command.env("TERM", "xterm-256color");
+        command.env("TENANTPILOT_DATABASE_URL", url);
+        for name in ["CONFIG", "DATA", "STATE"] {
+            command.env(format!("TENANTPILOT_{name}_DIR"), folder.path().join(name));
+        }
+        command.cwd(folder.path());
+        let child = pair.slave.spawn_command(command).unwrap();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (sender, bytes) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..n].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let screen = vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0);
+        Self { child, master: Some(pair.master), screen, bytes, _folder: folder }
+    }
+
+    /// Reads until the screen shows `text`.
+    fn wait_for(&mut self, text: &str) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !self.screen.screen().contents().contains(text) {
+            let left = until.saturating_duration_since(Instant::now());
+            let more = self.bytes.recv_timeout(left);
+            let shown = self.screen.screen().contents();
+            self.screen.process(&more.unwrap_or_else(|e| panic!("{e}: no {text:?} on\n{shown}")));
+        }
+    }
+
+    fn type_in(&mut self, text: &str) {
+        let mut writer = self.master.as_ref().unwrap().take_writer().unwrap();
+        writer.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// The exit code, if the program ends in time; what it wrote last is on the screen then.
+    fn ends_within(&mut self, limit: Duration) -> u32 {
+        let start = Instant::now();
+        let code = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status.exit_code();
+            }
+            assert!(start.elapsed() < limit, "still there after {limit:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        while let Ok(more) = self.bytes.recv_timeout(Duration::from_millis(200)) {
+            self.screen.process(&more);
+        }
+        code
+    }
+
+    fn assert_restored(&self) {
+        let screen = self.screen.screen();
+        assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+        }
+    }
+}
+
+/// A database that accepts connections and says nothing.
+fn silent() -> (Store, Proxy) {
+    let store = block_on(Store::new(Engine::Postgres));
+    let proxy = Proxy::start(&store.url);
+    proxy.pause();
+    (store, proxy)
+}
+
+#[test]
+fn fr_005_032_the_first_frame_comes_before_the_first_answer_and_quitting_does_not_wait() {
+    let (store, proxy) = silent();
+    let mut program = Program::start(&proxy.url(&store.url));
+    program.wait_for("Log in");
+    assert!(program.screen.screen().contents().contains("connecting"));
+    program.type_in("\u{3}");
+    assert_eq!(program.ends_within(Duration::from_secs(2)), 0);
+    program.assert_restored();
+}
+
+#[test]
+fn fr_005_033_signals_restore_the_terminal_and_end_with_128_and_their_number() {
+    let (store, proxy) = silent();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {
+        let mut program = Program::start(&proxy.url(&store.url));
+        program.wait_for("Log in");
+        program.signal(signal);
+        assert_eq!(program.ends_within(Duration::from_secs(2)), code);
+        program.assert_restored();
+    }
+}
+
+#[test]
+fn fr_005_034_the_program_follows_the_terminals_size_and_ends_with_it() {
+    let (store, proxy) = silent();
+    let mut program = Program::start(&proxy.url(&store.url));
+    program.wait_for("Log in");
+    program.master.as_ref().unwrap().resize(PtySize { rows: 10, cols: 40, ..SIZE }).unwrap();
+    program.wait_for("40x10 is too small");
+    program.master.as_ref().unwrap().resize(SIZE).unwrap();
+    program.wait_for("Log in");
+    // The kernel hangs up when the master closes; the reading thread holds a copy of it, so
+    // the hangup itself is sent.
+    program.signal(Signal::HUP);
+    drop(program.master.take());
+    assert_eq!(program.ends_within(Duration::from_secs(2)), 129);
+}
