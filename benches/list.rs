@@ -112,7 +112,7 @@ async fn postgres(server: &str, runs: i64) -> String {
     ops.close().await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let time = "timestamptz '2026-11-20 12:00Z' - (AGE) * interval '1 second'";
-    let series = "generate_series(1, LAST) n";
+    let series = "generate_series(1::bigint, LAST) n";
     for sql in statements(runs, series, time, "lpad(n::text, 64, '0')") {
         connection.execute(AssertSqlSafe(sql)).await.unwrap();
     }
@@ -121,6 +121,7 @@ async fn postgres(server: &str, runs: i64) -> String {
 }
 
 fn measure(criterion: &mut Criterion, runtime: &Runtime, engine: &str, runs: i64, url: &str) {
+    let _inside = runtime.enter();
     let ops = open(url);
     let actor = runtime.block_on(async {
         let login = Login::new("administrator", PASSWORD, ClientKind::Console);
