@@ -65,8 +65,12 @@ pub fn subscriber(
             .hint("check who owns the directory and whether the disk is full")
     })?;
     // Lossy: a full disk or a slow one must never hold up the console.
-    let (writer, worker) =
-        NonBlockingBuilder::default().lossy(true).thread_name("log").finish(file);
+    let (writer, worker) = NonBlockingBuilder::default()
+        .lossy(true)
+        // The default reserves room for 128,000 lines, a quarter of a console's memory.
+        .buffered_lines_limit(1_024)
+        .thread_name("log")
+        .finish(file);
     let ours = filter(level);
     let targets = Targets::new()
         .with_target("tenantpilot", ours)

@@ -322,10 +322,14 @@ impl Operations {
 
     fn select(&mut self, index: usize, height: usize) {
         self.selected = self.rows.get(index).map(|run| run.id);
+        // At an edge half a screen goes by at once: line by line, every further key would
+        // write the whole list anew, which a slow link feels.
+        let half = height / 2;
+        let last_top = self.rows.len().saturating_sub(height);
         if index < self.top {
-            self.top = index;
+            self.top = index.saturating_sub(half);
         } else if height > 0 && index >= self.top + height {
-            self.top = index + 1 - height;
+            self.top = (index + 1 - height + half).min(last_top).max(index + 1 - height);
         }
     }
 
