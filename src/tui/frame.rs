@@ -1,5 +1,7 @@
 //! Draws the console: one header, one tab line, one body, one footer.
 
+use std::ops::Range;
+
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -106,19 +108,35 @@ fn whole_seconds(age: chrono::Duration) -> String {
     if seconds < 60 { format!("{seconds} s") } else { span_of(age) }
 }
 
+/// The tabs with the columns they take on the tab line.
+pub fn tabs(app: &App) -> Vec<(Tab, Range<u16>)> {
+    let mut column = 0;
+    let mut places = Vec::new();
+    for tab in Tab::ALL {
+        let width = u16::try_from(tab_text(app, *tab).chars().count()).unwrap_or(0);
+        places.push((*tab, column..column + width));
+        column += width;
+    }
+    places
+}
+
+fn tab_text(app: &App, tab: Tab) -> String {
+    let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
+    let key = key.first().map_or_else(String::new, |key| format!("{key} "));
+    let id = match (tab, app.run.id()) {
+        (Tab::Run, Some(id)) => format!(" {id}"),
+        _ => String::new(),
+    };
+    format!(" {key}{}{id} ", tab.title())
+}
+
 fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
     let look = &app.look;
     let mut spans = Vec::new();
     if app.session.is_some() {
         for tab in Tab::ALL {
             let role = if *tab == app.tab { Role::TabActive } else { Role::Tab };
-            let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
-            let key = key.first().map_or_else(String::new, |key| format!("{key} "));
-            let id = match (tab, app.run.id()) {
-                (Tab::Run, Some(id)) => format!(" {id}"),
-                _ => String::new(),
-            };
-            spans.push(look.span(role, format!(" {key}{}{id} ", tab.title())));
+            spans.push(look.span(role, tab_text(app, *tab)));
         }
     }
     Line::from(spans).render(area, buffer);

@@ -20,6 +20,18 @@ pub enum Msg {
     Key(KeyEvent),
     /// Text was pasted in one piece.
     Paste(String),
+    /// The wheel was turned, away from the person (up) or towards them.
+    Wheel {
+        /// Up.
+        up: bool,
+    },
+    /// A cell was clicked.
+    Click {
+        /// Column, from 0.
+        column: u16,
+        /// Row, from 0.
+        row: u16,
+    },
     /// The terminal has a new size, in cells.
     Resize(u16, u16),
     /// The terminal got or lost the focus.

@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyEventKind};
+use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
 use tokio::time::{Instant, sleep_until};
@@ -186,7 +186,15 @@ fn message(event: Event) -> Option<Msg> {
         Event::Resize(width, height) => Some(Msg::Resize(width, height)),
         Event::FocusGained => Some(Msg::Focus(true)),
         Event::FocusLost => Some(Msg::Focus(false)),
-        Event::Key(_) | Event::Mouse(_) => None,
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::ScrollUp => Some(Msg::Wheel { up: true }),
+            MouseEventKind::ScrollDown => Some(Msg::Wheel { up: false }),
+            MouseEventKind::Down(MouseButton::Left) => {
+                Some(Msg::Click { column: mouse.column, row: mouse.row })
+            }
+            _ => None,
+        },
+        Event::Key(_) => None,
     }
 }
 

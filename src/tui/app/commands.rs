@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{App, Overlay, POLL_RANGE, Place};
 use crate::config::TimeZone;
 use crate::tui::command::{Command, Context};
+use crate::tui::frame;
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::operations::Operations;
@@ -12,6 +13,9 @@ use crate::tui::screens::run::Outcome;
 use crate::tui::theme::{self, Theme};
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
+
+/// Rows that one notch of the wheel moves.
+const WHEEL_ROWS: usize = 3;
 
 impl App {
     /// Does a command, whether a key or the palette asked for it.
@@ -70,6 +74,37 @@ impl App {
             }
             _ if self.context() == Context::Filter => self.operations.edit(command),
             _ => self.navigate(command),
+        }
+    }
+
+    /// The wheel moves the cursor of whatever is on top.
+    pub(super) fn wheel(&mut self, up: bool) -> Vec<Effect> {
+        let command = if up { Command::CursorUp } else { Command::CursorDown };
+        if self.session.is_none() {
+            return Vec::new();
+        }
+        (0..WHEEL_ROWS).flat_map(|_| self.command(command)).collect()
+    }
+
+    /// A click goes to a tab or selects a row; a click on the selected row opens it.
+    pub(super) fn click(&mut self, column: u16, row: u16) -> Vec<Effect> {
+        let ours = self.session.is_some() && self.overlays.is_empty() && !self.too_small();
+        if !ours || self.context() == Context::Filter {
+            return Vec::new();
+        }
+        if row == 1 {
+            let tab = frame::tabs(self).into_iter().find(|(_, cells)| cells.contains(&column));
+            return tab.map_or_else(Vec::new, |(tab, _)| self.go(tab));
+        }
+        let body = self.body();
+        if self.tab != Tab::Operations || row < body.y || row >= body.bottom() {
+            return Vec::new();
+        }
+        let before = self.operations.selected();
+        let effects = self.operations.click(row - body.y);
+        match self.operations.selected() {
+            Some(id) if before == Some(id) && effects.is_empty() => self.open_run(id),
+            _ => effects,
         }
     }
 

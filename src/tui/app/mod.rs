@@ -264,6 +264,8 @@ impl App {
                 self.operations.resized(Operations::rows_in(self.body().height));
                 Vec::new()
             }
+            Msg::Wheel { up } => self.wheel(up),
+            Msg::Click { column, row } => self.click(column, row),
             Msg::Focus(focused) => {
                 let came_back = focused && !self.focused;
                 self.focused = focused;

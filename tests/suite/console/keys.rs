@@ -203,6 +203,29 @@ both_engines! {
     }
 }
 
+both_engines! {
+    async fn fr_005_035_the_wheel_moves_and_clicks_select_open_and_change_tabs(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        console.send(Msg::Wheel { up: false }).await;
+        assert_eq!(console.app.operations().selected(), Some(6));
+        console.send(Msg::Wheel { up: true }).await;
+        assert_eq!(console.app.operations().selected(), Some(9));
+        // The fourth row; then nothing, below the rows; then the fourth row again.
+        for (row, selected) in [(8, Some(6)), (20, Some(6)), (4, Some(6))] {
+            console.send(Msg::Click { column: 5, row }).await;
+            assert_eq!(console.app.operations().selected(), selected);
+            assert!(console.screen().contains("CREATED UTC"), "still the list");
+        }
+        console.send(Msg::Click { column: 5, row: 8 }).await;
+        assert!(console.screen().contains("▸ 6  backup.snapshot"), "{}", console.screen());
+        console.send(Msg::Click { column: 3, row: 1 }).await;
+        assert!(console.screen().contains("CREATED UTC"));
+    }
+}
+
 #[test]
 fn fr_005_021_polling_stays_within_its_bounds() {
     let clock = tenantpilot::Clock::fixed(noon());

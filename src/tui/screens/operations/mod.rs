@@ -303,6 +303,21 @@ impl Operations {
         }
     }
 
+    /// Selects the row on line `line` of the body. Nothing where there is none, or where it
+    /// is selected already.
+    pub fn click(&mut self, line: u16) -> Vec<Effect> {
+        let clicked = Self::row_at(line).and_then(|row| self.rows.get(self.top + row));
+        match clicked.map(|run| run.id) {
+            Some(id) if self.selected != Some(id) => {
+                self.selected = Some(id);
+                vec![Effect::WaitForRest]
+            }
+            // A click beside the rows changes nothing, and must not open what is selected.
+            None => vec![Effect::WaitForRest],
+            Some(_) => Vec::new(),
+        }
+    }
+
     fn step(&mut self, by: isize, height: usize) -> Vec<Effect> {
         if self.rows.is_empty() {
             return Vec::new();

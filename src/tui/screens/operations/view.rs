@@ -62,6 +62,11 @@ impl Columns {
 }
 
 impl Operations {
+    /// Which row of the screen a line of the body shows.
+    pub fn row_at(line: u16) -> Option<usize> {
+        line.checked_sub(HEAD).map(usize::from)
+    }
+
     /// How many rows fit into a body of `height` lines.
     pub fn rows_in(height: u16) -> usize {
         usize::from(height.saturating_sub(HEAD))
