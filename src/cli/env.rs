@@ -1,6 +1,8 @@
 //! What every command works with: settings, paths, the clock, the output, the database.
 
 use rustix::process::getuid;
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 
 use super::Output;
@@ -11,6 +13,9 @@ use crate::ops::auth::{Resume, Session, Touch};
 use crate::ops::{Create, Ops, OpsSettings};
 use crate::paths::{self, Paths};
 use crate::{Clock, Error, ErrorKind, Result};
+
+/// How long a sign of life may wait for another writer.
+const TOUCH_PATIENCE: Duration = Duration::from_millis(300);
 
 /// What a command is given besides its own arguments.
 pub struct Env {
@@ -111,9 +116,10 @@ impl Env {
     /// *Not logged in* where there is none.
     pub async fn session(&self, ops: &Ops) -> Result<Session> {
         let session = self.resume(ops).await?.ok_or_else(Error::not_logged_in)?;
-        match ops.run(&session.actor, Touch).await {
-            // Looking at a database that cannot be written is still looking.
-            Err(error) if error.kind() != ErrorKind::Refused => Err(error),
+        // Looking at a database that cannot be written just now is still looking, and does not
+        // wait for it.
+        match tokio::time::timeout(TOUCH_PATIENCE, ops.run(&session.actor, Touch)).await {
+            Ok(Err(error)) if error.kind() == ErrorKind::NotLoggedIn => Err(error),
             _ => Ok(session),
         }
     }

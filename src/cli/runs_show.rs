@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Env;
-use super::runs::{as_json, covered, initiator};
+use super::runs::{as_json, covered};
 use super::text::{self, Table};
 use crate::Result;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
@@ -86,7 +86,10 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
         place = format!("{place}, workspace {workspace}");
     }
     out.line(format!("covers     {place}"))?;
-    out.line(format!("started by {} ({})", initiator(run), run.source))?;
+    out.line(match &run.initiator_name {
+        Some(name) => format!("started by {name} ({})", run.source),
+        None => format!("started by the system ({})", run.source),
+    })?;
     out.line(format!("queued     {}", text::time(run.created_at, zone)))?;
     if let Some(at) = run.started_at {
         out.line(format!("started    {}", text::time(at, zone)))?;
@@ -163,7 +166,9 @@ fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
     }
     if let Some(elsewhere) = detail.elsewhere.filter(|n| *n > 0) {
         out.line("")?;
-        out.line(format!("{elsewhere} other runs failed for the main reason within 24 hours"))?;
+        out.line(format!(
+            "other runs that failed for the main reason within 24 hours: {elsewhere}"
+        ))?;
     }
     Ok(())
 }

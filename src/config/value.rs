@@ -146,14 +146,16 @@ pub(super) fn duration(
     }
 }
 
-/// Names end up in file names, so nothing that could leave a directory is one.
+/// A name ends up in a file name, so nothing that could leave a directory is one; a path says
+/// that it is one by its ending.
 pub(super) fn name(given: &Given<'_>) -> Result<String, String> {
     let text = given.text()?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+    let is_path = text.ends_with(".toml") && !text.chars().any(char::is_control);
+    if is_path || ((1..=64).contains(&text.len()) && text.chars().all(allowed)) {
         Ok(text.into_owned())
     } else {
-        Err(format!("{} is not a name", excerpt(&text)))
+        Err(format!("{} is neither a name nor the path of a .toml file", excerpt(&text)))
     }
 }
 

@@ -318,7 +318,7 @@ impl Ops {
         match tokio::time::timeout(self.inner.settings.patience, work).await {
             Ok(done) => done,
             Err(_) => Err(Error::new(ErrorKind::Unreachable, "the database does not answer")
-                .hint("it will be tried again; nothing was changed")),
+                .hint("it may be frozen, overloaded or locked; nothing was changed")),
         }
     }
 }

@@ -463,9 +463,9 @@ impl Operation for Unlock {
     const NAME: &'static str = "users.unlock";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
-    type Output = u64;
+    type Output = i64;
 
-    async fn execute(self, context: &mut Context) -> Result<u64> {
+    async fn execute(self, context: &mut Context) -> Result<i64> {
         let tx = context.tx()?;
         let user = user_by_name(tx, &self.username, false).await?;
         let cleared = sessions::clear_attempts(tx, None, &user.username).await?;

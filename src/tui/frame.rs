@@ -10,10 +10,11 @@ use ratatui::widgets::Widget;
 
 use super::app::{App, MINIMUM, Overlay};
 use super::command::{Command, Context};
-use super::look::span_of;
+use super::look::{span_of, wrapped};
 use super::screens::Tab;
 use super::theme::Role;
 use crate::domain::safe_text::SafeText;
+use crate::ops::platform::Platform;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -146,19 +147,31 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
         (None, Some(platform)) => (Role::Muted, format!("{} ", platform.mode())),
         (None, None) => return,
     };
+    let taken = tabs(app).last().map_or(0, |(_, cells)| cells.end);
+    let room = usize::from(area.width.saturating_sub(taken));
+    let text = if text.chars().count() <= room { text } else { short_mode(app) };
     let line = Line::from(look.span(role, text)).right_aligned();
     line.render(area, buffer);
+}
+
+/// The mode where there is no room for its sentence.
+fn short_mode(app: &App) -> String {
+    let mode = app.platform.value().map_or("", Platform::mode);
+    format!("{} ", mode.split(',').next().unwrap_or(mode))
 }
 
 fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
     let look = &app.look;
     if app.session.is_none() {
         let note = app.platform.value().and_then(|platform| platform.login_note.as_deref());
-        let lost = app.link.trouble.as_ref().filter(|_| app.platform.value().is_none());
+        let lost = app.link.trouble.as_ref();
+        let lost = lost.filter(|_| app.platform.value().is_none() && !app.login.has_message());
         if let Some(error) = lost {
-            let text = look.cut(&error.to_string(), usize::from(body.width.saturating_sub(2)));
-            Line::from(look.span(Role::Lost, format!(" {text}")))
-                .render(Rect { height: 1, ..body }, buffer);
+            let width = usize::from(body.width.saturating_sub(2));
+            for (y, text) in (body.y..body.bottom()).zip(wrapped(&error.to_string(), width)) {
+                let row = Rect { y, height: 1, ..body };
+                Line::from(look.span(Role::Lost, format!(" {text}"))).render(row, buffer);
+            }
         }
         return Some(app.login.draw(body, buffer, look, note));
     }
@@ -201,30 +214,40 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         Context::Operations | Context::Run | Context::Global => app.tab.footer(),
     };
     let mut spans = Vec::new();
-    let mut width = 0;
     let help =
         if context.is_text() || context == Context::Help { None } else { Some(Command::AppHelp) };
     let quit = if context == Context::Operations { Some(Command::AppQuit) } else { None };
+    let piece_of = |command: Command| {
+        let key = app.setup.keymap.keys_for(context, command).into_iter().next()?;
+        let label = label_of(command, context);
+        let width = key.chars().count() + label.chars().count() + 3;
+        Some((key, label, width))
+    };
+    // The help always has its place: it leads to everything that has none.
+    let mut left = usize::from(area.width);
+    left = left.saturating_sub(help.and_then(piece_of).map_or(0, |(_, _, width)| width));
     for command in commands.iter().copied().chain(help).chain(quit) {
-        let keys = app.setup.keymap.keys_for(context, command);
-        let Some(key) = keys.first() else {
+        let Some((key, label, width)) = piece_of(command) else {
             continue;
         };
-        let label = if command == Command::FormSubmit && context == Context::Login {
-            "log in"
-        } else {
-            command.help()
-        };
-        let piece = key.chars().count() + 1 + label.chars().count() + 3;
-        // A hint that would be cut off is left out; the help has them all.
-        if width + piece > usize::from(area.width) {
-            continue;
+        if Some(command) != help {
+            if width > left {
+                continue;
+            }
+            left -= width;
         }
-        width += piece;
         spans.push(look.span(Role::Key, format!(" {key}")));
         spans.push(look.span(Role::Hint, format!(" {label} ")));
     }
     Line::from(spans).render(area, buffer);
+}
+
+/// What the footer calls a command.
+fn label_of(command: Command, context: Context) -> &'static str {
+    match (command, context) {
+        (Command::FormSubmit, Context::Login) => "log in",
+        _ => command.help(),
+    }
 }
 
 /// An error that stands beside data that is still shown; the connection's own trouble is in

@@ -1,8 +1,10 @@
 //! The two engines behind one type: opening, transactions, cheap change checks.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
@@ -12,7 +14,7 @@ use sqlx::{Connection as _, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use super::error::unreachable_database;
 use crate::domain::safe_text::quoted;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How long to wait for a connection before the database counts as unreachable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -103,10 +105,15 @@ impl Db {
             create_private_file(path)?;
         }
         let options = sqlite_options(path);
+        let watched = Watched::new(path);
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             .min_connections(0)
             .acquire_timeout(BUSY_TIMEOUT)
+            .before_acquire(move |_, connection| {
+                let holds = watched.holds(connection.age);
+                Box::pin(async move { Ok(holds) })
+            })
             .connect_lazy_with(options);
         Ok(Self::Sqlite(pool, path.to_owned()))
     }
@@ -148,7 +155,8 @@ impl Db {
             }
             Self::Sqlite(_, path) => {
                 let connection = SqliteConnection::connect_with(&sqlite_options(path)).await?;
-                ChangeWatch::Sqlite { connection: Box::new(connection), last: None }
+                let file = FileIdentity { path: path.clone(), identity: identity(path) };
+                ChangeWatch::Sqlite { connection: Box::new(connection), file, last: None }
             }
         })
     }
@@ -190,6 +198,8 @@ pub enum ChangeWatch {
     Sqlite {
         /// The connection.
         connection: Box<SqliteConnection>,
+        /// The file that it was opened on.
+        file: FileIdentity,
         /// The version seen last.
         last: Option<i64>,
     },
@@ -201,7 +211,15 @@ impl ChangeWatch {
     pub async fn changed(&mut self) -> Result<Option<bool>> {
         match self {
             Self::Postgres(_) => Ok(None),
-            Self::Sqlite { connection, last } => {
+            Self::Sqlite { connection, file, last } => {
+                // An open file that was removed or replaced would answer for ever.
+                if identity(&file.path) != file.identity {
+                    return Err(Error::new(
+                        ErrorKind::Unreachable,
+                        "the database file was removed or replaced",
+                    )
+                    .hint("it is opened again as soon as it is back"));
+                }
                 let version: i64 =
                     sqlx::query_scalar("pragma data_version").fetch_one(&mut **connection).await?;
                 let changed = *last != Some(version);
@@ -223,6 +241,40 @@ impl ChangeWatch {
             }
             Self::Sqlite { .. } => std::future::pending().await,
         }
+    }
+}
+
+/// Which file a path led to when it was opened.
+pub struct FileIdentity {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+/// Device and inode of a file; none where there is none.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Tells which connections were opened before their path came to lead to another file.
+struct Watched {
+    path: PathBuf,
+    /// The file, and when it was first seen; connections of a new pool are all younger.
+    seen: Mutex<(Option<(u64, u64)>, Instant)>,
+}
+
+impl Watched {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), seen: Mutex::new((identity(path), Instant::now())) }
+    }
+
+    /// Whether a connection opened `age` ago is on the file that is there now.
+    fn holds(&self, age: Duration) -> bool {
+        let now = identity(&self.path);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.0 != now {
+            *seen = (now, Instant::now());
+        }
+        now.is_some() && age <= seen.1.elapsed()
     }
 }
 

@@ -82,7 +82,8 @@ fn of_sqlite(number: u32) -> Error {
         8 => Error::refused("the database file is read-only")
             .hint("check the permissions of the file and its folder"),
         10 => unreachable_database().hint("the database file could not be read or written"),
-        11 | 26 => Error::failed("the file is not a usable TenantPilot database"),
+        11 | 26 => Error::failed("the file is not a usable TenantPilot database")
+            .hint("check the path, or restore the file from a backup"),
         13 => Error::failed("the disk is full; nothing was changed"),
         14 => Error::new(ErrorKind::Unreachable, "the database file cannot be opened")
             .hint("check the path, or make a new database: tenantpilot migrate"),

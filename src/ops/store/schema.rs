@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::{Db, database::Engine};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -150,7 +150,13 @@ async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
     };
     done.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            Trouble::Meanwhile(Error::from(error))
+            let error = Error::from(error);
+            Trouble::Meanwhile(if before == 0 && error.kind() == ErrorKind::Refused {
+                Error::refused("the database holds tables that are not TenantPilot's")
+                    .hint("use an empty database, or check the address")
+            } else {
+                error
+            })
         }
         MigrateError::VersionMismatch(version) => Trouble::Lasting(
             Error::refused(format!(

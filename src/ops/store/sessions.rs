@@ -192,14 +192,16 @@ pub async fn reserve_attempt(
     })
 }
 
-/// Clears the throttle: of one origin, or of all.
-pub async fn clear_attempts(tx: &mut Tx, origin: Option<&str>, username: &str) -> Result<u64> {
+/// Clears the throttle: of one origin, or of all; gives how many attempts were counted.
+pub async fn clear_attempts(tx: &mut Tx, origin: Option<&str>, username: &str) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query("delete from login_attempts where username = $1 and ($2 is null or origin = $2)")
-            .bind(username)
-            .bind(origin)
-            .execute(c)
-            .await?
-            .rows_affected())
+        let counted: Vec<i64> = sqlx::query_scalar(
+            "delete from login_attempts where username = $1 and ($2 is null or origin = $2) returning n",
+        )
+        .bind(username)
+        .bind(origin)
+        .fetch_all(c)
+        .await?;
+        Ok(counted.into_iter().sum())
     })
 }

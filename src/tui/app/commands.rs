@@ -117,6 +117,11 @@ impl App {
             Command::HistoryBack => self.travel(true),
             Command::HistoryForward => self.travel(false),
             Command::AppBack if self.tab == Tab::Run => self.go(Tab::Operations),
+            // A list that a run led to goes back to that run, and to the filter before it.
+            Command::AppBack if self.led_here == Some(self.operations.filter().clone()) => {
+                self.led_here = None;
+                self.travel(true)
+            }
             Command::PollPause => {
                 self.paused = !self.paused;
                 if self.paused {
@@ -147,6 +152,7 @@ impl App {
                     Outcome::List(filter) => {
                         self.remember();
                         self.tab = Tab::Operations;
+                        self.led_here = Some(filter.clone());
                         self.operations.apply(filter)
                     }
                 },

@@ -116,6 +116,8 @@ pub struct App {
     pub(in crate::tui) pending: Vec<Key>,
     focused: bool,
     theme_index: Option<usize>,
+    /// The filter that a run has set, while it is in force.
+    led_here: Option<RunFilter>,
     back: Vec<Place>,
     forward: Vec<Place>,
     touched: Option<DateTime<Utc>>,
@@ -145,6 +147,7 @@ impl App {
             pending: Vec::new(),
             focused: true,
             theme_index: None,
+            led_here: None,
             back: Vec::new(),
             forward: Vec::new(),
             touched: None,
@@ -284,6 +287,8 @@ impl App {
         let Some(key) = Key::from_event(event) else {
             return Vec::new();
         };
+        // A notice has been read once the next key is pressed; it hides the footer.
+        self.toast = None;
         let mut effects = self.sign_of_life();
         let context = self.context();
         match self.setup.keymap.resolve(context, &self.pending, key) {
@@ -360,6 +365,7 @@ impl App {
         self.run = RunScreen::default();
         self.tab = Tab::Operations;
         self.overlays.clear();
+        self.led_here = None;
         self.back.clear();
         self.forward.clear();
         self.touched = None;
@@ -369,7 +375,11 @@ impl App {
     fn done(&mut self, slot: Slot, answer: Answer) -> Vec<Effect> {
         let now = self.look.now;
         if let Some(error) = answer.error() {
-            let lost = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
+            // A file that is garbage answers, but not with anything that could be shown.
+            let lost = matches!(
+                error.kind(),
+                ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Failed
+            );
             if lost {
                 self.link.trouble = Some(error.clone());
             } else {

@@ -197,7 +197,13 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail) {
                 .collect();
             let sentence =
                 one_sentence_summary(get(CountKey::Failed), get(CountKey::Total), &groups);
-            w.text(Role::Text, 0, &format!("{}:", capitalised(&sentence)));
+            let recorded: u64 = groups.iter().map(|(_, n)| *n).sum();
+            let note = if recorded < get(CountKey::Failed) && recorded > 0 {
+                format!(" ({recorded} of the failures are recorded)")
+            } else {
+                String::new()
+            };
+            w.text(Role::Text, 0, &format!("{}{note}:", capitalised(&sentence)));
         }
     }
     if detail.groups.is_empty()

@@ -58,6 +58,11 @@ impl Login {
         Self { message: error, ..Self::default() }
     }
 
+    /// Whether it says something already.
+    pub fn has_message(&self) -> bool {
+        self.checking || self.message.is_some()
+    }
+
     /// Does a command.
     pub fn command(&mut self, command: Command) -> Vec<Effect> {
         match command {

@@ -71,6 +71,10 @@ both_engines! {
         let screen = console.screen();
         assert!(screen.contains("reason:provider_throttled since:1d"), "{screen}");
         assert!(screen.contains("2 found"), "{screen}");
+        console.keys("<esc>").await;
+        assert!(console.screen().contains("▸ 3  policy.sync"), "one level back: {}", console.screen());
+        console.keys("]").await;
+        assert!(console.screen().contains("2 found"));
         console.keys("[").await;
         assert!(console.screen().contains("▸ 3  policy.sync"), "{}", console.screen());
         console.keys("]").await;
@@ -200,6 +204,9 @@ both_engines! {
         store.pass(5);
         console.send(Msg::Tick).await;
         assert!(!console.screen().contains("clipboard"), "a notice goes by itself");
+        console.keys("y/").await;
+        let screen = console.screen();
+        assert!(screen.lines().last().unwrap().contains("enter accept"), "the next key ends it: {screen}");
     }
 }
 

@@ -67,6 +67,37 @@ fn fr_005_027_a_lost_database_greys_the_data_with_its_age_and_comes_back_by_itse
 }
 
 #[test]
+fn fr_005_036_an_embedded_file_that_is_removed_or_replaced_is_noticed_and_opened_again() {
+    block_on(async {
+        let store = Store::new(Engine::Sqlite).await.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        store.ops.close().await;
+        let ops = store.another(OpsSettings::default());
+        let mut console_too = Console::open(&ops, 80, 24).await;
+        console_too.log_in("administrator").await;
+        drop(console);
+        let path = store.url.trim_start_matches("sqlite://");
+        let kept = format!("{path}.kept");
+        store.sql("pragma wal_checkpoint(truncate)").await.unwrap();
+        std::fs::copy(path, &kept).unwrap();
+        for file in [path.to_owned(), format!("{path}-wal"), format!("{path}-shm")] {
+            let _ = std::fs::remove_file(file);
+        }
+        console_too.poll().await;
+        let screen = console_too.screen();
+        assert!(screen.contains("✗ database lost, retrying"), "{screen}");
+        std::fs::rename(&kept, path).unwrap();
+        store.sql("update tenants set name = 'Renamed' where id = 4").await.unwrap();
+        console_too.poll().await;
+        console_too.poll().await;
+        let screen = console_too.screen();
+        assert!(screen.contains("● live") && screen.contains("Renamed"), "{screen}");
+    });
+}
+
+#[test]
 fn fr_005_028_while_the_database_is_frozen_keys_move_open_help_and_leave_at_once() {
     block_on(async {
         let (_store, proxy, ops) = behind_a_proxy().await;
