@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 
 use rustix::fs::Mode;
+use tenantpilot::ops::password;
 
 fn main() -> ExitCode {
     // Whatever this program makes is for its owner alone, also where a library makes it.
     rustix::process::umask(Mode::from_raw_mode(0o077));
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == password::CHILD) {
+        return ExitCode::from(password::answer_as_child(std::io::stdin()));
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else {

@@ -59,6 +59,7 @@ impl Env {
             idle_timeout: self.config.sessions_idle_timeout.value,
             absolute_timeout: self.config.sessions_absolute_timeout.value,
             search_bound: i64::from(self.config.text_search_bound.value),
+            program: std::env::current_exe().ok(),
             ..OpsSettings::default()
         }
     }

@@ -19,7 +19,7 @@ use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::identity::hex;
 use crate::{Error, ErrorKind, Result};
 
-/// How many attempts one origin has for one name within [`WINDOW`].
+/// How many attempts one origin has for one name within a minute.
 pub const ATTEMPTS: i64 = 10;
 /// The throttle's window.
 const WINDOW: Duration = Duration::minutes(1);
@@ -103,7 +103,9 @@ impl Operation for Login {
         tx.rollback().await?;
         let stored =
             found.as_ref().filter(|user| user.active).map(|user| user.password_hash.clone());
-        let right = password::verify(&context.ops().inner.hashing, &self.password, stored).await?;
+        let program = context.settings().program.clone();
+        let places = &context.ops().inner.hashing;
+        let right = password::verify(places, &self.password, stored, program).await?;
         let Some(user) = found.filter(|_| right) else {
             note(context, &origin, &counted, AuditStatus::Failed).await?;
             return Err(refused());

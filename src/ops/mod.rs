@@ -15,6 +15,7 @@ pub mod seed;
 pub mod users;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +151,8 @@ pub struct OpsSettings {
     pub search_bound: i64,
     /// How long an answer of the database is waited for.
     pub patience: Duration,
+    /// This program, where passwords are to be checked in a child of it.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for OpsSettings {
@@ -159,6 +162,7 @@ impl Default for OpsSettings {
             absolute_timeout: Duration::from_secs(12 * 60 * 60),
             search_bound: 10_000,
             patience: Duration::from_secs(4),
+            program: None,
         }
     }
 }

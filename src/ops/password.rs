@@ -1,6 +1,9 @@
 //! Passwords: rules, Argon2id hashes, and a constant-effort check.
 
-use std::sync::{Arc, LazyLock};
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -19,6 +22,13 @@ pub const MAX_LENGTH: usize = 1024;
 /// The longest user name, in characters.
 pub(super) const MAX_NAME: usize = 64;
 
+/// The argument that makes the program check one password and end.
+pub const CHILD: &str = "__check-password";
+/// The child's exit code for a password that is right.
+const RIGHT: i32 = 10;
+/// The child's exit code for a password that is not.
+const WRONG: i32 = 11;
+
 // 7 MiB, five passes, one lane: one of the equivalent settings that OWASP's password storage
 // sheet recommends for Argon2id. The one with the least memory keeps a console small and
 // four hashes at once harmless.
@@ -27,10 +37,9 @@ const PASSES: u32 = 5;
 const LANES: u32 = 1;
 
 /// The hash that is checked where there is no user to check against, so that an unknown
-/// name costs as much time as a wrong password.
-static DUMMY: LazyLock<String> = LazyLock::new(|| {
-    hasher().and_then(|hasher| hash_with(&hasher, b"no user has this one")).unwrap_or_default()
-});
+/// name costs as much time as a wrong password. Nothing hashes to it.
+const DUMMY: &str = "$argon2id$v=19$m=7168,t=5,p=1$bm8gdXNlciBoYXMgdGhpcw$\
+                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Wraps a password so that it is never printed and is wiped when dropped.
 pub fn secret(text: impl Into<String>) -> SecretString {
@@ -90,25 +99,86 @@ pub async fn hash(places: &Arc<Semaphore>, password: &SecretString) -> Result<St
 
 /// Checks a password against a stored hash, or against a dummy where there is none; the
 /// effort is the same.
+///
+/// With `program`, this program itself, the check runs in a short-lived child of it: what the
+/// hash needs is then never part of a console's memory. A child that cannot be started is no
+/// reason to keep anybody out.
 pub async fn verify(
     places: &Arc<Semaphore>,
     password: &SecretString,
     stored: Option<String>,
+    program: Option<PathBuf>,
 ) -> Result<bool> {
     let password = password.clone();
     in_place(places, move || {
         let known = stored.is_some();
-        let text = stored.unwrap_or_else(|| DUMMY.clone());
-        let parsed = PasswordHash::new(&text)
-            .map_err(|_| Error::failed("a stored password hash is damaged"))?;
+        let text = stored.as_deref().unwrap_or(DUMMY);
         // Hashing nothing longer than the rules allow keeps a huge guess cheap.
         let guess = password.expose_secret().as_bytes();
+        let fits = guess.len() <= MAX_LENGTH;
         let guess = guess.get(..MAX_LENGTH.min(guess.len())).unwrap_or_default();
-        let fits = password.expose_secret().len() <= MAX_LENGTH;
-        let matches = hasher()?.verify_password(guess, &parsed).is_ok();
+        let matches = match program.and_then(|program| verify_in_child(&program, text, guess)) {
+            Some(matches) => matches,
+            None => verify_here(text, guess)?,
+        };
         Ok(matches && known && fits)
     })
     .await
+}
+
+fn verify_here(stored: &str, guess: &[u8]) -> Result<bool> {
+    let parsed = PasswordHash::new(stored)
+        .map_err(|_| Error::failed("a stored password hash is damaged"))?;
+    Ok(hasher()?.verify_password(guess, &parsed).is_ok())
+}
+
+/// Asks a child of `program`; none if it gave no verdict.
+fn verify_in_child(program: &Path, stored: &str, guess: &[u8]) -> Option<bool> {
+    let mut child = Command::new(program)
+        .arg(CHILD)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    // Through a pipe: neither arguments nor environment are private. Dropping it ends it.
+    let told = child.stdin.take().map(|mut pipe| {
+        pipe.write_all(stored.as_bytes())?;
+        pipe.write_all(b"\n")?;
+        pipe.write_all(guess)
+    });
+    // Reaped whatever came of the telling.
+    let ended = child.wait().ok()?;
+    told?.ok()?;
+    match ended.code() {
+        Some(RIGHT) => Some(true),
+        Some(WRONG) => Some(false),
+        _ => None,
+    }
+}
+
+/// The child's part: reads a hash, a line end and a password, and gives the exit code.
+pub fn answer_as_child(mut input: impl Read) -> u8 {
+    const NO_VERDICT: u8 = 2;
+    let mut told = Vec::new();
+    let limit = u64::try_from(MAX_LENGTH * 2).unwrap_or(u64::MAX);
+    if input.by_ref().take(limit).read_to_end(&mut told).is_err() {
+        return NO_VERDICT;
+    }
+    let Some(end) = told.iter().position(|byte| *byte == b'\n') else {
+        return NO_VERDICT;
+    };
+    let (stored, guess) = told.split_at(end);
+    let verdict = std::str::from_utf8(stored)
+        .ok()
+        .and_then(|stored| verify_here(stored, guess.get(1..).unwrap_or_default()).ok());
+    let code = match verdict {
+        Some(true) => RIGHT,
+        Some(false) => WRONG,
+        None => return NO_VERDICT,
+    };
+    u8::try_from(code).unwrap_or(NO_VERDICT)
 }
 
 async fn in_place<T: Send + 'static>(

@@ -7,6 +7,7 @@ mod append_only;
 mod backend;
 mod cli;
 mod cli_runs;
+mod cli_seed;
 mod cli_terminal;
 mod configuration;
 mod console;

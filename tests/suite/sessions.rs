@@ -338,3 +338,32 @@ both_engines! {
         attempt(&store, ORIGIN, "administrator", PASSWORD).await.unwrap();
     }
 }
+
+#[test]
+fn fr_003_022_a_password_can_be_checked_by_a_child_of_the_program() {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use tenantpilot::ops::password::{answer_as_child, hash, secret, verify};
+
+    crate::support::stores::block_on(async {
+        let places = Arc::new(tokio::sync::Semaphore::new(4));
+        let stored = hash(&places, &secret(PASSWORD)).await.unwrap();
+        // In a child; and here, where no child can be had.
+        for program in [env!("CARGO_BIN_EXE_tenantpilot"), "/nowhere/tenantpilot"] {
+            for (guess, known, right) in
+                [(PASSWORD, true, true), ("wrong", true, false), (PASSWORD, false, false)]
+            {
+                let stored = known.then(|| stored.clone());
+                let program = Some(PathBuf::from(program));
+                let verdict = verify(&places, &secret(guess), stored, program).await.unwrap();
+                assert_eq!(verdict, right, "{guess}");
+            }
+        }
+        assert_eq!(answer_as_child(format!("{stored}\n{PASSWORD}").as_bytes()), 10);
+        assert_eq!(answer_as_child(format!("{stored}\nwrong").as_bytes()), 11);
+        for nonsense in ["", "no line end", "no hash\npassword"] {
+            assert_eq!(answer_as_child(nonsense.as_bytes()), 2, "{nonsense:?} gets no verdict");
+        }
+    });
+}

@@ -17,7 +17,7 @@ const FAILURES_SHOWN: i64 = 200;
 /// How many audit rows a detail shows.
 const AUDIT_SHOWN: i64 = 100;
 /// How far "elsewhere" is counted.
-const ELSEWHERE_BOUND: i64 = 1_000;
+pub const ELSEWHERE_BOUND: i64 = 1_000;
 
 /// Reads one run.
 #[derive(Debug, Clone, Copy)]

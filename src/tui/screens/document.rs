@@ -13,14 +13,12 @@ use crate::domain::operation_type;
 use crate::domain::run::{Run, RunStatus, TargetStatus};
 use crate::domain::run_state::{RunState, STALE_AFTER};
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::{RunDetail, TARGETS_SHOWN};
+use crate::ops::runs::{ELSEWHERE_BOUND, RunDetail, TARGETS_SHOWN};
 
 /// Failures shown under each reason.
 const SAMPLES: usize = 3;
 /// Cells of the progress bar.
 const BAR: u64 = 30;
-/// How far "elsewhere" is counted, as the service counts.
-const ELSEWHERE_BOUND: i64 = 1_000;
 
 /// A part of the detail that can be folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -19,6 +19,7 @@ const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height
 struct Program {
     child: Box<dyn Child + Send + Sync>,
     master: Option<Box<dyn MasterPty + Send>>,
+    keys: Box<dyn Write + Send>,
     screen: vt100::Parser,
     bytes: Receiver<Vec<u8>>,
     _folder: TempDir,
@@ -27,18 +28,26 @@ struct Program {
 impl Program {
     /// Opens the console on `url`.
     fn start(url: &str) -> Self {
+        Self::with(url, &[])
+    }
+
+    fn with(url: &str, arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let pair = native_pty_system().openpty(SIZE).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
+        command.args(arguments);
         command.env_clear();
         command.env("TERM", "xterm-256color");
-        command.env("TENANTPILOT_DATABASE_URL", url);
+        if !url.is_empty() {
+            command.env("TENANTPILOT_DATABASE_URL", url);
+        }
         for name in ["CONFIG", "DATA", "STATE"] {
             command.env(format!("TENANTPILOT_{name}_DIR"), folder.path().join(name));
         }
         command.cwd(folder.path());
         let child = pair.slave.spawn_command(command).unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
+        let keys = pair.master.take_writer().unwrap();
         let (sender, bytes) = channel();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -49,7 +58,7 @@ impl Program {
             }
         });
         let screen = vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0);
-        Self { child, master: Some(pair.master), screen, bytes, _folder: folder }
+        Self { child, master: Some(pair.master), keys, screen, bytes, _folder: folder }
     }
 
     /// Reads until the screen shows `text`.
@@ -64,8 +73,7 @@ impl Program {
     }
 
     fn type_in(&mut self, text: &str) {
-        let mut writer = self.master.as_ref().unwrap().take_writer().unwrap();
-        writer.write_all(text.as_bytes()).unwrap();
+        self.keys.write_all(text.as_bytes()).unwrap();
     }
 
     fn signal(&self, signal: Signal) {
@@ -148,4 +156,27 @@ fn fr_005_034_the_program_follows_the_terminals_size_and_ends_with_it() {
     program.signal(Signal::HUP);
     drop(program.master.take());
     assert_eq!(program.ends_within(Duration::from_secs(2)), 129);
+}
+
+#[test]
+fn fr_008_012_the_demo_makes_its_platform_tells_its_accounts_and_spares_other_files() {
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    // The second time finds the platform of the first, the third makes it anew.
+    for more in [&["--no-traffic"][..], &[], &["--reset", "--no-traffic"]] {
+        let arguments: Vec<&str> = ["demo", "--dir", dir].iter().chain(more).copied().collect();
+        let mut program = Program::with("", &arguments);
+        program.wait_for("Demo accounts");
+        program.type_in("operator\tdemo-pilot\r");
+        program.wait_for("failed in 24 h");
+        program.wait_for("active");
+        program.type_in("q");
+        assert_eq!(program.ends_within(Duration::from_secs(5)), 0);
+        program.assert_restored();
+    }
+    let file = folder.path().join("demo.db");
+    std::fs::write(&file, "not a demo, but somebody's notes").unwrap();
+    let mut program = Program::with("", &["demo", "--dir", dir, "--reset"]);
+    assert_ne!(program.ends_within(Duration::from_secs(5)), 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "not a demo, but somebody's notes");
 }

@@ -14,11 +14,10 @@ use crate::domain::operation_type;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
+use crate::ops::runs::COUNT_BOUND;
 
 /// Lines above the rows: counts, filter, column heads.
 const HEAD: u16 = 3;
-/// Bound of the counts, as the service counts.
-const COUNT_BOUND: i64 = 1_000;
 /// From this width on, the selected run's preview is shown on the right.
 const PREVIEW_FROM: u16 = 120;
 /// The preview's width.
