@@ -12,6 +12,7 @@ mod cli_terminal;
 mod configuration;
 mod console;
 mod database;
+mod database_opening;
 mod house;
 mod keymap;
 mod run_filter;
