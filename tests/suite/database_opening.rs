@@ -141,7 +141,7 @@ fn fr_002_008_a_read_only_sqlite_file_is_explained() {
     }
     let mut command = Command::new(&program);
     command
-        .args(["--exact", "database::fr_002_008_a_read_only_sqlite_file_is_explained"])
+        .args(["--exact", "database_opening::fr_002_008_a_read_only_sqlite_file_is_explained"])
         .env(FILE, &path);
     if std::fs::metadata(folder.path()).unwrap().uid() == 0 {
         command.uid(65534).gid(65534);

@@ -101,6 +101,17 @@ both_engines! {
             store.start("stored_report.create", tenant).await;
         }
         console.poll().await;
+        let screen = console.screen();
+        assert!(!screen.contains("cursor below"), "the selected row is still in sight: {screen}");
+        for (run_type, tenant) in ["policy.sync", "inventory.sync", "backup.snapshot", "review_pack.generate"]
+            .into_iter()
+            .flat_map(|run_type| [1, 2, 3, 4].map(|tenant| (run_type, tenant)))
+        {
+            store.start(run_type, tenant).await;
+        }
+        console.poll().await;
+        let screen = console.screen();
+        assert!(screen.contains("↓ cursor below"), "where the selected row is: {screen}");
         let newest = store.number("select max(id) from operation_runs").await;
         let screen = console.screen();
         let first = screen.lines().nth(5).unwrap();

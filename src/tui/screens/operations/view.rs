@@ -81,7 +81,7 @@ impl Operations {
     ) -> Option<Position> {
         let with_preview = area.width >= PREVIEW_FROM;
         let list = Rect { width: area.width - if with_preview { PREVIEW } else { 0 }, ..area };
-        self.draw_counts(Rect { height: 1, ..area }, buffer, look);
+        self.draw_counts(Rect { height: 1, ..area }, buffer, look, Self::rows_in(area.height));
         let filter_row = Rect { y: area.y + 1, height: 1, ..area };
         let cursor = self.draw_filter(filter_row, buffer, look);
         let rows = Rect {
@@ -118,7 +118,7 @@ impl Operations {
         cursor
     }
 
-    fn draw_counts(&self, area: Rect, buffer: &mut Buffer, look: &Look) {
+    fn draw_counts(&self, area: Rect, buffer: &mut Buffer, look: &Look, visible: usize) {
         let mut left = vec![Span::raw(" ")];
         if let Some(counts) = self.counts.value() {
             let number = |label: &str, n: i64, role: Role| {
@@ -139,13 +139,13 @@ impl Operations {
             left.push(look.span(Role::Muted, "reading ..."));
         }
         Line::from(left).render(area, buffer);
-        let text = self.place_text(area.height, look);
+        let text = self.place_text(visible, look);
         let line = Line::from(look.span(Role::Muted, text)).right_aligned();
         line.render(Rect { width: area.width.saturating_sub(1), ..area }, buffer);
     }
 
     /// Which part of the list is held: `newest 200 of ~1,204,311`.
-    fn place_text(&self, _height: u16, look: &Look) -> String {
+    fn place_text(&self, visible: usize, look: &Look) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
@@ -153,6 +153,9 @@ impl Operations {
         let what = if self.at_newest() { "newest" } else { "older" };
         let below = match self.selected_index() {
             Some(index) if index < self.top => format!("{} cursor above   ", look.glyph("↑", "^")),
+            Some(index) if index >= self.top + visible => {
+                format!("{} cursor below   ", look.glyph("↓", "v"))
+            }
             _ => String::new(),
         };
         if !self.filter.is_empty() {
