@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use crossterm::event::{self, Event};
 use futures_util::Stream;
 use rustix::event::{PollFd, PollFlags, poll};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Error, Result};
@@ -41,13 +42,29 @@ pub fn size() -> io::Result<(u16, u16)> {
     crossterm::terminal::size()
 }
 
+/// Hears that the terminal's size changed. Listen before the size is first asked for, or a
+/// change in between is missed.
+#[derive(Debug)]
+pub struct SizeChanges(Signal);
+
+impl SizeChanges {
+    /// Starts listening.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::window_change()).map(Self)
+    }
+}
+
 /// What the person at the terminal does. Ends with an error once the terminal is gone.
+///
+/// crossterm hears of a change of size only once its reader runs, which is after the first
+/// frame's size was asked for. So [`SizeChanges`] tells of them, and crossterm's are left out.
 ///
 /// crossterm's own reader goes round and round at the end of input, whoever calls it. So it
 /// has a thread to itself, where that holds nobody up, and the end is watched for beside it
 /// by another thread, which sleeps until then. Make one of these per process.
 pub struct LocalEvents {
     events: mpsc::Receiver<io::Result<Event>>,
+    sizes: SizeChanges,
     gone: oneshot::Receiver<()>,
     ended: bool,
     /// Closing it ends the watching thread.
@@ -56,7 +73,7 @@ pub struct LocalEvents {
 
 impl LocalEvents {
     /// Starts to read the process's terminal.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(sizes: SizeChanges) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let (sender, gone) = oneshot::channel();
         std::thread::Builder::new().name("terminal-watch".to_owned()).spawn(move || {
@@ -72,7 +89,7 @@ impl LocalEvents {
             // Ends when nobody listens any more, or with the process.
             while forward.blocking_send(event::read()).is_ok() {}
         })?;
-        Ok(Self { events, gone, ended: false, _watch: writer })
+        Ok(Self { events, sizes, gone, ended: false, _watch: writer })
     }
 }
 
@@ -84,10 +101,18 @@ impl Stream for LocalEvents {
             return Poll::Ready(None);
         }
         if Pin::new(&mut self.gone).poll(context).is_pending() {
-            match self.events.poll_recv(context) {
-                // A reader that fails has lost its terminal, and may say so first.
-                Poll::Ready(Some(Err(_)) | None) => {}
-                other => return other,
+            if self.sizes.0.poll_recv(context).is_ready()
+                && let Ok((columns, rows)) = size()
+            {
+                return Poll::Ready(Some(Ok(Event::Resize(columns, rows))));
+            }
+            loop {
+                match self.events.poll_recv(context) {
+                    Poll::Ready(Some(Ok(Event::Resize(..)))) => {}
+                    // A reader that fails has lost its terminal, and may say so first.
+                    Poll::Ready(Some(Err(_)) | None) => break,
+                    other => return other,
+                }
             }
         }
         self.ended = true;

@@ -48,6 +48,7 @@ pub async fn run(launch: Launch) -> Result<u8> {
         }
         Color::Auto => ColorSupport::detect(environment),
     };
+    let sizes = local::SizeChanges::listen().map_err(|error| terminal_error(&error))?;
     let (width, height) = local::size().map_err(|error| terminal_error(&error))?;
     let setup = Setup {
         keymap,
@@ -69,7 +70,7 @@ pub async fn run(launch: Launch) -> Result<u8> {
     let backend = SizedBackend::new(guard.writer(), width, height, colors)
         .synchronized(config.synchronized_output.value);
     let mut terminal = Terminal::new(backend).map_err(|error| terminal_error(&error))?;
-    let events = local::LocalEvents::new().map_err(|error| terminal_error(&error))?;
+    let events = local::LocalEvents::new(sizes).map_err(|error| terminal_error(&error))?;
     let mut app = App::new(setup);
     let client = Client { origin: local_origin(), kind: ClientKind::Console };
     let host = Host { guard: Some(&guard), signals: Some(signals), crash: Some(crash) };

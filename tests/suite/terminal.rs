@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::Signal;
 use rustix::termios::LocalModes;
-use tenantpilot::term::local::LocalEvents;
+use tenantpilot::term::local::{LocalEvents, SizeChanges};
 use tenantpilot::term::signals::{EndSignals, exit_code, suspend};
 use tenantpilot::term::{Modes, TerminalGuard};
 
@@ -33,7 +33,7 @@ async fn play(part: &str) -> u8 {
     let mut crash = guard
         .install_panic_hook(Some("/var/log/the.log".into()), |text| text.replace("hunter2", "***"));
     let mut signals = EndSignals::listen().expect("signals");
-    let mut events = LocalEvents::new().expect("events");
+    let mut events = LocalEvents::new(SizeChanges::listen().expect("signal")).expect("events");
     let mut screen = guard.writer();
     screen.write_all(b"READY").expect("write");
     screen.flush().expect("flush");
