@@ -9,6 +9,7 @@
 //! | [`tui`] | the console: `update(Msg) -> Effects`, `view(&self)`, no I/O of its own |
 //! | [`term`] | terminals: a sized backend, the event stream, guards and signals |
 //! | [`ops`] | the only door to data: check, audit, execute |
+//! | [`runbooks`] | maintenance procedures: the trait, the registry, one file each |
 //! | [`access`] | actors, requirements and permits |
 //! | [`domain`] | plain types and rules without I/O |
 //! | [`demo`] | a seeded, lifelike platform and its traffic |
@@ -26,6 +27,7 @@ pub mod error;
 pub mod logging;
 pub mod ops;
 pub mod paths;
+pub mod runbooks;
 pub mod term;
 pub mod tui;
 

@@ -1,0 +1,153 @@
+//! Runbooks: code-owned maintenance procedures, and the registry that lists them.
+//!
+//! A runbook says what it changes, where it may be aimed, and how one step on one target is
+//! done. Everything else (claims, fences, counts, retries, the end) is the worker's business
+//! and the same for all.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use crate::domain::capability::Capability;
+use crate::domain::failure::ReasonCode;
+use crate::domain::run::ScopeKind;
+use crate::ops::Context;
+use crate::{Error, Result};
+
+/// A maintenance procedure.
+pub trait Runbook: Send + Sync + 'static {
+    /// The key, which is also the type of its runs: `findings.lifecycle_backfill`.
+    fn key(&self) -> &'static str;
+    /// What lists call it.
+    fn title(&self) -> &'static str;
+    /// What it changes, in one sentence.
+    fn changes(&self) -> &'static str;
+    /// Whether and how it can be undone, in one sentence.
+    fn undo(&self) -> &'static str;
+    /// What it may be aimed at.
+    fn scopes(&self) -> &'static [ScopeKind];
+    /// The capability it asks for, beside the one to run runbooks at all.
+    fn capability(&self) -> Capability;
+    /// The word to type before it starts on more than one tenant: `BACKFILL`.
+    fn word(&self) -> &'static str;
+
+    /// Counts what a run on this target would change, and what there is in all.
+    fn preflight<'a>(
+        &'a self,
+        context: &'a mut Context,
+        tenant_id: Option<i64>,
+        inputs: &'a Value,
+    ) -> BoxFuture<'a, Result<Affected>>;
+
+    /// Does the next chunk of one target's work, in the context's transaction, which also
+    /// keeps the marker that it was done. What it gives as an error is undone.
+    fn step<'a>(
+        &'a self,
+        context: &'a mut Context,
+        step: &'a Step,
+    ) -> BoxFuture<'a, Result<Progress, StepError>>;
+}
+
+/// What a preflight counts for one target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// Records that would change.
+    pub affected: i64,
+    /// Records there are.
+    pub total: i64,
+}
+
+/// What a step is told.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The run.
+    pub run_id: i64,
+    /// When the run was first claimed: the same for every target, whoever does it.
+    pub run_started_at: DateTime<Utc>,
+    /// The tenant; none for the platform itself.
+    pub tenant_id: Option<i64>,
+    /// Where the last step left off; null before the first.
+    pub cursor: Value,
+    /// The run's inputs.
+    pub inputs: Value,
+    /// How many records a step should take at most.
+    pub chunk: i64,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// Where the next step goes on; none: the target is done.
+    pub next: Option<Value>,
+    /// Records looked at by this step.
+    pub items: i64,
+    /// Records it made.
+    pub created: i64,
+    /// Records it changed.
+    pub updated: i64,
+    /// Records it removed.
+    pub deleted: i64,
+}
+
+/// Why a step did not succeed.
+#[derive(Debug)]
+pub enum StepError {
+    /// The work itself failed, for a reason of the registry. Whether it is tried again is
+    /// the reason's own rule: those where a retry *helps* are, a few times, with a pause.
+    Failed {
+        /// Why.
+        reason: ReasonCode,
+        /// What happened, for a person; sanitised before it is stored.
+        message: String,
+    },
+    /// The database failed; the target is tried again where it stands.
+    Database(Error),
+}
+
+impl From<Error> for StepError {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// The runbooks a program knows.
+#[derive(Clone)]
+pub struct Registry {
+    runbooks: Vec<Arc<dyn Runbook>>,
+}
+
+impl Registry {
+    /// The runbooks of this version.
+    pub fn standard() -> Self {
+        Self { runbooks: Vec::new() }
+    }
+
+    /// Every runbook, in the order in which lists show them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Runbook>> {
+        self.runbooks.iter()
+    }
+
+    /// The keys, in the same order.
+    pub fn keys(&self) -> Vec<String> {
+        self.iter().map(|runbook| runbook.key().to_owned()).collect()
+    }
+
+    /// The runbook called `key`.
+    ///
+    /// # Errors
+    /// *Usage*, with the keys there are.
+    pub fn get(&self, key: &str) -> Result<&Arc<dyn Runbook>> {
+        self.iter().find(|runbook| runbook.key() == key).ok_or_else(|| {
+            Error::usage(format!("there is no runbook {}", crate::domain::safe_text::quoted(key)))
+                .hint(format!("one of: {}", self.keys().join(", ")))
+        })
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.keys()).finish()
+    }
+}
