@@ -20,6 +20,8 @@ pub enum ErrorKind {
     NotLoggedIn,
     /// A rule of the platform refuses it (exit 5).
     Refused,
+    /// A worker's claim on a run is no longer good (exit 5).
+    Lost,
     /// It took too long (exit 6).
     TimedOut,
     /// The database cannot be reached (exit 7).
@@ -112,7 +114,7 @@ impl Error {
             ErrorKind::Usage => 2,
             ErrorKind::Forbidden => 3,
             ErrorKind::NotFound | ErrorKind::NotLoggedIn => 4,
-            ErrorKind::Refused => 5,
+            ErrorKind::Refused | ErrorKind::Lost => 5,
             ErrorKind::TimedOut => 6,
             ErrorKind::Unreachable => 7,
         }

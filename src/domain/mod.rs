@@ -4,11 +4,13 @@ pub mod capability;
 pub mod failure;
 pub mod identity;
 pub mod operation_type;
+pub mod rollout;
 pub mod run;
 pub mod run_filter;
 pub mod run_state;
 pub mod safe_text;
 pub mod sanitize;
+pub mod start_reason;
 pub mod summary_counts;
 
 /// Declares an enum whose values are stored and spelled as fixed words.

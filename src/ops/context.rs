@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::store::{self, Db, Tx, audit::NewAudit};
 use super::{AuditStatus, Ops, OpsSettings};
 use crate::access::{Actor, Permit};
+use crate::domain::capability::Capability;
 use crate::{Error, Result};
 
 /// The context of one execution. Only [`Ops::run`] makes one, after the check.
@@ -14,15 +15,16 @@ pub struct Context {
     permit: Permit,
     tx: Option<Tx>,
     keep_on_error: bool,
+    undone: bool,
 }
 
 impl Context {
     pub(super) fn with_tx(ops: Ops, permit: Permit, tx: Tx) -> Self {
-        Self { ops, permit, tx: Some(tx), keep_on_error: false }
+        Self { ops, permit, tx: Some(tx), keep_on_error: false, undone: false }
     }
 
     pub(super) fn stepwise(ops: Ops, permit: Permit) -> Self {
-        Self { ops, permit, tx: None, keep_on_error: false }
+        Self { ops, permit, tx: None, keep_on_error: false, undone: false }
     }
 
     pub(super) fn into_tx(self) -> Option<Tx> {
@@ -37,6 +39,24 @@ impl Context {
     /// leaves its audit row.
     pub(super) fn keep_on_error(&mut self) {
         self.keep_on_error = true;
+    }
+
+    pub(super) fn is_undone(&self) -> bool {
+        self.undone
+    }
+
+    /// Undoes what was written even though the operation gives an answer.
+    pub(super) fn undo(&mut self) {
+        self.undone = true;
+    }
+
+    /// Commits, and goes on in a transaction of its own.
+    pub(super) async fn commit_and_begin(&mut self) -> Result<()> {
+        if let Some(tx) = self.tx.take() {
+            tx.commit().await?;
+        }
+        self.tx = Some(self.ops.inner.db.begin_write().await?);
+        Ok(())
     }
 
     /// The proof of the check.
@@ -66,6 +86,24 @@ impl Context {
         self.tx
             .as_mut()
             .ok_or_else(|| Error::failed("this operation has no transaction of its own"))
+    }
+
+    /// Refuses an actor who lacks a capability that only the operation's arguments tell; the
+    /// refusal is audited, as the one at the door would be.
+    pub(super) async fn require(
+        &mut self,
+        capability: Capability,
+        action: &'static str,
+    ) -> Result<()> {
+        if self.permit.has(capability) {
+            return Ok(());
+        }
+        let error = Error::forbidden(capability);
+        let mut row = self.audit_row(action, AuditStatus::Denied);
+        row.metadata = json!({ "answer": error.message() });
+        self.audit(&row).await?;
+        self.keep_on_error();
+        Err(error)
     }
 
     /// A row about this actor that says `action` ended as `status`.

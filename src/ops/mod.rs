@@ -5,14 +5,17 @@
 //! demo have no other way to the database, so none of them can forget a check.
 
 mod context;
+mod mutant;
 mod store;
 
 pub mod auth;
 pub mod password;
 pub mod platform;
+pub mod runbooks;
 pub mod runs;
 pub mod seed;
 pub mod users;
+pub mod workers;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -22,12 +25,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 pub use context::Context;
+pub use mutant::Mutant;
 pub use store::audit::AuditStatus;
-pub use store::database::{ChangeWatch, Create, Engine};
+pub use store::database::{ChangeWatch, ConnectionLimits, Create, Engine};
 pub use store::schema::SchemaState;
 
 use crate::access::{Actor, Holder, Permit, Requirement, SessionRef, ViewScope, gate};
 use crate::domain::capability::CapabilitySet;
+use crate::runbooks::Registry;
 use crate::{Clock, Error, ErrorKind, Result};
 use store::{Db, Tx};
 
@@ -123,12 +128,31 @@ operations! {
     runs::ReportProgress => runs::ReportProgress { run_id: 0, fence: 0, counts: crate::domain::summary_counts::SummaryCounts::default() },
     runs::RecordFailure => runs::RecordFailure::sample(),
     runs::CompleteRun => runs::CompleteRun { run_id: 0, fence: 0, blocked: None },
+    runs::DueTargets => runs::DueTargets { run_id: 0, after: -1, limit: 1 },
+    runs::BeginTarget => runs::BeginTarget { run_id: 0, fence: 0, ordinal: 0, crash: None },
+    runs::RunStep => runs::RunStep { run_id: 0, fence: 0, ordinal: 0, steps: 0, chunk: 1, then: None },
+    runs::FailStep => runs::FailStep::sample(),
+    runs::Pulse => runs::Pulse { run_id: 0, fence: 0 },
+    runs::Canary => runs::Canary { run_id: 0, first: 1 },
+    runs::Refresh => runs::Refresh { run_id: 0, fence: 0 },
+    runs::FinishRun => runs::FinishRun { run_id: 0, fence: 0, stop: None },
+    runs::ReleaseRun => runs::ReleaseRun { run_id: 0, fence: 0, pause: false },
+    runs::CancelRun => runs::CancelRun { run_id: 0 },
+    runs::CloseRun => runs::CloseRun { run_id: 0 },
+    runs::PauseRun => runs::PauseRun { run_id: 0 },
+    runs::ResumeRun => runs::ResumeRun { run_id: 0 },
+    runs::RetryRun => runs::RetryRun::sample(),
+    runs::PlanRetry => runs::PlanRetry { run_id: 0 },
+    runbooks::StartRunbook => runbooks::StartRunbook::sample(),
     runs::ListRuns => runs::ListRuns::default(),
     runs::CountRuns => runs::CountRuns,
     runs::GetRun => runs::GetRun { id: 0 },
     seed::LoadPlatform => seed::LoadPlatform::sample(),
     seed::LookAtHolding => seed::LookAtHolding,
     seed::Starters => seed::Starters,
+    workers::Beat => workers::Beat::sample(),
+    workers::Leave => workers::Leave { id: "nobody".to_owned() },
+    workers::ListWorkers => workers::ListWorkers,
     users::CreateFirstAdministrator => users::CreateFirstAdministrator::sample(),
     users::IsUnclaimed => users::IsUnclaimed,
     users::CreateUser => users::CreateUser::sample(),
@@ -153,6 +177,13 @@ pub struct OpsSettings {
     pub patience: Duration,
     /// This program, where passwords are to be checked in a child of it.
     pub program: Option<PathBuf>,
+    /// The runbooks this process knows.
+    pub registry: Registry,
+    /// Limits that the database keeps for a process that may freeze or die.
+    pub limits: ConnectionLimits,
+    /// A seeded bug, for the tests of faults.
+    #[cfg(debug_assertions)]
+    pub mutant: Option<Mutant>,
 }
 
 impl Default for OpsSettings {
@@ -163,6 +194,10 @@ impl Default for OpsSettings {
             search_bound: 10_000,
             patience: Duration::from_secs(4),
             program: None,
+            registry: Registry::standard(),
+            limits: ConnectionLimits::default(),
+            #[cfg(debug_assertions)]
+            mutant: None,
         }
     }
 }
@@ -192,7 +227,7 @@ impl Ops {
     /// # Errors
     /// *Usage* for a URL that is not understood, *unreachable* for a missing file.
     pub fn open(url: &str, create: Create, clock: Clock, settings: OpsSettings) -> Result<Self> {
-        let db = Db::open(url, create)?;
+        let db = Db::open(url, create, &settings.limits)?;
         let hashing = Arc::new(Semaphore::new(PARALLEL_HASHES));
         Ok(Self { inner: Arc::new(Inner { db, clock, settings, hashing }) })
     }
@@ -207,6 +242,11 @@ impl Ops {
         let Inner { db, settings, hashing, .. } = &*self.inner;
         let (db, settings, hashing) = (db.clone(), settings.clone(), Arc::clone(hashing));
         Self { inner: Arc::new(Inner { db, clock, settings, hashing }) }
+    }
+
+    /// The runbooks this process knows.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.settings.registry
     }
 
     /// Which engine it stands on.
@@ -308,7 +348,7 @@ impl Ops {
         };
         let mut context = Context::with_tx(self.clone(), permit, tx);
         let done = operation.execute(&mut context).await;
-        let keep = done.is_ok() || context.keeps_on_error();
+        let keep = (done.is_ok() && !context.is_undone()) || context.keeps_on_error();
         match context.into_tx() {
             Some(tx) if keep => tx.commit().await?,
             Some(tx) => tx.rollback().await?,

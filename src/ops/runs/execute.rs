@@ -3,22 +3,26 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
+use super::finish::{End, conclude, write_end};
 use crate::access::Requirement;
 use crate::domain::failure::ReasonCode;
+use crate::domain::rollout::StopReason;
 use crate::domain::run::RunOutcome;
 use crate::domain::sanitize;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
-use crate::ops::store::lifecycle::{self, Claimed, Ending, Held};
-use crate::ops::store::{audit, savepoint};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::store::lifecycle::{self, Claim, Claimed, Held};
+use crate::ops::store::targets;
+use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
 /// The largest count: what every engine and every reader of JSON keeps exactly.
 const MAX_COUNT: u64 = 1 << 53;
-/// The shortest lease that leaves room for three heartbeats of a second.
-const MIN_LEASE: Duration = Duration::from_secs(3);
+/// The shortest lease: three heartbeats of a tenth of a second.
+const MIN_LEASE: Duration = Duration::from_millis(300);
+/// So many takeovers without progress, and the next claim closes the run as `worker_lost`.
+/// More than the starts of a target, so that a target that kills its workers is failed alone
+/// before the whole run is.
+pub const TAKEOVER_LIMIT: i64 = 5;
 
 /// Claims the oldest run that nobody holds.
 #[derive(Debug, Clone)]
@@ -46,13 +50,30 @@ impl Operation for ClaimRun {
     async fn execute(self, context: &mut Context) -> Result<Option<Claimed>> {
         if self.lease < MIN_LEASE || self.owner.is_empty() {
             return Err(Error::usage(format!(
-                "a claim needs an owner and a lease of at least {} s",
-                MIN_LEASE.as_secs()
+                "a claim needs an owner and a lease of at least {} ms",
+                MIN_LEASE.as_millis()
             )));
         }
-        let now = context.now();
-        let seconds = whole_seconds(self.lease);
-        lifecycle::claim(context.tx()?, &self.owner, &self.types, seconds, now).await
+        let claim = Claim {
+            owner: &self.owner,
+            types: &self.types,
+            lease_seconds: self.lease.as_secs_f64(),
+            now: context.now(),
+        };
+        loop {
+            let tx = context.tx()?;
+            let Some(claimed) = lifecycle::claim(tx, claim).await? else { return Ok(None) };
+            if claimed.takeovers > 0 {
+                targets::none_in_flight(tx, claimed.id).await?;
+            }
+            if claimed.takeovers <= TAKEOVER_LIMIT {
+                return Ok(Some(claimed));
+            }
+            // Nobody gets on with it: one more worker would only be the next to be lost.
+            let run = held(tx, claimed.id, claimed.fence).await?;
+            tracing::error!(run_id = claimed.id, "closing a run whose workers keep disappearing");
+            conclude(context, &run, Some(StopReason::WorkerLost)).await?;
+        }
     }
 }
 
@@ -74,8 +95,8 @@ impl Operation for ExtendLease {
     type Output = bool;
 
     async fn execute(self, context: &mut Context) -> Result<bool> {
-        lifecycle::heartbeat(context.tx()?, self.run_id, &self.owner, whole_seconds(self.lease))
-            .await
+        let seconds = self.lease.as_secs_f64();
+        lifecycle::heartbeat(context.tx()?, self.run_id, &self.owner, seconds).await
     }
 }
 
@@ -199,57 +220,17 @@ impl Operation for CompleteRun {
             _ => ("succeeded", None),
         };
         lifecycle::settle_targets(tx, self.run_id, target_status, target_reason, now).await?;
-        let ending = Ending {
-            run_id: self.run_id,
-            fence: self.fence,
-            outcome: outcome.as_str(),
-            reason_code: reason.as_deref(),
-            counts: &counts.to_json(),
-            now,
+        let stop = match outcome {
+            RunOutcome::Blocked => Some(StopReason::Blocked),
+            RunOutcome::Cancelled => Some(StopReason::Cancelled),
+            _ => None,
         };
-        if !lifecycle::complete(tx, &ending).await? {
-            return Err(lost());
-        }
-        let alert = (outcome == RunOutcome::Failed).then(|| {
-            json!({ "event": "operations.run.failed", "run_id": self.run_id, "type": run.run_type,
-                    "tenant_id": run.tenant_id, "reason_code": reason, "view": format!("run/{}", self.run_id) })
-        });
-        let title =
-            format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), self.run_id);
-        lifecycle::announce(tx, &run, &title, alert.as_ref(), now).await?;
-        audit_end(context, &run, outcome, reason.as_deref()).await?;
-        Ok(outcome)
-    }
-}
-
-/// Writes the audit row of an end in a savepoint: if that fails, the run still completes,
-/// and the gap is counted and shown.
-async fn audit_end(
-    context: &mut Context,
-    run: &Held,
-    outcome: RunOutcome,
-    reason: Option<&str>,
-) -> Result<()> {
-    let mut row = context.audit_row(CompleteRun::NAME, AuditStatus::Succeeded);
-    row.run_id = Some(run.id);
-    row.tenant_id = run.tenant_id;
-    row.workspace_id = run.workspace_id;
-    row.metadata =
-        json!({ "type": run.run_type, "outcome": outcome.as_str(), "reason_code": reason });
-    let tx = context.tx()?;
-    savepoint::begin(tx).await?;
-    match audit::insert(tx, &row).await {
-        Ok(()) => savepoint::release(tx).await,
-        Err(error) => {
-            tracing::error!(run_id = run.id, %error, "an audit row could not be written");
-            savepoint::undo(tx).await?;
-            lifecycle::count_audit_gap(tx, run.id).await
-        }
+        write_end(context, &run, End { outcome, counts, stop, reason }).await
     }
 }
 
 /// The run, locked, if it is still running under `fence`.
-async fn held(tx: &mut crate::ops::store::Tx, run_id: i64, fence: i64) -> Result<Held> {
+pub(super) async fn held(tx: &mut crate::ops::store::Tx, run_id: i64, fence: i64) -> Result<Held> {
     let run = lifecycle::hold(tx, run_id)
         .await?
         .ok_or_else(|| Error::not_found(format!("run {run_id}")))?;
@@ -259,12 +240,15 @@ async fn held(tx: &mut crate::ops::store::Tx, run_id: i64, fence: i64) -> Result
     Ok(run)
 }
 
-fn lost() -> Error {
-    Error::refused("the run is no longer held under this claim; nothing was written")
+pub(super) fn lost() -> Error {
+    Error::new(
+        crate::ErrorKind::Lost,
+        "the run is no longer held under this claim; nothing was written",
+    )
 }
 
 /// Makes counts add up at the end, and says how the run ended.
-fn settle(counts: &mut SummaryCounts, blocked: bool, cancelled: bool) -> RunOutcome {
+pub(super) fn settle(counts: &mut SummaryCounts, blocked: bool, cancelled: bool) -> RunOutcome {
     let get = |counts: &SummaryCounts, key| counts.get(key).unwrap_or(0);
     let succeeded = get(counts, CountKey::Succeeded);
     let failed = get(counts, CountKey::Failed);
@@ -304,10 +288,6 @@ fn check_counts(counts: &SummaryCounts) -> Result<()> {
         return Err(Error::usage("the counts go above their total"));
     }
     Ok(())
-}
-
-fn whole_seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs().max(1)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

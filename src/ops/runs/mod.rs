@@ -1,13 +1,28 @@
 //! Operation runs: starting, executing and reading them.
 
+mod control;
 mod execute;
+mod finish;
 mod list;
 mod read;
+mod retry;
 mod start;
+mod step;
 
 pub use super::store::audit::AuditRow;
 pub use super::store::lifecycle::Claimed;
-pub use execute::{ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress};
+pub use super::store::targets::{Begun, Pending};
+pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
+pub use execute::{
+    ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
+};
+pub use finish::{FinishRun, ReleaseRun, Released};
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, TARGETS_SHOWN};
+pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, RunScope, StartRun, Started};
+pub(in crate::ops) use start::{NewStart, create, freeze};
+pub use step::{
+    Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, Pulse, Refresh, RunStep,
+    START_LIMIT, Stepped,
+};

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::access::{Actor, Requirement};
+use crate::access::{Actor, Requirement, ViewScope};
 use crate::domain::identity::identity_hash;
 use crate::domain::operation_type;
+use crate::domain::rollout::Rollout;
 use crate::domain::run::{ScopeKind, Source};
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::store::run_write::{self, NewRun};
@@ -95,9 +96,6 @@ impl Operation for StartRun {
     type Output = Started;
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
-        operation_type::check(&self.run_type)?;
-        check_inputs(&self.inputs)?;
-        check_request_id(self.request_id.as_deref())?;
         let customer = match context.permit().actor() {
             Actor::Customer { user_id } => {
                 let user_id = *user_id;
@@ -106,28 +104,20 @@ impl Operation for StartRun {
             }
             _ => None,
         };
-        let tx = context.tx()?;
-        let frozen = freeze(tx, &self.scope, customer.as_ref().map(|c| c.workspace_id)).await?;
-        let identity = match &self.entry {
-            Entry::ReuseByIdentity(text) => {
-                identity_hash(&self.run_type, &frozen.scope_json, &json!({ "identity": text }))
-            }
-            Entry::ReuseByInputs | Entry::Strict => {
-                identity_hash(&self.run_type, &frozen.scope_json, &self.inputs)
-            }
+        let within = customer.as_ref().map(|c| c.workspace_id);
+        let frozen = freeze(context.tx()?, &self.scope, within, ViewScope::All).await?;
+        let start = NewStart {
+            run_type: &self.run_type,
+            inputs: &self.inputs,
+            facts: json!({ "inputs": self.inputs }),
+            entry: &self.entry,
+            source: self.source,
+            request_id: self.request_id.as_deref(),
+            rollout: Rollout::default(),
+            retry_of: None,
+            customer: customer.as_ref().map(|c| (c.id, c.name.as_str())),
         };
-        let total = u64::try_from(frozen.targets.len()).unwrap_or(u64::MAX);
-        let counts =
-            SummaryCounts::default().with(CountKey::Total, total).with(CountKey::Processed, 0);
-        let started = create_or_find(
-            context,
-            &self,
-            &frozen,
-            &identity,
-            &counts.to_json(),
-            customer.as_ref().map(|c| (c.id, c.name.as_str())),
-        )
-        .await?;
+        let started = create(context, &frozen, &start).await?;
         if started.created {
             let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
             row.actor_name = customer.map(|c| c.name);
@@ -141,37 +131,76 @@ impl Operation for StartRun {
     }
 }
 
-/// Inserts the run, or finds the one that an index says is there.
-async fn create_or_find(
+/// A run to be made, whoever starts it.
+pub(in crate::ops) struct NewStart<'a> {
+    /// Dotted type.
+    pub run_type: &'a str,
+    /// Inputs, part of the identity.
+    pub inputs: &'a Value,
+    /// What is stored as its context.
+    pub facts: Value,
+    /// How an active run of the same identity is treated.
+    pub entry: &'a Entry,
+    /// Where the start comes from.
+    pub source: Source,
+    /// The caller's own id of this request.
+    pub request_id: Option<&'a str>,
+    /// How its targets are worked through.
+    pub rollout: Rollout,
+    /// The run it tries again.
+    pub retry_of: Option<i64>,
+    /// The customer who starts it, with their name.
+    pub customer: Option<(i64, &'a str)>,
+}
+
+/// Inserts the run with its targets, or finds the one that an index says is there.
+pub(in crate::ops) async fn create(
     context: &mut Context,
-    start: &StartRun,
     frozen: &Frozen,
-    identity: &str,
-    counts: &Value,
-    customer: Option<(i64, &str)>,
+    start: &NewStart<'_>,
 ) -> Result<Started> {
+    operation_type::check(start.run_type)?;
+    check_inputs(start.inputs)?;
+    check_request_id(start.request_id)?;
+    let identity = match start.entry {
+        Entry::ReuseByIdentity(text) => {
+            identity_hash(start.run_type, &frozen.scope_json, &json!({ "identity": text }))
+        }
+        Entry::ReuseByInputs | Entry::Strict => {
+            identity_hash(start.run_type, &frozen.scope_json, start.inputs)
+        }
+    };
+    let identity = identity.as_str();
+    let total = u64::try_from(frozen.targets.len()).unwrap_or(u64::MAX);
+    let counts = SummaryCounts::default().with(CountKey::Total, total).with(CountKey::Processed, 0);
     let now = context.now();
+    let holder = context.permit().holder().map(|h| (h.platform_user_id, h.username.clone()));
     let tx = context.tx()?;
     let new = NewRun {
         workspace_id: frozen.workspace_id,
         tenant_id: frozen.tenant_id,
-        user_id: customer.map(|(id, _)| id),
-        platform_user_id: None,
-        initiator_name: customer.map(|(_, name)| name),
+        user_id: start.customer.map(|(id, _)| id),
+        platform_user_id: holder.as_ref().map(|(id, _)| *id),
+        initiator_name: start
+            .customer
+            .map(|(_, name)| name)
+            .or(holder.as_ref().map(|(_, name)| name.as_str())),
         source: start.source.as_str(),
-        run_type: &start.run_type,
+        run_type: start.run_type,
         scope_kind: frozen.kind.as_str(),
         identity_hash: identity,
-        request_id: start.request_id.as_deref(),
-        summary_counts: counts,
-        context: &json!({ "inputs": start.inputs }),
+        request_id: start.request_id,
+        summary_counts: &counts.to_json(),
+        context: &start.facts,
+        rollout: &json!(start.rollout),
+        retry_of: start.retry_of,
         targets: &frozen.targets,
         now,
     };
     // The other run may end between our refused insert and our look; then there is room
     // again, and one more try makes it.
     for _ in 0..3 {
-        if let Some(request_id) = &start.request_id
+        if let Some(request_id) = start.request_id
             && let Some((run_id, made_for)) = run_write::by_request_id(tx, request_id).await?
         {
             if made_for != identity {
@@ -184,7 +213,7 @@ async fn create_or_find(
             return Ok(Started { run_id, created: true });
         }
         if let Some(run_id) = run_write::active_by_identity(tx, identity).await? {
-            if start.entry == Entry::Strict {
+            if *start.entry == Entry::Strict {
                 return Err(Error::refused(format!(
                     "run {run_id} of the same kind is already running"
                 ))
@@ -198,16 +227,27 @@ async fn create_or_find(
 }
 
 /// A scope with its tenants looked up.
-struct Frozen {
-    kind: ScopeKind,
-    workspace_id: Option<i64>,
-    tenant_id: Option<i64>,
-    targets: Vec<Option<i64>>,
-    scope_json: Value,
+pub(in crate::ops) struct Frozen {
+    /// What kind of scope it is.
+    pub kind: ScopeKind,
+    /// The workspace it lies in, where it is one.
+    pub workspace_id: Option<i64>,
+    /// The tenant, where it is one.
+    pub tenant_id: Option<i64>,
+    /// Its targets; none stands for the platform itself.
+    pub targets: Vec<Option<i64>>,
+    /// The scope as the identity sees it.
+    pub scope_json: Value,
 }
 
 /// Looks up the tenants of a scope and refuses what is outside the allowed universe.
-async fn freeze(tx: &mut Tx, scope: &RunScope, within: Option<i64>) -> Result<Frozen> {
+/// `within` is a customer's own workspace, `view` what a platform user may see.
+pub(in crate::ops) async fn freeze(
+    tx: &mut Tx,
+    scope: &RunScope,
+    within: Option<i64>,
+    view: ViewScope,
+) -> Result<Frozen> {
     let many = |kind, workspace_id, ids: Vec<i64>, scope_json| Frozen {
         kind,
         workspace_id,
@@ -217,7 +257,7 @@ async fn freeze(tx: &mut Tx, scope: &RunScope, within: Option<i64>) -> Result<Fr
     };
     Ok(match scope {
         RunScope::Tenant(id) => {
-            let tenant = allowed(tx, *id, within).await?;
+            let tenant = allowed(tx, *id, within, view).await?;
             Frozen {
                 kind: ScopeKind::Tenant,
                 workspace_id: Some(tenant.workspace_id),
@@ -236,7 +276,7 @@ async fn freeze(tx: &mut Tx, scope: &RunScope, within: Option<i64>) -> Result<Fr
             }
             let mut workspaces = Vec::new();
             for id in &ids {
-                workspaces.push(allowed(tx, *id, within).await?.workspace_id);
+                workspaces.push(allowed(tx, *id, within, view).await?.workspace_id);
             }
             workspaces.dedup();
             let workspace_id =
@@ -245,7 +285,7 @@ async fn freeze(tx: &mut Tx, scope: &RunScope, within: Option<i64>) -> Result<Fr
             many(ScopeKind::Tenants, workspace_id, ids, scope_json)
         }
         RunScope::Workspace(id) => {
-            if within.is_some_and(|own| own != *id) {
+            if within.is_some_and(|own| own != *id) || !customers::in_view(tx, *id, view).await? {
                 return Err(Error::not_found(format!("workspace {id}")));
             }
             let tenants = customers::allowed_tenants(tx, Some(*id)).await?;
@@ -258,6 +298,10 @@ async fn freeze(tx: &mut Tx, scope: &RunScope, within: Option<i64>) -> Result<Fr
         RunScope::All => {
             if within.is_some() {
                 return Err(Error::not_found("that scope"));
+            }
+            if view != ViewScope::All {
+                return Err(Error::refused("your view is restricted to some workspaces")
+                    .hint("choose tenants or a workspace of your view instead of all"));
             }
             let ids =
                 customers::allowed_tenants(tx, None).await?.into_iter().map(|t| t.id).collect();
@@ -280,11 +324,19 @@ async fn freeze(tx: &mut Tx, scope: &RunScope, within: Option<i64>) -> Result<Fr
 
 /// A tenant that may be aimed at. What does not exist and what belongs to others get the
 /// same answer.
-async fn allowed(tx: &mut Tx, id: i64, within: Option<i64>) -> Result<customers::TenantRow> {
+async fn allowed(
+    tx: &mut Tx,
+    id: i64,
+    within: Option<i64>,
+    view: ViewScope,
+) -> Result<customers::TenantRow> {
     let tenant = customers::tenant(tx, id)
         .await?
         .filter(|tenant| within.is_none_or(|own| own == tenant.workspace_id))
         .ok_or_else(|| Error::not_found(format!("tenant {id}")))?;
+    if !customers::in_view(tx, tenant.workspace_id, view).await? {
+        return Err(Error::not_found(format!("tenant {id}")));
+    }
     if tenant.is_platform {
         return Err(Error::refused(format!(
             "tenant {id} is the platform's own; runs never aim at it"

@@ -2,6 +2,7 @@
 
 use super::{Tx, on_tx};
 use crate::Result;
+use crate::access::ViewScope;
 
 /// A tenant as runs need it.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -74,6 +75,21 @@ pub async fn tenant(tx: &mut Tx, id: i64) -> Result<Option<TenantRow>> {
         .bind(id)
         .fetch_optional(c)
         .await?)
+    })
+}
+
+/// Whether a workspace lies within a view.
+pub async fn in_view(tx: &mut Tx, workspace_id: i64, view: ViewScope) -> Result<bool> {
+    let ViewScope::Restricted { platform_user_id } = view else { return Ok(true) };
+    on_tx!(tx, c => {
+        let found: Option<i64> = sqlx::query_scalar(
+            "select workspace_id from platform_user_workspaces where platform_user_id = $1 and workspace_id = $2",
+        )
+        .bind(platform_user_id)
+        .bind(workspace_id)
+        .fetch_optional(c)
+        .await?;
+        Ok(found.is_some())
     })
 }
 

@@ -42,6 +42,24 @@ pub enum Create {
     IfMissing,
 }
 
+/// What the database does with a connection whose process froze or died, and how many there
+/// are. A frozen process must not hold others up with what it has locked.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// At most so many connections.
+    pub connections: u32,
+    /// A transaction that does nothing for so long is ended (PostgreSQL).
+    pub idle_in_transaction: Option<Duration>,
+    /// A statement that takes longer is ended (PostgreSQL).
+    pub statement: Option<Duration>,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { connections: 8, idle_in_transaction: None, statement: None }
+    }
+}
+
 /// A pool of connections to the platform database.
 #[derive(Debug, Clone)]
 pub enum Db {
@@ -65,9 +83,9 @@ impl Db {
     ///
     /// # Errors
     /// *Usage* for a URL that is neither, *unreachable* for a missing SQLite file.
-    pub fn open(url: &str, create: Create) -> Result<Self> {
+    pub fn open(url: &str, create: Create, limits: &ConnectionLimits) -> Result<Self> {
         if let Some(path) = url.strip_prefix("sqlite://") {
-            return Self::open_sqlite(Path::new(path), create);
+            return Self::open_sqlite(Path::new(path), create, limits);
         }
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(Error::usage("the database URL is not understood")
@@ -79,15 +97,26 @@ impl Db {
                     .hint("its form is postgres://user:password@host:port/database?sslmode=...")
             })?
             .application_name("tenantpilot");
+        let limited = [
+            ("idle_in_transaction_session_timeout", limits.idle_in_transaction),
+            ("statement_timeout", limits.statement),
+        ];
+        let limited = limited
+            .into_iter()
+            .filter_map(|(name, limit)| Some((name, limit?.as_millis().to_string())));
+        let mut options = options;
+        for limit in limited {
+            options = options.options([limit]);
+        }
         let pool = PgPoolOptions::new()
-            .max_connections(8)
+            .max_connections(limits.connections)
             .min_connections(0)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
         Ok(Self::Postgres(pool))
     }
 
-    fn open_sqlite(path: &Path, create: Create) -> Result<Self> {
+    fn open_sqlite(path: &Path, create: Create, limits: &ConnectionLimits) -> Result<Self> {
         if path.as_os_str().is_empty() {
             return Err(Error::usage("sqlite:// needs a path")
                 .hint("for instance sqlite:///var/lib/tenantpilot/tenantpilot.db"));
@@ -107,7 +136,7 @@ impl Db {
         let options = sqlite_options(path);
         let watched = Watched::new(path);
         let pool = SqlitePoolOptions::new()
-            .max_connections(4)
+            .max_connections(limits.connections.min(4))
             .min_connections(0)
             .acquire_timeout(BUSY_TIMEOUT)
             .before_acquire(move |_, connection| {

@@ -23,18 +23,30 @@ pub struct Claimed {
     pub fence: i64,
     /// Its tenant, if it is of one.
     pub tenant_id: Option<i64>,
+    /// How many claims in a row, this one included, took it from a lost worker without
+    /// finding progress.
+    pub takeovers: i64,
+    /// How its targets are to be worked through.
+    #[sqlx(json)]
+    pub rollout: Value,
 }
 
-/// Claims the oldest queued run of one of `types` (an empty list: of any), or one whose lease
-/// has run out by the database's clock.
-pub async fn claim(
-    tx: &mut Tx,
-    owner: &str,
-    types: &[String],
-    lease_seconds: i64,
-    now: DateTime<Utc>,
-) -> Result<Option<Claimed>> {
-    let types = Value::from(types.to_vec()).to_string();
+/// Who claims, and what.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The claiming process.
+    pub owner: &'a str,
+    /// Only these types; empty: any.
+    pub types: &'a [String],
+    /// How long the lease lasts, in seconds.
+    pub lease_seconds: f64,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// Claims the oldest queued run, or one whose lease has run out by the database's clock.
+pub async fn claim(tx: &mut Tx, claim: Claim<'_>) -> Result<Option<Claimed>> {
+    let types = Value::from(claim.types.to_vec()).to_string();
     for _ in 0..CLAIM_TRIES {
         let Some(id) = claimable(tx, &types).await? else { return Ok(None) };
         // The look above may have seen a lease that another worker has renewed or taken since:
@@ -42,21 +54,24 @@ pub async fn claim(
         // a look of its own sees what was committed.
         let claimed: Option<Claimed> = on_tx!(tx, c => {
             sqlx::query_as(concat!(
-                "update operation_runs set status = 'running', lease_owner = $1, fence = fence + 1, \
-                 takeovers = takeovers + case when status = 'running' then 1 else 0 end, \
+                "update operation_runs set lease_owner = $1, fence = fence + 1, \
+                 takeovers = case when status = 'queued' then 0 when takeover_mark = m.steps then takeovers + 1 \
+                 else 1 end, takeover_mark = m.steps, status = 'running', \
                  started_at = coalesce(started_at, $3), updated_at = $3 \
+                 from (select cast(coalesce(sum(g.steps), 0) as bigint) as steps \
+                 from operation_run_targets g where g.run_id = $2) m \
                  where id = $2 and paused_at is null and (status = 'queued' or (status = 'running' and exists \
                  (select 1 from operation_run_leases l where l.run_id = $2 and l.expires_at < ",
-                database_now!(), "))) returning id, type, fence, tenant_id"
+                database_now!(), "))) returning id, type, fence, tenant_id, takeovers, rollout"
             ))
-            .bind(owner)
+            .bind(claim.owner)
             .bind(id)
-            .bind(now)
+            .bind(claim.now)
             .fetch_optional(c)
             .await?
         });
         if let Some(claimed) = claimed {
-            set_lease(tx, claimed.id, owner, lease_seconds).await?;
+            set_lease(tx, claimed.id, claim.owner, claim.lease_seconds).await?;
             return Ok(Some(claimed));
         }
     }
@@ -80,7 +95,7 @@ async fn claimable(tx: &mut Tx, types: &str) -> Result<Option<i64>> {
     })
 }
 
-async fn set_lease(tx: &mut Tx, run_id: i64, owner: &str, seconds: i64) -> Result<()> {
+async fn set_lease(tx: &mut Tx, run_id: i64, owner: &str, seconds: f64) -> Result<()> {
     on_tx!(tx, c => {
         sqlx::query(concat!(
             "insert into operation_run_leases (run_id, owner, acquired_at, heartbeat_at, expires_at) \
@@ -98,7 +113,7 @@ async fn set_lease(tx: &mut Tx, run_id: i64, owner: &str, seconds: i64) -> Resul
 }
 
 /// Extends the lease of a run that `owner` still holds; false if it was lost.
-pub async fn heartbeat(tx: &mut Tx, run_id: i64, owner: &str, seconds: i64) -> Result<bool> {
+pub async fn heartbeat(tx: &mut Tx, run_id: i64, owner: &str, seconds: f64) -> Result<bool> {
     on_tx!(tx, c => {
         let done = sqlx::query(concat!(
             "update operation_run_leases set heartbeat_at = ", database_now!(), ", expires_at = ",
@@ -151,7 +166,97 @@ pub async fn hold(tx: &mut Tx, run_id: i64) -> Result<Option<Held>> {
     })
 }
 
-/// Writes counts of a run that is still running under `fence`; false if it is not.
+/// The status of a run, as it is committed; `missing` where there is none.
+pub async fn status(tx: &mut Tx, run_id: i64) -> Result<String> {
+    let status: Option<String> = on_tx!(tx, c => {
+        sqlx::query_scalar("select status from operation_runs where id = $1")
+            .bind(run_id)
+            .fetch_optional(c)
+            .await?
+    });
+    Ok(status.unwrap_or_else(|| "missing".to_owned()))
+}
+
+/// Whether a run is running under `fence`, as it is committed.
+pub async fn is_held(tx: &mut Tx, run_id: i64, fence: i64) -> Result<bool> {
+    on_tx!(tx, c => {
+        let found: Option<i64> = sqlx::query_scalar(
+            "select id from operation_runs where id = $1 and fence = $2 and status = 'running'",
+        )
+        .bind(run_id)
+        .bind(fence)
+        .fetch_optional(c)
+        .await?;
+        Ok(found.is_some())
+    })
+}
+
+/// Makes every claim on a run void; gives the new fence.
+pub async fn raise_fence(tx: &mut Tx, run_id: i64) -> Result<i64> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar("update operation_runs set fence = fence + 1 where id = $1 returning fence")
+            .bind(run_id)
+            .fetch_one(c)
+            .await?)
+    })
+}
+
+/// Puts a running run back into the queue, or to rest. `steps` is what was done so far.
+pub async fn release(
+    tx: &mut Tx,
+    run_id: i64,
+    fence: i64,
+    paused: bool,
+    steps: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query(
+            "update operation_runs set status = 'queued', lease_owner = null, queued_at = $4, \
+             paused_at = case when $3 then $4 else null end, takeovers = 0, takeover_mark = $5, updated_at = $4 \
+             where id = $1 and fence = $2 and status = 'running'",
+        )
+        .bind(run_id)
+        .bind(fence)
+        .bind(paused)
+        .bind(now)
+        .bind(steps)
+        .execute(&mut *c)
+        .await?;
+        sqlx::query("delete from operation_run_leases where run_id = $1").bind(run_id).execute(c).await?;
+        Ok(())
+    })
+}
+
+/// Pauses a queued run.
+pub async fn pause(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query("update operation_runs set paused_at = $2, updated_at = $2 where id = $1 and status = 'queued'")
+            .bind(run_id)
+            .bind(now)
+            .execute(c)
+            .await?;
+        Ok(())
+    })
+}
+
+/// Puts a paused run back into the queue; false if it was not paused.
+pub async fn resume(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<bool> {
+    on_tx!(tx, c => {
+        let done = sqlx::query(
+            "update operation_runs set paused_at = null, queued_at = $2, updated_at = $2 \
+             where id = $1 and status = 'queued' and paused_at is not null",
+        )
+        .bind(run_id)
+        .bind(now)
+        .execute(c)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    })
+}
+
+/// Writes counts of a run that is still running under `fence`; false if it is not. Counts
+/// that an executor reports are a sign of progress.
 pub async fn set_counts(
     tx: &mut Tx,
     run_id: i64,
@@ -161,7 +266,7 @@ pub async fn set_counts(
 ) -> Result<bool> {
     on_tx!(tx, c => {
         let done = sqlx::query(
-            "update operation_runs set summary_counts = $3, updated_at = $4 \
+            "update operation_runs set summary_counts = $3, takeovers = 0, updated_at = $4 \
              where id = $1 and fence = $2 and status = 'running'",
         )
         .bind(run_id)
@@ -171,6 +276,27 @@ pub async fn set_counts(
         .execute(c)
         .await?;
         Ok(done.rows_affected() == 1)
+    })
+}
+
+/// Adds one to the succeeded targets of a run: how counts must not be kept. Only a seeded
+/// bug uses it.
+pub async fn count_up(tx: &mut Tx, run_id: i64) -> Result<()> {
+    on_tx!(tx, c => {
+        let mut counts: Json<Value> =
+            sqlx::query_scalar("select summary_counts from operation_runs where id = $1")
+                .bind(run_id)
+                .fetch_one(&mut *c)
+                .await?;
+        for key in ["processed", "succeeded"] {
+            counts.0[key] = Value::from(counts.0[key].as_i64().unwrap_or(0) + 1);
+        }
+        sqlx::query("update operation_runs set summary_counts = $2 where id = $1")
+            .bind(run_id)
+            .bind(counts)
+            .execute(c)
+            .await?;
+        Ok(())
     })
 }
 
@@ -222,7 +348,8 @@ pub async fn settle_targets(
     on_tx!(tx, c => {
         Ok(sqlx::query(
             "update operation_run_targets set status = $2, reason_code = $3, starts = case when $2 = 'skipped' \
-             then starts else case when starts < 1 then 1 else starts end end, updated_at = $4 \
+             then starts else case when starts < 1 then 1 else starts end end, step_started_at = null, \
+             next_attempt_at = null, updated_at = $4 \
              where run_id = $1 and status = 'pending'",
         )
         .bind(run_id)
@@ -246,6 +373,8 @@ pub struct Ending<'a> {
     pub outcome: &'a str,
     /// The commonest reason of its failures.
     pub reason_code: Option<&'a str>,
+    /// Why targets were left undone.
+    pub stop_reason: Option<&'a str>,
     /// Final counts.
     pub counts: &'a Value,
     /// Now.
@@ -257,8 +386,8 @@ pub async fn complete(tx: &mut Tx, ending: &Ending<'_>) -> Result<bool> {
     on_tx!(tx, c => {
         let done = sqlx::query(
             "update operation_runs set status = 'completed', outcome = $3, reason_code = $4, \
-             summary_counts = $5, lease_owner = null, paused_at = null, completed_at = $6, updated_at = $6 \
-             where id = $1 and fence = $2 and status <> 'completed'",
+             summary_counts = $5, lease_owner = null, paused_at = null, completed_at = $6, updated_at = $6, \
+             stop_reason = $7 where id = $1 and fence = $2 and status <> 'completed'",
         )
         .bind(ending.run_id)
         .bind(ending.fence)
@@ -266,6 +395,7 @@ pub async fn complete(tx: &mut Tx, ending: &Ending<'_>) -> Result<bool> {
         .bind(ending.reason_code)
         .bind(Json(ending.counts))
         .bind(ending.now)
+        .bind(ending.stop_reason)
         .execute(&mut *c)
         .await?;
         sqlx::query("delete from operation_run_leases where run_id = $1").bind(ending.run_id).execute(c).await?;

@@ -13,13 +13,16 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 pub mod names;
+pub mod requests;
 pub mod run_list;
 pub mod run_read;
 pub mod run_write;
 pub mod savepoint;
 pub mod schema;
 pub mod sessions;
+pub mod targets;
 pub mod users;
+pub mod workers;
 
 pub use database::{Db, Tx};
 

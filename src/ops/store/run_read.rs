@@ -137,6 +137,45 @@ pub async fn context(tx: &mut Tx, id: i64) -> Result<Value> {
     Ok(context.0)
 }
 
+/// How the targets of a run are worked through, as stored.
+pub async fn rollout(tx: &mut Tx, id: i64) -> Result<Value> {
+    let rollout: Json<Value> = on_tx!(tx, c => {
+        sqlx::query_scalar("select rollout from operation_runs where id = $1").bind(id).fetch_one(c).await?
+    });
+    Ok(rollout.0)
+}
+
+/// What a retry of a run would cover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retryable {
+    /// Targets that failed or never ran.
+    pub total: i64,
+    /// Their tenants, as far as they may still be aimed at.
+    pub tenants: Vec<i64>,
+}
+
+/// The failed and skipped targets of a run.
+pub async fn retryable(tx: &mut Tx, run_id: i64) -> Result<Retryable> {
+    on_tx!(tx, c => {
+        let total = sqlx::query_scalar(
+            "select count(*) from operation_run_targets where run_id = $1 and status in ('failed', 'skipped')",
+        )
+        .bind(run_id)
+        .fetch_one(&mut *c)
+        .await?;
+        let tenants = sqlx::query_scalar(
+            "select g.tenant_id from operation_run_targets g join tenants t on t.id = g.tenant_id \
+             join workspaces w on w.id = t.workspace_id where g.run_id = $1 \
+             and g.status in ('failed', 'skipped') and t.archived_at is null and w.archived_at is null \
+             and not t.is_platform order by g.tenant_id",
+        )
+        .bind(run_id)
+        .fetch_all(c)
+        .await?;
+        Ok(Retryable { total, tenants })
+    })
+}
+
 #[derive(sqlx::FromRow)]
 struct TargetRow {
     ordinal: i64,

@@ -34,6 +34,10 @@ pub struct NewRun<'a> {
     pub summary_counts: &'a Value,
     /// Inputs and other safe facts.
     pub context: &'a Value,
+    /// How its targets are worked through.
+    pub rollout: &'a Value,
+    /// The run it tries again.
+    pub retry_of: Option<i64>,
     /// Frozen targets; none stands for the platform itself.
     pub targets: &'a [Option<i64>],
     /// Now.
@@ -49,8 +53,8 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
         sqlx::query_scalar(
             "insert into operation_runs (workspace_id, tenant_id, user_id, platform_user_id, \
              initiator_name, source, type, scope_kind, identity_hash, request_id, summary_counts, \
-             context, target_count, created_at, updated_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) \
+             context, target_count, created_at, updated_at, rollout, retry_of_run_id) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16) \
              on conflict do nothing returning id",
         )
         .bind(new.workspace_id)
@@ -67,6 +71,8 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
         .bind(Json(new.context))
         .bind(i64::try_from(new.targets.len()).unwrap_or(i64::MAX))
         .bind(new.now)
+        .bind(Json(new.rollout))
+        .bind(new.retry_of)
         .fetch_optional(c)
         .await?
     });

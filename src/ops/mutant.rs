@@ -1,0 +1,61 @@
+//! Seeded bugs. The fault tests run the real worker with one of these and have to notice it:
+//! a harness that cannot fail proves nothing.
+//!
+//! Builds without debug assertions, which is what people run, have no way to turn one on.
+
+use super::Context;
+use crate::Result;
+
+/// A way in which the execution of runs could be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    /// Writes do not repeat that the claim still holds.
+    NoFence,
+    /// Counts are added up step by step instead of being derived from the targets.
+    IncrementedCounters,
+    /// The effect of a step and its marker are two transactions.
+    NoMarker,
+    /// A run is completed without looking whether it still is this worker's.
+    CompletionWithoutLock,
+}
+
+impl Mutant {
+    /// Every mutant, with its name.
+    pub const ALL: &'static [(&'static str, Self)] = &[
+        ("no_fence", Self::NoFence),
+        ("incremented_counters", Self::IncrementedCounters),
+        ("no_marker", Self::NoMarker),
+        ("completion_without_lock", Self::CompletionWithoutLock),
+    ];
+}
+
+impl Context {
+    /// The seeded bug of this process; none in builds that people run.
+    pub(super) fn mutant(&self) -> Option<Mutant> {
+        #[cfg(debug_assertions)]
+        return self.settings().mutant;
+        #[cfg(not(debug_assertions))]
+        None
+    }
+
+    /// Whether writes of a worker are fenced, as they have to be.
+    pub(super) fn fenced(&self) -> bool {
+        self.mutant() != Some(Mutant::NoFence)
+    }
+
+    /// Where a build with [`Mutant::NoMarker`] tears effect and marker apart.
+    pub(super) async fn between_effect_and_marker(&mut self) -> Result<()> {
+        if self.mutant() == Some(Mutant::NoMarker) {
+            self.tear().await?;
+        }
+        Ok(())
+    }
+
+    /// Commits what was written and goes on in another transaction, after a moment in which a
+    /// worker may die.
+    pub(super) async fn tear(&mut self) -> Result<()> {
+        self.commit_and_begin().await?;
+        tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+        Ok(())
+    }
+}

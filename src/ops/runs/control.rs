@@ -1,0 +1,237 @@
+//! What people ask of a run: cancel, close by force, pause, resume. A decision that cannot be
+//! audited does not happen.
+
+use serde_json::json;
+
+use super::finish;
+use super::step::Asked;
+use crate::access::Requirement;
+use crate::domain::capability::Capability;
+use crate::domain::rollout::StopReason;
+use crate::domain::run::Run;
+use crate::ops::store::lifecycle::{self, Held};
+use crate::ops::store::{Tx, requests, run_read};
+use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::{Error, Result};
+
+const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
+
+/// What became of a request. Never more than is true: a worker may still be at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controlled {
+    /// It happened at once.
+    Done,
+    /// The worker that holds the run is asked; what it does shows on the run.
+    Requested,
+    /// It was asked before.
+    AlreadyRequested,
+}
+
+/// Notes that the holder of a run has seen what is asked of it.
+pub(in crate::ops) async fn acknowledge(
+    tx: &mut Tx,
+    run_id: i64,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Asked> {
+    let rows = requests::of_run(tx, run_id).await?;
+    if rows.iter().any(|row| row.acknowledged_at.is_none()) {
+        requests::acknowledge(tx, run_id, now).await?;
+    }
+    let has = |kind: &str| rows.iter().any(|row| row.kind == kind);
+    Ok(Asked { cancel: has("cancel"), pause: has("pause") })
+}
+
+/// Copies an acknowledged cancel to the run's own row, where lists look.
+pub(in crate::ops) async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> {
+    requests::show_cancel(tx, run_id).await
+}
+
+/// Cancels a run: at once if nobody holds it, else its worker is asked to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct CancelRun {
+    /// Run.
+    pub run_id: i64,
+}
+
+impl Operation for CancelRun {
+    const NAME: &'static str = "runs.cancel";
+    const REQUIREMENT: Requirement = MANAGE;
+    const ACCESS: Access = Access::Write;
+    type Output = Controlled;
+
+    async fn execute(self, context: &mut Context) -> Result<Controlled> {
+        let run = visible(context, self.run_id).await?;
+        audit_decision(context, &run, Self::NAME).await?;
+        match ask(context, self.run_id, "cancel").await? {
+            Ask::Requested(new) => Ok(requested(new)),
+            Ask::Free(held) => {
+                finish::conclude(context, &held, Some(StopReason::Cancelled)).await?;
+                Ok(Controlled::Done)
+            }
+        }
+    }
+}
+
+/// Pauses a run: at once if nobody holds it, else once the steps in flight are done.
+#[derive(Debug, Clone, Copy)]
+pub struct PauseRun {
+    /// Run.
+    pub run_id: i64,
+}
+
+impl Operation for PauseRun {
+    const NAME: &'static str = "runs.pause";
+    const REQUIREMENT: Requirement = MANAGE;
+    const ACCESS: Access = Access::Write;
+    type Output = Controlled;
+
+    async fn execute(self, context: &mut Context) -> Result<Controlled> {
+        let now = context.now();
+        let run = visible(context, self.run_id).await?;
+        if run.paused_at.is_some() {
+            return Ok(Controlled::AlreadyRequested);
+        }
+        audit_decision(context, &run, Self::NAME).await?;
+        match ask(context, self.run_id, "pause").await? {
+            Ask::Requested(new) => Ok(requested(new)),
+            Ask::Free(held) => {
+                lifecycle::pause(context.tx()?, held.id, now).await?;
+                Ok(Controlled::Done)
+            }
+        }
+    }
+}
+
+/// Lets a paused run go on, or takes a pause back that its worker has not made yet.
+#[derive(Debug, Clone, Copy)]
+pub struct ResumeRun {
+    /// Run.
+    pub run_id: i64,
+}
+
+impl Operation for ResumeRun {
+    const NAME: &'static str = "runs.resume";
+    const REQUIREMENT: Requirement = MANAGE;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        let now = context.now();
+        let run = visible(context, self.run_id).await?;
+        audit_decision(context, &run, Self::NAME).await?;
+        let tx = context.tx()?;
+        let withdrawn = requests::withdraw(tx, self.run_id, "pause").await?;
+        let held = lifecycle::hold(tx, self.run_id).await?;
+        let resumed = match held {
+            Some(held) if held.status == "queued" => lifecycle::resume(tx, held.id, now).await?,
+            _ => false,
+        };
+        if withdrawn || resumed {
+            return Ok(());
+        }
+        Err(Error::refused(format!("run {} is not paused", self.run_id)))
+    }
+}
+
+/// Closes a run by force, whatever its worker does: the fence grows, so that nothing the
+/// worker still tries has an effect.
+#[derive(Debug, Clone, Copy)]
+pub struct CloseRun {
+    /// Run.
+    pub run_id: i64,
+}
+
+impl Operation for CloseRun {
+    const NAME: &'static str = "runs.close";
+    const REQUIREMENT: Requirement = MANAGE;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        let run = visible(context, self.run_id).await?;
+        audit_decision(context, &run, Self::NAME).await?;
+        let tx = context.tx()?;
+        let held = active(tx, self.run_id).await?;
+        let held = Held { fence: lifecycle::raise_fence(tx, held.id).await?, ..held };
+        finish::conclude(context, &held, Some(StopReason::Closed)).await?;
+        Ok(())
+    }
+}
+
+enum Ask {
+    /// The run is queued and locked: whoever asks can do it.
+    Free(Held),
+    /// A worker holds it and was asked; false: it had been asked before.
+    Requested(bool),
+}
+
+fn requested(new: bool) -> Controlled {
+    if new { Controlled::Requested } else { Controlled::AlreadyRequested }
+}
+
+/// Asks the worker that holds a run, or locks a run that nobody holds.
+async fn ask(context: &mut Context, run_id: i64, kind: &str) -> Result<Ask> {
+    let now = context.now();
+    let holder = context.permit().holder();
+    let by = holder.map(|holder| (holder.platform_user_id, holder.username.clone()));
+    let tx = context.tx()?;
+    // A run changes hands while one looks: queued, claimed, let go of. Each turn asks under
+    // what it saw, and looks again with the run or its request locked.
+    for _ in 0..5 {
+        match lifecycle::status(tx, run_id).await?.as_str() {
+            "queued" => {
+                let held = active(tx, run_id).await?;
+                if held.status == "queued" {
+                    return Ok(Ask::Free(held));
+                }
+            }
+            "running" => {
+                let by = by.as_ref().map(|(id, name)| (*id, name.as_str()));
+                let new = requests::insert(tx, run_id, kind, by, now).await?;
+                // The request's foreign key holds the run against being let go of.
+                if lifecycle::status(tx, run_id).await? == "running" {
+                    return Ok(Ask::Requested(new));
+                }
+                requests::withdraw(tx, run_id, kind).await?;
+            }
+            _ => return Err(ended(run_id)),
+        }
+    }
+    Err(Error::new(crate::ErrorKind::TimedOut, "the run changes hands too quickly")
+        .hint("try again"))
+}
+
+/// A run that has not ended, locked.
+async fn active(tx: &mut Tx, run_id: i64) -> Result<Held> {
+    let held = lifecycle::hold(tx, run_id)
+        .await?
+        .ok_or_else(|| Error::not_found(format!("run {run_id}")))?;
+    if held.status == "completed" {
+        return Err(ended(run_id));
+    }
+    Ok(held)
+}
+
+fn ended(run_id: i64) -> Error {
+    Error::refused(format!("run {run_id} has already ended"))
+        .hint(format!("see how: tenantpilot runs show {run_id}"))
+}
+
+/// A run within the actor's view.
+pub(super) async fn visible(context: &mut Context, run_id: i64) -> Result<Run> {
+    let scope = context.permit().scope();
+    run_read::by_id(context.tx()?, run_id, scope)
+        .await?
+        .ok_or_else(|| Error::not_found(format!("run {run_id}")))
+}
+
+/// Writes down who decided what about a run, and how it stood.
+async fn audit_decision(context: &mut Context, run: &Run, action: &'static str) -> Result<()> {
+    let mut row = context.audit_row(action, AuditStatus::Succeeded);
+    row.run_id = Some(run.id);
+    row.tenant_id = run.tenant_id;
+    row.workspace_id = run.workspace_id;
+    row.before = Some(json!({ "status": run.status.as_str(), "paused": run.paused_at.is_some() }));
+    row.metadata = json!({ "type": run.run_type });
+    context.audit(&row).await
+}

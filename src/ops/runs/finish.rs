@@ -1,0 +1,255 @@
+//! The end of a run, in one transaction: counts from its targets, outcome, one notification,
+//! one alert, one audit row. Also the ways to let go of a run that has not ended.
+
+use serde_json::{Value, json};
+
+use super::execute::{held, lost, settle};
+use crate::access::Requirement;
+use crate::domain::failure::ReasonCode;
+use crate::domain::rollout::StopReason;
+use crate::domain::run::RunOutcome;
+use crate::domain::summary_counts::{CountKey, SummaryCounts};
+use crate::ops::store::lifecycle::{self, Ending, Held};
+use crate::ops::store::targets::{self, Tally};
+use crate::ops::store::{audit, requests, savepoint};
+use crate::ops::{Access, AuditStatus, Context, Mutant, Operation};
+use crate::{Error, Result};
+
+/// The counts that a run's targets make.
+pub(in crate::ops) fn counts_of(tally: &Tally) -> SummaryCounts {
+    let n = |count: i64| u64::try_from(count).unwrap_or(0);
+    let mut counts = SummaryCounts::default()
+        .with(CountKey::Total, n(tally.total))
+        .with(CountKey::Processed, n(tally.total - tally.pending))
+        .with(CountKey::Succeeded, n(tally.succeeded))
+        .with(CountKey::Failed, n(tally.failed))
+        .with(CountKey::Skipped, n(tally.skipped))
+        .with(CountKey::Tenants, n(tally.tenants))
+        .with(CountKey::Items, n(tally.items))
+        .with(CountKey::Updated, n(tally.updated));
+    for (key, count) in [(CountKey::Created, tally.created), (CountKey::Deleted, tally.deleted)] {
+        if count > 0 {
+            counts.set(key, n(count));
+        }
+    }
+    counts
+}
+
+/// The outcome that counts and a stop make.
+pub(in crate::ops) fn outcome_of(tally: &Tally, stop: Option<StopReason>) -> RunOutcome {
+    match stop {
+        Some(StopReason::Blocked) => RunOutcome::Blocked,
+        Some(StopReason::Cancelled | StopReason::Closed) if tally.skipped > 0 => {
+            RunOutcome::Cancelled
+        }
+        _ if tally.failed > 0 && tally.succeeded > 0 => RunOutcome::PartiallySucceeded,
+        _ if tally.failed > 0 => RunOutcome::Failed,
+        _ => RunOutcome::Succeeded,
+    }
+}
+
+/// Completes a run whose targets are done, or stops it: what is pending is skipped then.
+#[derive(Debug, Clone, Copy)]
+pub struct FinishRun {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// Why it stops before its targets are done, if it does.
+    pub stop: Option<StopReason>,
+}
+
+impl Operation for FinishRun {
+    const NAME: &'static str = "runs.finish";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = RunOutcome;
+
+    async fn execute(self, context: &mut Context) -> Result<RunOutcome> {
+        let locked = context.mutant() != Some(Mutant::CompletionWithoutLock);
+        let tx = context.tx()?;
+        let run = if locked {
+            held(tx, self.run_id, self.fence).await?
+        } else {
+            let found = lifecycle::hold(tx, self.run_id).await?;
+            found.ok_or_else(|| Error::not_found(format!("run {}", self.run_id)))?
+        };
+        conclude(context, &run, self.stop).await
+    }
+}
+
+/// Ends a run that the transaction holds locked: settles what is pending, recounts, sets the
+/// outcome, tells the initiator, alerts, audits.
+pub(in crate::ops) async fn conclude(
+    context: &mut Context,
+    run: &Held,
+    stop: Option<StopReason>,
+) -> Result<RunOutcome> {
+    let now = context.now();
+    let derived = context.mutant() != Some(Mutant::IncrementedCounters);
+    let tx = context.tx()?;
+    if stop == Some(StopReason::WorkerLost) {
+        let reason = ReasonCode::WorkerLost.as_str();
+        for tenant in targets::fail_started(tx, run.id, reason, now).await? {
+            let message = "its workers disappeared without making progress";
+            lifecycle::insert_failure(tx, run.id, tenant, reason, message, now).await?;
+        }
+    }
+    if stop.is_some() {
+        lifecycle::settle_targets(tx, run.id, "skipped", None, now).await?;
+    }
+    let tally = targets::tally(tx, run.id).await?;
+    if tally.pending > 0 {
+        return Err(Error::refused(format!("{} targets are not done yet", tally.pending)));
+    }
+    let mut counts = counts_of(&tally);
+    if !derived {
+        counts = SummaryCounts::from_json(&run.summary_counts.0)?;
+        let get = |key| counts.get(key).unwrap_or(0);
+        let sum = get(CountKey::Succeeded) + get(CountKey::Failed) + get(CountKey::Skipped);
+        counts.set(CountKey::Total, sum);
+        counts.set(CountKey::Processed, sum);
+    }
+    let mut outcome = outcome_of(&tally, stop);
+    if context.settings().registry.get(&run.run_type).is_err() {
+        // Not executed here: its counts are what its executor reported, not its targets.
+        counts = SummaryCounts::from_json(&run.summary_counts.0)?;
+        let known = settle(&mut counts, false, stop.is_some());
+        if outcome != RunOutcome::Failed {
+            outcome = known;
+        }
+    }
+    let end = End { outcome, counts, stop, reason: None };
+    write_end(context, run, end).await
+}
+
+/// How a run ended.
+pub(in crate::ops) struct End {
+    /// Its outcome.
+    pub outcome: RunOutcome,
+    /// Its counts, which add up.
+    pub counts: SummaryCounts,
+    /// Why targets were left undone.
+    pub stop: Option<StopReason>,
+    /// The reason where its failures do not tell one.
+    pub reason: Option<String>,
+}
+
+/// Writes an end: the row, the notification, the alert, the audit row.
+pub(in crate::ops) async fn write_end(
+    context: &mut Context,
+    run: &Held,
+    end: End,
+) -> Result<RunOutcome> {
+    let now = context.now();
+    let outcome = end.outcome;
+    let tx = context.tx()?;
+    let reason = match end.reason {
+        Some(code) => Some(code),
+        None => lifecycle::dominant_reason(tx, run.id).await?,
+    };
+    let bad = matches!(outcome, RunOutcome::Failed | RunOutcome::PartiallySucceeded);
+    let reason = match (bad, reason) {
+        (true, None) => Some(ReasonCode::UnexpectedError.as_str().to_owned()),
+        (_, reason) => reason,
+    };
+    let ending = Ending {
+        run_id: run.id,
+        fence: run.fence,
+        outcome: outcome.as_str(),
+        reason_code: reason.as_deref(),
+        stop_reason: end.stop.map(StopReason::as_str),
+        counts: &end.counts.to_json(),
+        now,
+    };
+    if !lifecycle::complete(tx, &ending).await? {
+        return Err(lost());
+    }
+    let alert = (outcome == RunOutcome::Failed).then(|| alert(run, reason.as_deref()));
+    let title = format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), run.id);
+    lifecycle::announce(tx, run, &title, alert.as_ref(), now).await?;
+    audit_end(context, run, outcome, reason.as_deref()).await?;
+    Ok(outcome)
+}
+
+fn alert(run: &Held, reason: Option<&str>) -> Value {
+    json!({ "event": "operations.run.failed", "run_id": run.id, "type": run.run_type,
+            "tenant_id": run.tenant_id, "reason_code": reason, "view": format!("run/{}", run.id) })
+}
+
+/// Writes the audit row of an end in a savepoint: if that fails, the run still completes,
+/// and the gap is counted on it.
+async fn audit_end(
+    context: &mut Context,
+    run: &Held,
+    outcome: RunOutcome,
+    reason: Option<&str>,
+) -> Result<()> {
+    let mut row = context.audit_row("runs.complete", AuditStatus::Succeeded);
+    row.run_id = Some(run.id);
+    row.tenant_id = run.tenant_id;
+    row.workspace_id = run.workspace_id;
+    row.metadata =
+        json!({ "type": run.run_type, "outcome": outcome.as_str(), "reason_code": reason });
+    let tx = context.tx()?;
+    savepoint::begin(tx).await?;
+    match audit::insert(tx, &row).await {
+        Ok(()) => savepoint::release(tx).await,
+        Err(error) => {
+            tracing::error!(run_id = run.id, %error, "an audit row could not be written");
+            savepoint::undo(tx).await?;
+            lifecycle::count_audit_gap(tx, run.id).await
+        }
+    }
+}
+
+/// Lets go of a run that has not ended: back to the queue, or paused. Its steps are over.
+#[derive(Debug, Clone, Copy)]
+pub struct ReleaseRun {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// Whether it stays paused until somebody resumes it.
+    pub pause: bool,
+}
+
+/// What became of a run that was let go of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// It is queued, for any worker.
+    Queued,
+    /// It is paused.
+    Paused,
+    /// A cancel came in between, and ended it.
+    Ended(RunOutcome),
+}
+
+impl Operation for ReleaseRun {
+    const NAME: &'static str = "runs.release";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = Released;
+
+    async fn execute(self, context: &mut Context) -> Result<Released> {
+        let now = context.now();
+        let tx = context.tx()?;
+        // Locked for update, which a request's foreign key waits for: either its row is seen
+        // here, or whoever writes it finds the run queued.
+        let run = held(tx, self.run_id, self.fence).await?;
+        let asked = super::control::acknowledge(tx, self.run_id, now).await?;
+        if asked.cancel {
+            return Ok(Released::Ended(
+                conclude(context, &run, Some(StopReason::Cancelled)).await?,
+            ));
+        }
+        targets::take_back_starts(tx, self.run_id).await?;
+        let tally = targets::tally(tx, self.run_id).await?;
+        let counts = counts_of(&tally).to_json();
+        lifecycle::set_counts(tx, self.run_id, self.fence, &counts, now).await?;
+        let paused = self.pause || asked.pause;
+        lifecycle::release(tx, self.run_id, self.fence, paused, tally.steps, now).await?;
+        requests::withdraw(tx, self.run_id, "pause").await?;
+        Ok(if paused { Released::Paused } else { Released::Queued })
+    }
+}

@@ -1,0 +1,148 @@
+//! Trying again: a new run over only those targets of an ended one that failed or never ran.
+
+use serde_json::json;
+
+use super::control::visible;
+use super::start::{Entry, NewStart, RunScope, Started, create, freeze};
+use crate::access::Requirement;
+use crate::domain::capability::Capability;
+use crate::domain::rollout::Rollout;
+use crate::domain::run::{RunStatus, ScopeKind, Source};
+use crate::ops::runbooks::confirm;
+use crate::ops::store::run_read;
+use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::{Error, Result};
+
+/// Starts a new run over the targets of an ended one that failed or were skipped.
+#[derive(Debug, Clone)]
+pub struct RetryRun {
+    /// The ended run.
+    pub run_id: i64,
+    /// The phrase `RETRY n`; compulsory where n, the targets to retry, is more than one.
+    pub confirm: Option<String>,
+    /// Where the start comes from.
+    pub source: Source,
+    /// The caller's own id of this request.
+    pub request_id: Option<String>,
+}
+
+/// What a retry would do, and what it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retried {
+    /// The new run, or the active one like it.
+    pub started: Started,
+    /// How many targets it has.
+    pub targets: usize,
+    /// How many of the first run's failed or skipped targets are left out: their tenants are
+    /// archived by now.
+    pub gone: usize,
+}
+
+impl RetryRun {
+    pub(in crate::ops) fn sample() -> Self {
+        Self { run_id: 0, confirm: None, source: Source::Cli, request_id: None }
+    }
+}
+
+/// The phrase that confirms a retry of so many targets; none for one, which needs none.
+pub fn retry_phrase(targets: usize) -> Option<String> {
+    (targets > 1).then(|| format!("RETRY {targets}"))
+}
+
+impl Operation for RetryRun {
+    const NAME: &'static str = "runs.retry";
+    const REQUIREMENT: Requirement =
+        Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
+    const ACCESS: Access = Access::Write;
+    type Output = Retried;
+
+    async fn execute(self, context: &mut Context) -> Result<Retried> {
+        let first = visible(context, self.run_id).await?;
+        if let Ok(runbook) = context.settings().registry.get(&first.run_type).cloned() {
+            context.require(Capability::RunbooksRun, Self::NAME).await?;
+            context.require(runbook.capability(), Self::NAME).await?;
+        }
+        if first.status != RunStatus::Completed {
+            return Err(Error::refused(format!("run {} has not ended yet", first.id))
+                .hint("wait for its end, or cancel it first"));
+        }
+        let view = context.permit().scope();
+        let tx = context.tx()?;
+        let left = run_read::retryable(tx, first.id).await?;
+        if left.total == 0 {
+            return Err(Error::refused(format!(
+                "nothing of run {} failed or was left undone",
+                first.id
+            )));
+        }
+        let scope = match (first.scope, first.tenant_id) {
+            (ScopeKind::Tenant, Some(tenant)) => RunScope::Tenant(tenant),
+            (ScopeKind::Platform, _) => RunScope::Platform,
+            _ if left.tenants.is_empty() => {
+                return Err(Error::refused("the tenants to retry are all archived by now"));
+            }
+            _ => RunScope::Tenants(left.tenants.clone()),
+        };
+        let frozen = freeze(tx, &scope, None, view).await?;
+        let targets = frozen.targets.len();
+        if let Some(phrase) = retry_phrase(targets) {
+            confirm(&phrase, self.confirm.as_deref())?;
+        }
+        let old = run_read::context(context.tx()?, first.id).await?;
+        let rollout = run_read::rollout(context.tx()?, first.id).await?;
+        let inputs = old.get("inputs").cloned().unwrap_or_else(|| json!({}));
+        let mut facts = json!({ "inputs": inputs });
+        if let Some(reason) = old.get("reason") {
+            facts["reason"] = reason.clone();
+        }
+        let start = NewStart {
+            run_type: &first.run_type,
+            inputs: &inputs,
+            facts,
+            entry: &Entry::ReuseByInputs,
+            source: self.source,
+            request_id: self.request_id.as_deref(),
+            rollout: serde_json::from_value::<Rollout>(rollout).unwrap_or_default(),
+            retry_of: Some(first.id),
+            customer: None,
+        };
+        let started = create(context, &frozen, &start).await?;
+        if started.created {
+            let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+            row.run_id = Some(started.run_id);
+            row.tenant_id = frozen.tenant_id;
+            row.workspace_id = frozen.workspace_id;
+            row.target_type = Some("operation_run");
+            row.target_id = Some(first.id.to_string());
+            row.metadata =
+                json!({ "type": first.run_type, "retry_of": first.id, "targets": targets });
+            context.audit(&row).await?;
+        }
+        let gone = usize::try_from(left.total).unwrap_or(targets).saturating_sub(targets);
+        Ok(Retried { started, targets, gone })
+    }
+}
+
+/// Counts what a retry of a run would cover.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanRetry {
+    /// The ended run.
+    pub run_id: i64,
+}
+
+impl Operation for PlanRetry {
+    const NAME: &'static str = "runs.plan_retry";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::OpsView]);
+    const ACCESS: Access = Access::Read;
+    /// How many targets would be tried again.
+    type Output = usize;
+
+    async fn execute(self, context: &mut Context) -> Result<usize> {
+        let first = visible(context, self.run_id).await?;
+        let left = run_read::retryable(context.tx()?, first.id).await?;
+        Ok(match first.scope {
+            ScopeKind::Tenant | ScopeKind::Platform => usize::from(left.total > 0),
+            _ => left.tenants.len(),
+        })
+    }
+}

@@ -1,0 +1,410 @@
+//! One step of one target, in one transaction: fence, effect, marker. What a worker that lost
+//! its fence tries here has no effect.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::execute::held;
+use crate::access::Requirement;
+use crate::domain::failure::ReasonCode;
+use crate::domain::sanitize;
+use crate::ops::store::targets::{self, Begun, Found, Left, Pending};
+use crate::ops::store::{Tx, lifecycle};
+use crate::ops::{Access, Context, Mutant, Operation};
+use crate::runbooks::{Progress, Step, StepError};
+use crate::{Error, Result};
+
+/// So many starts of a target without progress, and it is failed as `step_crashed`.
+pub const START_LIMIT: i64 = 3;
+
+/// Reads the next pending targets of a run that are due.
+#[derive(Debug, Clone, Copy)]
+pub struct DueTargets {
+    /// Run.
+    pub run_id: i64,
+    /// Only targets after this position; -1 for all.
+    pub after: i64,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Operation for DueTargets {
+    const NAME: &'static str = "runs.due_targets";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Read;
+    type Output = Vec<Pending>;
+
+    async fn execute(self, context: &mut Context) -> Result<Vec<Pending>> {
+        targets::due(context.tx()?, self.run_id, self.after, self.limit).await
+    }
+}
+
+/// What became of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// It is counted; its step may be done.
+    Begun(Begun),
+    /// It was started too often without progress, and is failed now.
+    Crashed,
+    /// It is no longer pending.
+    Done,
+}
+
+/// Counts a start of a target, before its step is tried. A target that was started
+/// [`START_LIMIT`] times without progress is failed alone.
+#[derive(Debug, Clone)]
+pub struct BeginTarget {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// The target.
+    pub ordinal: i64,
+    /// What its last crash said, if that is known.
+    pub crash: Option<String>,
+}
+
+impl Operation for BeginTarget {
+    const NAME: &'static str = "runs.begin_target";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = Beginning;
+
+    async fn execute(self, context: &mut Context) -> Result<Beginning> {
+        let now = context.now();
+        let fenced = context.fenced();
+        let tx = context.tx()?;
+        let found = found(tx, self.run_id, self.ordinal, self.fence, fenced).await?;
+        if found.status != "pending" {
+            return Ok(Beginning::Done);
+        }
+        if let Some(begun) = targets::begin(tx, self.run_id, self.ordinal, START_LIMIT, now).await?
+        {
+            return Ok(Beginning::Begun(begun));
+        }
+        let why = self.crash.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+        let message = format!("started {START_LIMIT} times without progress{why}");
+        let failure = Failure {
+            run_id: self.run_id,
+            ordinal: self.ordinal,
+            steps: found.steps,
+            tenant_id: found.tenant_id,
+            reason: ReasonCode::StepCrashed,
+            message: &message,
+        };
+        Ok(if fail(context, &failure).await? { Beginning::Crashed } else { Beginning::Done })
+    }
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub enum Stepped {
+    /// It is done and committed; the target goes on, at this marker.
+    GoesOn {
+        /// The marker that the next step must find.
+        steps: i64,
+    },
+    /// It is done and committed, and so is the target.
+    Finished {
+        /// The next target, if one was asked for and could be started in the same
+        /// transaction.
+        begun: Option<Begun>,
+    },
+    /// The work failed; nothing was written.
+    Failed {
+        /// Why.
+        reason: ReasonCode,
+        /// What was said.
+        message: String,
+    },
+    /// The target is not where the worker thought; nothing was written.
+    Elsewhere,
+}
+
+/// Does one step. Fence, effect and marker are one transaction; the start of the next target
+/// goes with it, so that a target costs one commit.
+#[derive(Debug, Clone, Copy)]
+pub struct RunStep {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// The target.
+    pub ordinal: i64,
+    /// The marker as the worker knows it.
+    pub steps: i64,
+    /// How many records to take at most.
+    pub chunk: i64,
+    /// The target to start if this one is finished.
+    pub then: Option<i64>,
+}
+
+impl Operation for RunStep {
+    const NAME: &'static str = "runs.step";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = Stepped;
+
+    async fn execute(self, context: &mut Context) -> Result<Stepped> {
+        let fenced = context.fenced();
+        let found = found(context.tx()?, self.run_id, self.ordinal, self.fence, fenced).await?;
+        if found.status != "pending" || found.steps != self.steps {
+            return Ok(Stepped::Elsewhere);
+        }
+        let runbook = context.settings().registry.get(&found.run_type)?.clone();
+        let step = Step {
+            run_id: self.run_id,
+            run_started_at: found.started_at.unwrap_or_else(|| context.now()),
+            tenant_id: found.tenant_id,
+            cursor: match found.progress.0 {
+                Value::Object(map) if map.is_empty() => Value::Null,
+                cursor => cursor,
+            },
+            inputs: found.context.0.get("inputs").cloned().unwrap_or(Value::Null),
+            chunk: self.chunk,
+        };
+        let progress = match runbook.step(context, &step).await {
+            Ok(progress) => progress,
+            Err(StepError::Database(error)) => return Err(error),
+            Err(StepError::Failed { reason, message }) => {
+                context.undo();
+                return Ok(Stepped::Failed { reason, message });
+            }
+        };
+        context.between_effect_and_marker().await?;
+        self.mark(context, &progress).await
+    }
+}
+
+impl RunStep {
+    async fn mark(self, context: &mut Context, progress: &Progress) -> Result<Stepped> {
+        let now = context.now();
+        let left = Left {
+            run_id: self.run_id,
+            ordinal: self.ordinal,
+            steps: self.steps,
+            next: progress.next.as_ref(),
+            records: [progress.items, progress.created, progress.updated, progress.deleted],
+            now,
+        };
+        let tx = context.tx()?;
+        if !targets::leave(tx, &left).await? {
+            context.undo();
+            return Ok(Stepped::Elsewhere);
+        }
+        if progress.next.is_some() {
+            return Ok(Stepped::GoesOn { steps: self.steps + 1 });
+        }
+        if context.mutant() == Some(Mutant::IncrementedCounters) {
+            context.tear().await?;
+            lifecycle::count_up(context.tx()?, self.run_id).await?;
+        }
+        let tx = context.tx()?;
+        let begun = match self.then {
+            Some(next) => targets::begin(tx, self.run_id, next, START_LIMIT, now).await?,
+            None => None,
+        };
+        Ok(Stepped::Finished { begun })
+    }
+}
+
+/// Writes down that a step failed: the target is put off, or ends as failed.
+#[derive(Debug, Clone)]
+pub struct FailStep {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// The target.
+    pub ordinal: i64,
+    /// The marker as the worker knows it.
+    pub steps: i64,
+    /// Why.
+    pub reason: ReasonCode,
+    /// What was said; sanitised before it is stored.
+    pub message: String,
+    /// Try again after this long; none: the target is failed.
+    pub again_in: Option<Duration>,
+}
+
+impl FailStep {
+    pub(in crate::ops) fn sample() -> Self {
+        Self {
+            run_id: 0,
+            fence: 0,
+            ordinal: 0,
+            steps: 0,
+            reason: ReasonCode::UnexpectedError,
+            message: String::new(),
+            again_in: None,
+        }
+    }
+}
+
+impl Operation for FailStep {
+    const NAME: &'static str = "runs.fail_step";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    /// Whether the target was pending at that marker.
+    type Output = bool;
+
+    async fn execute(self, context: &mut Context) -> Result<bool> {
+        let now = context.now();
+        let fenced = context.fenced();
+        let tx = context.tx()?;
+        let found = found(tx, self.run_id, self.ordinal, self.fence, fenced).await?;
+        if let Some(pause) = self.again_in {
+            return targets::put_off(
+                tx,
+                self.run_id,
+                self.ordinal,
+                self.steps,
+                pause.as_secs_f64(),
+                now,
+            )
+            .await;
+        }
+        let failure = Failure {
+            run_id: self.run_id,
+            ordinal: self.ordinal,
+            steps: self.steps,
+            tenant_id: found.tenant_id,
+            reason: self.reason,
+            message: &self.message,
+        };
+        fail(context, &failure).await
+    }
+}
+
+/// How a target failed for good.
+struct Failure<'a> {
+    run_id: i64,
+    ordinal: i64,
+    steps: i64,
+    tenant_id: Option<i64>,
+    reason: ReasonCode,
+    message: &'a str,
+}
+
+/// Ends a target as failed, with its one failure row.
+async fn fail(context: &mut Context, failure: &Failure<'_>) -> Result<bool> {
+    let now = context.now();
+    let tx = context.tx()?;
+    let Failure { run_id, ordinal, steps, tenant_id, reason, message } = failure;
+    if !targets::fail(tx, *run_id, *ordinal, *steps, reason.as_str(), now).await? {
+        return Ok(false);
+    }
+    let message = sanitize::message(message);
+    lifecycle::insert_failure(tx, *run_id, *tenant_id, reason.as_str(), &message, now).await?;
+    Ok(true)
+}
+
+/// Run and target, the run held under its fence.
+async fn found(tx: &mut Tx, run_id: i64, ordinal: i64, fence: i64, fenced: bool) -> Result<Found> {
+    let found = targets::find(tx, run_id, ordinal)
+        .await?
+        .ok_or_else(|| Error::not_found(format!("target {ordinal} of run {run_id}")))?;
+    if fenced && (found.run_status != "running" || found.fence != fence) {
+        return Err(super::execute::lost());
+    }
+    Ok(found)
+}
+
+/// What is asked of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// It is to be cancelled.
+    pub cancel: bool,
+    /// It is to be paused.
+    pub pause: bool,
+}
+
+/// Reads what is asked of a run, and acknowledges it. It does not touch the run's row, so it
+/// never waits for a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Pulse {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+}
+
+impl Operation for Pulse {
+    const NAME: &'static str = "runs.pulse";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = Asked;
+
+    async fn execute(self, context: &mut Context) -> Result<Asked> {
+        let now = context.now();
+        let fenced = context.fenced();
+        let tx = context.tx()?;
+        if fenced && !lifecycle::is_held(tx, self.run_id, self.fence).await? {
+            return Err(super::execute::lost());
+        }
+        super::control::acknowledge(tx, self.run_id, now).await
+    }
+}
+
+/// How far a run is, as its targets say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HowFar {
+    /// Targets.
+    pub total: u64,
+    /// Targets not done.
+    pub pending: u64,
+    /// Targets failed.
+    pub failed: u64,
+}
+
+/// Brings the counts that screens show up to date.
+#[derive(Debug, Clone, Copy)]
+pub struct Refresh {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+}
+
+impl Operation for Refresh {
+    const NAME: &'static str = "runs.refresh";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = HowFar;
+
+    async fn execute(self, context: &mut Context) -> Result<HowFar> {
+        let now = context.now();
+        let derived = context.mutant() != Some(Mutant::IncrementedCounters);
+        let tx = context.tx()?;
+        let run = held(tx, self.run_id, self.fence).await?;
+        let tally = targets::tally(tx, self.run_id).await?;
+        let counts = super::finish::counts_of(&tally).to_json();
+        if derived && counts != run.summary_counts.0 {
+            lifecycle::set_counts(tx, self.run_id, self.fence, &counts, now).await?;
+        }
+        super::control::show_cancel(tx, self.run_id).await?;
+        let n = |count: i64| u64::try_from(count).unwrap_or(0);
+        Ok(HowFar { total: n(tally.total), pending: n(tally.pending), failed: n(tally.failed) })
+    }
+}
+
+/// Reads how the first targets of a run are doing: how many are pending, how many failed.
+#[derive(Debug, Clone, Copy)]
+pub struct Canary {
+    /// Run.
+    pub run_id: i64,
+    /// So many targets are the canary.
+    pub first: i64,
+}
+
+impl Operation for Canary {
+    const NAME: &'static str = "runs.canary";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Read;
+    type Output = (i64, i64);
+
+    async fn execute(self, context: &mut Context) -> Result<(i64, i64)> {
+        targets::canary(context.tx()?, self.run_id, self.first).await
+    }
+}

@@ -1,0 +1,158 @@
+//! Workers: their heartbeat, and the view of who holds what.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::access::Requirement;
+use crate::domain::capability::Capability;
+use crate::ops::store::lifecycle;
+use crate::ops::store::workers::{self, Announcement};
+use crate::ops::{Access, Context, Operation};
+
+pub use crate::ops::store::workers::{HeldRow, WorkerRow};
+
+/// How many leases a view shows.
+const LEASES_SHOWN: i64 = 500;
+
+/// What a worker says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerInfo {
+    /// A fresh id per process.
+    pub id: String,
+    /// Host and process id, for people.
+    pub name: String,
+    /// The types it can execute.
+    pub types: Vec<String>,
+    /// How many runs it executes at once.
+    pub slots: u32,
+    /// How often it beats.
+    pub heartbeat: Duration,
+}
+
+/// A sign of life: extends the leases a worker holds, and keeps it on the list of workers.
+#[derive(Debug, Clone)]
+pub struct Beat {
+    /// Who beats.
+    pub worker: WorkerInfo,
+    /// Whether it takes no new runs any more.
+    pub stopping: bool,
+    /// The runs it believes to hold.
+    pub runs: Vec<i64>,
+    /// From now on, for this long.
+    pub lease: Duration,
+}
+
+impl Beat {
+    pub(in crate::ops) fn sample() -> Self {
+        let worker = WorkerInfo {
+            id: "nobody".to_owned(),
+            name: "nobody".to_owned(),
+            types: Vec::new(),
+            slots: 1,
+            heartbeat: Duration::from_secs(10),
+        };
+        Self { worker, stopping: true, runs: Vec::new(), lease: Duration::from_secs(30) }
+    }
+}
+
+impl Operation for Beat {
+    const NAME: &'static str = "workers.beat";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    /// The runs that it still holds.
+    type Output = Vec<i64>;
+
+    async fn execute(self, context: &mut Context) -> Result<Vec<i64>> {
+        let tx = context.tx()?;
+        let announcement = Announcement {
+            id: &self.worker.id,
+            name: &self.worker.name,
+            version: env!("CARGO_PKG_VERSION"),
+            runbooks: &Value::from(self.worker.types.clone()),
+            slots: i64::from(self.worker.slots),
+            heartbeat_seconds: self.worker.heartbeat.as_secs_f64(),
+            stopping: self.stopping,
+        };
+        workers::announce(tx, &announcement).await?;
+        workers::forget_silent(tx).await?;
+        let mut held = Vec::with_capacity(self.runs.len());
+        for run_id in self.runs {
+            let seconds = self.lease.as_secs_f64();
+            if lifecycle::heartbeat(tx, run_id, &self.worker.id, seconds).await? {
+                held.push(run_id);
+            }
+        }
+        Ok(held)
+    }
+}
+
+/// Takes a worker off the list: it leaves in order.
+#[derive(Debug, Clone)]
+pub struct Leave {
+    /// The worker's id.
+    pub id: String,
+}
+
+impl Operation for Leave {
+    const NAME: &'static str = "workers.leave";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        workers::remove(context.tx()?, &self.id).await
+    }
+}
+
+/// Runs that wait for a worker that knows their type, where none does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unserved {
+    /// The type.
+    pub run_type: String,
+    /// How many runs of it are queued.
+    pub queued: i64,
+}
+
+/// Workers, leases, and what nobody can execute.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WorkersView {
+    /// Workers heard of lately, silent ones included.
+    pub workers: Vec<WorkerRow>,
+    /// The leases within the view.
+    pub leases: Vec<HeldRow>,
+    /// Queued types that no living worker knows.
+    pub unserved: Vec<Unserved>,
+}
+
+/// Reads who works, and who holds what.
+#[derive(Debug, Clone, Copy)]
+pub struct ListWorkers;
+
+impl Operation for ListWorkers {
+    const NAME: &'static str = "workers.list";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::OpsView]);
+    const ACCESS: Access = Access::Read;
+    type Output = WorkersView;
+
+    async fn execute(self, context: &mut Context) -> Result<WorkersView> {
+        let scope = context.permit().scope();
+        let tx = context.tx()?;
+        let workers = workers::list(tx).await?;
+        let known = |run_type: &str| {
+            workers
+                .iter()
+                .filter(|worker| !worker.silent && !worker.stopping)
+                .any(|worker| worker.runbooks.0.iter().any(|known| known == run_type))
+        };
+        let unserved = workers::queued_types(tx)
+            .await?
+            .into_iter()
+            .filter(|(run_type, _)| !known(run_type))
+            .map(|(run_type, queued)| Unserved { run_type, queued })
+            .collect();
+        let leases = workers::leases(tx, scope, LEASES_SHOWN).await?;
+        Ok(WorkersView { workers, leases, unserved })
+    }
+}
