@@ -9,6 +9,7 @@
 //! | [`tui`] | the console: `update(Msg) -> Effects`, `view(&self)`, no I/O of its own |
 //! | [`term`] | terminals: a sized backend, the event stream, guards and signals |
 //! | [`ops`] | the only door to data: check, audit, execute |
+//! | [`worker`] | executes runs in fenced steps: lanes, heartbeat, schedule |
 //! | [`runbooks`] | maintenance procedures: the trait, the registry, one file each |
 //! | [`access`] | actors, requirements and permits |
 //! | [`domain`] | plain types and rules without I/O |
@@ -30,6 +31,7 @@ pub mod paths;
 pub mod runbooks;
 pub mod term;
 pub mod tui;
+pub mod worker;
 
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};

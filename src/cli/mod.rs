@@ -15,6 +15,7 @@ mod seed;
 mod session_file;
 mod text;
 mod users;
+mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -88,6 +89,12 @@ enum Command {
         "tenantpilot runs watch 10480 --exit-status --timeout 10m",
     ))]
     Runs(runs::RunsCommand),
+    /// Execute runs in the background, until told to stop
+    #[command(before_help = examples!(
+        "tenantpilot worker",
+        "tenantpilot worker --lease 1m --heartbeat 15s --slots 8",
+    ))]
+    Worker(worker::WorkerArgs),
     /// Manage platform users
     #[command(subcommand, before_help = examples!(
         "tenantpilot users list",
@@ -183,6 +190,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Demo(args)) => demo::run(args, env).await,
         Some(Command::Seed(args)) => seed::run(args, env).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
+        Some(Command::Worker(args)) => worker::run(args, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,
         Some(Command::Logout) => auth::logout(env).await,

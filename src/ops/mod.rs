@@ -11,6 +11,8 @@ mod store;
 pub mod auth;
 pub mod password;
 pub mod platform;
+#[cfg(debug_assertions)]
+pub(crate) mod probe;
 pub mod runbooks;
 pub mod runs;
 pub mod seed;

@@ -3,7 +3,7 @@
 //!
 //! Builds without debug assertions, which is what people run, have no way to turn one on.
 
-use super::Context;
+use super::{Context, Ops};
 use crate::Result;
 
 /// A way in which the execution of runs could be wrong.
@@ -27,6 +27,16 @@ impl Mutant {
         ("no_marker", Self::NoMarker),
         ("completion_without_lock", Self::CompletionWithoutLock),
     ];
+}
+
+impl Ops {
+    /// Whether a worker on this service fences itself off, as it has to.
+    pub(crate) fn is_fenced(&self) -> bool {
+        #[cfg(debug_assertions)]
+        return self.inner.settings.mutant != Some(Mutant::NoFence);
+        #[cfg(not(debug_assertions))]
+        true
+    }
 }
 
 impl Context {

@@ -4,6 +4,9 @@
 //! done. Everything else (claims, fences, counts, retries, the end) is the worker's business
 //! and the same for all.
 
+#[cfg(debug_assertions)]
+mod probe;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -122,6 +125,15 @@ impl Registry {
     /// The runbooks of this version.
     pub fn standard() -> Self {
         Self { runbooks: Vec::new() }
+    }
+
+    /// The same with a runbook that the fault tests watch: it writes down every step it does,
+    /// and fails, hangs or crashes where it is told to.
+    #[cfg(debug_assertions)]
+    #[must_use]
+    pub fn with_probe(mut self) -> Self {
+        self.runbooks.push(Arc::new(probe::Probe));
+        self
     }
 
     /// Every runbook, in the order in which lists show them.

@@ -23,6 +23,6 @@ pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{NewStart, create, freeze};
 pub use step::{
-    Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, Pulse, Refresh, RunStep,
+    Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Pulse, Refresh, RunStep,
     START_LIMIT, Stepped,
 };

@@ -13,6 +13,8 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 pub mod names;
+#[cfg(debug_assertions)]
+pub mod probe;
 pub mod requests;
 pub mod run_list;
 pub mod run_read;

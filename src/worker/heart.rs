@@ -1,0 +1,116 @@
+//! The heartbeat: keeps leases alive on a connection of its own, and notices first when the
+//! database is gone or a run was lost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Shared, WorkerEvent};
+use crate::access::Actor;
+use crate::ops::runs::Claimed;
+use crate::ops::workers::Beat;
+
+/// How often the database is looked at between heartbeats.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Until when a run is held, by this process's own clock; none: it is lost.
+pub type Until = Option<Instant>;
+
+/// The runs this process holds.
+#[derive(Debug, Default)]
+pub struct Heart {
+    held: Mutex<HashMap<i64, watch::Sender<Until>>>,
+}
+
+impl Heart {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the lease of a run alive from now on.
+    pub fn hold(&self, claimed: &Claimed, until: Instant) -> watch::Receiver<Until> {
+        let (sender, receiver) = watch::channel(Some(until));
+        self.locked().insert(claimed.id, sender);
+        receiver
+    }
+
+    /// Stops keeping it alive.
+    pub fn let_go(&self, run_id: i64) {
+        self.locked().remove(&run_id);
+    }
+
+    fn runs(&self) -> Vec<i64> {
+        self.locked().keys().copied().collect()
+    }
+
+    /// Sets until when the runs that were asked about are held.
+    fn set(&self, asked: &[i64], held: &[i64], until: Instant) {
+        for (run_id, sender) in self.locked().iter() {
+            if asked.contains(run_id) {
+                sender.send_replace(held.contains(run_id).then_some(until));
+            }
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, watch::Sender<Until>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Beats until it is told to stop, and says when the database goes and comes back.
+pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>, mut stop: watch::Receiver<bool>) {
+    let heartbeat = shared.settings.heartbeat;
+    let mut due = Instant::now();
+    let mut lost: Option<Instant> = None;
+    loop {
+        // A claim's lease is as good as a heartbeat; what counts is the time the question
+        // was asked, not the time of its answer.
+        let asked_at = Instant::now();
+        let answer = if asked_at >= due {
+            due = asked_at + heartbeat;
+            let asked = heart.runs();
+            let beat = Beat {
+                worker: shared.info.clone(),
+                stopping: shared.is_stopping(),
+                runs: asked.clone(),
+                lease: shared.settings.lease,
+            };
+            let answer = shared.heart_ops.run(&Actor::System, beat).await;
+            if let Ok(held) = &answer {
+                heart.set(&asked, held, asked_at + shared.settings.lease);
+            }
+            answer.map(drop)
+        } else {
+            shared.heart_ops.schema_state().await.map(drop)
+        };
+        match (&answer, lost) {
+            (Ok(()), Some(since)) => {
+                shared.tell(WorkerEvent::DatabaseBack { away: since.elapsed() });
+                lost = None;
+                shared.hint.notify_waiters();
+            }
+            (Err(error), None) => {
+                if error.retry_can_help() {
+                    shared.tell(WorkerEvent::DatabaseLost);
+                } else {
+                    tracing::error!(%error, "a heartbeat failed");
+                }
+                lost = Some(asked_at);
+            }
+            _ => {}
+        }
+        if answer.is_err() {
+            due = Instant::now();
+        }
+        let pause = LOOK.min(heartbeat).min(due.saturating_duration_since(Instant::now()));
+        // A database that refuses at once must not be asked without end.
+        let pause = if answer.is_err() { LOOK.min(heartbeat / 2) } else { pause };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
