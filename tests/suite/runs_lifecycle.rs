@@ -351,7 +351,14 @@ both_engines! {
     async fn fr_004_018_transitions_that_are_not_allowed_are_refused(store) {
         let store = store.with_platform().await;
         let id = started(&store, "policy.sync").await;
-        let queued = Claimed { id, run_type: "policy.sync".to_owned(), fence: 0, tenant_id: Some(1) };
+        let queued = Claimed {
+            id,
+            run_type: "policy.sync".to_owned(),
+            fence: 0,
+            tenant_id: Some(1),
+            takeovers: 0,
+            rollout: json!({}),
+        };
         let missing = Claimed { id: 777, ..queued.clone() };
         for (held, kind) in [(&queued, ErrorKind::Refused), (&missing, ErrorKind::NotFound)] {
             assert_eq!(complete(&store, held, None).await.unwrap_err().kind(), kind, "queued -> completed");
