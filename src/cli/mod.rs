@@ -7,7 +7,9 @@ mod env;
 mod options;
 mod output;
 mod platform;
+mod runbooks;
 mod runs;
+mod runs_control;
 mod runs_filter;
 mod runs_show;
 mod runs_watch;
@@ -16,6 +18,7 @@ mod session_file;
 mod text;
 mod users;
 mod worker;
+mod workers;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -82,13 +85,22 @@ enum Command {
         "tenantpilot --database-url sqlite:///tmp/big.db seed --runs 1000000 --json",
     ))]
     Seed(seed::SeedArgs),
-    /// List, show and watch operation runs
+    /// List, show, watch and control operation runs
     #[command(subcommand, before_help = examples!(
         "tenantpilot runs list --filter 'status:failed since:24h'",
         "tenantpilot runs show 10480 --json",
         "tenantpilot runs watch 10480 --exit-status --timeout 10m",
     ))]
     Runs(runs::RunsCommand),
+    /// List runbooks, and start them
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot runbooks list",
+        "tenantpilot runbooks start findings.lifecycle_backfill --tenant 412",
+    ))]
+    Runbooks(runbooks::RunbooksCommand),
+    /// Show the workers and what they hold
+    #[command(subcommand, before_help = examples!("tenantpilot workers list"))]
+    Workers(workers::WorkersCommand),
     /// Execute runs in the background, until told to stop
     #[command(before_help = examples!(
         "tenantpilot worker",
@@ -190,6 +202,8 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Demo(args)) => demo::run(args, env).await,
         Some(Command::Seed(args)) => seed::run(args, env).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
+        Some(Command::Runbooks(command)) => runbooks::run(command, env).await,
+        Some(Command::Workers(command)) => workers::run(command, env).await,
         Some(Command::Worker(args)) => worker::run(args, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::runs_filter::{FilterArgs, cursor};
 use super::text::{self, Table};
-use super::{Env, examples, runs_show, runs_watch};
+use super::{Env, examples, runs_control, runs_show, runs_watch};
 use crate::domain::run::{Run, ScopeKind};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
@@ -34,6 +34,24 @@ pub enum RunsCommand {
         "tenantpilot runs watch 10480 --exit-status --timeout 10m && echo done",
     ))]
     Watch(runs_watch::WatchArgs),
+    /// Cancel a run: at once if nobody holds it, else after the steps in flight
+    #[command(before_help = examples!(
+        "tenantpilot runs cancel 10480",
+        "tenantpilot runs cancel 10480 --force --confirm 'CLOSE 10480'",
+    ))]
+    Cancel(runs_control::CancelArgs),
+    /// Try those targets of an ended run again that failed or never ran
+    #[command(before_help = examples!(
+        "tenantpilot runs retry 10480",
+        "tenantpilot runs retry 10480 --confirm 'RETRY 12' --json",
+    ))]
+    Retry(runs_control::RetryArgs),
+    /// Pause a run: it rests in the queue until it is resumed
+    #[command(before_help = examples!("tenantpilot runs pause 10480"))]
+    Pause(runs_control::OneRun),
+    /// Let a paused run go on
+    #[command(before_help = examples!("tenantpilot runs resume 10480"))]
+    Resume(runs_control::OneRun),
 }
 
 /// Arguments of `runs list`.
@@ -62,6 +80,10 @@ pub async fn run(command: RunsCommand, env: &Env) -> Result<u8> {
         RunsCommand::List(args) => list(*args, env).await,
         RunsCommand::Show(args) => runs_show::run(args, env).await,
         RunsCommand::Watch(args) => runs_watch::run(args, env).await,
+        RunsCommand::Cancel(args) => runs_control::cancel(args, env).await,
+        RunsCommand::Retry(args) => runs_control::retry(args, env).await,
+        RunsCommand::Pause(args) => runs_control::pause(args, env).await,
+        RunsCommand::Resume(args) => runs_control::resume(args, env).await,
     }
 }
 

@@ -145,6 +145,7 @@ operations! {
     runs::ResumeRun => runs::ResumeRun { run_id: 0 },
     runs::RetryRun => runs::RetryRun::sample(),
     runs::PlanRetry => runs::PlanRetry { run_id: 0 },
+    runbooks::CountTargets => runbooks::CountTargets { key: "none.such".to_owned(), scope: runs::RunScope::All },
     runbooks::StartRunbook => runbooks::StartRunbook::sample(),
     runs::ListRuns => runs::ListRuns::default(),
     runs::CountRuns => runs::CountRuns,

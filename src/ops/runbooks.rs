@@ -113,6 +113,37 @@ impl Operation for StartRunbook {
     }
 }
 
+/// Counts the targets that a start would freeze.
+#[derive(Debug, Clone)]
+pub struct CountTargets {
+    /// The runbook's key.
+    pub key: String,
+    /// What it would be aimed at.
+    pub scope: RunScope,
+}
+
+impl Operation for CountTargets {
+    const NAME: &'static str = "runbooks.count_targets";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::RunbooksView]);
+    const ACCESS: Access = Access::Read;
+    type Output = usize;
+
+    async fn execute(self, context: &mut Context) -> Result<usize> {
+        context.settings().registry.get(&self.key)?;
+        let view = context.permit().scope();
+        match self.scope {
+            // The start looks at each of them, and locks it.
+            RunScope::Tenants(mut ids) => {
+                ids.sort_unstable();
+                ids.dedup();
+                Ok(ids.len())
+            }
+            RunScope::Tenant(_) | RunScope::Platform => Ok(1),
+            scope => Ok(freeze(context.tx()?, &scope, None, view).await?.targets.len()),
+        }
+    }
+}
+
 /// What has to be typed before a runbook starts on so many tenants.
 pub fn phrase(runbook: &dyn Runbook, targets: usize) -> String {
     format!("{} {targets}", runbook.word())

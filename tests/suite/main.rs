@@ -27,3 +27,4 @@ mod terminal;
 mod text_safety;
 mod theme;
 mod users;
+mod worker;

@@ -1,5 +1,7 @@
 //! Starting a run: authorise, create or reuse, and say so. A start does no work.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde_json::{Value, json};
 
 use crate::access::{Actor, Requirement, ViewScope};
@@ -274,11 +276,7 @@ pub(in crate::ops) async fn freeze(
                 return Err(Error::usage("no tenant was chosen")
                     .hint("name the tenants, or choose all explicitly"));
             }
-            let mut workspaces = Vec::new();
-            for id in &ids {
-                workspaces.push(allowed(tx, *id, within, view).await?.workspace_id);
-            }
-            workspaces.dedup();
+            let workspaces = workspaces_of(tx, &ids, within, view).await?;
             let workspace_id =
                 if workspaces.len() == 1 { workspaces.first().copied() } else { None };
             let scope_json = json!({ "tenants": ids });
@@ -320,6 +318,32 @@ pub(in crate::ops) async fn freeze(
             }
         }
     })
+}
+
+/// The workspaces of tenants that may all be aimed at.
+async fn workspaces_of(
+    tx: &mut Tx,
+    ids: &[i64],
+    within: Option<i64>,
+    view: ViewScope,
+) -> Result<Vec<i64>> {
+    // One look at all tenants is cheaper than one look at each of many.
+    const FEW: usize = 20;
+    let known: HashMap<i64, i64> = if ids.len() > FEW && view == ViewScope::All {
+        let all = customers::allowed_tenants(tx, within).await?;
+        all.into_iter().map(|tenant| (tenant.id, tenant.workspace_id)).collect()
+    } else {
+        HashMap::new()
+    };
+    let mut workspaces = BTreeSet::new();
+    for id in ids {
+        workspaces.insert(match known.get(id) {
+            Some(workspace) => *workspace,
+            // Says what is wrong with it.
+            None => allowed(tx, *id, within, view).await?.workspace_id,
+        });
+    }
+    Ok(workspaces.into_iter().collect())
 }
 
 /// A tenant that may be aimed at. What does not exist and what belongs to others get the
