@@ -245,7 +245,7 @@ impl Worker {
         let ops = Ops::open(url, Create::Never, clock.clone(), steps)?;
         // A heartbeat that is answered late is worth as much as none.
         let patience =
-            (settings.heartbeat / 2).clamp(Duration::from_millis(50), Duration::from_secs(1));
+            (settings.lease / 6).clamp(Duration::from_millis(100), Duration::from_millis(1_300));
         let heart_ops = Ops::open(url, Create::Never, clock, with(1, patience))?;
         let (events, receiver) = mpsc::unbounded_channel();
         let info = WorkerInfo {

@@ -365,7 +365,15 @@ both_engines! {
         let known = store.probe(RunScope::Tenant(1), json!({}), Rollout::default()).await;
         store.end_of(known).await;
         assert_eq!(store.detail(future).await.run.status, RunStatus::Queued);
-        let view = store.ops.run(&Actor::System, ListWorkers).await.unwrap();
+        // On the list with its first heartbeat, whenever that is.
+        let mut view = store.ops.run(&Actor::System, ListWorkers).await.unwrap();
+        for _ in 0..3_000 {
+            if !view.workers.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            view = store.ops.run(&Actor::System, ListWorkers).await.unwrap();
+        }
         assert_eq!((view.workers.len(), view.unserved.len()), (1, 1));
         assert_eq!((view.unserved[0].run_type.as_str(), view.unserved[0].queued), ("findings.newer_than_this", 1));
         worker.stop().await;

@@ -103,6 +103,7 @@ pub(in crate::ops) async fn conclude(
         return Err(Error::refused(format!("{} targets are not done yet", tally.pending)));
     }
     let mut counts = counts_of(&tally);
+    let counts_failed = counts.get(CountKey::Failed).unwrap_or(0);
     if !derived {
         counts = SummaryCounts::from_json(&run.summary_counts.0)?;
         let get = |key| counts.get(key).unwrap_or(0);
@@ -111,9 +112,11 @@ pub(in crate::ops) async fn conclude(
         counts.set(CountKey::Processed, sum);
     }
     let mut outcome = outcome_of(&tally, stop);
-    if context.settings().registry.get(&run.run_type).is_err() {
-        // Not executed here: its counts are what its executor reported, not its targets.
-        counts = SummaryCounts::from_json(&run.summary_counts.0)?;
+    let reported = SummaryCounts::from_json(&run.summary_counts.0)?;
+    let n = |key| reported.get(key).unwrap_or(0);
+    if tally.steps == 0 && n(CountKey::Processed) > counts_failed {
+        // No worker of ours did a step of it: its counts are what its executor reported.
+        counts = reported;
         let known = settle(&mut counts, false, stop.is_some());
         if outcome != RunOutcome::Failed {
             outcome = known;
