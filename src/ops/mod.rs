@@ -8,6 +8,7 @@ mod context;
 mod mutant;
 mod store;
 
+pub mod alerts;
 pub mod auth;
 pub mod password;
 pub mod platform;
@@ -117,6 +118,13 @@ macro_rules! operations {
 }
 
 operations! {
+    alerts::ListAlerts => alerts::ListAlerts::default(),
+    alerts::SummariseAlerts => alerts::SummariseAlerts,
+    alerts::RetryAlert => alerts::RetryAlert { id: 0 },
+    alerts::AreAlertsDue => alerts::AreAlertsDue,
+    alerts::ClaimAlerts => alerts::ClaimAlerts { limit: 0, visibility: Duration::from_secs(30) },
+    alerts::SettleAlert => alerts::SettleAlert::sample(),
+    alerts::ExplainWaiting => alerts::ExplainWaiting { reason: String::new() },
     auth::Login => auth::Login::new("nobody", "not a password", crate::access::ClientKind::Console),
     auth::Resume => auth::Resume::new("no token", crate::access::ClientKind::Cli),
     auth::Logout => auth::Logout,

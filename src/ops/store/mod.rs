@@ -4,6 +4,7 @@
 //! concrete types, and the short list of real differences are fragments of that macro.
 //! The module is private to [`crate::ops`], so there is no way around the access check.
 
+pub mod alerts;
 pub mod audit;
 pub mod bulk;
 pub mod bulk_rows;
