@@ -68,6 +68,18 @@ define! {
     "sessions.absolute_timeout" "TENANTPILOT_SESSIONS_ABSOLUTE_TIMEOUT"
         "a duration from \"1m\" to \"7d\""
         "how long a session lives at most";
+    "alerts.webhook_url" "TENANTPILOT_ALERTS_WEBHOOK_URL"
+        "https://HOST/PATH or http://HOST/PATH, without user name and password"
+        "where a worker posts alerts; they wait when absent";
+    "alerts.webhook_secret_file" "TENANTPILOT_ALERTS_WEBHOOK_SECRET_FILE"
+        "the absolute path of a file that only its owner can read"
+        "what alerts are signed with; TENANTPILOT_ALERTS_WEBHOOK_SECRET wins";
+    "alerts.timeout" "TENANTPILOT_ALERTS_TIMEOUT"
+        "a duration from \"1s\" to \"60s\""
+        "how long one attempt to deliver an alert may take";
+    "alerts.max_attempts" "TENANTPILOT_ALERTS_MAX_ATTEMPTS"
+        "a whole number from 1 to 50"
+        "after how many attempts an alert is given up";
 }
 
 /// The definition called `name`.

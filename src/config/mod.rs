@@ -8,15 +8,19 @@ mod definitions;
 mod duration;
 mod file;
 mod value;
+mod webhook;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 pub use database_url::{DatabaseUrl, Engine};
 pub use definitions::{DEFINITIONS, Definition, definition};
 pub use duration::{format_duration, parse_duration};
 pub use value::{Choice, Color, LogLevel, TimeZone};
+pub use webhook::{WEBHOOK_SECRET_VARIABLE, WebhookUrl};
 
 use crate::domain::safe_text::quoted;
 use crate::paths;
@@ -125,6 +129,15 @@ pub struct Config {
     pub sessions_idle_timeout: Setting<Duration>,
     /// How long a session lives at most.
     pub sessions_absolute_timeout: Setting<Duration>,
+    /// Where a worker posts alerts.
+    pub alerts_webhook_url: Setting<Option<WebhookUrl>>,
+    /// The file that holds what alerts are signed with.
+    pub alerts_webhook_secret_file: Setting<Option<PathBuf>>,
+    /// How long one attempt to deliver an alert may take, 1 s to 60 s.
+    pub alerts_timeout: Setting<Duration>,
+    /// After how many attempts an alert is given up, 1 to 50.
+    pub alerts_max_attempts: Setting<u32>,
+    webhook_secret: Option<SecretString>,
     warnings: Vec<String>,
 }
 
@@ -161,6 +174,18 @@ impl Config {
                 Duration::from_hours(12),
                 |given| value::duration(given, Duration::from_mins(1), Duration::from_hours(168)),
             )?,
+            alerts_webhook_url: layers.pick("alerts.webhook_url", None, value::webhook)?,
+            alerts_webhook_secret_file: layers.pick(
+                "alerts.webhook_secret_file",
+                None,
+                value::absolute_path,
+            )?,
+            alerts_timeout: layers.pick("alerts.timeout", Duration::from_secs(10), |given| {
+                value::duration(given, Duration::from_secs(1), Duration::from_mins(1))
+            })?,
+            alerts_max_attempts: layers
+                .pick("alerts.max_attempts", 10, |given| value::integer(given, 1, 50))?,
+            webhook_secret: layers.variable(WEBHOOK_SECRET_VARIABLE).map(SecretString::from),
             warnings: layers.warnings(),
         };
         if config.sessions_idle_timeout.value > config.sessions_absolute_timeout.value {
@@ -174,6 +199,20 @@ impl Config {
             .hint("a session cannot idle for longer than it may live"));
         }
         Ok(config)
+    }
+
+    /// What alerts are signed with: the variable's text, or else what the file holds. Read when
+    /// it is needed, so that commands that send nothing do not need the file.
+    ///
+    /// # Errors
+    /// *Usage* for a file that is missing, empty, or not for its owner alone; never with a
+    /// part of the secret.
+    pub fn webhook_secret(&self) -> Result<Option<SecretString>> {
+        match (&self.webhook_secret, &self.alerts_webhook_secret_file.value) {
+            (Some(secret), _) => Ok(Some(secret.clone())),
+            (None, Some(path)) => webhook::read_secret(path).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     /// What is allowed but deserves a word, such as a password in a file that others can read.
@@ -209,6 +248,15 @@ impl Config {
             row("text_search_bound", &self.text_search_bound, u32::to_string),
             row("sessions.idle_timeout", &self.sessions_idle_timeout, time),
             row("sessions.absolute_timeout", &self.sessions_absolute_timeout, time),
+            row("alerts.webhook_url", &self.alerts_webhook_url, |url| {
+                url.as_ref().map_or_else(|| "(none)".to_owned(), WebhookUrl::redacted_url)
+            }),
+            row("alerts.webhook_secret_file", &self.alerts_webhook_secret_file, |path| {
+                path.as_ref()
+                    .map_or_else(|| "(none)".to_owned(), |path| path.to_string_lossy().into_owned())
+            }),
+            row("alerts.timeout", &self.alerts_timeout, time),
+            row("alerts.max_attempts", &self.alerts_max_attempts, u32::to_string),
         ]
     }
 }
@@ -253,7 +301,7 @@ impl<'a> Layers<'a> {
         if let Some((given, line)) = self.file.get(definition.name) {
             all.push((given, Origin::File(self.file.path().to_owned(), line)));
         }
-        let read = |variable: &str| (self.env)(variable).filter(|value| !value.is_empty());
+        let read = |variable: &str| self.variable(variable);
         // https://no-color.org: present and not empty, whatever the value.
         if definition.name == "color" && read("NO_COLOR").is_some() {
             let never = Given::Owned("never".to_owned());
@@ -266,6 +314,11 @@ impl<'a> Layers<'a> {
             all.push((Given::Owned(text), Origin::Flag(flag.to_owned())));
         }
         all
+    }
+
+    /// A variable; an empty one counts as absent.
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|value| !value.is_empty())
     }
 
     fn flag(&self, name: &str) -> Option<(String, &'static str)> {

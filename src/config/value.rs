@@ -1,9 +1,10 @@
 //! Turns what a layer says into a typed value, or into the reason why it cannot be one.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DatabaseUrl, excerpt, format_duration, parse_duration};
+use super::{DatabaseUrl, WebhookUrl, excerpt, format_duration, parse_duration};
 
 /// What a layer says: files are typed, variables and flags are text.
 #[derive(Debug)]
@@ -167,4 +168,16 @@ pub(super) fn choice<T: Choice>(given: &Given<'_>) -> Result<T, String> {
 /// The reason of a refusal never repeats the text: it may hold a password.
 pub(super) fn database(given: &Given<'_>) -> Result<Option<DatabaseUrl>, String> {
     DatabaseUrl::parse(&given.text()?).map(Some)
+}
+
+/// The reason of a refusal never repeats the text: it may be the right to post there.
+pub(super) fn webhook(given: &Given<'_>) -> Result<Option<WebhookUrl>, String> {
+    WebhookUrl::parse(&given.text()?).map(Some)
+}
+
+/// What the file holds is read by who needs it.
+pub(super) fn absolute_path(given: &Given<'_>) -> Result<Option<PathBuf>, String> {
+    let text = given.text()?;
+    let path = PathBuf::from(text.as_ref());
+    if path.is_absolute() { Ok(Some(path)) } else { Err("this is not an absolute path".to_owned()) }
 }
