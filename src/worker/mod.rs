@@ -2,7 +2,10 @@
 //!
 //! A process executes a few runs at once ([`WorkerSettings::slots`]) with a bounded number of
 //! steps in flight ([`WorkerSettings::lanes`]). Whatever kills it, the database holds all it
-//! knew: another worker goes on where the last committed step left off.
+//! knew: another worker goes on where the last committed step left off. Beside that, [`alerts`]
+//! sends what the outbox holds to the configured webhook.
+
+pub mod alerts;
 
 mod backoff;
 mod execution;
