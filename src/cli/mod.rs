@@ -1,5 +1,6 @@
 //! The command line: parses, gathers what commands need, and turns errors into exit codes.
 
+mod alerts;
 mod ask;
 mod auth;
 mod demo;
@@ -107,6 +108,12 @@ enum Command {
         "tenantpilot worker --lease 1m --heartbeat 15s --slots 8",
     ))]
     Worker(worker::WorkerArgs),
+    /// List alerts and their delivery, and have a dead one tried again
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot alerts list --status dead",
+        "tenantpilot alerts retry 17",
+    ))]
+    Alerts(alerts::AlertsCommand),
     /// Manage platform users
     #[command(subcommand, before_help = examples!(
         "tenantpilot users list",
@@ -161,7 +168,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     platform::warn(&env);
-    let done = dispatch(cli.command, &env).await;
+    let done = Box::pin(dispatch(cli.command, &env)).await;
     match done.and_then(|code| env.out.flush().map(|()| code)) {
         Ok(code) => code,
         Err(_) if env.out.is_closed() => 0,
@@ -199,12 +206,13 @@ fn prepare(
 async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
     match command {
         None | Some(Command::Console) => console(env).await,
-        Some(Command::Demo(args)) => demo::run(args, env).await,
+        Some(Command::Demo(args)) => Box::pin(demo::run(args, env)).await,
         Some(Command::Seed(args)) => seed::run(args, env).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
         Some(Command::Runbooks(command)) => runbooks::run(command, env).await,
         Some(Command::Workers(command)) => workers::run(command, env).await,
         Some(Command::Worker(args)) => worker::run(args, env).await,
+        Some(Command::Alerts(command)) => alerts::run(command, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,
         Some(Command::Logout) => auth::logout(env).await,

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
 mod access;
+mod alerts;
+mod alerts_cli;
 mod append_only;
 mod backend;
 mod cli;

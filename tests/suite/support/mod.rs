@@ -3,5 +3,6 @@
 pub mod console;
 pub mod postgres;
 pub mod proxy;
+pub mod receiver;
 pub mod scene;
 pub mod stores;
