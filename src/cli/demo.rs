@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::Env;
 use crate::access::Actor;
@@ -13,6 +15,8 @@ use crate::ops::seed::{Holding, LookAtHolding};
 use crate::ops::{Create, Ops, SchemaState};
 use crate::paths;
 use crate::tui::launch::{self, Launch};
+use crate::worker::alerts::AlertSettings;
+use crate::worker::{Worker, WorkerSettings};
 use crate::{Error, Result};
 
 /// How long the end of the program waits for the traffic's last step.
@@ -63,13 +67,32 @@ pub async fn run(args: DemoArgs, env: &Env) -> Result<u8> {
         }
     }
     let traffic = (!args.no_traffic).then(|| Traffic::start(ops.clone(), args.seed));
+    let (stop, stopped) = watch::channel(false);
+    let working = if args.no_traffic { None } else { Some(work(&file, env, stopped)?) };
     let (config, paths) = (env.config.clone(), env.paths.clone());
     let shown = launch::run(Launch { ops: ops.clone(), config, paths }).await;
     if let Some(traffic) = traffic {
         // Whatever it held is taken over at the next start.
         let _ = tokio::time::timeout(LAST_STEP, traffic.stop()).await;
     }
+    if let Some(working) = working {
+        // The next demo's worker goes on with what this one could not let go of in time.
+        let _ = stop.send(true);
+        let _ = tokio::time::timeout(LAST_STEP, working).await;
+    }
     shown
+}
+
+/// Starts a worker beside the traffic: maintenance that is started in the demo is executed.
+fn work(file: &Path, env: &Env, stopped: watch::Receiver<bool>) -> Result<JoinHandle<Result<()>>> {
+    let settings = WorkerSettings {
+        slots: 2,
+        alerts: Some(AlertSettings::default()),
+        ..WorkerSettings::default()
+    };
+    let (url, clock) = (address(file)?, env.clock.clone());
+    let (worker, _) = Worker::open(&url, settings, &env.ops_settings(), clock, stopped)?;
+    Ok(tokio::spawn(worker.run()))
 }
 
 /// Deletes a demo's database, and nothing else.
@@ -101,6 +124,10 @@ async fn remove(file: &Path, env: &Env) -> Result<()> {
 }
 
 fn open(file: &Path, create: Create, env: &Env) -> Result<Ops> {
+    Ops::open(&address(file)?, create, env.clock.clone(), env.ops_settings())
+}
+
+fn address(file: &Path) -> Result<String> {
     let text = file.to_str().ok_or_else(|| {
         Error::usage(format!(
             "the path {} cannot be part of a database address",
@@ -108,7 +135,7 @@ fn open(file: &Path, create: Create, env: &Env) -> Result<Ops> {
         ))
         .hint("choose another directory with: tenantpilot demo --dir DIR")
     })?;
-    Ops::open(&format!("sqlite://{text}"), create, env.clock.clone(), env.ops_settings())
+    Ok(format!("sqlite://{text}"))
 }
 
 fn no_demo(file: &Path) -> Error {

@@ -9,6 +9,7 @@ use crate::config::parse_duration;
 use crate::domain::sanitize;
 use crate::ops::OpsSettings;
 use crate::term::signals::EndSignals;
+use crate::worker::alerts::AlertSettings;
 use crate::worker::{Worker, WorkerSettings};
 use crate::{Error, Result};
 
@@ -70,7 +71,8 @@ fn duration(flag: &str, text: &str) -> Result<Duration> {
 /// *Usage* for settings that could not keep a lease alive; *refused* for a schema that is not
 /// this version's. An unreachable database is waited for.
 pub async fn run(args: WorkerArgs, env: &Env) -> Result<u8> {
-    let settings = args.settings()?;
+    let alerts = Some(AlertSettings::from_config(&env.config)?);
+    let settings = WorkerSettings { alerts, ..args.settings()? };
     let _log = start_log(env);
     quiet_panics();
     let (stop, stopped) = watch::channel(false);

@@ -20,9 +20,10 @@ use crate::domain::run::Source;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::Ops;
 use crate::ops::runs::{
-    ClaimRun, CompleteRun, ExtendLease, GetRun, RecordFailure, ReportProgress, StartRun,
+    ClaimRun, CompleteRun, GetRun, Pulse, RecordFailure, ReleaseRun, ReportProgress, StartRun,
 };
 use crate::ops::seed::Starters;
+use crate::ops::workers::{Beat, Leave, WorkerInfo};
 use crate::{Error, Result};
 
 /// What customers start, with how many items such a run has. Only these are ever claimed.
@@ -35,9 +36,11 @@ pub const CUSTOMER_TYPES: &[(&str, u64, u64)] = &[
     ("review_pack.generate", 6, 50),
 ];
 /// At most so many runs are executed at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: u32 = 4;
 const LEASE: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often it looks what is asked of a run.
+const LOOK: Duration = Duration::from_secs(1);
 /// The beat of the whole.
 const TICK: Duration = Duration::from_millis(500);
 /// The wait after the database did not answer.
@@ -93,7 +96,7 @@ struct Job {
     /// A fault that stops it at half way.
     stops: bool,
     next: Instant,
-    heartbeat: Instant,
+    asked: Instant,
 }
 
 struct Executor {
@@ -104,6 +107,7 @@ struct Executor {
     jobs: Vec<Job>,
     next_start: Instant,
     next_claim: Instant,
+    next_beat: Instant,
 }
 
 impl Executor {
@@ -117,6 +121,7 @@ impl Executor {
             jobs: Vec::new(),
             next_start: now + Duration::from_secs(1),
             next_claim: now,
+            next_beat: now,
         }
     }
 
@@ -125,7 +130,11 @@ impl Executor {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = stopped.changed() => return,
+                _ = stopped.changed() => {
+                    // Forgotten after a while if this does not work.
+                    let _ = self.ops.run(&Actor::System, Leave { id: self.owner }).await;
+                    return;
+                }
                 _ = ticks.tick() => {}
             }
             if let Err(error) = self.tick().await {
@@ -140,11 +149,15 @@ impl Executor {
 
     async fn tick(&mut self) -> Result<()> {
         let now = Instant::now();
+        if now >= self.next_beat {
+            self.beat().await?;
+            self.next_beat = now + HEARTBEAT;
+        }
         if now >= self.next_start {
             self.next_start = now + Duration::from_millis(self.rng.random_range(2_500..9_000));
             self.start_one().await?;
         }
-        if now >= self.next_claim && self.jobs.len() < AT_ONCE {
+        if now >= self.next_claim && self.jobs.len() < AT_ONCE as usize {
             self.next_claim = now + Duration::from_millis(self.rng.random_range(700..2_500));
             self.claim_one().await?;
         }
@@ -165,12 +178,28 @@ impl Executor {
         Ok(())
     }
 
+    /// Keeps the leases, and stands on the list of workers like any other.
+    async fn beat(&mut self) -> Result<()> {
+        let worker = WorkerInfo {
+            id: self.owner.clone(),
+            name: "customers (simulated)".to_owned(),
+            types: CUSTOMER_TYPES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+            slots: AT_ONCE,
+            heartbeat: HEARTBEAT,
+        };
+        let runs = self.jobs.iter().map(|job| job.run_id).collect();
+        let beat = Beat { worker, stopping: false, runs, lease: LEASE };
+        let held = self.ops.run(&Actor::System, beat).await?;
+        self.jobs.retain(|job| held.contains(&job.run_id));
+        Ok(())
+    }
+
     async fn start_one(&mut self) -> Result<()> {
         if self.starters.is_empty() {
             self.starters = self.ops.run(&Actor::System, Starters).await?;
         }
         // A platform without customers has no traffic.
-        if self.starters.is_empty() || self.jobs.len() > AT_ONCE {
+        if self.starters.is_empty() || self.jobs.len() > AT_ONCE as usize {
             return Ok(());
         }
         let (user_id, tenant_id) = self.starters[self.rng.random_range(0..self.starters.len())];
@@ -230,7 +259,7 @@ impl Executor {
             reason,
             stops: chance < 6,
             next: now + Duration::from_millis(self.rng.random_range(1_000..4_000)),
-            heartbeat: now + HEARTBEAT,
+            asked: now + LOOK,
         });
         Ok(())
     }
@@ -238,14 +267,20 @@ impl Executor {
     /// One step of a run; false once there is nothing more to do for it.
     async fn advance(&mut self, at: usize, now: Instant) -> Result<bool> {
         let job = &mut self.jobs[at];
-        if now >= job.heartbeat {
-            let extend =
-                ExtendLease { run_id: job.run_id, owner: self.owner.clone(), lease: LEASE };
-            if !self.ops.run(&Actor::System, extend).await? {
+        let (run_id, fence) = (job.run_id, job.fence);
+        if now >= job.asked {
+            job.asked = now + LOOK;
+            let asked = self.ops.run(&Actor::System, Pulse { run_id, fence }).await?;
+            if asked.cancel {
+                self.ops.run(&Actor::System, CompleteRun { run_id, fence, blocked: None }).await?;
                 return Ok(false);
             }
-            job.heartbeat = now + HEARTBEAT;
+            if asked.pause {
+                self.ops.run(&Actor::System, ReleaseRun { run_id, fence, pause: true }).await?;
+                return Ok(false);
+            }
         }
+        let job = &mut self.jobs[at];
         if now < job.next {
             return Ok(true);
         }

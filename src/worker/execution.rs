@@ -368,7 +368,7 @@ async fn pulse(ground: Arc<Ground>) {
             // The heart says so when the database is gone.
             _ => {}
         }
-        tokio::time::sleep(PULSE).await;
+        tokio::time::sleep(PULSE.min(ground.shared.settings.heartbeat)).await;
     }
 }
 

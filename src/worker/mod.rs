@@ -27,6 +27,7 @@ use crate::ops::runs::{ClaimRun, Claimed};
 use crate::ops::workers::{Leave, WorkerInfo};
 use crate::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
 use crate::{Error, ErrorKind, Result};
+use alerts::{AlertSender, AlertSettings};
 use execution::Execution;
 use heart::Heart;
 
@@ -54,6 +55,8 @@ pub struct WorkerSettings {
     pub retry_pause: Duration,
     /// Whether the daily work is started, too.
     pub schedule: bool,
+    /// How alerts are sent; none: by somebody else.
+    pub alerts: Option<AlertSettings>,
 }
 
 impl Default for WorkerSettings {
@@ -66,6 +69,7 @@ impl Default for WorkerSettings {
             chunk: 500,
             retry_pause: Duration::from_secs(1),
             schedule: true,
+            alerts: None,
         }
     }
 }
@@ -296,6 +300,10 @@ impl Worker {
         if shared.settings.schedule {
             helpers.spawn(schedule::keep(Arc::clone(&shared)));
         }
+        let sender = shared.settings.alerts.clone().map(|alerts| {
+            let sender = AlertSender::new(shared.ops.clone(), alerts);
+            tokio::spawn(sender.run(shared.stop.clone()))
+        });
         shared.tell(WorkerEvent::Ready {
             name: shared.info.name.clone(),
             types: shared.info.types.clone(),
@@ -309,6 +317,10 @@ impl Worker {
         let _ = stop.wait_for(|stop| *stop).await;
         shared.tell(WorkerEvent::Stopping);
         while slots.join_next().await.is_some() {}
+        if let Some(sender) = sender {
+            // It waits for its attempts no longer than its grace.
+            let _ = sender.await;
+        }
         helpers.shutdown().await;
         // Nobody is told whether it was the heart that ended first.
         let _ = calm.send(true);

@@ -261,7 +261,7 @@ both_engines! {
 
     async fn fr_013_007_a_paused_run_rests_and_goes_on_where_it_was(store) {
         let store = store.with_platform().await.with_ledger().await;
-        let id = store.probe(RunScope::All, json!({ "steps": 60, "pause_ms": 5 }), Rollout::default()).await;
+        let id = store.probe(RunScope::All, json!({ "steps": 200, "pause_ms": 5 }), Rollout::default()).await;
         let worker = Running::start(&store, settings());
         store.until(id, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
         store.ops.run(&Actor::System, PauseRun { run_id: id }).await.unwrap();
@@ -273,8 +273,8 @@ both_engines! {
         assert_eq!(store.number("select count(*) from fault_ledger").await, before);
         store.ops.run(&Actor::System, ResumeRun { run_id: id }).await.unwrap();
         let detail = store.end_of(id).await;
-        assert_eq!(counts(&detail), [4, 4, 0, 0, 240]);
-        assert_eq!(store.number("select count(*) from fault_ledger").await, 240);
+        assert_eq!(counts(&detail), [4, 4, 0, 0, 800]);
+        assert_eq!(store.number("select count(*) from fault_ledger").await, 800);
         assert_eq!(store.number(ONCE).await, 0);
         assert!(store.ops.run(&Actor::System, ResumeRun { run_id: id }).await.is_err());
         worker.stop().await;

@@ -202,7 +202,8 @@ impl Operation for CompleteRun {
         let tx = context.tx()?;
         let run = held(tx, self.run_id, self.fence).await?;
         let mut counts = SummaryCounts::from_json(&run.summary_counts.0)?;
-        let cancelled = run.cancel_requested_at.is_some();
+        let asked = super::control::acknowledge(tx, self.run_id, now).await?;
+        let cancelled = asked.cancel || run.cancel_requested_at.is_some();
         let outcome = settle(&mut counts, self.blocked.is_some(), cancelled);
         let reason = match self.blocked {
             Some(code) => Some(code.as_str().to_owned()),

@@ -248,8 +248,10 @@ impl Operation for ReleaseRun {
         }
         targets::take_back_starts(tx, self.run_id).await?;
         let tally = targets::tally(tx, self.run_id).await?;
-        let counts = counts_of(&tally).to_json();
-        lifecycle::set_counts(tx, self.run_id, self.fence, &counts, now).await?;
+        if tally.steps > 0 {
+            let counts = counts_of(&tally).to_json();
+            lifecycle::set_counts(tx, self.run_id, self.fence, &counts, now).await?;
+        }
         let paused = self.pause || asked.pause;
         lifecycle::release(tx, self.run_id, self.fence, paused, tally.steps, now).await?;
         requests::withdraw(tx, self.run_id, "pause").await?;
