@@ -30,3 +30,4 @@ mod text_safety;
 mod theme;
 mod users;
 mod worker;
+mod worker_process;
