@@ -423,12 +423,9 @@ impl History<'_> {
         let allowed = &self.cast.allowed;
         let pick = |n: usize| allowed[(n * 5 + 1) % allowed.len()];
         let own = self.cast.tenants[pick(0)].workspace_id;
-        let mut drafts = vec![self.active(
-            "findings.lifecycle_backfill",
-            RunScope::Workspace(own),
-            None,
-            11 * 60,
-        )];
+        // Queued by a newer version: no worker here knows it, so it waits and is warned of.
+        let mut drafts =
+            vec![self.active("findings.risk_rescore", RunScope::Workspace(own), None, 11 * 60)];
         let singles = [
             ("inventory.sync", 6 * 60, 640, 402),
             ("policy.sync", 3 * 60, 96, 31),

@@ -332,7 +332,7 @@ both_engines! {
 
     async fn fr_008_010_traffic_leaves_maintenance_alone(store) {
         seeded(&store, &Amounts { runs: 40, ..played() }, 1).await;
-        let waiting = "select count(*) from operation_runs where type = 'findings.lifecycle_backfill' and status = 'queued'";
+        let waiting = "select count(*) from operation_runs where type = 'findings.risk_rescore' and status = 'queued'";
         assert_eq!(store.number(waiting).await, 1);
         let traffic = Traffic::start(store.ops.clone(), 1);
         let begun = std::time::Instant::now();
