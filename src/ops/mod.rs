@@ -10,6 +10,7 @@ mod store;
 
 pub mod alerts;
 pub mod auth;
+pub mod notifications;
 pub mod password;
 pub mod platform;
 #[cfg(debug_assertions)]
@@ -130,6 +131,10 @@ operations! {
     auth::Logout => auth::Logout,
     auth::WhoAmI => auth::WhoAmI,
     auth::Touch => auth::Touch,
+    notifications::ListNotifications => notifications::ListNotifications::default(),
+    notifications::CountUnread => notifications::CountUnread,
+    notifications::MarkRead => notifications::MarkRead { ids: Vec::new() },
+    notifications::MarkAllRead => notifications::MarkAllRead { up_to_id: 0 },
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
     runs::StartRun => runs::StartRun::sample(),

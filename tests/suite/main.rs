@@ -17,6 +17,7 @@ mod database;
 mod database_opening;
 mod house;
 mod keymap;
+mod notifications;
 mod run_filter;
 mod runs_lifecycle;
 mod runs_list;

@@ -14,6 +14,7 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 pub mod names;
+pub mod notifications;
 #[cfg(debug_assertions)]
 pub mod probe;
 pub mod requests;
