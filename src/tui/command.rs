@@ -52,6 +52,7 @@ commands! {
     TabPrevious, "tab.previous", "previous tab", "Go to the previous tab";
     TabOperations, "tab.operations", "operations", "Go to the list of operation runs";
     TabRun, "tab.run", "run", "Go to the run opened last";
+    TabInbox, "tab.inbox", "inbox", "Go to the inbox: what you started and has ended";
     HistoryBack, "history.back", "where I was", "Go back to the place before this one";
     HistoryForward, "history.forward", "forward", "Go forward again in the history of places";
     CursorUp, "cursor.up", "up", "Move up one row";
@@ -78,6 +79,9 @@ commands! {
     FoldToggle, "fold.toggle", "fold", "Open or close the selected section";
     FoldAll, "fold.all", "fold all", "Open or close every section";
     DetailSameFailures, "detail.same_failures", "same failures", "List the runs that failed for the same reason";
+    InboxMarkRead, "inbox.mark_read", "mark read", "Mark the selected notice as read";
+    InboxMarkAllRead, "inbox.mark_all_read", "mark all read", "Mark every notice as read";
+    InboxUnreadOnly, "inbox.unread_only", "unread/all", "Show unread notices only, or all of them";
     FieldNext, "field.next", "next field", "Go to the next field";
     FieldPrevious, "field.previous", "previous field", "Go to the previous field";
     FormSubmit, "form.submit", "submit", "Send the form";
@@ -115,6 +119,8 @@ pub enum Context {
     Operations,
     /// The detail of one run.
     Run,
+    /// The person's notifications.
+    Inbox,
     /// The help overlay.
     Help,
     /// The command palette, which holds a text field.
@@ -131,6 +137,7 @@ impl Context {
         Self::Global,
         Self::Operations,
         Self::Run,
+        Self::Inbox,
         Self::Help,
         Self::Palette,
         Self::Filter,
@@ -143,6 +150,7 @@ impl Context {
             Self::Global => "Everywhere",
             Self::Operations => "In the list of runs",
             Self::Run => "In a run",
+            Self::Inbox => "In the inbox",
             Self::Help => "In this help",
             Self::Palette => "In the command palette",
             Self::Filter => "In the filter line",
@@ -156,6 +164,7 @@ impl Context {
             Self::Global => "global",
             Self::Operations => "operations",
             Self::Run => "run",
+            Self::Inbox => "inbox",
             Self::Help => "help",
             Self::Palette => "palette",
             Self::Filter => "filter",

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::msg::{Answer, Request, Slot, Sub};
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Session, Touch};
+use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
 use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns};
 use crate::ops::{ChangeWatch, Engine, Ops};
@@ -149,10 +150,19 @@ impl Runner {
 
     /// Who acts from now on.
     pub fn set_session(&mut self, session: Option<&Session>) {
-        self.actor = match session {
+        let actor = match session {
             Some(session) => session.actor.clone(),
             None => Actor::Anonymous { origin: self.origin.clone() },
         };
+        if actor != self.actor {
+            // What one person asked is not answered to the next one. It is not stopped: a
+            // change that is under way is still made.
+            let of_person = |slot: &Slot| !matches!(slot, Slot::Session | Slot::Platform);
+            for (_, state) in self.slots.iter_mut().filter(|(slot, _)| of_person(slot)) {
+                *state = SlotState::default();
+            }
+        }
+        self.actor = actor;
     }
 
     /// Asks now. The same request that is already under way is not asked twice.
@@ -212,7 +222,7 @@ impl Runner {
             self.start(slot, request, when_changed);
             // The page that was asked for in between would be lost with it: only a request
             // of the same kind makes an answer old.
-            if !matches!(arrived.answer, Answer::Page(..)) {
+            if !matches!(arrived.answer, Answer::Page(..) | Answer::Notices(..)) {
                 return None;
             }
         }
@@ -305,12 +315,14 @@ async fn work(
     seen: &Mutex<BTreeMap<Slot, u64>>,
 ) -> Answer {
     let version = match &request {
-        Request::Page(_) | Request::Counts | Request::Detail(_) => {
-            match feed.lock().await.look(ops).await {
-                Ok(version) => Some(version),
-                Err(error) => return failed(request, error),
-            }
-        }
+        Request::Page(_)
+        | Request::Counts
+        | Request::Detail(_)
+        | Request::Unread
+        | Request::Notices(_) => match feed.lock().await.look(ops).await {
+            Ok(version) => Some(version),
+            Err(error) => return failed(request, error),
+        },
         _ => None,
     };
     if known && version.is_some() && seen.lock().await.get(&slot) == version.as_ref() {
@@ -344,6 +356,19 @@ async fn answer(ops: &Ops, actor: &Actor, kind: ClientKind, request: Request) ->
         Request::Counts => Answer::Counts(ops.run(actor, CountRuns).await),
         Request::Names => Answer::Names(ops.run(actor, NameValues).await),
         Request::Detail(id) => Answer::Detail(id, Box::new(ops.run(actor, GetRun { id }).await)),
+        Request::Unread => Answer::Unread(ops.run(actor, CountUnread).await),
+        Request::Notices(asked) => {
+            let result = ops.run(actor, asked.clone()).await;
+            Answer::Notices(asked, result)
+        }
+        Request::MarkRead(ids) => {
+            let mark = MarkRead { ids: ids.iter().copied().collect() };
+            let result = ops.run(actor, mark).await;
+            Answer::MarkedRead(ids, result)
+        }
+        Request::MarkAllRead(up_to_id) => {
+            Answer::MarkedAllRead(up_to_id, ops.run(actor, MarkAllRead { up_to_id }).await)
+        }
     }
 }
 
@@ -359,6 +384,8 @@ fn failed(request: Request, error: Error) -> Answer {
         Request::Page(asked) => Answer::Page(asked, Err(error)),
         Request::Detail(id) => Answer::Detail(id, Box::new(Err(error))),
         Request::Counts => Answer::Counts(Err(error)),
+        Request::Unread => Answer::Unread(Err(error)),
+        Request::Notices(asked) => Answer::Notices(asked, Err(error)),
         _ => Answer::Unknown(error),
     }
 }

@@ -71,19 +71,33 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
         left.push(Span::raw("  "));
         left.push(look.span(role, format!(" {} ", look.cut(&platform.environment, 16))));
     }
-    Line::from(left).render(area, buffer);
+    let left = Line::from(left);
     let mut right = Vec::new();
-    if let Some(session) = &app.session {
-        let role =
-            session.capabilities.role().map_or("custom", crate::domain::capability::Role::as_str);
-        let dot = look.glyph("·", "-");
-        let name = look.cut(&session.username, 20);
-        right.push(look.span(Role::Text, format!("{name} {dot} {role}   ")));
+    if let Some(badge) = app.session.as_ref().and_then(|_| app.inbox.badge(look)) {
+        right.push(look.span(Role::Accent, format!("{badge}   ")));
     }
     let (role, text) = link_text(app);
     right.push(look.span(role, text));
     right.push(Span::raw(" "));
-    Line::from(right).right_aligned().render(area, buffer);
+    let mut right = Line::from(right);
+    let room = usize::from(area.width).saturating_sub(left.width() + right.width());
+    let who = who(app).into_iter().find(|who| Span::raw(who).width() <= room);
+    if let Some(who) = who {
+        right.spans.insert(0, look.span(Role::Text, who));
+    }
+    left.render(area, buffer);
+    right.right_aligned().render(area, buffer);
+}
+
+/// Who is logged in, in the words that are tried one after another where room is short.
+fn who(app: &App) -> Vec<String> {
+    let Some(session) = &app.session else {
+        return Vec::new();
+    };
+    let role =
+        session.capabilities.role().map_or("custom", crate::domain::capability::Role::as_str);
+    let name = app.look.cut(&session.username, 20);
+    vec![format!("{name} {} {role}   ", app.look.glyph("·", "-")), format!("{name}   ")]
 }
 
 /// How things stand with the database, in words.
@@ -181,6 +195,10 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
             app.run.draw(body, buffer, look, app.greyed());
             None
         }
+        Tab::Inbox => {
+            app.inbox.draw(body, buffer, look, app.greyed(), &app.setup.keymap);
+            None
+        }
     }
 }
 
@@ -211,7 +229,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         ],
         Context::Palette => &[Command::RowOpen, Command::FilterClear, Command::AppBack],
         Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppQuit],
-        Context::Operations | Context::Run | Context::Global => app.tab.footer(),
+        Context::Operations | Context::Run | Context::Inbox | Context::Global => app.tab.footer(),
     };
     let mut spans = Vec::new();
     let help =
@@ -246,6 +264,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
 fn label_of(command: Command, context: Context) -> &'static str {
     match (command, context) {
         (Command::FormSubmit, Context::Login) => "log in",
+        (Command::RowOpen, Context::Inbox) => "view run",
         _ => command.help(),
     }
 }
@@ -260,6 +279,7 @@ fn error_of_screen(app: &App) -> Option<String> {
     let (error, has_data) = match app.tab {
         Tab::Operations => (app.operations.error(), !app.operations.rows().is_empty()),
         Tab::Run => (app.run.error(), app.run.detail().is_some()),
+        Tab::Inbox => (app.inbox.error(), !app.inbox.rows().is_empty()),
     };
     error.filter(|_| has_data).map(ToString::to_string)
 }

@@ -2,6 +2,7 @@
 //!
 //! Neither is ever read from a file; a keymap names [`super::command::Command`]s only.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossterm::event::KeyEvent;
@@ -10,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::Result;
 use crate::domain::run_filter::RunFilter;
 use crate::ops::auth::Session;
+use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::platform::{FilterNames, Platform};
 use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
 
@@ -66,6 +68,14 @@ pub enum Slot {
     Names,
     /// The run that is open.
     Detail,
+    /// How much is unread in the inbox.
+    Unread,
+    /// The inbox.
+    Notices,
+    /// Marking some notices as read.
+    MarkRead,
+    /// Marking all notices as read.
+    MarkAllRead,
 }
 
 /// What is asked of the service. Two equal requests are the same request.
@@ -92,6 +102,14 @@ pub enum Request {
     Names,
     /// One run.
     Detail(i64),
+    /// How much is unread in the inbox.
+    Unread,
+    /// A part of the inbox.
+    Notices(ListNotifications),
+    /// That these notices were read.
+    MarkRead(BTreeSet<i64>),
+    /// That every notice up to this id was read.
+    MarkAllRead(i64),
 }
 
 impl PartialEq for Request {
@@ -102,7 +120,11 @@ impl PartialEq for Request {
                 Self::Login { username: b, password: q },
             ) => a == b && p.expose_secret() == q.expose_secret(),
             (Self::Page(a), Self::Page(b)) => a == b,
-            (Self::Detail(a), Self::Detail(b)) => a == b,
+            (Self::Detail(a), Self::Detail(b)) | (Self::MarkAllRead(a), Self::MarkAllRead(b)) => {
+                a == b
+            }
+            (Self::Notices(a), Self::Notices(b)) => a == b,
+            (Self::MarkRead(a), Self::MarkRead(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -138,6 +160,14 @@ pub enum Answer {
     Names(Result<FilterNames>),
     /// A run, with the id that was asked.
     Detail(i64, Box<Result<RunDetail>>),
+    /// How much is unread.
+    Unread(Result<i64>),
+    /// A part of the inbox, with what was asked.
+    Notices(ListNotifications, Result<NotificationPage>),
+    /// Notices were marked as read, with their ids.
+    MarkedRead(BTreeSet<i64>, Result<Marked>),
+    /// How many notices were marked as read, with the id up to which.
+    MarkedAllRead(i64, Result<u64>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Whether something has changed could not be found out.

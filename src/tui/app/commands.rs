@@ -8,6 +8,7 @@ use crate::tui::command::{Command, Context};
 use crate::tui::frame;
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::Tab;
+use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::Outcome;
 use crate::tui::theme::{self, Theme};
@@ -97,8 +98,13 @@ impl App {
             return tab.map_or_else(Vec::new, |(tab, _)| self.go(tab));
         }
         let body = self.body();
-        if self.tab != Tab::Operations || row < body.y || row >= body.bottom() {
+        if row < body.y || row >= body.bottom() {
             return Vec::new();
+        }
+        match self.tab {
+            Tab::Operations => {}
+            Tab::Inbox => return self.click_notice(row - body.y),
+            Tab::Run => return Vec::new(),
         }
         let before = self.operations.selected();
         let effects = self.operations.click(row - body.y);
@@ -112,11 +118,13 @@ impl App {
         match command {
             Command::TabOperations => self.go(Tab::Operations),
             Command::TabRun => self.go(Tab::Run),
+            Command::TabInbox => self.go(Tab::Inbox),
             Command::TabNext => self.go(self.tab.step(true)),
             Command::TabPrevious => self.go(self.tab.step(false)),
             Command::HistoryBack => self.travel(true),
             Command::HistoryForward => self.travel(false),
-            Command::AppBack if self.tab == Tab::Run => self.go(Tab::Operations),
+            Command::AppBack if self.tab == Tab::Run => self.go(self.run_chosen_in),
+            Command::AppBack if self.tab == Tab::Inbox => self.go(Tab::Operations),
             // A list that a run led to goes back to that run, and to the filter before it.
             Command::AppBack if self.led_here == Some(self.operations.filter().clone()) => {
                 self.led_here = None;
@@ -135,7 +143,7 @@ impl App {
             Command::PollFaster => self.set_poll(self.setup.poll / 2),
             Command::PollSlower => self.set_poll(self.setup.poll * 2),
             Command::CopyId => self.copy_id(),
-            Command::FilterEdit if self.tab == Tab::Run => {
+            Command::FilterEdit if self.tab != Tab::Operations => {
                 let mut effects = self.go(Tab::Operations);
                 effects.extend(self.operations.command(command, self.rows()));
                 effects
@@ -144,8 +152,14 @@ impl App {
                 Some(id) => self.open_run(id),
                 None => Vec::new(),
             },
+            Command::RowOpen if self.tab == Tab::Inbox => self.view_run(),
+            Command::InboxMarkAllRead if self.tab == Tab::Inbox => self.mark_all_read(),
             _ => match self.tab {
                 Tab::Operations => self.operations.command(command, self.rows()),
+                Tab::Inbox => {
+                    let rows = Inbox::rows_in(self.body().height);
+                    self.inbox.command(command, rows)
+                }
                 Tab::Run => match self.run.command(command, &self.look, self.body()) {
                     Outcome::Stay => Vec::new(),
                     Outcome::Ask(effects) => effects,
@@ -175,6 +189,7 @@ impl App {
         let id = match self.tab {
             Tab::Operations => self.operations.selected(),
             Tab::Run => self.run.id(),
+            Tab::Inbox => self.inbox.selected().and_then(|notice| notice.run_id),
         };
         let Some(id) = id else {
             return Vec::new();
@@ -221,8 +236,9 @@ impl App {
         self.ask_now()
     }
 
-    fn open_run(&mut self, id: i64) -> Vec<Effect> {
+    pub(super) fn open_run(&mut self, id: i64) -> Vec<Effect> {
         self.remember();
+        self.run_chosen_in = self.tab;
         self.tab = Tab::Run;
         self.run.open(id)
     }

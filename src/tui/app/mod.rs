@@ -1,6 +1,7 @@
 //! The console's state and how it changes: `update(Msg) -> Effects`, no I/O, no clock.
 
 mod commands;
+mod notices;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::tui::look::Look;
 use crate::tui::msg::{Answer, Effect, Msg, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screens::Tab;
+use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::RunScreen;
@@ -108,6 +110,7 @@ pub struct App {
     pub(in crate::tui) login: Login,
     pub(in crate::tui) operations: Operations,
     pub(in crate::tui) run: RunScreen,
+    pub(in crate::tui) inbox: Inbox,
     pub(in crate::tui) tab: Tab,
     pub(in crate::tui) overlays: Vec<Overlay>,
     pub(in crate::tui) toast: Option<Toast>,
@@ -118,6 +121,8 @@ pub struct App {
     theme_index: Option<usize>,
     /// The filter that a run has set, while it is in force.
     led_here: Option<RunFilter>,
+    /// The list that the open run was chosen from.
+    run_chosen_in: Tab,
     back: Vec<Place>,
     forward: Vec<Place>,
     touched: Option<DateTime<Utc>>,
@@ -134,6 +139,7 @@ impl App {
         };
         Self {
             operations: Operations::new(setup.page_size),
+            inbox: Inbox::new(setup.page_size),
             look,
             session: None,
             platform: Remote::default(),
@@ -148,6 +154,7 @@ impl App {
             focused: true,
             theme_index: None,
             led_here: None,
+            run_chosen_in: Tab::Operations,
             back: Vec::new(),
             forward: Vec::new(),
             touched: None,
@@ -173,6 +180,11 @@ impl App {
     /// The run screen.
     pub fn run_screen(&self) -> &RunScreen {
         &self.run
+    }
+
+    /// The inbox.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     /// Whether the terminal is too small to show anything but that.
@@ -214,10 +226,13 @@ impl App {
         if self.paused {
             return Vec::new();
         }
-        match self.tab {
+        let mut subs = match self.tab {
             Tab::Operations => self.operations.subscriptions(every),
             Tab::Run => self.run.subscriptions(every),
-        }
+            Tab::Inbox => self.inbox.subscriptions(every),
+        };
+        subs.push(Inbox::count(every));
+        subs
     }
 
     /// Whether the data shown is older than it should be.
@@ -265,6 +280,7 @@ impl App {
             Msg::Resize(width, height) => {
                 self.setup.size = Size { width, height };
                 self.operations.resized(Operations::rows_in(self.body().height));
+                self.inbox.resized(Inbox::rows_in(self.body().height));
                 Vec::new()
             }
             Msg::Wheel { up } => self.wheel(up),
@@ -363,9 +379,11 @@ impl App {
         self.login = Login::because(because);
         self.operations = Operations::new(page_size);
         self.run = RunScreen::default();
+        self.inbox = Inbox::new(page_size);
         self.tab = Tab::Operations;
         self.overlays.clear();
         self.led_here = None;
+        self.run_chosen_in = Tab::Operations;
         self.back.clear();
         self.forward.clear();
         self.touched = None;
@@ -411,7 +429,15 @@ impl App {
             Answer::Counts(result) => self.operations.take_counts(result, now),
             Answer::Names(Ok(names)) => self.operations.take_names(names),
             Answer::Detail(id, result) => self.run.take(id, *result, now),
+            Answer::Unread(result) if self.session.is_some() => self.inbox.take_unread(result, now),
+            Answer::Notices(asked, result) if self.session.is_some() => {
+                let rows = Inbox::rows_in(self.body().height);
+                self.inbox.take_page(&asked, result, rows, now);
+            }
+            Answer::MarkedRead(ids, result) => return self.marked(&ids, result),
+            Answer::MarkedAllRead(up_to, result) => return self.marked_all(up_to, result),
             Answer::Unchanged => match slot {
+                Slot::Notices => self.inbox.confirm(now),
                 Slot::List => self.operations.confirm(now),
                 Slot::Detail => self.run.confirm(now),
                 _ => {}
@@ -433,6 +459,10 @@ impl Answer {
             Self::Counts(result) => result.as_ref().err(),
             Self::Names(result) => result.as_ref().err(),
             Self::Detail(_, result) => result.as_ref().as_ref().err(),
+            Self::Unread(result) => result.as_ref().err(),
+            Self::Notices(_, result) => result.as_ref().err(),
+            Self::MarkedRead(_, result) => result.as_ref().err(),
+            Self::MarkedAllRead(_, result) => result.as_ref().err(),
             Self::Unchanged => None,
             Self::Unknown(error) => Some(error),
         }

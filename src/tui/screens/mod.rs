@@ -1,6 +1,7 @@
 //! The screens: each is one state with its commands, its polls and its view.
 
 pub mod document;
+pub mod inbox;
 pub mod login;
 pub mod operations;
 pub mod run;
@@ -15,17 +16,20 @@ pub enum Tab {
     Operations,
     /// The run opened last.
     Run,
+    /// The person's notifications.
+    Inbox,
 }
 
 impl Tab {
     /// Every tab, in the order of the tab line.
-    pub const ALL: &'static [Self] = &[Self::Operations, Self::Run];
+    pub const ALL: &'static [Self] = &[Self::Operations, Self::Run, Self::Inbox];
 
     /// Its name on the tab line.
     pub fn title(self) -> &'static str {
         match self {
             Self::Operations => "Operations",
             Self::Run => "Run",
+            Self::Inbox => "Inbox",
         }
     }
 
@@ -34,6 +38,7 @@ impl Tab {
         match self {
             Self::Operations => Command::TabOperations,
             Self::Run => Command::TabRun,
+            Self::Inbox => Command::TabInbox,
         }
     }
 
@@ -42,6 +47,7 @@ impl Tab {
         match self {
             Self::Operations => Context::Operations,
             Self::Run => Context::Run,
+            Self::Inbox => Context::Inbox,
         }
     }
 
@@ -60,6 +66,13 @@ impl Tab {
                 Command::DetailSameFailures,
                 Command::CopyId,
                 Command::AppBack,
+                Command::AppPalette,
+            ],
+            Self::Inbox => &[
+                Command::RowOpen,
+                Command::InboxMarkRead,
+                Command::InboxMarkAllRead,
+                Command::InboxUnreadOnly,
                 Command::AppPalette,
             ],
         }

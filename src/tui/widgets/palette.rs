@@ -140,11 +140,22 @@ fn makes_sense(command: Command, context: Context) -> bool {
             | Command::FormSubmit
             | Command::AppPalette
     );
+    let of_inbox = matches!(
+        command,
+        Command::InboxMarkRead | Command::InboxMarkAllRead | Command::InboxUnreadOnly
+    );
+    let of_run =
+        matches!(command, Command::FoldToggle | Command::FoldAll | Command::DetailSameFailures);
     let elsewhere = match context {
-        Context::Operations => {
-            matches!(command, Command::FoldToggle | Command::FoldAll | Command::DetailSameFailures)
+        Context::Operations => of_run || of_inbox,
+        Context::Run => of_inbox || matches!(command, Command::ListOlder | Command::FilterClear),
+        Context::Inbox => {
+            let of_operations = matches!(
+                command,
+                Command::FilterClear | Command::MatchNext | Command::MatchPrevious
+            );
+            of_run || of_operations
         }
-        Context::Run => matches!(command, Command::ListOlder | Command::FilterClear),
         _ => false,
     };
     !of_fields && !elsewhere

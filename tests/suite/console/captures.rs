@@ -18,6 +18,7 @@ macro_rules! capture {
         });
     }};
 }
+pub(super) use capture;
 
 both_engines! {
     async fn fr_005_001_login_list_filter_detail_and_help_are_readable_at_80x24(store) {

@@ -1,6 +1,7 @@
 //! The console, driven by keys.
 
 mod captures;
+mod inbox;
 mod keys;
 mod live;
 mod lost;

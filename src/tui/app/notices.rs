@@ -1,0 +1,79 @@
+//! What the inbox asks of the rest of the console.
+
+use std::collections::BTreeSet;
+
+use super::App;
+use crate::Result;
+use crate::ops::notifications::Marked;
+use crate::tui::look::grouped;
+use crate::tui::msg::Effect;
+use crate::tui::screens::inbox::Inbox;
+
+impl App {
+    /// Opens the run of the selected notice, which counts as having read it.
+    pub(super) fn view_run(&mut self) -> Vec<Effect> {
+        let Some(notice) = self.inbox.selected() else {
+            return Vec::new();
+        };
+        let run = notice.run_id;
+        let mut effects = self.inbox.mark();
+        match run {
+            Some(id) => effects.extend(self.open_run(id)),
+            None => self.say("this notice is not about a run"),
+        }
+        effects
+    }
+
+    /// A click selects a notice; one on the selected notice views its run.
+    pub(super) fn click_notice(&mut self, line: u16) -> Vec<Effect> {
+        match self.inbox.click(line) {
+            Some(true) => self.view_run(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn mark_all_read(&mut self) -> Vec<Effect> {
+        let effects = self.inbox.mark_all();
+        if effects.is_empty() && self.inbox.rows().is_empty() {
+            self.say("there is no notice to mark as read");
+        }
+        effects
+    }
+
+    /// Takes what came of marking some notices.
+    pub(super) fn marked(&mut self, ids: &BTreeSet<i64>, result: Result<Marked>) -> Vec<Effect> {
+        let rows = Inbox::rows_in(self.body().height);
+        self.inbox.marked(ids, result.is_ok(), rows, self.look.now);
+        match result {
+            Ok(_) => self.after_marking(),
+            Err(error) => {
+                self.say(format!("not marked as read: {error}"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes what came of marking all notices; it cannot be undone, so it says what it did.
+    pub(super) fn marked_all(&mut self, up_to: i64, result: Result<u64>) -> Vec<Effect> {
+        let rows = Inbox::rows_in(self.body().height);
+        self.inbox.marked_all(up_to, result.is_ok(), rows, self.look.now);
+        match result {
+            Ok(0) => self.say("nothing was unread"),
+            Ok(n) => {
+                let n = grouped(i64::try_from(n).unwrap_or(i64::MAX));
+                self.say(format!("{n} marked as read"));
+            }
+            Err(error) => {
+                self.say(format!("not marked as read: {error}"));
+                return Vec::new();
+            }
+        }
+        self.after_marking()
+    }
+
+    /// The count in the header and the rows are asked again, paused or not: the person has
+    /// just changed them.
+    fn after_marking(&self) -> Vec<Effect> {
+        if self.session.is_some() { self.inbox.refresh() } else { Vec::new() }
+    }
+}
