@@ -5,6 +5,7 @@ mod ask;
 mod auth;
 mod demo;
 mod env;
+mod notifications;
 mod options;
 mod output;
 mod platform;
@@ -114,6 +115,13 @@ enum Command {
         "tenantpilot alerts retry 17",
     ))]
     Alerts(alerts::AlertsCommand),
+    /// List your notifications and mark them as read
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot notifications list --unread",
+        "tenantpilot notifications read 12 13",
+        "tenantpilot notifications read --all",
+    ))]
+    Notifications(notifications::NotificationsCommand),
     /// Manage platform users
     #[command(subcommand, before_help = examples!(
         "tenantpilot users list",
@@ -213,6 +221,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Workers(command)) => workers::run(command, env).await,
         Some(Command::Worker(args)) => worker::run(args, env).await,
         Some(Command::Alerts(command)) => alerts::run(command, env).await,
+        Some(Command::Notifications(command)) => notifications::run(command, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,
         Some(Command::Logout) => auth::logout(env).await,

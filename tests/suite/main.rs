@@ -18,6 +18,7 @@ mod database_opening;
 mod house;
 mod keymap;
 mod notifications;
+mod notifications_cli;
 mod run_filter;
 mod runs_lifecycle;
 mod runs_list;
