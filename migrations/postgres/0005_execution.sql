@@ -48,3 +48,6 @@ create table workers (
 
 create trigger operation_run_requests_changed after insert or delete on operation_run_requests
     for each statement execute function notify_run_change();
+
+-- The unread count stands on every screen, so it has to cost next to nothing.
+create index notifications_unread on notifications (platform_user_id) where read_at is null;

@@ -45,3 +45,6 @@ create table workers (
     heartbeat_at      text not null,
     stopping          boolean not null default false
 );
+
+-- The unread count stands on every screen, so it has to cost next to nothing.
+create index notifications_unread on notifications (platform_user_id) where read_at is null;
