@@ -11,10 +11,14 @@ mod store;
 pub mod alerts;
 pub mod auth;
 pub mod notifications;
+pub(crate) mod findings;
 pub mod password;
 pub mod platform;
+pub mod preflight;
 #[cfg(debug_assertions)]
 pub(crate) mod probe;
+pub(crate) mod reconcile;
+pub mod retention;
 pub mod runbooks;
 pub mod runs;
 pub mod seed;
@@ -137,6 +141,7 @@ operations! {
     notifications::MarkAllRead => notifications::MarkAllRead { up_to_id: 0 },
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
+    preflight::Preflight => preflight::Preflight::sample(),
     runs::StartRun => runs::StartRun::sample(),
     runs::ClaimRun => runs::ClaimRun::sample(),
     runs::ExtendLease => runs::ExtendLease { run_id: 0, owner: String::new(), lease: Duration::from_secs(30) },

@@ -4,8 +4,11 @@
 //! done. Everything else (claims, fences, counts, retries, the end) is the worker's business
 //! and the same for all.
 
+mod backfill;
 #[cfg(debug_assertions)]
 mod probe;
+mod prune;
+mod reconcile;
 
 use std::sync::Arc;
 
@@ -124,7 +127,13 @@ pub struct Registry {
 impl Registry {
     /// The runbooks of this version.
     pub fn standard() -> Self {
-        Self { runbooks: Vec::new() }
+        Self {
+            runbooks: vec![
+                Arc::new(backfill::LifecycleBackfill),
+                Arc::new(reconcile::ReconcileStale),
+                Arc::new(prune::PruneUsage),
+            ],
+        }
     }
 
     /// The same with a runbook that the fault tests watch: it writes down every step it does,
@@ -162,4 +171,9 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.keys()).finish()
     }
+}
+
+/// Where a cursor by id stands: everything up to this id is done.
+fn after_id(cursor: &Value) -> i64 {
+    cursor.get("after_id").and_then(Value::as_i64).unwrap_or(i64::MIN)
 }

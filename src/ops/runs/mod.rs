@@ -16,6 +16,7 @@ pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
     ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
 };
+pub(in crate::ops) use finish::{End, counts_of, write_end};
 pub use finish::{FinishRun, ReleaseRun, Released};
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, TARGETS_SHOWN};

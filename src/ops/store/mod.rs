@@ -12,12 +12,15 @@ pub mod bulk_state;
 pub mod customers;
 pub mod database;
 pub mod error;
+pub mod findings;
 pub mod lifecycle;
 pub mod names;
 pub mod notifications;
 #[cfg(debug_assertions)]
 pub mod probe;
+pub mod reconcile;
 pub mod requests;
+pub mod retention;
 pub mod run_list;
 pub mod run_read;
 pub mod run_write;

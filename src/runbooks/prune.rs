@@ -1,0 +1,82 @@
+//! `product_usage.prune`: removes product usage events that are older than their retention.
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::{Affected, Progress, Runbook, Step, StepError};
+use crate::Result;
+use crate::domain::capability::Capability;
+use crate::domain::failure::ReasonCode;
+use crate::domain::run::ScopeKind;
+use crate::ops::Context;
+use crate::ops::retention::{self, Days};
+
+/// The runbook.
+#[derive(Debug)]
+pub struct PruneUsage;
+
+impl Runbook for PruneUsage {
+    fn key(&self) -> &'static str {
+        "product_usage.prune"
+    }
+
+    fn title(&self) -> &'static str {
+        "Prune product usage events"
+    }
+
+    fn changes(&self) -> &'static str {
+        "Deletes product usage events that are older than their retention (90 days where the \
+         input `days` says nothing else)."
+    }
+
+    fn undo(&self) -> &'static str {
+        "It cannot be undone: the events are deleted."
+    }
+
+    fn scopes(&self) -> &'static [ScopeKind] {
+        &[ScopeKind::Platform]
+    }
+
+    fn capability(&self) -> Capability {
+        Capability::RunbookProductUsagePrune
+    }
+
+    fn word(&self) -> &'static str {
+        "PRUNE"
+    }
+
+    fn preflight<'a>(
+        &'a self,
+        context: &'a mut Context,
+        _tenant_id: Option<i64>,
+        inputs: &'a Value,
+    ) -> BoxFuture<'a, Result<Affected>> {
+        Box::pin(async move {
+            let days = Days::from_inputs(inputs)?;
+            let (affected, total) = retention::count_old(context, days).await?;
+            Ok(Affected { affected, total })
+        })
+    }
+
+    fn step<'a>(
+        &'a self,
+        context: &'a mut Context,
+        step: &'a Step,
+    ) -> BoxFuture<'a, Result<Progress, StepError>> {
+        Box::pin(async move {
+            let days = Days::from_inputs(&step.inputs).map_err(|error| StepError::Failed {
+                reason: ReasonCode::ValidationFailed,
+                message: error.message().to_owned(),
+            })?;
+            let limit = step.chunk.max(1);
+            let deleted = retention::prune_chunk(context, days, step.run_started_at, limit).await?;
+            // What was deleted is gone, so the next chunk begins where this one did.
+            Ok(Progress {
+                next: (deleted == limit).then(|| json!({ "more": true })),
+                items: deleted,
+                deleted,
+                ..Progress::default()
+            })
+        })
+    }
+}
