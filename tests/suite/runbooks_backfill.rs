@@ -144,12 +144,12 @@ fn model(findings: &mut [Finding], tenant_id: i64, started: DateTime<Utc>) -> i6
         if finding.status != "resolved"
             && let Some(survivor) = survivor
         {
-            finding.status = "duplicate".to_owned();
+            "duplicate".clone_into(&mut finding.status);
             finding.duplicate_of_id = Some(survivor);
         }
         match finding.status.as_str() {
-            "open" => finding.status = "new".to_owned(),
-            "acknowledged" => finding.status = "triaged".to_owned(),
+            "open" => "new".clone_into(&mut finding.status),
+            "acknowledged" => "triaged".clone_into(&mut finding.status),
             _ => {}
         }
         let first = *finding.first_seen_at.get_or_insert(finding.created_at);
@@ -270,7 +270,7 @@ both_engines! {
             .map(|(id, days)| Finding { sla_days: *days, ..legacy(*id, 1, &format!("k{id}"), "open") })
             .collect();
         findings[2].due_at = Some(due);
-        findings[4].status = "resolved".to_owned();
+        "resolved".clone_into(&mut findings[4].status);
         put(&store, &findings).await;
         store.clock.advance(Duration::microseconds(123_456));
         let done = backfill(&store, RunScope::Tenant(1), 1, 2).await;
@@ -370,7 +370,7 @@ both_engines! {
         let done = backfill(&store, RunScope::Tenant(2), 1, 1).await;
         assert_eq!((done.count("items"), done.count("updated")), (2, 2));
         for finding in all(&store).await {
-            let untouched = findings.iter().any(|before| *before == finding);
+            let untouched = findings.contains(&finding);
             assert_eq!(untouched, finding.tenant_id != 2, "{finding:?}");
         }
         let done = backfill(&store, RunScope::All, 4, 500).await;
@@ -396,7 +396,7 @@ both_engines! {
         assert_eq!(all(&store).await[1..], findings[1..]);
     }
 
-    async fn fr_014_007_a_target_costs_no_empty_step_and_a_resumed_one_goes_on_behind_its_cursor(store) {
+    async fn fr_014_007_a_tenant_with_fewer_findings_than_a_chunk_takes_one_step(store) {
         let store = store.with_platform().await;
         for (count, chunk, steps) in [(0, 5, 1), (4, 5, 1), (5, 5, 2), (7, 3, 3)] {
             store.sql("delete from findings").await.unwrap();

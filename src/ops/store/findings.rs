@@ -8,16 +8,18 @@ use chrono::{DateTime, Utc};
 use super::{Tx, on_tx};
 use crate::Result;
 
-/// The findings `$2 < id <= $3` of tenant `$1`, as `s`, each with the one that stays of its
-/// recurrence key: the newest that is neither resolved nor a duplicate. A duplicate goes by
-/// the key of what it is linked to, so a link that a person made across keys is kept.
+/// The findings `$2 < id <= $3` of tenant `$1`, as `s`, each that is not resolved with the one
+/// that stays of its recurrence key: the newest that is neither resolved nor a duplicate. A
+/// duplicate goes by the key of what it is linked to, so a link that a person made across keys
+/// is kept.
 macro_rules! survivors {
     () => {
-        "with s as materialized (select b.id, (select n.id from findings n where n.tenant_id = $1 \
+        "with s as materialized (select b.id, case when b.status <> 'resolved' then \
+         (select n.id from findings n where n.tenant_id = $1 \
          and n.recurrence_key = case when b.duplicate_of_id is null then b.recurrence_key \
          else coalesce((select x.recurrence_key from findings x where x.id = b.duplicate_of_id \
          and x.tenant_id = $1), b.recurrence_key) end \
-         and n.status not in ('resolved', 'duplicate') order by n.created_at desc, n.id desc limit 1) as newest \
+         and n.status not in ('resolved', 'duplicate') order by n.created_at desc, n.id desc limit 1) end as newest \
          from findings b where b.tenant_id = $1 and b.id > $2 and b.id <= $3) "
     };
 }
