@@ -194,7 +194,7 @@ fn random(rng: &mut StdRng) -> Vec<Finding> {
     let moment = |rng: &mut StdRng| {
         // Few different moments, so that several findings share one; some with fractions.
         let micros = [0, 500_000, 123_456, 120_000][rng.random_range(0..4)];
-        base + Duration::hours(rng.random_range(0..12)) + Duration::microseconds(micros)
+        base + Duration::hours(rng.random_range(0..3)) + Duration::microseconds(micros)
     };
     let mut tenants = BTreeMap::new();
     let mut findings: Vec<Finding> = (1..=count)
