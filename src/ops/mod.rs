@@ -10,8 +10,8 @@ mod store;
 
 pub mod alerts;
 pub mod auth;
-pub mod notifications;
 pub(crate) mod findings;
+pub mod notifications;
 pub mod password;
 pub mod platform;
 pub mod preflight;
