@@ -254,7 +254,7 @@ fn fr_013_018_bad_settings_are_refused_before_anything_is_touched() {
     for (more, told) in [
         (vec!["--lease", "20s"], "three heartbeats"),
         (vec!["--lease", "soon"], "--lease"),
-        (vec!["--heartbeat", "1ms"], "--heartbeat"),
+        (vec!["--heartbeat", "1ms"], "heartbeat"),
         (vec!["--slots", "0"], "slots"),
     ] {
         let mut arguments = vec!["worker"];
