@@ -171,7 +171,10 @@ impl std::fmt::Display for WorkerEvent {
             }
             Self::Released { run_id, paused: true } => write!(f, "run {run_id} paused"),
             Self::Released { run_id, paused: false } => write!(f, "run {run_id} back in the queue"),
-            Self::Lost { run_id } => write!(f, "run {run_id} is held by somebody else now"),
+            Self::Lost { run_id } => write!(
+                f,
+                "run {run_id} given up: its claim is lost, and another worker goes on with it"
+            ),
             Self::DatabaseLost => f.write_str("database lost, retrying"),
             Self::DatabaseBack { away } => {
                 write!(f, "database back after {} s", away.as_secs())

@@ -121,8 +121,10 @@ impl Operation for ReportProgress {
         check_counts(&self.counts)?;
         let now = context.now();
         let counts = self.counts.to_json();
-        if lifecycle::set_counts(context.tx()?, self.run_id, self.fence, &counts, now).await? {
-            Ok(())
+        let tx = context.tx()?;
+        if lifecycle::set_counts(tx, self.run_id, self.fence, &counts, now).await? {
+            // What an executor reports is a sign of progress; there are no steps to tell it.
+            lifecycle::note_progress(tx, self.run_id).await
         } else {
             Err(lost())
         }

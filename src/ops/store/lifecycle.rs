@@ -255,8 +255,18 @@ pub async fn resume(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<bool
     })
 }
 
-/// Writes counts of a run that is still running under `fence`; false if it is not. Counts
-/// that an executor reports are a sign of progress.
+/// Notes that a run got on since it was claimed: its next takeover is the first again.
+pub async fn note_progress(tx: &mut Tx, run_id: i64) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query("update operation_runs set takeovers = 0 where id = $1 and takeovers > 0")
+            .bind(run_id)
+            .execute(c)
+            .await?;
+        Ok(())
+    })
+}
+
+/// Writes counts of a run that is still running under `fence`; false if it is not.
 pub async fn set_counts(
     tx: &mut Tx,
     run_id: i64,
@@ -266,7 +276,7 @@ pub async fn set_counts(
 ) -> Result<bool> {
     on_tx!(tx, c => {
         let done = sqlx::query(
-            "update operation_runs set summary_counts = $3, takeovers = 0, updated_at = $4 \
+            "update operation_runs set summary_counts = $3, updated_at = $4 \
              where id = $1 and fence = $2 and status = 'running'",
         )
         .bind(run_id)
