@@ -245,6 +245,9 @@ both_engines! {
         }
         assert_eq!(store.ops.run(&ben.actor, CancelRun { run_id: other }).await.unwrap_err().kind(), tenantpilot::ErrorKind::NotFound);
         store.ops.run(&ben.actor, start(RunScope::Tenant(1))).await.unwrap();
+        let platform = StartRunbook::on_platform("operations.reconcile_stale", Source::Cli);
+        let error = store.ops.run(&ben.actor, platform).await.unwrap_err();
+        assert_eq!(error.kind(), tenantpilot::ErrorKind::Refused, "it would touch what is out of view");
     }
 }
 

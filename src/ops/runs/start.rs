@@ -309,6 +309,10 @@ pub(in crate::ops) async fn freeze(
             if within.is_some() {
                 return Err(Error::not_found("that scope"));
             }
+            if view != ViewScope::All {
+                return Err(Error::refused("your view is restricted to some workspaces")
+                    .hint("ask somebody who sees all of them: this touches the whole platform"));
+            }
             Frozen {
                 kind: ScopeKind::Platform,
                 workspace_id: None,
