@@ -148,7 +148,7 @@ operations! {
     runs::ReportProgress => runs::ReportProgress { run_id: 0, fence: 0, counts: crate::domain::summary_counts::SummaryCounts::default() },
     runs::RecordFailure => runs::RecordFailure::sample(),
     runs::CompleteRun => runs::CompleteRun { run_id: 0, fence: 0, blocked: None },
-    runs::DueTargets => runs::DueTargets { run_id: 0, after: -1, limit: 1 },
+    runs::DueTargets => runs::DueTargets { run_id: 0, after: -1, started: false, limit: 1 },
     runs::BeginTarget => runs::BeginTarget { run_id: 0, fence: 0, ordinal: 0, crash: None },
     runs::RunStep => runs::RunStep { run_id: 0, fence: 0, ordinal: 0, steps: 0, chunk: 1, then: None },
     runs::FailStep => runs::FailStep::sample(),

@@ -140,7 +140,7 @@ impl Execution {
             shared,
             run_id: claimed.id,
             fence: claimed.fence,
-            plan: tokio::sync::Mutex::new(Plan::new(claimed.id, i64::MAX)),
+            plan: tokio::sync::Mutex::new(Plan::new(claimed.id)),
             gate: RwLock::new(()),
             rollout,
             total: AtomicU64::new(0),
@@ -177,6 +177,9 @@ impl Execution {
         let Ok(far) = self.insist(how_far).await else { return Worked::Lost };
         ground.know(far);
         let mut outages = 0;
+        // What a lost worker had in flight may be what killed it. One at a time it kills
+        // nobody else, and only its own starts add up.
+        let mut suspects = true;
         loop {
             let Ok(canary) = self.canary().await else { return Worked::Lost };
             let bound = match canary {
@@ -184,8 +187,8 @@ impl Execution {
                 Ahead::First => i64::from(ground.rollout.canary),
                 Ahead::Failed => return Worked::Stop(StopReason::CanaryFailed),
             };
-            ground.plan.lock().await.again(bound);
-            self.lanes().await;
+            ground.plan.lock().await.again(bound, suspects);
+            self.lanes(if suspects { 1 } else { ground.rollout.concurrency }).await;
             let halt = *ground.halt.borrow();
             match halt {
                 Halt::Go => {}
@@ -202,6 +205,10 @@ impl Execution {
                 Ok(far) if far.pending == 0 => return Worked::Done,
                 Ok(far) => ground.know(far),
                 Err(_) => return Worked::Lost,
+            }
+            if suspects {
+                suspects = false;
+                continue;
             }
             // Some targets were put off; the next pass takes those that are due.
             ground.shared.rest(backoff::pause(IDLE, outages, Duration::from_secs(1))).await;
@@ -221,10 +228,10 @@ impl Execution {
 
     /// Runs the lanes until the pass is over or the run halts. Steps in flight are finished,
     /// but not waited for longer than the grace, and not at all once the claim is lost.
-    async fn lanes(&self) {
+    async fn lanes(&self, n: u32) {
         let ground = &self.ground;
         let mut lanes = JoinSet::new();
-        for _ in 0..ground.rollout.concurrency.max(1) {
+        for _ in 0..n.max(1) {
             lanes.spawn(lane::run(Arc::clone(ground)));
         }
         let mut halt = ground.halt.subscribe();

@@ -17,6 +17,8 @@ pub struct Plan {
     run_id: i64,
     /// Only targets before this one.
     bound: i64,
+    /// Only targets that a lost worker had started.
+    suspects: bool,
     after: i64,
     queue: VecDeque<Pending>,
     /// Given out and not given back.
@@ -25,15 +27,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan over the targets before position `bound`.
-    pub fn new(run_id: i64, bound: i64) -> Self {
+    /// A plan without targets; [`Plan::again`] gives it some.
+    pub fn new(run_id: i64) -> Self {
         Self {
             run_id,
-            bound,
+            bound: 0,
+            suspects: false,
             after: -1,
             queue: VecDeque::new(),
             out: HashSet::new(),
-            passed: false,
+            passed: true,
         }
     }
 
@@ -54,7 +57,12 @@ impl Plan {
             if self.passed {
                 return Ok(None);
             }
-            let due = DueTargets { run_id: self.run_id, after: self.after, limit: PAGE };
+            let due = DueTargets {
+                run_id: self.run_id,
+                after: self.after,
+                started: self.suspects,
+                limit: PAGE,
+            };
             let page = ops.run(&Actor::System, due).await?;
             match page.last() {
                 Some(last) => self.after = last.ordinal,
@@ -76,9 +84,11 @@ impl Plan {
         }
     }
 
-    /// Starts another pass.
-    pub fn again(&mut self, bound: i64) {
+    /// Starts another pass, over the targets before position `bound`; `suspects` are only
+    /// those that a lost worker had started.
+    pub fn again(&mut self, bound: i64, suspects: bool) {
         self.bound = bound;
+        self.suspects = suspects;
         self.after = -1;
         self.queue.clear();
         self.passed = false;

@@ -78,7 +78,7 @@ impl Store {
     pub async fn work_off(&self, claimed: &Claimed, chunk: i64) -> Executed {
         let (run_id, fence) = (claimed.id, claimed.fence);
         let system = Actor::System;
-        let due = DueTargets { run_id, after: -1, limit: 1000 };
+        let due = DueTargets { run_id, after: -1, started: false, limit: 1000 };
         let (mut steps_done, mut failed) = (0, Vec::new());
         for target in self.ops.run(&system, due).await.unwrap() {
             let ordinal = target.ordinal;

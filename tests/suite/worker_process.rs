@@ -4,8 +4,12 @@ use std::process::Child;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tenantpilot::domain::rollout::Rollout;
+use tenantpilot::domain::run::RunStatus;
+use tenantpilot::domain::summary_counts::CountKey;
 use tenantpilot::ops::Engine;
+use tenantpilot::ops::runs::RunScope;
 
 use crate::cli::Person;
 use crate::support::proxy::Proxy;
@@ -112,6 +116,41 @@ both_engines! {
         for expected in ["is ready for", "claimed", "succeeded", "stopping"] {
             assert!(said.contains(expected), "{expected} is not in\n{said}");
         }
+    }
+
+    async fn fr_013_002_a_tenant_that_kills_its_workers_fails_alone(store) {
+        let store = store.with_platform().await.with_ledger().await;
+        let id = store.probe(RunScope::All, json!({ "steps": 3, "abort": 2 }), Rollout::default()).await;
+        let person = Person::administrator(&store.url);
+        let arguments = ["worker", "--no-schedule", "--lease", "900ms", "--heartbeat", "300ms"];
+        let mut deaths = 0;
+        let detail = loop {
+            let mut command = person.command(&arguments);
+            command.env("TENANTPILOT_TEST_PROBE", "1");
+            let mut worker = Process(command.spawn().unwrap());
+            let ended = loop {
+                let detail = store.detail(id).await;
+                if detail.run.status == RunStatus::Completed {
+                    break Some(detail);
+                }
+                if worker.0.try_wait().unwrap().is_some() {
+                    break None;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            };
+            if let Some(detail) = ended {
+                assert_eq!(worker.stop().0, 0);
+                break detail;
+            }
+            deaths += 1;
+            assert!(deaths <= 10, "the run never ends");
+        };
+        assert_eq!(deaths, 3, "so often a target may kill its worker");
+        let counts = &detail.run.summary_counts;
+        let get = |key| counts.get(key).unwrap_or(0);
+        assert_eq!((get(CountKey::Succeeded), get(CountKey::Failed)), (3, 1), "{counts:?}");
+        assert_eq!(detail.failures[0].tenant_id, Some(2));
+        assert_eq!(detail.failures[0].reason_code, "step_crashed");
     }
 
     async fn fr_013_019_a_start_on_several_tenants_needs_a_reason_and_the_phrase(store) {

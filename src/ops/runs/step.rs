@@ -25,6 +25,8 @@ pub struct DueTargets {
     pub run_id: i64,
     /// Only targets after this position; -1 for all.
     pub after: i64,
+    /// Only targets that were started before, and got no further.
+    pub started: bool,
     /// At most so many.
     pub limit: i64,
 }
@@ -36,7 +38,7 @@ impl Operation for DueTargets {
     type Output = Vec<Pending>;
 
     async fn execute(self, context: &mut Context) -> Result<Vec<Pending>> {
-        targets::due(context.tx()?, self.run_id, self.after, self.limit).await
+        targets::due(context.tx()?, self.run_id, self.after, self.started, self.limit).await
     }
 }
 

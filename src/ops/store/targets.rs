@@ -21,18 +21,26 @@ pub struct Pending {
     pub errors: i64,
 }
 
-/// Pending targets that are due, after `after`, in order.
-pub async fn due(tx: &mut Tx, run_id: i64, after: i64, limit: i64) -> Result<Vec<Pending>> {
+/// Pending targets that are due, after `after`, in order; `started` leaves out those that no
+/// lost worker had started.
+pub async fn due(
+    tx: &mut Tx,
+    run_id: i64,
+    after: i64,
+    started: bool,
+    limit: i64,
+) -> Result<Vec<Pending>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(concat!(
             "select ordinal, tenant_id, steps, errors from operation_run_targets \
-             where run_id = $1 and status = 'pending' and ordinal > $2 \
+             where run_id = $1 and status = 'pending' and ordinal > $2 and (starts > 0 or not $4) \
              and (next_attempt_at is null or next_attempt_at <= ", database_now!(), ") \
              order by ordinal limit $3"
         ))
         .bind(run_id)
         .bind(after)
         .bind(limit)
+        .bind(started)
         .fetch_all(c)
         .await?)
     })
