@@ -133,13 +133,14 @@ fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
     }
     out.line("")?;
     let total = run.summary_counts.get(CountKey::Total).unwrap_or(0);
+    let skipped = run.summary_counts.get(CountKey::Skipped).unwrap_or(0);
     let groups: Vec<(String, u64)> = detail
         .groups
         .iter()
         .map(|group| (group.reason_code.clone(), u64::try_from(group.count).unwrap_or(0)))
         .collect();
     if failed > 0 {
-        out.line(format!("{}:", one_sentence_summary(failed, total, &groups)))?;
+        out.line(format!("{}:", one_sentence_summary(failed, skipped, total, &groups)))?;
     }
     if detail.groups.is_empty()
         && let Some(reason) = &run.reason_code

@@ -112,8 +112,8 @@ impl ReasonCode {
             Self::ProviderThrottled => (
                 "Provider throttled",
                 "the provider refused because of too many calls",
-                "Retry the failed items in some minutes; if many tenants fail alike, wait until \
-                 their runs have ended.",
+                "Retry what failed in some minutes; if many tenants fail alike, wait until their \
+                 runs have ended.",
             ),
             Self::ProviderUnavailable => (
                 "Provider unavailable",
@@ -135,8 +135,8 @@ impl ReasonCode {
             Self::Timeout => (
                 "Timed out",
                 "it took longer than it is allowed to",
-                "Retry the failed items; if the same tenant times out again, send a support \
-                 request for it.",
+                "Retry what failed; if the same tenant times out again, send a support request \
+                 for it.",
             ),
             Self::Conflict => (
                 "Conflict",
@@ -146,7 +146,7 @@ impl ReasonCode {
             Self::ValidationFailed => (
                 "Validation failed",
                 "the data does not meet the platform's rules",
-                "Read the message of the failure, have the data corrected, then start again.",
+                "Read the message of the failure, have the data corrected, then retry.",
             ),
             Self::DependencyUnavailable => (
                 "Dependency unavailable",
@@ -162,7 +162,7 @@ impl ReasonCode {
             Self::StaleQueued => (
                 "Stale in the queue",
                 "no worker claimed the run in time",
-                "Check that a worker is running, then start it again.",
+                "Check that a worker is running; once one is, the run starts by itself.",
             ),
             Self::WorkerLost => (
                 "Worker lost",
@@ -182,8 +182,8 @@ impl ReasonCode {
             Self::Cancelled => (
                 "Cancelled",
                 "the run was cancelled before this part was done",
-                "Look in the related audit for who cancelled it, and start it again if the rest \
-                 is still wanted.",
+                "Look in the related audit for who cancelled it, and retry what was left undone \
+                 if it is still wanted.",
             ),
             Self::UnexpectedError => (
                 "Unexpected error",
@@ -197,8 +197,13 @@ impl ReasonCode {
 
 /// One sentence over a run's failures, `3 of 40 items failed, for one reason`.
 ///
-/// `groups` holds each reason code with its count.
-pub fn one_sentence_summary(failed: u64, total: u64, groups: &[(String, u64)]) -> String {
+/// `skipped` are those left undone by a stop; `groups` holds each reason code with its count.
+pub fn one_sentence_summary(
+    failed: u64,
+    skipped: u64,
+    total: u64,
+    groups: &[(String, u64)],
+) -> String {
     let items = if total == 1 { "item" } else { "items" };
     if failed == 0 {
         return match total {
@@ -214,9 +219,14 @@ pub fn one_sentence_summary(failed: u64, total: u64, groups: &[(String, u64)]) -
         _ if failed == total => format!("all {total} items failed"),
         _ => format!("{failed} of {total} {items} failed"),
     };
-    match groups.iter().filter(|(_, count)| *count > 0).count() {
+    let (what, left) = match groups.iter().filter(|(_, count)| *count > 0).count() {
+        0 => (what, ","),
+        1 => (format!("{what}, for one reason"), ";"),
+        reasons => (format!("{what}, for {reasons} reasons"), ";"),
+    };
+    match skipped {
         0 => what,
-        1 => format!("{what}, for one reason"),
-        reasons => format!("{what}, for {reasons} reasons"),
+        1 => format!("{what}{left} 1 was skipped"),
+        _ => format!("{what}{left} {skipped} were skipped"),
     }
 }

@@ -125,6 +125,8 @@ pub struct Run {
     pub fence: i64,
     /// The worker that holds it.
     pub lease_owner: Option<String>,
+    /// Whether that worker's lease has run out, by the database's clock when it was read.
+    pub lease_overdue: bool,
     /// Since when it is paused.
     pub paused_at: Option<DateTime<Utc>>,
     /// Since when a cancel is asked for.
@@ -133,6 +135,8 @@ pub struct Run {
     pub audit_gaps: i64,
     /// Creation.
     pub created_at: DateTime<Utc>,
+    /// When it last became free to claim, if not at its creation.
+    pub queued_at: Option<DateTime<Utc>>,
     /// First claim.
     pub started_at: Option<DateTime<Utc>>,
     /// End.
@@ -154,6 +158,11 @@ impl Run {
     pub fn took(&self, now: DateTime<Utc>) -> Option<chrono::Duration> {
         let started = self.started_at?;
         Some((self.completed_at.unwrap_or(now) - started).max(chrono::Duration::zero()))
+    }
+
+    /// Since when a queued run has been free to claim.
+    pub fn waiting_since(&self) -> DateTime<Utc> {
+        self.queued_at.unwrap_or(self.created_at)
     }
 }
 
@@ -198,12 +207,17 @@ pub struct RunFailure {
 pub struct Lease {
     /// The worker process.
     pub owner: String,
+    /// Its name, as stored, where it is on the list of workers.
+    pub worker: Option<String>,
     /// Since when it holds the run.
     pub acquired_at: DateTime<Utc>,
     /// Its last sign of life.
     pub heartbeat_at: DateTime<Utc>,
     /// When others may take over.
     pub expires_at: DateTime<Utc>,
+    /// For how many whole seconds that has been so, by the database's clock; none while the
+    /// lease is good.
+    pub overdue_seconds: Option<i64>,
 }
 
 /// A run's inputs and other facts that a person may want to see; never a raw payload.

@@ -61,6 +61,8 @@ text_enum! {
         Stale = "stale",
         /// Running and asked to stop.
         Cancelling = "cancelling",
+        /// Running under a lease that ran out.
+        Stuck = "stuck",
         /// Ended well.
         Succeeded = "succeeded",
         /// Ended partly well.
@@ -79,14 +81,18 @@ text_enum! {
 }
 
 impl StatusWord {
-    /// Whether a run in `state` is meant. A run that is being cancelled is running too.
+    /// Whether a run in `state` is meant. One that is being cancelled, or is stuck, is running
+    /// too.
     pub fn covers(self, state: RunState) -> bool {
         match self {
             Self::Queued => state == RunState::Queued,
-            Self::Running => matches!(state, RunState::Running | RunState::Cancelling),
+            Self::Running => {
+                matches!(state, RunState::Running | RunState::Cancelling | RunState::Stuck)
+            }
             Self::Paused => state == RunState::Paused,
             Self::Stale => state == RunState::Stale,
             Self::Cancelling => state == RunState::Cancelling,
+            Self::Stuck => state == RunState::Stuck,
             Self::Succeeded => state == RunState::Succeeded,
             Self::Partial => state == RunState::Partial,
             Self::Failed => state == RunState::Failed,

@@ -22,6 +22,8 @@ pub enum RunState {
     Running,
     /// Held by a worker that was asked to stop.
     Cancelling,
+    /// Held by a worker whose lease ran out: nobody is known to be at it.
+    Stuck,
     /// Ended well.
     Succeeded,
     /// Ended, partly well.
@@ -42,6 +44,7 @@ impl RunState {
         Self::Paused,
         Self::Running,
         Self::Cancelling,
+        Self::Stuck,
         Self::Succeeded,
         Self::Partial,
         Self::Failed,
@@ -53,8 +56,9 @@ impl RunState {
     pub fn of(run: &Run, now: DateTime<Utc>) -> Self {
         match (run.status, run.outcome) {
             (RunStatus::Queued, _) if run.paused_at.is_some() => Self::Paused,
-            (RunStatus::Queued, _) if now - run.created_at > STALE_AFTER => Self::Stale,
+            (RunStatus::Queued, _) if now - run.waiting_since() > STALE_AFTER => Self::Stale,
             (RunStatus::Queued, _) => Self::Queued,
+            (RunStatus::Running, _) if run.lease_overdue => Self::Stuck,
             (RunStatus::Running, _) if run.cancel_requested_at.is_some() => Self::Cancelling,
             (RunStatus::Running, _) => Self::Running,
             (RunStatus::Completed, RunOutcome::Succeeded) => Self::Succeeded,
@@ -75,6 +79,7 @@ impl RunState {
             Self::Paused => "paused",
             Self::Running => "running",
             Self::Cancelling => "cancelling",
+            Self::Stuck => "stuck",
             Self::Succeeded => "succeeded",
             Self::Partial => "partial",
             Self::Failed => "failed",
@@ -87,7 +92,7 @@ impl RunState {
     pub fn glyph(self, ascii: bool) -> &'static str {
         let (glyph, plain) = match self {
             Self::Queued => ("◌", "."),
-            Self::Stale => ("‼", "!"),
+            Self::Stale | Self::Stuck => ("‼", "!"),
             Self::Paused => ("⏸", "="),
             Self::Running => ("▶", ">"),
             Self::Cancelling => ("⊘", "-"),
@@ -107,6 +112,14 @@ impl RunState {
 
     /// Whether the run is still to end.
     pub fn is_active(self) -> bool {
-        matches!(self, Self::Queued | Self::Stale | Self::Paused | Self::Running | Self::Cancelling)
+        matches!(
+            self,
+            Self::Queued
+                | Self::Stale
+                | Self::Paused
+                | Self::Running
+                | Self::Cancelling
+                | Self::Stuck
+        )
     }
 }

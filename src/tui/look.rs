@@ -84,7 +84,7 @@ impl Look {
 pub fn state_role(state: RunState) -> Role {
     match state {
         RunState::Queued => Role::Queued,
-        RunState::Stale => Role::Stale,
+        RunState::Stale | RunState::Stuck => Role::Stale,
         RunState::Paused => Role::Paused,
         RunState::Running => Role::Running,
         RunState::Cancelling | RunState::Cancelled => Role::Cancelled,
@@ -108,6 +108,18 @@ pub fn span_of(duration: Duration) -> String {
         60..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{}h{:02}", seconds / 3_600, seconds % 3_600 / 60),
         _ => format!("{}d{:02}", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// How long ago something was, in one unit, so that it seldom changes: `4 s`, `12 min`,
+/// `3 h`, `2 d`.
+pub fn ago(duration: Duration) -> String {
+    let seconds = duration.num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }
 

@@ -82,6 +82,8 @@ pub struct RunCounts {
     pub active: i64,
     /// Queued for too long.
     pub stale: i64,
+    /// Running under a lease that ran out.
+    pub stuck: i64,
     /// Created within 24 hours and failed.
     pub failed: i64,
     /// Runs in all; none for an actor who sees only some workspaces.
@@ -111,6 +113,7 @@ impl Operation for CountRuns {
         Ok(RunCounts {
             active: counts.active,
             stale: counts.stale,
+            stuck: counts.stuck,
             failed: counts.failed,
             total,
             estimated,

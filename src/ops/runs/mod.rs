@@ -11,6 +11,7 @@ mod step;
 
 pub use super::store::audit::AuditRow;
 pub use super::store::lifecycle::Claimed;
+pub use super::store::requests::RequestRow;
 pub use super::store::targets::{Begun, Pending};
 pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
@@ -19,7 +20,7 @@ pub use execute::{
 pub(in crate::ops) use finish::{End, counts_of, write_end};
 pub use finish::{FinishRun, ReleaseRun, Released};
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
-pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, TARGETS_SHOWN};
+pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{NewStart, create, freeze};

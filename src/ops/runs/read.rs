@@ -4,9 +4,11 @@ use serde_json::Value;
 
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
-use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
+use crate::domain::rollout::{Rollout, StopReason};
+use crate::domain::run::{Lease, Run, RunFailure, RunStatus, RunTarget};
 use crate::ops::store::audit::{self, AuditRow};
-use crate::ops::store::run_read;
+use crate::ops::store::requests::{self, RequestRow};
+use crate::ops::store::{Tx, run_read, workers};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -18,6 +20,10 @@ const FAILURES_SHOWN: i64 = 200;
 const AUDIT_SHOWN: i64 = 100;
 /// How far "elsewhere" is counted.
 pub const ELSEWHERE_BOUND: i64 = 1_000;
+/// Among how many later runs of its type the retries of a run are looked for.
+const RETRIES_BOUND: i64 = 2_000;
+/// How many retries of a run a detail names.
+const RETRIES_SHOWN: i64 = 5;
 
 /// Reads one run.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +39,17 @@ pub struct FailureGroup {
     pub reason_code: String,
     /// How many.
     pub count: i64,
+}
+
+/// Whether anybody could claim a queued run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// A living worker knows its type.
+    Known,
+    /// Workers are there, but none that takes new runs knows its type.
+    Unknown,
+    /// No living worker takes new runs.
+    NoWorker,
 }
 
 /// A run and what belongs to it.
@@ -54,6 +71,22 @@ pub struct RunDetail {
     pub audit: Option<Vec<AuditRow>>,
     /// How many other runs of the last 24 hours failed for its main reason (up to 1,000).
     pub elsewhere: Option<i64>,
+    /// What was asked of it while a worker held it.
+    pub requests: Vec<RequestRow>,
+    /// How many of its targets have a step under way.
+    pub in_flight: i64,
+    /// Why its end left targets undone.
+    pub stop_reason: Option<StopReason>,
+    /// How its targets are worked through.
+    pub rollout: Rollout,
+    /// The run that it tries again.
+    pub retry_of: Option<i64>,
+    /// The runs that tried it again, as far as they followed soon.
+    pub retried_by: Vec<i64>,
+    /// How many targets a retry would cover; 0 while it has not ended.
+    pub retryable: i64,
+    /// Whether anybody could claim it; none unless it waits in the queue, or is stuck.
+    pub served: Option<Served>,
 }
 
 impl Operation for GetRun {
@@ -78,8 +111,27 @@ impl Operation for GetRun {
             ),
             None => None,
         };
+        let facts = run_read::facts(tx, self.id).await?;
+        let ended = run.status == RunStatus::Completed;
+        let running = run.status == RunStatus::Running;
+        let retryable = if ended { run_read::count_retryable(tx, &run).await? } else { 0 };
+        let retried_by = if ended {
+            run_read::retried_by(tx, &run, RETRIES_BOUND, RETRIES_SHOWN, scope).await?
+        } else {
+            Vec::new()
+        };
+        let waits = run.status == RunStatus::Queued && run.paused_at.is_none();
+        let waits = waits || run.lease_overdue;
         Ok(RunDetail {
-            context: run_read::context(tx, self.id).await?,
+            requests: requests::of_run(tx, self.id).await?,
+            in_flight: if running { run_read::in_flight(tx, self.id).await? } else { 0 },
+            stop_reason: facts.stop_reason.and_then(|text| text.parse().ok()),
+            rollout: serde_json::from_value(facts.rollout.0).unwrap_or_default(),
+            retry_of: facts.retry_of_run_id,
+            retried_by,
+            retryable,
+            served: if waits { Some(served(tx, &run.run_type).await?) } else { None },
+            context: facts.context.0,
             targets: run_read::targets(tx, self.id, TARGETS_SHOWN).await?,
             failures: run_read::failures(tx, self.id, FAILURES_SHOWN).await?,
             groups: run_read::failure_groups(tx, self.id)
@@ -93,4 +145,15 @@ impl Operation for GetRun {
             run,
         })
     }
+}
+
+/// Whether a living worker that takes new runs knows a type.
+async fn served(tx: &mut Tx, run_type: &str) -> Result<Served> {
+    let workers = workers::list(tx).await?;
+    let mut taking = workers.iter().filter(|worker| !worker.silent && !worker.stopping).peekable();
+    if taking.peek().is_none() {
+        return Ok(Served::NoWorker);
+    }
+    let knows = taking.any(|worker| worker.runbooks.0.iter().any(|known| known == run_type));
+    Ok(if knows { Served::Known } else { Served::Unknown })
 }

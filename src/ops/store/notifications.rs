@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
 use super::run_list::Cursor;
-use super::run_read::{RunRow, run_columns, run_joins};
+use super::run_read::{RunRow, overdue, run_columns, run_joins};
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::domain::run::Run;
@@ -67,7 +67,8 @@ pub async fn runs(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Run>> {
     }
     let rows: Vec<RunRow> = on_tx!(tx, c => {
         let mut sql = QueryBuilder::new(concat!(
-            "select ", run_columns!(), " from operation_runs r", run_joins!(), "where r.id in ("
+            "select ", run_columns!(), ", ", overdue!(database_now!()),
+            " as lease_overdue from operation_runs r", run_joins!(), "where r.id in ("
         ));
         let mut list = sql.separated(", ");
         for id in ids {

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
 use self::terms::{ACTIVE, Binds, BindsOn, Values, outcome_of, push_term};
-use super::run_read::{RunRow, restricted_to, run_columns, run_joins};
+use super::run_read::{RunRow, overdue, restricted_to, run_columns, run_joins};
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -148,7 +148,8 @@ impl<'a> Plan<'a> {
     where
         Values: BindsOn<DB>,
     {
-        let mut sql = QueryBuilder::new(concat!("select ", run_columns!(), " from "));
+        let mut sql = QueryBuilder::new(concat!("select ", run_columns!(), ", "));
+        sql.push(DB::OVERDUE).push(" as lease_overdue from ");
         if self.windowed() {
             sql.push("(");
             self.push_window(&mut sql, query, query.bound);
@@ -312,7 +313,10 @@ fn rank(term: &Term) -> Option<u8> {
 
 fn is_active(word: StatusWord) -> bool {
     use StatusWord as W;
-    matches!(word, W::Queued | W::Running | W::Paused | W::Stale | W::Cancelling | W::Active)
+    matches!(
+        word,
+        W::Queued | W::Running | W::Paused | W::Stale | W::Cancelling | W::Stuck | W::Active
+    )
 }
 
 /// The value that an index starts with.

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use super::{Tx, on_tx};
 use crate::access::ViewScope;
-use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
+use crate::domain::run::{Lease, Run, RunFailure, RunTarget, ScopeKind};
 use crate::domain::summary_counts::SummaryCounts;
 use crate::{Error, Result};
 
@@ -16,8 +16,8 @@ macro_rules! run_columns {
         "r.id, r.workspace_id, w.name as workspace_name, r.tenant_id, t.name as tenant_name, r.user_id, \
          r.platform_user_id, r.initiator_name, r.source, r.type, r.scope_kind, r.status, r.outcome, \
          r.reason_code, r.identity_hash, r.summary_counts, r.target_count, r.fence, r.lease_owner, \
-         r.paused_at, r.cancel_requested_at, r.audit_gaps, r.created_at, r.started_at, r.completed_at, \
-         r.updated_at"
+         r.paused_at, r.cancel_requested_at, r.audit_gaps, r.created_at, r.queued_at, r.started_at, \
+         r.completed_at, r.updated_at"
     };
 }
 pub(super) use run_columns;
@@ -29,6 +29,19 @@ macro_rules! run_joins {
     };
 }
 pub(super) use run_joins;
+
+/// Whether the lease of run `r` has run out at the moment that an SQL text tells. Leases are
+/// looked up for the rows that are given only, one by one.
+macro_rules! overdue {
+    ($now:expr) => {
+        concat!(
+            "coalesce(case when r.status = 'running' then (select l.expires_at < ",
+            $now,
+            " from operation_run_leases l where l.run_id = r.id) end, false)"
+        )
+    };
+}
+pub(super) use overdue;
 
 /// A run as the driver gives it.
 #[derive(Debug, sqlx::FromRow)]
@@ -53,10 +66,12 @@ pub struct RunRow {
     target_count: i64,
     fence: i64,
     lease_owner: Option<String>,
+    lease_overdue: bool,
     paused_at: Option<DateTime<Utc>>,
     cancel_requested_at: Option<DateTime<Utc>>,
     audit_gaps: i64,
     created_at: DateTime<Utc>,
+    queued_at: Option<DateTime<Utc>>,
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
     updated_at: DateTime<Utc>,
@@ -87,10 +102,12 @@ impl TryFrom<RunRow> for Run {
             target_count: row.target_count,
             fence: row.fence,
             lease_owner: row.lease_owner,
+            lease_overdue: row.lease_overdue,
             paused_at: row.paused_at,
             cancel_requested_at: row.cancel_requested_at,
             audit_gaps: row.audit_gaps,
             created_at: row.created_at,
+            queued_at: row.queued_at,
             started_at: row.started_at,
             completed_at: row.completed_at,
             updated_at: row.updated_at,
@@ -119,7 +136,8 @@ pub fn restricted_to(scope: ViewScope) -> Option<i64> {
 pub async fn by_id(tx: &mut Tx, id: i64, scope: ViewScope) -> Result<Option<Run>> {
     let row: Option<RunRow> = on_tx!(tx, c => {
         sqlx::query_as(concat!(
-            "select ", run_columns!(), " from operation_runs r", run_joins!(), "where r.id = $1", in_view!()
+            "select ", run_columns!(), ", ", overdue!(database_now!()),
+            " as lease_overdue from operation_runs r", run_joins!(), "where r.id = $1", in_view!()
         ))
         .bind(id)
         .bind(restricted_to(scope))
@@ -268,6 +286,9 @@ pub async fn failure_groups(tx: &mut Tx, run_id: i64) -> Result<Vec<(String, i64
 #[derive(sqlx::FromRow)]
 struct LeaseRow {
     owner: String,
+    worker: Option<String>,
+    now: DateTime<Utc>,
+    overdue: bool,
     acquired_at: DateTime<Utc>,
     heartbeat_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
@@ -276,13 +297,19 @@ struct LeaseRow {
 /// The lease of a run.
 pub async fn lease(tx: &mut Tx, run_id: i64) -> Result<Option<Lease>> {
     let row: Option<LeaseRow> = on_tx!(tx, c => {
-        sqlx::query_as("select owner, acquired_at, heartbeat_at, expires_at from operation_run_leases where run_id = $1")
-            .bind(run_id)
-            .fetch_optional(c)
-            .await?
+        sqlx::query_as(concat!(
+            "select l.owner, k.name as worker, l.acquired_at, l.heartbeat_at, l.expires_at, ",
+            database_now!(), " as now, l.expires_at < ", database_now!(), " as overdue \
+             from operation_run_leases l left join workers k on k.id = l.owner where l.run_id = $1"
+        ))
+        .bind(run_id)
+        .fetch_optional(c)
+        .await?
     });
     Ok(row.map(|row| Lease {
+        overdue_seconds: row.overdue.then(|| (row.now - row.expires_at).num_seconds().max(0)),
         owner: row.owner,
+        worker: row.worker,
         acquired_at: row.acquired_at,
         heartbeat_at: row.heartbeat_at,
         expires_at: row.expires_at,
@@ -310,6 +337,85 @@ pub async fn same_reason(
         .bind(since)
         .bind(bound)
         .fetch_one(c)
+        .await?)
+    })
+}
+
+/// What a detail tells beyond what lists do, as stored.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Facts {
+    /// Inputs and other safe facts.
+    pub context: Json<Value>,
+    /// How its targets are worked through.
+    pub rollout: Json<Value>,
+    /// Why its end left targets undone.
+    pub stop_reason: Option<String>,
+    /// The run that it tries again.
+    pub retry_of_run_id: Option<i64>,
+}
+
+/// The facts of a run.
+pub async fn facts(tx: &mut Tx, run_id: i64) -> Result<Facts> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as("select context, rollout, stop_reason, retry_of_run_id from operation_runs where id = $1")
+            .bind(run_id)
+            .fetch_one(c)
+            .await?)
+    })
+}
+
+/// How many targets of a run have a step under way.
+pub async fn in_flight(tx: &mut Tx, run_id: i64) -> Result<i64> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(
+            "select count(*) from operation_run_targets where run_id = $1 and status = 'pending' \
+             and step_started_at is not null",
+        )
+        .bind(run_id)
+        .fetch_one(c)
+        .await?)
+    })
+}
+
+/// How many targets a retry of an ended run would cover; the same targets as [`retryable`].
+pub async fn count_retryable(tx: &mut Tx, run: &Run) -> Result<i64> {
+    let by_tenant = !matches!(run.scope, ScopeKind::Tenant | ScopeKind::Platform);
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(
+            "select count(*) from operation_run_targets g left join tenants t on t.id = g.tenant_id \
+             left join workspaces w on w.id = t.workspace_id where g.run_id = $1 \
+             and g.status in ('failed', 'skipped') and (not $2 or (t.archived_at is null \
+             and w.archived_at is null and t.is_platform = false))",
+        )
+        .bind(run.id)
+        .bind(by_tenant)
+        .fetch_one(c)
+        .await?)
+    })
+}
+
+/// The runs within the view that tried an ended run again, oldest first, at most `limit`.
+/// They are looked for among the next `bound` runs of its type.
+pub async fn retried_by(
+    tx: &mut Tx,
+    run: &Run,
+    bound: i64,
+    limit: i64,
+    scope: ViewScope,
+) -> Result<Vec<i64>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(concat!(
+            "select r.id from (select id, workspace_id, retry_of_run_id from operation_runs where type = $3 \
+             and created_at >= $4 order by type, created_at, id limit $5) r where r.retry_of_run_id = $1",
+            in_view!(), "order by r.id limit $6"
+        ))
+        .bind(run.id)
+        .bind(restricted_to(scope))
+        .bind(&run.run_type)
+        .bind(run.completed_at.unwrap_or(run.created_at))
+        .bind(bound)
+        .bind(limit)
+        .fetch_all(c)
         .await?)
     })
 }

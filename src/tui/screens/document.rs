@@ -153,7 +153,7 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail) {
         RunState::Queued => w.text(Role::Text, 0, "Waiting for a worker."),
         RunState::Stale => {
             // In whole minutes: a figure that changed every second would redraw every second.
-            let waited = (look.now - run.created_at).num_minutes();
+            let waited = (look.now - run.waiting_since()).num_minutes();
             w.text(
                 Role::Stale,
                 0,
@@ -165,7 +165,7 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail) {
             w.labelled(Role::Text, 0, "next:", ReasonCode::StaleQueued.next_step());
         }
         RunState::Paused => w.text(Role::Paused, 0, "Paused: it waits until it is resumed."),
-        RunState::Running | RunState::Cancelling => running(w, detail),
+        RunState::Running | RunState::Cancelling | RunState::Stuck => running(w, detail),
         RunState::Succeeded => {
             let total = get(CountKey::Total);
             let text = if total == 0 {
@@ -193,8 +193,9 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail) {
                 .iter()
                 .map(|group| (group.reason_code.clone(), u64::try_from(group.count).unwrap_or(0)))
                 .collect();
-            let sentence =
-                one_sentence_summary(get(CountKey::Failed), get(CountKey::Total), &groups);
+            let [failed, skipped, total] =
+                [CountKey::Failed, CountKey::Skipped, CountKey::Total].map(get);
+            let sentence = one_sentence_summary(failed, skipped, total, &groups);
             let recorded: u64 = groups.iter().map(|(_, n)| *n).sum();
             let note = if recorded < get(CountKey::Failed) && recorded > 0 {
                 format!(" ({recorded} of the failures are recorded)")

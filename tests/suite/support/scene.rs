@@ -143,9 +143,9 @@ impl Store {
         let running = store.claim().await;
         store.pass(20);
         store.report(&running, 100, 37, 0).await;
-        // Leases go by the database's clock, which no test can fix.
+        // Leases go by the database's clock, which no test can fix: this one never runs out.
         let sql = "update operation_run_leases set acquired_at = '2026-11-20T10:16:55+00:00', \
-                   heartbeat_at = '2026-11-20T10:17:15+00:00', expires_at = '2026-11-20T10:17:45+00:00'";
+                   heartbeat_at = '2026-11-20T10:17:15+00:00', expires_at = '2999-01-01T00:00:00+00:00'";
         store.sql(sql).await.unwrap();
         store
             .sql(&format!("update operation_runs set paused_at = null where id = {stale}"))

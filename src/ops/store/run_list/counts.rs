@@ -15,11 +15,13 @@ pub struct Counts {
     pub active: i64,
     /// Queued for too long.
     pub stale: i64,
+    /// Running under a lease that ran out.
+    pub stuck: i64,
     /// Failed since a day ago, by creation.
     pub failed: i64,
 }
 
-/// Counts active, stale and lately failed runs, each up to `bound`.
+/// Counts active, stale, stuck and lately failed runs, each up to `bound`.
 pub async fn counts(
     tx: &mut Tx,
     scope: ViewScope,
@@ -27,17 +29,22 @@ pub async fn counts(
     bound: i64,
 ) -> Result<Counts> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sqlx::query_as(concat!(
             "select count(*) as active, \
-             count(*) filter (where a.status = 'queued' and a.paused_at is null and a.created_at < $2) as stale, \
+             count(*) filter (where a.status = 'queued' and a.paused_at is null \
+             and coalesce(a.queued_at, a.created_at) < $2) as stale, \
+             (select count(*) from (select 1 from operation_run_leases l join operation_runs r on r.id = l.run_id \
+             where r.status = 'running' and l.expires_at < ", database_now!(), " and ($1 is null or exists \
+             (select 1 from platform_user_workspaces v \
+             where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) limit $4) s) as stuck, \
              (select count(*) from (select 1 from operation_runs r where r.outcome = 'failed' \
              and r.created_at >= $3 and ($1 is null or exists (select 1 from platform_user_workspaces v \
              where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) limit $4) f) as failed \
-             from (select r.status, r.paused_at, r.created_at from operation_runs r \
+             from (select r.status, r.paused_at, r.queued_at, r.created_at from operation_runs r \
              where r.status in ('queued', 'running') and ($1 is null or exists \
              (select 1 from platform_user_workspaces v \
-             where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) limit $4) a",
-        )
+             where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) limit $4) a"
+        ))
         .bind(restricted_to(scope))
         .bind(now - STALE_AFTER)
         .bind(now - chrono::Duration::hours(24))

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Encode, QueryBuilder, Type};
 
+use super::overdue;
 use crate::domain::run_filter::{IdOrName, Pattern, StatusWord, Term, TermKind};
 use crate::domain::run_state::STALE_AFTER;
 
@@ -25,12 +26,16 @@ pub(super) fn outcome_of(word: StatusWord) -> Option<&'static str> {
 pub(super) trait Binds: sqlx::Database {
     /// Makes `lower` fold the letters A to Z and no others, as the other engine does.
     const PLAIN: &str;
+    /// Whether the lease of run `r` has run out, by the database's clock.
+    const OVERDUE: &str;
 }
 impl Binds for sqlx::Postgres {
     const PLAIN: &str = " collate \"C\"";
+    const OVERDUE: &str = overdue!("clock_timestamp()");
 }
 impl Binds for sqlx::Sqlite {
     const PLAIN: &str = "";
+    const OVERDUE: &str = overdue!("strftime('%Y-%m-%dT%H:%M:%f+00:00')");
 }
 
 /// Binds values; implemented once for every driver that can take them.
@@ -134,7 +139,8 @@ where
         StatusWord::Queued | StatusWord::Stale => {
             let operator = if word == StatusWord::Queued { ">=" } else { "<" };
             sql.push(format_args!(
-                "{active} and r.status = 'queued' and r.paused_at is null and r.created_at {operator} "
+                "{active} and r.status = 'queued' and r.paused_at is null \
+                 and coalesce(r.queued_at, r.created_at) {operator} "
             ));
             Values::time(sql, stale_before);
         }
@@ -146,8 +152,12 @@ where
         }
         StatusWord::Cancelling => {
             sql.push(format_args!(
-                "{active} and r.status = 'running' and r.cancel_requested_at is not null"
+                "{active} and r.status = 'running' and r.cancel_requested_at is not null and not {}",
+                DB::OVERDUE
             ));
+        }
+        StatusWord::Stuck => {
+            sql.push(format_args!("{active} and r.status = 'running' and {}", DB::OVERDUE));
         }
         StatusWord::Active => {
             sql.push(active);
