@@ -53,6 +53,7 @@ commands! {
     TabOperations, "tab.operations", "operations", "Go to the list of operation runs";
     TabRun, "tab.run", "run", "Go to the run opened last";
     TabInbox, "tab.inbox", "inbox", "Go to the inbox: what you started and has ended";
+    TabWorkers, "tab.workers", "workers", "Go to the workers and what they hold";
     HistoryBack, "history.back", "where I was", "Go back to the place before this one";
     HistoryForward, "history.forward", "forward", "Go forward again in the history of places";
     CursorUp, "cursor.up", "up", "Move up one row";
@@ -82,6 +83,10 @@ commands! {
     InboxMarkRead, "inbox.mark_read", "mark read", "Mark the selected notice as read";
     InboxMarkAllRead, "inbox.mark_all_read", "mark all read", "Mark every notice as read";
     InboxUnreadOnly, "inbox.unread_only", "unread/all", "Show unread notices only, or all of them";
+    RunRetry, "run.retry", "retry", "Retry what failed or never ran; asks first";
+    RunCancel, "run.cancel", "cancel", "Cancel the run; asks first";
+    RunPause, "run.pause", "pause run", "Pause the run, or let it go on; asks first";
+    RunClose, "run.close", "force close", "Close a run that does not stop by force; asks first";
     FieldNext, "field.next", "next field", "Go to the next field";
     FieldPrevious, "field.previous", "previous field", "Go to the previous field";
     FormSubmit, "form.submit", "submit", "Send the form";
@@ -94,11 +99,15 @@ impl Command {
         match self {
             Self::TabOperations
             | Self::TabRun
+            | Self::TabWorkers
             | Self::ListOlder
             | Self::FilterEdit
             | Self::MatchNext
             | Self::MatchPrevious
             | Self::DetailSameFailures => Some(Capability::OpsView),
+            Self::RunRetry | Self::RunCancel | Self::RunPause | Self::RunClose => {
+                Some(Capability::OpsManage)
+            }
             _ => None,
         }
     }
@@ -121,12 +130,16 @@ pub enum Context {
     Run,
     /// The person's notifications.
     Inbox,
+    /// Workers and what they hold.
+    Workers,
     /// The help overlay.
     Help,
     /// The command palette, which holds a text field.
     Palette,
     /// The filter line, which is a text field.
     Filter,
+    /// The dialog before a change, which holds a text field.
+    Confirm,
     /// The login form, which is made of text fields.
     Login,
 }
@@ -138,9 +151,11 @@ impl Context {
         Self::Operations,
         Self::Run,
         Self::Inbox,
+        Self::Workers,
         Self::Help,
         Self::Palette,
         Self::Filter,
+        Self::Confirm,
         Self::Login,
     ];
 
@@ -151,9 +166,11 @@ impl Context {
             Self::Operations => "In the list of runs",
             Self::Run => "In a run",
             Self::Inbox => "In the inbox",
+            Self::Workers => "In the list of workers",
             Self::Help => "In this help",
             Self::Palette => "In the command palette",
             Self::Filter => "In the filter line",
+            Self::Confirm => "In a confirmation",
             Self::Login => "In the login",
         }
     }
@@ -165,9 +182,11 @@ impl Context {
             Self::Operations => "operations",
             Self::Run => "run",
             Self::Inbox => "inbox",
+            Self::Workers => "workers",
             Self::Help => "help",
             Self::Palette => "palette",
             Self::Filter => "filter",
+            Self::Confirm => "confirm",
             Self::Login => "login",
         }
     }
@@ -179,7 +198,7 @@ impl Context {
 
     /// Whether printable keys belong to a text field here.
     pub const fn is_text(self) -> bool {
-        matches!(self, Self::Palette | Self::Filter | Self::Login)
+        matches!(self, Self::Palette | Self::Filter | Self::Confirm | Self::Login)
     }
 }
 

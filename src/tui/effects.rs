@@ -14,7 +14,8 @@ use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Session, Touch};
 use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
 use crate::ops::platform::{NameValues, PlatformInfo};
-use crate::ops::runs::{CountRuns, GetRun, ListRuns};
+use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry};
+use crate::ops::workers::ListWorkers;
 use crate::ops::{ChangeWatch, Engine, Ops};
 use crate::{Error, Result};
 
@@ -369,6 +370,14 @@ async fn answer(ops: &Ops, actor: &Actor, kind: ClientKind, request: Request) ->
         Request::MarkAllRead(up_to_id) => {
             Answer::MarkedAllRead(up_to_id, ops.run(actor, MarkAllRead { up_to_id }).await)
         }
+        Request::PlanRetry(run_id) => {
+            Answer::PlanRetry(run_id, ops.run(actor, PlanRetry { run_id }).await)
+        }
+        Request::Control(request) => {
+            let done = request.send(ops, actor).await;
+            Answer::Control(request, done)
+        }
+        Request::Workers => Answer::Workers(ops.run(actor, ListWorkers).await),
     }
 }
 

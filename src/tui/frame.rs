@@ -37,6 +37,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             let held = app.session.as_ref().map(|session| &session.capabilities);
             cursor = Some(palette.draw(body, buffer, &app.setup.keymap, &app.look, held));
         }
+        Some(Overlay::Confirm(confirm)) => cursor = confirm.draw(body, buffer, &app.look),
         None => {}
     }
     draw_footer(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buffer);
@@ -161,17 +162,19 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
         (None, Some(platform)) => (Role::Muted, format!("{} ", platform.mode())),
         (None, None) => return,
     };
-    let taken = tabs(app).last().map_or(0, |(_, cells)| cells.end);
+    let shown = app.session.is_some();
+    let taken = tabs(app).last().filter(|_| shown).map_or(0, |(_, cells)| cells.end);
     let room = usize::from(area.width.saturating_sub(taken));
-    let text = if text.chars().count() <= room { text } else { short_mode(app) };
+    let text = if text.chars().count() <= room { text } else { short_mode(app, room) };
     let line = Line::from(look.span(role, text)).right_aligned();
     line.render(area, buffer);
 }
 
 /// The mode where there is no room for its sentence.
-fn short_mode(app: &App) -> String {
+fn short_mode(app: &App, room: usize) -> String {
     let mode = app.platform.value().map_or("", Platform::mode);
-    format!("{} ", mode.split(',').next().unwrap_or(mode))
+    let words = mode.split(':').next().filter(|words| words.len() < room);
+    format!("{} ", words.or_else(|| mode.split(',').next()).unwrap_or(mode))
 }
 
 fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
@@ -197,6 +200,10 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
         }
         Tab::Inbox => {
             app.inbox.draw(body, buffer, look, app.greyed(), &app.setup.keymap);
+            None
+        }
+        Tab::Workers => {
+            app.workers.draw(body, buffer, look, app.greyed());
             None
         }
     }
@@ -229,22 +236,31 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         ],
         Context::Palette => &[Command::RowOpen, Command::FilterClear, Command::AppBack],
         Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppQuit],
-        Context::Operations | Context::Run | Context::Inbox | Context::Global => app.tab.footer(),
+        Context::Confirm => &[Command::FormSubmit, Command::FilterClear, Command::AppBack],
+        Context::Operations
+        | Context::Run
+        | Context::Inbox
+        | Context::Workers
+        | Context::Global => app.tab.footer(),
     };
+    let offers = if app.overlays.is_empty() { app.controls() } else { Vec::new() };
     let mut spans = Vec::new();
     let help =
         if context.is_text() || context == Context::Help { None } else { Some(Command::AppHelp) };
     let quit = if context == Context::Operations { Some(Command::AppQuit) } else { None };
     let piece_of = |command: Command| {
         let key = app.setup.keymap.keys_for(context, command).into_iter().next()?;
-        let label = label_of(command, context);
+        let offer = offers.iter().find(|(offered, _)| *offered == command);
+        let label =
+            offer.map_or_else(|| label_of(command, context).to_owned(), |(_, label)| label.clone());
         let width = key.chars().count() + label.chars().count() + 3;
         Some((key, label, width))
     };
     // The help always has its place: it leads to everything that has none.
     let mut left = usize::from(area.width);
     left = left.saturating_sub(help.and_then(piece_of).map_or(0, |(_, _, width)| width));
-    for command in commands.iter().copied().chain(help).chain(quit) {
+    let offered = offers.iter().map(|(command, _)| *command);
+    for command in offered.chain(commands.iter().copied()).chain(help).chain(quit) {
         let Some((key, label, width)) = piece_of(command) else {
             continue;
         };
@@ -265,6 +281,8 @@ fn label_of(command: Command, context: Context) -> &'static str {
     match (command, context) {
         (Command::FormSubmit, Context::Login) => "log in",
         (Command::RowOpen, Context::Inbox) => "view run",
+        (Command::FormSubmit, Context::Confirm) => "confirm",
+        (Command::AppBack, Context::Confirm) => "change nothing",
         _ => command.help(),
     }
 }
@@ -280,6 +298,7 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Operations => (app.operations.error(), !app.operations.rows().is_empty()),
         Tab::Run => (app.run.error(), app.run.detail().is_some()),
         Tab::Inbox => (app.inbox.error(), !app.inbox.rows().is_empty()),
+        Tab::Workers => (app.workers.error(), app.workers.has_data()),
     };
     error.filter(|_| has_data).map(ToString::to_string)
 }

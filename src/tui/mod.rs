@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod command;
+pub mod control;
 pub mod effects;
 pub mod frame;
 pub mod keymap;

@@ -8,12 +8,14 @@ use std::time::Duration;
 use crossterm::event::KeyEvent;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::control::{ControlDone, ControlRequest};
 use crate::Result;
 use crate::domain::run_filter::RunFilter;
 use crate::ops::auth::Session;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::platform::{FilterNames, Platform};
 use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
+use crate::ops::workers::WorkersView;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -76,6 +78,12 @@ pub enum Slot {
     MarkRead,
     /// Marking all notices as read.
     MarkAllRead,
+    /// What a retry would cover.
+    Plan,
+    /// A change of a run.
+    Control,
+    /// Workers and what they hold.
+    Workers,
 }
 
 /// What is asked of the service. Two equal requests are the same request.
@@ -110,6 +118,12 @@ pub enum Request {
     MarkRead(BTreeSet<i64>),
     /// That every notice up to this id was read.
     MarkAllRead(i64),
+    /// What a retry of a run would cover.
+    PlanRetry(i64),
+    /// A change of a run.
+    Control(ControlRequest),
+    /// Workers and what they hold.
+    Workers,
 }
 
 impl PartialEq for Request {
@@ -120,11 +134,12 @@ impl PartialEq for Request {
                 Self::Login { username: b, password: q },
             ) => a == b && p.expose_secret() == q.expose_secret(),
             (Self::Page(a), Self::Page(b)) => a == b,
-            (Self::Detail(a), Self::Detail(b)) | (Self::MarkAllRead(a), Self::MarkAllRead(b)) => {
-                a == b
-            }
+            (Self::Detail(a), Self::Detail(b))
+            | (Self::PlanRetry(a), Self::PlanRetry(b))
+            | (Self::MarkAllRead(a), Self::MarkAllRead(b)) => a == b,
             (Self::Notices(a), Self::Notices(b)) => a == b,
             (Self::MarkRead(a), Self::MarkRead(b)) => a == b,
+            (Self::Control(a), Self::Control(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -168,6 +183,12 @@ pub enum Answer {
     MarkedRead(BTreeSet<i64>, Result<Marked>),
     /// How many notices were marked as read, with the id up to which.
     MarkedAllRead(i64, Result<u64>),
+    /// How many targets a retry of a run would cover.
+    PlanRetry(i64, Result<usize>),
+    /// A change of a run, with what was asked.
+    Control(ControlRequest, Result<ControlDone>),
+    /// Workers and what they hold.
+    Workers(Result<WorkersView>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Whether something has changed could not be found out.

@@ -55,6 +55,9 @@ impl App {
                     return chosen.map_or_else(Vec::new, |command| self.command(command));
                 }
                 (Overlay::Palette(palette), command) => palette.command(command),
+                (Overlay::Confirm(_), Command::FormSubmit) => return self.submit_control(),
+                (Overlay::Confirm(confirm), Command::FilterClear) => confirm.clear(),
+                (Overlay::Confirm(_), _) => {}
             }
             return Vec::new();
         }
@@ -104,6 +107,10 @@ impl App {
         match self.tab {
             Tab::Operations => {}
             Tab::Inbox => return self.click_notice(row - body.y),
+            Tab::Workers => {
+                let opened = self.workers.click(row - body.y, &self.look, body);
+                return opened.map_or_else(Vec::new, |id| self.open_run(id));
+            }
             Tab::Run => return Vec::new(),
         }
         let before = self.operations.selected();
@@ -119,12 +126,13 @@ impl App {
             Command::TabOperations => self.go(Tab::Operations),
             Command::TabRun => self.go(Tab::Run),
             Command::TabInbox => self.go(Tab::Inbox),
+            Command::TabWorkers => self.go(Tab::Workers),
             Command::TabNext => self.go(self.tab.step(true)),
             Command::TabPrevious => self.go(self.tab.step(false)),
             Command::HistoryBack => self.travel(true),
             Command::HistoryForward => self.travel(false),
             Command::AppBack if self.tab == Tab::Run => self.go(self.run_chosen_in),
-            Command::AppBack if self.tab == Tab::Inbox => self.go(Tab::Operations),
+            Command::AppBack if self.tab != Tab::Operations => self.go(Tab::Operations),
             // A list that a run led to goes back to that run, and to the filter before it.
             Command::AppBack if self.led_here == Some(self.operations.filter().clone()) => {
                 self.led_here = None;
@@ -143,6 +151,9 @@ impl App {
             Command::PollFaster => self.set_poll(self.setup.poll / 2),
             Command::PollSlower => self.set_poll(self.setup.poll * 2),
             Command::CopyId => self.copy_id(),
+            Command::RunRetry | Command::RunCancel | Command::RunPause | Command::RunClose => {
+                self.ask_control(command)
+            }
             Command::FilterEdit if self.tab != Tab::Operations => {
                 let mut effects = self.go(Tab::Operations);
                 effects.extend(self.operations.command(command, self.rows()));
@@ -163,11 +174,22 @@ impl App {
                 Tab::Run => match self.run.command(command, &self.look, self.body()) {
                     Outcome::Stay => Vec::new(),
                     Outcome::Ask(effects) => effects,
+                    Outcome::Open(id) => self.open_run(id),
+                    Outcome::Retry => self.ask_control(Command::RunRetry),
                     Outcome::List(filter) => {
                         self.remember();
                         self.tab = Tab::Operations;
                         self.led_here = Some(filter.clone());
                         self.operations.apply(filter)
+                    }
+                },
+                Tab::Workers => match (command, self.workers.run()) {
+                    (Command::RowOpen, Some(id)) => self.open_run(id),
+                    (Command::RowOpen, None) => Vec::new(),
+                    (Command::PollNow, _) => self.workers.refresh(),
+                    _ => {
+                        self.workers.command(command, &self.look, self.body());
+                        Vec::new()
                     }
                 },
             },
@@ -190,6 +212,7 @@ impl App {
             Tab::Operations => self.operations.selected(),
             Tab::Run => self.run.id(),
             Tab::Inbox => self.inbox.selected().and_then(|notice| notice.run_id),
+            Tab::Workers => self.workers.run(),
         };
         let Some(id) = id else {
             return Vec::new();
@@ -238,7 +261,10 @@ impl App {
 
     pub(super) fn open_run(&mut self, id: i64) -> Vec<Effect> {
         self.remember();
-        self.run_chosen_in = self.tab;
+        // A run that another one led to has the same place to go back to.
+        if self.tab != Tab::Run {
+            self.run_chosen_in = self.tab;
+        }
         self.tab = Tab::Run;
         self.run.open(id)
     }

@@ -1,6 +1,7 @@
 //! The console's state and how it changes: `update(Msg) -> Effects`, no I/O, no clock.
 
 mod commands;
+mod control;
 mod notices;
 
 use std::time::Duration;
@@ -14,7 +15,8 @@ use crate::domain::run_filter::RunFilter;
 use crate::ops::auth::Session;
 use crate::ops::platform::Platform;
 use crate::term::ColorSupport;
-use crate::tui::command::Context;
+use crate::tui::command::{Command, Context};
+use crate::tui::control::ControlRequest;
 use crate::tui::keymap::Key;
 use crate::tui::keymap::{Keymap, Resolved};
 use crate::tui::look::Look;
@@ -25,7 +27,9 @@ use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::RunScreen;
+use crate::tui::screens::workers::Workers;
 use crate::tui::theme::Theme;
+use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
 use crate::{Error, ErrorKind};
@@ -38,6 +42,8 @@ const POLL_RANGE: (Duration, Duration) = (Duration::from_millis(500), Duration::
 const UNFOCUSED: u32 = 5;
 /// How long a notice stays.
 const TOAST: chrono::Duration = chrono::Duration::seconds(4);
+/// How long a notice stays that leads somewhere.
+const LEADING_TOAST: chrono::Duration = chrono::Duration::seconds(15);
 /// How often keys are reported as a sign of life.
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::seconds(60);
 /// How much later than expected an answer may come before the data counts as old.
@@ -73,6 +79,8 @@ pub enum Overlay {
     Help(Help),
     /// Every command by name.
     Palette(Palette),
+    /// The question before a run is changed.
+    Confirm(Box<Confirm>),
 }
 
 /// A place to come back to.
@@ -88,6 +96,8 @@ struct Place {
 pub struct Toast {
     /// What it says.
     pub text: String,
+    /// The run that enter opens while the notice is shown.
+    pub view: Option<i64>,
     until: DateTime<Utc>,
 }
 
@@ -111,12 +121,15 @@ pub struct App {
     pub(in crate::tui) operations: Operations,
     pub(in crate::tui) run: RunScreen,
     pub(in crate::tui) inbox: Inbox,
+    pub(in crate::tui) workers: Workers,
     pub(in crate::tui) tab: Tab,
     pub(in crate::tui) overlays: Vec<Overlay>,
     pub(in crate::tui) toast: Option<Toast>,
     pub(in crate::tui) link: Link,
     pub(in crate::tui) paused: bool,
     pub(in crate::tui) pending: Vec<Key>,
+    /// The change of a run that is on its way.
+    pub(in crate::tui) sending: Option<ControlRequest>,
     focused: bool,
     theme_index: Option<usize>,
     /// The filter that a run has set, while it is in force.
@@ -145,6 +158,8 @@ impl App {
             platform: Remote::default(),
             login: Login::default(),
             run: RunScreen::default(),
+            workers: Workers::default(),
+            sending: None,
             tab: Tab::Operations,
             overlays: Vec::new(),
             toast: None,
@@ -230,6 +245,7 @@ impl App {
             Tab::Operations => self.operations.subscriptions(every),
             Tab::Run => self.run.subscriptions(every),
             Tab::Inbox => self.inbox.subscriptions(every),
+            Tab::Workers => self.workers.subscriptions(every),
         };
         subs.push(Inbox::count(every));
         subs
@@ -254,6 +270,7 @@ impl App {
         match self.overlays.last() {
             Some(Overlay::Help(_)) => return Context::Help,
             Some(Overlay::Palette(_)) => return Context::Palette,
+            Some(Overlay::Confirm(_)) => return Context::Confirm,
             None => {}
         }
         if self.session.is_none() {
@@ -304,13 +321,17 @@ impl App {
             return Vec::new();
         };
         // A notice has been read once the next key is pressed; it hides the footer.
-        self.toast = None;
+        let view = self.toast.take().and_then(|toast| toast.view);
         let mut effects = self.sign_of_life();
         let context = self.context();
         match self.setup.keymap.resolve(context, &self.pending, key) {
             Resolved::Command(command) => {
                 self.pending.clear();
-                effects.extend(self.command(command));
+                let leads = command == Command::RowOpen && self.overlays.is_empty();
+                effects.extend(match view.filter(|_| leads) {
+                    Some(id) => self.open_run(id),
+                    None => self.command(command),
+                });
             }
             Resolved::Pending => self.pending.push(key),
             Resolved::Unbound => {
@@ -334,6 +355,11 @@ impl App {
                     palette.key(event);
                 }
             }
+            Context::Confirm => {
+                if let Some(Overlay::Confirm(confirm)) = self.overlays.last_mut() {
+                    confirm.key(event);
+                }
+            }
             _ => {}
         }
     }
@@ -346,6 +372,9 @@ impl App {
                 Some(Overlay::Palette(palette)) => palette.paste(text),
                 _ => true,
             },
+            Context::Confirm => {
+                return self.say("a confirmation has to be typed; the pasted text was not taken");
+            }
             _ => return self.say("pasted text is taken only in a text field; nothing was done"),
         };
         if !whole {
@@ -365,7 +394,13 @@ impl App {
     }
 
     pub(in crate::tui) fn say(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast { text: text.into(), until: self.look.now + TOAST });
+        self.say_with(text, None);
+    }
+
+    /// Says something that may lead to a run.
+    fn say_with(&mut self, text: impl Into<String>, view: Option<i64>) {
+        let stays = if view.is_some() { LEADING_TOAST } else { TOAST };
+        self.toast = Some(Toast { text: text.into(), view, until: self.look.now + stays });
     }
 
     /// Asks for what the state subscribes to without waiting for its next poll.
@@ -380,6 +415,8 @@ impl App {
         self.operations = Operations::new(page_size);
         self.run = RunScreen::default();
         self.inbox = Inbox::new(page_size);
+        self.workers = Workers::default();
+        self.sending = None;
         self.tab = Tab::Operations;
         self.overlays.clear();
         self.led_here = None;
@@ -436,6 +473,11 @@ impl App {
             }
             Answer::MarkedRead(ids, result) => return self.marked(&ids, result),
             Answer::MarkedAllRead(up_to, result) => return self.marked_all(up_to, result),
+            Answer::PlanRetry(id, counted) => self.counted(id, counted),
+            Answer::Control(request, done) if self.session.is_some() => {
+                return self.controlled(&request, done);
+            }
+            Answer::Workers(result) => self.workers.take(result, now),
             Answer::Unchanged => match slot {
                 Slot::Notices => self.inbox.confirm(now),
                 Slot::List => self.operations.confirm(now),
@@ -463,6 +505,9 @@ impl Answer {
             Self::Notices(_, result) => result.as_ref().err(),
             Self::MarkedRead(_, result) => result.as_ref().err(),
             Self::MarkedAllRead(_, result) => result.as_ref().err(),
+            Self::PlanRetry(_, result) => result.as_ref().err(),
+            Self::Control(_, result) => result.as_ref().err(),
+            Self::Workers(result) => result.as_ref().err(),
             Self::Unchanged => None,
             Self::Unknown(error) => Some(error),
         }

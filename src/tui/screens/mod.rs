@@ -5,6 +5,7 @@ pub mod inbox;
 pub mod login;
 pub mod operations;
 pub mod run;
+pub mod workers;
 
 use super::command::{Command, Context};
 pub(crate) use operations::tenant_text as operations_tenant_text;
@@ -18,11 +19,13 @@ pub enum Tab {
     Run,
     /// The person's notifications.
     Inbox,
+    /// Workers and what they hold.
+    Workers,
 }
 
 impl Tab {
     /// Every tab, in the order of the tab line.
-    pub const ALL: &'static [Self] = &[Self::Operations, Self::Run, Self::Inbox];
+    pub const ALL: &'static [Self] = &[Self::Operations, Self::Run, Self::Inbox, Self::Workers];
 
     /// Its name on the tab line.
     pub fn title(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Tab {
             Self::Operations => "Operations",
             Self::Run => "Run",
             Self::Inbox => "Inbox",
+            Self::Workers => "Workers",
         }
     }
 
@@ -39,6 +43,7 @@ impl Tab {
             Self::Operations => Command::TabOperations,
             Self::Run => Command::TabRun,
             Self::Inbox => Command::TabInbox,
+            Self::Workers => Command::TabWorkers,
         }
     }
 
@@ -48,6 +53,7 @@ impl Tab {
             Self::Operations => Context::Operations,
             Self::Run => Context::Run,
             Self::Inbox => Context::Inbox,
+            Self::Workers => Context::Workers,
         }
     }
 
@@ -63,9 +69,9 @@ impl Tab {
             ],
             Self::Run => &[
                 Command::FoldToggle,
+                Command::AppBack,
                 Command::DetailSameFailures,
                 Command::CopyId,
-                Command::AppBack,
                 Command::AppPalette,
             ],
             Self::Inbox => &[
@@ -75,6 +81,9 @@ impl Tab {
                 Command::InboxUnreadOnly,
                 Command::AppPalette,
             ],
+            Self::Workers => {
+                &[Command::RowOpen, Command::MatchNext, Command::AppBack, Command::AppPalette]
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! One run: what happened, why, what to do next; live while it runs.
 
+mod pace;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -10,12 +12,16 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
+use self::pace::Pace;
+pub use self::pace::Told;
 use super::super::command::Command;
+use super::super::control::Asked;
 use super::super::look::{Look, wrapped};
 use super::super::msg::{Effect, Request, Slot, Sub};
 use super::super::remote::Remote;
 use super::super::theme::Role;
 use super::document::{self, Action, DocumentLine, Section};
+use crate::domain::run::RunStatus;
 use crate::domain::run_filter::{Pattern, RunFilter, Term, TermKind, When};
 use crate::ops::runs::RunDetail;
 use crate::{Error, Result};
@@ -25,6 +31,7 @@ use crate::{Error, Result};
 pub struct RunScreen {
     id: Option<i64>,
     detail: Remote<RunDetail>,
+    pace: Pace,
     open: BTreeSet<Section>,
     /// Index of the line under the cursor.
     cursor: usize,
@@ -41,6 +48,10 @@ pub enum Outcome {
     List(RunFilter),
     /// Ask for these.
     Ask(Vec<Effect>),
+    /// Another run.
+    Open(i64),
+    /// The question before a retry.
+    Retry,
 }
 
 impl RunScreen {
@@ -63,15 +74,38 @@ impl RunScreen {
             slot: Slot::Detail,
             request: Request::Detail(id),
             every,
-            when_changed: true,
+            // A lease runs out by the passing of time alone.
+            when_changed: self.detail().is_none_or(|d| d.run.status != RunStatus::Running),
         };
         self.id.map(sub).into_iter().collect()
+    }
+
+    /// Asks now.
+    pub fn refresh(&self) -> Vec<Effect> {
+        let ask = |id| Effect::Ask(Slot::Detail, Request::Detail(id));
+        self.id.map(ask).into_iter().collect()
     }
 
     /// Takes an answer; one about another run is dropped.
     pub fn take(&mut self, id: i64, answer: Result<RunDetail>, now: DateTime<Utc>) {
         if self.id == Some(id) {
+            if let Ok(detail) = &answer {
+                self.pace.note(&detail.run);
+            }
             self.detail.take(answer, now);
+        }
+    }
+
+    /// What is asked of the run, and what could be.
+    pub fn asked(&self) -> Asked {
+        let Some(detail) = self.detail.value() else {
+            return Asked::default();
+        };
+        let has = |kind: &str| detail.requests.iter().any(|request| request.kind == kind);
+        Asked {
+            cancel: detail.run.cancel_requested_at.is_some() || has("cancel"),
+            pause: detail.run.paused_at.is_some() || has("pause"),
+            retryable: Some(detail.retryable),
         }
     }
 
@@ -92,7 +126,8 @@ impl RunScreen {
 
     fn lines(&self, look: &Look, width: u16) -> Vec<DocumentLine> {
         self.detail.value().map_or_else(Vec::new, |detail| {
-            document::lines(detail, &self.open, look, usize::from(width.saturating_sub(3)))
+            let told = self.pace.tell(&detail.run);
+            document::lines(detail, told, &self.open, look, usize::from(width.saturating_sub(3)))
         })
     }
 
@@ -117,6 +152,10 @@ impl RunScreen {
                     Some(Action::SameFailures) if command == Command::RowOpen => {
                         return self.same_failures();
                     }
+                    Some(Action::Open(id)) if command == Command::RowOpen => {
+                        return Outcome::Open(id);
+                    }
+                    Some(Action::Retry) if command == Command::RowOpen => return Outcome::Retry,
                     // On text, the nearest section below is meant.
                     _ => self.jump(&lines, true, height),
                 }
@@ -132,8 +171,7 @@ impl RunScreen {
             }
             Command::DetailSameFailures => return self.same_failures(),
             Command::PollNow => {
-                let ask = |id| Effect::Ask(Slot::Detail, Request::Detail(id));
-                return Outcome::Ask(self.id.map(ask).into_iter().collect());
+                return Outcome::Ask(self.refresh());
             }
             _ => {}
         }

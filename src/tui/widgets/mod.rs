@@ -1,5 +1,6 @@
 //! Pieces that several screens are made of.
 
+pub mod confirm;
 pub mod help;
 pub mod palette;
 pub mod text_field;

@@ -146,15 +146,25 @@ fn makes_sense(command: Command, context: Context) -> bool {
     );
     let of_run =
         matches!(command, Command::FoldToggle | Command::FoldAll | Command::DetailSameFailures);
+    let of_control = matches!(
+        command,
+        Command::RunRetry | Command::RunCancel | Command::RunPause | Command::RunClose
+    );
     let elsewhere = match context {
-        Context::Operations => of_run || of_inbox,
+        Context::Operations => {
+            of_run || of_inbox || matches!(command, Command::RunPause | Command::RunClose)
+        }
         Context::Run => of_inbox || matches!(command, Command::ListOlder | Command::FilterClear),
         Context::Inbox => {
             let of_operations = matches!(
                 command,
                 Command::FilterClear | Command::MatchNext | Command::MatchPrevious
             );
-            of_run || of_operations
+            of_run || of_operations || of_control
+        }
+        Context::Workers => {
+            let of_operations = matches!(command, Command::FilterClear | Command::ListOlder);
+            of_run || of_inbox || of_operations || of_control
         }
         _ => false,
     };

@@ -6,5 +6,7 @@ mod keys;
 mod live;
 mod lost;
 mod program;
+mod run_control;
 mod session;
 mod untrusted;
+mod workers;

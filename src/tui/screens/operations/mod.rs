@@ -18,7 +18,7 @@ pub use filter_editor::FilterEditor;
 use super::super::command::Command;
 use super::super::msg::{Effect, PageRequest, Request, Slot, Sub};
 use super::super::remote::Remote;
-use crate::domain::run::Run;
+use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_filter::{RunFilter, TermKind, When};
 use crate::domain::run_state::RunState;
 use crate::ops::platform::FilterNames;
@@ -94,6 +94,11 @@ impl Operations {
         self.selected
     }
 
+    /// The run under the cursor, as it was read last.
+    pub fn selected_run(&self) -> Option<&Run> {
+        self.rows.get(self.selected_index()?)
+    }
+
     fn selected_index(&self) -> Option<usize> {
         let id = self.selected?;
         self.rows.iter().position(|run| run.id == id)
@@ -139,8 +144,10 @@ impl Operations {
         let relative = |kind: &TermKind| {
             matches!(kind, TermKind::Since(When::Ago(_)) | TermKind::Until(When::Ago(_)))
         };
-        // Under a filter like since:24h rows leave the list by themselves.
-        let when_changed = !self.filter.terms.iter().any(|term| relative(&term.kind));
+        // Under a filter like since:24h rows leave the list by themselves, and a lease runs
+        // out by itself.
+        let held = self.rows.iter().any(|run| run.status == RunStatus::Running);
+        let when_changed = !held && !self.filter.terms.iter().any(|term| relative(&term.kind));
         vec![
             Sub {
                 slot: Slot::List,
@@ -148,7 +155,7 @@ impl Operations {
                 every,
                 when_changed,
             },
-            Sub { slot: Slot::Counts, request: Request::Counts, every, when_changed: true },
+            Sub { slot: Slot::Counts, request: Request::Counts, every, when_changed: !held },
         ]
     }
 
@@ -369,7 +376,7 @@ impl Operations {
         vec![Effect::Ask(Slot::List, Request::Page(request))]
     }
 
-    /// Goes to the next run that needs somebody: failed, partial, blocked or stale.
+    /// Goes to the next run that needs somebody: failed, partial, blocked, stale or stuck.
     fn find_trouble(&mut self, forward: bool, height: usize) -> Vec<Effect> {
         let Some(from) = self.selected_index() else {
             return Vec::new();
@@ -379,7 +386,11 @@ impl Operations {
             let state = RunState::of(run, now);
             matches!(
                 state,
-                RunState::Failed | RunState::Partial | RunState::Blocked | RunState::Stale
+                RunState::Failed
+                    | RunState::Partial
+                    | RunState::Blocked
+                    | RunState::Stale
+                    | RunState::Stuck
             )
         };
         let found = if forward {

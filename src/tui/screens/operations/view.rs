@@ -131,6 +131,9 @@ impl Operations {
             };
             left.extend(number("active", counts.active, Role::Running));
             left.extend(number("stale", counts.stale, Role::Stale));
+            if counts.stuck > 0 {
+                left.extend(number("stuck", counts.stuck, Role::Stale));
+            }
             left.extend(number("failed in 24 h", counts.failed, Role::Failed));
         } else if let Some(error) = self.counts.error() {
             let text = look.cut(&error.to_string(), usize::from(area.width.saturating_sub(24)));

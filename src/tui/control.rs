@@ -1,0 +1,233 @@
+//! What the console can ask of a run: the words for it, what has to be typed, how it is sent.
+
+use super::look::grouped;
+use super::screens::operations_tenant_text;
+use crate::access::Actor;
+use crate::domain::run::{Run, RunStatus, Source};
+use crate::ops::Ops;
+use crate::ops::runs::{
+    CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryRun, retry_phrase,
+};
+use crate::{Error, Result};
+
+/// What can be asked of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Control {
+    /// End it; what is not done is skipped.
+    Cancel,
+    /// End it whatever its worker does.
+    Close,
+    /// Keep workers from going on with it.
+    Pause,
+    /// Let workers go on with it.
+    Resume,
+    /// Do again what failed or never ran.
+    Retry,
+}
+
+/// A request to a run, as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlRequest {
+    /// The run.
+    pub run_id: i64,
+    /// What is asked.
+    pub control: Control,
+    /// What was typed where the operation asks for a phrase itself.
+    pub confirm: Option<String>,
+    /// The same for every attempt of one dialog: a lost answer does not start two runs.
+    pub request_id: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlDone {
+    /// A cancel or a pause: made, or asked of the worker.
+    Controlled(Controlled),
+    /// It happened.
+    Done,
+    /// A retry.
+    Retried(Retried),
+}
+
+impl ControlRequest {
+    /// Sends it, as the person who is logged in.
+    pub async fn send(&self, ops: &Ops, actor: &Actor) -> Result<ControlDone> {
+        let run_id = self.run_id;
+        Ok(match self.control {
+            Control::Cancel => ControlDone::Controlled(ops.run(actor, CancelRun { run_id }).await?),
+            Control::Pause => ControlDone::Controlled(ops.run(actor, PauseRun { run_id }).await?),
+            Control::Close => {
+                ops.run(actor, CloseRun { run_id }).await?;
+                ControlDone::Done
+            }
+            Control::Resume => {
+                ops.run(actor, ResumeRun { run_id }).await?;
+                ControlDone::Done
+            }
+            Control::Retry => {
+                let retry = RetryRun {
+                    run_id,
+                    confirm: self.confirm.clone(),
+                    source: Source::Console,
+                    request_id: Some(self.request_id.clone()),
+                };
+                ControlDone::Retried(ops.run(actor, retry).await?)
+            }
+        })
+    }
+
+    /// What to tell once it was done, and the run to view then, if it made one.
+    pub fn told(&self, done: ControlDone) -> (String, Option<i64>) {
+        let id = self.run_id;
+        let text = match (self.control, done) {
+            (_, ControlDone::Retried(retried)) => {
+                let new = retried.started.run_id;
+                let left = match retried.gone {
+                    0 => String::new(),
+                    n => format!(" ({n} left out: archived)"),
+                };
+                let text = if retried.started.created {
+                    format!("queued as run {new}{left}, enter to view")
+                } else {
+                    format!("run {new} does the same already, enter to view")
+                };
+                return (text, Some(new));
+            }
+            (Control::Cancel, ControlDone::Controlled(Controlled::Done)) => {
+                format!("run {id} is cancelled")
+            }
+            (Control::Cancel, ControlDone::Controlled(Controlled::AlreadyRequested)) => {
+                format!("a cancel of run {id} was requested before")
+            }
+            (Control::Cancel, _) => format!("cancel requested of run {id}"),
+            (Control::Pause, ControlDone::Controlled(Controlled::Done)) => {
+                format!("run {id} is paused")
+            }
+            (Control::Pause, ControlDone::Controlled(Controlled::AlreadyRequested)) => {
+                format!("a pause of run {id} was requested before")
+            }
+            (Control::Pause, _) => format!("pause requested of run {id}"),
+            (Control::Close, _) => format!("run {id} is closed"),
+            (Control::Resume | Control::Retry, _) => format!("run {id} may go on"),
+        };
+        (text, None)
+    }
+}
+
+impl Control {
+    /// The verb.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Close => "close by force",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Retry => "retry",
+        }
+    }
+
+    /// Why it makes no sense for a run as it stands; none where it does.
+    pub fn refusal(self, run: &Run, facts: Asked) -> Option<String> {
+        let id = run.id;
+        let ended = run.status == RunStatus::Completed;
+        match self {
+            Self::Retry if !ended => {
+                Some(format!("run {id} has not ended; only what has ended can be retried"))
+            }
+            Self::Retry if facts.retryable == Some(0) => {
+                Some(format!("nothing of run {id} failed or was left undone"))
+            }
+            Self::Retry => None,
+            _ if ended => Some(format!("run {id} has already ended")),
+            Self::Cancel if facts.cancel => Some(format!(
+                "a cancel of run {id} was requested already; its screen shows how it stands"
+            )),
+            Self::Close if !facts.cancel => {
+                Some(format!("cancel run {id} first; it is closed by force only after that"))
+            }
+            _ => None,
+        }
+    }
+
+    /// What has to be typed; none for a retry before its targets are counted.
+    pub fn phrase(self, run: &Run, targets: Option<usize>) -> Option<String> {
+        let several = run.target_count > 1;
+        match self {
+            Self::Retry => targets.map(|n| retry_phrase(n).unwrap_or_else(yes)),
+            Self::Close => Some(format!("CLOSE {}", run.id)),
+            Self::Cancel if several => Some(format!("CANCEL {}", run.id)),
+            Self::Cancel | Self::Pause | Self::Resume => Some(yes()),
+        }
+    }
+
+    /// What will happen.
+    pub fn consequence(self, run: &Run, targets: Option<usize>) -> String {
+        let held = run.status == RunStatus::Running;
+        match self {
+            Self::Cancel if held => {
+                "Its worker is asked to stop. What is in flight is finished, what \
+                                     is not done yet is skipped, what is done stays done."
+                    .to_owned()
+            }
+            Self::Cancel => {
+                "It ends at once. What is not done yet is skipped, what is done stays done."
+                    .to_owned()
+            }
+            Self::Close => "It ends now, whatever its worker does: nothing that the worker still \
+                            tries has an effect. What is not done yet is skipped."
+                .to_owned(),
+            Self::Pause if held => {
+                "Its worker lets go of it once the steps in flight are done; it \
+                                    waits until somebody resumes it."
+                    .to_owned()
+            }
+            Self::Pause => "No worker claims it until somebody resumes it.".to_owned(),
+            Self::Resume if held => "The pause that was asked for is taken back.".to_owned(),
+            Self::Resume => {
+                "It goes back into the queue; the next free worker goes on with it.".to_owned()
+            }
+            Self::Retry => match targets {
+                None => "Counting what failed or never ran ...".to_owned(),
+                Some(1) => {
+                    "A new run does again, with the same inputs, the one target that failed or \
+                            never ran."
+                        .to_owned()
+                }
+                Some(n) => format!(
+                    "A new run does again, with the same inputs, the {} targets that failed or never \
+                     ran. The others are not touched.",
+                    grouped(i64::try_from(n).unwrap_or(i64::MAX))
+                ),
+            },
+        }
+    }
+}
+
+/// What is known of a run beside its row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether a cancel was requested.
+    pub cancel: bool,
+    /// Whether it is paused, or a pause was requested.
+    pub pause: bool,
+    /// How many targets a retry would cover, where that is known.
+    pub retryable: Option<i64>,
+}
+
+/// Whom a run covers, for a person who is about to change it.
+pub fn covered(run: &Run) -> String {
+    let who = operations_tenant_text(run);
+    match run.tenant_id {
+        Some(id) => format!("tenant {id}, {who}"),
+        None => who,
+    }
+}
+
+fn yes() -> String {
+    "y".to_owned()
+}
+
+/// What is said where the typed text is not the phrase.
+pub fn mistyped(phrase: &str) -> Error {
+    Error::usage(format!("that is not {phrase}; nothing was changed"))
+}

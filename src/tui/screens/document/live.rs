@@ -1,0 +1,160 @@
+//! A run that has not ended: how far it is, who is at it, and what is asked of it. Never more
+//! is said than the database says.
+
+use super::super::super::look::{ago, grouped, span_of};
+use super::super::super::theme::Role;
+use super::super::run::Told;
+use super::Writer;
+use crate::domain::failure::ReasonCode;
+use crate::domain::run::Lease;
+use crate::domain::run_state::{RunState, STALE_AFTER};
+use crate::domain::summary_counts::CountKey;
+use crate::ops::runs::{RequestRow, RunDetail, Served};
+
+/// Cells of the progress bar.
+const BAR: u64 = 30;
+
+/// A run in the queue.
+pub(super) fn waiting(w: &mut Writer<'_>, detail: &RunDetail, state: RunState) {
+    let role = if state == RunState::Stale { Role::Stale } else { Role::Text };
+    if state == RunState::Stale {
+        // In whole minutes: a figure that changed every second would redraw every second.
+        let waited = (w.look.now - detail.run.waiting_since()).num_minutes();
+        let text = format!(
+            "Nobody has claimed this run for {waited} minutes; after {} it counts as stale.",
+            STALE_AFTER.num_minutes()
+        );
+        w.text(role, 0, &text);
+    } else {
+        w.text(role, 0, "Waiting for a worker.");
+    }
+    match detail.served {
+        Some(Served::NoWorker) => w.text(Role::Stale, 0, "No worker is running."),
+        Some(Served::Unknown) => w.text(
+            Role::Stale,
+            0,
+            "No living worker knows this type (queued by a newer version?); it stays queued.",
+        ),
+        Some(Served::Known) | None => {}
+    }
+    if state == RunState::Stale {
+        w.labelled(Role::Text, 0, "next:", ReasonCode::StaleQueued.next_step());
+    }
+}
+
+/// A run that a worker holds, or held when its lease ran out.
+pub(super) fn running(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
+    progress(w, detail, told);
+    if let Some(lease) = &detail.lease {
+        holder(w, detail, lease);
+    }
+    for request in &detail.requests {
+        asked(w, detail, request);
+    }
+    // A cancel that stands on the run alone was acknowledged, or it would not stand there.
+    if let Some(at) = detail.run.cancel_requested_at
+        && !detail.requests.iter().any(|request| request.kind == "cancel")
+    {
+        let since = ago(w.look.now - at);
+        w.text(Role::Cancelled, 0, &format!("cancel requested {since} ago"));
+        w.text(Role::Cancelled, 0, &stopping("stopping", detail.in_flight));
+    }
+}
+
+fn progress(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
+    let (look, run) = (w.look, &detail.run);
+    let get = |key| run.summary_counts.get(key).unwrap_or(0);
+    let (done, total) = (get(CountKey::Processed), get(CountKey::Total));
+    let share = |of: u64| u128::from(done.min(total)) * u128::from(of) / u128::from(total.max(1));
+    let filled = usize::try_from(share(BAR)).unwrap_or(0);
+    let empty = usize::try_from(BAR).unwrap_or(0) - filled;
+    let bar = look.glyph("█", "#").repeat(filled) + &look.glyph("░", ".").repeat(empty);
+    let number = |n: u64| grouped(i64::try_from(n).unwrap_or(i64::MAX));
+    // Work that does not go target by target counts its own items.
+    let by_target = i64::try_from(total).is_ok_and(|total| total == run.target_count);
+    let what = match (by_target, total) {
+        (true, 1) => "target",
+        (true, _) => "targets",
+        (false, _) => "items",
+    };
+    let failed = get(CountKey::Failed);
+    w.put(vec![
+        look.span(Role::Running, bar),
+        look.span(Role::Text, format!(" {} %", share(100))),
+        look.span(Role::Text, format!("  {} of {} {what}", number(done), number(total))),
+        look.span(
+            Role::Failed,
+            if failed > 0 { format!("   {} failed", number(failed)) } else { String::new() },
+        ),
+    ]);
+    let records = get(CountKey::Items);
+    if by_target && records > 0 {
+        let what = if records == 1 { "record" } else { "records" };
+        w.text(Role::Muted, 0, &format!("{} {what} looked at so far", number(records)));
+    }
+    if let Some(told) = told {
+        let rate = grouped(told.per_minute);
+        let left = span_of(told.left);
+        w.text(Role::Muted, 0, &format!("{rate} a minute, about {left} left at this rate"));
+    }
+}
+
+fn holder(w: &mut Writer<'_>, detail: &RunDetail, lease: &Lease) {
+    let look = w.look;
+    let name = lease.worker.as_deref().unwrap_or(&lease.owner);
+    let text = format!(
+        "{} since {}, last heartbeat {}",
+        look.cut(name, 40),
+        look.short_time(lease.acquired_at),
+        look.short_time(lease.heartbeat_at),
+    );
+    w.labelled(Role::Text, 0, "worker", &text);
+    if let Some(seconds) = lease.overdue_seconds {
+        let next = match detail.served {
+            Some(Served::Known) => "another worker takes over",
+            Some(Served::Unknown) => "no living worker knows this type, so nobody takes over",
+            Some(Served::NoWorker) | None => "no worker is running that could take over",
+        };
+        let since = ago(chrono::Duration::seconds(seconds));
+        w.text(Role::Stale, 0, &format!("stuck: its lease ran out {since} ago;"));
+        w.text(Role::Stale, 0, next);
+    }
+}
+
+fn asked(w: &mut Writer<'_>, detail: &RunDetail, request: &RequestRow) {
+    let look = w.look;
+    let by = request
+        .requested_by
+        .as_deref()
+        .map_or_else(|| "the system".to_owned(), |name| look.cut(name, 40).to_string());
+    let since = ago(look.now - request.requested_at);
+    let (role, word) = match request.kind.as_str() {
+        "pause" => (Role::Paused, "pausing"),
+        _ => (Role::Cancelled, "stopping"),
+    };
+    let head = format!("{} requested {since} ago by {by}", look.cut(&request.kind, 20));
+    if request.acknowledged_at.is_none() {
+        w.text(role, 0, &format!("{head}, not yet acknowledged"));
+    } else {
+        w.text(role, 0, &head);
+        w.text(role, 0, &stopping(word, detail.in_flight));
+    }
+}
+
+fn stopping(word: &str, in_flight: i64) -> String {
+    format!("acknowledged, {word} ({} in flight)", grouped(in_flight))
+}
+
+/// Who asked for the cancel that ended a run.
+pub(super) fn who_cancelled(w: &mut Writer<'_>, detail: &RunDetail) {
+    if let Some(request) = detail.requests.iter().find(|request| request.kind == "cancel") {
+        let look = w.look;
+        let by = request.requested_by.as_deref().unwrap_or("the system");
+        let at = look.short_time(request.requested_at);
+        w.text(
+            Role::Text,
+            0,
+            &format!("The cancel was requested by {} at {at}.", look.cut(by, 40)),
+        );
+    }
+}

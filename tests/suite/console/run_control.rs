@@ -1,0 +1,620 @@
+//! Changing runs from the console, over real flows: the test is the worker.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tenantpilot::access::Actor;
+use tenantpilot::config::TimeZone;
+use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::domain::failure::ReasonCode;
+use tenantpilot::domain::rollout::{Rollout, StopReason};
+use tenantpilot::domain::run::Source;
+use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
+use tenantpilot::ops::runbooks::StartRunbook;
+use tenantpilot::ops::runs::{
+    BeginTarget, ClaimRun, Claimed, FailStep, FinishRun, Pulse, Refresh, ReleaseRun, RunScope,
+    RunStep,
+};
+use tenantpilot::ops::users::SetCapabilities;
+use tenantpilot::ops::workers::{Beat, WorkerInfo};
+use tenantpilot::ops::{Ops, OpsSettings};
+use tenantpilot::runbooks::Registry;
+use tenantpilot::tui::app::Setup;
+use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::{Error, ErrorKind};
+
+use super::captures::capture;
+use crate::support::console::{Console, setup};
+use crate::support::stores::{Store, both_engines};
+
+/// A service that knows the probe.
+pub fn service(store: &Store) -> Ops {
+    store.another(OpsSettings {
+        patience: Duration::from_secs(60),
+        registry: Registry::standard().with_probe(),
+        ..OpsSettings::default()
+    })
+}
+
+/// Starts the probe over these tenants.
+pub async fn start(ops: &Ops, tenants: &[i64]) -> i64 {
+    let phrase = format!("PROBE {}", tenants.len());
+    let start = StartRunbook {
+        scope: RunScope::Tenants(tenants.to_vec()),
+        inputs: json!({ "ledger": false }),
+        rollout: Rollout::default(),
+        reason: Some(StartReason::new(StartReasonCode::DataRepair, "for a test").unwrap()),
+        confirm: Some(phrase),
+        ..StartRunbook::on_platform("testing.probe", Source::Console)
+    };
+    ops.run(&Actor::System, start).await.unwrap().run_id
+}
+
+/// Claims the oldest run; the lease outlasts any test.
+pub async fn claim(ops: &Ops) -> Claimed {
+    let claim = ClaimRun {
+        owner: "w-1".to_owned(),
+        types: vec!["testing.probe".to_owned()],
+        lease: Duration::from_secs(3600),
+    };
+    ops.run(&Actor::System, claim).await.unwrap().expect("a run to claim")
+}
+
+async fn begin(ops: &Ops, held: &Claimed, ordinals: std::ops::Range<i64>) {
+    for ordinal in ordinals {
+        let begin = BeginTarget { run_id: held.id, fence: held.fence, ordinal, crash: None };
+        ops.run(&Actor::System, begin).await.unwrap();
+    }
+}
+
+async fn step(ops: &Ops, held: &Claimed, ordinals: std::ops::Range<i64>) {
+    for ordinal in ordinals {
+        let step = RunStep {
+            run_id: held.id,
+            fence: held.fence,
+            ordinal,
+            steps: 0,
+            chunk: 500,
+            then: None,
+        };
+        ops.run(&Actor::System, step).await.unwrap();
+    }
+}
+
+async fn fail(ops: &Ops, held: &Claimed, ordinal: i64) {
+    let fail = FailStep {
+        run_id: held.id,
+        fence: held.fence,
+        ordinal,
+        steps: 0,
+        reason: ReasonCode::PermissionDenied,
+        message: "a right is missing".to_owned(),
+        again_in: None,
+    };
+    ops.run(&Actor::System, fail).await.unwrap();
+}
+
+async fn finish(ops: &Ops, held: &Claimed, stop: Option<StopReason>) {
+    let finish = FinishRun { run_id: held.id, fence: held.fence, stop };
+    ops.run(&Actor::System, finish).await.unwrap();
+}
+
+async fn refresh(ops: &Ops, held: &Claimed) {
+    ops.run(&Actor::System, Refresh { run_id: held.id, fence: held.fence }).await.unwrap();
+}
+
+/// A worker that is there, and knows these types.
+pub async fn beat(ops: &Ops, id: &str, types: &[&str], stopping: bool) {
+    let worker = WorkerInfo {
+        id: id.to_owned(),
+        name: format!("host-{id}"),
+        types: types.iter().map(|name| (*name).to_owned()).collect(),
+        slots: 4,
+        heartbeat: Duration::from_secs(3600),
+    };
+    let beat = Beat { worker, stopping, runs: Vec::new(), lease: Duration::from_secs(30) };
+    ops.run(&Actor::System, beat).await.unwrap();
+}
+
+/// What people asked of runs, and runs that have ended.
+async fn changes(store: &Store) -> (i64, i64) {
+    (
+        store.number("select count(*) from operation_run_requests").await,
+        store.number("select count(*) from operation_runs where status = 'completed'").await,
+    )
+}
+
+/// A console at the run at the top of the list.
+async fn at_run(ops: &Ops, name: &str) -> Console {
+    let mut console = Console::open(ops, 80, 24).await;
+    console.log_in(name).await;
+    console.keys("<enter>").await;
+    console
+}
+
+macro_rules! shows {
+    ($console:expr, $text:expr) => {{
+        let screen = $console.screen();
+        assert!(screen.contains($text), "{:?} in {screen}", $text);
+    }};
+}
+
+macro_rules! hides {
+    ($console:expr, $text:expr) => {{
+        let screen = $console.screen();
+        assert!(!screen.contains($text), "{:?} not in {screen}", $text);
+    }};
+}
+
+both_engines! {
+    async fn fr_018_001_a_change_names_the_run_and_takes_only_what_it_asks_for(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2, 3, 4]).await;
+        let mut console = at_run(&ops, "administrator").await;
+        shows!(console, "X cancel");
+        console.keys("X").await;
+        for text in ["Cancel run 1?", "run 1  testing.probe", "for 4 tenants", "It ends at once.",
+                     "Type CANCEL 1 and press enter.", "enter confirm", "esc change nothing"] {
+            shows!(console, text);
+        }
+        for typed in ["<enter>", "y<enter>", "<ctrl-u>cancel 1<enter>", "<ctrl-u>CANCEL 12<enter>",
+                      "<ctrl-u>CANCEL<enter>"] {
+            console.keys(typed).await;
+            shows!(console, "Cancel run 1?");
+            assert_eq!(changes(&store).await, (0, 0), "{typed}");
+        }
+        shows!(console, "that is not CANCEL 1; nothing was changed");
+        console.keys("<ctrl-u>CANCEL 1<enter>").await;
+        shows!(console, "run 1 is cancelled");
+        shows!(console, "Cancelled with 4 of 4 left undone.");
+        assert_eq!(changes(&store).await, (0, 1));
+        let audited = store.number("select count(*) from audit_logs where action = 'runs.cancel'").await;
+        assert_eq!(audited, 1);
+        // One target: a letter, and no default.
+        start(&ops, &[3]).await;
+        console.keys("<esc>g<enter>X").await;
+        shows!(console, "Type y and press enter.");
+        console.keys("<enter>n<enter>").await;
+        assert_eq!(changes(&store).await, (0, 1));
+        console.keys("<ctrl-u>y<enter>").await;
+        assert_eq!(changes(&store).await, (0, 2));
+    }
+
+    async fn fr_018_002_a_paste_never_confirms_and_escape_changes_nothing(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        let mut console = at_run(&ops, "administrator").await;
+        for (keys, phrase) in [("X", "CANCEL 1"), ("P", "y")] {
+            console.keys(keys).await;
+            for text in [format!("{phrase}\n"), phrase.to_owned(), "y\n".to_owned(), "x".repeat(1_000_000)] {
+                console.send(Msg::Paste(text)).await;
+                shows!(console, "a confirmation has to be typed; the pasted text was not taken");
+                console.keys("<enter>").await;
+                shows!(console, "Type ");
+            }
+            // What was typed by hand up to the last letter is not completed by a paste.
+            console.keys(&phrase[..phrase.len() - 1]).await;
+            console.send(Msg::Paste(phrase[phrase.len() - 1..].to_owned())).await;
+            console.keys("<enter><esc>").await;
+            hides!(console, "Type ");
+        }
+        console.keys("XCANCEL 1<esc>").await;
+        shows!(console, "Waiting for a worker.");
+        assert_eq!(changes(&store).await, (0, 0));
+        assert_eq!(store.number("select count(*) from operation_runs where paused_at is not null").await, 0);
+    }
+
+    async fn fr_018_003_a_cancel_says_what_is_true_at_each_moment(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2, 3, 4]).await;
+        let held = claim(&ops).await;
+        begin(&ops, &held, 0..3).await;
+        let mut console = at_run(&ops, "administrator").await;
+        shows!(console, "▶ running");
+        console.keys("X").await;
+        shows!(console, "Its worker is asked to stop.");
+        console.keys("CANCEL 1<enter>").await;
+        shows!(console, "cancel requested of run 1");
+        assert_eq!(changes(&store).await, (1, 0));
+        store.pass(4);
+        console.poll().await;
+        shows!(console, "cancel requested 4 s ago by administrator, not yet acknowledged");
+        shows!(console, "▶ running");
+        console.keys("X").await;
+        shows!(console, "a cancel of run 1 was requested already");
+        // The worker sees it.
+        ops.run(&Actor::System, Pulse { run_id: held.id, fence: held.fence }).await.unwrap();
+        console.poll().await;
+        shows!(console, "cancel requested 4 s ago by administrator\n");
+        shows!(console, "acknowledged, stopping (3 in flight)");
+        step(&ops, &held, 0..1).await;
+        console.poll().await;
+        shows!(console, "acknowledged, stopping (2 in flight)");
+        step(&ops, &held, 1..3).await;
+        finish(&ops, &held, Some(StopReason::Cancelled)).await;
+        console.poll().await;
+        shows!(console, "⊘ cancelled");
+        shows!(console, "Cancelled with 1 of 4 left undone.");
+        shows!(console, "The cancel was requested by administrator at 12:00:00.");
+        hides!(console, "in flight");
+    }
+
+    async fn fr_018_004_a_pause_is_made_taken_back_and_ended(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        let mut console = at_run(&ops, "administrator").await;
+        console.keys("Py<enter>").await;
+        shows!(console, "⏸ paused");
+        shows!(console, "Paused: it waits until it is resumed.");
+        console.keys("<down>").await;
+        shows!(console, "P resume");
+        console.keys("P").await;
+        shows!(console, "Resume run 1?");
+        console.keys("y<enter>").await;
+        shows!(console, "◌ queued");
+        let held = claim(&ops).await;
+        begin(&ops, &held, 0..2).await;
+        console.poll().await;
+        console.keys("Py<enter>").await;
+        shows!(console, "pause requested of run 1");
+        shows!(console, "pause requested 0 s ago by administrator, not yet acknowledged");
+        shows!(console, "▶ running");
+        // Taken back before the worker made it.
+        console.keys("P").await;
+        shows!(console, "The pause that was asked for is taken back.");
+        console.keys("y<enter>").await;
+        hides!(console, "pause requested 0 s ago");
+        assert_eq!(changes(&store).await, (0, 0));
+        console.keys("Py<enter>").await;
+        ops.run(&Actor::System, Pulse { run_id: held.id, fence: held.fence }).await.unwrap();
+        console.poll().await;
+        shows!(console, "acknowledged, pausing (2 in flight)");
+        step(&ops, &held, 0..1).await;
+        let release = ReleaseRun { run_id: held.id, fence: held.fence, pause: true };
+        ops.run(&Actor::System, release).await.unwrap();
+        console.poll().await;
+        shows!(console, "⏸ paused");
+        console.keys("Py<enter>").await;
+        shows!(console, "◌ queued");
+        assert_eq!(store.number("select count(*) from operation_runs where status = 'queued' and paused_at is null").await, 1);
+    }
+
+    async fn fr_018_005_fr_018_017_a_retry_covers_what_failed_or_never_ran_and_leads_to_its_run(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2, 3, 4]).await;
+        let mut console = at_run(&ops, "administrator").await;
+        console.keys("R").await;
+        shows!(console, "run 1 has not ended; only what has ended can be retried");
+        let held = claim(&ops).await;
+        begin(&ops, &held, 0..3).await;
+        step(&ops, &held, 0..2).await;
+        fail(&ops, &held, 2).await;
+        finish(&ops, &held, Some(StopReason::ErrorThreshold)).await;
+        console.poll().await;
+        console.keys("<down>").await;
+        shows!(console, "R retry 2");
+        shows!(console, "1 of 4 items failed, for one reason; 1 was skipped");
+        shows!(console, "It stopped because more targets failed than its error threshold");
+        shows!(console, "retry the 2 targets that failed or never ran");
+        console.keys("R").await;
+        shows!(console, "the 2 targets that failed or never");
+        shows!(console, "Type RETRY 2 and press enter.");
+        console.keys("RETRY 2<enter>").await;
+        shows!(console, "queued as run 2, enter to view");
+        assert_eq!(store.number("select count(*) from operation_runs where retry_of_run_id = 1").await, 1);
+        let tenants = "select sum(tenant_id) from operation_run_targets where run_id = 2";
+        assert_eq!(store.text(&format!("select cast(({tenants}) as text)")).await, "7", "tenants 3 and 4");
+        shows!(console, "tried again as run 2");
+        console.keys("<enter>").await;
+        shows!(console, "▸ 2  testing.probe");
+        shows!(console, "tries again what run 1 left");
+        // The link leads back.
+        console.keys("n<enter>").await;
+        shows!(console, "▸ 1  testing.probe");
+        // The same again finds the run that is already there.
+        console.keys("RRETRY 2<enter>").await;
+        shows!(console, "run 2 does the same already, enter to view");
+        assert_eq!(store.number("select count(*) from operation_runs").await, 2);
+    }
+
+    async fn fr_018_006_closing_by_force_comes_only_after_a_cancel(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        let held = claim(&ops).await;
+        begin(&ops, &held, 0..1).await;
+        let mut console = at_run(&ops, "administrator").await;
+        hides!(console, "force close");
+        console.keys("F").await;
+        shows!(console, "cancel run 1 first; it is closed by force only after that");
+        console.keys("XCANCEL 1<enter><down>").await;
+        shows!(console, "F force close");
+        console.keys("FCLOSE 1<enter>").await;
+        shows!(console, "run 1 is closed");
+        shows!(console, "Closed by force with 2 of 2 left undone.");
+        assert_eq!(changes(&store).await.1, 1);
+        // The worker that still held it has no say any more.
+        let step = RunStep { run_id: 1, fence: held.fence, ordinal: 0, steps: 0, chunk: 1, then: None };
+        assert_eq!(ops.run(&Actor::System, step).await.unwrap_err().kind(), ErrorKind::Lost);
+    }
+
+    async fn fr_018_007_a_missing_capability_is_named_before_and_after_the_dialog(store) {
+        let store = store.with_platform().await;
+        let root = store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        let viewer = CapabilitySet::from_names(&[
+            Capability::AccessSystemPanel.as_str().to_owned(),
+            Capability::OpsView.as_str().to_owned(),
+        ]);
+        store.user_with(&root, "viewer", viewer.clone(), &[]).await;
+        let mut console = at_run(&ops, "viewer").await;
+        hides!(console, "X cancel");
+        for key in ["X", "R", "P", "F"] {
+            console.keys(key).await;
+            shows!(console, "this needs the capability platform.ops.manage");
+            hides!(console, "Type ");
+        }
+        store.user(&root, Role::Operator).await;
+        let mut console = at_run(&ops, "operator").await;
+        console.keys("XCANCEL 1").await;
+        let names = viewer.iter().map(|held| format!("\"{held}\"")).collect::<Vec<_>>().join(",");
+        store.sql(&format!("update platform_users set capabilities = '[{names}]' where username = 'operator'")).await.unwrap();
+        console.keys("<enter>").await;
+        shows!(console, "Cancel run 1?");
+        shows!(console, "forbidden: this needs the capability platform.ops.manage");
+        assert_eq!(changes(&store).await, (0, 0));
+        let denied = "select count(*) from audit_logs where action = 'runs.cancel' and status = 'denied'";
+        assert_eq!(store.number(denied).await, 1);
+        // A capability that is taken by somebody ends the session, and the dialog with it.
+        store.user_with(&root, "other", Role::Operator.capabilities(), &[]).await;
+        let mut console = at_run(&ops, "other").await;
+        console.keys("XCANCEL 1").await;
+        let taken = SetCapabilities { username: "other".to_owned(), capabilities: viewer, workspaces: None };
+        store.ops.run(&root.actor, taken).await.unwrap();
+        console.keys("<enter>").await;
+        shows!(console, "your session has ended");
+        hides!(console, "Type ");
+        assert_eq!(changes(&store).await, (0, 0));
+    }
+
+    async fn fr_018_008_without_the_database_nothing_is_sent_and_errors_stay_in_the_dialog(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        let mut console = at_run(&ops, "administrator").await;
+        let lost = || Msg::Done {
+            slot: Slot::Detail,
+            answer: Box::new(Answer::Unknown(Error::new(ErrorKind::Unreachable, "it is gone"))),
+        };
+        console.send(lost()).await;
+        console.keys("X").await;
+        shows!(console, "changes are disabled: the database is lost");
+        hides!(console, "Type ");
+        console.poll().await;
+        console.keys("XCANCEL 1").await;
+        console.send(lost()).await;
+        console.keys("<enter>").await;
+        shows!(console, "changes are disabled: the database is lost");
+        shows!(console, "Cancel run 1?");
+        assert_eq!(changes(&store).await, (0, 0));
+        console.poll().await;
+        // The run ends while the dialog is open.
+        let held = claim(&ops).await;
+        finish(&ops, &held, Some(StopReason::Closed)).await;
+        console.keys_at_once("<enter>");
+        shows!(console, "sending ...");
+        console.settle().await;
+        shows!(console, "run 1 has already ended");
+        shows!(console, "Cancel run 1?");
+        console.keys("<esc>").await;
+        console.poll().await;
+        console.keys("X").await;
+        shows!(console, "run 1 has already ended");
+        hides!(console, "Type ");
+        // A dialog that was closed: the answer comes all the same.
+        start(&ops, &[1, 2, 3]).await;
+        console.keys("<esc>g<enter>X").await;
+        console.keys_at_once("CANCEL 2<enter><esc>");
+        console.settle().await;
+        shows!(console, "run 2 is cancelled");
+    }
+
+    async fn fr_018_009_the_selected_row_of_the_list_can_be_cancelled_and_retried(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        start(&ops, &[3]).await;
+        let mut console = Console::open(&ops, 80, 24).await;
+        console.log_in("administrator").await;
+        console.keys("j").await;
+        shows!(console, "X cancel");
+        console.keys("X").await;
+        shows!(console, "Cancel run 1?");
+        console.keys("CANCEL 1<enter>").await;
+        shows!(console, "⊘ cancelled");
+        assert_eq!(store.text("select outcome from operation_runs where id = 1").await, "cancelled");
+        assert_eq!(store.text("select outcome from operation_runs where id = 2").await, "pending");
+        console.keys("<esc>").await;
+        shows!(console, "R retry");
+        console.keys("RRETRY 2<enter>").await;
+        shows!(console, "queued as run 3, enter to view");
+        console.keys("<enter>").await;
+        shows!(console, "▸ 3  testing.probe");
+        // Nothing is selected where there is nothing.
+        console.keys("<esc>/type:none.such<enter>X").await;
+        shows!(console, "no run is selected");
+    }
+
+    async fn fr_018_010_a_run_whose_lease_ran_out_is_stuck_everywhere(store) {
+        let store = store.with_platform().await;
+        let root = store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        claim(&ops).await;
+        let mut console = Console::open(&ops, 80, 24).await;
+        console.log_in("administrator").await;
+        shows!(console, "▶ 0 %");
+        let subs = console.app.subscriptions();
+        assert!(subs.iter().all(|sub| sub.slot == Slot::Unread || !sub.when_changed), "time passes without a change: {subs:?}");
+        store.sql("update operation_run_leases set expires_at = '2020-01-01T00:00:00+00:00'").await.unwrap();
+        console.poll().await;
+        shows!(console, "‼ stuck");
+        shows!(console, "stuck 1");
+        for (filter, found) in [("stuck", true), ("running", true), ("cancelling", false), ("active", true), ("!stuck", false)] {
+            let term = match filter.strip_prefix('!') {
+                Some(word) => format!("!status:{word}"),
+                None => format!("status:{filter}"),
+            };
+            console.keys(&format!("/<ctrl-u>{term}<enter>")).await;
+            assert_eq!(console.app.operations().rows().len(), usize::from(found), "{term}");
+        }
+        console.keys("c<enter>").await;
+        shows!(console, "stuck: its lease ran out");
+        shows!(console, "no worker is running that could take over");
+        beat(&ops, "b", &["testing.probe"], false).await;
+        console.poll().await;
+        shows!(console, "another worker takes over");
+        beat(&ops, "b", &["testing.probe"], true).await;
+        beat(&ops, "c", &["none.such"], false).await;
+        console.poll().await;
+        shows!(console, "nobody takes over");
+        // A cancel that its dead worker never sees does not hide that.
+        console.keys("XCANCEL 1<enter>").await;
+        shows!(console, "‼ stuck");
+        shows!(console, "not yet acknowledged");
+        let page = ops.run(&root.actor, tenantpilot::ops::runs::ListRuns::default()).await.unwrap();
+        assert!(page.runs[0].lease_overdue);
+    }
+
+    async fn fr_018_011_waiting_counts_from_when_a_run_became_free(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        let held = claim(&ops).await;
+        store.pass(3600);
+        ops.run(&Actor::System, ReleaseRun { run_id: held.id, fence: held.fence, pause: false }).await.unwrap();
+        let mut console = Console::open(&ops, 80, 24).await;
+        console.log_in("administrator").await;
+        shows!(console, "◌ queued");
+        shows!(console, "stale 0");
+        console.keys("/status:stale<enter>").await;
+        assert_eq!(console.app.operations().rows().len(), 0);
+        console.keys("/<ctrl-u>status:queued<enter>").await;
+        assert_eq!(console.app.operations().rows().len(), 1);
+        store.pass(301);
+        console.poll().await;
+        assert_eq!(console.app.operations().rows().len(), 0);
+        console.keys("c").await;
+        shows!(console, "‼ stale");
+        shows!(console, "stale 1");
+    }
+
+    async fn fr_018_012_a_queued_run_says_whether_anybody_could_claim_it(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2]).await;
+        let mut console = at_run(&ops, "administrator").await;
+        shows!(console, "Waiting for a worker.");
+        shows!(console, "No worker is running.");
+        beat(&ops, "a", &["none.such"], false).await;
+        console.poll().await;
+        hides!(console, "No worker is running.");
+        shows!(console, "No living worker knows this type (queued by a newer version?)");
+        beat(&ops, "b", &["testing.probe"], false).await;
+        console.poll().await;
+        shows!(console, "Waiting for a worker.");
+        hides!(console, "knows this type");
+        // A worker that is about to leave takes nothing new.
+        beat(&ops, "b", &["testing.probe"], true).await;
+        console.poll().await;
+        shows!(console, "No living worker knows this type");
+    }
+
+    async fn fr_018_013_progress_shows_targets_holder_and_a_rate_where_it_can_be_told(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2, 3, 4]).await;
+        beat(&ops, "w-1", &["testing.probe"], false).await;
+        let held = claim(&ops).await;
+        let mut console = at_run(&ops, "administrator").await;
+        shows!(console, "0 %  0 of 4 targets");
+        shows!(console, "worker host-w-1 since");
+        shows!(console, "rollout  4 at a time");
+        hides!(console, "a minute");
+        begin(&ops, &held, 0..1).await;
+        step(&ops, &held, 0..1).await;
+        store.pass(2);
+        refresh(&ops, &held).await;
+        console.poll().await;
+        shows!(console, "25 %  1 of 4 targets");
+        hides!(console, "a minute");
+        begin(&ops, &held, 1..2).await;
+        step(&ops, &held, 1..2).await;
+        store.pass(28);
+        refresh(&ops, &held).await;
+        console.poll().await;
+        shows!(console, "50 %  2 of 4 targets");
+        shows!(console, "4 a minute, about 30s left at this rate");
+        // After a pause nothing is known of its speed until it was watched again.
+        ops.run(&Actor::System, ReleaseRun { run_id: held.id, fence: held.fence, pause: false }).await.unwrap();
+        store.pass(600);
+        claim(&ops).await;
+        console.poll().await;
+        shows!(console, "2 of 4 targets");
+        hides!(console, "a minute");
+    }
+
+    async fn fr_018_016_the_dialogs_and_states_are_readable_at_every_size(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let ops = service(&store);
+        start(&ops, &[1, 2, 3, 4]).await;
+        let held = claim(&ops).await;
+        begin(&ops, &held, 0..3).await;
+        step(&ops, &held, 0..1).await;
+        store.pass(20);
+        refresh(&ops, &held).await;
+        store.sql("update operation_run_leases set acquired_at = '2026-11-20T12:00:00+00:00', \
+                   heartbeat_at = '2026-11-20T12:00:15+00:00'").await.unwrap();
+        for (width, height, ascii, name) in [(80, 24, false, "80x24"), (200, 50, false, "200x50"), (60, 15, true, "60x15_ascii")] {
+            let setup = Setup { ascii, zone: TimeZone::Utc, ..setup(width, height, &store.clock) };
+            let mut console = Console::with(&ops, setup).await;
+            console.log_in("administrator").await;
+            console.keys("<enter>XCANCEL").await;
+            capture!(store, console, format!("{name}_control_cancel"));
+            assert!(!ascii || console.screen().is_ascii());
+            console.keys("<enter>").await;
+            capture!(store, console, format!("{name}_control_mistyped"));
+        }
+        let mut console = at_run(&ops, "administrator").await;
+        console.keys("XCANCEL 1<enter><down>").await;
+        store.pass(4);
+        console.poll().await;
+        capture!(store, console, "80x24_control_requested");
+        ops.run(&Actor::System, Pulse { run_id: held.id, fence: held.fence }).await.unwrap();
+        let overdue = "update operation_run_leases set expires_at = '2020-01-01T00:00:00+00:00'";
+        console.poll().await;
+        capture!(store, console, "80x24_control_stopping");
+        store.sql(overdue).await.unwrap();
+        console.poll().await;
+        let screen = console.screen();
+        assert!(screen.contains("‼ stuck"), "{screen}");
+    }
+}
