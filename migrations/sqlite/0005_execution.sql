@@ -48,3 +48,6 @@ create table workers (
 
 -- The unread count stands on every screen, so it has to cost next to nothing.
 create index notifications_unread on notifications (platform_user_id) where read_at is null;
+
+-- What tried a run again.
+create index operation_runs_retries on operation_runs (retry_of_run_id) where retry_of_run_id is not null;

@@ -11,7 +11,7 @@ use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::run::{RunStatus, RunTarget};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::{FailureGroup, GetRun, RunDetail};
+use crate::ops::runs::{FailureGroup, GetRun, RunDetail, Served};
 
 /// How many failures of one reason are shown as text; `--json` has them all.
 const EXAMPLES: usize = 5;
@@ -60,6 +60,24 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
         fields.insert("audit".to_owned(), json!(detail.audit));
         fields.insert("lease".to_owned(), json!(detail.lease));
         fields.insert("elsewhere".to_owned(), json!(detail.elsewhere));
+        fields.insert("in_flight".to_owned(), json!(detail.in_flight));
+        fields.insert("stop_reason".to_owned(), json!(detail.stop_reason));
+        fields.insert("rollout".to_owned(), json!(detail.rollout));
+        fields.insert("retry_of".to_owned(), json!(detail.retry_of));
+        fields.insert("retried_by".to_owned(), json!(detail.retried_by));
+        fields.insert("retryable".to_owned(), json!(detail.retryable));
+        let requests: Vec<Value> = detail
+            .requests
+            .iter()
+            .map(|request| {
+                json!({
+                    "kind": request.kind, "requested_by": request.requested_by,
+                    "requested_at": request.requested_at,
+                    "acknowledged_at": request.acknowledged_at,
+                })
+            })
+            .collect();
+        fields.insert("requests".to_owned(), Value::Array(requests));
     }
     value
 }
@@ -97,8 +115,35 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     if let Some(at) = run.paused_at {
         out.line(format!("paused     {}", text::time(at, zone)))?;
     }
-    if let Some(at) = run.cancel_requested_at {
-        out.line(format!("cancel     requested {}", text::time(at, zone)))?;
+    for request in &detail.requests {
+        let by = request.requested_by.as_deref().unwrap_or("the system");
+        let how = match (request.acknowledged_at, run.status) {
+            (_, RunStatus::Completed) => String::new(),
+            (None, _) => ", not yet acknowledged".to_owned(),
+            (Some(_), _) => format!(", acknowledged, {} in flight", detail.in_flight),
+        };
+        let at = text::time(request.requested_at, zone);
+        let by = text::name(by, env.ascii());
+        out.line(format!("{:<10} requested {at} by {by}{how}", request.kind))?;
+    }
+    match detail.served {
+        Some(Served::NoWorker) => out.line("waits      no worker is running")?,
+        Some(Served::Unknown) => {
+            out.line("waits      no living worker knows this type (by a newer version?)")?;
+        }
+        Some(Served::Known) | None => {}
+    }
+    if detail.run.target_count > 1 {
+        out.line(format!("rollout    {}", detail.rollout.words()))?;
+    }
+    if let Some(first) = detail.retry_of {
+        out.line(format!("retries    run {first}"))?;
+    }
+    for again in &detail.retried_by {
+        out.line(format!("retried    as run {again}"))?;
+    }
+    if let Some(reason) = detail.stop_reason {
+        out.line(format!("stopped    {}", reason.sentence()))?;
     }
     if let Some(at) = run.completed_at {
         out.line(format!("completed  {}", text::time(at, zone)))?;
@@ -111,7 +156,7 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
             (text::time(lease.heartbeat_at, zone), text::time(lease.expires_at, zone));
         out.line(format!(
             "worker     {}, last sign of life {beat}, held until {until}",
-            lease.owner
+            text::name(lease.worker.as_deref().unwrap_or(&lease.owner), env.ascii())
         ))?;
     }
     let counts: Vec<String> =

@@ -80,6 +80,13 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
             unserved.run_type, unserved.queued
         ));
     }
+    let alerts = &view.alerts;
+    if alerts.dead > 0 || alerts.overdue > 0 {
+        env.out.message(format!(
+            "warning: alerts not delivered: {} waiting, {} given up; see: tenantpilot alerts list",
+            alerts.pending, alerts.dead
+        ));
+    }
     Ok(0)
 }
 
@@ -113,5 +120,7 @@ fn as_json(view: &WorkersView) -> serde_json::Value {
         .iter()
         .map(|row| json!({ "type": row.run_type, "queued": row.queued }))
         .collect();
-    json!({ "schema_version": 1, "workers": workers, "leases": leases, "unserved": unserved })
+    json!({ "schema_version": 1, "workers": workers, "leases": leases, "unserved": unserved,
+        "alerts": { "pending": view.alerts.pending, "overdue": view.alerts.overdue,
+                    "dead": view.alerts.dead, "last_error": view.alerts.last_error } })
 }

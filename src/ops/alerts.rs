@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::store::alerts;
+use super::store::{Tx, alerts};
 use super::{Access, AuditStatus, Context, Operation};
-use crate::access::Requirement;
+use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::sanitize;
 use crate::{Error, Result};
@@ -78,12 +78,16 @@ impl Operation for SummariseAlerts {
 
     async fn execute(self, context: &mut Context) -> Result<AlertSummary> {
         let scope = context.permit().scope();
-        let tx = context.tx()?;
-        let counts = alerts::count_undelivered(tx, scope).await?;
-        let last_error = alerts::last_error(tx, scope).await?;
-        let (pending, overdue, dead) = (counts.pending, counts.overdue, counts.dead);
-        Ok(AlertSummary { pending, overdue, dead, last_error })
+        summary(context.tx()?, scope).await
     }
+}
+
+/// Sums up what is not delivered within a view.
+pub(super) async fn summary(tx: &mut Tx, scope: ViewScope) -> Result<AlertSummary> {
+    let counts = alerts::count_undelivered(tx, scope).await?;
+    let last_error = alerts::last_error(tx, scope).await?;
+    let (pending, overdue, dead) = (counts.pending, counts.overdue, counts.dead);
+    Ok(AlertSummary { pending, overdue, dead, last_error })
 }
 
 /// Has a dead alert tried again, now and with a fresh count of attempts.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::ops::alerts::{self, AlertSummary};
 use crate::ops::store::lifecycle;
 use crate::ops::store::workers::{self, Announcement};
 use crate::ops::{Access, Context, Operation};
@@ -124,6 +125,8 @@ pub struct WorkersView {
     pub leases: Vec<HeldRow>,
     /// Queued types that no living worker knows.
     pub unserved: Vec<Unserved>,
+    /// Alerts that are not delivered.
+    pub alerts: AlertSummary,
 }
 
 /// Reads who works, and who holds what.
@@ -153,6 +156,7 @@ impl Operation for ListWorkers {
             .map(|(run_type, queued)| Unserved { run_type, queued })
             .collect();
         let leases = workers::leases(tx, scope, LEASES_SHOWN).await?;
-        Ok(WorkersView { workers, leases, unserved })
+        let alerts = alerts::summary(tx, scope).await?;
+        Ok(WorkersView { workers, leases, unserved, alerts })
     }
 }

@@ -20,8 +20,6 @@ const FAILURES_SHOWN: i64 = 200;
 const AUDIT_SHOWN: i64 = 100;
 /// How far "elsewhere" is counted.
 pub const ELSEWHERE_BOUND: i64 = 1_000;
-/// Among how many later runs of its type the retries of a run are looked for.
-const RETRIES_BOUND: i64 = 2_000;
 /// How many retries of a run a detail names.
 const RETRIES_SHOWN: i64 = 5;
 
@@ -81,7 +79,7 @@ pub struct RunDetail {
     pub rollout: Rollout,
     /// The run that it tries again.
     pub retry_of: Option<i64>,
-    /// The runs that tried it again, as far as they followed soon.
+    /// The first runs that tried it again.
     pub retried_by: Vec<i64>,
     /// How many targets a retry would cover; 0 while it has not ended.
     pub retryable: i64,
@@ -116,7 +114,7 @@ impl Operation for GetRun {
         let running = run.status == RunStatus::Running;
         let retryable = if ended { run_read::count_retryable(tx, &run).await? } else { 0 };
         let retried_by = if ended {
-            run_read::retried_by(tx, &run, RETRIES_BOUND, RETRIES_SHOWN, scope).await?
+            run_read::retried_by(tx, run.id, RETRIES_SHOWN, scope).await?
         } else {
             Vec::new()
         };

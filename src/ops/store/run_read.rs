@@ -395,25 +395,19 @@ pub async fn count_retryable(tx: &mut Tx, run: &Run) -> Result<i64> {
 }
 
 /// The runs within the view that tried an ended run again, oldest first, at most `limit`.
-/// They are looked for among the next `bound` runs of its type.
 pub async fn retried_by(
     tx: &mut Tx,
-    run: &Run,
-    bound: i64,
+    run_id: i64,
     limit: i64,
     scope: ViewScope,
 ) -> Result<Vec<i64>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_scalar(concat!(
-            "select r.id from (select id, workspace_id, retry_of_run_id from operation_runs where type = $3 \
-             and created_at >= $4 order by type, created_at, id limit $5) r where r.retry_of_run_id = $1",
-            in_view!(), "order by r.id limit $6"
+            "select r.id from operation_runs r where r.retry_of_run_id = $1", in_view!(),
+            "order by r.id limit $3"
         ))
-        .bind(run.id)
+        .bind(run_id)
         .bind(restricted_to(scope))
-        .bind(&run.run_type)
-        .bind(run.completed_at.unwrap_or(run.created_at))
-        .bind(bound)
         .bind(limit)
         .fetch_all(c)
         .await?)

@@ -126,6 +126,18 @@ fn warnings(view: &WorkersView) -> Vec<String> {
         1 => texts.push("1 run is stuck: its lease ran out".to_owned()),
         n => texts.push(format!("{n} runs are stuck: their leases ran out")),
     }
+    let alerts =
+        |n: i64| if n == 1 { "1 alert".to_owned() } else { format!("{} alerts", grouped(n)) };
+    let said = view.alerts.last_error.as_deref().map(|e| format!(" ({e})")).unwrap_or_default();
+    let see = "see: tenantpilot alerts list";
+    match (view.alerts.dead, view.alerts.pending) {
+        (0, 0) => {}
+        (0, n) if view.alerts.overdue > 0 || view.alerts.last_error.is_some() => {
+            texts.push(format!("{} not delivered yet{said}; {see}", alerts(n)));
+        }
+        (0, _) => {}
+        (n, _) => texts.push(format!("{} given up{said}; {see}", alerts(n))),
+    }
     texts
 }
 
