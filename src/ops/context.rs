@@ -1,5 +1,7 @@
 //! What an operation works with: its permit, its transaction, the clock, the audit log.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -50,11 +52,13 @@ impl Context {
         self.undone = true;
     }
 
-    /// Commits, and goes on in a transaction of its own.
-    pub(super) async fn commit_and_begin(&mut self) -> Result<()> {
+    /// Commits, and goes on after a pause in a transaction of its own. Nothing is held in the
+    /// meantime.
+    pub(super) async fn commit_and_begin(&mut self, pause: Duration) -> Result<()> {
         if let Some(tx) = self.tx.take() {
             tx.commit().await?;
         }
+        tokio::time::sleep(pause).await;
         self.tx = Some(self.ops.inner.db.begin_write().await?);
         Ok(())
     }

@@ -3,8 +3,16 @@
 //!
 //! Builds without debug assertions, which is what people run, have no way to turn one on.
 
+use std::time::Duration;
+
 use super::{Context, Ops};
 use crate::Result;
+
+/// How long a torn transaction stays torn: long enough for a worker to die in it.
+const TORN: Duration = Duration::from_millis(15);
+/// How long a completion that does not look takes to begin: long enough for somebody else to
+/// end the run.
+const LATE: Duration = Duration::from_millis(150);
 
 /// A way in which the execution of runs could be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +72,21 @@ impl Context {
     /// Commits what was written and goes on in another transaction, after a moment in which a
     /// worker may die.
     pub(super) async fn tear(&mut self) -> Result<()> {
-        self.commit_and_begin().await?;
-        tokio::time::sleep(std::time::Duration::from_millis(15)).await;
-        Ok(())
+        self.commit_and_begin(TORN).await
+    }
+
+    /// Whether a completion looks if the run still is this worker's, as it has to. One that
+    /// does not comes late, too.
+    pub(super) async fn completes_with_lock(&mut self) -> Result<bool> {
+        let blind = self.completes_blindly();
+        if blind {
+            self.commit_and_begin(LATE).await?;
+        }
+        Ok(!blind)
+    }
+
+    /// Whether a run that has ended already is ended again.
+    pub(super) fn completes_blindly(&self) -> bool {
+        self.mutant() == Some(Mutant::CompletionWithoutLock)
     }
 }

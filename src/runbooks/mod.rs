@@ -70,6 +70,8 @@ pub struct Affected {
 pub struct Step {
     /// The run.
     pub run_id: i64,
+    /// The claim that the worker believes to hold; each later claim has a higher one.
+    pub fence: i64,
     /// When the run was first claimed: the same for every target, whoever does it.
     pub run_started_at: DateTime<Utc>,
     /// The tenant; none for the platform itself.

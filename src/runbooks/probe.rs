@@ -76,7 +76,7 @@ impl Runbook for Probe {
             let done = step.cursor["done"].as_i64().unwrap_or(0);
             let wanted = inputs["steps"].as_i64().unwrap_or(1);
             if wanted > 0 && inputs["ledger"] != json!(false) {
-                probe::record(context, step.run_id, tenant_id, done).await?;
+                probe::record(context, step, tenant_id, done).await?;
             }
             if let Some(pause) = inputs["pause_ms"].as_u64() {
                 tokio::time::sleep(Duration::from_millis(pause)).await;

@@ -157,6 +157,7 @@ impl Operation for RunStep {
         let runbook = context.settings().registry.get(&found.run_type)?.clone();
         let step = Step {
             run_id: self.run_id,
+            fence: self.fence,
             run_started_at: found.started_at.unwrap_or_else(|| context.now()),
             tenant_id: found.tenant_id,
             cursor: match found.progress.0 {
