@@ -7,6 +7,7 @@ mod alerts;
 mod alerts_cli;
 mod append_only;
 mod backend;
+mod chaos;
 mod cli;
 mod cli_runs;
 mod cli_seed;

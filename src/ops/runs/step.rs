@@ -379,8 +379,13 @@ impl Operation for Refresh {
     async fn execute(self, context: &mut Context) -> Result<HowFar> {
         let now = context.now();
         let derived = context.mutant() != Some(Mutant::IncrementedCounters);
+        let fenced = context.fenced();
         let tx = context.tx()?;
-        let run = held(tx, self.run_id, self.fence).await?;
+        let run = if fenced {
+            held(tx, self.run_id, self.fence).await?
+        } else {
+            lifecycle::hold(tx, self.run_id).await?.ok_or_else(super::execute::lost)?
+        };
         let tally = targets::tally(tx, self.run_id).await?;
         let counts = super::finish::counts_of(&tally).to_json();
         if derived && counts != run.summary_counts.0 {

@@ -1,0 +1,222 @@
+//! A PostgreSQL of the harness's own, which it may crash. A server that was running before is
+//! never looked at.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tempfile::TempDir;
+
+/// How long a server may take to start, crash recovery included.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The cluster; gone with its files when dropped.
+pub struct Cluster {
+    programs: PathBuf,
+    /// The account that the server runs as, where the harness is root.
+    account: Option<(u32, u32)>,
+    password: String,
+    port: u16,
+    server: Option<Child>,
+    scratch: TempDir,
+}
+
+impl Cluster {
+    /// Makes a cluster and starts its server.
+    pub fn start() -> Self {
+        let account = geteuid().is_root().then(|| account("postgres"));
+        let scratch = tempfile::Builder::new().prefix("tenantpilot-faults.").tempdir_in(place());
+        let scratch = scratch.unwrap();
+        let password = format!("{:032x}", rand::rng().random::<u128>());
+        let file = scratch.path().join("password");
+        fs::write(&file, &password).unwrap();
+        if let Some((user, group)) = account {
+            for path in [scratch.path(), &file] {
+                std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
+            }
+        }
+        let mut cluster =
+            Self { programs: programs(), account, password, port: 0, server: None, scratch };
+        let made = cluster
+            .command("initdb")
+            .args(["-U", "postgres", "--auth=scram-sha-256", "--no-sync"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8"])
+            .arg(format!("--pwfile={}", file.display()))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        // Writes reach the operating system, which no signal crashes; so nothing is lost by
+        // not waiting for the disk.
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n\
+             max_connections = 200\nshared_buffers = 64MB\nfsync = off\n",
+            cluster.scratch.path().display()
+        );
+        let conf = cluster.data().join("postgresql.conf");
+        let all = fs::read_to_string(&conf).unwrap() + &settings;
+        fs::write(&conf, all).unwrap();
+        for _ in 0..8 {
+            cluster.port = rand::rng().random_range(20_000..32_000);
+            if TcpListener::bind(("127.0.0.1", cluster.port)).is_ok() && cluster.launch() {
+                return cluster;
+            }
+        }
+        panic!("the server did not start: {}", cluster.log());
+    }
+
+    /// The address of a database, as the administrator or as another role with the same
+    /// password.
+    pub fn url(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// The password of its roles.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Kills the server: the postmaster, then every process it had.
+    pub fn crash(&mut self) {
+        let Some(mut server) = self.server.take() else { return };
+        let children = children_of(server.id());
+        server.kill().unwrap();
+        server.wait().unwrap();
+        for child in children {
+            // One that noticed by itself is gone already; its number may be somebody else's.
+            let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            if line.starts_with(b"postgres:")
+                && let Some(pid) = i32::try_from(child).ok().and_then(Pid::from_raw)
+            {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+
+    /// Starts the server after a crash; it recovers from its log.
+    pub fn restart(&mut self) {
+        let started = Instant::now();
+        // What a dying process still holds of the shared memory keeps the next server out.
+        while !self.launch() {
+            assert!(started.elapsed() < PATIENCE, "no restart after a crash: {}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Starts the server; false if it ended before it was ready.
+    fn launch(&mut self) -> bool {
+        let path = self.scratch.path().join("server.log");
+        let log = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let mut command = self.command("postgres");
+        command.args(["-p", &self.port.to_string()]);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let mut server = command.spawn().unwrap();
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if server.try_wait().unwrap().is_some() {
+                return false;
+            }
+            let pid_file = fs::read_to_string(self.data().join("postmaster.pid"));
+            let lines: Vec<String> =
+                pid_file.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect();
+            let own = lines.first().is_some_and(|pid| *pid == server.id().to_string());
+            if own && lines.get(7).is_some_and(|status| status == "ready") {
+                self.server = Some(server);
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = server.kill();
+        let _ = server.wait();
+        false
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir("/")
+            .arg("-D")
+            .arg(self.data())
+            .stdin(Stdio::null());
+        if let Some((user, group)) = self.account {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.scratch.path().join("data")
+    }
+
+    fn log(&self) -> String {
+        let log = fs::read_to_string(self.scratch.path().join("server.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}
+
+/// Memory if there is any to spare: the server writes a lot.
+fn place() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let spare = rustix::fs::statvfs(memory).is_ok_and(|s| s.f_bavail * s.f_frsize > 1 << 30);
+    if spare { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+/// The newest server's programs; Debian keeps them out of the PATH.
+fn programs() -> PathBuf {
+    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            Some((version, entry.path().join("bin")))
+        })
+        .collect();
+    found.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found.reverse();
+    found
+        .into_iter()
+        .map(|(_, folder)| folder)
+        .chain(std::env::split_paths(&path))
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+        .expect("PostgreSQL's server programs are needed: run tests/run, which installs them")
+}
+
+/// User and group number of an account.
+fn account(name: &str) -> (u32, u32) {
+    let accounts = fs::read_to_string("/etc/passwd").unwrap();
+    let line = accounts.lines().find(|line| line.split(':').next() == Some(name));
+    let mut fields = line.expect("the account \"postgres\" exists").split(':').skip(2);
+    let mut number = || fields.next().unwrap().parse().unwrap();
+    (number(), number())
+}
+
+/// The processes whose parent is `pid`.
+fn children_of(pid: u32) -> Vec<u32> {
+    let parent = |stat: &str| -> Option<u32> {
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|child: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            parent(&stat) == Some(pid)
+        })
+        .collect()
+}
