@@ -67,6 +67,9 @@ fn of_code(code: &str, constraint: Option<&str>) -> Error {
             Error::new(ErrorKind::TimedOut, "the database was too busy").hint("try again")
         }
         APPEND_ONLY => Error::refused("this record can never be changed"),
+        // The server has ended a session whose process had fallen asleep: the connection is gone
+        // with its transaction.
+        "25P03" | "25P04" | "57P05" => unreachable_database(),
         c if c.starts_with("08") || c.starts_with("57P") || c.starts_with("53") => {
             unreachable_database()
         }
