@@ -26,6 +26,8 @@ use crate::support::stores::{ORIGIN, PASSWORD, Store};
 pub const PROBE: &str = "testing.probe";
 /// Tenants that runs may aim at.
 pub const TENANTS: i64 = 60;
+/// The lease of the workers.
+const LEASE: Duration = Duration::from_secs(1);
 /// A run that has not ended by then is lost.
 const LOST_AFTER: Duration = Duration::from_secs(120);
 
@@ -166,8 +168,13 @@ impl Arena {
     /// Freezes a worker for `pause`.
     pub async fn freeze(&mut self, index: usize, pause: Duration) {
         self.fleet.freeze(index, pause);
-        self.figures.freezes += 1;
-        self.figures.freezes_in_step += u64::from(self.has_step(self.fleet.pid(index)).await);
+        let hit = u64::from(self.has_step(self.fleet.pid(index)).await);
+        if pause > LEASE {
+            self.figures.freezes += 1;
+            self.figures.freezes_in_step += hit;
+        } else {
+            self.figures.dozes += 1;
+        }
     }
 
     /// Whether the worker with this process id, dead or frozen, has left a step unfinished. A

@@ -15,6 +15,8 @@ pub struct Figures {
     pub freezes: u64,
     /// Freezes of a worker with a step in flight.
     pub freezes_in_step: u64,
+    /// Freezes shorter than the lease.
+    pub dozes: u64,
     pub terminated: u64,
     /// Connections that were ended within a transaction.
     pub terminated_in_transaction: u64,
@@ -43,6 +45,7 @@ impl fmt::Display for Figures {
             ("  of them with a step in flight", self.kills_in_step),
             ("workers frozen past their lease", self.freezes),
             ("  of them with a step in flight", self.freezes_in_step),
+            ("workers frozen for less", self.dozes),
             ("connections terminated", self.terminated),
             ("  of them in a transaction", self.terminated_in_transaction),
             ("server crashes", self.crashes),

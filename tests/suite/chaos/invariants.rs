@@ -49,6 +49,7 @@ struct Target {
     last_line: i64,
     failures: i64,
     failures_of_reason: i64,
+    message: Option<String>,
 }
 
 /// Everything that is wrong with the runs after `base`. `stopped` are the runs that somebody
@@ -223,7 +224,8 @@ fn check_target(run: &Run, target: &Target, inputs: &Value, wrong: &mut Wrong) {
             _ => false,
         };
         wrong.unless(fair, || {
-            format!("failure: {name} failed as {reason:?} after {} starts", target.starts)
+            let said = target.message.as_deref().unwrap_or_default();
+            format!("failure: {name} failed as {reason:?} after {} starts: {said}", target.starts)
         });
     }
     if target.status == "succeeded" {
@@ -274,7 +276,9 @@ fn targets_sql(base: i64) -> String {
          (select count(*) from operation_run_failures f where f.run_id = g.run_id \
          and f.tenant_id = g.tenant_id) as failures, \
          (select count(*) from operation_run_failures f where f.run_id = g.run_id \
-         and f.tenant_id = g.tenant_id and f.reason_code = g.reason_code) as failures_of_reason \
+         and f.tenant_id = g.tenant_id and f.reason_code = g.reason_code) as failures_of_reason, \
+         (select max(f.message) from operation_run_failures f where f.run_id = g.run_id \
+         and f.tenant_id = g.tenant_id) as message \
          from operation_run_targets g left join (select run_id, tenant_id, count(*) as lines, \
          count(distinct step) as distinct_lines, max(step) as last_line from fault_ledger \
          where run_id > {base} group by run_id, tenant_id) l \

@@ -8,6 +8,7 @@ mod cluster;
 mod eyes;
 mod figures;
 mod fleet;
+mod frozen;
 mod invariants;
 mod mutants;
 mod planted;

@@ -2,6 +2,7 @@
 //! every run has to end exactly.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,9 @@ pub enum Event {
     Kill,
     /// A worker is frozen until after its lease, and goes on.
     Freeze,
+    /// A worker is frozen for less than its lease: it keeps its runs, but the server has ended
+    /// its transactions.
+    Doze,
     /// Connections of workers are ended by the server.
     Terminate,
     /// The server is killed and started again.
@@ -57,17 +61,19 @@ pub struct Size {
 /// The events of a round, drawn at random; the quick form takes each kind of fault at least
 /// once.
 pub fn draw(rng: &mut StdRng, engine: Engine, size: Size, quick: bool) -> Vec<Event> {
-    use Event::{Cancel, Close, CloseAtEnd, Crash, Freeze, Kill, Pause, Start, Terminate};
+    use Event::{Cancel, Close, CloseAtEnd, Crash, Doze, Freeze, Kill, Pause, Start, Terminate};
     let of_postgres =
         [(Kill, 54), (Freeze, 8), (Terminate, 12), (Crash, 3), (Cancel, 3), (Pause, 5)];
     let of_sqlite = [(Kill, 60), (Freeze, 10), (Terminate, 0), (Crash, 0), (Cancel, 5), (Pause, 8)];
-    let common = [(Close, 2), (CloseAtEnd, 3), (Start, 10)];
+    let common = [(Close, 2), (CloseAtEnd, 3), (Start, 10), (Doze, 5)];
     let first = if engine == Engine::Postgres { of_postgres } else { of_sqlite };
     let weights: Vec<(Event, u32)> = first.into_iter().chain(common).collect();
     let mut events = match (quick, engine) {
         (false, _) => Vec::new(),
-        (true, Engine::Postgres) => vec![Kill, Kill, Freeze, Terminate, Crash, Pause, CloseAtEnd],
-        (true, Engine::Sqlite) => vec![Kill, Kill, Freeze, Pause, CloseAtEnd],
+        (true, Engine::Postgres) => {
+            vec![Kill, Kill, Freeze, Doze, Terminate, Crash, Pause, CloseAtEnd]
+        }
+        (true, Engine::Sqlite) => vec![Kill, Kill, Freeze, Doze, Pause, CloseAtEnd],
     };
     while events.len() < size.events {
         let chosen = weights.choose_weighted(rng, |(_, weight)| *weight).unwrap();
@@ -166,13 +172,8 @@ impl Round<'_> {
     async fn happen(&mut self, event: Event) {
         match event {
             Event::Kill => self.kill().await,
-            Event::Freeze => {
-                let index = self.rng.random_range(0..self.arena.fleet.len());
-                if !self.arena.fleet.is_frozen(index) {
-                    let pause = Duration::from_millis(self.rng.random_range(1200..2400));
-                    self.arena.freeze(index, pause).await;
-                }
-            }
+            Event::Freeze => self.freeze(1200..2400).await,
+            Event::Doze => self.freeze(400..600).await,
             Event::Terminate => self.terminate().await,
             Event::Crash => self.crash().await,
             Event::Start => self.start(false),
@@ -182,10 +183,34 @@ impl Round<'_> {
         }
     }
 
+    /// A worker to harm: two times in three one that holds a run, if any does.
+    async fn victim(&mut self) -> usize {
+        let any = self.rng.random_range(0..self.arena.fleet.len());
+        if self.rng.random_range(0..3) == 0 {
+            return any;
+        }
+        let sql = "select distinct w.name from operation_runs r join workers w on w.id = r.lease_owner \
+                   where r.status = 'running' order by w.name";
+        let names: Vec<(String,)> = self.arena.eyes.look(sql).await.unwrap_or_default();
+        let pid = |name: &str| name.rsplit_once(':')?.1.parse().ok();
+        let fleet = &self.arena.fleet;
+        let busy: Vec<usize> =
+            names.iter().filter_map(|(name,)| fleet.with_pid(pid(name)?)).collect();
+        busy.choose(&mut self.rng).copied().unwrap_or(any)
+    }
+
     async fn kill(&mut self) {
-        let index = self.rng.random_range(0..self.arena.fleet.len());
+        let index = self.victim().await;
         self.arena.kill(index).await;
         self.arena.hire(1);
+    }
+
+    async fn freeze(&mut self, millis: Range<u64>) {
+        let index = self.victim().await;
+        if !self.arena.fleet.is_frozen(index) {
+            let pause = Duration::from_millis(self.rng.random_range(millis));
+            self.arena.freeze(index, pause).await;
+        }
     }
 
     /// Ends connections of workers, now and then only such that are in a transaction.
