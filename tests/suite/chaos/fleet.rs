@@ -117,8 +117,9 @@ impl Fleet {
         let ended = |hand: &mut Hand| {
             let status = hand.child.try_wait().unwrap()?;
             let own = folder.join(hand.number.to_string());
-            let said = std::fs::read_to_string(own.join("err")).unwrap_or_default();
-            Some(format!("a worker ended by itself ({status}): {}", said.trim()))
+            let read = |name: &str| std::fs::read_to_string(own.join(name)).unwrap_or_default();
+            let last = read("out").lines().last().unwrap_or_default().to_owned();
+            Some(format!("a worker ended by itself ({status}): {last} {}", read("err").trim()))
         };
         self.hands.iter_mut().filter_map(ended).collect()
     }

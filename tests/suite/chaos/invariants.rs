@@ -209,9 +209,7 @@ fn check_target(run: &Run, target: &Target, inputs: &Value, wrong: &mut Wrong) {
     };
     let reason = target.reason_code.as_deref();
     let failures = (target.failures, target.failures_of_reason);
-    if target.status != "failed" {
-        wrong.unless(failures.0 == 0, || format!("failure: {name} did not fail, and has one"));
-    } else {
+    if target.status == "failed" {
         wrong.unless(failures == (1, 1), || {
             format!("failure: {name} failed as {reason:?} and has {failures:?}")
         });
@@ -227,6 +225,8 @@ fn check_target(run: &Run, target: &Target, inputs: &Value, wrong: &mut Wrong) {
             let said = target.message.as_deref().unwrap_or_default();
             format!("failure: {name} failed as {reason:?} after {} starts: {said}", target.starts)
         });
+    } else {
+        wrong.unless(failures.0 == 0, || format!("failure: {name} did not fail, and has one"));
     }
     if target.status == "succeeded" {
         wrong.unless(Some(*steps) == inputs["steps"].as_i64(), || {

@@ -51,7 +51,7 @@ impl Options {
     /// Says how it goes, in the long form; libtest would keep it back.
     fn tell(&self, text: &str) {
         if !self.quick {
-            writeln!(std::io::stderr(), "{text}").unwrap();
+            std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
         }
     }
 }
