@@ -157,20 +157,27 @@ impl Db {
 
     /// Starts a transaction that sees one state of the database and writes nothing.
     pub async fn begin_read(&self) -> Result<Tx> {
-        Ok(match self {
-            Self::Postgres(pool) => Tx::Postgres(
-                pool.begin_with("begin isolation level repeatable read read only").await?,
-            ),
-            Self::Sqlite(pool, _) => Tx::Sqlite(pool.begin_with("begin").await?),
+        Ok(match self.clone() {
+            Self::Postgres(pool) => {
+                let begin = "begin isolation level repeatable read read only";
+                Tx::Postgres(to_the_end(async move { pool.begin_with(begin).await }).await?)
+            }
+            Self::Sqlite(pool, _) => {
+                Tx::Sqlite(to_the_end(async move { pool.begin_with("begin").await }).await?)
+            }
         })
     }
 
     /// Starts a transaction that writes. On SQLite it takes the write lock at once: a
     /// transaction that reads first and writes later fails under contention.
     pub async fn begin_write(&self) -> Result<Tx> {
-        Ok(match self {
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-            Self::Sqlite(pool, _) => Tx::Sqlite(pool.begin_with("begin immediate").await?),
+        Ok(match self.clone() {
+            Self::Postgres(pool) => {
+                Tx::Postgres(to_the_end(async move { pool.begin().await }).await?)
+            }
+            Self::Sqlite(pool, _) => Tx::Sqlite(
+                to_the_end(async move { pool.begin_with("begin immediate").await }).await?,
+            ),
         })
     }
 
@@ -196,6 +203,18 @@ impl Db {
             Self::Postgres(pool) => pool.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
+    }
+}
+
+/// Starts a transaction in a task of its own, so that whoever stops waiting does not stop it
+/// half-way: the driver would not know of the transaction then, and hand the connection on with
+/// it open. One that nobody waits for any more is rolled back.
+async fn to_the_end<T: Send + 'static>(
+    begin: impl Future<Output = sqlx::Result<T>> + Send + 'static,
+) -> Result<T> {
+    match tokio::spawn(begin).await {
+        Ok(begun) => Ok(begun?),
+        Err(_) => Err(unreachable_database()),
     }
 }
 

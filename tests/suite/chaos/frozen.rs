@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use tenantpilot::access::Actor;
-use tenantpilot::ops::runs::{BeginTarget, Beginning, ClaimRun, RunScope, RunStep, Stepped};
+use tenantpilot::ops::runs::{
+    BeginTarget, Beginning, ClaimRun, DueTargets, RunScope, RunStep, Stepped,
+};
+use tenantpilot::ops::workers::Leave;
 use tenantpilot::ops::{ConnectionLimits, Engine, OpsSettings};
 use tenantpilot::runbooks::Registry;
 use tenantpilot::{Error, ErrorKind};
@@ -41,4 +44,31 @@ fn fr_017_008_a_transaction_that_the_server_ended_is_tried_again() {
         assert!(matches!(again, Stepped::Finished { begun: None }), "{again:?}");
         assert_eq!(arena.eyes.number("select count(*) from fault_ledger").await, 1);
     });
+}
+
+#[test]
+fn fr_017_009_a_read_that_is_given_up_leaves_no_transaction_behind() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await;
+        let limits = ConnectionLimits { connections: 1, ..ConnectionLimits::default() };
+        let ops = store.another(OpsSettings { limits, ..OpsSettings::default() });
+        for turns in 0..400 {
+            let read = DueTargets { run_id: 0, after: -1, limit: 1 };
+            tokio::select! {
+                biased;
+                _ = ops.run(&Actor::System, read) => {}
+                () = spin(turns) => {}
+            }
+            // On the same connection; a transaction that only reads would refuse it.
+            let write = Leave { id: "nobody".to_owned() };
+            ops.run(&Actor::System, write).await.unwrap_or_else(|e| panic!("turn {turns}: {e}"));
+        }
+    });
+}
+
+/// Gives up after being polled about so often.
+async fn spin(turns: u32) {
+    for _ in 0..turns * 2 {
+        tokio::task::yield_now().await;
+    }
 }
