@@ -183,20 +183,34 @@ impl Round<'_> {
         }
     }
 
-    /// A worker to harm: two times in three one that holds a run, if any does.
+    /// A worker to harm: four times in five one that has a step in flight, which is waited for
+    /// a moment, because after each kill its runs rest until their lease is over.
     async fn victim(&mut self) -> usize {
         let any = self.rng.random_range(0..self.arena.fleet.len());
-        if self.rng.random_range(0..3) == 0 {
+        if self.rng.random_range(0..5) == 0 {
             return any;
         }
         let sql = "select distinct w.name from operation_runs r join workers w on w.id = r.lease_owner \
-                   where r.status = 'running' order by w.name";
-        let names: Vec<(String,)> = self.arena.eyes.look(sql).await.unwrap_or_default();
+                   join operation_run_targets g on g.run_id = r.id where r.status = 'running' \
+                   and g.status = 'pending' and g.step_started_at is not null order by w.name";
         let pid = |name: &str| name.rsplit_once(':')?.1.parse().ok();
-        let fleet = &self.arena.fleet;
-        let busy: Vec<usize> =
-            names.iter().filter_map(|(name,)| fleet.with_pid(pid(name)?)).collect();
-        busy.choose(&mut self.rng).copied().unwrap_or(any)
+        for _ in 0..40 {
+            let names: Vec<(String,)> = self.arena.eyes.look(sql).await.unwrap_or_default();
+            let fleet = &self.arena.fleet;
+            let busy: Vec<usize> =
+                names.iter().filter_map(|(name,)| fleet.with_pid(pid(name)?)).collect();
+            if let Some(index) = busy.choose(&mut self.rng) {
+                return *index;
+            }
+            // Nothing is held while the server is down.
+            if names.is_empty()
+                && self.arena.eyes.look::<(i64,)>("select count(*) from workers").await.is_err()
+            {
+                return any;
+            }
+            self.arena.pass(Duration::from_millis(25)).await;
+        }
+        any
     }
 
     async fn kill(&mut self) {
