@@ -53,7 +53,7 @@ fn fr_017_009_a_read_that_is_given_up_leaves_no_transaction_behind() {
         let limits = ConnectionLimits { connections: 1, ..ConnectionLimits::default() };
         let ops = store.another(OpsSettings { limits, ..OpsSettings::default() });
         for turns in 0..400 {
-            let read = DueTargets { run_id: 0, after: -1, limit: 1 };
+            let read = DueTargets { run_id: 0, after: -1, started: false, limit: 1 };
             tokio::select! {
                 biased;
                 _ = ops.run(&Actor::System, read) => {}

@@ -369,7 +369,7 @@ async fn until_done(ops: &Ops, run_id: i64) {
     use tenantpilot::ops::runs::DueTargets;
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(20) {
-        let due = DueTargets { run_id, after: -1, limit: 1 };
+        let due = DueTargets { run_id, after: -1, started: false, limit: 1 };
         match ops.run(&Actor::System, due).await {
             Ok(pending) if pending.is_empty() => return,
             _ => tokio::time::sleep(Duration::from_millis(10)).await,
