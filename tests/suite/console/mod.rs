@@ -7,6 +7,7 @@ mod live;
 mod lost;
 mod program;
 mod run_control;
+mod run_states;
 mod session;
 mod untrusted;
 mod workers;
