@@ -60,8 +60,8 @@ impl Heart {
     }
 }
 
-/// Beats until it is told to stop, and says when the database goes and comes back.
-pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>, mut stop: watch::Receiver<bool>) {
+/// Beats until it is ended, and says when the database goes and comes back.
+pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
     let heartbeat = shared.settings.heartbeat;
     let mut due = Instant::now();
     let mut lost: Option<Instant> = None;
@@ -108,9 +108,6 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>, mut stop: watch::Recei
         let pause = LOOK.min(heartbeat).min(due.saturating_duration_since(Instant::now()));
         // A database that refuses at once must not be asked without end.
         let pause = if answer.is_err() { LOOK.min(heartbeat / 2) } else { pause };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+        tokio::time::sleep(pause).await;
     }
 }

@@ -33,6 +33,8 @@ use heart::Heart;
 
 /// How long a worker that is told to stop waits for its steps before it gives them up.
 const GRACE: Duration = Duration::from_secs(8);
+/// After this long it is gone, whatever its steps do.
+const STOP_WITHIN: Duration = Duration::from_secs(9);
 /// How often an idle worker looks for work where nothing hints at it.
 const POLL: Duration = Duration::from_secs(1);
 /// How often an embedded database is asked whether it changed.
@@ -244,7 +246,8 @@ impl Worker {
         let limits = |connections| ConnectionLimits {
             connections,
             idle_in_transaction: Some(step),
-            statement: Some(step),
+            // Longer than a step may take, so that a slow step is told from a slow server.
+            statement: Some(step + step / 4),
         };
         let with = |connections, patience| OpsSettings {
             limits: limits(connections),
@@ -295,9 +298,7 @@ impl Worker {
             return Ok(());
         }
         let heart = Arc::new(Heart::new());
-        let (calm, stop_heart) = watch::channel(false);
-        let beating =
-            tokio::spawn(heart::beat(Arc::clone(&shared), Arc::clone(&heart), stop_heart));
+        let beating = tokio::spawn(heart::beat(Arc::clone(&shared), Arc::clone(&heart)));
         let mut helpers = JoinSet::new();
         helpers.spawn(watch_for_work(Arc::clone(&shared)));
         if shared.settings.schedule {
@@ -319,20 +320,25 @@ impl Worker {
         // An error says that whoever could stop it is gone, which is a reason to stop.
         let _ = stop.wait_for(|stop| *stop).await;
         shared.tell(WorkerEvent::Stopping);
-        while slots.join_next().await.is_some() {}
-        if let Some(sender) = sender {
-            // It waits for its attempts no longer than its grace.
-            let _ = sender.await;
+        let work_off = async {
+            while slots.join_next().await.is_some() {}
+            if let Some(sender) = sender {
+                // It waits for its attempts no longer than its grace.
+                let _ = sender.await;
+            }
+        };
+        // A database that does not answer must not keep a worker that is told to stop: its
+        // claims run out by themselves.
+        if tokio::time::timeout(STOP_WITHIN, work_off).await.is_err() {
+            slots.abort_all();
         }
         helpers.shutdown().await;
-        // Nobody is told whether it was the heart that ended first.
-        let _ = calm.send(true);
-        let _ = beating.await;
+        beating.abort();
         let leave = shared.ops.run(&Actor::System, Leave { id: shared.info.id.clone() });
         // Forgotten after a day if this does not work.
-        let _ = tokio::time::timeout(Duration::from_secs(1), leave).await;
+        let _ = tokio::time::timeout(Duration::from_millis(500), leave).await;
         let close = async { tokio::join!(shared.ops.close(), shared.heart_ops.close()) };
-        let _ = tokio::time::timeout(Duration::from_millis(500), close).await;
+        let _ = tokio::time::timeout(Duration::from_millis(300), close).await;
         Ok(())
     }
 }

@@ -73,7 +73,7 @@ impl Store {
             tenantpilot::ops::Engine::Sqlite => "integer primary key",
         };
         let table = format!(
-            "create table fault_ledger (id {id}, run_id bigint, tenant_id bigint, step bigint, fence bigint, status text)"
+            "create table fault_ledger (id {id}, run_id bigint, tenant_id bigint, step bigint, fence bigint, believed bigint, status text)"
         );
         self.sql(&table).await.unwrap();
         self

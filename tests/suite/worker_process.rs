@@ -309,6 +309,25 @@ fn fr_013_018_bad_settings_are_refused_before_anything_is_touched() {
 }
 
 #[test]
+fn fr_013_008_a_frozen_database_does_not_keep_a_worker_that_is_told_to_stop() {
+    let store = block_on(async { Store::new(Engine::Postgres).await.with_findings(400).await });
+    let person = Person::administrator(&store.url);
+    let proxy = Proxy::start(&store.url);
+    let behind = Person::at(&proxy.url(&store.url));
+    let worker = Process::start(&behind, &["--chunk", "1"]);
+    let start = ["runbooks", "start", BACKFILL, "--tenant", "1", "--json"];
+    let id = person.run(&start).ends(0).json()["run"]["id"].as_i64().unwrap().to_string();
+    until(&person, &["runs", "show", &id, "--json"], |json| json["run"]["status"] == "running");
+    proxy.pause();
+    let told = std::time::Instant::now();
+    let (code, said) = worker.stop();
+    // Ten seconds are what is promised; the machine that tests may be slow. Without the
+    // promise it would be the half minute that a claim may wait.
+    assert!(told.elapsed() < Duration::from_secs(25), "{:?}: {said}", told.elapsed());
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
 fn fr_013_017_a_worker_lives_through_an_outage_and_the_run_ends_exactly() {
     let store = block_on(async { Store::new(Engine::Postgres).await.with_findings(400).await });
     let person = Person::administrator(&store.url);
