@@ -299,10 +299,10 @@ impl Worker {
         }
         let heart = Arc::new(Heart::new());
         let beating = tokio::spawn(heart::beat(Arc::clone(&shared), Arc::clone(&heart)));
-        let mut helpers = JoinSet::new();
-        helpers.spawn(watch_for_work(Arc::clone(&shared)));
+        let mut background = JoinSet::new();
+        background.spawn(watch_for_work(Arc::clone(&shared)));
         if shared.settings.schedule {
-            helpers.spawn(schedule::keep(Arc::clone(&shared)));
+            background.spawn(schedule::keep(Arc::clone(&shared)));
         }
         let sender = shared.settings.alerts.clone().map(|alerts| {
             let sender = AlertSender::new(shared.ops.clone(), alerts);
@@ -332,7 +332,7 @@ impl Worker {
         if tokio::time::timeout(STOP_WITHIN, work_off).await.is_err() {
             slots.abort_all();
         }
-        helpers.shutdown().await;
+        background.shutdown().await;
         beating.abort();
         let leave = shared.ops.run(&Actor::System, Leave { id: shared.info.id.clone() });
         // Forgotten after a day if this does not work.
