@@ -187,5 +187,5 @@ pub fn can_confirm(env: &Env, given: Option<&str>, wanted: &str) -> Result<()> {
     if given.is_some() || (!env.no_input && io::stdin().is_terminal()) {
         return Ok(());
     }
-    Err(Error::usage("this has to be confirmed").hint(format!("add: --confirm {wanted}")))
+    Err(Error::usage("this has to be confirmed").hint(format!("add: --confirm '{wanted}'")))
 }

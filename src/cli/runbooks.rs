@@ -176,7 +176,10 @@ async fn start(args: StartArgs, env: &Env) -> Result<u8> {
 /// What the flags aim at. Nothing chosen is all tenants only where that was said.
 fn scope(args: &StartArgs, env: &Env) -> Result<RunScope> {
     use crate::domain::run::ScopeKind;
-    let chosen = match (args.tenants.as_slice(), args.workspace, args.all_tenants) {
+    let mut tenants = args.tenants.clone();
+    tenants.sort_unstable();
+    tenants.dedup();
+    let chosen = match (tenants.as_slice(), args.workspace, args.all_tenants) {
         ([], None, false) => None,
         ([one], ..) => Some(RunScope::Tenant(*one)),
         ([], Some(workspace), _) => Some(RunScope::Workspace(workspace)),

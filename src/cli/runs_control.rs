@@ -141,7 +141,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     started(env, retried.started, &run)?;
     env.out.message(format!("it tries {} of run {id} again", targets_word(retried.targets)));
     if retried.gone > 0 {
-        env.out.message(format!("{} are left out: archived by now", targets_word(retried.gone)));
+        env.out.message(format!("left out, since archived by now: {}", targets_word(retried.gone)));
     }
     Ok(0)
 }

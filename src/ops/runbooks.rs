@@ -65,6 +65,7 @@ impl Operation for StartRunbook {
         let runbook = context.settings().registry.get(&self.key)?.clone();
         context.require(runbook.capability(), Self::NAME).await?;
         self.rollout.check()?;
+        runbook.check_inputs(&self.inputs)?;
         let scope = context.permit().scope();
         let frozen = freeze(context.tx()?, &self.scope, None, scope).await?;
         if !runbook.scopes().contains(&frozen.kind) {
@@ -124,7 +125,8 @@ pub struct CountTargets {
 
 impl Operation for CountTargets {
     const NAME: &'static str = "runbooks.count_targets";
-    const REQUIREMENT: Requirement = Requirement::All(&[Capability::RunbooksView]);
+    const REQUIREMENT: Requirement =
+        Requirement::All(&[Capability::RunbooksView, Capability::RunbooksRun]);
     const ACCESS: Access = Access::Read;
     type Output = usize;
 

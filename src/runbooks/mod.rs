@@ -39,6 +39,22 @@ pub trait Runbook: Send + Sync + 'static {
     /// The word to type before it starts on more than one tenant: `BACKFILL`.
     fn word(&self) -> &'static str;
 
+    /// Refuses inputs that it does not take; most take none.
+    ///
+    /// # Errors
+    /// *Usage*, with what it takes.
+    fn check_inputs(&self, inputs: &Value) -> Result<()> {
+        match inputs.as_object().and_then(|inputs| inputs.keys().next()) {
+            None => Ok(()),
+            Some(key) => Err(Error::usage(format!(
+                "{} takes no input {}",
+                self.key(),
+                crate::domain::safe_text::quoted(key)
+            ))
+            .hint("it takes no inputs at all")),
+        }
+    }
+
     /// Counts what a run on this target would change, and what there is in all.
     fn preflight<'a>(
         &'a self,

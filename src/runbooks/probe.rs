@@ -55,6 +55,10 @@ impl Runbook for Probe {
         "PROBE"
     }
 
+    fn check_inputs(&self, _inputs: &Value) -> Result<()> {
+        Ok(())
+    }
+
     fn preflight<'a>(
         &'a self,
         _context: &'a mut Context,

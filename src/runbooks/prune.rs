@@ -4,12 +4,13 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{Affected, Progress, Runbook, Step, StepError};
-use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::ScopeKind;
+use crate::domain::safe_text::quoted;
 use crate::ops::Context;
 use crate::ops::retention::{self, Days};
+use crate::{Error, Result};
 
 /// The runbook.
 #[derive(Debug)]
@@ -43,6 +44,18 @@ impl Runbook for PruneUsage {
 
     fn word(&self) -> &'static str {
         "PRUNE"
+    }
+
+    fn check_inputs(&self, inputs: &Value) -> Result<()> {
+        let unknown =
+            inputs.as_object().and_then(|inputs| inputs.keys().find(|key| *key != "days"));
+        match unknown {
+            None => Days::from_inputs(inputs).map(drop),
+            Some(key) => {
+                Err(Error::usage(format!("{} takes no input {}", self.key(), quoted(key)))
+                    .hint("it takes days, the days to keep events: days=90"))
+            }
+        }
     }
 
     fn preflight<'a>(

@@ -94,7 +94,7 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
             }
             (Err(error), None) => {
                 if error.retry_can_help() {
-                    shared.tell(WorkerEvent::DatabaseLost);
+                    shared.tell(WorkerEvent::DatabaseLost { why: error.message().to_owned() });
                 } else {
                     tracing::error!(%error, "a heartbeat failed");
                 }

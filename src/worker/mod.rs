@@ -146,7 +146,10 @@ pub enum WorkerEvent {
         run_id: i64,
     },
     /// The database does not answer.
-    DatabaseLost,
+    DatabaseLost {
+        /// What it looks like from here.
+        why: String,
+    },
     /// The database answers again.
     DatabaseBack {
         /// How long it was away.
@@ -177,7 +180,7 @@ impl std::fmt::Display for WorkerEvent {
                 f,
                 "run {run_id} given up: its claim is lost, and another worker goes on with it"
             ),
-            Self::DatabaseLost => f.write_str("database lost, retrying"),
+            Self::DatabaseLost { why } => write!(f, "database lost, retrying: {why}"),
             Self::DatabaseBack { away } => {
                 write!(f, "database back after {} s", away.as_secs())
             }
@@ -358,7 +361,7 @@ async fn wait_for_database(shared: &Shared) -> Result<()> {
             Err(error) if error.retry_can_help() && !shared.is_stopping() => {
                 if lost.is_none() {
                     lost = Some(tokio::time::Instant::now());
-                    shared.tell(WorkerEvent::DatabaseLost);
+                    shared.tell(WorkerEvent::DatabaseLost { why: error.message().to_owned() });
                 }
                 shared.rest(POLL).await;
             }

@@ -242,7 +242,17 @@ both_engines! {
             let inputs = json!({ "days": wrong });
             let ask = Preflight { key: PRUNE.to_owned(), scope: RunScope::Platform, inputs: inputs.clone() };
             assert_eq!(store.ops.run(&Actor::System, ask).await.unwrap_err().kind(), ErrorKind::Usage);
-            let done = store.execute(PRUNE, RunScope::Platform, inputs, 1, 10).await;
+            let start = StartRunbook {
+                inputs: inputs.clone(),
+                ..StartRunbook::on_platform(PRUNE, Source::Cli)
+            };
+            assert_eq!(store.ops.run(&Actor::System, start).await.unwrap_err().kind(), ErrorKind::Usage);
+            // Queued by a version that did not look, it still deletes nothing.
+            let run_id = store.start_runbook(PRUNE, RunScope::Platform, json!({}), 1).await;
+            let context = json!({ "inputs": inputs });
+            store.sql(&format!("update operation_runs set context = '{context}' where id = {run_id}")).await.unwrap();
+            let claimed = store.claim_type(PRUNE).await;
+            let done = store.work_off(&claimed, 10).await;
             assert_eq!(done.outcome, RunOutcome::Failed);
             assert_eq!(done.failed[0].0, ReasonCode::ValidationFailed, "{:?}", done.failed);
         }

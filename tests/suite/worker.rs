@@ -256,6 +256,10 @@ both_engines! {
         let steps = format!("select count(*) from fault_ledger where run_id = {id}");
         assert_eq!(store.number(&steps).await, i64::try_from(updated).unwrap());
         assert!(store.ops.run(&Actor::System, cancel).await.is_err(), "it has ended");
+        // A pause that came too late is nothing that could be taken back.
+        store.sql(&format!("insert into operation_run_requests (run_id, kind, requested_at) values ({id}, 'pause', '2026-11-20T12:00:00+00:00')")).await.unwrap();
+        let late = store.ops.run(&Actor::System, ResumeRun { run_id: id }).await.unwrap_err();
+        assert!(late.message().contains("already ended"), "{late}");
         worker.stop().await;
     }
 

@@ -172,6 +172,7 @@ both_engines! {
             (vec!["--tenant", "9"], 5, "platform's own"),
             (vec!["--tenant", "8"], 5, "archived"),
             (vec!["--tenant", "777"], 4, "not found"),
+            (vec!["--tenant", "1", "--input", "dyas=30"], 2, "takes no input"),
             (vec!["--tenant", "1", "--concurrency", "0"], 2, "concurrency"),
             (vec!["--tenant", "1", "--error-threshold", "101%"], 2, "threshold"),
         ] {
@@ -181,9 +182,15 @@ both_engines! {
         }
         assert_eq!(store.number("select count(*) from operation_runs").await, 0, "nothing was started");
         person.run(&["runbooks", "start", "no.such"]).ends(2);
+        for wrong in ["dyas=30", "days=0", "days=soon", "days=-5"] {
+            let done = person.run(&["runbooks", "start", "product_usage.prune", "--input", wrong]).ends(2);
+            assert!(done.err.contains("days"), "{done:?}");
+        }
         start(&["--tenant", "1", "--json"]).ends(0);
-        let reused = start(&["--tenant", "1", "--json"]).ends(0).json();
-        assert_eq!(reused["created"], false, "already running");
+        for same in [&["--tenant", "1", "--json"][..], &["--tenant", "1", "--tenant", "1", "--json"]] {
+            let reused = start(same).ends(0).json();
+            assert_eq!(reused["created"], false, "already running");
+        }
         let list = person.run(&["runbooks", "list", "--json"]).ends(0).json();
         assert_eq!(list["runbooks"][0]["key"], BACKFILL);
     }

@@ -120,10 +120,15 @@ impl Operation for ResumeRun {
         let run = visible(context, self.run_id).await?;
         audit_decision(context, &run, Self::NAME).await?;
         let tx = context.tx()?;
+        if lifecycle::status(tx, self.run_id).await? == "completed" {
+            return Err(ended(self.run_id));
+        }
         let withdrawn = requests::withdraw(tx, self.run_id, "pause").await?;
         let held = lifecycle::hold(tx, self.run_id).await?;
         let resumed = match held {
             Some(held) if held.status == "queued" => lifecycle::resume(tx, held.id, now).await?,
+            // It ended while its pause was being taken back.
+            Some(held) if held.status == "completed" => return Err(ended(self.run_id)),
             _ => false,
         };
         if withdrawn || resumed {

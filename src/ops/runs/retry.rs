@@ -132,7 +132,8 @@ pub struct PlanRetry {
 
 impl Operation for PlanRetry {
     const NAME: &'static str = "runs.plan_retry";
-    const REQUIREMENT: Requirement = Requirement::All(&[Capability::OpsView]);
+    const REQUIREMENT: Requirement =
+        Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
     const ACCESS: Access = Access::Read;
     /// How many targets would be tried again.
     type Output = usize;
