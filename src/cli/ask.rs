@@ -187,5 +187,7 @@ pub fn can_confirm(env: &Env, given: Option<&str>, wanted: &str) -> Result<()> {
     if given.is_some() || (!env.no_input && io::stdin().is_terminal()) {
         return Ok(());
     }
-    Err(Error::usage("this has to be confirmed").hint(format!("add: --confirm '{wanted}'")))
+    // A phrase of several words has to survive a shell.
+    let shown = if wanted.contains(' ') { format!("'{wanted}'") } else { wanted.to_owned() };
+    Err(Error::usage("this has to be confirmed").hint(format!("add: --confirm {shown}")))
 }
