@@ -116,7 +116,11 @@ async fn hidden(env: &Env, question: &str) -> Result<SecretString> {
     // Off before the question: a quick hand or a paste must not be shown either.
     let before = echo_off()?;
     env.out.question(question);
-    let read = tokio::task::spawn_blocking(rpassword::read_password).await;
+    // Echo is off already: one that turned it off again could do so after a signal gave it back.
+    let read = tokio::task::spawn_blocking(|| {
+        rpassword::read_password_from_bufread(&mut io::stdin().lock())
+    })
+    .await;
     restore(before.as_ref());
     match read {
         Ok(Ok(text)) if !text.is_empty() => Ok(password::secret(text)),
@@ -146,6 +150,7 @@ fn echo_off() -> Result<Option<Termios>> {
     }
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
+    silent.local_modes.insert(LocalModes::ECHONL);
     // If this fails, the reading itself still hides what is typed.
     let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent);
     Ok(Some(before))
