@@ -116,9 +116,13 @@ async fn hidden(env: &Env, question: &str) -> Result<SecretString> {
     // Off before the question: a quick hand or a paste must not be shown either.
     let before = echo_off()?;
     env.out.question(question);
-    // Echo is off already: one that turned it off again could do so after a signal gave it back.
+    // Echo is off already: a reader that turned it off again could do so after a signal gave
+    // it back.
     let read = tokio::task::spawn_blocking(|| {
-        rpassword::read_password_from_bufread(&mut io::stdin().lock())
+        let mut line = String::new();
+        let read = io::stdin().read_line(&mut line);
+        line.truncate(line.trim_end_matches(['\r', '\n']).len());
+        read.map(|_| line)
     })
     .await;
     restore(before.as_ref());
