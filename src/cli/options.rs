@@ -1,8 +1,9 @@
 //! Options that every command takes, and the parser's refusals in our form.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::config::{Config, Flags, Sources};
+use crate::config::{Config, Flags, Sources, parse_duration};
 use crate::paths::Paths;
 use crate::{Error, Result};
 
@@ -115,4 +116,15 @@ pub(super) fn refusal(text: &str) -> Error {
         hint.push("tenantpilot help lists the commands and options".to_owned());
     }
     Error::usage(what.join(" ")).hint(hint.join("; "))
+}
+
+/// Reads a flag's duration.
+///
+/// # Errors
+/// *Usage*, with the flag and what may be written.
+pub fn duration(flag: &str, text: &str) -> Result<Duration> {
+    parse_duration(text).map_err(|error| {
+        let named = Error::usage(format!("{flag}: {}", error.message()));
+        named.hint(error.next_step().unwrap_or_default())
+    })
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::options::duration;
 use super::runs::{as_json, initiator, progress};
 use super::runs_show::detail_json;
 use super::text;
 use super::{Env, start_log};
-use crate::config::{format_duration, parse_duration};
+use crate::config::format_duration;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
@@ -46,9 +47,9 @@ pub struct WatchArgs {
 /// # Errors
 /// *Timed out* where it did not end in time, *not found* also for a run that may not be seen.
 pub async fn run(args: WatchArgs, env: &Env) -> Result<u8> {
-    let timeout = args.timeout.as_deref().map(|text| given("--timeout", text)).transpose()?;
+    let timeout = args.timeout.as_deref().map(|text| duration("--timeout", text)).transpose()?;
     let interval = match args.interval.as_deref() {
-        Some(text) => given("--interval", text)?,
+        Some(text) => duration("--interval", text)?,
         None => env.config.poll_interval.value,
     }
     .max(MIN_INTERVAL);
@@ -106,13 +107,6 @@ pub async fn run(args: WatchArgs, env: &Env) -> Result<u8> {
         }
         tokio::time::sleep(left.map_or(interval, |left| left.min(interval))).await;
     }
-}
-
-fn given(flag: &str, text: &str) -> Result<Duration> {
-    parse_duration(text).map_err(|error| {
-        let named = Error::usage(format!("{flag}: {}", error.message()));
-        named.hint(error.next_step().unwrap_or_default())
-    })
 }
 
 /// What a person wants to hear about; a new line is printed when it differs.

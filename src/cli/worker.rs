@@ -1,11 +1,9 @@
 //! `worker`: executes runs in the background until it is told to stop.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 
+use super::options::duration;
 use super::{Env, start_log, text};
-use crate::config::parse_duration;
 use crate::domain::sanitize;
 use crate::ops::OpsSettings;
 use crate::term::signals::EndSignals;
@@ -56,13 +54,6 @@ impl WorkerArgs {
         settings.check()?;
         Ok(settings)
     }
-}
-
-fn duration(flag: &str, text: &str) -> Result<Duration> {
-    parse_duration(text).map_err(|error| {
-        let named = Error::usage(format!("{flag}: {}", error.message()));
-        named.hint(error.next_step().unwrap_or_default())
-    })
 }
 
 /// Works until SIGTERM, SIGINT or SIGHUP; then lets go of what it holds, and ends with 0.
