@@ -17,6 +17,7 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
+use tenantpilot::ops::plans::Preflight;
 use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::{Create, Ops, OpsSettings};
@@ -101,17 +102,22 @@ fn service(url: &str) -> Ops {
     Ops::open(url, Create::Never, Clock::system(), settings).unwrap()
 }
 
-/// Starts a backfill over all tenants and waits for the worker to end it.
-async fn backfill(url: &str, tenants: i64, concurrency: u32) -> Measured {
-    let ops = service(url);
+/// Plans a backfill and starts it, as the schedule would: also where there is nothing to do.
+async fn start(ops: &Ops, scope: RunScope, concurrency: u32) -> i64 {
+    let plan = ops.run(&Actor::System, Preflight::new(KEY, scope)).await.unwrap();
     let start = StartRunbook {
-        scope: RunScope::All,
         rollout: Rollout { concurrency, ..Rollout::default() },
         reason: Some(StartReason::new(StartReasonCode::DataRepair, "a measurement").unwrap()),
-        confirm: Some(format!("BACKFILL {tenants}")),
-        ..StartRunbook::on_platform(KEY, Source::Cli)
+        confirm: Some(plan.phrase),
+        ..StartRunbook::of_plan(KEY, plan.id, Source::Schedule)
     };
-    let id = ops.run(&Actor::System, start).await.unwrap().run_id;
+    ops.run(&Actor::System, start).await.unwrap().run_id
+}
+
+/// Starts a backfill over all tenants and waits for the worker to end it.
+async fn backfill(url: &str, concurrency: u32) -> Measured {
+    let ops = service(url);
+    let id = start(&ops, RunScope::All, concurrency).await;
     let (stop, stopped) = watch::channel(false);
     let settings = WorkerSettings { schedule: false, ..WorkerSettings::default() };
     let (worker, mut events) =
@@ -152,8 +158,7 @@ async fn singles(url: &str, tenants: i64) -> (Duration, f64) {
     for n in 0..SINGLE_RUNS {
         let scope = RunScope::Tenant(1 + i64::try_from(n).unwrap() % tenants);
         let asked = Instant::now();
-        let start = StartRunbook { scope, ..StartRunbook::on_platform(KEY, Source::Cli) };
-        let id = ops.run(&Actor::System, start).await.unwrap().run_id;
+        let id = start(&ops, scope, 1).await;
         while !matches!(events.recv().await.unwrap(), WorkerEvent::Ended { run_id, .. } if run_id == id)
         {
         }
@@ -216,13 +221,13 @@ async fn main() {
 
     let worker_url = database(&server, names[2]);
     let before = memory();
-    let first = backfill(&worker_url, tenants, 4).await;
+    let first = backfill(&worker_url, 4).await;
     println!("worker: {} in {:.1} s", first.counts, first.took.as_secs_f64());
     println!(
         "worker / update: {:.2} of its speed",
         update.as_secs_f64() / first.took.as_secs_f64()
     );
-    let second = backfill(&worker_url, tenants, 4).await;
+    let second = backfill(&worker_url, 4).await;
     println!("again: {} in {:.1} s", second.counts, second.took.as_secs_f64());
     println!("memory: {} MB before, {} MB after, {} MB at most", before.0, memory().0, memory().1);
 
@@ -243,7 +248,7 @@ async fn main() {
     }
     sql(&mut connection, "analyze").await;
     for concurrency in [1, 4, 8] {
-        let run = backfill(&empty, EMPTY_TENANTS, concurrency).await;
+        let run = backfill(&empty, concurrency).await;
         #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
         let rate = EMPTY_TENANTS as f64 / run.took.as_secs_f64();
         println!("empty targets, {concurrency} at once: {rate:.0} a second");

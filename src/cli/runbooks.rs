@@ -7,7 +7,8 @@ use super::{Env, Table, ask, examples, runs_control};
 use crate::domain::rollout::{ErrorThreshold, Rollout};
 use crate::domain::run::Source;
 use crate::domain::start_reason::{StartReason, StartReasonCode};
-use crate::ops::runbooks::{CountTargets, StartRunbook, phrase};
+use crate::ops::plans::Preflight;
+use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{GetRun, RunScope};
 use crate::runbooks::Runbook;
 use crate::{Error, Result};
@@ -138,28 +139,27 @@ async fn start(args: StartArgs, env: &Env) -> Result<u8> {
     let inputs = inputs(&args.inputs)?;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let runbook = ops.registry().get(&args.key)?.clone();
-    let count = CountTargets { key: args.key.clone(), scope: scope.clone() };
-    let targets = ops.run(&session.actor, count).await?;
-    if targets > 1 {
-        if reason.is_none() {
-            return Err(Error::usage("a start on more than one tenant needs a reason")
-                .hint("add: --reason-code CODE --reason TEXT"));
-        }
-        let what = format!("{} would run on {targets} tenants.", args.key);
-        ask::confirm(env, args.confirm.as_deref(), &phrase(runbook.as_ref(), targets), &what)?;
+    let preflight =
+        Preflight { key: args.key.clone(), scope: scope.clone(), inputs, progress: None };
+    let plan = ops.run(&session.actor, preflight).await?;
+    if plan.tenant_count > 1 && reason.is_none() {
+        return Err(Error::usage("a start on more than one tenant needs a reason")
+            .hint("add: --reason-code CODE --reason TEXT"));
+    }
+    let mut confirm = args.confirm.clone();
+    if plan.must_confirm {
+        let what = format!("{} would run on {}.", args.key, plan.scope_words());
+        ask::confirm(env, args.confirm.as_deref(), &plan.phrase, &what)?;
+        confirm = Some(plan.phrase.clone());
     }
     let start = StartRunbook {
-        key: args.key,
-        scope,
-        inputs,
+        plan_hash: Some(plan.hash),
+        scope: Some(scope),
         rollout,
         reason,
-        // What was typed was held against the targets as they were then; the start holds it
-        // against those it freezes.
-        confirm: (targets > 1).then(|| phrase(runbook.as_ref(), targets)),
-        source: Source::Cli,
+        confirm,
         request_id: args.request_id,
+        ..StartRunbook::of_plan(&args.key, plan.id, Source::Cli)
     };
     let started = ops.run(&session.actor, start).await?;
     let run = ops.run(&session.actor, GetRun { id: started.run_id }).await?.run;

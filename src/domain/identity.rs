@@ -19,6 +19,13 @@ pub fn identity_hash(run_type: &str, scope: &Value, inputs: &Value) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
+/// JSON as one text, whatever the order of its keys and lists.
+pub fn canonical_text(value: &Value) -> String {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    text
+}
+
 /// Bytes as lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

@@ -4,6 +4,7 @@ pub mod capability;
 pub mod failure;
 pub mod identity;
 pub mod operation_type;
+pub mod plan;
 pub mod rollout;
 pub mod run;
 pub mod run_filter;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::store::{self, Db, Tx, audit::NewAudit};
 use super::{AuditStatus, Ops, OpsSettings};
-use crate::access::{Actor, Permit};
+use crate::access::{Actor, Permit, Requirement};
 use crate::domain::capability::Capability;
 use crate::{Error, Result};
 
@@ -50,6 +50,31 @@ impl Context {
     /// Undoes what was written even though the operation gives an answer.
     pub(super) fn undo(&mut self) {
         self.undone = true;
+    }
+
+    /// Begins a transaction of a stepwise operation, and checks the actor again in it: what is
+    /// written later stands on what this check saw.
+    pub(super) async fn begin_checked(
+        &mut self,
+        requirement: &Requirement,
+        writes: bool,
+    ) -> Result<()> {
+        let db = &self.ops.inner.db;
+        let mut tx = if writes { db.begin_write().await? } else { db.begin_read().await? };
+        let clock = &self.ops.inner.clock;
+        self.permit =
+            super::authorise(&mut tx, self.permit.actor(), requirement, clock, writes).await?;
+        self.tx = Some(tx);
+        Ok(())
+    }
+
+    /// Ends the transaction of a stepwise operation, and keeps or undoes what was written.
+    pub(super) async fn end(&mut self, keep: bool) -> Result<()> {
+        match self.tx.take() {
+            Some(tx) if keep => tx.commit().await,
+            Some(tx) => tx.rollback().await,
+            None => Ok(()),
+        }
     }
 
     /// Commits, and goes on after a pause in a transaction of its own. Nothing is held in the

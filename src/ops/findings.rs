@@ -29,7 +29,7 @@ pub(crate) async fn backfill_chunk(
 ) -> Result<Option<Chunk>> {
     let now = context.now();
     let tx = context.tx()?;
-    let tenant = customers::tenant(tx, tenant_id).await?;
+    let tenant = customers::tenant(tx, tenant_id, true).await?;
     if tenant.is_none_or(|tenant| tenant.archived || tenant.is_platform) {
         return Ok(None);
     }

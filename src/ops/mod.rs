@@ -13,11 +13,12 @@ pub mod auth;
 pub(crate) mod findings;
 pub mod notifications;
 pub mod password;
+pub mod plans;
 pub mod platform;
-pub mod preflight;
 #[cfg(debug_assertions)]
 pub(crate) mod probe;
 pub(crate) mod reconcile;
+mod refusal;
 pub mod retention;
 pub mod runbooks;
 pub mod runs;
@@ -69,6 +70,8 @@ pub trait Operation: Listed + Send + Sized + 'static {
     /// Whether it changes who may do what: then one runs at a time, and takes its turn before
     /// the check, so that what the check saw still holds when it writes.
     const ONE_AT_A_TIME: bool = false;
+    /// How many times the usual patience a write has: more where it has to look at much.
+    const PATIENCE: u32 = 3;
     /// What it gives.
     type Output: Send + 'static;
 
@@ -141,8 +144,13 @@ operations! {
     notifications::MarkAllRead => notifications::MarkAllRead { up_to_id: 0 },
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
-    preflight::Preflight => preflight::Preflight::sample(),
+    plans::Preflight => plans::Preflight::sample(),
+    plans::GetPlan => plans::GetPlan { id: 0 },
+    plans::ListPlanTargets => plans::ListPlanTargets::sample(),
+    plans::ListScopeTenants => plans::ListScopeTenants::default(),
+    plans::ListScopeWorkspaces => plans::ListScopeWorkspaces::default(),
     runs::StartRun => runs::StartRun::sample(),
+    runs::FindRequest => runs::FindRequest { request_id: "none".to_owned() },
     runs::ClaimRun => runs::ClaimRun::sample(),
     runs::ExtendLease => runs::ExtendLease { run_id: 0, owner: String::new(), lease: Duration::from_secs(30) },
     runs::ReportProgress => runs::ReportProgress { run_id: 0, fence: 0, counts: crate::domain::summary_counts::SummaryCounts::default() },
@@ -163,7 +171,6 @@ operations! {
     runs::ResumeRun => runs::ResumeRun { run_id: 0 },
     runs::RetryRun => runs::RetryRun::sample(),
     runs::PlanRetry => runs::PlanRetry { run_id: 0 },
-    runbooks::CountTargets => runbooks::CountTargets { key: "none.such".to_owned(), scope: runs::RunScope::All },
     runbooks::StartRunbook => runbooks::StartRunbook::sample(),
     runs::ListRuns => runs::ListRuns::default(),
     runs::CountRuns => runs::CountRuns,
@@ -319,7 +326,7 @@ impl Ops {
             }
             Access::Read => self.patiently(self.run_in_one(actor, operation)).await,
             Access::Write => {
-                let patience = self.inner.settings.patience * 3;
+                let patience = self.inner.settings.patience * O::PATIENCE;
                 match tokio::time::timeout(patience, self.run_in_one(actor, operation)).await {
                     Ok(done) => done,
                     Err(_) => Err(Error::new(

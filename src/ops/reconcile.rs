@@ -39,7 +39,7 @@ pub(crate) async fn close_chunk(
     limit: i64,
 ) -> Result<Chunk> {
     let limit = limit.max(1);
-    let before = queued_before(context);
+    let before = context.now() - STALE_AFTER;
     let ids = reconcile::next_stuck(context.tx()?, by, before, after_id, limit).await?;
     let looked_at = i64::try_from(ids.len()).unwrap_or(i64::MAX);
     let last_id = ids.last().copied().filter(|_| looked_at >= limit);
@@ -52,15 +52,10 @@ pub(crate) async fn close_chunk(
     Ok(Chunk { looked_at, closed, last_id })
 }
 
-/// How many runs can never finish, and how many are active.
-pub(crate) async fn count_stuck(context: &mut Context) -> Result<(i64, i64)> {
-    let before = queued_before(context);
-    reconcile::count(context.tx()?, 0, before).await
-}
-
-/// A run that was free to claim before this moment has waited for too long.
-fn queued_before(context: &Context) -> DateTime<Utc> {
-    context.now() - STALE_AFTER
+/// How many runs can never finish, as it stood at `as_of` for what waits in the queue, and
+/// how many are active.
+pub(crate) async fn count_stuck(context: &mut Context, as_of: DateTime<Utc>) -> Result<(i64, i64)> {
+    reconcile::count(context.tx()?, 0, as_of - STALE_AFTER).await
 }
 
 /// Closes one run as its completion would, if it still can never finish.

@@ -68,10 +68,13 @@ pub(crate) async fn prune_chunk(
     Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }
 
-/// How many product usage events are too old now, and how many there are.
-pub(crate) async fn count_old(context: &mut Context, days: Days) -> Result<(i64, i64)> {
-    let cutoff = days.cutoff(context.now());
-    retention::count_usage_events(context.tx()?, cutoff).await
+/// How many product usage events are too old at `at`, and how many there are.
+pub(crate) async fn count_old(
+    context: &mut Context,
+    days: Days,
+    at: DateTime<Utc>,
+) -> Result<(i64, i64)> {
+    retention::count_usage_events(context.tx()?, days.cutoff(at)).await
 }
 
 #[cfg(test)]

@@ -1,26 +1,45 @@
-//! Starting maintenance: a runbook, a scope, a reason, and the phrase that was typed.
+//! Starting maintenance: a plan that still holds, a reason, and the phrase that was typed.
 
 use serde_json::{Value, json};
 
-use crate::access::Requirement;
+use crate::access::{Actor, Requirement};
 use crate::domain::capability::Capability;
+use crate::domain::identity::identity_hash;
+use crate::domain::plan::{Difference, plan_hash};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::Source;
+use crate::domain::safe_text::quoted;
 use crate::domain::start_reason::StartReason;
-use crate::ops::runs::{Entry, NewStart, RunScope, Started, create, freeze};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::plans::{self, count_targets};
+use crate::ops::runs::{
+    Entry, Frozen, NewStart, RunScope, Started, create, freeze, used_request_id,
+};
+use crate::ops::store::plans::{self as store, PlanRow};
+use crate::ops::store::{customers, run_write, savepoint};
+use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
 use crate::runbooks::Runbook;
 use crate::{Error, Result};
 
-/// Starts a runbook as the platform user who is logged in, or as the system.
+/// The setting of the platform that lets customers start maintenance; off unless it says
+/// `true`.
+pub const ADMIN_MAINTENANCE_FLAG: &str = "allow_admin_maintenance_actions";
+
+/// Starts a runbook as its plan says, as the platform user who made the plan, or the system.
+///
+/// Everything is checked in the transaction that creates the run: the capability, the plan
+/// (own, not expired, not used, of this runbook and scope, and still true: the same tenants,
+/// with the same number of records to change), the reason, the phrase, and that no other run
+/// of the runbook is at the same tenants. A refusal leaves its audit row and no run.
 #[derive(Debug, Clone)]
 pub struct StartRunbook {
     /// The runbook's key.
     pub key: String,
-    /// What it is aimed at.
-    pub scope: RunScope,
-    /// The runbook's own inputs.
-    pub inputs: Value,
+    /// The plan.
+    pub plan_id: i64,
+    /// The plan's hash as it was shown, where that is known.
+    pub plan_hash: Option<String>,
+    /// What was said to be aimed at beside the plan; has to be the plan's scope.
+    pub scope: Option<RunScope>,
     /// How the targets are worked through.
     pub rollout: Rollout,
     /// Why; compulsory for more than one tenant.
@@ -31,26 +50,30 @@ pub struct StartRunbook {
     pub source: Source,
     /// The caller's own id of this request: a retry after a lost answer finds its run.
     pub request_id: Option<String>,
+    /// Checks everything, and starts nothing.
+    pub dry_run: bool,
 }
 
 impl StartRunbook {
-    /// A start of `key` on the platform itself.
-    pub fn on_platform(key: &str, source: Source) -> Self {
+    /// A start of a plan, without what only some starts need.
+    pub fn of_plan(key: &str, plan_id: i64, source: Source) -> Self {
         Self {
             key: key.to_owned(),
-            scope: RunScope::Platform,
-            inputs: json!({}),
+            plan_id,
+            plan_hash: None,
+            scope: None,
             rollout: Rollout::default(),
             reason: None,
             confirm: None,
             source,
             request_id: None,
+            dry_run: false,
         }
     }
 
     /// A harmless example, for the test of the access check.
     pub(in crate::ops) fn sample() -> Self {
-        Self::on_platform("none.such", Source::Cli)
+        Self::of_plan("none.such", 0, Source::Cli)
     }
 }
 
@@ -59,91 +82,228 @@ impl Operation for StartRunbook {
     const REQUIREMENT: Requirement =
         Requirement::All(&[Capability::RunbooksView, Capability::RunbooksRun]);
     const ACCESS: Access = Access::Write;
+    // It counts every target again.
+    const PATIENCE: u32 = 45;
     type Output = Started;
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
-        let runbook = context.settings().registry.get(&self.key)?.clone();
-        context.require(runbook.capability(), Self::NAME).await?;
-        self.rollout.check()?;
-        runbook.check_inputs(&self.inputs)?;
-        let scope = context.permit().scope();
-        let frozen = freeze(context.tx()?, &self.scope, None, scope).await?;
-        if !runbook.scopes().contains(&frozen.kind) {
-            let allowed: Vec<_> = runbook.scopes().iter().map(|kind| kind.as_str()).collect();
-            return Err(Error::usage(format!(
-                "{} cannot be aimed at the scope {}",
-                self.key, frozen.kind
-            ))
-            .hint(format!("it takes: {}", allowed.join(", "))));
+        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        row.target_type = Some("runbook");
+        row.target_id = Some(quoted(&self.key).trim_matches('"').to_owned());
+        row.metadata = json!({
+            "plan_id": self.plan_id, "source": self.source.as_str(), "rollout": self.rollout,
+            "reason": self.reason,
+        });
+        if self.dry_run {
+            row.metadata["dry_run"] = json!(true);
         }
-        if frozen.targets.len() > 1 {
-            if self.reason.is_none() {
-                return Err(Error::usage("a start on more than one tenant needs a reason")
-                    .hint("give --reason-code and --reason"));
-            }
-            confirm(&phrase(runbook.as_ref(), frozen.targets.len()), self.confirm.as_deref())?;
-        }
-        let mut facts = json!({ "inputs": self.inputs });
-        if let Some(reason) = &self.reason {
-            facts["reason"] = json!(reason);
-        }
-        let start = NewStart {
-            run_type: &self.key,
-            inputs: &self.inputs,
-            facts,
-            entry: &Entry::ReuseByInputs,
-            source: self.source,
-            request_id: self.request_id.as_deref(),
-            rollout: self.rollout,
-            retry_of: None,
-            customer: None,
-        };
-        let started = create(context, &frozen, &start).await?;
-        if started.created {
-            let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        savepoint::begin(context.tx()?).await?;
+        let attempt = self.attempt(context).await;
+        let (frozen, plan, started) = refusal::settle(context, row.clone(), attempt).await?;
+        if self.dry_run {
+            context.undo();
+        } else if started.created {
             row.run_id = Some(started.run_id);
-            row.tenant_id = frozen.tenant_id;
-            row.workspace_id = frozen.workspace_id;
-            row.metadata = json!({
-                "type": self.key, "source": self.source.as_str(), "scope": frozen.kind.as_str(),
-                "targets": frozen.targets.len(), "rollout": self.rollout, "reason": self.reason,
+            row.tenant_id = frozen.as_ref().and_then(|frozen| frozen.tenant_id);
+            row.workspace_id = frozen.as_ref().and_then(|frozen| frozen.workspace_id);
+            let facts = json!({
+                "type": self.key, "scope": plan.scope_kind, "targets": plan_targets(&plan),
+                "affected": plan.affected_count, "hash": plan.hash,
             });
+            merge(&mut row.metadata, facts);
             context.audit(&row).await?;
         }
         Ok(started)
     }
 }
 
-/// Counts the targets that a start would freeze.
-#[derive(Debug, Clone)]
-pub struct CountTargets {
-    /// The runbook's key.
-    pub key: String,
-    /// What it would be aimed at.
-    pub scope: RunScope,
-}
+type Attempt = (Option<Frozen>, PlanRow, Started);
 
-impl Operation for CountTargets {
-    const NAME: &'static str = "runbooks.count_targets";
-    const REQUIREMENT: Requirement =
-        Requirement::All(&[Capability::RunbooksView, Capability::RunbooksRun]);
-    const ACCESS: Access = Access::Read;
-    type Output = usize;
+impl StartRunbook {
+    async fn attempt(&self, context: &mut Context) -> Result<Attempt> {
+        let runbook = context.settings().registry.get(&self.key)?.clone();
+        if !context.permit().has(runbook.capability()) {
+            return Err(Error::forbidden(runbook.capability()));
+        }
+        if self.source == Source::Admin {
+            refuse_admin(context).await?;
+        }
+        self.rollout.check()?;
+        // Held: the same plan cannot be used twice at once.
+        let plan = plans::own(context, self.plan_id, true).await?;
+        if let Some(run_id) = plan.used_by_run_id {
+            return self.used(context, plan, run_id).await;
+        }
+        self.check_plan(context, &plan)?;
+        let inputs = plan.inputs.0.clone();
+        runbook.check_inputs(&inputs)?;
+        if let Some(started) = self.made_before(context, &plan).await? {
+            return Ok((None, plan, started));
+        }
+        let frozen = self.look_again(context, runbook.as_ref(), &plan).await?;
+        if plan.affected_count == 0 && !self.is_scheduled(context) {
+            return Err(Error::refused(format!(
+                "nothing would be changed: 0 of {} {} need it",
+                plan.total_count,
+                runbook.items()
+            ))
+            .hint("there is nothing to start"));
+        }
+        self.check_words(&plan)?;
+        let mut facts = json!({
+            "inputs": inputs,
+            "plan": { "id": plan.id, "hash": plan.hash, "affected_count": plan.affected_count,
+                      "total_count": plan.total_count, "tenant_count": plan.tenant_count },
+        });
+        if let Some(reason) = &self.reason {
+            facts["reason"] = json!(reason);
+        }
+        let start = NewStart {
+            run_type: &self.key,
+            inputs: &inputs,
+            facts,
+            entry: &Entry::ReuseByInputs,
+            source: self.source,
+            request_id: self.request_id.as_deref(),
+            rollout: self.rollout,
+            retry_of: None,
+            plan_id: Some(plan.id),
+            customer: None,
+        };
+        let started = create(context, &frozen, &start).await?;
+        if started.created && !store::use_up(context.tx()?, plan.id, started.run_id).await? {
+            return Err(Error::refused(format!("plan {} was used meanwhile", plan.id))
+                .hint("run a new preflight"));
+        }
+        Ok((Some(frozen), plan, started))
+    }
 
-    async fn execute(self, context: &mut Context) -> Result<usize> {
-        context.settings().registry.get(&self.key)?;
-        let view = context.permit().scope();
-        match self.scope {
-            // The start looks at each of them, and locks it.
-            RunScope::Tenants(mut ids) => {
-                ids.sort_unstable();
-                ids.dedup();
-                Ok(ids.len())
+    /// A plan that a run has used: the same request is answered with its run once more.
+    async fn used(&self, context: &mut Context, plan: PlanRow, run_id: i64) -> Result<Attempt> {
+        if let Some(request_id) = &self.request_id
+            && let Some((made, _)) = run_write::by_request_id(context.tx()?, request_id).await?
+            && made == run_id
+        {
+            return Ok((None, plan, Started { run_id, created: false }));
+        }
+        Err(Error::refused(format!("plan {} was used before, by run {run_id}", plan.id))
+            .hint(format!("look at it: tenantpilot runs show {run_id}; or run a new preflight")))
+    }
+
+    /// The run that this request made before, or the active one of the same runbook, scope and
+    /// inputs: it is looked at, not started again.
+    async fn made_before(&self, context: &mut Context, plan: &PlanRow) -> Result<Option<Started>> {
+        let identity = identity_hash(&self.key, &plan.scope.0, &plan.inputs.0);
+        let tx = context.tx()?;
+        let mut found = None;
+        if let Some(request_id) = &self.request_id
+            && let Some((run_id, made_for)) = run_write::by_request_id(tx, request_id).await?
+        {
+            if made_for != identity {
+                return Err(used_request_id());
             }
-            RunScope::Tenant(_) | RunScope::Platform => Ok(1),
-            scope => Ok(freeze(context.tx()?, &scope, None, view).await?.targets.len()),
+            found = Some(run_id);
+        }
+        if found.is_none() {
+            found = run_write::active_by_identity(tx, &identity).await?;
+        }
+        Ok(found.map(|run_id| Started { run_id, created: false }))
+    }
+
+    /// What the plan's own row tells.
+    fn check_plan(&self, context: &Context, plan: &PlanRow) -> Result<()> {
+        let id = plan.id;
+        if plan.runbook != self.key {
+            return Err(Error::refused(format!("plan {id} is for {}", plan.runbook))
+                .hint("name that runbook, or run a preflight of this one"));
+        }
+        if self.scope.as_ref().is_some_and(|scope| scope.to_json() != plan.scope.0) {
+            return Err(Error::refused(format!(
+                "plan {id} is for another scope: {}",
+                plans::Plan::from(plan.clone()).scope_words()
+            ))
+            .hint("leave the scope away, or run a preflight of this scope"));
+        }
+        if plan.expires_at <= context.now() {
+            return Err(Error::refused(format!(
+                "plan {id} expired at {}",
+                plan.expires_at.format("%H:%M:%S UTC")
+            ))
+            .hint("run a new preflight"));
+        }
+        if self.plan_hash.as_ref().is_some_and(|hash| *hash != plan.hash) {
+            return Err(Error::refused(format!("plan {id} is not the one that was shown"))
+                .hint("run a new preflight"));
+        }
+        Ok(())
+    }
+
+    /// Resolves the plan's scope again and counts again; refuses any difference.
+    async fn look_again(
+        &self,
+        context: &mut Context,
+        runbook: &dyn Runbook,
+        plan: &PlanRow,
+    ) -> Result<Frozen> {
+        let broken = || {
+            Error::refused(format!("plan {} cannot be read", plan.id)).hint("run a new preflight")
+        };
+        let scope = RunScope::from_json(&plan.scope.0).ok_or_else(broken)?;
+        let planned = store::targets(context.tx()?, plan.id).await?;
+        if plan_hash(&plan.runbook, &plan.scope.0, &plan.inputs.0, &planned) != plan.hash {
+            return Err(broken());
+        }
+        let view = context.permit().scope();
+        let frozen = freeze(context.tx()?, &scope, None, view).await?;
+        plans::allowed_scope(runbook, frozen.kind)?;
+        let now =
+            count_targets(context, runbook, &frozen.targets, &plan.inputs.0, plan.created_at, None)
+                .await?;
+        match Difference::between(&planned, &now) {
+            None => Ok(frozen),
+            Some(difference) => {
+                Err(Error::refused(difference.words()).hint("look at a new preflight first"))
+            }
         }
     }
+
+    /// The reason and the phrase.
+    fn check_words(&self, plan: &PlanRow) -> Result<()> {
+        let targets = plan_targets(plan);
+        if targets > 1 && self.reason.is_none() {
+            return Err(Error::usage("a start on more than one tenant needs a reason")
+                .hint("give --reason-code and --reason"));
+        }
+        match (&self.confirm, plan.must_confirm) {
+            (None, false) => Ok(()),
+            (typed, _) => confirm(&plan.phrase, typed.as_deref()),
+        }
+    }
+
+    /// The daily work of the worker: it is recorded also where there was nothing to do.
+    fn is_scheduled(&self, context: &Context) -> bool {
+        self.source == Source::Schedule && *context.permit().actor() == Actor::System
+    }
+}
+
+fn plan_targets(plan: &PlanRow) -> i64 {
+    plan.tenant_count.max(i64::from(plan.scope_kind == "platform"))
+}
+
+fn merge(into: &mut Value, facts: Value) {
+    if let (Some(into), Value::Object(facts)) = (into.as_object_mut(), facts) {
+        into.extend(facts);
+    }
+}
+
+/// Refuses a start by a customer while the platform does not allow it.
+pub(in crate::ops) async fn refuse_admin(context: &mut Context) -> Result<()> {
+    let flag = customers::setting(context.tx()?, ADMIN_MAINTENANCE_FLAG).await?;
+    if flag.as_deref() == Some("true") {
+        return Ok(());
+    }
+    Err(Error::refused("maintenance cannot be started from the customers' side")
+        .hint(format!("the platform's setting {ADMIN_MAINTENANCE_FLAG} is off")))
 }
 
 /// What has to be typed before a runbook starts on so many tenants.
@@ -155,13 +315,9 @@ pub fn phrase(runbook: &dyn Runbook, targets: usize) -> String {
 pub(in crate::ops) fn confirm(phrase: &str, typed: Option<&str>) -> Result<()> {
     match typed {
         Some(typed) if typed == phrase => Ok(()),
-        Some(_) => Err(Error::usage("the confirmation is not the phrase that was asked for")
+        Some(_) => Err(Error::refused("the confirmation is not the phrase that was asked for")
             .hint(format!("type exactly: {phrase}"))),
-        None => {
-            Err(Error::usage("more than one tenant would be changed, so this has to be confirmed")
-                .hint(format!(
-                    "type exactly: {phrase} (on the command line: --confirm '{phrase}')"
-                )))
-        }
+        None => Err(Error::usage("this has to be confirmed")
+            .hint(format!("type exactly: {phrase} (on the command line: --confirm '{phrase}')"))),
     }
 }

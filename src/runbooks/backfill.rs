@@ -1,5 +1,6 @@
 //! `findings.lifecycle_backfill`: brings legacy findings to the lifecycle model.
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -44,11 +45,16 @@ impl Runbook for LifecycleBackfill {
         "BACKFILL"
     }
 
+    fn items(&self) -> &'static str {
+        "findings"
+    }
+
     fn preflight<'a>(
         &'a self,
         context: &'a mut Context,
         tenant_id: Option<i64>,
         _inputs: &'a Value,
+        _as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
             let tenant_id = tenant_id.ok_or_else(|| Error::usage("it needs a tenant"))?;

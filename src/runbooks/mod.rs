@@ -39,6 +39,20 @@ pub trait Runbook: Send + Sync + 'static {
     /// The word to type before it starts on more than one tenant: `BACKFILL`.
     fn word(&self) -> &'static str;
 
+    /// What it counts, in the plural: `findings`.
+    fn items(&self) -> &'static str;
+
+    /// The inputs it takes; most take none.
+    fn inputs(&self) -> &'static [Input] {
+        &[]
+    }
+
+    /// Whether several of its runs may work on one tenant at a time, or several runs over many
+    /// tenants at once. No runbook that ships does.
+    fn shares_tenants(&self) -> bool {
+        false
+    }
+
     /// Refuses inputs that it does not take; most take none.
     ///
     /// # Errors
@@ -55,12 +69,15 @@ pub trait Runbook: Send + Sync + 'static {
         }
     }
 
-    /// Counts what a run on this target would change, and what there is in all.
+    /// Counts what a run on this target would change, and what there is in all, as it would
+    /// have at `as_of`: a plan that is looked at again counts by its own time, not by the time
+    /// that went by.
     fn preflight<'a>(
         &'a self,
         context: &'a mut Context,
         tenant_id: Option<i64>,
         inputs: &'a Value,
+        as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>>;
 
     /// Does the next chunk of one target's work, in the context's transaction, which also
@@ -70,6 +87,17 @@ pub trait Runbook: Send + Sync + 'static {
         context: &'a mut Context,
         step: &'a Step,
     ) -> BoxFuture<'a, Result<Progress, StepError>>;
+}
+
+/// An input that a runbook takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Input {
+    /// Its name, as `--input NAME=VALUE` spells it.
+    pub name: &'static str,
+    /// What it says, one line.
+    pub about: &'static str,
+    /// What holds where it is not given.
+    pub default: &'static str,
 }
 
 /// What a preflight counts for one target.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -55,6 +56,15 @@ impl Runbook for Probe {
         "PROBE"
     }
 
+    fn items(&self) -> &'static str {
+        "steps"
+    }
+
+    /// The fault tests start many of its runs beside each other.
+    fn shares_tenants(&self) -> bool {
+        true
+    }
+
     fn check_inputs(&self, _inputs: &Value) -> Result<()> {
         Ok(())
     }
@@ -64,6 +74,7 @@ impl Runbook for Probe {
         _context: &'a mut Context,
         _tenant_id: Option<i64>,
         inputs: &'a Value,
+        _as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         let steps = inputs["steps"].as_i64().unwrap_or(1);
         async move { Ok(Affected { affected: steps, total: steps }) }.boxed()

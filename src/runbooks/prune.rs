@@ -1,9 +1,10 @@
 //! `product_usage.prune`: removes product usage events that are older than their retention.
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{Affected, Progress, Runbook, Step, StepError};
+use super::{Affected, Input, Progress, Runbook, Step, StepError};
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::ScopeKind;
@@ -58,15 +59,28 @@ impl Runbook for PruneUsage {
         }
     }
 
+    fn items(&self) -> &'static str {
+        "events"
+    }
+
+    fn inputs(&self) -> &'static [Input] {
+        &[Input {
+            name: retention::DAYS_INPUT,
+            about: "for how many days events are kept, 1 to 36500",
+            default: "90",
+        }]
+    }
+
     fn preflight<'a>(
         &'a self,
         context: &'a mut Context,
         _tenant_id: Option<i64>,
         inputs: &'a Value,
+        as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
             let days = Days::from_inputs(inputs)?;
-            let (affected, total) = retention::count_old(context, days).await?;
+            let (affected, total) = retention::count_old(context, days, as_of).await?;
             Ok(Affected { affected, total })
         })
     }

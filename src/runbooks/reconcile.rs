@@ -1,5 +1,6 @@
 //! `operations.reconcile_stale`: closes runs that can never finish.
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -46,14 +47,19 @@ impl Runbook for ReconcileStale {
         "RECONCILE"
     }
 
+    fn items(&self) -> &'static str {
+        "active runs"
+    }
+
     fn preflight<'a>(
         &'a self,
         context: &'a mut Context,
         _tenant_id: Option<i64>,
         _inputs: &'a Value,
+        as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
-            let (affected, total) = reconcile::count_stuck(context).await?;
+            let (affected, total) = reconcile::count_stuck(context, as_of).await?;
             Ok(Affected { affected, total })
         })
     }

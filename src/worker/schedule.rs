@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Shared, backoff};
+use crate::Result;
 use crate::access::Actor;
 use crate::domain::run::Source;
+use crate::ops::Ops;
+use crate::ops::plans::Preflight;
 use crate::ops::runbooks::StartRunbook;
+use crate::ops::runs::{FindRequest, RunScope, Started};
 
 /// How often it is looked whether the day's work was started.
 const LOOK: Duration = Duration::from_secs(60);
@@ -32,16 +36,27 @@ async fn start(shared: &Shared, key: &str) {
         return;
     }
     let day = shared.ops.clock().now().format("%Y-%m-%d");
-    let start = StartRunbook {
-        request_id: Some(format!("schedule:{key}:{day}")),
-        ..StartRunbook::on_platform(key, Source::Schedule)
-    };
-    match shared.ops.run(&Actor::System, start).await {
-        Ok(started) if started.created => {
+    let request_id = format!("schedule:{key}:{day}");
+    match start_once(&shared.ops, key, request_id).await {
+        Ok(Some(started)) if started.created => {
             tracing::info!(run_id = started.run_id, key, "started the day's work");
         }
         Ok(_) => {}
         Err(error) if error.retry_can_help() => {}
         Err(error) => tracing::error!(%error, key, "the day's work could not be started"),
     }
+}
+
+/// Plans the day's work and starts it, unless that was done.
+async fn start_once(ops: &Ops, key: &str, request_id: String) -> Result<Option<Started>> {
+    let found = FindRequest { request_id: request_id.clone() };
+    if ops.run(&Actor::System, found).await?.is_some() {
+        return Ok(None);
+    }
+    let plan = ops.run(&Actor::System, Preflight::new(key, RunScope::Platform)).await?;
+    let start = StartRunbook {
+        request_id: Some(request_id),
+        ..StartRunbook::of_plan(key, plan.id, Source::Schedule)
+    };
+    ops.run(&Actor::System, start).await.map(Some)
 }

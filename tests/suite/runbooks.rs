@@ -9,16 +9,15 @@ use tenantpilot::ErrorKind;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, Role};
 use tenantpilot::domain::failure::ReasonCode;
-use tenantpilot::domain::run::{RunOutcome, ScopeKind, Source};
-use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
-use tenantpilot::ops::preflight::{Preflight, Preflighted};
-use tenantpilot::ops::runbooks::{StartRunbook, phrase};
+use tenantpilot::domain::run::{RunOutcome, ScopeKind};
+use tenantpilot::ops::plans::{ListPlanTargets, Plan, Preflight};
 use tenantpilot::ops::runs::{
     BeginTarget, Beginning, ClaimRun, Claimed, DueTargets, FailStep, FinishRun, RunScope, RunStep,
     Stepped,
 };
 use tenantpilot::runbooks::Registry;
 
+use crate::support::starts::Wish;
 use crate::support::stores::{Store, both_engines, noon};
 
 /// How an executed run ended.
@@ -52,15 +51,10 @@ impl Store {
         inputs: Value,
         targets: usize,
     ) -> i64 {
-        let registry = Registry::standard();
-        let start = StartRunbook {
-            scope,
-            inputs,
-            reason: Some(StartReason::new(StartReasonCode::DataRepair, "a test").unwrap()),
-            confirm: Some(phrase(registry.get(key).unwrap().as_ref(), targets)),
-            ..StartRunbook::on_platform(key, Source::DeployHook)
-        };
-        self.ops.run(&Actor::System, start).await.unwrap().run_id
+        let wish = Wish { inputs, ..Wish::new(key, scope) };
+        let plan = wish.plan(&self.ops, &Actor::System).await.unwrap();
+        assert_eq!(plan.tenant_count.max(1), i64::try_from(targets).unwrap());
+        self.ops.run(&Actor::System, wish.start(&plan)).await.unwrap().run_id
     }
 
     /// Claims a run of one type.
@@ -145,9 +139,8 @@ impl Store {
     }
 
     /// What a runbook would change, asked by the system.
-    pub async fn preflight(&self, key: &str, scope: RunScope, inputs: Value) -> Preflighted {
-        let ask = Preflight { key: key.to_owned(), scope, inputs };
-        self.ops.run(&Actor::System, ask).await.unwrap()
+    pub async fn preflight(&self, key: &str, scope: RunScope, inputs: Value) -> Plan {
+        Wish { inputs, ..Wish::new(key, scope) }.plan(&self.ops, &Actor::System).await.unwrap()
     }
 }
 
@@ -219,7 +212,7 @@ both_engines! {
         events(&store, &[1, 400, 91, 30, 90, 200, 89, 365, 100]).await;
         let before = rest(&store).await;
         let asked = store.preflight(PRUNE, RunScope::Platform, json!({})).await;
-        assert_eq!((asked.affected, asked.total), (5, 9));
+        assert_eq!((asked.affected_count, asked.total_count), (5, 9));
         let run_id = store.start_runbook(PRUNE, RunScope::Platform, json!({}), 1).await;
         let claimed = store.claim_type(PRUNE).await;
         // Days that pass after the claim do not count: what is too old is said by the start.
@@ -240,13 +233,9 @@ both_engines! {
         events(&store, &[400]).await;
         for wrong in [json!(0), json!(-3), json!("90"), json!(1.5), json!(40_000)] {
             let inputs = json!({ "days": wrong });
-            let ask = Preflight { key: PRUNE.to_owned(), scope: RunScope::Platform, inputs: inputs.clone() };
-            assert_eq!(store.ops.run(&Actor::System, ask).await.unwrap_err().kind(), ErrorKind::Usage);
-            let start = StartRunbook {
-                inputs: inputs.clone(),
-                ..StartRunbook::on_platform(PRUNE, Source::Cli)
-            };
-            assert_eq!(store.ops.run(&Actor::System, start).await.unwrap_err().kind(), ErrorKind::Usage);
+            let wish = Wish { inputs: inputs.clone(), ..Wish::new(PRUNE, RunScope::Platform) };
+            let refused = wish.plan(&store.ops, &Actor::System).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Usage);
             // Queued by a version that did not look, it still deletes nothing.
             let run_id = store.start_runbook(PRUNE, RunScope::Platform, json!({}), 1).await;
             let context = json!({ "inputs": inputs });
@@ -267,7 +256,7 @@ both_engines! {
         own.push(Capability::RunbookProductUsagePrune);
         let pruner =
             store.user_with(&administrator, "pruner", own.into_iter().collect(), &[]).await;
-        let ask = |key: &str, scope| Preflight { key: key.to_owned(), scope, inputs: json!({}) };
+        let ask = Preflight::new;
         let audited = |status: &'static str| {
             format!("select count(*) from audit_logs where action = 'runbooks.preflight' and status = '{status}'")
         };
@@ -287,7 +276,7 @@ both_engines! {
         let administrator = store.administrator().await;
         let everything = Role::Administrator.capabilities();
         let restricted = store.user_with(&administrator, "restricted", everything, &[1]).await;
-        let ask = |key: &str, scope| Preflight { key: key.to_owned(), scope, inputs: json!({}) };
+        let ask = Preflight::new;
         for (scope, kind) in [
             (RunScope::Platform, ErrorKind::Usage),
             (RunScope::Tenant(8), ErrorKind::Refused),
@@ -305,7 +294,8 @@ both_engines! {
         let error = store.ops.run(&restricted.actor, ask(BACKFILL, RunScope::Tenant(3))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         let own = store.ops.run(&restricted.actor, ask(BACKFILL, RunScope::Workspace(1))).await.unwrap();
-        let tenants: Vec<_> = own.targets.iter().map(|target| target.tenant_id).collect();
+        let targets = store.ops.run(&restricted.actor, ListPlanTargets::all(own.id)).await.unwrap().targets;
+        let tenants: Vec<_> = targets.iter().map(|target| target.tenant_id).collect();
         assert_eq!(tenants, [Some(1), Some(2)]);
     }
 }

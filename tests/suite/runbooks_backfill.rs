@@ -7,9 +7,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tenantpilot::access::Actor;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::run::RunOutcome;
 use tenantpilot::ops::Engine;
+use tenantpilot::ops::plans::ListPlanTargets;
 use tenantpilot::ops::runs::RunScope;
 
 use crate::database::texts;
@@ -343,7 +345,10 @@ both_engines! {
             let done = backfill(&store, scope(), 2, chunk).await;
             let started = first_claim(&store, done.run_id).await;
             let changed: Vec<i64> = [1, 2].map(|tenant| model(&mut expected, tenant, started)).to_vec();
-            let counted: Vec<i64> = asked.targets.iter().map(|target| target.affected).collect();
+            let listed = ListPlanTargets::all(asked.id);
+            let mut listed = store.ops.run(&Actor::System, listed).await.unwrap().targets;
+            listed.sort_by_key(|target| target.tenant_id);
+            let counted: Vec<i64> = listed.iter().map(|target| target.affected_count).collect();
             assert_eq!(counted, changed, "round {round}");
             assert_eq!(done.count("updated"), changed.iter().sum::<i64>(), "round {round}");
             let mut after = all(&store).await;
@@ -357,7 +362,7 @@ both_engines! {
             assert_eq!(after, expected, "round {round}, chunk {chunk}");
             let again = backfill(&store, scope(), 2, 500).await;
             assert_eq!((again.outcome, again.count("updated")), (RunOutcome::Succeeded, 0), "round {round}");
-            assert_eq!(store.preflight(KEY, scope(), json!({})).await.affected, 0);
+            assert_eq!(store.preflight(KEY, scope(), json!({})).await.affected_count, 0);
         }
     }
 

@@ -6,10 +6,8 @@ use sqlx::{Connection, Executor, PgConnection};
 use tenantpilot::access::Actor;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::run::{RunOutcome, Source};
-use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::auth::Session;
-use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::{
     BeginTarget, CancelRun, Claimed, FailStep, FinishRun, PauseRun, Pulse, ReleaseRun, ResumeRun,
     RunScope, RunStep, StartRun,
@@ -18,6 +16,7 @@ use tenantpilot::{Clock, ErrorKind};
 
 use crate::database::texts;
 use crate::runbooks::Executed;
+use crate::support::starts::Wish;
 use crate::support::stores::{Store, both_engines};
 
 const KEY: &str = "operations.reconcile_stale";
@@ -59,13 +58,9 @@ async fn count(store: &Store, table: &str, run_id: i64) -> i64 {
 
 /// A backfill over the four tenants that `by` started and a worker has claimed.
 async fn claimed_backfill(store: &Store, by: &Session) -> Claimed {
-    let start = StartRunbook {
-        scope: RunScope::All,
-        reason: Some(StartReason::new(StartReasonCode::Incident, "a test").unwrap()),
-        confirm: Some("BACKFILL 4".to_owned()),
-        ..StartRunbook::on_platform(BACKFILL, Source::Console)
-    };
-    store.ops.run(&by.actor, start).await.unwrap();
+    store.legacy_findings(&[1, 2, 3, 4], 1).await;
+    let wish = Wish { source: Source::Console, ..Wish::new(BACKFILL, RunScope::All) };
+    wish.begin(&store.ops, &by.actor).await.unwrap();
     store.claim_type(BACKFILL).await
 }
 
@@ -127,7 +122,7 @@ both_engines! {
             store.sql(&format!("update operation_runs set updated_at = '{at}' where id = {run_id}")).await.unwrap();
         }
         let asked = store.preflight(KEY, RunScope::Platform, json!({})).await;
-        assert_eq!((asked.affected, asked.total), (3, 10));
+        assert_eq!((asked.affected_count, asked.total_count), (3, 10));
         let done = reconcile(&store, 500).await;
         assert_eq!((done.count("items"), done.count("updated"), done.steps), (3, 3, 1));
         assert_eq!(done.outcome, RunOutcome::Succeeded);

@@ -9,7 +9,6 @@ use tenantpilot::domain::run::{RunStatus, Source};
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::domain::summary_counts::CountKey;
 use tenantpilot::ops::OpsSettings;
-use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::{
     CancelRun, CloseRun, Controlled, GetRun, PauseRun, ResumeRun, RetryRun, RunDetail, RunScope,
 };
@@ -18,6 +17,7 @@ use tenantpilot::worker::{Worker, WorkerEvent, WorkerSettings};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::support::starts::Wish;
 use crate::support::stores::Store;
 use crate::support::stores::both_engines;
 
@@ -80,21 +80,9 @@ impl Store {
     }
 
     pub async fn probe(&self, scope: RunScope, inputs: Value, rollout: Rollout) -> i64 {
-        let start = StartRunbook {
-            scope,
-            inputs,
-            rollout,
-            reason: Some(reason()),
-            ..StartRunbook::on_platform("testing.probe", Source::Cli)
-        };
-        let targets = match &start.scope {
-            RunScope::All => 4,
-            RunScope::Tenants(ids) => ids.len(),
-            _ => 1,
-        };
-        let confirm = Some(format!("PROBE {targets}"));
+        let wish = Wish { inputs, rollout, ..Wish::new("testing.probe", scope) };
         let service = self.another(ops_settings());
-        service.run(&Actor::System, StartRunbook { confirm, ..start }).await.unwrap().run_id
+        wish.begin(&service, &Actor::System).await.unwrap().run_id
     }
 
     pub async fn detail(&self, id: i64) -> RunDetail {
@@ -121,11 +109,6 @@ impl Store {
     }
 }
 
-fn reason() -> tenantpilot::domain::start_reason::StartReason {
-    use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
-    StartReason::new(StartReasonCode::DataRepair, "a test of the worker").unwrap()
-}
-
 fn counts(detail: &RunDetail) -> [u64; 5] {
     let get = |key| detail.run.summary_counts.get(key).unwrap_or(0);
     [
@@ -143,16 +126,14 @@ both_engines! {
     async fn fr_013_001_a_run_is_executed_to_its_exact_counts_and_told_once(store) {
         let store = store.with_platform().await.with_ledger().await;
         let admin = store.administrator().await;
-        let start = StartRunbook {
-            scope: RunScope::All,
+        let wish = Wish {
             inputs: json!({ "steps": 3 }),
-            reason: Some(reason()),
-            confirm: Some("PROBE 4".to_owned()),
-            ..StartRunbook::on_platform("testing.probe", Source::Cli)
+            source: Source::Cli,
+            ..Wish::new("testing.probe", RunScope::All)
         };
         let service = store.another(ops_settings());
-        let id = service.run(&admin.actor, start.clone()).await.unwrap().run_id;
-        let again = service.run(&admin.actor, start).await.unwrap();
+        let id = wish.begin(&service, &admin.actor).await.unwrap().run_id;
+        let again = wish.begin(&service, &admin.actor).await.unwrap();
         assert_eq!((again.run_id, again.created), (id, false), "started twice is one run");
         let worker = Running::start(&store, settings());
         let detail = store.end_of(id).await;
@@ -349,12 +330,9 @@ both_engines! {
 
     async fn fr_013_011_no_targets_and_tenants_that_go_meanwhile(store) {
         let store = store.with_ledger().await;
-        let empty = StartRunbook {
-            scope: RunScope::All,
-            ..StartRunbook::on_platform("testing.probe", Source::Cli)
-        };
+        let empty = Wish::new("testing.probe", RunScope::All);
         let service = store.another(ops_settings());
-        let id = service.run(&Actor::System, empty).await.unwrap().run_id;
+        let id = empty.begin(&service, &Actor::System).await.unwrap().run_id;
         let worker = Running::start(&store, settings());
         let detail = store.end_of(id).await;
         assert_eq!((store.state(&detail), counts(&detail)), (RunState::Succeeded, [0; 5]));

@@ -13,6 +13,7 @@ use tenantpilot::ops::runs::RunScope;
 
 use crate::cli::Person;
 use crate::support::proxy::Proxy;
+use crate::support::starts::Wish;
 use crate::support::stores::{Store, block_on, both_engines};
 
 /// A worker process; killed if a test ends before it does.
@@ -102,12 +103,8 @@ both_engines! {
         assert_eq!(run["state"], "succeeded");
         assert_eq!(run["summary_counts"]["updated"], 120, "{run}");
         assert_eq!(run["summary_counts"]["tenants"], 4, "{run}");
-        let again = person.run(&all("BACKFILL 4")).ends(0).json();
-        let second = again["run"]["id"].as_i64().unwrap().to_string();
-        assert_ne!(second, id);
-        person.run(&["runs", "watch", &second, "--exit-status", "--interval", "100ms"]).ends(0);
-        let run = person.run(&["runs", "show", &second, "--json"]).ends(0).json()["run"].clone();
-        assert_eq!(run["summary_counts"]["updated"], 0, "the second time changes nothing: {run}");
+        let again = person.run(&all("BACKFILL 4")).ends(5);
+        assert!(again.err.contains("nothing would be changed: 0 of 120"), "{again:?}");
         let workers = person.run(&["workers", "list", "--json"]).ends(0).json();
         assert_eq!(workers["workers"].as_array().unwrap().len(), 1);
         assert_eq!(workers["workers"][0]["silent"], false);
@@ -248,14 +245,14 @@ both_engines! {
         // Who may run runbooks, but not this one, is told which capability is missing.
         let some = [C::AccessSystemPanel, C::OpsView, C::OpsManage, C::RunbooksView, C::RunbooksRun];
         let runner = store.user_with(&admin, "runs", some.into_iter().collect(), &[]).await;
-        let start = tenantpilot::ops::runbooks::StartRunbook {
-            scope: tenantpilot::ops::runs::RunScope::Tenant(1),
-            ..tenantpilot::ops::runbooks::StartRunbook::on_platform(BACKFILL, tenantpilot::domain::run::Source::Cli)
-        };
-        let refusal = store.ops.run(&runner.actor, start.clone()).await.unwrap_err();
+        store.legacy_findings(&[1], 1).await;
+        let scope = tenantpilot::ops::runs::RunScope::Tenant(1);
+        let wish = Wish { source: tenantpilot::domain::run::Source::Cli, ..Wish::new(BACKFILL, scope) };
+        let plan = wish.plan(&store.ops, &admin.actor).await.unwrap();
+        let refusal = store.ops.run(&runner.actor, wish.start(&plan)).await.unwrap_err();
         assert!(refusal.message().contains("platform.runbooks.findings.lifecycle_backfill"), "{refusal}");
         assert_eq!(store.number("select count(*) from audit_logs where status = 'denied' and action = 'runbooks.start'").await, 1);
-        let kept = store.ops.run(&admin.actor, start).await.unwrap().run_id;
+        let kept = store.ops.run(&admin.actor, wish.start(&plan)).await.unwrap().run_id;
         store.ops.run(&admin.actor, CancelRun { run_id: kept }).await.unwrap();
         let retry = RetryRun { run_id: kept, confirm: None, source: tenantpilot::domain::run::Source::Cli, request_id: None };
         assert!(store.ops.run(&runner.actor, retry).await.unwrap_err().message().contains("lifecycle_backfill"));
@@ -273,26 +270,26 @@ both_engines! {
     async fn fr_013_021_a_restricted_view_restricts_starts(store) {
         use tenantpilot::domain::capability::Role;
         use tenantpilot::domain::run::Source;
-        use tenantpilot::ops::runbooks::StartRunbook;
         use tenantpilot::ops::runs::{CancelRun, RunScope};
         let store = store.with_platform().await;
         let admin = store.administrator().await;
         let other = store.start("policy.sync", 3).await;
         let ben = store.user_with(&admin, "ben", Role::Operator.capabilities(), &[1]).await;
-        let start = |scope| StartRunbook { scope, ..StartRunbook::on_platform(BACKFILL, Source::Cli) };
+        store.legacy_findings(&[1], 1).await;
+        let wish = |scope| Wish { source: Source::Cli, ..Wish::new(BACKFILL, scope) };
         for (scope, kind) in [
             (RunScope::Tenant(3), tenantpilot::ErrorKind::NotFound),
             (RunScope::Tenants(vec![1, 3]), tenantpilot::ErrorKind::NotFound),
             (RunScope::Workspace(2), tenantpilot::ErrorKind::NotFound),
             (RunScope::All, tenantpilot::ErrorKind::Refused),
         ] {
-            let error = store.ops.run(&ben.actor, start(scope.clone())).await.unwrap_err();
+            let error = wish(scope.clone()).begin(&store.ops, &ben.actor).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{scope:?}: {error}");
         }
         assert_eq!(store.ops.run(&ben.actor, CancelRun { run_id: other }).await.unwrap_err().kind(), tenantpilot::ErrorKind::NotFound);
-        store.ops.run(&ben.actor, start(RunScope::Tenant(1))).await.unwrap();
-        let platform = StartRunbook::on_platform("operations.reconcile_stale", Source::Cli);
-        let error = store.ops.run(&ben.actor, platform).await.unwrap_err();
+        wish(RunScope::Tenant(1)).begin(&store.ops, &ben.actor).await.unwrap();
+        let platform = Wish::new("operations.reconcile_stale", RunScope::Platform);
+        let error = platform.begin(&store.ops, &ben.actor).await.unwrap_err();
         assert_eq!(error.kind(), tenantpilot::ErrorKind::Refused, "it would touch what is out of view");
     }
 }

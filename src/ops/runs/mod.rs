@@ -22,8 +22,8 @@ pub use finish::{FinishRun, ReleaseRun, Released};
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
-pub use start::{Entry, RunScope, StartRun, Started};
-pub(in crate::ops) use start::{NewStart, create, freeze};
+pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
+pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{
     Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Pulse, Refresh, RunStep,
     START_LIMIT, Stepped,

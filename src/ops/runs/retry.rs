@@ -9,8 +9,8 @@ use crate::domain::capability::Capability;
 use crate::domain::rollout::Rollout;
 use crate::domain::run::{RunStatus, ScopeKind, Source};
 use crate::ops::runbooks::confirm;
-use crate::ops::store::run_read;
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::store::{run_read, savepoint};
+use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
 use crate::{Error, Result};
 
 /// Starts a new run over the targets of an ended one that failed or were skipped.
@@ -57,10 +57,23 @@ impl Operation for RetryRun {
     type Output = Retried;
 
     async fn execute(self, context: &mut Context) -> Result<Retried> {
+        let mut row = context.audit_row(Self::NAME, AuditStatus::Refused);
+        row.target_type = Some("operation_run");
+        row.target_id = Some(self.run_id.to_string());
+        row.metadata = json!({ "source": self.source.as_str() });
+        savepoint::begin(context.tx()?).await?;
+        let attempt = self.attempt(context).await;
+        refusal::settle(context, row, attempt).await
+    }
+}
+
+impl RetryRun {
+    async fn attempt(self, context: &mut Context) -> Result<Retried> {
+        const NAME: &str = RetryRun::NAME;
         let first = visible(context, self.run_id).await?;
         if let Ok(runbook) = context.settings().registry.get(&first.run_type).cloned() {
-            context.require(Capability::RunbooksRun, Self::NAME).await?;
-            context.require(runbook.capability(), Self::NAME).await?;
+            context.require(Capability::RunbooksRun, NAME).await?;
+            context.require(runbook.capability(), NAME).await?;
         }
         if first.status != RunStatus::Completed {
             return Err(Error::refused(format!("run {} has not ended yet", first.id))
@@ -104,11 +117,12 @@ impl Operation for RetryRun {
             request_id: self.request_id.as_deref(),
             rollout: serde_json::from_value::<Rollout>(rollout).unwrap_or_default(),
             retry_of: Some(first.id),
+            plan_id: None,
             customer: None,
         };
         let started = create(context, &frozen, &start).await?;
         if started.created {
-            let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+            let mut row = context.audit_row(NAME, AuditStatus::Succeeded);
             row.run_id = Some(started.run_id);
             row.tenant_id = frozen.tenant_id;
             row.workspace_id = frozen.workspace_id;

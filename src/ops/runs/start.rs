@@ -9,10 +9,12 @@ use crate::domain::identity::identity_hash;
 use crate::domain::operation_type;
 use crate::domain::rollout::Rollout;
 use crate::domain::run::{ScopeKind, Source};
+use crate::domain::safe_text::SafeText;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
+use crate::ops::runbooks::refuse_admin;
 use crate::ops::store::run_write::{self, NewRun};
-use crate::ops::store::{Tx, customers};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::store::{Tx, customers, savepoint, scope_locks};
+use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
 use crate::{Error, Result};
 
 /// The largest context that is stored, in bytes of JSON: facts, never payloads.
@@ -98,6 +100,17 @@ impl Operation for StartRun {
     type Output = Started;
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
+        let maintenance = context.settings().registry.get(&self.run_type).is_ok();
+        let by_system = *context.permit().actor() == Actor::System;
+        if maintenance && (!by_system || self.source == Source::Admin) {
+            let mut row = context.audit_row(Self::NAME, AuditStatus::Refused);
+            row.target_type = Some("runbook");
+            row.target_id = Some(self.run_type.clone());
+            row.metadata = json!({ "source": self.source.as_str() });
+            savepoint::begin(context.tx()?).await?;
+            let allowed = refuse_admin(context).await;
+            refusal::settle(context, row, allowed).await?;
+        }
         let customer = match context.permit().actor() {
             Actor::Customer { user_id } => {
                 let user_id = *user_id;
@@ -117,6 +130,7 @@ impl Operation for StartRun {
             request_id: self.request_id.as_deref(),
             rollout: Rollout::default(),
             retry_of: None,
+            plan_id: None,
             customer: customer.as_ref().map(|c| (c.id, c.name.as_str())),
         };
         let started = create(context, &frozen, &start).await?;
@@ -151,6 +165,8 @@ pub(in crate::ops) struct NewStart<'a> {
     pub rollout: Rollout,
     /// The run it tries again.
     pub retry_of: Option<i64>,
+    /// The plan it was started by.
+    pub plan_id: Option<i64>,
     /// The customer who starts it, with their name.
     pub customer: Option<(i64, &'a str)>,
 }
@@ -173,6 +189,8 @@ pub(in crate::ops) async fn create(
         }
     };
     let identity = identity.as_str();
+    let registry = &context.settings().registry;
+    let locked = registry.get(start.run_type).is_ok_and(|runbook| !runbook.shares_tenants());
     let total = u64::try_from(frozen.targets.len()).unwrap_or(u64::MAX);
     let counts = SummaryCounts::default().with(CountKey::Total, total).with(CountKey::Processed, 0);
     let now = context.now();
@@ -196,6 +214,7 @@ pub(in crate::ops) async fn create(
         context: &start.facts,
         rollout: &json!(start.rollout),
         retry_of: start.retry_of,
+        plan_id: start.plan_id,
         targets: &frozen.targets,
         now,
     };
@@ -206,12 +225,14 @@ pub(in crate::ops) async fn create(
             && let Some((run_id, made_for)) = run_write::by_request_id(tx, request_id).await?
         {
             if made_for != identity {
-                return Err(Error::refused("that request id was used for another start")
-                    .hint("use a new request id for a new request"));
+                return Err(used_request_id());
             }
             return Ok(Started { run_id, created: false });
         }
         if let Some(run_id) = run_write::insert(tx, &new).await? {
+            if locked {
+                lock_scope(tx, start.run_type, run_id, frozen).await?;
+            }
             return Ok(Started { run_id, created: true });
         }
         if let Some(run_id) = run_write::active_by_identity(tx, identity).await? {
@@ -226,6 +247,53 @@ pub(in crate::ops) async fn create(
     }
     Err(Error::new(crate::ErrorKind::TimedOut, "runs of this kind start and end too quickly")
         .hint("try again"))
+}
+
+/// The answer to a request id that made another run.
+pub(in crate::ops) fn used_request_id() -> Error {
+    Error::refused("that request id was used for another start")
+        .hint("use a new request id for a new request")
+}
+
+/// Looks up the run that a request made.
+#[derive(Debug, Clone)]
+pub struct FindRequest {
+    /// The caller's own id of the request.
+    pub request_id: String,
+}
+
+impl Operation for FindRequest {
+    const NAME: &'static str = "runs.find_request";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Read;
+    /// The run, if there is one.
+    type Output = Option<i64>;
+
+    async fn execute(self, context: &mut Context) -> Result<Option<i64>> {
+        let found = run_write::by_request_id(context.tx()?, &self.request_id).await?;
+        Ok(found.map(|(run_id, _)| run_id))
+    }
+}
+
+/// Takes the locks that keep runs of a runbook apart; the refusal names the other run.
+async fn lock_scope(tx: &mut Tx, runbook: &str, run_id: i64, frozen: &Frozen) -> Result<()> {
+    let many = frozen.kind != ScopeKind::Tenant;
+    let tenants = frozen.targets.iter().flatten().count();
+    let tenants = i64::try_from(tenants).unwrap_or(i64::MAX);
+    let Some(held) = scope_locks::take(tx, runbook, run_id, many, tenants).await? else {
+        return Ok(());
+    };
+    let other = held.run_id;
+    if other == 0 {
+        return Err(Error::refused(format!("another run of {runbook} has just ended"))
+            .hint("run a new preflight"));
+    }
+    let at = match held.tenant_name {
+        Some(name) => format!("at tenant {} ({})", held.tenant_id, SafeText::new(&name)),
+        None => "over many tenants at once, and only one may be".to_owned(),
+    };
+    Err(Error::refused(format!("run {other} of {runbook} is already {at}"))
+        .hint(format!("wait for its end, or look at it: tenantpilot runs show {other}")))
 }
 
 /// A scope with its tenants looked up.
@@ -243,13 +311,32 @@ pub(in crate::ops) struct Frozen {
 }
 
 /// Looks up the tenants of a scope and refuses what is outside the allowed universe.
-/// `within` is a customer's own workspace, `view` what a platform user may see.
+/// `within` is a customer's own workspace, `view` what a platform user may see; tenants that
+/// were named one by one are held against archiving.
 pub(in crate::ops) async fn freeze(
     tx: &mut Tx,
     scope: &RunScope,
     within: Option<i64>,
     view: ViewScope,
 ) -> Result<Frozen> {
+    resolve(tx, scope, Eyes { within, view, hold: true }).await
+}
+
+/// The same without holding anything.
+pub(in crate::ops) async fn look(tx: &mut Tx, scope: &RunScope, view: ViewScope) -> Result<Frozen> {
+    resolve(tx, scope, Eyes { within: None, view, hold: false }).await
+}
+
+/// How somebody looks at tenants.
+#[derive(Debug, Clone, Copy)]
+struct Eyes {
+    within: Option<i64>,
+    view: ViewScope,
+    hold: bool,
+}
+
+async fn resolve(tx: &mut Tx, scope: &RunScope, eyes: Eyes) -> Result<Frozen> {
+    let Eyes { within, view, .. } = eyes;
     let many = |kind, workspace_id, ids: Vec<i64>, scope_json| Frozen {
         kind,
         workspace_id,
@@ -259,13 +346,13 @@ pub(in crate::ops) async fn freeze(
     };
     Ok(match scope {
         RunScope::Tenant(id) => {
-            let tenant = allowed(tx, *id, within, view).await?;
+            let tenant = allowed(tx, *id, eyes).await?;
             Frozen {
                 kind: ScopeKind::Tenant,
                 workspace_id: Some(tenant.workspace_id),
                 tenant_id: Some(tenant.id),
                 targets: vec![Some(tenant.id)],
-                scope_json: json!({ "tenant": tenant.id }),
+                scope_json: scope.to_json(),
             }
         }
         RunScope::Tenants(ids) => {
@@ -276,11 +363,10 @@ pub(in crate::ops) async fn freeze(
                 return Err(Error::usage("no tenant was chosen")
                     .hint("name the tenants, or choose all explicitly"));
             }
-            let workspaces = workspaces_of(tx, &ids, within, view).await?;
+            let workspaces = workspaces_of(tx, &ids, eyes).await?;
             let workspace_id =
                 if workspaces.len() == 1 { workspaces.first().copied() } else { None };
-            let scope_json = json!({ "tenants": ids });
-            many(ScopeKind::Tenants, workspace_id, ids, scope_json)
+            many(ScopeKind::Tenants, workspace_id, ids, scope.to_json())
         }
         RunScope::Workspace(id) => {
             if within.is_some_and(|own| own != *id) || !customers::in_view(tx, *id, view).await? {
@@ -291,7 +377,7 @@ pub(in crate::ops) async fn freeze(
                 return Err(Error::not_found(format!("an allowed tenant of workspace {id}")));
             }
             let ids = tenants.into_iter().map(|t| t.id).collect();
-            many(ScopeKind::Workspace, Some(*id), ids, json!({ "workspace": id }))
+            many(ScopeKind::Workspace, Some(*id), ids, scope.to_json())
         }
         RunScope::All => {
             if within.is_some() {
@@ -303,7 +389,7 @@ pub(in crate::ops) async fn freeze(
             }
             let ids =
                 customers::allowed_tenants(tx, None).await?.into_iter().map(|t| t.id).collect();
-            many(ScopeKind::All, None, ids, json!({ "all": true }))
+            many(ScopeKind::All, None, ids, scope.to_json())
         }
         RunScope::Platform => {
             if within.is_some() {
@@ -318,19 +404,15 @@ pub(in crate::ops) async fn freeze(
                 workspace_id: None,
                 tenant_id: None,
                 targets: vec![None],
-                scope_json: json!({ "platform": true }),
+                scope_json: scope.to_json(),
             }
         }
     })
 }
 
 /// The workspaces of tenants that may all be aimed at.
-async fn workspaces_of(
-    tx: &mut Tx,
-    ids: &[i64],
-    within: Option<i64>,
-    view: ViewScope,
-) -> Result<Vec<i64>> {
+async fn workspaces_of(tx: &mut Tx, ids: &[i64], eyes: Eyes) -> Result<Vec<i64>> {
+    let Eyes { within, view, .. } = eyes;
     // One look at all tenants is cheaper than one look at each of many.
     const FEW: usize = 20;
     let known: HashMap<i64, i64> = if ids.len() > FEW && view == ViewScope::All {
@@ -344,7 +426,7 @@ async fn workspaces_of(
         workspaces.insert(match known.get(id) {
             Some(workspace) => *workspace,
             // Says what is wrong with it.
-            None => allowed(tx, *id, within, view).await?.workspace_id,
+            None => allowed(tx, *id, eyes).await?.workspace_id,
         });
     }
     Ok(workspaces.into_iter().collect())
@@ -352,13 +434,9 @@ async fn workspaces_of(
 
 /// A tenant that may be aimed at. What does not exist and what belongs to others get the
 /// same answer.
-async fn allowed(
-    tx: &mut Tx,
-    id: i64,
-    within: Option<i64>,
-    view: ViewScope,
-) -> Result<customers::TenantRow> {
-    let tenant = customers::tenant(tx, id)
+async fn allowed(tx: &mut Tx, id: i64, eyes: Eyes) -> Result<customers::TenantRow> {
+    let Eyes { within, view, hold } = eyes;
+    let tenant = customers::tenant(tx, id, hold)
         .await?
         .filter(|tenant| within.is_none_or(|own| own == tenant.workspace_id))
         .ok_or_else(|| Error::not_found(format!("tenant {id}")))?;

@@ -63,18 +63,19 @@ pub async fn set_setting(
     })
 }
 
-/// One tenant, held against archiving until the transaction ends.
-pub async fn tenant(tx: &mut Tx, id: i64) -> Result<Option<TenantRow>> {
-    on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+/// One tenant. `hold` keeps it against archiving until the transaction ends, which a reading
+/// transaction cannot.
+pub async fn tenant(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<TenantRow>> {
+    macro_rules! select {
+        () => {
             "select t.id, t.workspace_id, t.name, t.is_platform, \
              t.archived_at is not null or w.archived_at is not null as archived \
-             from tenants t join workspaces w on w.id = t.workspace_id where t.id = $1",
-            for_share!("t")
-        ))
-        .bind(id)
-        .fetch_optional(c)
-        .await?)
+             from tenants t join workspaces w on w.id = t.workspace_id where t.id = $1"
+        };
+    }
+    on_tx!(tx, c => {
+        let sql = if hold { concat!(select!(), for_share!("t")) } else { select!() };
+        Ok(sqlx::query_as(sql).bind(id).fetch_optional(c).await?)
     })
 }
 

@@ -16,6 +16,7 @@ pub mod findings;
 pub mod lifecycle;
 pub mod names;
 pub mod notifications;
+pub mod plans;
 #[cfg(debug_assertions)]
 pub mod probe;
 pub mod reconcile;
@@ -26,6 +27,8 @@ pub mod run_read;
 pub mod run_write;
 pub mod savepoint;
 pub mod schema;
+pub mod scope_choices;
+pub mod scope_locks;
 pub mod sessions;
 pub mod targets;
 pub mod users;

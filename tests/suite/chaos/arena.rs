@@ -5,21 +5,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tenantpilot::access::{Actor, ClientKind};
-use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::Source;
-use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
 use tenantpilot::ops::auth::Login;
-use tenantpilot::ops::runbooks::StartRunbook;
-use tenantpilot::ops::runs::{Entry, ResumeRun, RunScope, StartRun};
+use tenantpilot::ops::runs::{Entry, ResumeRun, RunScope, StartRun, Started};
 use tenantpilot::ops::users::CreateFirstAdministrator;
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings, password};
 use tenantpilot::runbooks::Registry;
-use tenantpilot::{Clock, ErrorKind};
+use tenantpilot::{Clock, Error, ErrorKind};
 
 use super::cluster::Cluster;
 use super::eyes::Eyes;
 use super::figures::Figures;
 use super::fleet::Fleet;
+use crate::support::starts::Wish;
 use crate::support::stores::{ORIGIN, PASSWORD, Store};
 
 /// The runbook that the workers execute.
@@ -263,7 +261,7 @@ pub async fn start(ops: Ops, user: Actor, wanted: Wanted) -> i64 {
     let started = Instant::now();
     loop {
         let answer = if wanted.by_user {
-            ops.run(&user, by_user(&wanted)).await
+            by_user(&ops, &user, &wanted).await
         } else {
             let start = StartRun {
                 run_type: PROBE.to_owned(),
@@ -287,22 +285,14 @@ pub async fn start(ops: Ops, user: Actor, wanted: Wanted) -> i64 {
     }
 }
 
-fn by_user(wanted: &Wanted) -> StartRunbook {
-    let targets = match &wanted.scope {
-        RunScope::Tenants(ids) => ids.len(),
-        RunScope::All => usize::try_from(TENANTS).unwrap(),
-        _ => 1,
-    };
-    StartRunbook {
-        key: PROBE.to_owned(),
-        scope: wanted.scope.clone(),
+async fn by_user(ops: &Ops, user: &Actor, wanted: &Wanted) -> Result<Started, Error> {
+    let wish = Wish {
         inputs: wanted.inputs.clone(),
-        rollout: Rollout::default(),
-        reason: Some(StartReason::new(StartReasonCode::DataRepair, "a test of faults").unwrap()),
-        confirm: Some(format!("PROBE {targets}")),
         source: Source::Console,
         request_id: Some(wanted.request_id.clone()),
-    }
+        ..Wish::new(PROBE, wanted.scope.clone())
+    };
+    wish.begin(ops, user).await
 }
 
 /// Inputs of a run that no other run has.

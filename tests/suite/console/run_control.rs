@@ -6,10 +6,8 @@ use serde_json::json;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::failure::ReasonCode;
-use tenantpilot::domain::rollout::{Rollout, StopReason};
+use tenantpilot::domain::rollout::StopReason;
 use tenantpilot::domain::run::Source;
-use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
-use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::{
     BeginTarget, ClaimRun, Claimed, FailStep, FinishRun, Pulse, Refresh, ReleaseRun, RunScope,
     RunStep,
@@ -22,6 +20,7 @@ use tenantpilot::tui::msg::{Answer, Msg, Slot};
 use tenantpilot::{Error, ErrorKind};
 
 use crate::support::console::Console;
+use crate::support::starts::Wish;
 use crate::support::stores::{Store, both_engines};
 
 /// A service that knows the probe.
@@ -35,16 +34,12 @@ pub fn service(store: &Store) -> Ops {
 
 /// Starts the probe over these tenants.
 pub async fn start(ops: &Ops, tenants: &[i64]) -> i64 {
-    let phrase = format!("PROBE {}", tenants.len());
-    let start = StartRunbook {
-        scope: RunScope::Tenants(tenants.to_vec()),
+    let wish = Wish {
         inputs: json!({ "ledger": false }),
-        rollout: Rollout::default(),
-        reason: Some(StartReason::new(StartReasonCode::DataRepair, "for a test").unwrap()),
-        confirm: Some(phrase),
-        ..StartRunbook::on_platform("testing.probe", Source::Console)
+        source: Source::Console,
+        ..Wish::new("testing.probe", RunScope::Tenants(tenants.to_vec()))
     };
-    ops.run(&Actor::System, start).await.unwrap().run_id
+    wish.begin(ops, &Actor::System).await.unwrap().run_id
 }
 
 /// Claims the oldest run; the lease outlasts any test.

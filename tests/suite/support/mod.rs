@@ -5,4 +5,5 @@ pub mod postgres;
 pub mod proxy;
 pub mod receiver;
 pub mod scene;
+pub mod starts;
 pub mod stores;

@@ -11,6 +11,7 @@ use tenantpilot::domain::summary_counts::{CountKey, SummaryCounts};
 use tenantpilot::ops::runs::{
     ClaimRun, Claimed, CompleteRun, RecordFailure, ReportProgress, StartRun,
 };
+use tenantpilot::runbooks::Registry;
 
 use super::stores::Store;
 
@@ -31,11 +32,16 @@ impl Store {
     /// Starts a run of a customer's; gives its id.
     pub async fn start(&self, run_type: &str, tenant_id: i64) -> i64 {
         let user_id = if tenant_id <= 2 { 1 } else { 2 };
+        // Customers start no maintenance.
+        let (actor, source) = match Registry::standard().get(run_type) {
+            Ok(_) => (Actor::System, Source::Schedule),
+            Err(_) => (Actor::Customer { user_id }, Source::Admin),
+        };
         let start = StartRun {
             inputs: json!({ "mode": "full" }),
-            ..StartRun::for_tenant(run_type, tenant_id, Source::Admin)
+            ..StartRun::for_tenant(run_type, tenant_id, source)
         };
-        self.ops.run(&Actor::Customer { user_id }, start).await.unwrap().run_id
+        self.ops.run(&actor, start).await.unwrap().run_id
     }
 
     /// Claims the oldest queued run.

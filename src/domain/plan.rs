@@ -1,0 +1,227 @@
+//! What a plan holds a start to: its targets with their counts, one hash over them, the
+//! phrase that confirms it, and the difference to what is there later.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use unicode_security::MixedScript as _;
+
+use super::identity::{canonical_text, hex};
+use crate::{Error, Result};
+
+/// At most so many tenants of one choice may have a name that mixes scripts: each of their
+/// ids has to be typed.
+pub const MAX_MIXED: usize = 5;
+/// How many differences are spelled out; the others are counted.
+const SPELLED: usize = 3;
+
+/// What a runbook would change at one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TargetCounts {
+    /// The tenant; none for the platform itself.
+    pub tenant_id: Option<i64>,
+    /// Records that would change.
+    pub affected: i64,
+    /// Records there are.
+    pub total: i64,
+}
+
+/// One hash over what a plan says: 64 lower-case hex digits.
+pub fn plan_hash(runbook: &str, scope: &Value, inputs: &Value, targets: &[TargetCounts]) -> String {
+    let mut hash = Sha256::new();
+    let head = json!({ "runbook": runbook, "scope": scope, "inputs": inputs });
+    hash.update(canonical_text(&head).as_bytes());
+    for target in targets {
+        let tenant = target.tenant_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+        hash.update(format!("|{tenant}:{}/{}", target.affected, target.total).as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+/// Whether a name mixes scripts, as names do that are made to look like others: a Cyrillic
+/// letter in a Latin word (UTS 39, the level *single script* with its usual exceptions).
+pub fn mixes_scripts(name: &str) -> bool {
+    !name.is_single_script()
+}
+
+/// What has to be typed to confirm a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The phrase: `BACKFILL 412`, `PRUNE` for the platform itself, and the ids of tenants
+    /// that were chosen by a name that mixes scripts, `BACKFILL 2 ID 7`.
+    pub phrase: String,
+    /// Whether it is compulsory; where it is not, what is given has to be right all the same.
+    pub compulsory: bool,
+}
+
+impl Confirmation {
+    /// The confirmation of a start of a runbook with `word` on these targets. `mixed` are the
+    /// tenants among them that were chosen one by one and whose names mix scripts.
+    ///
+    /// # Errors
+    /// *Refused* for more than [`MAX_MIXED`] of those.
+    pub fn of(word: &str, targets: &[Option<i64>], mixed: &[i64]) -> Result<Self> {
+        if mixed.len() > MAX_MIXED {
+            return Err(Error::refused(format!(
+                "{} of the chosen tenants have names that mix scripts; at most {MAX_MIXED} can be chosen at once",
+                mixed.len()
+            ))
+            .hint("look at their ids, and choose fewer of them at a time"));
+        }
+        let mut phrase = match targets {
+            [None] => word.to_owned(),
+            targets => format!("{word} {}", targets.len()),
+        };
+        if !mixed.is_empty() {
+            let ids: Vec<String> = mixed.iter().map(ToString::to_string).collect();
+            phrase.push_str(" ID ");
+            phrase.push_str(&ids.join(" "));
+        }
+        Ok(Self { phrase, compulsory: targets.len() > 1 || !mixed.is_empty() })
+    }
+}
+
+/// How what is there differs from what a plan says: by targets, or by what would change.
+///
+/// Records that would not be touched may come and go: they change nothing about the run, and
+/// on a platform at work they always do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    changes: Vec<(Option<i64>, Change)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Left,
+    Joined,
+    Counted { before: i64, now: i64 },
+}
+
+impl Difference {
+    /// The difference; none where the plan still holds.
+    pub fn between(plan: &[TargetCounts], now: &[TargetCounts]) -> Option<Self> {
+        let key = |target: &TargetCounts| (target.tenant_id, target.affected);
+        let before: BTreeMap<_, _> = plan.iter().map(key).collect();
+        let after: BTreeMap<_, _> = now.iter().map(key).collect();
+        let mut changes = Vec::new();
+        for (tenant, affected) in &before {
+            match after.get(tenant) {
+                None => changes.push((*tenant, Change::Left)),
+                Some(now) if now != affected => {
+                    changes.push((*tenant, Change::Counted { before: *affected, now: *now }));
+                }
+                Some(_) => {}
+            }
+        }
+        let joined = after.keys().filter(|tenant| !before.contains_key(*tenant));
+        changes.extend(joined.map(|tenant| (*tenant, Change::Joined)));
+        (!changes.is_empty()).then_some(Self { changes })
+    }
+
+    /// How many targets differ.
+    pub fn count(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// The difference in words: `3 tenants changed since preflight: tenant 4 left the scope,
+    /// tenant 7 joined it, tenant 9 has 12 to change instead of 10`.
+    pub fn words(&self) -> String {
+        let spelled: Vec<String> = self
+            .changes
+            .iter()
+            .take(SPELLED)
+            .map(|(tenant, change)| {
+                let who =
+                    tenant.map_or_else(|| "the platform".to_owned(), |id| format!("tenant {id}"));
+                match change {
+                    Change::Left => format!("{who} left the scope"),
+                    Change::Joined => format!("{who} joined the scope"),
+                    Change::Counted { before, now } => {
+                        format!("{who} has {now} to change instead of {before}")
+                    }
+                }
+            })
+            .collect();
+        let many = match self.changes.as_slice() {
+            [(None, _)] => "the platform".to_owned(),
+            [_] => "1 tenant".to_owned(),
+            changes => format!("{} tenants", changes.len()),
+        };
+        let more = match self.changes.len().saturating_sub(SPELLED) {
+            0 => String::new(),
+            n => format!(", and {n} more"),
+        };
+        format!("{many} changed since preflight: {}{more}", spelled.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(tenant: i64, affected: i64, total: i64) -> TargetCounts {
+        TargetCounts { tenant_id: Some(tenant), affected, total }
+    }
+
+    #[test]
+    fn a_difference_names_what_changed_and_counts_the_rest() {
+        let plan = [counts(1, 5, 9), counts(2, 0, 3), counts(3, 1, 1), counts(4, 2, 2)];
+        assert_eq!(Difference::between(&plan, &plan), None);
+        let more_rows = [counts(1, 5, 99), counts(2, 0, 4), counts(3, 1, 1), counts(4, 2, 2)];
+        assert_eq!(Difference::between(&plan, &more_rows), None, "untouched records do not count");
+        let now = [counts(1, 6, 9), counts(3, 1, 1), counts(4, 1, 2), counts(7, 0, 0)];
+        let difference = Difference::between(&plan, &now).unwrap();
+        assert_eq!(difference.count(), 4);
+        assert_eq!(
+            difference.words(),
+            "4 tenants changed since preflight: tenant 1 has 6 to change instead of 5, \
+             tenant 2 left the scope, tenant 4 has 1 to change instead of 2, and 1 more"
+        );
+    }
+
+    #[test]
+    fn names_that_mix_scripts_are_found() {
+        for plain in ["Contoso DE", "Müller & Söhne", "株式会社テスト", "Контосо", "東京 2", ""]
+        {
+            assert!(!mixes_scripts(plain), "{plain}");
+        }
+        for mixed in ["Cont\u{43e}so DE", "\u{410}cme", "Fabr\u{131}kam \u{391}"] {
+            assert!(mixes_scripts(mixed), "{mixed}");
+        }
+    }
+
+    #[test]
+    fn phrases_name_the_word_the_number_and_ids_that_could_be_mistaken() {
+        let of = |targets: &[Option<i64>], mixed: &[i64]| {
+            let Confirmation { phrase, compulsory } =
+                Confirmation::of("BACKFILL", targets, mixed).unwrap();
+            (phrase, compulsory)
+        };
+        assert_eq!(of(&[Some(7)], &[]), ("BACKFILL 1".to_owned(), false));
+        assert_eq!(of(&[Some(7)], &[7]), ("BACKFILL 1 ID 7".to_owned(), true));
+        assert_eq!(of(&[Some(7), Some(8)], &[]), ("BACKFILL 2".to_owned(), true));
+        assert_eq!(of(&[Some(7), Some(8)], &[8]), ("BACKFILL 2 ID 8".to_owned(), true));
+        assert_eq!(of(&[None], &[]), ("BACKFILL".to_owned(), false));
+        assert!(Confirmation::of("BACKFILL", &[Some(1); 6], &[1, 2, 3, 4, 5, 6]).is_err());
+    }
+
+    #[test]
+    fn the_hash_covers_every_part() {
+        let (scope, inputs) = (json!({ "all": true }), json!({}));
+        let base = plan_hash("a.b", &scope, &inputs, &[counts(1, 2, 3)]);
+        assert_eq!(base.len(), 64);
+        for other in [
+            plan_hash("a.c", &scope, &inputs, &[counts(1, 2, 3)]),
+            plan_hash("a.b", &json!({ "workspace": 1 }), &inputs, &[counts(1, 2, 3)]),
+            plan_hash("a.b", &scope, &json!({ "days": 1 }), &[counts(1, 2, 3)]),
+            plan_hash("a.b", &scope, &inputs, &[counts(1, 2, 4)]),
+            plan_hash("a.b", &scope, &inputs, &[counts(1, 1, 3)]),
+            plan_hash("a.b", &scope, &inputs, &[counts(2, 2, 3)]),
+            plan_hash("a.b", &scope, &inputs, &[]),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The preflight: counts what a runbook would change, target by target, and stores the plan.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, Utc};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::Plan;
+use crate::access::Requirement;
+use crate::domain::capability::Capability;
+use crate::domain::plan::{Confirmation, TargetCounts, mixes_scripts, plan_hash};
+use crate::domain::run::ScopeKind;
+use crate::ops::refusal;
+use crate::ops::runs::{Frozen, RunScope, look};
+use crate::ops::store::{plans, scope_choices};
+use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::runbooks::{Affected, Runbook};
+use crate::{Error, Result};
+
+/// How long a plan is good for.
+const LIFETIME: Duration = Duration::minutes(15);
+/// Plans that nobody used are kept for so long after they expired.
+const KEPT: Duration = Duration::days(7);
+/// How many of those are removed with each preflight.
+const REMOVED_AT_ONCE: i64 = 20;
+/// How many earlier runs an expected duration is drawn from.
+const PAST_RUNS: i64 = 5;
+
+/// How far a preflight is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Targets counted.
+    pub done: usize,
+    /// Targets there are.
+    pub total: usize,
+}
+
+/// Counts what a runbook would change, all targets as of one moment, and stores the plan.
+///
+/// Given up half-way (its future dropped), it leaves nothing behind.
+#[derive(Debug, Clone)]
+pub struct Preflight {
+    /// The runbook's key.
+    pub key: String,
+    /// What it would be aimed at.
+    pub scope: RunScope,
+    /// Its inputs.
+    pub inputs: Value,
+    /// Where to tell how far it is.
+    pub progress: Option<Arc<watch::Sender<Counted>>>,
+}
+
+impl Preflight {
+    /// A preflight without inputs that tells nobody how far it is.
+    pub fn new(key: &str, scope: RunScope) -> Self {
+        Self { key: key.to_owned(), scope, inputs: json!({}), progress: None }
+    }
+
+    pub(in crate::ops) fn sample() -> Self {
+        Self::new("findings.lifecycle_backfill", RunScope::Tenant(0))
+    }
+}
+
+impl Operation for Preflight {
+    const NAME: &'static str = "runbooks.preflight";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::RunbooksView]);
+    const ACCESS: Access = Access::Stepwise;
+    type Output = Plan;
+
+    async fn execute(self, context: &mut Context) -> Result<Plan> {
+        // One reading transaction: every target is counted as of the same moment.
+        context.begin_checked(&Self::REQUIREMENT, false).await?;
+        let found = self.look(context).await;
+        context.end(false).await?;
+        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        row.target_type = Some("runbook");
+        row.target_id = Some(self.key.clone());
+        row.metadata = json!({ "scope": refusal::scope_facts(&self.scope) });
+        context.begin_checked(&Self::REQUIREMENT, true).await?;
+        let done = match found {
+            Ok(found) => self.store(context, found, row.clone()).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(plan) => {
+                context.end(true).await?;
+                Ok(plan)
+            }
+            Err(error) => {
+                let told = refusal::record(context, row, &error).await?;
+                context.end(told).await?;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What a preflight saw.
+struct Found {
+    runbook: Arc<dyn Runbook>,
+    frozen: Frozen,
+    targets: Vec<TargetCounts>,
+    mixed: Vec<i64>,
+    fleet: i64,
+    expected: Option<(i64, i64)>,
+    as_of: DateTime<Utc>,
+}
+
+impl Preflight {
+    async fn look(&self, context: &mut Context) -> Result<Found> {
+        let runbook = context.settings().registry.get(&self.key)?.clone();
+        if !context.permit().has(runbook.capability()) {
+            return Err(Error::forbidden(runbook.capability()));
+        }
+        runbook.check_inputs(&self.inputs)?;
+        let view = context.permit().scope();
+        let as_of = context.now();
+        let frozen = look(context.tx()?, &self.scope, view).await?;
+        allowed_scope(runbook.as_ref(), frozen.kind)?;
+        let mixed = mixed_names(context, &frozen).await?;
+        let targets = count_targets(
+            context,
+            runbook.as_ref(),
+            &frozen.targets,
+            &self.inputs,
+            as_of,
+            self.progress.as_deref(),
+        )
+        .await?;
+        let fleet = scope_choices::count(context.tx()?, view).await?;
+        let expected = expected(context, &self.key, &targets).await?;
+        Ok(Found { runbook, frozen, targets, mixed, fleet, expected, as_of })
+    }
+
+    async fn store(
+        &self,
+        context: &mut Context,
+        found: Found,
+        mut row: crate::ops::store::audit::NewAudit,
+    ) -> Result<Plan> {
+        let Found { runbook, frozen, targets, mixed, fleet, expected, as_of } = found;
+        let confirmation = Confirmation::of(runbook.word(), &frozen.targets, &mixed)?;
+        let hash = plan_hash(&self.key, &frozen.scope_json, &self.inputs, &targets);
+        let holder = context.permit().holder().map(|holder| holder.platform_user_id);
+        let now = context.now();
+        let tx = context.tx()?;
+        plans::forget(tx, now - KEPT, REMOVED_AT_ONCE).await?;
+        let id = plans::insert(
+            tx,
+            &plans::NewPlan {
+                runbook: &self.key,
+                scope_kind: frozen.kind.as_str(),
+                scope: &frozen.scope_json,
+                inputs: &self.inputs,
+                hash: &hash,
+                targets: &targets,
+                fleet_count: fleet,
+                phrase: &confirmation.phrase,
+                must_confirm: confirmation.compulsory,
+                expected,
+                platform_user_id: holder,
+                // It is as old as what it counted.
+                now: as_of,
+                expires_at: as_of + LIFETIME,
+            },
+        )
+        .await?;
+        let stored = plans::by_id(tx, id, false).await?;
+        let plan: Plan =
+            stored.ok_or_else(|| Error::failed("the plan could not be stored"))?.into();
+        row.tenant_id = frozen.tenant_id;
+        row.workspace_id = frozen.workspace_id;
+        row.metadata = json!({
+            "scope": refusal::scope_facts(&self.scope), "plan_id": id, "hash": plan.hash,
+            "targets": targets.len(), "affected": plan.affected_count, "total": plan.total_count,
+        });
+        context.audit(&row).await?;
+        Ok(plan)
+    }
+}
+
+/// Refuses a kind of scope that a runbook does not take.
+pub(in crate::ops) fn allowed_scope(runbook: &dyn Runbook, kind: ScopeKind) -> Result<()> {
+    if runbook.scopes().contains(&kind) {
+        return Ok(());
+    }
+    let allowed: Vec<_> = runbook.scopes().iter().map(|kind| kind.as_str()).collect();
+    Err(Error::usage(format!("{} cannot be aimed at the scope {kind}", runbook.key()))
+        .hint(format!("it takes: {}", allowed.join(", "))))
+}
+
+/// Counts what a runbook would change at each target, as of `as_of`.
+pub(in crate::ops) async fn count_targets(
+    context: &mut Context,
+    runbook: &dyn Runbook,
+    targets: &[Option<i64>],
+    inputs: &Value,
+    as_of: DateTime<Utc>,
+    progress: Option<&watch::Sender<Counted>>,
+) -> Result<Vec<TargetCounts>> {
+    let total = targets.len();
+    let mut counts = Vec::with_capacity(total);
+    for tenant_id in targets {
+        let Affected { affected, total: there } =
+            runbook.preflight(context, *tenant_id, inputs, as_of).await?;
+        counts.push(TargetCounts { tenant_id: *tenant_id, affected, total: there });
+        if let Some(progress) = progress {
+            progress.send_replace(Counted { done: counts.len(), total });
+        }
+    }
+    Ok(counts)
+}
+
+/// Those tenants that were chosen one by one and whose names mix scripts.
+async fn mixed_names(context: &mut Context, frozen: &Frozen) -> Result<Vec<i64>> {
+    if !matches!(frozen.kind, ScopeKind::Tenant | ScopeKind::Tenants) {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = frozen.targets.iter().copied().flatten().collect();
+    let names = scope_choices::names(context.tx()?, &ids).await?;
+    Ok(names.into_iter().filter(|(_, name)| mixes_scripts(name)).map(|(id, _)| id).collect())
+}
+
+/// How many seconds the same work took before, and how many runs say so: the median of the
+/// newest ones, by record where they counted records, else by target.
+async fn expected(
+    context: &mut Context,
+    key: &str,
+    targets: &[TargetCounts],
+) -> Result<Option<(i64, i64)>> {
+    let past = plans::history(context.tx()?, key, PAST_RUNS).await?;
+    let records = targets.iter().fold(0_i64, |sum, target| sum.saturating_add(target.total));
+    #[expect(clippy::cast_precision_loss, reason = "an estimate, shown in whole seconds")]
+    let mut seconds: Vec<f64> = past
+        .iter()
+        .map(|run| {
+            let took = (run.completed_at - run.started_at).num_milliseconds().max(0) as f64;
+            let items = run.summary_counts.get("items").and_then(Value::as_i64).unwrap_or(0);
+            let (was, is) = if items > 0 {
+                (items as f64, records as f64)
+            } else {
+                (run.target_count.max(1) as f64, targets.len() as f64)
+            };
+            took * is / was / 1000.0
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    let runs = i64::try_from(seconds.len()).unwrap_or(i64::MAX);
+    // Ten years are as good as any longer time.
+    #[expect(clippy::cast_possible_truncation, reason = "kept within range just before")]
+    let median = seconds.get(seconds.len() / 2).map(|s| s.clamp(0.0, 315_360_000.0).ceil() as i64);
+    Ok(median.map(|median| (median, runs)))
+}

@@ -1,0 +1,74 @@
+//! Refusals that leave their line in the audit log and nothing else.
+
+use serde_json::{Value, json};
+
+use super::runs::RunScope;
+use super::store::audit::NewAudit;
+use super::store::savepoint;
+use super::{AuditStatus, Context};
+use crate::{Error, ErrorKind, Result};
+
+/// How many tenants of a scope an audit row names.
+const NAMED: usize = 20;
+
+/// Ends an attempt that began at a savepoint: what a success wrote stays; a refusal undoes all
+/// of it, and `row` tells of it as refused or denied. Trouble with the database is neither:
+/// then nothing at all is written.
+pub(super) async fn settle<T>(
+    context: &mut Context,
+    row: NewAudit,
+    attempt: Result<T>,
+) -> Result<T> {
+    match attempt {
+        Ok(done) => {
+            savepoint::release(context.tx()?).await?;
+            Ok(done)
+        }
+        Err(error) if is_refusal(&error) => {
+            savepoint::undo(context.tx()?).await?;
+            record(context, row, &error).await?;
+            context.keep_on_error();
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes `row` as the refusal `error`; false where it is none.
+pub(super) async fn record(
+    context: &mut Context,
+    mut row: NewAudit,
+    error: &Error,
+) -> Result<bool> {
+    if !is_refusal(error) {
+        return Ok(false);
+    }
+    row.status = if error.kind() == ErrorKind::Forbidden {
+        AuditStatus::Denied
+    } else {
+        AuditStatus::Refused
+    };
+    if let Some(facts) = row.metadata.as_object_mut() {
+        facts.insert("answer".to_owned(), json!(error.message()));
+    }
+    context.audit(&row).await?;
+    Ok(true)
+}
+
+/// Whether a rule refused it, rather than something that broke.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Usage | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Refused
+    )
+}
+
+/// A scope as the audit log keeps it: not a hundred thousand ids.
+pub(super) fn scope_facts(scope: &RunScope) -> Value {
+    match scope {
+        RunScope::Tenants(ids) if ids.len() > NAMED => {
+            json!({ "tenants": ids.iter().take(NAMED).collect::<Vec<_>>(), "tenants_in_all": ids.len() })
+        }
+        scope => scope.to_json(),
+    }
+}

@@ -1,0 +1,76 @@
+//! The locks that keep runs of one runbook apart: rows of a table whose key is the runbook and
+//! the tenant, so that the database itself refuses a second one. A trigger removes them when
+//! the run ends.
+
+use super::{Tx, on_tx};
+use crate::Result;
+
+/// Stands for the one run over many tenants, or over the platform.
+pub const MANY: i64 = 0;
+
+/// A lock that another run holds.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Held {
+    /// The tenant; [`MANY`] for the place of the run over many.
+    pub tenant_id: i64,
+    /// The tenant's name.
+    pub tenant_name: Option<String>,
+    /// The run that holds it.
+    pub run_id: i64,
+}
+
+/// Takes the locks of a run's targets, and the place of the run over many tenants where it is
+/// one. Gives a lock that another run holds; what was taken is then to be undone.
+pub async fn take(
+    tx: &mut Tx,
+    runbook: &str,
+    run_id: i64,
+    many: bool,
+    targets: i64,
+) -> Result<Option<Held>> {
+    on_tx!(tx, c => {
+        let mut missing = false;
+        if many {
+            let taken = sqlx::query(
+                "insert into runbook_scope_locks (runbook, tenant_id, run_id) values ($1, $2, $3) \
+                 on conflict do nothing",
+            )
+            .bind(runbook)
+            .bind(MANY)
+            .bind(run_id)
+            .execute(&mut *c)
+            .await?;
+            missing = taken.rows_affected() != 1;
+        }
+        if !missing {
+            // In the order of the tenants: two starts wait for each other in one direction only.
+            let taken = sqlx::query(
+                "insert into runbook_scope_locks (runbook, tenant_id, run_id) \
+                 select $1, t.tenant_id, t.run_id from operation_run_targets t \
+                 where t.run_id = $2 and t.tenant_id is not null order by t.tenant_id \
+                 on conflict do nothing",
+            )
+            .bind(runbook)
+            .bind(run_id)
+            .execute(&mut *c)
+            .await?;
+            missing = i64::try_from(taken.rows_affected()).unwrap_or(i64::MAX) != targets;
+        }
+        if !missing {
+            return Ok(None);
+        }
+        let held: Option<Held> = sqlx::query_as(
+            "select l.tenant_id, t.name as tenant_name, l.run_id from runbook_scope_locks l \
+             left join tenants t on t.id = l.tenant_id where l.runbook = $1 and l.run_id <> $2 \
+             and (($3 and l.tenant_id = 0) or exists (select 1 from operation_run_targets g \
+             where g.run_id = $2 and g.tenant_id = l.tenant_id)) order by l.tenant_id limit 1",
+        )
+        .bind(runbook)
+        .bind(run_id)
+        .bind(many)
+        .fetch_optional(&mut *c)
+        .await?;
+        // It may have been let go of between the two looks.
+        Ok(Some(held.unwrap_or(Held { tenant_id: MANY, tenant_name: None, run_id: 0 })))
+    })
+}
