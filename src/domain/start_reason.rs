@@ -37,12 +37,16 @@ impl StartReason {
     /// characters alone are refused, and secrets in it are masked.
     ///
     /// # Errors
-    /// *Usage* for an empty or too long text.
+    /// *Usage* for an empty or too long text, or one with control characters.
     pub fn new(code: StartReasonCode, text: &str) -> Result<Self> {
         if text.chars().count() > MAX_REASON {
             return Err(Error::usage(format!(
                 "the reason is too long: at most {MAX_REASON} characters"
             )));
+        }
+        if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
+            return Err(Error::usage("the reason holds control characters")
+                .hint("type it as plain text, without escape sequences"));
         }
         let visible: String = text.chars().filter(|c| !safe_text::is_unseen(*c)).collect();
         let text = sanitize::message(visible.trim());
@@ -62,7 +66,8 @@ mod tests {
     #[test]
     fn a_reason_has_to_say_something() {
         let new = |text: &str| StartReason::new(StartReasonCode::Incident, text);
-        for empty in ["", "   ", "\u{200b}\u{200d}", "...", "\u{7}\u{1b}"] {
+        for empty in ["", "   ", "\u{200b}\u{200d}", "...", "\u{7}\u{1b}", "bell\u{7}", "\u{1b}[2J"]
+        {
             assert!(new(empty).is_err(), "{empty:?}");
         }
         assert!(new(&"x".repeat(501)).is_err());

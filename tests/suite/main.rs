@@ -20,6 +20,8 @@ mod house;
 mod keymap;
 mod notifications;
 mod notifications_cli;
+mod plans;
+mod plans_guards;
 mod run_filter;
 mod runbooks;
 mod runbooks_backfill;

@@ -412,9 +412,9 @@ async fn resolve(tx: &mut Tx, scope: &RunScope, eyes: Eyes) -> Result<Frozen> {
 
 /// The workspaces of tenants that may all be aimed at.
 async fn workspaces_of(tx: &mut Tx, ids: &[i64], eyes: Eyes) -> Result<Vec<i64>> {
-    let Eyes { within, view, .. } = eyes;
     // One look at all tenants is cheaper than one look at each of many.
     const FEW: usize = 20;
+    let Eyes { within, view, .. } = eyes;
     let known: HashMap<i64, i64> = if ids.len() > FEW && view == ViewScope::All {
         let all = customers::allowed_tenants(tx, within).await?;
         all.into_iter().map(|tenant| (tenant.id, tenant.workspace_id)).collect()
