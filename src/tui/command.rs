@@ -140,6 +140,8 @@ pub enum Context {
     Filter,
     /// The dialog before a change, which holds a text field.
     Confirm,
+    /// A form, which is made of text fields.
+    Form,
     /// The login form, which is made of text fields.
     Login,
 }
@@ -156,6 +158,7 @@ impl Context {
         Self::Palette,
         Self::Filter,
         Self::Confirm,
+        Self::Form,
         Self::Login,
     ];
 
@@ -171,6 +174,7 @@ impl Context {
             Self::Palette => "In the command palette",
             Self::Filter => "In the filter line",
             Self::Confirm => "In a confirmation",
+            Self::Form => "In a form",
             Self::Login => "In the login",
         }
     }
@@ -187,6 +191,7 @@ impl Context {
             Self::Palette => "palette",
             Self::Filter => "filter",
             Self::Confirm => "confirm",
+            Self::Form => "form",
             Self::Login => "login",
         }
     }
@@ -198,7 +203,7 @@ impl Context {
 
     /// Whether printable keys belong to a text field here.
     pub const fn is_text(self) -> bool {
-        matches!(self, Self::Palette | Self::Filter | Self::Confirm | Self::Login)
+        matches!(self, Self::Palette | Self::Filter | Self::Confirm | Self::Form | Self::Login)
     }
 }
 

@@ -237,6 +237,9 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         Context::Palette => &[Command::RowOpen, Command::FilterClear, Command::AppBack],
         Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppQuit],
         Context::Confirm => &[Command::FormSubmit, Command::FilterClear, Command::AppBack],
+        Context::Form => {
+            &[Command::FormSubmit, Command::FieldNext, Command::FieldPrevious, Command::AppBack]
+        }
         Context::Operations
         | Context::Run
         | Context::Inbox

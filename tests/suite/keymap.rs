@@ -63,6 +63,9 @@ fn fr_006_002_the_default_keys_are_those_people_expect() {
         (Context::Filter, "down", Command::CursorDown),
         (Context::Login, "down", Command::FieldNext),
         (Context::Login, "enter", Command::FormSubmit),
+        (Context::Form, "up", Command::FieldPrevious),
+        (Context::Form, "ctrl-u", Command::FilterClear),
+        (Context::Form, "esc", Command::AppBack),
         (Context::Filter, "esc", Command::AppBack),
     ] {
         assert_eq!(press(&keymap, context, keys), Resolved::Command(command), "{context} {keys}");
@@ -141,7 +144,7 @@ fn fr_006_006_printable_keys_belong_to_text_fields() {
     }
     assert!(refused(&with_quit("[filter]\n\"space\" = \"app.back\"\n")).contains("line 4"));
     let keymap = Keymap::embedded("default").expect("default");
-    for context in [Context::Filter, Context::Palette, Context::Login] {
+    for context in [Context::Filter, Context::Palette, Context::Form, Context::Login] {
         for key in ["q", "j", "?", "space", "G", "left", "home", "backspace", "delete", "end"] {
             assert_eq!(press(&keymap, context, key), Resolved::Unbound, "{context} {key}");
         }
