@@ -1,6 +1,10 @@
 //! Who acts, what an operation asks of them, and the proof that it was checked.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
 use crate::domain::capability::{Capability, CapabilitySet};
+use crate::domain::start_reason::StartReasonCode;
 use crate::text_enum;
 
 text_enum! {
@@ -108,6 +112,22 @@ pub enum ViewScope {
     },
 }
 
+/// A person's break-glass while it is active: an exception that is declared, with a reason
+/// and an end. It allows nothing; it asks for more and marks what is done under it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BreakGlass {
+    /// Id of the grant.
+    pub grant_id: i64,
+    /// What kind of reason it has.
+    pub reason_code: StartReasonCode,
+    /// Why, in words.
+    pub reason: String,
+    /// Since when.
+    pub granted_at: DateTime<Utc>,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+}
+
 /// A platform user as the check found them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -119,6 +139,8 @@ pub struct Holder {
     pub capabilities: CapabilitySet,
     /// The session.
     pub session: SessionRef,
+    /// Their break-glass, where it is active: read in the same query as the session.
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// Proof that an operation's requirement was checked. Only [`crate::ops`] makes one.
@@ -147,6 +169,11 @@ impl Permit {
     /// Whose rows it opens.
     pub fn scope(&self) -> ViewScope {
         self.scope
+    }
+
+    /// The break-glass under which the actor acts, if it is active.
+    pub fn break_glass(&self) -> Option<&BreakGlass> {
+        self.holder.as_ref()?.break_glass.as_ref()
     }
 
     /// Whether the actor holds `capability`; the system holds all, a customer none.

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::store::audit::NewAudit;
 use super::store::sessions::{self, NewSession, SessionRow};
 use super::store::{self, users};
 use super::{Access, AuditStatus, Context, Operation, context, password};
@@ -96,7 +97,7 @@ impl Operation for Login {
         let username = password::normalise_name(&self.username);
         // A name too long to be anybody's must not fill the throttle's table.
         let counted: String = username.chars().take(password::MAX_NAME).collect();
-        reserve(context, &origin, &counted).await?;
+        reserve(context, Self::NAME, &origin, &counted).await?;
 
         let mut tx = context.db().begin_read().await?;
         let found = users::credentials(&mut tx, &username, false).await?;
@@ -107,7 +108,7 @@ impl Operation for Login {
         let places = &context.ops().inner.hashing;
         let right = password::verify(places, &self.password, stored, program).await?;
         let Some(user) = found.filter(|_| right) else {
-            note(context, &origin, &counted, AuditStatus::Failed).await?;
+            note(context, Self::NAME, &origin, &counted, AuditStatus::Failed).await?;
             return Err(refused());
         };
 
@@ -119,13 +120,13 @@ impl Operation for Login {
             again.filter(|now| now.active && now.credential_version == user.credential_version)
         else {
             tx.rollback().await?;
-            note(context, &origin, &counted, AuditStatus::Failed).await?;
+            note(context, Self::NAME, &origin, &counted, AuditStatus::Failed).await?;
             return Err(refused());
         };
         let capabilities = CapabilitySet::from_names(&current.capabilities.0);
         if !capabilities.has(Capability::AccessSystemPanel) {
             tx.rollback().await?;
-            note(context, &origin, &counted, AuditStatus::Denied).await?;
+            note(context, Self::NAME, &origin, &counted, AuditStatus::Denied).await?;
             return Err(Error::forbidden(Capability::AccessSystemPanel));
         }
         let token = new_token();
@@ -160,16 +161,18 @@ impl Operation for Login {
 }
 
 /// Takes a slot of the throttle, committed before anything is verified.
-async fn reserve(context: &Context, origin: &str, username: &str) -> Result<()> {
+pub(super) async fn reserve(
+    context: &Context,
+    action: &'static str,
+    origin: &str,
+    username: &str,
+) -> Result<()> {
     let now = context.now();
     let mut tx = context.db().begin_write().await?;
     let left =
         sessions::reserve_attempt(&mut tx, origin, username, now, now - WINDOW, ATTEMPTS).await?;
     if left < 0 {
-        let actor = Actor::Anonymous { origin: origin.to_owned() };
-        let mut row = context::blank(&actor, Login::NAME, AuditStatus::Throttled, now);
-        row.target_type = Some("platform_user");
-        row.target_id = Some(username.to_owned());
+        let row = attempt(context, action, origin, username, AuditStatus::Throttled);
         store::audit::insert(&mut tx, &row).await?;
     }
     tx.commit().await?;
@@ -180,15 +183,32 @@ async fn reserve(context: &Context, origin: &str, username: &str) -> Result<()> 
         .hint("wait a minute, or ask an administrator to unlock it"))
 }
 
-/// Audits an attempt that made no session.
-async fn note(context: &Context, origin: &str, username: &str, status: AuditStatus) -> Result<()> {
+/// Audits an attempt that led to nothing.
+pub(super) async fn note(
+    context: &Context,
+    action: &'static str,
+    origin: &str,
+    username: &str,
+    status: AuditStatus,
+) -> Result<()> {
     let mut tx = context.db().begin_write().await?;
-    let actor = Actor::Anonymous { origin: origin.to_owned() };
-    let mut row = context::blank(&actor, Login::NAME, status, context.now());
-    row.target_type = Some("platform_user");
-    row.target_id = Some(username.to_owned());
+    let row = attempt(context, action, origin, username, status);
     store::audit::insert(&mut tx, &row).await?;
     tx.commit().await
+}
+
+fn attempt(
+    context: &Context,
+    action: &'static str,
+    origin: &str,
+    username: &str,
+    status: AuditStatus,
+) -> NewAudit {
+    let mut row = context.audit_row(action, status);
+    row.origin = Some(origin.to_owned());
+    row.target_type = Some("platform_user");
+    row.target_id = Some(username.to_owned());
+    row
 }
 
 /// Takes up a session by its token.

@@ -142,6 +142,7 @@ impl Context {
             row.actor_id = Some(holder.platform_user_id);
             row.actor_name = Some(holder.username.clone());
         }
+        row.break_glass = self.permit.break_glass().is_some();
         row
     }
 
@@ -181,6 +182,7 @@ pub(super) fn blank(
         before: None,
         after: None,
         metadata: Value::Object(serde_json::Map::new()),
+        break_glass: false,
         occurred_at,
     }
 }
@@ -199,6 +201,7 @@ pub(super) async fn denial(
     {
         row.actor_id = Some(found.platform_user_id);
         row.actor_name = Some(found.username);
+        row.break_glass = found.grant.active(now)?.is_some();
     }
     row.metadata = json!({ "answer": error.message() });
     Ok(row)

@@ -10,6 +10,7 @@ mod store;
 
 pub mod alerts;
 pub mod auth;
+pub mod break_glass;
 pub(crate) mod findings;
 pub mod notifications;
 pub mod password;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 pub use context::Context;
@@ -138,6 +140,9 @@ operations! {
     auth::Logout => auth::Logout,
     auth::WhoAmI => auth::WhoAmI,
     auth::Touch => auth::Touch,
+    break_glass::EnterBreakGlass => break_glass::EnterBreakGlass::sample(),
+    break_glass::EndBreakGlass => break_glass::EndBreakGlass,
+    break_glass::CurrentBreakGlass => break_glass::CurrentBreakGlass,
     notifications::ListNotifications => notifications::ListNotifications::default(),
     notifications::CountUnread => notifications::CountUnread,
     notifications::MarkRead => notifications::MarkRead { ids: Vec::new() },
@@ -322,7 +327,12 @@ impl Ops {
             Access::Stepwise => {
                 let permit = self.permit::<O>(actor).await?;
                 let mut context = Context::stepwise(self.clone(), permit);
-                operation.execute(&mut context).await
+                let done = operation.execute(&mut context).await;
+                // What it has not committed is not to happen.
+                if let Some(tx) = context.into_tx() {
+                    tx.rollback().await?;
+                }
+                done
             }
             Access::Read => self.patiently(self.run_in_one(actor, operation)).await,
             Access::Write => {
@@ -343,6 +353,12 @@ impl Ops {
         let mut tx = self.patiently(self.inner.db.begin_read()).await?;
         let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
         tx.rollback().await?;
+        if let Err(error) = &permit
+            && error.kind() == ErrorKind::Forbidden
+        {
+            let tx = self.patiently(self.inner.db.begin_write()).await?;
+            leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
+        }
         permit
     }
 
@@ -356,24 +372,19 @@ impl Ops {
         if writes && O::ONE_AT_A_TIME {
             store::users::lock_creation(&mut tx).await?;
         }
-        let permit = match authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, writes)
-            .await
-        {
-            Ok(permit) => permit,
-            Err(error) => {
-                // A denied change leaves its trace; a denied look only its answer.
-                if writes && error.kind() == ErrorKind::Forbidden {
-                    let row =
-                        context::denial(&mut tx, actor, O::NAME, &error, self.inner.clock.now())
-                            .await?;
-                    store::audit::insert(&mut tx, &row).await?;
-                    tx.commit().await?;
-                } else {
-                    tx.rollback().await?;
+        let permit =
+            match authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, writes).await {
+                Ok(permit) => permit,
+                Err(error) => {
+                    // A denied change leaves its trace; a denied look only its answer.
+                    if writes {
+                        leave_trace::<O>(tx, actor, &error, self.inner.clock.now()).await?;
+                    } else {
+                        tx.rollback().await?;
+                    }
+                    return Err(error);
                 }
-                return Err(error);
-            }
-        };
+            };
         let mut context = Context::with_tx(self.clone(), permit, tx);
         let done = operation.execute(&mut context).await;
         let keep = (done.is_ok() && !context.is_undone()) || context.keeps_on_error();
@@ -393,6 +404,21 @@ impl Ops {
                 .hint("it may be frozen, overloaded or locked; nothing was changed")),
         }
     }
+}
+
+/// Audits a change that was denied at the door; other errors leave nothing behind.
+async fn leave_trace<O: Operation>(
+    mut tx: Tx,
+    actor: &Actor,
+    error: &Error,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if error.kind() != ErrorKind::Forbidden {
+        return tx.rollback().await;
+    }
+    let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
+    store::audit::insert(&mut tx, &row).await?;
+    tx.commit().await
 }
 
 /// Looks the actor up in the transaction and holds them against the requirement.
@@ -444,6 +470,7 @@ async fn live_session(
         username: row.username,
         capabilities: CapabilitySet::from_names(&row.capabilities.0),
         session: session.clone(),
+        break_glass: row.grant.active(clock.now())?,
     };
     Ok((holder, scope))
 }

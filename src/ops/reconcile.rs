@@ -96,6 +96,7 @@ async fn close(context: &mut Context, id: i64, by: i64, before: DateTime<Utc>) -
         });
     }
     let mut row = context.audit_row(ACTION, AuditStatus::Succeeded);
+    row.break_glass |= was.break_glass;
     row.run_id = Some(id);
     row.tenant_id = was.tenant_id;
     row.workspace_id = was.workspace_id;

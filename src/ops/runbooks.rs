@@ -128,6 +128,7 @@ impl StartRunbook {
         if self.source == Source::Admin {
             refuse_admin(context).await?;
         }
+        crate::ops::break_glass::require_reason(context.permit(), self.reason.as_ref())?;
         self.rollout.check()?;
         // Held: the same plan cannot be used twice at once.
         let plan = plans::own(context, self.plan_id, true).await?;

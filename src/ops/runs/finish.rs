@@ -190,6 +190,8 @@ async fn audit_end(
     reason: Option<&str>,
 ) -> Result<()> {
     let mut row = context.audit_row("runs.complete", AuditStatus::Succeeded);
+    // The worker has no break-glass; what it tells of the run does.
+    row.break_glass |= run.break_glass;
     row.run_id = Some(run.id);
     row.tenant_id = run.tenant_id;
     row.workspace_id = run.workspace_id;

@@ -10,7 +10,7 @@ use crate::domain::rollout::Rollout;
 use crate::domain::run::{RunStatus, ScopeKind, Source};
 use crate::ops::runbooks::confirm;
 use crate::ops::store::{run_read, savepoint};
-use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
+use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
 
 /// Starts a new run over the targets of an ended one that failed or were skipped.
@@ -107,6 +107,9 @@ impl RetryRun {
         let mut facts = json!({ "inputs": inputs });
         if let Some(reason) = old.get("reason") {
             facts["reason"] = reason.clone();
+        } else if context.permit().break_glass().is_some() {
+            return Err(break_glass::missing_reason(&format!("run {} recorded none", first.id))
+                .hint("start it anew with a reason, or end break-glass before the retry"));
         }
         let start = NewStart {
             run_type: &first.run_type,

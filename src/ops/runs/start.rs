@@ -14,7 +14,7 @@ use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::runbooks::refuse_admin;
 use crate::ops::store::run_write::{self, NewRun};
 use crate::ops::store::{Tx, customers, savepoint, scope_locks};
-use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
+use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
 
 /// The largest context that is stored, in bytes of JSON: facts, never payloads.
@@ -194,6 +194,12 @@ pub(in crate::ops) async fn create(
     let total = u64::try_from(frozen.targets.len()).unwrap_or(u64::MAX);
     let counts = SummaryCounts::default().with(CountKey::Total, total).with(CountKey::Processed, 0);
     let now = context.now();
+    let glass = context.permit().break_glass();
+    let mut facts = start.facts.clone();
+    if let Some(glass) = glass {
+        facts["break_glass"] = break_glass::facts(glass);
+    }
+    let break_glass = glass.is_some();
     let holder = context.permit().holder().map(|h| (h.platform_user_id, h.username.clone()));
     let tx = context.tx()?;
     let new = NewRun {
@@ -211,10 +217,11 @@ pub(in crate::ops) async fn create(
         identity_hash: identity,
         request_id: start.request_id,
         summary_counts: &counts.to_json(),
-        context: &start.facts,
+        context: &facts,
         rollout: &json!(start.rollout),
         retry_of: start.retry_of,
         plan_id: start.plan_id,
+        break_glass,
         targets: &frozen.targets,
         now,
     };

@@ -58,6 +58,8 @@ pub struct NewAudit {
     pub after: Option<Value>,
     /// Other facts: codes and ids only.
     pub metadata: Value,
+    /// Whether it happened under break-glass.
+    pub break_glass: bool,
     /// When.
     pub occurred_at: DateTime<Utc>,
 }
@@ -77,6 +79,8 @@ pub struct AuditRow {
     pub status: String,
     /// When.
     pub occurred_at: DateTime<Utc>,
+    /// Whether it happened under break-glass.
+    pub break_glass: bool,
 }
 
 /// Writes one row.
@@ -85,8 +89,8 @@ pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
         sqlx::query(
             "insert into audit_logs (plane, actor_kind, actor_id, actor_name, origin, action, status, \
              workspace_id, tenant_id, run_id, target_type, target_id, before_state, after_state, \
-             metadata, occurred_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+             metadata, occurred_at, break_glass) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         )
         .bind(row.plane)
         .bind(row.actor_kind)
@@ -104,6 +108,7 @@ pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
         .bind(row.after.as_ref().map(Json))
         .bind(Json(&row.metadata))
         .bind(row.occurred_at)
+        .bind(row.break_glass)
         .execute(c)
         .await?;
         Ok(())
@@ -114,7 +119,7 @@ pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
 pub async fn of_run(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<AuditRow>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "select id, actor_name, actor_kind, action, status, occurred_at from audit_logs \
+            "select id, actor_name, actor_kind, action, status, occurred_at, break_glass from audit_logs \
              where run_id = $1 order by id limit $2",
         )
         .bind(run_id)

@@ -150,6 +150,8 @@ pub struct Held {
     pub summary_counts: Json<Value>,
     /// Since when a cancel is asked for.
     pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// Whether it was started under break-glass.
+    pub break_glass: bool,
 }
 
 /// Locks a run for a change.
@@ -157,7 +159,7 @@ pub async fn hold(tx: &mut Tx, run_id: i64) -> Result<Option<Held>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(concat!(
             "select id, type, workspace_id, tenant_id, platform_user_id, status, fence, summary_counts, \
-             cancel_requested_at from operation_runs where id = $1",
+             cancel_requested_at, break_glass from operation_runs where id = $1",
             for_update!()
         ))
         .bind(run_id)

@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod audit;
+pub mod break_glass;
 pub mod bulk;
 pub mod bulk_rows;
 pub mod bulk_state;

@@ -40,6 +40,8 @@ pub struct NewRun<'a> {
     pub retry_of: Option<i64>,
     /// The plan it was started by.
     pub plan_id: Option<i64>,
+    /// Whether it is started under break-glass.
+    pub break_glass: bool,
     /// Frozen targets; none stands for the platform itself.
     pub targets: &'a [Option<i64>],
     /// Now.
@@ -55,8 +57,9 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
         sqlx::query_scalar(
             "insert into operation_runs (workspace_id, tenant_id, user_id, platform_user_id, \
              initiator_name, source, type, scope_kind, identity_hash, request_id, summary_counts, \
-             context, target_count, created_at, updated_at, rollout, retry_of_run_id, plan_id) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16, $17) \
+             context, target_count, created_at, updated_at, rollout, retry_of_run_id, plan_id, \
+             break_glass) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16, $17, $18) \
              on conflict do nothing returning id",
         )
         .bind(new.workspace_id)
@@ -76,6 +79,7 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
         .bind(Json(new.rollout))
         .bind(new.retry_of)
         .bind(new.plan_id)
+        .bind(new.break_glass)
         .fetch_optional(c)
         .await?
     });

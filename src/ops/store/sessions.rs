@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
+use super::break_glass::OpenGrant;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -33,6 +34,11 @@ pub struct SessionRow {
     pub active: bool,
     /// Whether the user sees only some workspaces.
     pub restricted: bool,
+    /// Where it is used from.
+    pub origin: String,
+    /// The user's open break-glass grant, whether or not it has expired.
+    #[sqlx(flatten)]
+    pub grant: OpenGrant,
 }
 
 /// What both look-ups of a session read.
@@ -41,8 +47,11 @@ macro_rules! session_columns {
         "select s.id, s.kind, s.platform_user_id, s.last_active_at, s.idle_seconds, s.expires_at, \
          s.ended_at is not null as ended, s.credential_version <> u.credential_version as outdated, \
          u.username, u.capabilities, u.active, exists (select 1 from platform_user_workspaces w \
-         where w.platform_user_id = u.id) as restricted \
-         from platform_sessions s join platform_users u on u.id = s.platform_user_id "
+         where w.platform_user_id = u.id) as restricted, s.origin, g.id as grant_id, \
+         g.reason_code as grant_reason_code, g.reason as grant_reason, \
+         g.granted_at as grant_granted_at, g.expires_at as grant_expires_at \
+         from platform_sessions s join platform_users u on u.id = s.platform_user_id \
+         left join break_glass_grants g on g.platform_user_id = u.id and g.ended_at is null "
     };
 }
 
