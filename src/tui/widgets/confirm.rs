@@ -4,35 +4,22 @@
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::symbols::border;
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Clear, Widget};
+use ratatui::widgets::Widget;
 use uuid::Uuid;
 
 use super::super::control::{Control, ControlRequest, covered, mistyped};
 use super::super::look::{Look, wrapped};
 use super::super::theme::Role;
+use super::dialog;
 use super::text_field::TextField;
 use crate::domain::run::Run;
 use crate::{Error, Result};
 
 /// The longest text that can be typed.
 const LIMIT: usize = 40;
-/// The widest box.
-const WIDTH: u16 = 74;
 /// From this height on, there is room for an empty line.
 const ROOMY: u16 = 16;
-/// A box of ASCII characters.
-const PLAIN: border::Set<'static> = border::Set {
-    top_left: "+",
-    top_right: "+",
-    bottom_left: "+",
-    bottom_right: "+",
-    vertical_left: "|",
-    vertical_right: "|",
-    horizontal_top: "-",
-    horizontal_bottom: "-",
-};
 
 /// How far a dialog is.
 #[derive(Debug)]
@@ -137,8 +124,7 @@ impl Confirm {
 
     /// Draws it over the body; gives where the terminal's cursor belongs.
     pub fn draw(&self, body: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
-        let width = WIDTH.min(body.width.saturating_sub(2));
-        let columns = usize::from(width.saturating_sub(4));
+        let columns = dialog::columns(body);
         let run = &self.run;
         let mut lines = vec![Line::from(look.span(
             Role::Text,
@@ -175,23 +161,10 @@ impl Confirm {
             (Stage::Typing, Some(error)) => put(Role::Failed, &error.to_string()),
             (Stage::Typing, None) => lines.push(Line::default()),
         }
-        let height = u16::try_from(lines.len() + 2).unwrap_or(body.height).min(body.height);
-        let area = Rect {
-            x: body.x + (body.width - width) / 2,
-            y: body.y + (body.height - height) / 2,
-            width,
-            height,
-        };
-        Clear.render(area, buffer);
-        buffer.set_style(area, look.style(Role::Text));
         let title = format!(" {} run {}? ", capitalised(self.control.word()), run.id);
-        Block::bordered()
-            .border_set(if look.ascii { PLAIN } else { border::PLAIN })
-            .border_style(look.style(Role::Border))
-            .title(Line::from(look.span(Role::Title, title)))
-            .render(area, buffer);
-        let inner = Rect { x: area.x + 2, y: area.y + 1, width: width - 4, height: 1 };
-        let shown = usize::from(height.saturating_sub(2));
+        let room = dialog::draw(body, lines.len(), &title, buffer, look);
+        let inner = Rect { height: 1, ..room };
+        let shown = usize::from(room.height);
         for (y, line) in (inner.y..).zip(lines.into_iter().take(shown)) {
             line.render(Rect { y, ..inner }, buffer);
         }

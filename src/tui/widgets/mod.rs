@@ -1,6 +1,8 @@
 //! Pieces that several screens are made of.
 
 pub mod confirm;
+pub mod dialog;
+pub mod form;
 pub mod help;
 pub mod palette;
 pub mod text_field;

@@ -34,6 +34,11 @@ impl TextField {
         self.input.value()
     }
 
+    /// The most characters it takes.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Where the cursor stands, in characters.
     pub fn cursor(&self) -> usize {
         self.input.cursor()
