@@ -58,6 +58,7 @@ fn run(id: i64) -> Run {
         paused_at: None,
         cancel_requested_at: None,
         audit_gaps: 0,
+        break_glass: false,
         created_at,
         queued_at: None,
         started_at: Some(created_at),

@@ -3,6 +3,7 @@
 mod alerts;
 mod ask;
 mod auth;
+mod break_glass;
 mod demo;
 mod env;
 mod notifications;
@@ -122,6 +123,13 @@ enum Command {
         "tenantpilot notifications read --all",
     ))]
     Notifications(notifications::NotificationsCommand),
+    /// Take break-glass, end it, and see whether it is active
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot break-glass enter --reason-code INCIDENT --reason 'checkout is down'",
+        "tenantpilot break-glass status",
+        "tenantpilot break-glass end",
+    ))]
+    BreakGlass(break_glass::BreakGlassCommand),
     /// Manage platform users
     #[command(subcommand, before_help = examples!(
         "tenantpilot users list",
@@ -222,6 +230,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Worker(args)) => worker::run(args, env).await,
         Some(Command::Alerts(command)) => alerts::run(command, env).await,
         Some(Command::Notifications(command)) => notifications::run(command, env).await,
+        Some(Command::BreakGlass(command)) => break_glass::run(command, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,
         Some(Command::Logout) => auth::logout(env).await,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::runs::as_json;
-use super::{Env, Table, ask, examples, runs_control};
+use super::{Env, Table, ask, break_glass, examples, runs_control};
 use crate::domain::rollout::{ErrorThreshold, Rollout};
 use crate::domain::run::Source;
 use crate::domain::start_reason::{StartReason, StartReasonCode};
@@ -161,6 +161,7 @@ async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         request_id: args.request_id,
         ..StartRunbook::of_plan(&args.key, plan.id, Source::Cli)
     };
+    break_glass::notice(env, &ops, &session).await;
     let started = ops.run(&session.actor, start).await?;
     let run = ops.run(&session.actor, GetRun { id: started.run_id }).await?.run;
     if args.json {

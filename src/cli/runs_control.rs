@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::runs::as_json;
-use super::{Env, ask};
+use super::{Env, ask, break_glass};
 use crate::Result;
 use crate::domain::run::{Run, RunStatus, Source};
 use crate::ops::Ops;
@@ -125,6 +125,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
         source: Source::Cli,
         request_id: args.request_id,
     };
+    break_glass::notice(env, &ops, &session).await;
     let retried = ops.run(&session.actor, retry).await?;
     let run = ops.run(&session.actor, GetRun { id: retried.started.run_id }).await?.run;
     if args.run.json {

@@ -108,6 +108,9 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
         Some(name) => format!("started by {name} ({})", run.source),
         None => format!("started by the system ({})", run.source),
     })?;
+    if let Some((code, reason)) = detail.break_glass() {
+        out.line(format!("started under break-glass: {code}, {reason}"))?;
+    }
     out.line(format!("queued     {}", text::time(run.created_at, zone)))?;
     if let Some(at) = run.started_at {
         out.line(format!("started    {}", text::time(at, zone)))?;
@@ -267,7 +270,8 @@ fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
             let who = row.actor_name.as_deref().unwrap_or(&row.actor_kind);
             let at = text::time(row.occurred_at, zone);
             let who = text::name(who, ascii);
-            out.line(format!("  {at}  {who}  {}  {}", row.action, row.status))?;
+            let mark = if row.break_glass { "  break-glass" } else { "" };
+            out.line(format!("  {at}  {who}  {}  {}{mark}", row.action, row.status))?;
         }
     }
     if run.status != RunStatus::Completed {

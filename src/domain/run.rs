@@ -133,6 +133,8 @@ pub struct Run {
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// Audit rows that could not be written.
     pub audit_gaps: i64,
+    /// Whether it was started under break-glass.
+    pub break_glass: bool,
     /// Creation.
     pub created_at: DateTime<Utc>,
     /// When it last became free to claim, if not at its creation.

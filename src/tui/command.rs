@@ -87,6 +87,7 @@ commands! {
     RunCancel, "run.cancel", "cancel", "Cancel the run; asks first";
     RunPause, "run.pause", "pause run", "Pause the run, or let it go on; asks first";
     RunClose, "run.close", "force close", "Close a run that does not stop by force; asks first";
+    BreakGlassToggle, "break_glass.toggle", "break-glass", "Take break-glass, or end it; asks first";
     FieldNext, "field.next", "next field", "Go to the next field";
     FieldPrevious, "field.previous", "previous field", "Go to the previous field";
     FormSubmit, "form.submit", "submit", "Send the form";
@@ -108,6 +109,7 @@ impl Command {
             Self::RunRetry | Self::RunCancel | Self::RunPause | Self::RunClose => {
                 Some(Capability::OpsManage)
             }
+            Self::BreakGlassToggle => Some(Capability::BreakGlassUse),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::msg::{Answer, Request, Slot, Sub};
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Session, Touch};
+use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
 use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
 use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry};
@@ -320,6 +321,7 @@ async fn work(
         | Request::Counts
         | Request::Detail(_)
         | Request::Unread
+        | Request::BreakGlass
         | Request::Notices(_) => match feed.lock().await.look(ops).await {
             Ok(version) => Some(version),
             Err(error) => return failed(request, error),
@@ -378,6 +380,12 @@ async fn answer(ops: &Ops, actor: &Actor, kind: ClientKind, request: Request) ->
             Answer::Control(request, done)
         }
         Request::Workers => Answer::Workers(ops.run(actor, ListWorkers).await),
+        Request::BreakGlass => Answer::BreakGlass(ops.run(actor, CurrentBreakGlass).await),
+        Request::EnterBreakGlass { reason, minutes, password } => {
+            let enter = EnterBreakGlass { reason, minutes, password };
+            Answer::EnteredBreakGlass(ops.run(actor, enter).await)
+        }
+        Request::EndBreakGlass => Answer::EndedBreakGlass(ops.run(actor, EndBreakGlass).await),
     }
 }
 
@@ -394,6 +402,7 @@ fn failed(request: Request, error: Error) -> Answer {
         Request::Detail(id) => Answer::Detail(id, Box::new(Err(error))),
         Request::Counts => Answer::Counts(Err(error)),
         Request::Unread => Answer::Unread(Err(error)),
+        Request::BreakGlass => Answer::BreakGlass(Err(error)),
         Request::Notices(asked) => Answer::Notices(asked, Err(error)),
         _ => Answer::Unknown(error),
     }

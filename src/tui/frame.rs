@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::app::{App, MINIMUM, Overlay};
+use super::banner;
 use super::command::{Command, Context};
 use super::look::{span_of, wrapped};
 use super::screens::Tab;
@@ -27,6 +28,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     draw_header(app, Rect { height: 1, ..area }, buffer);
     draw_tabs(app, Rect { y: 1, height: 1, ..area }, buffer);
     let body = app.body().intersection(area);
+    if body.y > 2 {
+        banner::draw(app, Rect { y: 2, height: 1, ..area }, buffer);
+    }
     let mut cursor = draw_body(app, body, buffer);
     match app.overlays.last() {
         Some(Overlay::Help(help)) => {
@@ -38,6 +42,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             cursor = Some(palette.draw(body, buffer, &app.setup.keymap, &app.look, held));
         }
         Some(Overlay::Confirm(confirm)) => cursor = confirm.draw(body, buffer, &app.look),
+        Some(Overlay::BreakGlass(dialog)) => cursor = dialog.draw(body, buffer, &app.look),
         None => {}
     }
     draw_footer(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buffer);

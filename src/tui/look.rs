@@ -71,6 +71,11 @@ impl Look {
         format!("{} {}", self.format(at, "%F %H:%M:%S"), self.zone_name())
     }
 
+    /// A time of the next hours, with its zone: `12:45 UTC`.
+    pub fn clock(&self, at: DateTime<Utc>) -> String {
+        format!("{} {}", self.format(at, "%H:%M"), self.zone_name())
+    }
+
     /// The clock of a time, with day if it is not today's.
     fn format(&self, at: DateTime<Utc>, pattern: &str) -> String {
         match self.zone {

@@ -2,6 +2,7 @@
 //! ties them to a terminal and to the service.
 
 pub mod app;
+mod banner;
 pub mod command;
 pub mod control;
 pub mod effects;

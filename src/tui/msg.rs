@@ -9,13 +9,15 @@ use crossterm::event::KeyEvent;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::control::{ControlDone, ControlRequest};
-use crate::Result;
+use crate::access::BreakGlass;
 use crate::domain::run_filter::RunFilter;
+use crate::domain::start_reason::StartReason;
 use crate::ops::auth::Session;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::platform::{FilterNames, Platform};
 use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
 use crate::ops::workers::WorkersView;
+use crate::{Error, Result};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -84,6 +86,10 @@ pub enum Slot {
     Control,
     /// Workers and what they hold.
     Workers,
+    /// The person's break-glass.
+    BreakGlass,
+    /// Taking break-glass, or ending it.
+    BreakGlassChange,
 }
 
 /// What is asked of the service. Two equal requests are the same request.
@@ -124,6 +130,19 @@ pub enum Request {
     Control(ControlRequest),
     /// Workers and what they hold.
     Workers,
+    /// The person's break-glass, if it is active.
+    BreakGlass,
+    /// That break-glass is taken.
+    EnterBreakGlass {
+        /// Why.
+        reason: StartReason,
+        /// For how long.
+        minutes: u32,
+        /// Password as typed.
+        password: SecretString,
+    },
+    /// That break-glass is ended.
+    EndBreakGlass,
 }
 
 impl PartialEq for Request {
@@ -133,6 +152,14 @@ impl PartialEq for Request {
                 Self::Login { username: a, password: p },
                 Self::Login { username: b, password: q },
             ) => a == b && p.expose_secret() == q.expose_secret(),
+            (
+                Self::EnterBreakGlass { reason, minutes, password },
+                Self::EnterBreakGlass { reason: other, minutes: length, password: guess },
+            ) => {
+                reason == other
+                    && minutes == length
+                    && password.expose_secret() == guess.expose_secret()
+            }
             (Self::Page(a), Self::Page(b)) => a == b,
             (Self::Detail(a), Self::Detail(b))
             | (Self::PlanRetry(a), Self::PlanRetry(b))
@@ -189,10 +216,44 @@ pub enum Answer {
     Control(ControlRequest, Result<ControlDone>),
     /// Workers and what they hold.
     Workers(Result<WorkersView>),
+    /// The person's break-glass, if it is active.
+    BreakGlass(Result<Option<BreakGlass>>),
+    /// Break-glass was taken.
+    EnteredBreakGlass(Result<BreakGlass>),
+    /// Break-glass was ended.
+    EndedBreakGlass(Result<BreakGlass>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Whether something has changed could not be found out.
-    Unknown(crate::Error),
+    Unknown(Error),
+}
+
+impl Answer {
+    /// What went wrong, if something did.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Platform(result) => result.as_ref().err(),
+            Self::Login(result) => result.as_ref().err(),
+            Self::Logout(result) | Self::Touch(result) => result.as_ref().err(),
+            Self::Page(_, result) => result.as_ref().err(),
+            Self::Counts(result) => result.as_ref().err(),
+            Self::Names(result) => result.as_ref().err(),
+            Self::Detail(_, result) => result.as_ref().as_ref().err(),
+            Self::Unread(result) => result.as_ref().err(),
+            Self::Notices(_, result) => result.as_ref().err(),
+            Self::MarkedRead(_, result) => result.as_ref().err(),
+            Self::MarkedAllRead(_, result) => result.as_ref().err(),
+            Self::PlanRetry(_, result) => result.as_ref().err(),
+            Self::Control(_, result) => result.as_ref().err(),
+            Self::Workers(result) => result.as_ref().err(),
+            Self::BreakGlass(result) => result.as_ref().err(),
+            Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => {
+                result.as_ref().err()
+            }
+            Self::Unchanged => None,
+            Self::Unknown(error) => Some(error),
+        }
+    }
 }
 
 /// Something to be done.

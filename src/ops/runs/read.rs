@@ -87,6 +87,15 @@ pub struct RunDetail {
     pub served: Option<Served>,
 }
 
+impl RunDetail {
+    /// The reason code and the reason of the break-glass under which it was started; none if
+    /// it was not.
+    pub fn break_glass(&self) -> Option<(&str, &str)> {
+        let text = |key: &str| self.context["break_glass"][key].as_str().unwrap_or("");
+        self.run.break_glass.then(|| (text("reason_code"), text("reason")))
+    }
+}
+
 impl Operation for GetRun {
     const NAME: &'static str = "runs.get";
     const REQUIREMENT: Requirement = Requirement::All(&[Capability::OpsView]);

@@ -11,11 +11,16 @@ use crate::domain::start_reason::StartReason;
 /// null where there is none.
 #[derive(Debug, sqlx::FromRow)]
 pub struct OpenGrant {
-    grant_id: Option<i64>,
-    grant_reason_code: Option<String>,
-    grant_reason: Option<String>,
-    grant_granted_at: Option<DateTime<Utc>>,
-    grant_expires_at: Option<DateTime<Utc>>,
+    #[sqlx(rename = "grant_id")]
+    id: Option<i64>,
+    #[sqlx(rename = "grant_reason_code")]
+    reason_code: Option<String>,
+    #[sqlx(rename = "grant_reason")]
+    reason: Option<String>,
+    #[sqlx(rename = "grant_granted_at")]
+    granted_at: Option<DateTime<Utc>>,
+    #[sqlx(rename = "grant_expires_at")]
+    expires_at: Option<DateTime<Utc>>,
 }
 
 impl OpenGrant {
@@ -24,13 +29,9 @@ impl OpenGrant {
     /// # Errors
     /// *Failed* for a reason code that this version does not know.
     pub fn active(&self, now: DateTime<Utc>) -> Result<Option<BreakGlass>> {
-        let (Some(grant_id), Some(code), Some(reason), Some(granted_at), Some(expires_at)) = (
-            self.grant_id,
-            &self.grant_reason_code,
-            &self.grant_reason,
-            self.grant_granted_at,
-            self.grant_expires_at,
-        ) else {
+        let (Some(grant_id), Some(code), Some(reason), Some(granted_at), Some(expires_at)) =
+            (self.id, &self.reason_code, &self.reason, self.granted_at, self.expires_at)
+        else {
             return Ok(None);
         };
         if expires_at <= now {

@@ -16,7 +16,7 @@ macro_rules! run_columns {
         "r.id, r.workspace_id, w.name as workspace_name, r.tenant_id, t.name as tenant_name, r.user_id, \
          r.platform_user_id, r.initiator_name, r.source, r.type, r.scope_kind, r.status, r.outcome, \
          r.reason_code, r.identity_hash, r.summary_counts, r.target_count, r.fence, r.lease_owner, \
-         r.paused_at, r.cancel_requested_at, r.audit_gaps, r.created_at, r.queued_at, r.started_at, \
+         r.paused_at, r.cancel_requested_at, r.audit_gaps, r.break_glass, r.created_at, r.queued_at, r.started_at, \
          r.completed_at, r.updated_at"
     };
 }
@@ -70,6 +70,7 @@ pub struct RunRow {
     paused_at: Option<DateTime<Utc>>,
     cancel_requested_at: Option<DateTime<Utc>>,
     audit_gaps: i64,
+    break_glass: bool,
     created_at: DateTime<Utc>,
     queued_at: Option<DateTime<Utc>>,
     started_at: Option<DateTime<Utc>>,
@@ -106,6 +107,7 @@ impl TryFrom<RunRow> for Run {
             paused_at: row.paused_at,
             cancel_requested_at: row.cancel_requested_at,
             audit_gaps: row.audit_gaps,
+            break_glass: row.break_glass,
             created_at: row.created_at,
             queued_at: row.queued_at,
             started_at: row.started_at,

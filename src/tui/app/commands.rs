@@ -39,8 +39,8 @@ impl App {
             }
             _ => {}
         }
+        let height = self.body().height;
         if let Some(overlay) = self.overlays.last_mut() {
-            let height = self.setup.size.height.saturating_sub(3);
             match (overlay, command) {
                 (_, Command::AppBack) => {
                     self.overlays.pop();
@@ -58,6 +58,7 @@ impl App {
                 (Overlay::Confirm(_), Command::FormSubmit) => return self.submit_control(),
                 (Overlay::Confirm(confirm), Command::FilterClear) => confirm.clear(),
                 (Overlay::Confirm(_), _) => {}
+                (Overlay::BreakGlass(_), command) => return self.command_glass(command),
             }
             return Vec::new();
         }
@@ -154,6 +155,7 @@ impl App {
             Command::RunRetry | Command::RunCancel | Command::RunPause | Command::RunClose => {
                 self.ask_control(command)
             }
+            Command::BreakGlassToggle => self.ask_glass(),
             Command::FilterEdit if self.tab != Tab::Operations => {
                 let mut effects = self.go(Tab::Operations);
                 effects.extend(self.operations.command(command, self.rows()));

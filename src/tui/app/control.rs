@@ -11,7 +11,7 @@ use crate::tui::screens::Tab;
 use crate::tui::widgets::confirm::Confirm;
 
 /// Why nothing can be changed while the database does not answer.
-const LOST: &str = "changes are disabled: the database is lost; they come back with it";
+pub(super) const LOST: &str = "changes are disabled: the database is lost; they come back with it";
 
 impl App {
     /// The run that a change would be about, and what is known of it.

@@ -1,5 +1,6 @@
 //! The console's state and how it changes: `update(Msg) -> Effects`, no I/O, no clock.
 
+mod break_glass;
 mod commands;
 mod control;
 mod notices;
@@ -29,10 +30,13 @@ use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::RunScreen;
 use crate::tui::screens::workers::Workers;
 use crate::tui::theme::Theme;
+use crate::tui::widgets::break_glass::GlassDialog;
 use crate::tui::widgets::confirm::Confirm;
+use crate::tui::widgets::form::Pasted;
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
 use crate::{Error, ErrorKind};
+use break_glass::Glass;
 
 /// The smallest terminal that everything fits into.
 pub const MINIMUM: Size = Size { width: 60, height: 15 };
@@ -81,6 +85,8 @@ pub enum Overlay {
     Palette(Palette),
     /// The question before a run is changed.
     Confirm(Box<Confirm>),
+    /// Taking break-glass, or ending it.
+    BreakGlass(Box<GlassDialog>),
 }
 
 /// A place to come back to.
@@ -130,6 +136,7 @@ pub struct App {
     pub(in crate::tui) pending: Vec<Key>,
     /// The change of a run that is on its way.
     pub(in crate::tui) sending: Option<ControlRequest>,
+    glass: Glass,
     focused: bool,
     theme_index: Option<usize>,
     /// The filter that a run has set, while it is in force.
@@ -160,6 +167,7 @@ impl App {
             run: RunScreen::default(),
             workers: Workers::default(),
             sending: None,
+            glass: Glass::default(),
             tab: Tab::Operations,
             overlays: Vec::new(),
             toast: None,
@@ -207,10 +215,11 @@ impl App {
         self.setup.size.width < MINIMUM.width || self.setup.size.height < MINIMUM.height
     }
 
-    /// Where the body is drawn: under the header and the tabs, above the footer.
+    /// Where the body is drawn: under the header, the tabs and the banner, above the footer.
     pub fn body(&self) -> Rect {
         let Size { width, height } = self.setup.size;
-        Rect { x: 0, y: 2, width, height: height.saturating_sub(3) }
+        let y = 2 + u16::from(self.break_glass().is_some());
+        Rect { x: 0, y, width, height: height.saturating_sub(y + 1) }
     }
 
     /// How often the state wants to be polled.
@@ -248,6 +257,7 @@ impl App {
             Tab::Workers => self.workers.subscriptions(every),
         };
         subs.push(Inbox::count(every));
+        subs.push(self.glass_poll());
         subs
     }
 
@@ -271,6 +281,7 @@ impl App {
             Some(Overlay::Help(_)) => return Context::Help,
             Some(Overlay::Palette(_)) => return Context::Palette,
             Some(Overlay::Confirm(_)) => return Context::Confirm,
+            Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
             None => {}
         }
         if self.session.is_none() {
@@ -284,7 +295,16 @@ impl App {
 
     /// Changes the state by what happened, at `now`; gives what is to be done.
     pub fn update(&mut self, msg: Msg, now: DateTime<Utc>) -> Vec<Effect> {
+        let body = self.body();
         self.look.now = now;
+        let effects = self.happened(msg, now);
+        if self.body() != body {
+            self.refit();
+        }
+        effects
+    }
+
+    fn happened(&mut self, msg: Msg, now: DateTime<Utc>) -> Vec<Effect> {
         if self.toast.as_ref().is_some_and(|toast| toast.until <= now) {
             self.toast = None;
         }
@@ -296,8 +316,6 @@ impl App {
             }
             Msg::Resize(width, height) => {
                 self.setup.size = Size { width, height };
-                self.operations.resized(Operations::rows_in(self.body().height));
-                self.inbox.resized(Inbox::rows_in(self.body().height));
                 Vec::new()
             }
             Msg::Wheel { up } => self.wheel(up),
@@ -355,11 +373,11 @@ impl App {
                     palette.key(event);
                 }
             }
-            Context::Confirm => {
-                if let Some(Overlay::Confirm(confirm)) = self.overlays.last_mut() {
-                    confirm.key(event);
-                }
-            }
+            Context::Confirm | Context::Form => match self.overlays.last_mut() {
+                Some(Overlay::Confirm(confirm)) => confirm.key(event),
+                Some(Overlay::BreakGlass(dialog)) => dialog.key(event),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -375,6 +393,13 @@ impl App {
             Context::Confirm => {
                 return self.say("a confirmation has to be typed; the pasted text was not taken");
             }
+            Context::Form => match self.overlays.last_mut() {
+                Some(Overlay::BreakGlass(dialog)) => match dialog.paste(text) {
+                    Pasted::Refused => return self.say("this field takes no pasted text"),
+                    pasted => pasted == Pasted::Whole,
+                },
+                _ => true,
+            },
             _ => return self.say("pasted text is taken only in a text field; nothing was done"),
         };
         if !whole {
@@ -417,6 +442,7 @@ impl App {
         self.inbox = Inbox::new(page_size);
         self.workers = Workers::default();
         self.sending = None;
+        self.glass = Glass::default();
         self.tab = Tab::Operations;
         self.overlays.clear();
         self.led_here = None;
@@ -478,6 +504,13 @@ impl App {
                 return self.controlled(&request, done);
             }
             Answer::Workers(result) => self.workers.take(result, now),
+            Answer::BreakGlass(found) if self.session.is_some() => return self.take_glass(found),
+            Answer::EnteredBreakGlass(done) if self.session.is_some() => {
+                return self.glass_changed(true, done);
+            }
+            Answer::EndedBreakGlass(done) if self.session.is_some() => {
+                return self.glass_changed(false, done);
+            }
             Answer::Unchanged => match slot {
                 Slot::Notices => self.inbox.confirm(now),
                 Slot::List => self.operations.confirm(now),
@@ -487,29 +520,5 @@ impl App {
             _ => {}
         }
         Vec::new()
-    }
-}
-
-impl Answer {
-    /// What went wrong, if something did.
-    pub fn error(&self) -> Option<&Error> {
-        match self {
-            Self::Platform(result) => result.as_ref().err(),
-            Self::Login(result) => result.as_ref().err(),
-            Self::Logout(result) | Self::Touch(result) => result.as_ref().err(),
-            Self::Page(_, result) => result.as_ref().err(),
-            Self::Counts(result) => result.as_ref().err(),
-            Self::Names(result) => result.as_ref().err(),
-            Self::Detail(_, result) => result.as_ref().as_ref().err(),
-            Self::Unread(result) => result.as_ref().err(),
-            Self::Notices(_, result) => result.as_ref().err(),
-            Self::MarkedRead(_, result) => result.as_ref().err(),
-            Self::MarkedAllRead(_, result) => result.as_ref().err(),
-            Self::PlanRetry(_, result) => result.as_ref().err(),
-            Self::Control(_, result) => result.as_ref().err(),
-            Self::Workers(result) => result.as_ref().err(),
-            Self::Unchanged => None,
-            Self::Unknown(error) => Some(error),
-        }
     }
 }

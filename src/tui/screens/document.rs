@@ -119,7 +119,7 @@ pub fn lines(
     width: usize,
 ) -> Vec<DocumentLine> {
     let mut w = Writer { look, width, lines: Vec::new() };
-    head(&mut w, &detail.run);
+    head(&mut w, detail);
     w.gap();
     verdict(&mut w, detail, told);
     links(&mut w, detail);
@@ -130,8 +130,8 @@ pub fn lines(
     w.lines
 }
 
-fn head(w: &mut Writer<'_>, run: &Run) {
-    let look = w.look;
+fn head(w: &mut Writer<'_>, detail: &RunDetail) {
+    let (look, run) = (w.look, &detail.run);
     let state = RunState::of(run, look.now);
     w.put(vec![
         look.span(Role::Title, format!("{}  {}", run.id, look.cut(&run.run_type, 40))),
@@ -159,6 +159,10 @@ fn head(w: &mut Writer<'_>, run: &Run) {
             run.source
         ),
     );
+    if let Some((code, reason)) = detail.break_glass() {
+        let glyph = look.glyph("‼", "!!");
+        w.text(Role::Warning, 0, &format!("{glyph} started under break-glass: {code}, {reason}"));
+    }
 }
 
 /// What happened, why, and what to do: the reason anybody opens a run.

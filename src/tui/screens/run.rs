@@ -193,6 +193,14 @@ impl RunScreen {
         }
     }
 
+    /// Keeps the line under the cursor on a screen of `height` lines.
+    pub fn resized(&mut self, height: u16) {
+        let height = usize::from(height).max(1);
+        if self.cursor >= self.top && self.cursor - self.top >= height {
+            self.top = self.cursor + 1 - height;
+        }
+    }
+
     /// Goes to the next line on which enter does something.
     fn jump(&mut self, lines: &[DocumentLine], forward: bool, height: usize) {
         let acts = |i: &usize| lines.get(*i).is_some_and(|line| line.action != Action::None);

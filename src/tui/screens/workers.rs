@@ -132,6 +132,11 @@ impl Workers {
         }
     }
 
+    /// Keeps the selected line on a screen of `area`'s size.
+    pub fn resized(&mut self, look: &Look, area: Rect) {
+        self.scroll(look, area);
+    }
+
     /// Keeps the selected line in sight; above the first one, the head is.
     fn scroll(&mut self, look: &Look, area: Rect) {
         let lines = self.lines(look, usize::from(area.width));

@@ -1,5 +1,6 @@
 //! Pieces that several screens are made of.
 
+pub mod break_glass;
 pub mod confirm;
 pub mod dialog;
 pub mod form;

@@ -156,6 +156,7 @@ fn audit(w: &mut Writer<'_>, detail: &RunDetail) {
                     look.cut(who, 30)
                 ),
             ),
+            look.span(Role::Warning, if row.break_glass { "  break-glass" } else { "" }),
         ]);
     }
 }

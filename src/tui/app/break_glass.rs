@@ -1,0 +1,134 @@
+//! Break-glass in the console: the banner's facts, the dialog, and what comes of it.
+
+use super::{App, Overlay};
+use crate::Result;
+use crate::access::BreakGlass;
+use crate::domain::capability::Capability;
+use crate::tui::command::Command;
+use crate::tui::msg::{Effect, Request, Slot, Sub};
+use crate::tui::screens::inbox::Inbox;
+use crate::tui::screens::operations::Operations;
+use crate::tui::widgets::break_glass::GlassDialog;
+
+/// What is known of the person's break-glass.
+#[derive(Debug, Default)]
+pub struct Glass {
+    /// As the database told last.
+    active: Option<BreakGlass>,
+    /// A change is on its way.
+    sending: bool,
+    /// A change was made here since the last poll: an answer that contradicts it may have been
+    /// read before.
+    changed: bool,
+}
+
+impl App {
+    /// The person's break-glass, while it is active by the console's own time.
+    pub fn break_glass(&self) -> Option<&BreakGlass> {
+        self.session.as_ref()?;
+        self.glass.active.as_ref().filter(|glass| glass.expires_at > self.look.now)
+    }
+
+    /// The poll that keeps the banner right, whatever is shown.
+    pub(super) fn glass_poll(&self) -> Sub {
+        Sub {
+            slot: Slot::BreakGlass,
+            request: Request::BreakGlass,
+            every: self.poll_every(),
+            when_changed: true,
+        }
+    }
+
+    /// Keeps the selected rows on the screen after the body has changed its height.
+    pub(super) fn refit(&mut self) {
+        let body = self.body();
+        self.operations.resized(Operations::rows_in(body.height));
+        self.inbox.resized(Inbox::rows_in(body.height));
+        self.run.resized(body.height);
+        self.workers.resized(&self.look, body);
+    }
+
+    /// Opens the dialog, or says why it does not open.
+    pub(super) fn ask_glass(&mut self) -> Vec<Effect> {
+        let needed = Capability::BreakGlassUse;
+        if !self.session.as_ref().is_some_and(|session| session.capabilities.has(needed)) {
+            self.say(format!("this needs the capability {needed}; ask an administrator for it"));
+        } else if self.greyed() {
+            self.say(super::control::LOST);
+        } else if self.glass.sending {
+            self.say("the last request is still being sent");
+        } else {
+            let dialog = GlassDialog::over(self.break_glass());
+            self.overlays.push(Overlay::BreakGlass(Box::new(dialog)));
+        }
+        Vec::new()
+    }
+
+    /// Does a command of the dialog.
+    pub(super) fn command_glass(&mut self, command: Command) -> Vec<Effect> {
+        let lost = self.greyed();
+        let Some(dialog) = self.glass_dialog() else {
+            return Vec::new();
+        };
+        let Some(request) = dialog.command(command) else {
+            return Vec::new();
+        };
+        if lost {
+            let kind = crate::ErrorKind::Unreachable;
+            dialog.failed(crate::Error::new(kind, super::control::LOST));
+            return Vec::new();
+        }
+        self.glass.sending = true;
+        vec![Effect::Ask(Slot::BreakGlassChange, request)]
+    }
+
+    fn glass_dialog(&mut self) -> Option<&mut GlassDialog> {
+        self.overlays.iter_mut().find_map(|overlay| match overlay {
+            Overlay::BreakGlass(dialog) => Some(&mut **dialog),
+            _ => None,
+        })
+    }
+
+    /// Takes what a poll found.
+    pub(super) fn take_glass(&mut self, found: Result<Option<BreakGlass>>) -> Vec<Effect> {
+        let Ok(found) = found else {
+            // What is known stands until the database answers again.
+            return Vec::new();
+        };
+        let contradicts = found.is_some() != self.break_glass().is_some();
+        if std::mem::take(&mut self.glass.changed) && contradicts {
+            return vec![Effect::Ask(Slot::BreakGlass, Request::BreakGlass)];
+        }
+        self.glass.active = found;
+        Vec::new()
+    }
+
+    /// Takes what came of taking (`entered`) or ending it.
+    pub(super) fn glass_changed(&mut self, entered: bool, done: Result<BreakGlass>) -> Vec<Effect> {
+        self.glass.sending = false;
+        match done {
+            Ok(glass) => {
+                self.overlays.retain(|overlay| {
+                    !matches!(overlay, Overlay::BreakGlass(dialog) if dialog.takes() == entered)
+                });
+                self.glass.changed = true;
+                if entered {
+                    let until = self.look.clock(glass.expires_at);
+                    self.glass.active = Some(glass);
+                    self.say(format!("break-glass is active until {until}"));
+                } else {
+                    self.glass.active = None;
+                    self.say("break-glass has ended");
+                }
+                vec![Effect::Ask(Slot::BreakGlass, Request::BreakGlass)]
+            }
+            Err(error) => {
+                match self.glass_dialog().filter(|dialog| dialog.takes() == entered) {
+                    Some(dialog) => dialog.failed(error),
+                    None => self.say(format!("break-glass: {error}")),
+                }
+                Vec::new()
+            }
+        }
+    }
+}
