@@ -243,7 +243,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppQuit],
         Context::Confirm => &[Command::FormSubmit, Command::FilterClear, Command::AppBack],
         Context::Form => {
-            &[Command::FormSubmit, Command::FieldNext, Command::FieldPrevious, Command::AppBack]
+            &[Command::FormSubmit, Command::FieldNext, Command::AppBack, Command::FieldPrevious]
         }
         Context::Operations
         | Context::Run

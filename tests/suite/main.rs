@@ -7,6 +7,8 @@ mod alerts;
 mod alerts_cli;
 mod append_only;
 mod backend;
+mod break_glass;
+mod break_glass_cli;
 mod chaos;
 mod cli;
 mod cli_runs;

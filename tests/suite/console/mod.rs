@@ -1,12 +1,13 @@
 //! The console, driven by keys.
 
+mod break_glass;
 mod captures;
 mod inbox;
 mod keys;
 mod live;
 mod lost;
 mod program;
-mod run_control;
+pub mod run_control;
 mod run_states;
 mod session;
 mod untrusted;

@@ -226,6 +226,8 @@ pub fn events(text: &str) -> Vec<KeyEvent> {
             "space" => plain(KeyCode::Char(' ')),
             "up" => plain(KeyCode::Up),
             "down" => plain(KeyCode::Down),
+            "left" => plain(KeyCode::Left),
+            "right" => plain(KeyCode::Right),
             "pgdn" => plain(KeyCode::PageDown),
             "pgup" => plain(KeyCode::PageUp),
             "home" => plain(KeyCode::Home),
