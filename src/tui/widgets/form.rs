@@ -269,26 +269,30 @@ fn draw_field(field: &Field, area: Rect, buffer: &mut Buffer, look: &Look, here:
             at
         }
         Input::Choice { options, chosen } => {
-            let all: usize = options.iter().map(|option| option.chars().count() + 3).sum();
+            let hint = "left/right";
+            let width: usize = options.iter().map(|option| option.chars().count() + 3).sum();
+            let width = width.saturating_sub(1);
             let mut spans = Vec::new();
-            if all <= usize::from(area.width) {
+            if width <= usize::from(area.width) {
                 for (i, option) in options.iter().enumerate() {
                     let (text, role) = if *chosen == Some(i) {
                         (format!("[{option}]"), Role::Selected)
                     } else {
                         (format!(" {option} "), Role::Text)
                     };
+                    if i > 0 {
+                        spans.push(Span::raw(" "));
+                    }
                     spans.push(look.span(role, text));
-                    spans.push(Span::raw(" "));
+                }
+                if here && chosen.is_none() && width + hint.len() <= usize::from(area.width) {
+                    spans.push(look.span(Role::Hint, hint));
                 }
             } else {
                 let shown = chosen.and_then(|i| options.get(i)).map_or("choose", String::as_str);
                 spans.push(look.span(Role::Hint, look.glyph("◂ ", "< ")));
                 spans.push(look.span(Role::Selected, shown.to_owned()));
                 spans.push(look.span(Role::Hint, look.glyph(" ▸", " >")));
-            }
-            if here && chosen.is_none() && all + 18 <= usize::from(area.width) {
-                spans.push(look.span(Role::Hint, " left and right"));
             }
             Line::from(spans).render(area, buffer);
             Position::new(area.x, area.y)
