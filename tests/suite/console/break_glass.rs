@@ -9,7 +9,7 @@ use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::users::SetCapabilities;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
-use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
 use tenantpilot::{Error, ErrorKind};
 
 use super::captures::capture;
@@ -115,6 +115,28 @@ both_engines! {
         hides!(here, "BREAK-GLASS");
     }
 
+    async fn fr_021_014_neither_an_older_answer_nor_an_outage_takes_the_line_away(store) {
+        let root = store.administrator().await;
+        let glass = take(&store, &root, 45).await.unwrap();
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        let done = |slot, answer| Msg::Done { slot, answer: Box::new(answer) };
+        // A poll that was read before the change is answered after it: it is asked again.
+        for (change, poll, shown) in [
+            (Answer::EndedBreakGlass(Ok(glass.clone())), Some(glass.clone()), false),
+            (Answer::EnteredBreakGlass(Ok(glass.clone())), None, true),
+        ] {
+            console.app.update(done(Slot::BreakGlassChange, change), store.clock.now());
+            let effects = console.app.update(done(Slot::BreakGlass, Answer::BreakGlass(Ok(poll))), store.clock.now());
+            assert_eq!(effects, [Effect::Ask(Slot::BreakGlass, Request::BreakGlass)]);
+            assert_eq!(console.screen().contains("BREAK-GLASS"), shown);
+        }
+        let lost = || Error::new(ErrorKind::Unreachable, "it is gone");
+        console.send(done(Slot::BreakGlass, Answer::BreakGlass(Err(lost())))).await;
+        shows!(console, "BREAK-GLASS");
+        shows!(console, "database lost");
+    }
+
     async fn fr_021_014_the_selected_row_stays_on_the_screen_when_the_line_comes(store) {
         let store = store.with_platform().await;
         let root = store.administrator().await;
@@ -135,6 +157,7 @@ both_engines! {
             let screen = console.screen();
             last.push(screen.lines().find(|line| line.starts_with('▸')).expect("a marker").trim_end().to_owned());
         }
+        console.send(Msg::Resize(80, 15)).await;
         console.keys("1<enter>z").await;
         let rows = console.screen().lines().count() - 4;
         console.keys(&"<down>".repeat(rows)).await;
@@ -144,6 +167,7 @@ both_engines! {
         console.poll().await;
         shows!(console, "BREAK-GLASS");
         assert_eq!(line(&console.screen()).as_deref(), Some(before.as_str()));
+        console.send(Msg::Resize(80, 24)).await;
         for (key, row) in ["1", "3"].iter().zip(last) {
             console.keys(key).await;
             shows!(console, row.as_str());
