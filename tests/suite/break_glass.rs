@@ -13,13 +13,14 @@ use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
 use tenantpilot::ops::auth::{ATTEMPTS, Login, Session, WhoAmI};
 use tenantpilot::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
 use tenantpilot::ops::runbooks::StartRunbook;
-use tenantpilot::ops::runs::{CancelRun, GetRun, ListRuns, RetryRun, RunScope};
+use tenantpilot::ops::runs::{CancelRun, GetRun, ListRuns, RetryRun, RunScope, Started};
 use tenantpilot::ops::users::{ListUsers, ResetPassword, SetActive, SetCapabilities};
 use tenantpilot::ops::{Ops, OpsSettings, password};
 use tenantpilot::{Error, ErrorKind};
 
 use crate::console::run_control::{claim, finish, service, start};
 use crate::database::texts;
+use crate::support::starts::Wish;
 use crate::support::stores::{ORIGIN, PASSWORD, Store, both_engines};
 
 pub fn reason(text: &str) -> StartReason {
@@ -60,13 +61,19 @@ async fn audited(store: &Store, action: &str) -> Vec<String> {
 }
 
 /// A start of the probe on one tenant, which needs no reason of its own.
-fn probe(tenant: i64, reason: Option<StartReason>) -> StartRunbook {
-    StartRunbook {
-        scope: RunScope::Tenant(tenant),
+pub async fn probe(
+    ops: &Ops,
+    actor: &Actor,
+    tenant: i64,
+    reason: Option<StartReason>,
+) -> Result<Started, Error> {
+    let wish = Wish {
         inputs: json!({ "ledger": false }),
-        reason,
-        ..StartRunbook::on_platform("testing.probe", Source::Cli)
-    }
+        source: Source::Cli,
+        ..Wish::new("testing.probe", RunScope::Tenant(tenant))
+    };
+    let plan = wish.plan(ops, actor).await?;
+    ops.run(actor, StartRunbook { reason, ..wish.start(&plan) }).await
 }
 
 /// A service whose password checks wait until a file is there, and find every password right.
@@ -324,7 +331,7 @@ both_engines! {
         for error in [
             store.ops.run(&session.actor, CancelRun { run_id: 1 }).await.err(),
             store.ops.run(&session.actor, ListUsers).await.err(),
-            store.ops.run(&session.actor, probe(1, Some(reason("why")))).await.err(),
+            probe(&service(&store), &session.actor, 1, Some(reason("why"))).await.err(),
         ] {
             assert_eq!(error.unwrap().kind(), ErrorKind::Forbidden);
         }
@@ -336,18 +343,20 @@ both_engines! {
         let root = store.administrator().await;
         let ops = service(&store);
         // Without break-glass one tenant needs none.
-        let free = ops.run(&root.actor, probe(1, None)).await.unwrap().run_id;
+        let free = probe(&ops, &root.actor, 1, None).await.unwrap().run_id;
         take(&store, &root, 60).await.unwrap();
         let blank = StartReason { code: StartReasonCode::Incident, text: "\u{200b} ".to_owned() };
         for none in [None, Some(blank)] {
-            let error = ops.run(&root.actor, probe(2, none)).await.unwrap_err();
+            let error = probe(&ops, &root.actor, 2, none).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Refused);
             assert!(error.to_string().contains("break-glass is active: every start needs a reason"), "{error}");
         }
-        let prune = StartRunbook::on_platform("product_usage.prune", Source::Cli);
+        let prune = Wish { source: Source::Cli, ..Wish::new("product_usage.prune", RunScope::Platform) };
+        let plan = prune.plan(&ops, &root.actor).await.unwrap();
+        let prune = StartRunbook { reason: None, ..prune.start(&plan) };
         assert!(ops.run(&root.actor, prune).await.unwrap_err().to_string().contains("needs a reason"));
         assert_eq!(store.number("select count(*) from operation_runs").await, 1);
-        let given = ops.run(&root.actor, probe(2, Some(reason("it hangs")))).await.unwrap().run_id;
+        let given = probe(&ops, &root.actor, 2, Some(reason("it hangs"))).await.unwrap().run_id;
 
         // Both end with work left undone, and are tried again.
         for run_id in [free, given] {
@@ -376,12 +385,12 @@ both_engines! {
         let root = store.administrator().await;
         let other = store.user(&root, Role::Operator).await;
         let ops = service(&store);
-        let before = ops.run(&root.actor, probe(1, None)).await.unwrap().run_id;
+        let before = probe(&ops, &root.actor, 1, None).await.unwrap().run_id;
         let glass = take(&store, &root, 60).await.unwrap();
-        let marked = ops.run(&root.actor, probe(2, Some(reason("it hangs")))).await.unwrap().run_id;
-        let others = ops.run(&other.actor, probe(3, None)).await.unwrap().run_id;
+        let marked = probe(&ops, &root.actor, 2, Some(reason("it hangs"))).await.unwrap().run_id;
+        let others = probe(&ops, &other.actor, 3, None).await.unwrap().run_id;
         // Starting what is there already marks nothing.
-        assert!(!ops.run(&root.actor, probe(1, Some(reason("why")))).await.unwrap().created);
+        assert!(!probe(&ops, &root.actor, 1, Some(reason("why"))).await.unwrap().created);
         // Everything that the person does is marked, on whatever.
         ops.run(&root.actor, CancelRun { run_id: others }).await.unwrap();
         let off = SetActive { username: "operator".to_owned(), active: false };

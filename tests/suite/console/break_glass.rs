@@ -1,11 +1,7 @@
 //! Break-glass in the console: the line, the dialogs, and a run that was started under it.
 
-use serde_json::json;
 use tenantpilot::domain::capability::Role;
-use tenantpilot::domain::run::Source;
 use tenantpilot::ops::break_glass::EndBreakGlass;
-use tenantpilot::ops::runbooks::StartRunbook;
-use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::users::SetCapabilities;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
@@ -14,7 +10,7 @@ use tenantpilot::{Error, ErrorKind};
 
 use super::captures::capture;
 use super::run_control::{hides, service, shows};
-use crate::break_glass::{reason, take};
+use crate::break_glass::{probe, reason, take};
 use crate::support::console::{Console, setup};
 use crate::support::stores::{PASSWORD, Store, both_engines, noon};
 
@@ -331,13 +327,7 @@ both_engines! {
         let root = store.administrator().await;
         let ops = service(&store);
         take(&store, &root, 45).await.unwrap();
-        let start = StartRunbook {
-            scope: RunScope::Tenant(2),
-            inputs: json!({ "ledger": false }),
-            reason: Some(reason("it hangs")),
-            ..StartRunbook::on_platform("testing.probe", Source::Cli)
-        };
-        ops.run(&root.actor, start).await.unwrap();
+        probe(&ops, &root.actor, 2, Some(reason("it hangs"))).await.unwrap();
         store.ops.run(&root.actor, EndBreakGlass).await.unwrap();
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
