@@ -130,6 +130,9 @@ impl StartRunbook {
         }
         crate::ops::break_glass::require_reason(context.permit(), self.reason.as_ref())?;
         self.rollout.check()?;
+        if let Some(reason) = &self.reason {
+            StartReason::new(reason.code, &reason.text)?;
+        }
         // Held: the same plan cannot be used twice at once.
         let plan = plans::own(context, self.plan_id, true).await?;
         if let Some(run_id) = plan.used_by_run_id {

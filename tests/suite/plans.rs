@@ -389,10 +389,42 @@ both_engines! {
         store.legacy_findings(&[1, 2], 1).await;
         let wish = backfill(RunScope::Tenants(vec![1, 2]));
         let plan = wish.plan(&store.ops, &Actor::System).await.unwrap();
+        for text in [" \u{200b} ", "\u{1b}[2J"] {
+            // Past the door that checks it.
+            let reason = StartReason { code: StartReasonCode::Incident, text: text.to_owned() };
+            let start = StartRunbook { reason: Some(reason), ..wish.start(&plan) };
+            let before = Before::of(&store).await;
+            refused(&store, &before, store.ops.run(&Actor::System, start).await, ErrorKind::Usage, "the reason").await;
+        }
         let said = StartReason::new(StartReasonCode::Incident, "red\n alert\u{202e}, password=hunter2hunter2").unwrap();
         let start = StartRunbook { reason: Some(said), ..wish.start(&plan) };
         let id = store.ops.run(&Actor::System, start).await.unwrap().run_id;
         let stored = store.text(&format!("select cast(context as text) from operation_runs where id = {id}")).await;
         assert!(stored.contains("red alert") && !stored.contains("hunter2") && !stored.contains("\\n"), "{stored}");
+    }
+
+    async fn fr_019_017_the_end_is_audited_with_what_was_planned_and_what_was_done(store) {
+        let store = with_work(store, 2).await;
+        store.execute(BACKFILL, RunScope::All, json!({}), 4, 500).await;
+        store.legacy_findings(&[1], 3).await;
+        let run_id = store.start_runbook(BACKFILL, RunScope::Tenant(1), json!({}), 1).await;
+        let claimed = store.claim_type(BACKFILL).await;
+        assert_eq!(claimed.id, run_id);
+        store.sql("update tenants set archived_at = '2026-11-20T00:00:00+00:00' where id = 1").await.unwrap();
+        store.work_off(&claimed, 500).await;
+        let rows = texts(
+            &store,
+            "select status || ' ' || cast(before_state as text) || ' ' || cast(after_state as text) from audit_logs \
+             where action = 'runs.complete' order by id",
+        )
+        .await;
+        let told = |row: &str, parts: &[&str]| {
+            let row = row.replace(' ', "");
+            for part in parts {
+                assert!(row.contains(part), "{part} is not in {row}");
+            }
+        };
+        told(&rows[0], &["succeeded", "\"affected_count\":8", "\"updated\":8", "\"outcome\":\"succeeded\""]);
+        told(&rows[1], &["failed", "\"affected_count\":5", "\"failed\":1", "\"outcome\":\"failed\""]);
     }
 }

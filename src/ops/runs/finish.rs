@@ -11,7 +11,7 @@ use crate::domain::run::RunOutcome;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::store::lifecycle::{self, Ending, Held};
 use crate::ops::store::targets::{self, Tally};
-use crate::ops::store::{audit, requests, savepoint};
+use crate::ops::store::{audit, requests, run_read, savepoint};
 use crate::ops::{Access, AuditStatus, Context, Mutant, Operation};
 use crate::{Error, Result};
 
@@ -172,7 +172,7 @@ pub(in crate::ops) async fn write_end(
     let alert = (outcome == RunOutcome::Failed).then(|| alert(run, reason.as_deref()));
     let title = format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), run.id);
     lifecycle::announce(tx, run, &title, alert.as_ref(), now).await?;
-    audit_end(context, run, outcome, reason.as_deref()).await?;
+    audit_end(context, run, &end.counts, outcome, reason.as_deref()).await?;
     Ok(outcome)
 }
 
@@ -186,10 +186,20 @@ fn alert(run: &Held, reason: Option<&str>) -> Value {
 async fn audit_end(
     context: &mut Context,
     run: &Held,
+    counts: &SummaryCounts,
     outcome: RunOutcome,
     reason: Option<&str>,
 ) -> Result<()> {
-    let mut row = context.audit_row("runs.complete", AuditStatus::Succeeded);
+    let status = match outcome {
+        RunOutcome::Failed => AuditStatus::Failed,
+        _ => AuditStatus::Succeeded,
+    };
+    let mut row = context.audit_row("runs.complete", status);
+    // What its plan found, and what it left: records themselves would be copies of customers'
+    // data, and there can be millions.
+    let facts = run_read::context(context.tx()?, run.id).await?;
+    row.before = Some(json!({ "status": run.status, "plan": facts.get("plan") }));
+    row.after = Some(json!({ "outcome": outcome.as_str(), "summary_counts": counts.to_json() }));
     // The worker has no break-glass; what it tells of the run does.
     row.break_glass |= run.break_glass;
     row.run_id = Some(run.id);
