@@ -168,7 +168,7 @@ both_engines! {
 
     async fn fr_021_003_a_reason_has_to_say_something(store) {
         let session = store.administrator().await;
-        for text in ["", "   ", "\u{200b}\u{200d}\u{2060}", "\u{7}\u{1b}\u{9b}", "...", &"x".repeat(501), &"x".repeat(10 * 1024)] {
+        for text in ["", "   ", "\u{200b}\u{200d}\u{2060}", "\u{7}\u{1b}\u{9b}", "down\u{1b}[31m", "two\nlines", "...", &"x".repeat(501), &"x".repeat(10 * 1024)] {
             assert!(StartReason::new(StartReasonCode::Incident, text).is_err(), "{text:?}");
             // Nor by the back door.
             let code = StartReasonCode::Incident;
@@ -178,7 +178,7 @@ both_engines! {
         }
         assert_eq!(grants(&store).await, 0);
         assert_eq!(store.number("select count(*) from login_attempts").await, 0);
-        let hostile = StartReason { code: StartReasonCode::Security, text: "a\u{202e}b\u{1b}[31m\nleak password=hunter2hunter2".to_owned() };
+        let hostile = StartReason { code: StartReasonCode::Security, text: "a\u{202e}b\u{200b} leak password=hunter2hunter2".to_owned() };
         let glass = store.ops.run(&session.actor, EnterBreakGlass { reason: hostile, ..enter(60, PASSWORD) }).await.unwrap();
         assert!(!glass.reason.contains(|c: char| c.is_control() || c == '\u{202e}'), "{:?}", glass.reason);
         assert!(!glass.reason.contains("hunter2"), "{}", glass.reason);
