@@ -60,7 +60,7 @@ pub struct Deployment {
     pub rollout: Rollout,
 }
 
-/// What is wrong: where in the text, why, and what is allowed.
+/// What is wrong: where in the text, why, and what to write instead.
 pub(super) struct Wrong {
     /// Byte in the file.
     pub at: usize,
@@ -68,8 +68,8 @@ pub(super) struct Wrong {
     pub name: String,
     /// Why; quotes input.
     pub reason: String,
-    /// What may be written.
-    pub allowed: String,
+    /// What to write instead.
+    pub hint: String,
 }
 
 type Read<T> = Result<T, Wrong>;
@@ -93,7 +93,7 @@ pub(super) fn read(value: &Spanned<DeValue<'_>>) -> Read<Vec<Deployment>> {
                 at,
                 name: format!("{NAME}.id"),
                 reason: format!("{} is the id of declaration {other}", excerpt(&deployment.id)),
-                allowed: "an id of its own for each piece of work".to_owned(),
+                hint: "give each piece of work an id of its own".to_owned(),
             });
         }
         all.push(deployment);
@@ -106,7 +106,7 @@ fn wrong(value: &Spanned<DeValue<'_>>, name: &str, reason: &str, allowed: &str) 
         at: value.span().start,
         name: name.to_owned(),
         reason: reason.to_owned(),
-        allowed: allowed.to_owned(),
+        hint: format!("allowed: {allowed}"),
     }
 }
 
@@ -148,12 +148,12 @@ impl Row<'_> {
             None => Ok(()),
             Some(key) => {
                 let name = key.get_ref();
-                let allowed = match nearest(name, KEYS) {
+                let hint = match nearest(name, KEYS) {
                     Some(meant) => format!("did you mean {meant}?"),
-                    None => KEYS.join(", "),
+                    None => format!("allowed: {}", KEYS.join(", ")),
                 };
                 let reason = format!("unknown key {}", excerpt(name));
-                Err(Wrong { at: key.span().start, name: NAME.to_owned(), reason, allowed })
+                Err(Wrong { at: key.span().start, name: NAME.to_owned(), reason, hint })
             }
         }
     }
@@ -163,7 +163,7 @@ impl Row<'_> {
             at: self.get(key).map_or(self.at, |value| value.span().start),
             name: format!("{NAME}.{key}"),
             reason: reason.into(),
-            allowed: allowed.to_owned(),
+            hint: format!("allowed: {allowed}"),
         }
     }
 

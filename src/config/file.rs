@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Origin;
 use super::deploy::{self, Deployment};
 use super::value::Given;
-use super::{DEFINITIONS, excerpt, nearest, wrong};
+use super::{DEFINITIONS, excerpt, nearest};
 use crate::domain::safe_text::SafeText;
 use crate::paths;
 use crate::{Error, Result};
@@ -104,10 +103,10 @@ impl FileValues {
                 continue;
             }
             if name == deploy::NAME {
-                self.deployments = deploy::read(value).map_err(|mistake| {
-                    let line = line_of(text, mistake.at);
-                    let origin = Origin::File(self.path.clone(), line);
-                    wrong(&origin, &mistake.name, &mistake.reason, &mistake.allowed)
+                self.deployments = deploy::read(value).map_err(|wrong| {
+                    let (place, line) = (paths::shown(&self.path), line_of(text, wrong.at));
+                    let (name, reason) = (wrong.name, wrong.reason);
+                    Error::usage(format!("{place}, line {line}: {name}: {reason}")).hint(wrong.hint)
                 })?;
                 continue;
             }

@@ -26,7 +26,8 @@ Declared in config.toml; needs no login, and is recorded without an initiator:
   all_tenants = true          # or tenants = [4, 7], or workspace = 3; none for the platform itself
   reason_code = \"DATA_REPAIR\"
   reason = \"rows of the March import\"
-  concurrency = 4             # optional, as error_threshold = \"10%\", canary = 3, inputs = { days = 30 }
+  concurrency = 4             # optional, as error_threshold = \"10%\" and canary = 3
+  inputs = {}                 # optional, such as { days = 30 }
 
 Ends with 0 where every piece is started, running, done, or has nothing to do; with 1 where a run
 of one has failed before; with the code of the first refusal, mostly 5, where one is refused.";
@@ -124,9 +125,11 @@ pub async fn deploy(args: DeployArgs, env: &Env) -> Result<u8> {
                 "run_id": outcome.run_id, "message": outcome.message, "hint": outcome.hint,
             }));
         } else {
-            env.out.line(format!("{}: {}", deployment.id, outcome.message))?;
+            let id = &deployment.id;
+            let refused = if outcome.word == Word::Refused { "refused: " } else { "" };
+            env.out.line(format!("{id}: {refused}{}", outcome.message))?;
             if let Some(hint) = outcome.hint {
-                env.out.message(format!("hint: {hint}"));
+                env.out.message(format!("hint for {id}: {hint}"));
             }
         }
     }
@@ -188,6 +191,9 @@ async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcom
         Ok(started) => Ok(answered(started, &plan, dry_run)),
         Err(error) if is_answer(&error) => {
             let mut outcome = Outcome::refused(&error);
+            if plan.tenant_count > 1 && deployment.reason.is_none() {
+                outcome.hint = Some("declare its reason_code and reason".to_owned());
+            }
             if changed {
                 // It is the operation that refuses it, on record; what to do is known here.
                 outcome.hint = Some(format!(

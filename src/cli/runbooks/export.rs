@@ -34,6 +34,9 @@ impl CsvFile {
                 Err(Error::usage(format!("{} is there already", shown(path)))
                     .hint("nothing is overwritten: name another file, or remove it first"))
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::usage(format!("cannot write {}: there is no such folder", shown(path))))
+            }
             Err(error) => {
                 Err(Error::usage(format!("cannot write {}: {}", shown(path), reason(&error))))
             }

@@ -153,7 +153,7 @@ pub async fn make(
 /// A plan with its fields and its share of the fleet.
 pub fn as_json(plan: &Plan) -> Value {
     let mut value = json!(plan);
-    value["share_percent"] = json!(plan.share());
+    value["share_percent"] = json!(plan.share().map(|share| (share * 10.0).round() / 10.0));
     value["scope_words"] = json!(plan.scope_words());
     value
 }
@@ -179,7 +179,7 @@ pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
     lines.push(format!("affected  {} of {} {items}{at}", plan.affected_count, plan.total_count));
     lines.push(match plan.expected_seconds {
         Some(seconds) => format!(
-            "expected  about {}, as {} say",
+            "expected  about {}, from {}",
             format_duration(Duration::from_secs(seconds.unsigned_abs())),
             counted(plan.expected_runs, "earlier run"),
         ),
@@ -223,7 +223,8 @@ pub fn start_command(plan: &Plan, reason: Option<&StartReason>, rollout: Rollout
             quoted_for_shell(&reason.text)
         )),
         None if plan.tenant_count > 1 => {
-            command.push_str(" --reason-code DATA_REPAIR --reason 'WHY'");
+            // Dots alone are no reason: as it stands, it is refused.
+            command.push_str(" --reason-code DATA_REPAIR --reason '...'");
         }
         None => {}
     }

@@ -67,10 +67,12 @@ fn scopes(runbook: &dyn Runbook) -> String {
 pub async fn show(key: &str, json: bool, env: &Env) -> Result<u8> {
     let registry = env.ops_settings().registry;
     let runbook = registry.get(key)?.as_ref();
+    let mut nobody = "you are not logged in";
     let (session, runs) = match person(env, runbook).await {
         Ok(found) => found,
         Err(error) => {
-            env.out.message(format!("whether you may start it is not known: {}", error.message()));
+            env.out.message(format!("the database was not asked: {}", error.message()));
+            nobody = "whether you hold it is not known";
             (None, None)
         }
     };
@@ -101,7 +103,7 @@ pub async fn show(key: &str, json: bool, env: &Env) -> Result<u8> {
     let held = match held {
         Some(true) => "you hold it",
         Some(false) => "you lack it",
-        None => "you are not logged in",
+        None => nobody,
     };
     out.line(format!(
         "needs      {} and {}: {held}",
