@@ -85,9 +85,14 @@ async fn set(args: SetFlagArgs, env: &Env) -> Result<u8> {
     let session = env.session(&ops).await?;
     // The operation looks at what was given, so that a refusal is on record.
     let mut confirm = args.confirm;
-    if confirm.is_none() {
-        let phrase = flag_phrase(&args.name, on);
-        confirm = ask::phrase(env, &phrase, "This is for the whole platform.").await;
+    if confirm.is_none() && env.can_ask() {
+        let known = ops.run(&session.actor, ListFlags).await?;
+        // A question about a flag that is not there would be a joke.
+        if let Some(flag) = known.iter().find(|flag| flag.name == args.name) {
+            let what =
+                format!("{} is {}; while it is on, {}.", flag.name, word(flag.on), flag.about);
+            confirm = ask::phrase(env, &flag_phrase(flag.name, on), &what).await;
+        }
     }
     let set = SetFlag { name: args.name, on, confirm, dry_run: args.dry_run };
     let done = ops.run(&session.actor, set).await?;

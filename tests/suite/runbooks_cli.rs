@@ -420,6 +420,23 @@ fn fr_022_006_at_a_terminal_the_plan_is_shown_and_the_phrase_is_typed() {
 }
 
 #[test]
+fn fr_022_020_at_a_terminal_a_flag_is_changed_by_typing_what_it_becomes() {
+    let store = block_on(Store::new(Engine::Sqlite));
+    let admin = Person::administrator(&store.url);
+    let mut unknown = Terminal::start(&admin, &["platform", "set-flag", "nope", "on"], &[]);
+    assert!(!unknown.wait_for("there is no flag").contains("to go on"));
+    assert_eq!(unknown.end(), 2);
+    for (typed, code) in [("\r", 2), ("yes\r", 5), ("allow_admin_maintenance_actions on\r", 0)] {
+        let mut set = Terminal::start(&admin, &["platform", "set-flag", FLAG, "on"], &[]);
+        let seen = set.wait_for("to go on:");
+        assert!(seen.contains("is off; while it is on, customers may start maintenance"), "{seen}");
+        set.type_in(typed);
+        assert_eq!(set.end(), code, "{typed:?}");
+    }
+    assert!(admin.run(&["platform", "flags", "--json"]).ends(0).out.contains("\"on\": true"));
+}
+
+#[test]
 fn fr_022_013_hostile_names_never_reach_the_terminal_and_ids_are_shown() {
     let store = block_on(async { platform(Store::new(Engine::Sqlite).await).await });
     let hostile = "Con\u{1b}[31mtoso\u{202e}\u{9b}\u{200b}";
