@@ -188,6 +188,23 @@ pub fn confirm(env: &Env, given: Option<&str>, wanted: &str, what: &str) -> Resu
         .hint("nothing was changed"))
 }
 
+/// Asks for a phrase at a terminal; gives what was typed, as it is. None where nobody can be
+/// asked, or nothing was typed: what becomes of that is for who looks at the phrase.
+pub async fn phrase(env: &Env, wanted: &str, what: &str) -> Option<String> {
+    if !env.can_ask() {
+        return None;
+    }
+    env.out.question(format!("{what} Type {} to go on:", quoted(wanted)));
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map(|_| line)
+    })
+    .await;
+    let line = read.ok()?.ok()?;
+    let typed = line.trim_end_matches(['\r', '\n']);
+    (!typed.is_empty()).then(|| typed.to_owned())
+}
+
 /// Refuses early where a phrase is missing and nobody can be asked for it.
 ///
 /// # Errors

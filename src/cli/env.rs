@@ -37,6 +37,12 @@ impl Env {
         self.config.ascii.value
     }
 
+    /// Whether something can be asked: at a terminal, unless that was forbidden.
+    pub fn can_ask(&self) -> bool {
+        use std::io::IsTerminal as _;
+        !self.no_input && std::io::stdin().is_terminal()
+    }
+
     /// The zone in which times are shown.
     pub fn zone(&self) -> TimeZone {
         self.config.time_zone.value

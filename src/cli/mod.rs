@@ -6,6 +6,7 @@ mod auth;
 mod break_glass;
 mod demo;
 mod env;
+mod flags;
 mod notifications;
 mod options;
 mod output;
@@ -95,10 +96,12 @@ enum Command {
         "tenantpilot runs watch 10480 --exit-status --timeout 10m",
     ))]
     Runs(runs::RunsCommand),
-    /// List runbooks, and start them
+    /// List runbooks, see what one would change, and start it
     #[command(subcommand, before_help = examples!(
         "tenantpilot runbooks list",
+        "tenantpilot runbooks preflight findings.lifecycle_backfill --tenant 412",
         "tenantpilot runbooks start findings.lifecycle_backfill --tenant 412",
+        "tenantpilot runbooks deploy --dry-run",
     ))]
     Runbooks(runbooks::RunbooksCommand),
     /// Show the workers and what they hold
@@ -137,6 +140,12 @@ enum Command {
         "tenantpilot users disable ben --confirm ben",
     ))]
     Users(users::UsersCommand),
+    /// See and change the flags of the whole platform
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot platform flags",
+        "tenantpilot platform set-flag allow_admin_maintenance_actions on",
+    ))]
+    Platform(flags::PlatformCommand),
     /// Log the command line in
     #[command(before_help = examples!(
         "tenantpilot login ana",
@@ -232,6 +241,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Notifications(command)) => notifications::run(command, env).await,
         Some(Command::BreakGlass(command)) => break_glass::run(command, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
+        Some(Command::Platform(command)) => flags::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,
         Some(Command::Logout) => auth::logout(env).await,
         Some(Command::Whoami(args)) => auth::whoami(args, env).await,

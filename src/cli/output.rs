@@ -72,6 +72,23 @@ impl Output {
         let _ = err.flush();
     }
 
+    /// Writes a line for the person that the next one replaces, on a stderr that is a terminal;
+    /// an empty one takes it away.
+    pub fn progress(&self, text: impl AsRef<str>) {
+        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+        // Back to the first column, and what was there is erased.
+        let _ = write!(err, "\r{}\u{1b}[K", SafeText::new(text.as_ref()));
+        let _ = err.flush();
+    }
+
+    /// Writes text of several lines that was cleaned before, as data.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn lines(&self, text: &str) -> Result<()> {
+        text.lines().try_for_each(|line| self.line(line))
+    }
+
     /// Writes what went wrong and what to do next, on stderr.
     pub fn failure(&self, error: &Error) {
         self.message(format!("error: {}", error.message()));

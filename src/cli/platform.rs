@@ -73,6 +73,7 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
                 "database": { "url": url.redacted_url(), "engine": engine, "schema": schema_json(&schema) },
                 "paths": paths,
                 "settings": settings,
+                "deployments": env.config.deployments.len(),
             },
         }))?;
         return Ok(0);
@@ -95,6 +96,13 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
         env.out.line(format!("  {name:<25}  {value:<longest$}  {origin}"))?;
         env.out.line(format!("  {:<25}  {}", "", definition(name).about))?;
     }
+    env.out.line("")?;
+    env.out.line("deployments")?;
+    env.out.line(match env.config.deployments.len() {
+        0 => "  none declared as [[deploy.runbooks]]".to_owned(),
+        1 => "  1 declared; see: tenantpilot runbooks deploy --dry-run".to_owned(),
+        n => format!("  {n} declared; see: tenantpilot runbooks deploy --dry-run"),
+    })?;
     Ok(0)
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::deploy::{self, Deployment};
 use super::value::Given;
 use super::{DEFINITIONS, excerpt, nearest};
 use crate::domain::safe_text::SafeText;
@@ -23,6 +24,7 @@ const LARGEST: u64 = 1024 * 1024;
 pub(super) struct FileValues {
     path: PathBuf,
     values: BTreeMap<&'static str, (Value, usize)>,
+    deployments: Vec<Deployment>,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,11 @@ impl FileValues {
         Some((given, *line))
     }
 
+    /// The maintenance that the file declares for deployments.
+    pub(super) fn deployments(&self) -> &[Deployment] {
+        &self.deployments
+    }
+
     /// Where the file is.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -79,7 +86,7 @@ impl FileValues {
             Error::usage(format!("{}, line {line}: {reason}", paths::shown(path)))
                 .hint("the file is TOML: one \"name = value\" per line, text in quotes")
         })?;
-        let mut values = Self { path: path.to_owned(), values: BTreeMap::new() };
+        let mut values = Self { path: path.to_owned(), ..Self::default() };
         values.collect(text, document.get_ref(), "")?;
         Ok(values)
     }
@@ -95,9 +102,17 @@ impl FileValues {
                 self.values.insert(definition.name, (convert(value), line));
                 continue;
             }
+            if name == deploy::NAME {
+                self.deployments = deploy::read(value).map_err(|wrong| {
+                    let (place, line) = (paths::shown(&self.path), line_of(text, wrong.at));
+                    let (name, reason) = (wrong.name, wrong.reason);
+                    Error::usage(format!("{place}, line {line}: {name}: {reason}")).hint(wrong.hint)
+                })?;
+                continue;
+            }
             let inner = format!("{name}.");
             match value.get_ref() {
-                DeValue::Table(table) if DEFINITIONS.iter().any(|d| d.name.starts_with(&inner)) => {
+                DeValue::Table(table) if known().any(|known| known.starts_with(&inner)) => {
                     self.collect(text, table, &inner)?;
                 }
                 _ => return Err(self.unknown(&name, line)),
@@ -107,7 +122,6 @@ impl FileValues {
     }
 
     fn unknown(&self, name: &str, line: usize) -> Error {
-        let known = || DEFINITIONS.iter().map(|definition| definition.name);
         let hint = match nearest(name, known()) {
             Some(meant) => format!("did you mean {meant}?"),
             None => format!("allowed: {}", known().collect::<Vec<_>>().join(", ")),
@@ -115,6 +129,11 @@ impl FileValues {
         let place = paths::shown(&self.path);
         Error::usage(format!("{place}, line {line}: unknown setting {}", excerpt(name))).hint(hint)
     }
+}
+
+/// The names of everything that a file may say.
+fn known() -> impl Iterator<Item = &'static str> {
+    DEFINITIONS.iter().map(|definition| definition.name).chain([deploy::NAME])
 }
 
 fn convert(value: &Spanned<DeValue<'_>>) -> Value {

@@ -5,6 +5,7 @@
 
 mod database_url;
 mod definitions;
+mod deploy;
 mod duration;
 mod file;
 mod value;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 
 pub use database_url::{DatabaseUrl, Engine};
 pub use definitions::{DEFINITIONS, Definition, definition};
+pub use deploy::{DeclaredScope, Deployment};
 pub use duration::{format_duration, parse_duration};
 pub use value::{Choice, Color, LogLevel, TimeZone};
 pub use webhook::{WEBHOOK_SECRET_VARIABLE, WebhookUrl};
@@ -137,6 +139,8 @@ pub struct Config {
     pub alerts_timeout: Setting<Duration>,
     /// After how many attempts an alert is given up, 1 to 50.
     pub alerts_max_attempts: Setting<u32>,
+    /// The maintenance that the file declares for deployments, in its order.
+    pub deployments: Vec<Deployment>,
     webhook_secret: Option<SecretString>,
     warnings: Vec<String>,
 }
@@ -185,6 +189,7 @@ impl Config {
             })?,
             alerts_max_attempts: layers
                 .pick("alerts.max_attempts", 10, |given| value::integer(given, 1, 50))?,
+            deployments: layers.file.deployments().to_vec(),
             webhook_secret: layers.variable(WEBHOOK_SECRET_VARIABLE).map(SecretString::from),
             warnings: layers.warnings(),
         };

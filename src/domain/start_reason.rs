@@ -33,6 +33,20 @@ pub struct StartReason {
 }
 
 impl StartReason {
+    /// A reason as it was typed. Whoever stores it checks it first: the refusal then has its
+    /// line in the audit log.
+    pub fn as_typed(code: StartReasonCode, text: &str) -> Self {
+        Self { code, text: text.to_owned() }
+    }
+
+    /// The same, cleaned.
+    ///
+    /// # Errors
+    /// As [`StartReason::new`].
+    pub fn checked(&self) -> Result<Self> {
+        Self::new(self.code, &self.text)
+    }
+
     /// A reason whose text says something: it is cleaned first, so that blanks and invisible
     /// characters alone are refused, and secrets in it are masked.
     ///

@@ -12,6 +12,7 @@ pub mod alerts;
 pub mod auth;
 pub mod break_glass;
 pub(crate) mod findings;
+pub mod flags;
 pub mod notifications;
 pub mod password;
 pub mod plans;
@@ -147,6 +148,8 @@ operations! {
     notifications::CountUnread => notifications::CountUnread,
     notifications::MarkRead => notifications::MarkRead { ids: Vec::new() },
     notifications::MarkAllRead => notifications::MarkAllRead { up_to_id: 0 },
+    flags::ListFlags => flags::ListFlags,
+    flags::SetFlag => flags::SetFlag::sample(),
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
     plans::Preflight => plans::Preflight::sample(),

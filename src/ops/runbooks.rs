@@ -9,6 +9,7 @@ use crate::domain::plan::{Difference, plan_hash};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::Source;
 use crate::domain::safe_text::quoted;
+use crate::domain::sanitize;
 use crate::domain::start_reason::StartReason;
 use crate::ops::plans::{self, count_targets};
 use crate::ops::runs::{
@@ -42,7 +43,7 @@ pub struct StartRunbook {
     pub scope: Option<RunScope>,
     /// How the targets are worked through.
     pub rollout: Rollout,
-    /// Why; compulsory for more than one tenant.
+    /// Why, as it was typed; compulsory for more than one tenant.
     pub reason: Option<StartReason>,
     /// The phrase that was typed; compulsory for more than one tenant.
     pub confirm: Option<String>,
@@ -92,7 +93,8 @@ impl Operation for StartRunbook {
         row.target_id = Some(quoted(&self.key).trim_matches('"').to_owned());
         row.metadata = json!({
             "plan_id": self.plan_id, "source": self.source.as_str(), "rollout": self.rollout,
-            "reason": self.reason,
+            "reason": self.reason.as_ref().map(|reason| json!({
+                "code": reason.code, "text": sanitize::message(&reason.text) })),
         });
         if self.dry_run {
             row.metadata["dry_run"] = json!(true);
@@ -130,9 +132,7 @@ impl StartRunbook {
         }
         crate::ops::break_glass::require_reason(context.permit(), self.reason.as_ref())?;
         self.rollout.check()?;
-        if let Some(reason) = &self.reason {
-            StartReason::new(reason.code, &reason.text)?;
-        }
+        let reason = self.reason.as_ref().map(StartReason::checked).transpose()?;
         // Held: the same plan cannot be used twice at once.
         let plan = plans::own(context, self.plan_id, true).await?;
         if let Some(run_id) = plan.used_by_run_id {
@@ -159,7 +159,7 @@ impl StartRunbook {
             "plan": { "id": plan.id, "hash": plan.hash, "affected_count": plan.affected_count,
                       "total_count": plan.total_count, "tenant_count": plan.tenant_count },
         });
-        if let Some(reason) = &self.reason {
+        if let Some(reason) = &reason {
             facts["reason"] = json!(reason);
         }
         let start = NewStart {

@@ -69,7 +69,7 @@ fn fr_009_017_a_wrong_call_is_two_lines_and_ends_with_2() {
 }
 
 /// A command at a terminal of its own.
-struct Terminal {
+pub struct Terminal {
     child: Box<dyn portable_pty::Child + Send + Sync>,
     input: Box<dyn std::io::Write + Send>,
     output: std::sync::mpsc::Receiver<Vec<u8>>,
@@ -78,7 +78,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(person: &Person, arguments: &[&str], more: &[(&str, &str)]) -> Self {
+    pub fn start(person: &Person, arguments: &[&str], more: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
@@ -109,7 +109,7 @@ impl Terminal {
     }
 
     /// Everything seen so far, once `text` is part of it; what was seen is then forgotten.
-    fn wait_for(&mut self, text: &str) -> String {
+    pub fn wait_for(&mut self, text: &str) -> String {
         let until = Instant::now() + Duration::from_secs(30);
         while !self.seen.contains(text) {
             let left = until.saturating_duration_since(Instant::now());
@@ -120,7 +120,7 @@ impl Terminal {
         std::mem::take(&mut self.seen)
     }
 
-    fn type_in(&mut self, text: &str) {
+    pub fn type_in(&mut self, text: &str) {
         self.input.write_all(text.as_bytes()).unwrap();
         self.input.flush().unwrap();
     }
@@ -134,7 +134,7 @@ impl Terminal {
     }
 
     /// Waits for the end; gives the exit code.
-    fn end(&mut self) -> u32 {
+    pub fn end(&mut self) -> u32 {
         self.child.wait().unwrap().exit_code()
     }
 }

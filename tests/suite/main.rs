@@ -27,6 +27,8 @@ mod plans_guards;
 mod run_filter;
 mod runbooks;
 mod runbooks_backfill;
+mod runbooks_cli;
+mod runbooks_deploy;
 mod runbooks_reconcile;
 mod runs_lifecycle;
 mod runs_list;

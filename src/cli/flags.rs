@@ -1,0 +1,120 @@
+//! `platform`: the flags of the whole platform.
+
+use serde_json::json;
+
+use super::{Env, Table, ask, examples};
+use crate::Result;
+use crate::ops::flags::{ListFlags, SetFlag, flag_phrase};
+
+/// What can be done with the platform's flags.
+#[derive(Debug, clap::Subcommand)]
+pub enum PlatformCommand {
+    /// List the flags, and whether each is on
+    #[command(before_help = examples!("tenantpilot platform flags", "tenantpilot platform flags --json"))]
+    Flags {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn a flag on or off
+    #[command(before_help = examples!(
+        "tenantpilot platform set-flag allow_admin_maintenance_actions on",
+        "tenantpilot platform set-flag allow_admin_maintenance_actions off \\",
+        "    --confirm 'allow_admin_maintenance_actions off'",
+    ))]
+    SetFlag(SetFlagArgs),
+}
+
+/// On or off, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Wanted {
+    On,
+    Off,
+}
+
+/// Arguments of `platform set-flag`.
+#[derive(Debug, clap::Args)]
+pub struct SetFlagArgs {
+    /// Name of the flag
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// on or off
+    #[arg(value_name = "on|off", hide_possible_values = true)]
+    wanted: Wanted,
+    /// The phrase "NAME on" or "NAME off"
+    #[arg(long, value_name = "PHRASE")]
+    confirm: Option<String>,
+    /// Check everything and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// Whatever the operation says.
+pub async fn run(command: PlatformCommand, env: &Env) -> Result<u8> {
+    match command {
+        PlatformCommand::Flags { json } => list(json, env).await,
+        PlatformCommand::SetFlag(args) => set(args, env).await,
+    }
+}
+
+async fn list(json: bool, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let flags = ops.run(&session.actor, ListFlags).await?;
+    if json {
+        env.out.json(&json!({ "schema_version": 1, "flags": flags }))?;
+        return Ok(0);
+    }
+    let mut table = Table::new(&["FLAG", "STATE", "WHILE IT IS ON"]);
+    for flag in flags {
+        table.push([flag.name.to_owned(), word(flag.on).to_owned(), flag.about.to_owned()]);
+    }
+    table.print(&env.out)?;
+    Ok(0)
+}
+
+async fn set(args: SetFlagArgs, env: &Env) -> Result<u8> {
+    let on = args.wanted == Wanted::On;
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    // The operation looks at what was given, so that a refusal is on record.
+    let mut confirm = args.confirm;
+    if confirm.is_none() && env.can_ask() {
+        let known = ops.run(&session.actor, ListFlags).await?;
+        // A question about a flag that is not there would be a joke.
+        if let Some(flag) = known.iter().find(|flag| flag.name == args.name) {
+            let what =
+                format!("{} is {}; while it is on, {}.", flag.name, word(flag.on), flag.about);
+            confirm = ask::phrase(env, &flag_phrase(flag.name, on), &what).await;
+        }
+    }
+    let set = SetFlag { name: args.name, on, confirm, dry_run: args.dry_run };
+    let done = ops.run(&session.actor, set).await?;
+    if args.json {
+        let mut answer = json!({
+            "schema_version": 1, "flag": done.flag, "changed": done.changed,
+        });
+        if args.dry_run {
+            answer["dry_run"] = json!(true);
+        }
+        env.out.json(&answer)?;
+        return Ok(0);
+    }
+    let (name, state) = (done.flag.name, word(on));
+    env.out.line(match (done.changed, args.dry_run) {
+        (false, _) => format!("{name} is {state} already"),
+        (true, false) => format!("{name} is {state} now"),
+        (true, true) => format!("{name} would be turned {state}; nothing was changed"),
+    })?;
+    Ok(0)
+}
+
+fn word(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}

@@ -1,0 +1,96 @@
+//! The targets of a plan as CSV.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::cli::Env;
+use crate::domain::csv::csv;
+use crate::ops::plans::PlanTarget;
+use crate::paths::{reason, shown};
+use crate::{Error, Result};
+
+/// The names of the columns.
+const HEADINGS: [&str; 6] =
+    ["tenant_id", "tenant_name", "workspace_id", "workspace_name", "affected_count", "total_count"];
+
+/// Where CSV goes: to standard output, or to a file that was not there before. The file is made
+/// before the work whose result it takes, and taken away again if that never comes.
+pub struct CsvFile(Option<(PathBuf, Option<File>)>);
+
+impl CsvFile {
+    /// Makes the file, for its owner only; `-` stands for standard output.
+    ///
+    /// # Errors
+    /// *Usage* for one that is there already, or cannot be made.
+    pub fn reserve(path: &Path) -> Result<Self> {
+        if path == "-" {
+            return Ok(Self(None));
+        }
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(file) => Ok(Self(Some((path.to_owned(), Some(file))))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::usage(format!("{} is there already", shown(path)))
+                    .hint("nothing is overwritten: name another file, or remove it first"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::usage(format!("cannot write {}: there is no such folder", shown(path))))
+            }
+            Err(error) => {
+                Err(Error::usage(format!("cannot write {}: {}", shown(path), reason(&error))))
+            }
+        }
+    }
+
+    /// Whether it goes to standard output.
+    pub fn is_stdout(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Writes the targets; gives the file's name, where it is one.
+    ///
+    /// # Errors
+    /// *Failed* where it cannot be written.
+    pub fn write(mut self, targets: &[PlanTarget], env: &Env) -> Result<Option<String>> {
+        let text = targets_csv(targets);
+        let Some((path, file)) = &mut self.0 else {
+            env.out.lines(&text)?;
+            return Ok(None);
+        };
+        let name = shown(path);
+        if let Some(open) = file {
+            open.write_all(text.as_bytes()).and_then(|()| open.sync_all()).map_err(|error| {
+                Error::failed(format!("cannot write {name}: {}", reason(&error)))
+            })?;
+        }
+        // It holds all of it: it stays.
+        *file = None;
+        Ok(Some(name))
+    }
+}
+
+impl Drop for CsvFile {
+    fn drop(&mut self) {
+        if let Some((path, Some(_))) = &self.0 {
+            // An empty or half file is no answer; if it cannot be removed, it is at least known.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The targets of a plan as CSV, with headings.
+pub fn targets_csv(targets: &[PlanTarget]) -> String {
+    let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
+    let headings = HEADINGS.map(str::to_owned);
+    csv(std::iter::once(headings).chain(targets.iter().map(|target| {
+        [
+            number(target.tenant_id),
+            target.tenant_name.clone().unwrap_or_default(),
+            number(target.workspace_id),
+            target.workspace_name.clone().unwrap_or_default(),
+            target.affected_count.to_string(),
+            target.total_count.to_string(),
+        ]
+    })))
+}

@@ -1,0 +1,143 @@
+//! `runbooks list` and `show`: what there is, and what one of them is about.
+
+use serde_json::{Value, json};
+
+use crate::cli::runs::as_json;
+use crate::cli::{Env, Table, text};
+use crate::domain::capability::Capability;
+use crate::domain::run::{Run, ScopeKind};
+use crate::domain::run_filter::RunFilter;
+use crate::domain::run_state::RunState;
+use crate::ops::auth::Session;
+use crate::ops::runs::ListRuns;
+use crate::runbooks::Runbook;
+use crate::{ErrorKind, Result};
+
+/// How many of its last runs are shown.
+const LAST_RUNS: i64 = 3;
+
+/// Lists the runbooks.
+///
+/// # Errors
+/// Where the output cannot be written.
+pub fn list(json: bool, env: &Env) -> Result<u8> {
+    let registry = env.ops_settings().registry;
+    if json {
+        let rows: Vec<Value> = registry.iter().map(|runbook| describe(runbook.as_ref())).collect();
+        env.out.json(&json!({ "schema_version": 1, "runbooks": rows }))?;
+        return Ok(0);
+    }
+    let mut table = Table::new(&["KEY", "TITLE", "AIMED AT", "WORD"]);
+    for runbook in registry.iter() {
+        table.push([
+            runbook.key().to_owned(),
+            runbook.title().to_owned(),
+            scopes(runbook.as_ref()),
+            runbook.word().to_owned(),
+        ]);
+    }
+    table.print(&env.out)?;
+    for runbook in registry.iter() {
+        env.out.line("")?;
+        env.out.line(runbook.key())?;
+        env.out.line(format!("  changes  {}", runbook.changes()))?;
+        env.out.line(format!("  undo     {}", runbook.undo()))?;
+        env.out.line(format!("  needs    {}", runbook.capability()))?;
+    }
+    Ok(0)
+}
+
+fn describe(runbook: &dyn Runbook) -> Value {
+    json!({
+        "key": runbook.key(), "title": runbook.title(), "changes": runbook.changes(),
+        "undo": runbook.undo(), "scopes": runbook.scopes(), "capability": runbook.capability(),
+        "word": runbook.word(), "items": runbook.items(), "inputs": runbook.inputs(),
+    })
+}
+
+fn scopes(runbook: &dyn Runbook) -> String {
+    let scopes: Vec<_> = runbook.scopes().iter().map(|scope| scope.as_str()).collect();
+    scopes.join(", ")
+}
+
+/// Shows one runbook; also without a login, then without what only that can tell.
+///
+/// # Errors
+/// *Usage* for an unknown key.
+pub async fn show(key: &str, json: bool, env: &Env) -> Result<u8> {
+    let registry = env.ops_settings().registry;
+    let runbook = registry.get(key)?.as_ref();
+    let mut nobody = "you are not logged in";
+    let (session, runs) = match person(env, runbook).await {
+        Ok(found) => found,
+        Err(error) => {
+            env.out.message(format!("the database was not asked: {}", error.message()));
+            nobody = "whether you hold it is not known";
+            (None, None)
+        }
+    };
+    let held = session.map(|session| {
+        session.capabilities.has(Capability::RunbooksRun)
+            && session.capabilities.has(runbook.capability())
+    });
+    if json {
+        let mut value = describe(runbook);
+        let now = env.clock.now();
+        value["held"] = json!(held);
+        value["last_runs"] =
+            json!(runs.map(|runs| runs.iter().map(|run| as_json(run, now)).collect::<Vec<_>>()));
+        env.out.json(&json!({ "schema_version": 1, "runbook": value }))?;
+        return Ok(0);
+    }
+    let out = &env.out;
+    out.line(runbook.key())?;
+    out.line(format!("title      {}", runbook.title()))?;
+    out.line(format!("changes    {}", runbook.changes()))?;
+    out.line(format!("undo       {}", runbook.undo()))?;
+    out.line(format!("aimed at   {}", scopes(runbook)))?;
+    for input in runbook.inputs() {
+        let (name, about, default) = (input.name, input.about, input.default);
+        out.line(format!("input      {name}: {about}; {default} where it is not given"))?;
+    }
+    out.line(format!("confirmed  {}", confirmed(runbook)))?;
+    let held = match held {
+        Some(true) => "you hold it",
+        Some(false) => "you lack it",
+        None => nobody,
+    };
+    out.line(format!(
+        "needs      {} and {}: {held}",
+        Capability::RunbooksRun,
+        runbook.capability()
+    ))?;
+    for run in runs.unwrap_or_default() {
+        let state = RunState::of(&run, env.clock.now()).label(env.ascii());
+        let at = text::time(run.created_at, env.zone());
+        out.line(format!("last run   {}  {at}  {state}", run.id))?;
+    }
+    let aim = if runbook.scopes() == [ScopeKind::Platform] { "" } else { " --tenant ID" };
+    out.message(format!("what it would change: tenantpilot runbooks preflight {key}{aim}"));
+    Ok(0)
+}
+
+fn confirmed(runbook: &dyn Runbook) -> String {
+    if runbook.scopes() == [ScopeKind::Platform] {
+        format!("{} (not compulsory)", runbook.word())
+    } else {
+        format!("{} N, where N is the number of tenants, if there are several", runbook.word())
+    }
+}
+
+/// The session there is, and the runbook's last runs as far as it may see them.
+async fn person(env: &Env, runbook: &dyn Runbook) -> Result<(Option<Session>, Option<Vec<Run>>)> {
+    let ops = env.ops().await?;
+    let Some(session) = env.resume(&ops).await? else { return Ok((None, None)) };
+    // A key has no sign that the language would take for its own.
+    let filter = RunFilter::parse(&format!("type:{}", runbook.key())).unwrap_or_default();
+    let list = ListRuns { filter, limit: LAST_RUNS, ..ListRuns::default() };
+    match ops.run(&session.actor, list).await {
+        Ok(page) => Ok((Some(session), Some(page.runs))),
+        Err(error) if error.kind() == ErrorKind::Forbidden => Ok((Some(session), None)),
+        Err(error) => Err(error),
+    }
+}
