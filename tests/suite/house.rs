@@ -129,7 +129,7 @@ fn fr_001_002_a_missing_postgresql_fails_and_says_what_to_run() {
 
 #[test]
 fn fr_001_003_the_scripts_are_executable_and_end_with_the_suite() {
-    for script in ["tests/run", ".ci/run"] {
+    for script in ["tests/run", "tests/plain", ".ci/run"] {
         let mode = fs::metadata(root().join(script)).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script} is not executable");
         assert!(read(script).contains("set -euo pipefail"), "{script} goes on after a failure");
@@ -137,6 +137,7 @@ fn fr_001_003_the_scripts_are_executable_and_end_with_the_suite() {
     let last = |script: &str| read(script).lines().next_back().unwrap().to_owned();
     assert_eq!(last(".ci/run"), r#"exec tests/run "$@""#);
     assert_eq!(last("tests/run"), r#"cargo test --locked --test suite -- "$@""#);
+    assert!(read("tests/run").contains("tests/plain \"${CARGO_TARGET_DIR:-target}/debug/tenantpilot\""));
     let ci = read(".ci/run");
     let steps = ["cargo fmt --check", "-D warnings", "cargo doc", "migrations", "exec tests/run"];
     let places: Vec<_> = steps.iter().map(|step| ci.find(step).expect(step)).collect();
