@@ -93,6 +93,8 @@ fn rows(findings: i64, tenants: i64) -> [String; 3] {
 }
 
 struct Measured {
+    preflight: Duration,
+    start: Duration,
     took: Duration,
     counts: String,
 }
@@ -103,21 +105,32 @@ fn service(url: &str) -> Ops {
 }
 
 /// Plans a backfill and starts it, as the schedule would: also where there is nothing to do.
-async fn start(ops: &Ops, scope: RunScope, concurrency: u32) -> i64 {
+async fn start(ops: &Ops, scope: RunScope, concurrency: u32) -> Begun {
+    let asked = Instant::now();
     let plan = ops.run(&Actor::System, Preflight::new(KEY, scope)).await.unwrap();
+    let preflight = asked.elapsed();
     let start = StartRunbook {
         rollout: Rollout { concurrency, ..Rollout::default() },
         reason: Some(StartReason::new(StartReasonCode::DataRepair, "a measurement").unwrap()),
         confirm: Some(plan.phrase),
         ..StartRunbook::of_plan(KEY, plan.id, Source::Schedule)
     };
-    ops.run(&Actor::System, start).await.unwrap().run_id
+    let asked = Instant::now();
+    let id = ops.run(&Actor::System, start).await.unwrap().run_id;
+    Begun { id, preflight, start: asked.elapsed() }
+}
+
+/// A run that was started, and what that took.
+struct Begun {
+    id: i64,
+    preflight: Duration,
+    start: Duration,
 }
 
 /// Starts a backfill over all tenants and waits for the worker to end it.
 async fn backfill(url: &str, concurrency: u32) -> Measured {
     let ops = service(url);
-    let id = start(&ops, RunScope::All, concurrency).await;
+    let Begun { id, preflight, start } = start(&ops, RunScope::All, concurrency).await;
     let (stop, stopped) = watch::channel(false);
     let settings = WorkerSettings { schedule: false, ..WorkerSettings::default() };
     let (worker, mut events) =
@@ -140,7 +153,7 @@ async fn backfill(url: &str, concurrency: u32) -> Measured {
         )))
         .await
         .unwrap();
-    Measured { took, counts: row.get(0) }
+    Measured { preflight, start, took, counts: row.get(0) }
 }
 
 /// One run after the other, each of one tenant whose step does nothing; gives the median of
@@ -158,7 +171,7 @@ async fn singles(url: &str, tenants: i64) -> (Duration, f64) {
     for n in 0..SINGLE_RUNS {
         let scope = RunScope::Tenant(1 + i64::try_from(n).unwrap() % tenants);
         let asked = Instant::now();
-        let id = start(&ops, scope, 1).await;
+        let id = start(&ops, scope, 1).await.id;
         while !matches!(events.recv().await.unwrap(), WorkerEvent::Ended { run_id, .. } if run_id == id)
         {
         }
@@ -222,6 +235,11 @@ async fn main() {
     let worker_url = database(&server, names[2]);
     let before = memory();
     let first = backfill(&worker_url, 4).await;
+    println!(
+        "preflight of all: {:.1} s; start, which counts again: {:.1} s",
+        first.preflight.as_secs_f64(),
+        first.start.as_secs_f64()
+    );
     println!("worker: {} in {:.1} s", first.counts, first.took.as_secs_f64());
     println!(
         "worker / update: {:.2} of its speed",

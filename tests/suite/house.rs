@@ -137,7 +137,9 @@ fn fr_001_003_the_scripts_are_executable_and_end_with_the_suite() {
     let last = |script: &str| read(script).lines().next_back().unwrap().to_owned();
     assert_eq!(last(".ci/run"), r#"exec tests/run "$@""#);
     assert_eq!(last("tests/run"), r#"cargo test --locked --test suite -- "$@""#);
-    assert!(read("tests/run").contains("tests/plain \"${CARGO_TARGET_DIR:-target}/debug/tenantpilot\""));
+    assert!(
+        read("tests/run").contains("tests/plain \"${CARGO_TARGET_DIR:-target}/debug/tenantpilot\"")
+    );
     let ci = read(".ci/run");
     let steps = ["cargo fmt --check", "-D warnings", "cargo doc", "migrations", "exec tests/run"];
     let places: Vec<_> = steps.iter().map(|step| ci.find(step).expect(step)).collect();
