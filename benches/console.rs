@@ -18,6 +18,7 @@ use tenantpilot::domain::sanitize;
 use tenantpilot::domain::summary_counts::{CountKey, SummaryCounts};
 use tenantpilot::ops::auth::Session;
 use tenantpilot::ops::runs::{Page, RunPage};
+use tenantpilot::runbooks::Registry;
 use tenantpilot::term::{ColorSupport, SizedBackend};
 use tenantpilot::tui::app::{App, Setup};
 use tenantpilot::tui::frame;
@@ -79,6 +80,8 @@ fn console(width: u16, height: u16) -> App {
         page_size: 200,
         size: Size { width, height },
         now: now(),
+        registry: Registry::standard(),
+        exports: None,
     };
     let mut app = App::new(setup);
     let session = Session {

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 pub const CONFIG_DIR_VARIABLE: &str = "TENANTPILOT_CONFIG_DIR";
 /// Overrides the directory of the embedded databases.
 pub const DATA_DIR_VARIABLE: &str = "TENANTPILOT_DATA_DIR";
-/// Overrides the directory of logs, the command line's session and drafts.
+/// Overrides the directory of logs, the command line's session, drafts and exports.
 pub const STATE_DIR_VARIABLE: &str = "TENANTPILOT_STATE_DIR";
 
 /// The directories of one user on one machine. Asking for a path creates nothing.
@@ -63,7 +63,7 @@ impl Paths {
         &self.data
     }
 
-    /// Holds logs, the command line's session and drafts.
+    /// Holds logs, the command line's session, drafts and exports.
     pub fn state_dir(&self) -> &Path {
         &self.state
     }
@@ -101,6 +101,11 @@ impl Paths {
     /// The session of the command line: a token, so the file is private.
     pub fn cli_session_file(&self) -> PathBuf {
         self.state.join("session.toml")
+    }
+
+    /// What people had written out of the console.
+    pub fn exports_dir(&self) -> PathBuf {
+        self.state.join("exports")
     }
 
     /// What was typed and not yet sent.

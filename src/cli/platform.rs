@@ -118,6 +118,7 @@ fn places(env: &Env) -> Result<Vec<(&'static str, std::path::PathBuf)>> {
         ("state", paths.state_dir().to_owned()),
         ("session file", env.session_file()?.path().to_owned()),
         ("drafts", paths.drafts_dir()),
+        ("exports", paths.exports_dir()),
         ("logs", paths.logs_dir()),
         ("log of today", logging::current_file(paths, &env.clock)),
     ])

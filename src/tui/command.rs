@@ -54,6 +54,7 @@ commands! {
     TabRun, "tab.run", "run", "Go to the run opened last";
     TabInbox, "tab.inbox", "inbox", "Go to the inbox: what you started and has ended";
     TabWorkers, "tab.workers", "workers", "Go to the workers and what they hold";
+    TabRunbooks, "tab.runbooks", "runbooks", "Go to the runbooks: start maintenance step by step";
     HistoryBack, "history.back", "where I was", "Go back to the place before this one";
     HistoryForward, "history.forward", "forward", "Go forward again in the history of places";
     CursorUp, "cursor.up", "up", "Move up one row";
@@ -88,6 +89,16 @@ commands! {
     RunPause, "run.pause", "pause run", "Pause the run, or let it go on; asks first";
     RunClose, "run.close", "force close", "Close a run that does not stop by force; asks first";
     BreakGlassToggle, "break_glass.toggle", "break-glass", "Take break-glass, or end it; asks first";
+    WizardNext, "wizard.next", "go on", "Go on to the next step of the wizard";
+    ScopeNextWay, "scope.next_way", "next way", "Choose in the next way: tenants, a workspace, or all";
+    ScopePreviousWay, "scope.previous_way", "previous way", "Choose in the way before this one";
+    ScopeMark, "scope.mark", "mark", "Mark what is under the cursor, or take the mark away";
+    ScopeUnmark, "scope.unmark", "unmark all", "Take every mark away";
+    PreflightNew, "preflight.new", "new preflight", "Count anew what the runbook would change";
+    PreflightCancel, "preflight.cancel", "cancel", "Cancel the preflight that is counting";
+    PlanAffectedOnly, "plan.affected_only", "affected/all", "Show targets with something to change only, or all";
+    PlanExport, "plan.export", "export", "Write all targets of the plan into a file (CSV)";
+    CommandCopy, "command.copy", "copy command", "Send the command that does the same to the clipboard";
     FieldNext, "field.next", "next field", "Go to the next field";
     FieldPrevious, "field.previous", "previous field", "Go to the previous field";
     FormSubmit, "form.submit", "submit", "Send the form";
@@ -106,6 +117,7 @@ impl Command {
             | Self::MatchNext
             | Self::MatchPrevious
             | Self::DetailSameFailures => Some(Capability::OpsView),
+            Self::TabRunbooks => Some(Capability::RunbooksView),
             Self::RunRetry | Self::RunCancel | Self::RunPause | Self::RunClose => {
                 Some(Capability::OpsManage)
             }
@@ -134,6 +146,18 @@ pub enum Context {
     Inbox,
     /// Workers and what they hold.
     Workers,
+    /// The list of runbooks.
+    Runbooks,
+    /// The choice of a runbook's scope.
+    Scope,
+    /// A preflight and its plan.
+    Plan,
+    /// A start that was refused and needs a new preflight.
+    Refused,
+    /// The phrase that starts a runbook, which is a text field.
+    Phrase,
+    /// The question before a draft is thrown away; any text answers it.
+    Discard,
     /// The help overlay.
     Help,
     /// The command palette, which holds a text field.
@@ -156,6 +180,12 @@ impl Context {
         Self::Run,
         Self::Inbox,
         Self::Workers,
+        Self::Runbooks,
+        Self::Scope,
+        Self::Plan,
+        Self::Refused,
+        Self::Phrase,
+        Self::Discard,
         Self::Help,
         Self::Palette,
         Self::Filter,
@@ -172,6 +202,12 @@ impl Context {
             Self::Run => "In a run",
             Self::Inbox => "In the inbox",
             Self::Workers => "In the list of workers",
+            Self::Runbooks => "In the list of runbooks",
+            Self::Scope => "While a scope is chosen",
+            Self::Plan => "In a preflight",
+            Self::Refused => "After a refused start",
+            Self::Phrase => "Before a start",
+            Self::Discard => "Before a draft is thrown away",
             Self::Help => "In this help",
             Self::Palette => "In the command palette",
             Self::Filter => "In the filter line",
@@ -189,6 +225,12 @@ impl Context {
             Self::Run => "run",
             Self::Inbox => "inbox",
             Self::Workers => "workers",
+            Self::Runbooks => "runbooks",
+            Self::Scope => "scope",
+            Self::Plan => "plan",
+            Self::Refused => "refused",
+            Self::Phrase => "phrase",
+            Self::Discard => "discard",
             Self::Help => "help",
             Self::Palette => "palette",
             Self::Filter => "filter",
@@ -205,7 +247,16 @@ impl Context {
 
     /// Whether printable keys belong to a text field here.
     pub const fn is_text(self) -> bool {
-        matches!(self, Self::Palette | Self::Filter | Self::Confirm | Self::Form | Self::Login)
+        matches!(
+            self,
+            Self::Phrase
+                | Self::Discard
+                | Self::Palette
+                | Self::Filter
+                | Self::Confirm
+                | Self::Form
+                | Self::Login
+        )
     }
 }
 

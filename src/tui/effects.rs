@@ -10,10 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::msg::{Answer, Request, Slot, Sub};
+use super::wizard::WizardAnswer;
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Session, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
 use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
+use crate::ops::plans::Counted;
 use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry};
 use crate::ops::workers::ListWorkers;
@@ -157,6 +159,7 @@ impl Runner {
             None => Actor::Anonymous { origin: self.origin.clone() },
         };
         if actor != self.actor {
+            self.stop(Slot::Preflight);
             // What one person asked is not answered to the next one. It is not stopped: a
             // change that is under way is still made.
             let of_person = |slot: &Slot| !matches!(slot, Slot::Session | Slot::Platform);
@@ -202,11 +205,24 @@ impl Runner {
         let seen = Arc::clone(&self.seen);
         let asked = request.clone();
         let task = tokio::spawn(async move {
-            let answer = work(&ops, &actor, kind, slot, asked, known, &feed, &seen).await;
+            let told = |counted| {
+                let answer = Answer::Wizard(Box::new(WizardAnswer::Counted(counted)));
+                let _ = sender.send(Arrived { slot, generation, answer });
+            };
+            let answer = work(&ops, &actor, kind, slot, asked, known, &feed, &seen, &told).await;
             // Nobody is left to tell when the session has ended.
             let _ = sender.send(Arrived { slot, generation, answer });
         });
         state.running = Some(Running { generation, request, task });
+    }
+
+    /// Gives up what a slot asks. Only for what changes nothing half-way.
+    pub fn stop(&mut self, slot: Slot) {
+        let state = self.slots.entry(slot).or_default();
+        state.waiting = None;
+        if let Some(running) = state.running.take() {
+            running.task.abort();
+        }
     }
 
     /// Takes an answer in: the slot is free again, and what waited starts. None if a newer
@@ -214,6 +230,10 @@ impl Runner {
     pub fn take(&mut self, arrived: Arrived) -> Option<(Slot, Answer)> {
         let slot = arrived.slot;
         let state = self.slots.entry(slot).or_default();
+        if arrived.answer.is_progress() {
+            let current = |running: &Running| running.generation == arrived.generation;
+            return state.running.as_ref().is_some_and(current).then_some((slot, arrived.answer));
+        }
         let running = state.running.take_if(|running| running.generation == arrived.generation)?;
         if arrived.answer.error().is_none() {
             state.seen = Some((running.request, 0));
@@ -315,6 +335,7 @@ async fn work(
     known: bool,
     feed: &Mutex<Feed>,
     seen: &Mutex<BTreeMap<Slot, u64>>,
+    told: &(dyn Fn(Counted) + Send + Sync),
 ) -> Answer {
     let version = match &request {
         Request::Page(_)
@@ -331,7 +352,7 @@ async fn work(
     if known && version.is_some() && seen.lock().await.get(&slot) == version.as_ref() {
         return Answer::Unchanged;
     }
-    let answer = answer(ops, actor, kind, request).await;
+    let answer = answer(ops, actor, kind, request, told).await;
     if answer.error().is_none()
         && let Some(version) = version
     {
@@ -340,7 +361,13 @@ async fn work(
     answer
 }
 
-async fn answer(ops: &Ops, actor: &Actor, kind: ClientKind, request: Request) -> Answer {
+async fn answer(
+    ops: &Ops,
+    actor: &Actor,
+    kind: ClientKind,
+    request: Request,
+    told: &(dyn Fn(Counted) + Send + Sync),
+) -> Answer {
     match request {
         Request::Platform => Answer::Platform(platform(ops, actor).await),
         Request::Login { username, password } => Answer::Login(
@@ -386,6 +413,7 @@ async fn answer(ops: &Ops, actor: &Actor, kind: ClientKind, request: Request) ->
             Answer::EnteredBreakGlass(ops.run(actor, enter).await)
         }
         Request::EndBreakGlass => Answer::EndedBreakGlass(ops.run(actor, EndBreakGlass).await),
+        Request::Wizard(asked) => Answer::Wizard(Box::new(asked.answer(ops, actor, told).await)),
     }
 }
 

@@ -11,11 +11,15 @@ use ratatui::widgets::Widget;
 use super::app::{App, MINIMUM, Overlay};
 use super::banner;
 use super::command::{Command, Context};
-use super::look::{span_of, wrapped};
+use super::look::{Look, span_of, wrapped};
 use super::screens::Tab;
 use super::theme::Role;
+use super::widgets::dialog;
 use crate::domain::safe_text::SafeText;
 use crate::ops::platform::Platform;
+
+/// Columns that the shortest words for the mode may take on the tab line.
+const MODE_ROOM: usize = 10;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -43,6 +47,10 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         }
         Some(Overlay::Confirm(confirm)) => cursor = confirm.draw(body, buffer, &app.look),
         Some(Overlay::BreakGlass(dialog)) => cursor = dialog.draw(body, buffer, &app.look),
+        Some(Overlay::Discard) => {
+            draw_discard(body, buffer, &app.look);
+            cursor = None;
+        }
         None => {}
     }
     draw_footer(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buffer);
@@ -133,21 +141,35 @@ fn whole_seconds(age: chrono::Duration) -> String {
 pub fn tabs(app: &App) -> Vec<(Tab, Range<u16>)> {
     let mut column = 0;
     let mut places = Vec::new();
-    for tab in Tab::ALL {
-        let width = u16::try_from(tab_text(app, *tab).chars().count()).unwrap_or(0);
-        places.push((*tab, column..column + width));
+    for (tab, text) in tab_texts(app) {
+        let width = u16::try_from(text.chars().count()).unwrap_or(0);
+        places.push((tab, column..column + width));
         column += width;
     }
     places
 }
 
-fn tab_text(app: &App, tab: Tab) -> String {
+/// What the tab line says of each tab; in fewer columns where the mode would have no room.
+fn tab_texts(app: &App) -> Vec<(Tab, String)> {
+    let texts = |narrow: bool| -> Vec<(Tab, String)> {
+        Tab::ALL.iter().map(|tab| (*tab, tab_text(app, *tab, narrow))).collect()
+    };
+    let full = texts(false);
+    let width: usize = full.iter().map(|(_, text)| text.chars().count()).sum();
+    let room = usize::from(app.setup.size.width).saturating_sub(MODE_ROOM);
+    if width <= room { full } else { texts(true) }
+}
+
+fn tab_text(app: &App, tab: Tab, narrow: bool) -> String {
     let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
     let key = key.first().map_or_else(String::new, |key| format!("{key} "));
     let id = match (tab, app.run.id()) {
         (Tab::Run, Some(id)) => format!(" {id}"),
         _ => String::new(),
     };
+    if narrow {
+        return format!(" {key}{}", tab.title());
+    }
     format!(" {key}{}{id} ", tab.title())
 }
 
@@ -155,9 +177,9 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
     let look = &app.look;
     let mut spans = Vec::new();
     if app.session.is_some() {
-        for tab in Tab::ALL {
-            let role = if *tab == app.tab { Role::TabActive } else { Role::Tab };
-            spans.push(look.span(role, tab_text(app, *tab)));
+        for (tab, text) in tab_texts(app) {
+            let role = if tab == app.tab { Role::TabActive } else { Role::Tab };
+            spans.push(look.span(role, text));
         }
     }
     Line::from(spans).render(area, buffer);
@@ -211,6 +233,19 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
             app.workers.draw(body, buffer, look, app.greyed());
             None
         }
+        Tab::Runbooks => app.runbooks.draw(buffer, &app.around_wizard()),
+    }
+}
+
+/// The question before a draft is thrown away.
+fn draw_discard(body: Rect, buffer: &mut Buffer, look: &Look) {
+    let why = "What was chosen and typed for this runbook would be lost. y throws it away, any \
+               other key keeps it.";
+    let lines = wrapped(why, dialog::columns(body));
+    let room = dialog::draw(body, lines.len(), " Throw it away? ", buffer, look);
+    for (y, line) in (room.y..room.bottom()).zip(lines) {
+        let line = Line::from(look.span(Role::Text, line));
+        line.render(Rect { y, height: 1, ..room }, buffer);
     }
 }
 
@@ -231,7 +266,18 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         return Line::from(look.span(Role::Failed, format!(" {text}"))).render(area, buffer);
     }
     let context = app.context();
+    let steps = if app.in_wizard() && !app.refuses_wizard() {
+        app.runbooks.footer(look.now)
+    } else {
+        Vec::new()
+    };
+    let of_step: Vec<Command> = steps.iter().map(|(command, _)| *command).collect();
     let commands: &[Command] = match context {
+        _ if app.in_wizard() => &of_step,
+        Context::Discard => {
+            let keys = vec![look.span(Role::Key, " y"), look.span(Role::Hint, " throw away ")];
+            return Line::from(keys).render(area, buffer);
+        }
         Context::Login => &[Command::FormSubmit, Command::FieldNext, Command::AppQuit],
         Context::Filter => &[
             Command::FilterAccept,
@@ -249,6 +295,11 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         | Context::Run
         | Context::Inbox
         | Context::Workers
+        | Context::Runbooks
+        | Context::Scope
+        | Context::Plan
+        | Context::Refused
+        | Context::Phrase
         | Context::Global => app.tab.footer(),
     };
     let offers = if app.overlays.is_empty() { app.controls() } else { Vec::new() };
@@ -259,8 +310,12 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let piece_of = |command: Command| {
         let key = app.setup.keymap.keys_for(context, command).into_iter().next()?;
         let offer = offers.iter().find(|(offered, _)| *offered == command);
-        let label =
-            offer.map_or_else(|| label_of(command, context).to_owned(), |(_, label)| label.clone());
+        let step = steps.iter().find(|(offered, _)| *offered == command);
+        let label = match (offer, step) {
+            (Some((_, label)), _) => label.clone(),
+            (None, Some((_, label))) => (*label).to_owned(),
+            (None, None) => label_of(command, context).to_owned(),
+        };
         let width = key.chars().count() + label.chars().count() + 3;
         Some((key, label, width))
     };
@@ -307,6 +362,7 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Run => (app.run.error(), app.run.detail().is_some()),
         Tab::Inbox => (app.inbox.error(), !app.inbox.rows().is_empty()),
         Tab::Workers => (app.workers.error(), app.workers.has_data()),
+        Tab::Runbooks => (None, false),
     };
     error.filter(|_| has_data).map(ToString::to_string)
 }

@@ -60,6 +60,8 @@ pub async fn run(launch: Launch) -> Result<u8> {
         page_size: i64::from(config.page_size.value),
         size: Size { width, height },
         now: ops.clock().now(),
+        registry: ops.registry().clone(),
+        exports: Some(paths.exports_dir()),
     };
     let modes = Modes { raw: true, mouse: config.mouse.value };
     let signals = signals::EndSignals::listen().map_err(|error| terminal_error(&error))?;

@@ -17,3 +17,4 @@ pub mod session;
 pub mod source_file;
 pub mod theme;
 pub mod widgets;
+pub mod wizard;

@@ -9,6 +9,7 @@ use crossterm::event::KeyEvent;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::control::{ControlDone, ControlRequest};
+use super::wizard::{WizardAnswer, WizardRequest};
 use crate::access::BreakGlass;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::start_reason::StartReason;
@@ -90,6 +91,16 @@ pub enum Slot {
     BreakGlass,
     /// Taking break-glass, or ending it.
     BreakGlassChange,
+    /// What a scope can be chosen from.
+    ScopeChoices,
+    /// What a runbook would change.
+    Preflight,
+    /// The targets of a plan.
+    PlanTargets,
+    /// The start of a runbook.
+    StartRunbook,
+    /// Writing a file.
+    Export,
 }
 
 /// What is asked of the service. Two equal requests are the same request.
@@ -143,6 +154,8 @@ pub enum Request {
     },
     /// That break-glass is ended.
     EndBreakGlass,
+    /// What the wizard of runbooks asks.
+    Wizard(Box<WizardRequest>),
 }
 
 impl PartialEq for Request {
@@ -167,6 +180,7 @@ impl PartialEq for Request {
             (Self::Notices(a), Self::Notices(b)) => a == b,
             (Self::MarkRead(a), Self::MarkRead(b)) => a == b,
             (Self::Control(a), Self::Control(b)) => a == b,
+            (Self::Wizard(a), Self::Wizard(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -222,6 +236,8 @@ pub enum Answer {
     EnteredBreakGlass(Result<BreakGlass>),
     /// Break-glass was ended.
     EndedBreakGlass(Result<BreakGlass>),
+    /// What came of a request of the wizard.
+    Wizard(Box<WizardAnswer>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Whether something has changed could not be found out.
@@ -246,6 +262,7 @@ impl Answer {
             Self::PlanRetry(_, result) => result.as_ref().err(),
             Self::Control(_, result) => result.as_ref().err(),
             Self::Workers(result) => result.as_ref().err(),
+            Self::Wizard(answer) => answer.error(),
             Self::BreakGlass(result) => result.as_ref().err(),
             Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => {
                 result.as_ref().err()
@@ -261,6 +278,8 @@ impl Answer {
 pub enum Effect {
     /// Ask the service.
     Ask(Slot, Request),
+    /// Give up what is asked; it is read only, so nothing is left of it.
+    Stop(Slot),
     /// Send text to the terminal's clipboard.
     Copy(String),
     /// Say [`Msg::Rested`] when nothing else was asked to for a moment.

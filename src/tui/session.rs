@@ -148,6 +148,7 @@ where
         for effect in effects {
             match effect {
                 Effect::Ask(slot, request) => runner.ask(slot, request),
+                Effect::Stop(slot) => runner.stop(slot),
                 Effect::Copy(text) => copy(terminal, &text)?,
                 Effect::WaitForRest => rest = Some(Instant::now() + REST),
                 Effect::Repaint => terminal.clear()?,

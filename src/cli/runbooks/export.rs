@@ -6,14 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Env;
-use crate::domain::csv::csv;
-use crate::ops::plans::PlanTarget;
+use crate::ops::plans::{PlanTarget, targets_csv};
 use crate::paths::{reason, shown};
 use crate::{Error, Result};
-
-/// The names of the columns.
-const HEADINGS: [&str; 6] =
-    ["tenant_id", "tenant_name", "workspace_id", "workspace_name", "affected_count", "total_count"];
 
 /// Where CSV goes: to standard output, or to a file that was not there before. The file is made
 /// before the work whose result it takes, and taken away again if that never comes.
@@ -77,20 +72,4 @@ impl Drop for CsvFile {
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-/// The targets of a plan as CSV, with headings.
-pub fn targets_csv(targets: &[PlanTarget]) -> String {
-    let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
-    let headings = HEADINGS.map(str::to_owned);
-    csv(std::iter::once(headings).chain(targets.iter().map(|target| {
-        [
-            number(target.tenant_id),
-            target.tenant_name.clone().unwrap_or_default(),
-            number(target.workspace_id),
-            target.workspace_name.clone().unwrap_or_default(),
-            target.affected_count.to_string(),
-            target.total_count.to_string(),
-        ]
-    })))
 }

@@ -15,6 +15,7 @@ use crate::cli::{Env, Table, text};
 use crate::config::format_duration;
 use crate::domain::rollout::Rollout;
 use crate::domain::run::ScopeKind;
+use crate::domain::shell;
 use crate::domain::start_reason::StartReason;
 use crate::ops::Ops;
 use crate::ops::plans::{Counted, GetPlan, ListPlanTargets, Plan, PlanTarget, Preflight};
@@ -220,7 +221,7 @@ pub fn start_command(plan: &Plan, reason: Option<&StartReason>, rollout: Rollout
         Some(reason) => command.push_str(&format!(
             " --reason-code {} --reason {}",
             reason.code,
-            quoted_for_shell(&reason.text)
+            shell::quoted(&reason.text)
         )),
         None if plan.tenant_count > 1 => {
             // Dots alone are no reason: as it stands, it is refused.
@@ -229,16 +230,9 @@ pub fn start_command(plan: &Plan, reason: Option<&StartReason>, rollout: Rollout
         None => {}
     }
     if plan.must_confirm {
-        command.push_str(&format!(" --confirm {}", quoted_for_shell(&plan.phrase)));
+        command.push_str(&format!(" --confirm {}", shell::quoted(&plan.phrase)));
     }
     command
-}
-
-fn quoted_for_shell(text: &str) -> String {
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Says what can be done with a plan now.

@@ -1,6 +1,7 @@
 //! Plans: what a preflight found is stored, shown, and what a start is held to.
 
 mod choices;
+mod csv;
 mod preflight;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 pub use crate::ops::store::plans::PlanTarget;
 pub use crate::ops::store::scope_choices::{ScopeTenant, ScopeWorkspace};
 pub use choices::{ListScopeTenants, ListScopeWorkspaces, ScopeTenants, ScopeWorkspaces};
+pub use csv::targets_csv;
 pub use preflight::{Counted, Preflight};
 pub(in crate::ops) use preflight::{allowed_scope, count_targets};
 

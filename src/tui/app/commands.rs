@@ -57,6 +57,8 @@ impl App {
                 (Overlay::Palette(palette), command) => palette.command(command),
                 (Overlay::Confirm(_), Command::FormSubmit) => return self.submit_control(),
                 (Overlay::Confirm(confirm), Command::FilterClear) => confirm.clear(),
+                // Whatever it is, it is not the one letter that throws anything away.
+                (Overlay::Discard, _) => drop(self.overlays.pop()),
                 (Overlay::Confirm(_), _) => {}
                 (Overlay::BreakGlass(_), command) => return self.command_glass(command),
             }
@@ -77,6 +79,7 @@ impl App {
                 self.end_session(None);
                 vec![ask]
             }
+            _ if self.in_wizard() && self.is_wizards(command) => self.command_wizard(command),
             _ if self.context() == Context::Filter => self.operations.edit(command),
             _ => self.navigate(command),
         }
@@ -94,7 +97,8 @@ impl App {
     /// A click goes to a tab or selects a row; a click on the selected row opens it.
     pub(super) fn click(&mut self, column: u16, row: u16) -> Vec<Effect> {
         let ours = self.session.is_some() && self.overlays.is_empty() && !self.too_small();
-        if !ours || self.context() == Context::Filter {
+        let typing = self.context() == Context::Filter && !self.in_wizard();
+        if !ours || typing {
             return Vec::new();
         }
         if row == 1 {
@@ -113,6 +117,7 @@ impl App {
                 return opened.map_or_else(Vec::new, |id| self.open_run(id));
             }
             Tab::Run => return Vec::new(),
+            Tab::Runbooks => return self.click_wizard(row - body.y),
         }
         let before = self.operations.selected();
         let effects = self.operations.click(row - body.y);
@@ -128,6 +133,7 @@ impl App {
             Command::TabRun => self.go(Tab::Run),
             Command::TabInbox => self.go(Tab::Inbox),
             Command::TabWorkers => self.go(Tab::Workers),
+            Command::TabRunbooks => self.go(Tab::Runbooks),
             Command::TabNext => self.go(self.tab.step(true)),
             Command::TabPrevious => self.go(self.tab.step(false)),
             Command::HistoryBack => self.travel(true),
@@ -168,6 +174,7 @@ impl App {
             Command::RowOpen if self.tab == Tab::Inbox => self.view_run(),
             Command::InboxMarkAllRead if self.tab == Tab::Inbox => self.mark_all_read(),
             _ => match self.tab {
+                Tab::Runbooks => self.command_wizard(command),
                 Tab::Operations => self.operations.command(command, self.rows()),
                 Tab::Inbox => {
                     let rows = Inbox::rows_in(self.body().height);
@@ -215,6 +222,7 @@ impl App {
             Tab::Run => self.run.id(),
             Tab::Inbox => self.inbox.selected().and_then(|notice| notice.run_id),
             Tab::Workers => self.workers.run(),
+            Tab::Runbooks => None,
         };
         let Some(id) = id else {
             return Vec::new();
@@ -252,13 +260,17 @@ impl App {
         }
     }
 
-    fn go(&mut self, tab: Tab) -> Vec<Effect> {
+    pub(super) fn go(&mut self, tab: Tab) -> Vec<Effect> {
         if tab == self.tab {
             return Vec::new();
         }
         self.remember();
         self.tab = tab;
-        self.ask_now()
+        let mut effects = self.ask_now();
+        if tab == Tab::Runbooks {
+            effects.extend(self.runbooks.refresh());
+        }
+        effects
     }
 
     pub(super) fn open_run(&mut self, id: i64) -> Vec<Effect> {
@@ -292,6 +304,9 @@ impl App {
             effects.extend(self.ask_now());
         } else {
             effects.extend(self.operations.apply(place.filter));
+        }
+        if self.tab == Tab::Runbooks {
+            effects.extend(self.runbooks.refresh());
         }
         effects
     }

@@ -4,7 +4,9 @@ mod break_glass;
 mod commands;
 mod control;
 mod notices;
+mod wizard;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +17,7 @@ use crate::config::TimeZone;
 use crate::domain::run_filter::RunFilter;
 use crate::ops::auth::Session;
 use crate::ops::platform::Platform;
+use crate::runbooks::Registry;
 use crate::term::ColorSupport;
 use crate::tui::command::{Command, Context};
 use crate::tui::control::ControlRequest;
@@ -28,6 +31,7 @@ use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::RunScreen;
+use crate::tui::screens::runbooks::Runbooks;
 use crate::tui::screens::workers::Workers;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::break_glass::GlassDialog;
@@ -74,6 +78,10 @@ pub struct Setup {
     pub size: Size,
     /// Now.
     pub now: DateTime<Utc>,
+    /// The runbooks that the service knows.
+    pub registry: Registry,
+    /// Where exports go; none where there is no such place.
+    pub exports: Option<PathBuf>,
 }
 
 /// What lies over the screen; the top one gets the keys first.
@@ -87,6 +95,8 @@ pub enum Overlay {
     Confirm(Box<Confirm>),
     /// Taking break-glass, or ending it.
     BreakGlass(Box<GlassDialog>),
+    /// The question before the wizard's draft is thrown away.
+    Discard,
 }
 
 /// A place to come back to.
@@ -128,6 +138,7 @@ pub struct App {
     pub(in crate::tui) run: RunScreen,
     pub(in crate::tui) inbox: Inbox,
     pub(in crate::tui) workers: Workers,
+    pub(in crate::tui) runbooks: Runbooks,
     pub(in crate::tui) tab: Tab,
     pub(in crate::tui) overlays: Vec<Overlay>,
     pub(in crate::tui) toast: Option<Toast>,
@@ -166,6 +177,7 @@ impl App {
             login: Login::default(),
             run: RunScreen::default(),
             workers: Workers::default(),
+            runbooks: Runbooks::new(setup.registry.clone()),
             sending: None,
             glass: Glass::default(),
             tab: Tab::Operations,
@@ -208,6 +220,11 @@ impl App {
     /// The inbox.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// The wizard of runbooks.
+    pub fn runbooks(&self) -> &Runbooks {
+        &self.runbooks
     }
 
     /// Whether the terminal is too small to show anything but that.
@@ -255,6 +272,7 @@ impl App {
             Tab::Run => self.run.subscriptions(every),
             Tab::Inbox => self.inbox.subscriptions(every),
             Tab::Workers => self.workers.subscriptions(every),
+            Tab::Runbooks => Vec::new(),
         };
         subs.push(Inbox::count(every));
         subs.push(self.glass_poll());
@@ -282,12 +300,15 @@ impl App {
             Some(Overlay::Palette(_)) => return Context::Palette,
             Some(Overlay::Confirm(_)) => return Context::Confirm,
             Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
+            Some(Overlay::Discard) => return Context::Discard,
             None => {}
         }
         if self.session.is_none() {
             Context::Login
         } else if self.tab == Tab::Operations && self.operations.editor().is_some() {
             Context::Filter
+        } else if self.tab == Tab::Runbooks {
+            self.runbooks.context(self.look.now)
         } else {
             self.tab.context()
         }
@@ -310,10 +331,7 @@ impl App {
         }
         match msg {
             Msg::Key(event) => self.key(&event),
-            Msg::Paste(text) => {
-                self.paste(&text);
-                Vec::new()
-            }
+            Msg::Paste(text) => self.paste(&text),
             Msg::Resize(width, height) => {
                 self.setup.size = Size { width, height };
                 Vec::new()
@@ -354,14 +372,16 @@ impl App {
             Resolved::Pending => self.pending.push(key),
             Resolved::Unbound => {
                 self.pending.clear();
-                self.type_key(context, event);
+                effects.extend(self.type_key(context, event));
             }
         }
         effects
     }
 
-    fn type_key(&mut self, context: Context, event: &KeyEvent) {
+    fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {
         match context {
+            Context::Discard => return self.answer_discard(event),
+            _ if self.in_wizard() => return self.type_in_wizard(event),
             Context::Login => {
                 self.login.key(event);
             }
@@ -380,31 +400,45 @@ impl App {
             },
             _ => {}
         }
+        Vec::new()
     }
 
-    fn paste(&mut self, text: &str) {
-        let whole = match self.context() {
+    fn paste(&mut self, text: &str) -> Vec<Effect> {
+        let context = self.context();
+        let typed = matches!(context, Context::Confirm | Context::Phrase | Context::Refused);
+        if context.is_text() && !typed && self.in_wizard() {
+            return self.paste_in_wizard(text);
+        }
+        let whole = match context {
             Context::Login => self.login.paste(text),
             Context::Filter => self.operations.paste(text),
             Context::Palette => match self.overlays.last_mut() {
                 Some(Overlay::Palette(palette)) => palette.paste(text),
                 _ => true,
             },
-            Context::Confirm => {
-                return self.say("a confirmation has to be typed; the pasted text was not taken");
-            }
             Context::Form => match self.overlays.last_mut() {
                 Some(Overlay::BreakGlass(dialog)) => match dialog.paste(text) {
-                    Pasted::Refused => return self.say("this field takes no pasted text"),
+                    Pasted::Refused => {
+                        self.say("this field takes no pasted text");
+                        true
+                    }
                     pasted => pasted == Pasted::Whole,
                 },
                 _ => true,
             },
-            _ => return self.say("pasted text is taken only in a text field; nothing was done"),
+            _ => {
+                self.say(if typed {
+                    "a confirmation has to be typed; the pasted text was not taken"
+                } else {
+                    "pasted text is taken only in a text field; nothing was done"
+                });
+                true
+            }
         };
         if !whole {
             self.say("the paste was longer than the field and was cut off");
         }
+        Vec::new()
     }
 
     /// A person at the keys keeps the session alive; polls do not.
@@ -441,6 +475,7 @@ impl App {
         self.run = RunScreen::default();
         self.inbox = Inbox::new(page_size);
         self.workers = Workers::default();
+        self.runbooks.clear();
         self.sending = None;
         self.glass = Glass::default();
         self.tab = Tab::Operations;
@@ -510,6 +545,9 @@ impl App {
             }
             Answer::EndedBreakGlass(done) if self.session.is_some() => {
                 return self.glass_changed(false, done);
+            }
+            Answer::Wizard(answer) if self.session.is_some() => {
+                return self.take_in_wizard(*answer);
             }
             Answer::Unchanged => match slot {
                 Slot::Notices => self.inbox.confirm(now),

@@ -5,6 +5,7 @@ pub mod inbox;
 pub mod login;
 pub mod operations;
 pub mod run;
+pub mod runbooks;
 pub mod workers;
 
 use super::command::{Command, Context};
@@ -21,11 +22,14 @@ pub enum Tab {
     Inbox,
     /// Workers and what they hold.
     Workers,
+    /// The wizard that starts maintenance.
+    Runbooks,
 }
 
 impl Tab {
     /// Every tab, in the order of the tab line.
-    pub const ALL: &'static [Self] = &[Self::Operations, Self::Run, Self::Inbox, Self::Workers];
+    pub const ALL: &'static [Self] =
+        &[Self::Operations, Self::Run, Self::Inbox, Self::Workers, Self::Runbooks];
 
     /// Its name on the tab line.
     pub fn title(self) -> &'static str {
@@ -34,6 +38,7 @@ impl Tab {
             Self::Run => "Run",
             Self::Inbox => "Inbox",
             Self::Workers => "Workers",
+            Self::Runbooks => "Runbooks",
         }
     }
 
@@ -44,6 +49,7 @@ impl Tab {
             Self::Run => Command::TabRun,
             Self::Inbox => Command::TabInbox,
             Self::Workers => Command::TabWorkers,
+            Self::Runbooks => Command::TabRunbooks,
         }
     }
 
@@ -54,6 +60,7 @@ impl Tab {
             Self::Run => Context::Run,
             Self::Inbox => Context::Inbox,
             Self::Workers => Context::Workers,
+            Self::Runbooks => Context::Runbooks,
         }
     }
 
@@ -84,6 +91,8 @@ impl Tab {
             Self::Workers => {
                 &[Command::RowOpen, Command::MatchNext, Command::AppBack, Command::AppPalette]
             }
+            // Each step of the wizard has its own.
+            Self::Runbooks => &[],
         }
     }
 

@@ -9,6 +9,8 @@ mod lost;
 mod program;
 pub mod run_control;
 mod run_states;
+mod runbook_captures;
+mod runbook_wizard;
 mod session;
 mod untrusted;
 mod workers;

@@ -13,6 +13,7 @@ use tenantpilot::Clock;
 use tenantpilot::access::ClientKind;
 use tenantpilot::config::TimeZone;
 use tenantpilot::ops::Ops;
+use tenantpilot::runbooks::Registry;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::{App, Setup};
 use tenantpilot::tui::effects::{Arrived, Runner};
@@ -36,6 +37,8 @@ pub fn setup(width: u16, height: u16, clock: &Clock) -> Setup {
         page_size: 200,
         size: Size { width, height },
         now: clock.now(),
+        registry: Registry::standard(),
+        exports: None,
     }
 }
 
@@ -126,6 +129,7 @@ impl Console {
         for effect in effects {
             match effect {
                 Effect::Ask(slot, request) => self.runner.ask(slot, request),
+                Effect::Stop(slot) => self.runner.stop(slot),
                 // The tests' cursor always rests.
                 Effect::WaitForRest => {
                     let more = self.app.update(Msg::Rested, self.clock.now());
@@ -232,6 +236,7 @@ pub fn events(text: &str) -> Vec<KeyEvent> {
             "pgup" => plain(KeyCode::PageUp),
             "home" => plain(KeyCode::Home),
             "end" => plain(KeyCode::End),
+            "f1" => plain(KeyCode::F(1)),
             "backspace" => plain(KeyCode::Backspace),
             other => match other.strip_prefix("ctrl-") {
                 Some(key) => {

@@ -1,0 +1,65 @@
+//! The last step: the phrase that starts it, and what became of it.
+
+use crossterm::event::KeyEvent;
+use uuid::Uuid;
+
+use crate::tui::widgets::text_field::TextField;
+use crate::{Error, ErrorKind};
+
+/// The longest text that can be typed.
+const LIMIT: usize = 120;
+
+/// The state of the step.
+#[derive(Debug)]
+pub(super) struct ConfirmStep {
+    pub(super) field: TextField,
+    /// The same for every attempt with one plan.
+    pub(super) request_id: String,
+    pub(super) sending: bool,
+    pub(super) error: Option<Error>,
+    /// Index of the first line of the summary on the screen.
+    pub(super) top: usize,
+}
+
+impl Default for ConfirmStep {
+    fn default() -> Self {
+        Self {
+            field: TextField::new(LIMIT),
+            request_id: Uuid::new_v4().to_string(),
+            sending: false,
+            error: None,
+            top: 0,
+        }
+    }
+}
+
+impl ConfirmStep {
+    /// What was typed before for other settings does not count for these.
+    pub(super) fn enter(&mut self) {
+        if !self.sending {
+            self.field.clear();
+            self.error = None;
+        }
+        self.top = 0;
+    }
+
+    pub(super) fn type_key(&mut self, event: &KeyEvent) {
+        if !self.sending && self.field.key(event) {
+            self.error = None;
+        }
+    }
+
+    /// Whether the platform refused the plan as it is: only a new one can be started.
+    pub(super) fn is_refused(&self) -> bool {
+        let refused = |error: &Error| {
+            matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound) && !self.sending
+        };
+        self.error.as_ref().is_some_and(refused)
+    }
+
+    /// It went wrong: the page stays, and says why.
+    pub(super) fn failed(&mut self, error: Error) {
+        self.sending = false;
+        self.error = Some(error);
+    }
+}

@@ -1,0 +1,315 @@
+//! The tab of runbooks: a wizard from the list of runbooks to a started run. What was chosen
+//! and typed stays while one goes back and forth, until it is started or thrown away.
+
+mod card;
+mod command_line;
+mod confirm;
+mod confirm_view;
+mod flow;
+mod list_view;
+mod listing;
+mod plan;
+mod plan_view;
+mod scope;
+mod scope_view;
+mod search;
+mod settings;
+mod steps;
+mod view;
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use ratatui::layout::Rect;
+
+use self::card::Card;
+use self::confirm::ConfirmStep;
+use self::plan::{PlanStep, Trouble};
+use self::scope::{Keys, Page, Scope};
+use super::super::command::{Command, Context};
+use super::super::keymap::Keymap;
+use super::super::look::Look;
+use super::super::msg::Effect;
+use super::super::widgets::form::Form;
+use super::super::wizard::PreflightRequest;
+use crate::domain::capability::{Capability, CapabilitySet};
+use crate::runbooks::Registry;
+
+/// A step of the wizard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Which runbook.
+    Runbook,
+    /// What it is aimed at.
+    Scope,
+    /// What it would change.
+    Preflight,
+    /// How the targets are worked through.
+    Rollout,
+    /// Why.
+    Reason,
+    /// The phrase.
+    Confirm,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: &'static [Self] =
+        &[Self::Runbook, Self::Scope, Self::Preflight, Self::Rollout, Self::Reason, Self::Confirm];
+
+    /// Its word on the line of steps.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Runbook => "runbook",
+            Self::Scope => "scope",
+            Self::Preflight => "preflight",
+            Self::Rollout => "rollout",
+            Self::Reason => "reason",
+            Self::Confirm => "confirm",
+        }
+    }
+}
+
+/// What the wizard has to know of the console around it.
+pub struct Around<'a> {
+    /// What the person may do.
+    pub held: CapabilitySet,
+    /// Whether the database is lost.
+    pub lost: bool,
+    /// Whether every start needs a reason, whatever its scope.
+    pub always_reason: bool,
+    /// How things look, and what time it is.
+    pub look: &'a Look,
+    /// The keys in force.
+    pub keymap: &'a Keymap,
+    /// Where it is drawn.
+    pub area: Rect,
+    /// Where exports go; none where there is no such place.
+    pub exports: Option<&'a Path>,
+}
+
+/// What a command asks of the console around.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is to be done.
+    pub effects: Vec<Effect>,
+    /// What is to be said.
+    pub say: Option<String>,
+    /// The run that is led to.
+    pub view: Option<i64>,
+    /// Whether to go back to where one came from.
+    pub leave: bool,
+    /// Whether to ask before the draft is thrown away.
+    pub ask: bool,
+}
+
+impl Outcome {
+    fn effects(effects: Vec<Effect>) -> Self {
+        Self { effects, ..Self::default() }
+    }
+
+    fn say(text: impl Into<String>) -> Self {
+        Self { say: Some(text.into()), ..Self::default() }
+    }
+}
+
+/// What was chosen and typed for one runbook.
+#[derive(Debug)]
+struct Draft {
+    card: Card,
+    step: Step,
+    scope: Scope,
+    plan: PlanStep,
+    rollout: Form,
+    reason: Form,
+    confirm: ConfirmStep,
+}
+
+impl Draft {
+    fn of(card: Card) -> Self {
+        Self {
+            card,
+            step: Step::Scope,
+            scope: Scope::new(card),
+            plan: PlanStep::default(),
+            rollout: settings::rollout_form(),
+            reason: settings::reason_form(),
+            confirm: ConfirmStep::default(),
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.scope.has_work()
+            || self.plan.plan().is_some()
+            || settings::is_touched(&self.rollout, &self.reason)
+    }
+
+    /// Whether a reason is compulsory, and why.
+    fn needs_reason(&self, always: bool) -> Option<&'static str> {
+        let several = self.plan.plan().is_some_and(|plan| plan.tenant_count > 1);
+        if always {
+            return Some("break-glass is active: every start needs a reason");
+        }
+        several.then_some("a start on more than one tenant needs a reason")
+    }
+
+    fn request(&self, keys: &Keys) -> Result<PreflightRequest, String> {
+        let scope = self.scope.choice(keys)?;
+        let (key, inputs) = (self.card.key.to_owned(), self.scope.given());
+        Ok(PreflightRequest { key, scope, inputs })
+    }
+}
+
+/// The state of the tab.
+#[derive(Debug)]
+pub struct Runbooks {
+    registry: Registry,
+    cards: Vec<Card>,
+    /// The runbook under the cursor.
+    at: usize,
+    draft: Option<Draft>,
+}
+
+impl Runbooks {
+    /// A wizard over these runbooks, at its first step.
+    pub fn new(registry: Registry) -> Self {
+        let cards = registry.iter().map(|runbook| Card::of(runbook.as_ref())).collect();
+        Self { registry, cards, at: 0, draft: None }
+    }
+
+    /// Forgets what was chosen and typed.
+    pub fn clear(&mut self) {
+        self.draft = None;
+        self.at = 0;
+    }
+
+    /// Whether there is anything to lose.
+    pub fn has_work(&self) -> bool {
+        self.draft.as_ref().is_some_and(Draft::has_work)
+    }
+
+    /// Forgets the draft, and stops what it asked for.
+    pub fn throw_away(&mut self) -> Vec<Effect> {
+        let counting = self.draft.as_mut().filter(|draft| draft.plan.is_counting());
+        let effects = counting.map_or_else(Vec::new, |draft| draft.plan.cancel());
+        self.draft = None;
+        effects
+    }
+
+    /// The step that is shown.
+    pub fn step(&self) -> Step {
+        self.draft.as_ref().map_or(Step::Runbook, |draft| draft.step)
+    }
+
+    /// Asks for what the step shows, when the tab is shown again.
+    pub fn refresh(&self) -> Vec<Effect> {
+        match &self.draft {
+            Some(draft) if draft.step == Step::Scope => draft.scope.ask(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Where keys are looked up, at `now`.
+    pub fn context(&self, now: DateTime<Utc>) -> Context {
+        let Some(draft) = &self.draft else {
+            return Context::Runbooks;
+        };
+        match draft.step {
+            Step::Runbook => Context::Runbooks,
+            Step::Scope if draft.scope.editor.is_some() => Context::Filter,
+            Step::Scope if draft.scope.page == Page::Inputs && draft.scope.inputs.is_some() => {
+                Context::Form
+            }
+            Step::Scope => Context::Scope,
+            Step::Preflight if draft.plan.editor.is_some() => Context::Filter,
+            Step::Preflight => Context::Plan,
+            Step::Rollout | Step::Reason => Context::Form,
+            Step::Confirm if draft.is_refused(now) => Context::Refused,
+            Step::Confirm => Context::Phrase,
+        }
+    }
+
+    /// The commands that matter most in this step, for the footer, with their words.
+    pub fn footer(&self, now: DateTime<Utc>) -> Vec<(Command, &'static str)> {
+        let Some(draft) = &self.draft else {
+            return vec![
+                (Command::RowOpen, "choose"),
+                (Command::AppPalette, "command"),
+                (Command::AppBack, "back"),
+            ];
+        };
+        let back = (Command::AppBack, "back");
+        match self.context(now) {
+            Context::Filter => vec![
+                (Command::FilterAccept, "done"),
+                (Command::FilterClear, "clear"),
+                (Command::AppBack, "as before"),
+            ],
+            Context::Scope if draft.card.is_platforms() => {
+                vec![(Command::WizardNext, "count"), back]
+            }
+            Context::Scope => {
+                let mut offers = vec![
+                    (Command::WizardNext, "count"),
+                    (Command::ScopeMark, "mark"),
+                    (Command::ScopeNextWay, "other ways"),
+                    (Command::FilterEdit, "search"),
+                    back,
+                ];
+                if !draft.scope.search().is_empty() {
+                    offers.insert(4, (Command::FilterClear, "clear search"));
+                }
+                offers
+            }
+            Context::Plan if draft.plan.is_counting() => vec![(Command::PreflightCancel, "cancel")],
+            Context::Plan => {
+                let good = draft.plan.trouble(now, draft.card.items).is_none();
+                let next = good.then_some((Command::WizardNext, "go on"));
+                let renew = (Command::PreflightNew, "new preflight");
+                let mut offers: Vec<_> = next.into_iter().collect();
+                if draft.plan.plan().is_some() {
+                    offers.extend([
+                        (Command::FilterEdit, "search"),
+                        (Command::PlanAffectedOnly, "affected"),
+                        (Command::PlanExport, "export"),
+                    ]);
+                }
+                offers.insert(usize::from(good), renew);
+                offers.push(back);
+                offers
+            }
+            Context::Form => vec![
+                (Command::FormSubmit, "go on"),
+                (Command::FieldNext, "next field"),
+                back,
+                (Command::FieldPrevious, "field before"),
+            ],
+            Context::Refused => vec![
+                (Command::PreflightNew, "new preflight"),
+                (Command::CommandCopy, "copy command"),
+                back,
+            ],
+            Context::Phrase => vec![
+                (Command::FormSubmit, "start"),
+                (Command::FilterClear, "clear"),
+                (Command::CommandCopy, "copy command"),
+                back,
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What keeps a person from the whole tab.
+    pub fn refusal(held: &CapabilitySet) -> Option<Capability> {
+        let needed = Capability::RunbooksView;
+        (!held.has(needed)).then_some(needed)
+    }
+}
+
+impl Draft {
+    /// Whether the page of the confirmation can only be left.
+    fn is_refused(&self, now: DateTime<Utc>) -> bool {
+        let trouble = self.plan.trouble(now, self.card.items);
+        !self.confirm.sending && (self.confirm.is_refused() || trouble == Some(Trouble::Expired))
+    }
+}

@@ -1,0 +1,213 @@
+//! The third step: the preflight while it counts, and the plan that it made.
+
+use chrono::{DateTime, Utc};
+
+use super::listing::{Listing, Part, Row};
+use super::search::Search;
+use crate::ops::plans::{Counted, ListPlanTargets, Plan, PlanTarget, PlanTargets};
+use crate::tui::command::Command;
+use crate::tui::look::grouped;
+use crate::tui::msg::{Effect, Slot};
+use crate::tui::wizard::{PreflightRequest, WizardRequest};
+use crate::{Error, Result};
+
+impl Row for PlanTarget {
+    fn id(&self) -> i64 {
+        self.tenant_id.unwrap_or(0)
+    }
+}
+
+/// How the preflight stands.
+#[derive(Debug, Clone)]
+pub(super) enum Counting {
+    /// None is under way.
+    No,
+    /// It counts.
+    Now(Counted),
+    /// It was cancelled.
+    Cancelled,
+    /// It was refused, or broke.
+    Failed(Error),
+}
+
+/// The state of the step.
+#[derive(Debug)]
+pub(super) struct PlanStep {
+    /// What was asked last.
+    asked: Option<PreflightRequest>,
+    pub(super) counting: Counting,
+    plan: Option<Plan>,
+    pub(super) targets: Listing<PlanTarget>,
+    pub(super) affected_only: bool,
+    pub(super) editor: Option<Search>,
+    /// What became of an earlier plan.
+    pub(super) note: Option<String>,
+    /// Why it cannot go on.
+    pub(super) refusal: Option<String>,
+    pub(super) exporting: bool,
+    /// Where the plan was written to.
+    pub(super) exported: Option<String>,
+}
+
+impl Default for PlanStep {
+    fn default() -> Self {
+        Self {
+            asked: None,
+            counting: Counting::No,
+            plan: None,
+            targets: Listing::default(),
+            affected_only: false,
+            editor: None,
+            note: None,
+            refusal: None,
+            exporting: false,
+            exported: None,
+        }
+    }
+}
+
+impl PlanStep {
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    /// What the plan is for.
+    pub(super) fn asked(&self) -> Option<&PreflightRequest> {
+        self.asked.as_ref()
+    }
+
+    pub(super) fn is_counting(&self) -> bool {
+        matches!(self.counting, Counting::Now(_))
+    }
+
+    /// Whether what was counted, or is being counted, is this.
+    pub(super) fn is_for(&self, request: &PreflightRequest) -> bool {
+        let some = self.plan.is_some() || self.is_counting();
+        some && self.asked.as_ref() == Some(request)
+    }
+
+    /// Starts to count; an earlier plan is gone.
+    pub(super) fn count(&mut self, request: PreflightRequest) -> Vec<Effect> {
+        let changed = self.asked.as_ref().is_some_and(|asked| *asked != request);
+        let note = self.plan.as_ref().map(|plan| {
+            let why = if changed { "the scope or the inputs were changed" } else { "a new one" };
+            format!("plan {} was discarded: {why}", plan.id)
+        });
+        *self = Self {
+            asked: Some(request.clone()),
+            counting: Counting::Now(Counted::default()),
+            note: note.filter(|_| changed),
+            affected_only: self.affected_only,
+            ..Self::default()
+        };
+        vec![WizardRequest::Preflight(request).ask()]
+    }
+
+    /// Stops counting.
+    pub(super) fn cancel(&mut self) -> Vec<Effect> {
+        self.counting = Counting::Cancelled;
+        vec![Effect::Stop(Slot::Preflight)]
+    }
+
+    pub(super) fn take_progress(&mut self, counted: Counted) {
+        if let Counting::Now(before) = &mut self.counting {
+            *before = counted;
+        }
+    }
+
+    /// Takes the plan; asks for its targets.
+    pub(super) fn take(&mut self, asked: &PreflightRequest, answer: Result<Plan>) -> Vec<Effect> {
+        if self.asked.as_ref() != Some(asked) || !self.is_counting() {
+            return Vec::new();
+        }
+        match answer {
+            Ok(plan) => {
+                self.plan = Some(plan);
+                self.counting = Counting::No;
+                self.ask(self.targets.part())
+            }
+            Err(error) => {
+                self.counting = Counting::Failed(error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn ask(&self, (offset, limit): Part) -> Vec<Effect> {
+        let Some(plan) = &self.plan else {
+            return Vec::new();
+        };
+        let request = ListPlanTargets {
+            plan_id: plan.id,
+            search: self.targets.search().to_owned(),
+            affected_only: self.affected_only,
+            offset,
+            limit,
+        };
+        vec![WizardRequest::Targets(request).ask()]
+    }
+
+    pub(super) fn take_targets(&mut self, asked: &ListPlanTargets, answer: Result<PlanTargets>) {
+        let ours = self.plan.as_ref().is_some_and(|plan| plan.id == asked.plan_id);
+        if ours && asked.affected_only == self.affected_only {
+            let answer = answer.map(|answer| (answer.targets, answer.matching));
+            self.targets.take(&asked.search, asked.offset, answer);
+        }
+    }
+
+    /// Does a command of the list of targets, where `height` rows are shown.
+    pub(super) fn command(&mut self, command: Command, height: usize) -> Vec<Effect> {
+        if self.plan.is_none() {
+            return Vec::new();
+        }
+        match command {
+            Command::PlanAffectedOnly => {
+                self.affected_only = !self.affected_only;
+                let search = self.targets.search().to_owned();
+                self.search_for(&search)
+            }
+            Command::FilterEdit => {
+                self.editor = Some(Search::over(self.targets.search()));
+                Vec::new()
+            }
+            Command::FilterClear if !self.targets.search().is_empty() => self.search_for(""),
+            Command::PollNow => self.ask(self.targets.part()),
+            _ => {
+                let part = self.targets.command(command, height);
+                part.map_or_else(Vec::new, |part| self.ask(part))
+            }
+        }
+    }
+
+    pub(super) fn search_for(&mut self, text: &str) -> Vec<Effect> {
+        let part = self.targets.search_for(text);
+        self.ask(part)
+    }
+
+    /// Why the plan cannot be gone on with; none where it can.
+    pub(super) fn trouble(&self, now: DateTime<Utc>, items: &str) -> Option<Trouble> {
+        let Some(plan) = &self.plan else {
+            return Some(Trouble::NoPlan);
+        };
+        if plan.expires_at <= now {
+            return Some(Trouble::Expired);
+        }
+        (plan.affected_count == 0).then(|| {
+            Trouble::Nothing(format!(
+                "nothing would be changed: 0 of {} {items} need it; there is nothing to start",
+                grouped(plan.total_count)
+            ))
+        })
+    }
+}
+
+/// Why a plan cannot be gone on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// There is none.
+    NoPlan,
+    /// It is too old.
+    Expired,
+    /// It changes nothing.
+    Nothing(String),
+}

@@ -1,0 +1,283 @@
+//! Draws the preflight and the plan with its targets.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::super::super::command::{Command, Context};
+use super::super::super::look::{Look, grouped};
+use super::super::super::theme::Role;
+use super::plan::{Counting, Trouble};
+use super::view::{fact, is_roomy, key, name, put, put_below, text};
+use super::{Around, Draft};
+use crate::ops::plans::{Plan, PlanTarget};
+
+/// Cells of an id.
+const ID: usize = 8;
+/// Cells of a count.
+const COUNT: usize = 10;
+/// The widest name.
+const NAME_MAX: usize = 50;
+/// Digits of a plan's hash that are shown.
+const HASH: usize = 8;
+
+/// Where the parts of the page are.
+pub(super) struct Layout {
+    facts: Rect,
+    head: Rect,
+    pub(super) rows: Rect,
+    foot: Rect,
+}
+
+/// `18,204 of 1,030,551 findings in 388 tenants`.
+pub(super) fn affects(plan: &Plan, items: &str) -> String {
+    let sum = format!("{} of {} {items}", grouped(plan.affected_count), grouped(plan.total_count));
+    match (plan.tenant_count, plan.affected_tenant_count) {
+        (0, _) => sum,
+        (_, 1) => format!("{sum} in 1 tenant"),
+        (_, n) => format!("{sum} in {} tenants", grouped(n)),
+    }
+}
+
+/// `usually 4 m (last 3 runs)`.
+fn usually(plan: &Plan) -> String {
+    let Some(seconds) = plan.expected_seconds else {
+        return "no history yet".to_owned();
+    };
+    let time = match seconds {
+        ..90 => format!("{seconds} s"),
+        90..5_400 => format!("{} m", (seconds + 30) / 60),
+        _ => format!("{} h", (seconds + 1_800) / 3_600),
+    };
+    let runs = match plan.expected_runs {
+        1 => "last run".to_owned(),
+        n => format!("last {n} runs"),
+    };
+    format!("usually {time} ({runs})")
+}
+
+/// `12 (7f3a91c2), expires 12:15:00 UTC`.
+pub(super) fn plan_words(plan: &Plan, look: &Look) -> String {
+    let hash: String = plan.hash.chars().take(HASH).collect();
+    let word = if plan.expires_at <= look.now { "expired" } else { "expires" };
+    let at = look.short_time(plan.expires_at);
+    format!("{} ({hash}), {word} {at} {}", plan.id, look.zone_name())
+}
+
+impl Draft {
+    fn facts(&self, area: Rect, look: &Look) -> Vec<Line<'static>> {
+        let Some(plan) = self.plan.plan() else {
+            return Vec::new();
+        };
+        let mut lines = fact(look, "scope", Role::Text, &plan.scope_words(), area);
+        lines.extend(fact(look, "affects", Role::Accent, &affects(plan, self.card.items), area));
+        lines.extend(fact(look, "duration", Role::Text, &usually(plan), area));
+        let expired = plan.expires_at <= look.now;
+        let role = if expired { Role::Stale } else { Role::Text };
+        lines.extend(fact(look, "plan", role, &plan_words(plan, look), area));
+        if is_roomy(area) {
+            lines.push(Line::default());
+        }
+        lines
+    }
+
+    /// Why it cannot go on, and what became of an earlier plan.
+    fn plan_foot(&self, area: Rect, around: &Around<'_>) -> Vec<Line<'static>> {
+        let look = around.look;
+        let mut lines = Vec::new();
+        let renew = key(around, Context::Plan, Command::PreflightNew);
+        let trouble = self.plan.trouble(look.now, self.card.items);
+        let said = match trouble.filter(|_| !self.plan.is_counting()) {
+            Some(Trouble::Nothing(why)) => Some(why),
+            Some(Trouble::Expired) => {
+                Some(format!("this plan has expired: {renew} makes a new preflight"))
+            }
+            Some(Trouble::NoPlan) => Some(format!("{renew} makes a new preflight, esc goes back")),
+            None => self.plan.refusal.clone(),
+        };
+        if let Some(note) = &self.plan.note {
+            lines.extend(text(look, Role::Warning, note, area));
+        }
+        if self.plan.exporting {
+            lines.extend(text(look, Role::Running, "exporting ...", area));
+        }
+        if let Some(file) = &self.plan.exported {
+            lines.extend(text(look, Role::Success, &format!("written to {file}"), area));
+        }
+        if let Some(said) = said {
+            let why = format!("{} {said}", look.glyph("✗", "x"));
+            lines.extend(text(look, Role::Failed, &why, area));
+        }
+        lines
+    }
+
+    pub(super) fn plan_layout(&self, area: Rect, around: &Around<'_>) -> Layout {
+        let rows_of = |lines: Vec<Line<'_>>| u16::try_from(lines.len()).unwrap_or(u16::MAX);
+        let facts = rows_of(self.facts(area, around.look)).min(area.height);
+        let foot = rows_of(self.plan_foot(area, around)).min(area.height - facts);
+        let left = area.height - facts - foot;
+        let head = 2.min(left);
+        let below = area.y + facts;
+        Layout {
+            facts: Rect { height: facts, ..area },
+            head: Rect { y: below, height: head, ..area },
+            rows: Rect { y: below + head, height: left - head, ..area },
+            foot: Rect { y: area.bottom() - foot, height: foot, ..area },
+        }
+    }
+
+    pub(super) fn draw_plan(
+        &self,
+        area: Rect,
+        buffer: &mut Buffer,
+        around: &Around<'_>,
+    ) -> Option<Position> {
+        let look = around.look;
+        let layout = self.plan_layout(area, around);
+        put_below(self.plan_foot(area, around), layout.foot, buffer);
+        if self.plan.plan().is_none() {
+            let role = match self.plan.counting {
+                Counting::Failed(_) => Role::Failed,
+                Counting::Now(_) => Role::Running,
+                _ => Role::Text,
+            };
+            let columns = usize::from(area.width.saturating_sub(2));
+            let lines = self.counting_words(columns).into_iter();
+            let mut lines: Vec<Line<'static>> =
+                lines.map(|line| Line::from(look.span(role, format!(" {line}")))).collect();
+            if self.plan.is_counting() {
+                let cancel = key(around, Context::Plan, Command::PreflightCancel);
+                let hint = format!("Nothing is changed by counting. esc or {cancel} cancels it.");
+                lines.extend(text(look, Role::Hint, &hint, area));
+            }
+            put(lines, Rect { height: area.height - layout.foot.height, ..area }, buffer);
+            return None;
+        }
+        put(self.facts(area, look), layout.facts, buffer);
+        let columns = Columns::of(area);
+        let second = Rect { y: layout.head.y + 1, height: layout.head.height.min(1), ..area };
+        put(vec![columns.head(look)], second, buffer);
+        let rows = usize::from(layout.rows.height);
+        let lines: Vec<Line<'static>> = self
+            .plan
+            .targets
+            .shown(rows)
+            .map(|(row, here)| columns.line(row, here, look, around.lost))
+            .collect();
+        let lines = match (lines.is_empty(), self.plan.targets.error()) {
+            (_, Some(error)) => text(look, Role::Failed, &error.to_string(), area),
+            (false, None) => lines,
+            (true, None) => {
+                let none = match self.plan.targets.matching() {
+                    None => "reading ...",
+                    Some(_) if self.plan.affected_only => "No such target has anything to change.",
+                    Some(_) => "No target matches this search.",
+                };
+                text(look, Role::Muted, none, area)
+            }
+        };
+        put(lines, layout.rows, buffer);
+        self.draw_narrowing(
+            Rect { height: layout.head.height.min(1), ..layout.head },
+            rows,
+            buffer,
+            look,
+        )
+    }
+
+    /// The search, whether only the affected are shown, and how many that leaves.
+    fn draw_narrowing(
+        &self,
+        area: Rect,
+        rows: usize,
+        buffer: &mut Buffer,
+        look: &Look,
+    ) -> Option<Position> {
+        let targets = &self.plan.targets;
+        let count = |n: usize| grouped(i64::try_from(n).unwrap_or(i64::MAX));
+        let below = match targets.beyond(rows).1 {
+            0 => String::new(),
+            n => format!("{} {} more below   ", look.glyph("↓", "v"), count(n)),
+        };
+        let only = if self.plan.affected_only { "affected only" } else { "all targets" };
+        let found = targets.matching().map_or_else(String::new, count);
+        let right = Line::from(look.span(Role::Muted, format!("{below}{only} {found} ")));
+        let room = usize::from(area.width).saturating_sub(right.width() + 10);
+        right.right_aligned().render(area, buffer);
+        let label = look.span(Role::Muted, " search  ");
+        let at = Rect { x: area.x + 9, width: u16::try_from(room.min(40)).unwrap_or(0), ..area };
+        let line = Rect { width: at.right().saturating_sub(area.x).min(area.width), ..area };
+        match &self.plan.editor {
+            Some(editor) => {
+                put(vec![Line::from(label)], Rect { width: 9, ..area }, buffer);
+                Some(editor.field.draw(at, buffer, look.style(Role::Input), None))
+            }
+            None if targets.search().is_empty() => None,
+            None => {
+                let text = look.cut(targets.search(), usize::from(at.width)).to_string();
+                put(vec![Line::from(vec![label, look.span(Role::Input, text)])], line, buffer);
+                None
+            }
+        }
+    }
+}
+
+/// Widths of the columns that vary.
+struct Columns {
+    name: usize,
+    /// 0: there is no room for it.
+    workspace: usize,
+}
+
+impl Columns {
+    fn of(area: Rect) -> Self {
+        let free = usize::from(area.width).saturating_sub(3 + ID + 2 + 2 * (COUNT + 1) + 1);
+        let workspace = if free >= 36 { (free * 2 / 5).min(NAME_MAX) } else { 0 };
+        let name = free.saturating_sub(workspace + usize::from(workspace > 0)).min(NAME_MAX);
+        Self { name, workspace }
+    }
+
+    fn head(&self, look: &Look) -> Line<'static> {
+        let (name, workspace) = (self.name, self.workspace);
+        let mut text = format!("   {:>ID$}  {:<name$} ", "TENANT", "NAME");
+        if workspace > 0 {
+            text.push_str(&format!("{:<workspace$} ", "WORKSPACE"));
+        }
+        text.push_str(&format!("{:>COUNT$} {:>COUNT$}", "CHANGES", "OF"));
+        Line::from(look.span(Role::Header, text))
+    }
+
+    fn line(
+        &self,
+        row: Option<&PlanTarget>,
+        here: bool,
+        look: &Look,
+        greyed: bool,
+    ) -> Line<'static> {
+        let cursor = if here { look.glyph(" ▸ ", " > ") } else { "   " };
+        let Some(row) = row else {
+            return Line::from(look.span(Role::Muted, format!("{cursor}reading ...")));
+        };
+        let plain = if greyed || row.affected_count == 0 { Role::Muted } else { Role::Text };
+        let role = if here && !greyed { Role::Selected } else { plain };
+        let id = row.tenant_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+        let called = row.tenant_name.as_deref().unwrap_or("the platform itself");
+        let called = look.cell(&name(look, called, self.name), self.name);
+        let mut spans = vec![
+            look.span(role, format!("{cursor}{id:>ID$}")),
+            Span::raw("  "),
+            look.span(plain, format!("{called} ")),
+        ];
+        if self.workspace > 0 {
+            let workspace = row.workspace_id.map_or_else(String::new, |id| {
+                format!("{} ({id})", row.workspace_name.as_deref().unwrap_or_default())
+            });
+            spans.push(look.span(plain, format!("{} ", look.cell(&workspace, self.workspace))));
+        }
+        let counts =
+            format!("{:>COUNT$} {:>COUNT$}", grouped(row.affected_count), grouped(row.total_count));
+        spans.push(look.span(plain, counts));
+        Line::from(spans)
+    }
+}

@@ -1,0 +1,425 @@
+//! The second step: what the runbook is aimed at. Marks are bound to ids; nothing chosen is an
+//! error, and what a search hides is neither taken along nor lost without a word.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crossterm::event::KeyEvent;
+use serde_json::{Map, Value};
+
+use super::card::Card;
+use super::listing::{Listing, Part, Row};
+use super::search::Search;
+use crate::Result;
+use crate::domain::run::ScopeKind;
+use crate::ops::plans::{
+    ListScopeTenants, ListScopeWorkspaces, ScopeTenant, ScopeTenants, ScopeWorkspace,
+    ScopeWorkspaces,
+};
+use crate::ops::runs::RunScope;
+use crate::tui::command::Command;
+use crate::tui::look::grouped;
+use crate::tui::msg::Effect;
+use crate::tui::widgets::form::{Field, Form};
+use crate::tui::wizard::WizardRequest;
+
+/// The longest value of an input.
+const INPUT_LIMIT: usize = 60;
+/// So many ids are named in one line.
+const NAMED: usize = 6;
+
+/// A way to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Tenants,
+    Workspace,
+    All,
+}
+
+/// What the step shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// The choice.
+    Choose,
+    /// The runbook's inputs.
+    Inputs,
+}
+
+/// The state of the step.
+#[derive(Debug)]
+pub(super) struct Scope {
+    card: Card,
+    pub(super) ways: Vec<Way>,
+    pub(super) way: Way,
+    pub(super) page: Page,
+    pub(super) tenants: Listing<ScopeTenant>,
+    pub(super) workspaces: Listing<ScopeWorkspace>,
+    /// How many tenants there are, and whether all of them may be chosen at once.
+    pub(super) allowed: Option<(i64, bool)>,
+    pub(super) marks: BTreeMap<i64, ScopeTenant>,
+    /// Tenants that the search in force has shown.
+    seen: BTreeSet<i64>,
+    pub(super) workspace: Option<ScopeWorkspace>,
+    pub(super) all: bool,
+    pub(super) editor: Option<Search>,
+    pub(super) inputs: Option<Form>,
+    /// Why it cannot go on.
+    pub(super) refusal: Option<String>,
+}
+
+impl Row for ScopeTenant {
+    fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+impl Row for ScopeWorkspace {
+    fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+/// Whether a search finds this, as far as that can be told here: the engines fold letters
+/// beyond ASCII differently.
+fn finds(search: &str, id: i64, names: &[&str]) -> bool {
+    let search = search.trim().to_ascii_lowercase();
+    search.is_ascii()
+        && (search.parse() == Ok(id)
+            || names.iter().any(|name| name.to_ascii_lowercase().contains(&search)))
+}
+
+impl Scope {
+    pub(super) fn new(card: Card) -> Self {
+        let mut ways = Vec::new();
+        if card.takes(ScopeKind::Tenant) || card.takes(ScopeKind::Tenants) {
+            ways.push(Way::Tenants);
+        }
+        if card.takes(ScopeKind::Workspace) {
+            ways.push(Way::Workspace);
+        }
+        if card.takes(ScopeKind::All) {
+            ways.push(Way::All);
+        }
+        let fields = card.inputs.iter().map(|input| {
+            let field = Field::text(input.name, INPUT_LIMIT);
+            field.note(&format!("{} where left empty", input.default))
+        });
+        Self {
+            card,
+            way: ways.first().copied().unwrap_or(Way::All),
+            page: if card.is_platforms() { Page::Inputs } else { Page::Choose },
+            ways,
+            tenants: Listing::default(),
+            workspaces: Listing::default(),
+            allowed: None,
+            marks: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            workspace: None,
+            all: false,
+            editor: None,
+            inputs: (!card.inputs.is_empty()).then(|| Form::new(fields.collect())),
+            refusal: None,
+        }
+    }
+
+    /// Whether somebody has chosen or typed anything.
+    pub(super) fn has_work(&self) -> bool {
+        let typed = self.inputs.as_ref().is_some_and(|form| {
+            (0..self.card.inputs.len()).any(|field| !form.value(field).is_empty())
+        });
+        typed || !self.marks.is_empty() || self.workspace.is_some() || self.all
+    }
+
+    /// Asks for the rows that the way shows.
+    pub(super) fn ask(&self) -> Vec<Effect> {
+        if self.card.is_platforms() {
+            return Vec::new();
+        }
+        match self.way {
+            Way::Tenants | Way::All => vec![self.ask_tenants(self.tenants.part())],
+            Way::Workspace => vec![self.ask_workspaces(self.workspaces.part())],
+        }
+    }
+
+    fn ask_tenants(&self, (offset, limit): Part) -> Effect {
+        let search = self.tenants.search().to_owned();
+        let request = ListScopeTenants { search, offset, limit };
+        WizardRequest::Tenants(request).ask()
+    }
+
+    fn ask_workspaces(&self, (offset, limit): Part) -> Effect {
+        let search = self.workspaces.search().to_owned();
+        let request = ListScopeWorkspaces { search, offset, limit };
+        WizardRequest::Workspaces(request).ask()
+    }
+
+    pub(super) fn take_tenants(&mut self, asked: &ListScopeTenants, answer: Result<ScopeTenants>) {
+        let answer = answer.map(|answer| {
+            self.allowed = Some((answer.allowed, answer.all_allowed));
+            if asked.search == self.tenants.search() {
+                self.seen.extend(answer.tenants.iter().map(|tenant| tenant.id));
+            }
+            (answer.tenants, answer.matching)
+        });
+        self.tenants.take(&asked.search, asked.offset, answer);
+    }
+
+    pub(super) fn take_workspaces(
+        &mut self,
+        asked: &ListScopeWorkspaces,
+        answer: Result<ScopeWorkspaces>,
+    ) {
+        let answer = answer.map(|answer| (answer.workspaces, answer.matching));
+        self.workspaces.take(&asked.search, asked.offset, answer);
+    }
+
+    /// Does a command of the choice, where `height` rows are shown.
+    pub(super) fn command(&mut self, command: Command, height: usize) -> Vec<Effect> {
+        match command {
+            Command::ScopeNextWay => return self.turn(true),
+            Command::ScopePreviousWay => return self.turn(false),
+            Command::ScopeMark => self.mark(),
+            Command::ScopeUnmark => {
+                self.refusal = None;
+                match self.way {
+                    Way::Tenants => self.marks.clear(),
+                    Way::Workspace => self.workspace = None,
+                    Way::All => self.all = false,
+                }
+            }
+            Command::FilterEdit if self.way != Way::All => {
+                self.editor = Some(Search::over(self.search()));
+            }
+            Command::FilterClear if !self.search().is_empty() => return self.search_for(""),
+            Command::PollNow => return self.ask(),
+            _ => return self.step(command, height),
+        }
+        Vec::new()
+    }
+
+    fn step(&mut self, command: Command, height: usize) -> Vec<Effect> {
+        match self.way {
+            Way::Tenants => {
+                let part = self.tenants.command(command, height);
+                part.map(|part| self.ask_tenants(part)).into_iter().collect()
+            }
+            Way::Workspace => {
+                let part = self.workspaces.command(command, height);
+                part.map(|part| self.ask_workspaces(part)).into_iter().collect()
+            }
+            Way::All => Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, forward: bool) -> Vec<Effect> {
+        let count = self.ways.len().max(1);
+        let here = self.ways.iter().position(|way| *way == self.way).unwrap_or(0);
+        let next = if forward { here + 1 } else { here + count - 1 } % count;
+        self.way = self.ways.get(next).copied().unwrap_or(self.way);
+        self.refusal = None;
+        self.ask()
+    }
+
+    fn mark(&mut self) {
+        self.refusal = None;
+        match self.way {
+            Way::Tenants => {
+                if let Some(tenant) = self.tenants.selected()
+                    && self.marks.remove(&tenant.id).is_none()
+                {
+                    self.marks.insert(tenant.id, tenant.clone());
+                }
+            }
+            Way::Workspace => {
+                let under = self.workspaces.selected().cloned();
+                self.workspace = under.filter(|under| {
+                    self.workspace.as_ref().is_none_or(|chosen| chosen.id != under.id)
+                });
+            }
+            Way::All => match self.allowed {
+                Some((_, true)) => self.all = !self.all,
+                Some((_, false)) => self.refusal = Some(RESTRICTED.to_owned()),
+                None => {}
+            },
+        }
+    }
+
+    /// The search in force.
+    pub(super) fn search(&self) -> &str {
+        match self.way {
+            Way::Tenants => self.tenants.search(),
+            Way::Workspace => self.workspaces.search(),
+            Way::All => "",
+        }
+    }
+
+    pub(super) fn search_for(&mut self, text: &str) -> Vec<Effect> {
+        self.refusal = None;
+        match self.way {
+            Way::Tenants => {
+                self.seen.clear();
+                let part = self.tenants.search_for(text);
+                vec![self.ask_tenants(part)]
+            }
+            Way::Workspace => {
+                let part = self.workspaces.search_for(text);
+                vec![self.ask_workspaces(part)]
+            }
+            Way::All => Vec::new(),
+        }
+    }
+
+    /// Types into the inputs.
+    pub(super) fn type_key(&mut self, event: &KeyEvent) {
+        self.refusal = None;
+        if let Some(form) = &mut self.inputs {
+            form.key(event);
+        }
+    }
+
+    /// How many of what is chosen the search hides.
+    fn hidden(&self) -> usize {
+        if self.search().trim().is_empty() {
+            return 0;
+        }
+        match self.way {
+            Way::Tenants => {
+                let search = self.tenants.search();
+                let shown = |tenant: &&ScopeTenant| {
+                    self.seen.contains(&tenant.id)
+                        || finds(search, tenant.id, &[&tenant.name, &tenant.workspace_name])
+                };
+                self.marks.len() - self.marks.values().filter(shown).count()
+            }
+            Way::Workspace => {
+                let search = self.workspaces.search();
+                let hides = |chosen: &&ScopeWorkspace| !finds(search, chosen.id, &[&chosen.name]);
+                usize::from(self.workspace.as_ref().is_some_and(|chosen| hides(&chosen)))
+            }
+            Way::All => 0,
+        }
+    }
+
+    /// What is chosen.
+    ///
+    /// # Errors
+    /// Why it cannot be taken, in words.
+    pub(super) fn choice(&self, keys: &Keys) -> Result<RunScope, String> {
+        if self.card.is_platforms() {
+            return Ok(RunScope::Platform);
+        }
+        let hidden = self.hidden();
+        if hidden > 0 {
+            let which = match (self.way, hidden) {
+                (Way::Workspace, _) => "the chosen workspace is".to_owned(),
+                (_, 1) => "1 chosen tenant is".to_owned(),
+                (_, n) => format!("{n} chosen tenants are"),
+            };
+            return Err(format!(
+                "{which} hidden by the search; {} clears the search and shows what is chosen",
+                keys.clear
+            ));
+        }
+        let mark = &keys.mark;
+        match self.way {
+            Way::Tenants => match self.marks.keys().copied().collect::<Vec<i64>>().as_slice() {
+                [] => Err(format!("nothing is chosen: {mark} marks the tenant under the cursor")),
+                [one] => Ok(RunScope::Tenant(*one)),
+                many => Ok(RunScope::Tenants(many.to_vec())),
+            },
+            Way::Workspace => self
+                .workspace
+                .as_ref()
+                .map(|workspace| RunScope::Workspace(workspace.id))
+                .ok_or_else(|| {
+                    format!("nothing is chosen: {mark} chooses the workspace under the cursor")
+                }),
+            Way::All if self.all => Ok(RunScope::All),
+            Way::All if self.allowed.is_some_and(|(_, all)| !all) => Err(RESTRICTED.to_owned()),
+            Way::All => Err(format!("nothing is chosen: {mark} chooses all tenants")),
+        }
+    }
+
+    /// The inputs that were given; numbers and true or false are what they look like.
+    pub(super) fn given(&self) -> Value {
+        let mut given = Map::new();
+        for (field, input) in self.card.inputs.iter().enumerate() {
+            let text = self.inputs.as_ref().map_or("", |form| form.value(field)).trim();
+            if text.is_empty() {
+                continue;
+            }
+            let value = match (text.parse::<i64>(), text.parse::<bool>()) {
+                (Ok(number), _) => Value::from(number),
+                (_, Ok(flag)) => Value::from(flag),
+                _ => Value::from(text),
+            };
+            given.insert(input.name.to_owned(), value);
+        }
+        Value::Object(given)
+    }
+
+    /// What is chosen, in one line: `chosen 3 of 412 tenants: 4, 7, 9`.
+    pub(super) fn chosen_words(&self) -> String {
+        let of = self.allowed.map_or_else(String::new, |(n, _)| format!(" of {}", grouped(n)));
+        let mut words = match self.way {
+            Way::Tenants => {
+                let n = self.marks.len();
+                let mut ids: Vec<String> =
+                    self.marks.keys().take(NAMED).map(ToString::to_string).collect();
+                if n > NAMED {
+                    ids.push("...".to_owned());
+                }
+                let ids = if n == 0 { String::new() } else { format!(": {}", ids.join(", ")) };
+                format!("chosen {n}{of} tenants{ids}")
+            }
+            Way::Workspace => match &self.workspace {
+                Some(chosen) => {
+                    let n = chosen.tenant_count;
+                    let s = if n == 1 { "" } else { "s" };
+                    format!("chosen workspace {} ({}{of} tenant{s})", chosen.id, grouped(n))
+                }
+                None => "chosen no workspace".to_owned(),
+            },
+            Way::All if self.all => format!("chosen ALL{}", self.all_words()),
+            Way::All => "chosen nothing".to_owned(),
+        };
+        let marked = self.marks.len();
+        if self.way != Way::Tenants && marked > 0 {
+            let s = if marked == 1 { "" } else { "s" };
+            words.push_str(&format!("; {marked} marked tenant{s} not counted here"));
+        }
+        match self.hidden() {
+            0 => words,
+            n => format!("{words} ({n} hidden by the search)"),
+        }
+    }
+
+    /// ` (412 tenants, 100 %)`, once that is known.
+    pub(super) fn all_words(&self) -> String {
+        self.allowed.map_or_else(String::new, |(n, _)| {
+            let s = if n == 1 { "" } else { "s" };
+            format!(" ({} tenant{s}, 100 %)", grouped(n))
+        })
+    }
+}
+
+/// Why all tenants cannot be chosen by somebody who does not see all.
+pub(super) const RESTRICTED: &str = "all tenants cannot be chosen: your view is restricted to \
+     some workspaces, so all that you see would not be all there are; choose a workspace or tenants";
+
+/// The keys that sentences name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Keys {
+    pub(super) mark: String,
+    pub(super) clear: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_finds_names_and_ids_of_ascii() {
+        assert!(finds(" CONT ", 4, &["Contoso"]) && finds("4", 4, &["x"]));
+        assert!(!finds("4", 14, &["x"]) && !finds("\u{e9}t\u{e9}", 1, &["\u{e9}t\u{e9}"]));
+    }
+}

@@ -1,0 +1,320 @@
+//! What commands do to a draft, step by step.
+
+use super::super::super::command::Command;
+use super::super::super::look::wrapped;
+use super::super::super::msg::Effect;
+use super::super::super::widgets::form::Form;
+use super::super::super::wizard::{ExportRequest, StartRequest, WizardRequest, export_file};
+use super::plan::{Counting, Trouble};
+use super::scope::Page;
+use super::settings::{self, Wrong};
+use super::{Around, Draft, Outcome, Step, command_line};
+use crate::domain::capability::Capability;
+use crate::{Error, ErrorKind};
+
+/// Why nothing can be asked while the database does not answer.
+const LOST: &str = "this is disabled: the database is lost; it comes back with it";
+
+impl Draft {
+    pub(super) fn back(&mut self) -> Outcome {
+        match self.step {
+            Step::Scope if self.scope.page == Page::Inputs && !self.card.is_platforms() => {
+                self.scope.page = Page::Choose;
+            }
+            Step::Runbook | Step::Scope => return Outcome { ask: true, ..Outcome::default() },
+            Step::Preflight if self.plan.is_counting() => {
+                return Outcome::effects(self.plan.cancel());
+            }
+            Step::Preflight => {
+                self.plan.refusal = None;
+                self.step = Step::Scope;
+                return Outcome::effects(self.scope.ask());
+            }
+            Step::Rollout => self.step = Step::Preflight,
+            Step::Reason => self.step = Step::Rollout,
+            Step::Confirm if self.confirm.sending => {
+                return Outcome::say("it is being sent; what was sent is not taken back");
+            }
+            Step::Confirm => self.step = Step::Reason,
+        }
+        Outcome::default()
+    }
+
+    /// A command while a search is typed.
+    pub(super) fn search(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+        let height = self.rows(around).1;
+        let scope = self.step == Step::Scope;
+        let editor = if scope { &mut self.scope.editor } else { &mut self.plan.editor };
+        let text = match (command, editor.take()) {
+            (Command::FilterAccept, _) => return Outcome::default(),
+            (Command::AppBack, Some(search)) => search.before,
+            (Command::FilterClear, Some(mut search)) => {
+                search.field.clear();
+                *editor = Some(search);
+                String::new()
+            }
+            (_, kept) => {
+                *editor = kept;
+                let effects = if scope {
+                    self.scope.command(command, height)
+                } else {
+                    self.plan.command(command, height)
+                };
+                return Outcome::effects(effects);
+            }
+        };
+        let now = if scope { self.scope.search() } else { self.plan.targets.search() };
+        if now == text {
+            return Outcome::default();
+        }
+        Outcome::effects(if scope {
+            self.scope.search_for(&text)
+        } else {
+            self.plan.search_for(&text)
+        })
+    }
+
+    /// A command of the scope; none where it goes on to the preflight.
+    pub(super) fn scope_command(
+        &mut self,
+        command: Command,
+        around: &Around<'_>,
+    ) -> Option<Outcome> {
+        let inputs = self.scope.page == Page::Inputs;
+        match (command, &mut self.scope.inputs) {
+            (Command::WizardNext, _) | (Command::FormSubmit, None) => {}
+            (_, Some(form)) if inputs => {
+                self.scope.refusal = None;
+                if !form.command(command) {
+                    return Some(Outcome::default());
+                }
+            }
+            _ => {
+                let height = self.rows(around).1;
+                return Some(Outcome::effects(self.scope.command(command, height)));
+            }
+        }
+        match self.scope.choice(&around.keys()) {
+            Err(why) => {
+                self.scope.refusal = Some(why);
+                Some(Outcome::default())
+            }
+            Ok(_) if !inputs && self.scope.inputs.is_some() => {
+                self.scope.page = Page::Inputs;
+                Some(Outcome::default())
+            }
+            Ok(_) => None,
+        }
+    }
+
+    pub(super) fn refuse_inputs(&mut self, error: &Error) {
+        match &mut self.scope.inputs {
+            Some(form) => form.refuse(form.focus(), error.to_string()),
+            None => self.scope.refusal = Some(error.to_string()),
+        }
+    }
+
+    /// Goes to the plan of what is chosen: the one that is there, or (`anew` in any case) one
+    /// that is made now.
+    pub(super) fn count(&mut self, around: &Around<'_>, anew: bool) -> Outcome {
+        let request = match self.request(&around.keys()) {
+            Ok(request) => request,
+            Err(why) => {
+                self.step = Step::Scope;
+                self.scope.refusal = Some(why);
+                return Outcome::default();
+            }
+        };
+        if self.plan.is_for(&request) && !anew {
+            self.step = Step::Preflight;
+            return Outcome::default();
+        }
+        if around.lost {
+            return Outcome::say(LOST);
+        }
+        self.step = Step::Preflight;
+        self.confirm = super::ConfirmStep::default();
+        Outcome::effects(self.plan.count(request))
+    }
+
+    pub(super) fn plan_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+        self.plan.refusal = None;
+        let counting = self.plan.is_counting();
+        match command {
+            Command::PreflightCancel if counting => Outcome::effects(self.plan.cancel()),
+            Command::PreflightNew if !counting => self.count(around, true),
+            Command::WizardNext if counting => {
+                Outcome::say("it is still counting; wait for it, or cancel it")
+            }
+            Command::WizardNext => {
+                self.plan.refusal = match self.plan.trouble(around.look.now, self.card.items) {
+                    None => {
+                        self.plan.note = None;
+                        self.step = Step::Rollout;
+                        self.rollout.go(0);
+                        None
+                    }
+                    Some(Trouble::NoPlan) => Some("there is no plan to go on with".to_owned()),
+                    Some(Trouble::Expired) => {
+                        Some("this plan has expired: a new preflight is needed".to_owned())
+                    }
+                    Some(Trouble::Nothing(why)) => Some(why),
+                };
+                Outcome::default()
+            }
+            Command::PlanExport => self.export(around),
+            _ => {
+                let height = self.rows(around).1;
+                Outcome::effects(self.plan.command(command, height))
+            }
+        }
+    }
+
+    fn export(&mut self, around: &Around<'_>) -> Outcome {
+        let Some(plan) = self.plan.plan().filter(|_| !self.plan.exporting) else {
+            return Outcome::default();
+        };
+        if around.lost {
+            return Outcome::say(LOST);
+        }
+        let Some(dir) = around.exports else {
+            return Outcome::say("there is no place for exports on this machine");
+        };
+        let file = export_file(dir, plan, around.look.now);
+        let request = ExportRequest { plan: plan.clone(), file };
+        self.plan.exporting = true;
+        Outcome::effects(vec![WizardRequest::Export(request).ask()])
+    }
+
+    pub(super) fn form_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+        let rollout = self.step == Step::Rollout;
+        let form = if rollout { &mut self.rollout } else { &mut self.reason };
+        let done = if command == Command::WizardNext { true } else { form.command(command) };
+        if !done {
+            return Outcome::default();
+        }
+        form.forgive();
+        if rollout {
+            match settings::rollout(&self.rollout) {
+                Ok(_) => {
+                    self.step = Step::Reason;
+                    self.reason.go(0);
+                }
+                Err(wrong) => refuse(&mut self.rollout, wrong),
+            }
+        } else {
+            let needed = self.needs_reason(around.always_reason).is_some();
+            match settings::reason(&self.reason, needed) {
+                Ok(_) => {
+                    self.step = Step::Confirm;
+                    self.confirm.enter();
+                }
+                Err(wrong) => refuse(&mut self.reason, wrong),
+            }
+        }
+        Outcome::default()
+    }
+
+    pub(super) fn confirm_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+        match command {
+            Command::FormSubmit | Command::WizardNext => return self.start(around),
+            Command::FilterClear if !self.confirm.sending => {
+                self.confirm.field.clear();
+                self.confirm.error = None;
+            }
+            Command::CommandCopy => {
+                let Some(text) = self.command_line(around.always_reason) else {
+                    return Outcome::default();
+                };
+                let mut outcome = Outcome::say("the command was sent to the terminal's clipboard");
+                outcome.effects.push(Effect::Copy(text));
+                return outcome;
+            }
+            Command::PreflightNew if !self.confirm.sending => return self.count(around, true),
+            Command::CursorUp => self.confirm.top = self.confirm.top.saturating_sub(1),
+            Command::CursorDown => self.confirm.top += 1,
+            Command::CursorPageUp | Command::CursorFirst => self.confirm.top = 0,
+            Command::CursorPageDown | Command::CursorLast => self.confirm.top = usize::MAX / 2,
+            _ => {}
+        }
+        self.confirm.top = self.confirm.top.min(self.summary_overflow(around));
+        Outcome::default()
+    }
+
+    /// The command that does the same, once everything for it is there.
+    pub(super) fn command_line(&self, always_reason: bool) -> Option<String> {
+        let (plan, asked) = (self.plan.plan()?, self.plan.asked()?);
+        let rollout = settings::rollout(&self.rollout).ok()?;
+        let needed = self.needs_reason(always_reason).is_some();
+        let reason = settings::reason(&self.reason, needed).ok()?;
+        Some(command_line::of(plan, &asked.scope, rollout, reason.as_ref()))
+    }
+
+    /// Enter on the last page.
+    fn start(&mut self, around: &Around<'_>) -> Outcome {
+        let (Some(plan), Some(asked)) = (self.plan.plan(), self.plan.asked()) else {
+            return Outcome::default();
+        };
+        if self.confirm.sending || self.is_refused(around.look.now) {
+            return Outcome::default();
+        }
+        if !around.held.has(Capability::RunbooksRun) {
+            self.confirm.error = Some(Error::forbidden(Capability::RunbooksRun));
+            return Outcome::default();
+        }
+        let typed = self.confirm.field.text();
+        if typed != plan.phrase {
+            // Before anything is typed, enter is more likely a slip than a wrong phrase.
+            if !typed.is_empty() {
+                let why = format!("that is not {}; nothing was started", plan.phrase);
+                self.confirm.error = Some(Error::usage(why));
+            }
+            return Outcome::default();
+        }
+        if around.lost {
+            self.confirm.error = Some(Error::new(ErrorKind::Unreachable, LOST));
+            return Outcome::default();
+        }
+        let needed = self.needs_reason(around.always_reason).is_some();
+        let reason = settings::reason(&self.reason, needed);
+        let (Ok(rollout), Ok(reason)) = (settings::rollout(&self.rollout), reason) else {
+            self.confirm.error = Some(Error::usage("the reason is missing; go back and give one"));
+            return Outcome::default();
+        };
+        let request = StartRequest {
+            key: self.card.key.to_owned(),
+            plan_id: plan.id,
+            plan_hash: plan.hash.clone(),
+            scope: asked.scope.clone(),
+            rollout,
+            reason,
+            confirm: typed.to_owned(),
+            request_id: self.confirm.request_id.clone(),
+        };
+        self.confirm.sending = true;
+        self.confirm.error = None;
+        Outcome::effects(vec![WizardRequest::Start(request).ask()])
+    }
+
+    /// What is said of the preflight where there is no plan.
+    pub(super) fn counting_words(&self, columns: usize) -> Vec<String> {
+        let text = match &self.plan.counting {
+            Counting::Now(counted) if counted.total > 0 && !self.card.is_platforms() => {
+                format!("counting {} of {} tenants ...", counted.done, counted.total)
+            }
+            Counting::Now(_) => "counting ...".to_owned(),
+            Counting::Cancelled => {
+                "The preflight was cancelled; nothing was kept of it.".to_owned()
+            }
+            Counting::Failed(error) => error.to_string(),
+            Counting::No => "There is no plan yet.".to_owned(),
+        };
+        wrapped(&text, columns)
+    }
+}
+
+fn refuse(form: &mut Form, wrong: Wrong) {
+    for (field, why) in wrong {
+        form.refuse(field, why);
+    }
+}

@@ -1,0 +1,235 @@
+//! What the pages of the wizard have in common: the line of steps, the title, facts.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::super::super::command::{Command, Context};
+use super::super::super::look::{Look, wrapped};
+use super::super::super::theme::Role;
+use super::super::super::widgets::form::Form;
+use super::scope::Page;
+use super::{Around, Draft, Runbooks, Step, settings};
+use crate::domain::plan::mixes_scripts;
+
+/// From this height on, there is room for empty lines.
+const ROOMY: u16 = 16;
+/// From this width on, every step is named.
+const NAMED: u16 = 72;
+/// Cells of a label.
+const LABEL: usize = 11;
+
+/// Whether a page has room for empty lines.
+pub(super) fn is_roomy(area: Rect) -> bool {
+    area.height >= ROOMY
+}
+
+/// Rows that the head of every page takes.
+pub(super) fn head_rows(area: Rect) -> u16 {
+    if is_roomy(area) { 3 } else { 2 }
+}
+
+/// The area below the head.
+pub(super) fn below_head(area: Rect) -> Rect {
+    let head = head_rows(area).min(area.height);
+    Rect { y: area.y + head, height: area.height - head, ..area }
+}
+
+/// Lines one below the other; gives the area that is left below them.
+pub(super) fn put(lines: Vec<Line<'_>>, area: Rect, buffer: &mut Buffer) -> Rect {
+    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
+    for (y, line) in (area.y..area.bottom()).zip(lines) {
+        line.render(Rect { y, height: 1, ..area }, buffer);
+    }
+    Rect { y: area.y + count, height: area.height - count, ..area }
+}
+
+/// Lines at the bottom; gives the area that is left above them.
+pub(super) fn put_below(lines: Vec<Line<'_>>, area: Rect, buffer: &mut Buffer) -> Rect {
+    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
+    let at = Rect { y: area.bottom() - count, height: count, ..area };
+    put(lines, at, buffer);
+    Rect { height: area.height - count, ..area }
+}
+
+/// A text in lines of `area`'s width, one column in.
+pub(super) fn text(look: &Look, role: Role, text: &str, area: Rect) -> Vec<Line<'static>> {
+    let columns = usize::from(area.width.saturating_sub(2));
+    let line = |text: String| Line::from(vec![Span::raw(" "), look.span(role, text)]);
+    wrapped(text, columns).into_iter().map(line).collect()
+}
+
+/// A label and what it says, wrapped beside it.
+pub(super) fn fact(
+    look: &Look,
+    label: &str,
+    role: Role,
+    text: &str,
+    area: Rect,
+) -> Vec<Line<'static>> {
+    let columns = usize::from(area.width).saturating_sub(LABEL + 2);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for text in wrapped(text, columns) {
+        let label = if lines.is_empty() { label } else { "" };
+        let label = look.span(Role::Muted, format!(" {label:<LABEL$}"));
+        lines.push(Line::from(vec![label, look.span(role, text)]));
+    }
+    lines
+}
+
+/// A foreign name, with a word of warning where it mixes scripts.
+pub(super) fn name(look: &Look, name: &str, columns: usize) -> String {
+    const WARNING: &str = " (mixes scripts)";
+    if !mixes_scripts(name) {
+        return look.cut(name, columns).to_string();
+    }
+    format!("{}{WARNING}", look.cut(name, columns.saturating_sub(WARNING.len())))
+}
+
+/// The key of a command here.
+pub(super) fn key(around: &Around<'_>, context: Context, command: Command) -> String {
+    let keys = around.keymap.keys_for(context, command);
+    keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
+}
+
+impl Runbooks {
+    /// Draws the step; gives where the terminal's cursor belongs.
+    pub fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
+        let (look, area) = (around.look, around.area);
+        if let Some(missing) = Self::refusal(&around.held) {
+            let why = format!("This needs the capability {missing}; ask an administrator for it.");
+            put(text(look, Role::Failed, &why, area), area, buffer);
+            return None;
+        }
+        let steps = steps_line(look, self.step(), area);
+        steps.render(Rect { height: 1, ..area }, buffer);
+        let second = Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area };
+        let below = below_head(area);
+        let Some(draft) = &self.draft else {
+            let why = "Choose a runbook. Nothing starts before the last step.";
+            Line::from(look.span(Role::Hint, format!(" {why}"))).render(second, buffer);
+            self.draw_list(below, buffer, around);
+            return None;
+        };
+        let title = format!(" {}", draft.card.title);
+        let room = usize::from(area.width).saturating_sub(title.chars().count() + 2);
+        let mut spans = vec![look.span(Role::Title, title)];
+        if draft.card.key.len() <= room {
+            spans.push(look.span(Role::Muted, format!("  {}", draft.card.key)));
+        }
+        Line::from(spans).render(second, buffer);
+        match draft.step {
+            Step::Runbook | Step::Scope if draft.scope.page == Page::Inputs => {
+                draft.draw_inputs(below, buffer, around)
+            }
+            Step::Runbook | Step::Scope => draft.draw_scope(below, buffer, around),
+            Step::Preflight => draft.draw_plan(below, buffer, around),
+            Step::Rollout => draft.draw_rollout(below, buffer, look),
+            Step::Reason => draft.draw_reason(below, buffer, around),
+            Step::Confirm => draft.draw_confirm(below, buffer, around),
+        }
+    }
+}
+
+impl Draft {
+    /// Where the rows of the step's list begin in the body, and how many are shown.
+    pub(super) fn rows(&self, around: &Around<'_>) -> (u16, usize) {
+        let below = below_head(around.area);
+        let rows = match self.step {
+            Step::Preflight => self.plan_layout(below, around).rows,
+            _ => self.scope_layout(below, around).rows,
+        };
+        (rows.y - around.area.y, usize::from(rows.height))
+    }
+
+    fn draw_rollout(&self, area: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
+        let intro = if self.card.is_platforms() {
+            "There is one target, the platform itself: these settings change little."
+        } else {
+            "How the tenants are worked through."
+        };
+        let mut lines = text(look, Role::Text, intro, area);
+        if is_roomy(area) {
+            lines.push(Line::default());
+        }
+        let area = put(lines, area, buffer);
+        let (cursor, area) = draw_form(&self.rollout, area, buffer, look);
+        let words = settings::rollout(&self.rollout).map(|rollout| rollout.words());
+        let (role, said) = match words {
+            Ok(words) => (Role::Accent, words),
+            Err(_) => (Role::Muted, "not right yet; enter says what is wrong".to_owned()),
+        };
+        put(fact(look, "in words", role, &said, area), area, buffer);
+        cursor
+    }
+
+    fn draw_reason(
+        &self,
+        area: Rect,
+        buffer: &mut Buffer,
+        around: &Around<'_>,
+    ) -> Option<Position> {
+        let look = around.look;
+        let intro = match self.needs_reason(around.always_reason) {
+            Some(why) => {
+                format!("Compulsory: {why}. It is kept with the run and in the audit log.")
+            }
+            None => {
+                "For one target a reason may be left empty. It is kept with the run and in the \
+                     audit log."
+                    .to_owned()
+            }
+        };
+        let mut lines = text(look, Role::Text, &intro, area);
+        if is_roomy(area) {
+            lines.push(Line::default());
+        }
+        let area = put(lines, area, buffer);
+        let (cursor, area) = draw_form(&self.reason, area, buffer, look);
+        let typed = self.reason.value(1).chars().count();
+        let left = format!("{typed} of at most {} characters", settings::MAX_REASON);
+        let wrong = typed > settings::MAX_REASON;
+        let role = if wrong { Role::Failed } else { Role::Muted };
+        let mut lines = fact(look, "", role, &left, area);
+        let hint = "left and right choose the code, or its first letter";
+        lines.extend(fact(look, "", Role::Hint, hint, area));
+        put(lines, area, buffer);
+        cursor
+    }
+}
+
+/// A form, and the area that is left below it.
+pub(super) fn draw_form(
+    form: &Form,
+    area: Rect,
+    buffer: &mut Buffer,
+    look: &Look,
+) -> (Option<Position>, Rect) {
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let rows = u16::try_from(form.rows(usize::from(inner.width))).unwrap_or(u16::MAX);
+    // The line below it stays in sight.
+    let rows = rows.min(area.height.saturating_sub(1));
+    let cursor = form.draw(Rect { height: rows, ..inner }, buffer, look);
+    let blank = u16::from(is_roomy(Rect { height: area.height + 3, ..area }));
+    let used = (rows + blank).min(area.height);
+    (cursor, Rect { y: area.y + used, height: area.height - used, ..area })
+}
+
+fn steps_line(look: &Look, current: Step, area: Rect) -> Line<'static> {
+    let mut spans = vec![Span::raw(" ")];
+    for (n, step) in (1..).zip(Step::ALL) {
+        if n > 1 {
+            spans.push(look.span(Role::Muted, look.glyph(" ─ ", " - ")));
+        }
+        if *step == current {
+            spans.push(look.span(Role::TabActive, format!("[{n} {}]", step.word())));
+        } else {
+            let role = if *step < current { Role::Text } else { Role::Muted };
+            let word =
+                if area.width >= NAMED { format!(" {}", step.word()) } else { String::new() };
+            spans.push(look.span(role, format!("{n}{word}")));
+        }
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,849 @@
+//! The wizard of runbooks: the way through it, and everything that can go wrong on it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use tenantpilot::access::ClientKind;
+use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::ops::break_glass::EnterBreakGlass;
+use tenantpilot::ops::password;
+use tenantpilot::ops::plans::Counted;
+use tenantpilot::ops::runs::RunScope;
+use tenantpilot::ops::users::SetCapabilities;
+use tenantpilot::ops::{Ops, OpsSettings};
+use tenantpilot::runbooks::Registry;
+use tenantpilot::tui::app::Setup;
+use tenantpilot::tui::effects::Runner;
+use tenantpilot::tui::msg::{Answer, Effect, Msg, Slot};
+use tenantpilot::tui::screens::runbooks::Step;
+use tenantpilot::tui::wizard::{PreflightRequest, WizardAnswer, WizardRequest};
+use tenantpilot::worker::{Worker, WorkerSettings};
+use tenantpilot::{Error, ErrorKind};
+
+use super::run_control::{hides, shows};
+use crate::cli::Person;
+use crate::support::console::{Console, setup};
+use crate::support::starts::{Wish, reason};
+use crate::support::stores::{ORIGIN, PASSWORD, Store, both_engines};
+
+pub const KEY: &str = "findings.lifecycle_backfill";
+
+/// A platform with findings to backfill: 3 in tenant 1, 2 in tenant 2, 1 in tenant 3.
+pub async fn prepared(store: Store) -> Store {
+    let store = store.with_platform().await;
+    store.administrator().await;
+    for (tenant, each) in [(1, 3), (2, 2), (3, 1)] {
+        store.legacy_findings(&[tenant], each).await;
+    }
+    store
+}
+
+/// A console of an administrator on the tab of runbooks.
+pub async fn at_runbooks(ops: &Ops) -> Console {
+    let mut console = Console::open(ops, 80, 24).await;
+    console.log_in("administrator").await;
+    console.keys("5").await;
+    console
+}
+
+/// Keys that choose all tenants, from the list of runbooks.
+pub const ALL: &str = "<enter><tab><tab><space>";
+/// Keys from a plan to the phrase.
+pub const SETTINGS: &str = "<enter><enter><enter><enter>d<tab>legacy rows<enter>";
+
+/// A console with an all-tenants backfill one phrase before its start.
+async fn at_phrase(ops: &Ops) -> Console {
+    let mut console = at_runbooks(ops).await;
+    console.keys(ALL).await;
+    console.keys("<enter>").await;
+    console.keys(SETTINGS).await;
+    shows!(console, "Type BACKFILL 4 and press enter to start it.");
+    console
+}
+
+async fn runs(store: &Store) -> i64 {
+    store.number("select count(*) from operation_runs").await
+}
+
+async fn refused_starts(store: &Store) -> i64 {
+    let sql = "select count(*) from audit_logs where action = 'runbooks.start' and status in ('refused', 'denied')";
+    store.number(sql).await
+}
+
+fn lost() -> Msg {
+    let gone = Error::new(ErrorKind::Unreachable, "it is gone");
+    Msg::Done { slot: Slot::Detail, answer: Box::new(Answer::Unknown(gone)) }
+}
+
+/// The keys that the footer shows, as the tests' keys spell them.
+fn footer(console: &mut Console) -> Vec<String> {
+    let screen = console.screen();
+    let last = screen.lines().last().unwrap_or_default().to_owned();
+    last.split_whitespace()
+        .map(|word| match word {
+            "shift-tab" => "<backtab>".to_owned(),
+            word if word.chars().count() == 1 => word.to_owned(),
+            word => format!("<{word}>"),
+        })
+        .collect()
+}
+
+/// Presses a key that the footer shows.
+async fn press(console: &mut Console, key: &str) {
+    let shown = footer(console);
+    assert!(
+        shown.iter().any(|known| known == key),
+        "{key} is not in {shown:?}\n{}",
+        console.screen()
+    );
+    console.keys(key).await;
+}
+
+both_engines! {
+    async fn fr_020_001_a_new_operator_gets_from_the_login_to_the_end_of_an_all_tenants_backfill(store) {
+        let store = store.with_platform().await;
+        let administrator = store.administrator().await;
+        store.user(&administrator, Role::Operator).await;
+        store.legacy_findings(&[1, 2, 3, 4], 40).await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("operator").await;
+        // The tab line names its key.
+        shows!(console, "5 Runbooks");
+        console.keys("5").await;
+        shows!(console, "▸ Bring findings to the lifecycle model");
+        press(&mut console, "<enter>").await;
+        shows!(console, "[2 scope]");
+        press(&mut console, "<tab>").await;
+        press(&mut console, "<tab>").await;
+        shows!(console, "▸ [ ] ALL (4 tenants, 100 %)");
+        press(&mut console, "<space>").await;
+        shows!(console, "▸ [x] ALL (4 tenants, 100 %)");
+        shows!(console, "chosen ALL (4 tenants, 100 %)");
+        press(&mut console, "<enter>").await;
+        shows!(console, "[3 preflight]");
+        shows!(console, "160 of 160 findings in 4 tenants");
+        press(&mut console, "<enter>").await;
+        shows!(console, "[4 rollout]");
+        for _ in 0..3 {
+            press(&mut console, "<enter>").await;
+        }
+        shows!(console, "Compulsory: a start on more than one tenant needs a reason");
+        shows!(console, "or its first letter");
+        console.keys("d").await;
+        press(&mut console, "<tab>").await;
+        console.keys("legacy rows of the March import").await;
+        press(&mut console, "<enter>").await;
+        shows!(console, "Type BACKFILL 4 and press enter to start it.");
+        console.keys("BACKFILL 4").await;
+        press(&mut console, "<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+        console.keys("<enter>").await;
+        shows!(console, "▸ 1  findings.lifecycle_backfill");
+        shows!(console, "◌ queued");
+        // A worker takes it, a few findings at a time.
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let settings = WorkerSettings { chunk: 5, lanes: 1, schedule: false, ..WorkerSettings::default() };
+        let ops = OpsSettings { patience: Duration::from_secs(60), registry: Registry::standard(), ..OpsSettings::default() };
+        let (worker, _) = Worker::open(&store.url, settings, &ops, store.clock.clone(), stopped).unwrap();
+        let working = tokio::spawn(worker.run());
+        let mut seen = Vec::new();
+        let limit = std::time::Instant::now() + Duration::from_secs(120);
+        loop {
+            console.poll().await;
+            let screen = console.screen();
+            if !seen.contains(&screen) {
+                seen.push(screen.clone());
+            }
+            if screen.contains("✓ succeeded") {
+                break;
+            }
+            assert!(std::time::Instant::now() < limit, "{screen}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let _ = stop.send(true);
+        working.await.unwrap().unwrap();
+        let running = seen.iter().any(|screen| screen.contains("▶ running") || screen.contains("▶ "));
+        assert!(running, "its progress was never seen: {seen:#?}");
+        shows!(console, "total 4 processed 4 succeeded 4");
+        console.poll().await;
+        shows!(console, "✉ 1");
+        press(&mut console, "<esc>").await;
+        console.keys("3").await;
+        shows!(console, "✓ succeeded");
+        let left = "select count(*) from findings where status = 'open'";
+        assert_eq!(store.number(left).await, 0);
+        let reason = "select count(*) from audit_logs where action = 'runbooks.start' and status = 'succeeded' \
+                      and metadata like '%legacy rows of the March import%'";
+        let reason = reason.replace("metadata like", "cast(metadata as text) like");
+        assert_eq!(store.number(&reason).await, 1);
+    }
+
+    async fn fr_020_002_nothing_chosen_is_an_error_in_words_in_every_way(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><enter>").await;
+        shows!(console, "nothing is chosen: space marks the tenant under the cursor");
+        shows!(console, "chosen 0 of 4 tenants");
+        console.keys("<tab><enter>").await;
+        shows!(console, "nothing is chosen: space chooses the workspace under the cursor");
+        console.keys("<tab><enter>").await;
+        shows!(console, "nothing is chosen: space chooses all tenants");
+        assert_eq!(store.number("select count(*) from runbook_plans").await, 0);
+        // Chosen and taken back is nothing chosen.
+        console.keys("<space><space><enter>").await;
+        shows!(console, "nothing is chosen");
+        console.keys("<backtab><space>").await;
+        shows!(console, "chosen workspace 1 (2 of 4 tenants)");
+        console.keys("<space><enter>").await;
+        shows!(console, "nothing is chosen");
+        assert_eq!(store.number("select count(*) from runbook_plans").await, 0);
+    }
+
+    async fn fr_020_003_marks_are_bound_to_ids_and_survive_searches(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space>/labs").await;
+        // It searches while it is typed, and the marks are counted all the time.
+        shows!(console, "Fabrikam Labs");
+        hides!(console, "Contoso DE");
+        shows!(console, "chosen 1 of 4 tenants: 1 (1 hidden by the search)");
+        console.keys("<enter><space>").await;
+        shows!(console, "chosen 2 of 4 tenants: 1, 4 (1 hidden by the search)");
+        console.keys("<enter>").await;
+        shows!(console, "1 chosen tenant is hidden by the search; c clears the search");
+        assert_eq!(console.app.runbooks().step(), Step::Scope);
+        console.keys("c").await;
+        shows!(console, "[x]        1  Contoso DE");
+        shows!(console, "[x]        4  Fabrikam Labs");
+        // Rows that come and go around it do not move a mark.
+        store.sql("insert into tenants (id, workspace_id, name, is_platform, created_at) values \
+                   (20, 1, 'AAA', false, '2026-11-01T00:00:00+00:00')").await.unwrap();
+        console.keys("r").await;
+        shows!(console, "[ ]       20  AAA");
+        shows!(console, "▸ [x]        4  Fabrikam Labs");
+        shows!(console, "chosen 2 of 5 tenants: 1, 4");
+        console.keys("<enter>").await;
+        shows!(console, "tenants 1, 4 (40 %)");
+        // The search is by id, too, and esc takes the search back that is being typed.
+        console.keys("<esc>/4<enter>").await;
+        shows!(console, "Fabrikam Labs");
+        hides!(console, "Contoso DE");
+        console.keys("/xyz").await;
+        shows!(console, "Nothing that may be chosen matches this search.");
+        console.keys("<esc>").await;
+        shows!(console, "Fabrikam Labs");
+        console.keys("cu").await;
+        shows!(console, "chosen 0 of 5 tenants");
+    }
+
+    async fn fr_020_003_marks_survive_paging_through_a_long_list(store) {
+        let store = prepared(store).await;
+        let rows: Vec<String> = (100..700)
+            .map(|id| format!("({id}, 2, 'Unit {id}', false, '2026-11-01T00:00:00+00:00')"))
+            .collect();
+        store.sql(&format!("insert into tenants (id, workspace_id, name, is_platform, created_at) values {}", rows.join(", "))).await.unwrap();
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space>").await;
+        for _ in 0..30 {
+            console.keys("<pgdn>").await;
+        }
+        console.keys("<space>G<space>").await;
+        shows!(console, "▸ [x]      699  Unit 699");
+        shows!(console, "chosen 3 of 604 tenants: 1, ");
+        console.keys("g").await;
+        shows!(console, "▸ [x]        1  Contoso DE");
+        console.keys("<enter>").await;
+        shows!(console, "3 of 3 findings in 1 tenant");
+        shows!(console, "(0.5 %)");
+    }
+
+    async fn fr_020_004_all_is_chosen_explicitly_and_not_offered_to_a_restricted_view(store) {
+        let store = prepared(store).await;
+        let administrator = store.login("administrator").await;
+        store.user_with(&administrator, "partial", Role::Operator.capabilities(), &[2]).await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("partial").await;
+        console.keys("5<enter>").await;
+        shows!(console, "Fabrikam");
+        hides!(console, "Contoso");
+        console.keys("<tab>").await;
+        hides!(console, "Contoso");
+        console.keys("<tab>").await;
+        shows!(console, "all tenants cannot be chosen: your view is restricted to some workspaces");
+        console.keys("<space><enter>").await;
+        hides!(console, "[x]");
+        assert_eq!(console.app.runbooks().step(), Step::Scope);
+        console.keys("<backtab><space><enter>").await;
+        shows!(console, "workspace 2 (2 tenants, 100 %)");
+        // Marks of another way are said not to count.
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space><tab><space>").await;
+        shows!(console, "chosen workspace 1 (2 of 4 tenants); 1 marked tenant not counted here");
+    }
+
+    async fn fr_020_005_names_that_mix_scripts_are_marked_and_their_ids_have_to_be_typed(store) {
+        let store = prepared(store).await;
+        store.sql("update tenants set name = 'C\u{43e}ntoso DE' where id = 3").await.unwrap();
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter>").await;
+        shows!(console, "C\u{43e}ntoso DE (mixes scripts)");
+        hides!(console, "Contoso DE (mixes");
+        console.keys("/3<enter><space><enter>").await;
+        shows!(console, "(mixes scripts)");
+        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        shows!(console, "tenant 3, C\u{43e}ntoso DE (mixes scripts)");
+        shows!(console, "Type BACKFILL 1 ID 3 and press enter");
+        console.keys("BACKFILL 1<enter>").await;
+        shows!(console, "that is not BACKFILL 1 ID 3; nothing was started");
+        console.keys(" ID 3<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+    }
+
+    async fn fr_020_006_the_preflight_tells_how_far_it_is_and_can_be_cancelled(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys(ALL).await;
+        console.keys_at_once("<enter>");
+        shows!(console, "counting ...");
+        let counted = |done| Msg::Done {
+            slot: Slot::Preflight,
+            answer: Box::new(Answer::Wizard(Box::new(WizardAnswer::Counted(Counted { done, total: 412 })))),
+        };
+        console.app.update(counted(37), store.clock.now());
+        shows!(console, "counting 37 of 412 tenants ...");
+        shows!(console, "esc or X cancels it");
+        for key in ["X", "<esc>"] {
+            console.keys_at_once(key);
+            shows!(console, "The preflight was cancelled; nothing was kept of it.");
+            console.settle().await;
+            // What was on its way does not arrive any more.
+            console.app.update(counted(38), store.clock.now());
+            shows!(console, "The preflight was cancelled");
+            console.keys_at_once("R");
+            shows!(console, "counting ...");
+        }
+        console.settle().await;
+        shows!(console, "6 of 6 findings in 3 tenants");
+        let plans = store.number("select count(*) from runbook_plans").await;
+        assert!(plans <= 3, "cancelled ones leave nothing once they are stopped: {plans}");
+        // The real thing tells its progress before its plan.
+        let (mut runner, mut answers, _hints) = Runner::new(store.ops.clone(), ORIGIN.to_owned(), ClientKind::Console);
+        runner.set_session(Some(&store.login("administrator").await));
+        let request = PreflightRequest { key: KEY.to_owned(), scope: RunScope::All, inputs: serde_json::json!({}) };
+        let Effect::Ask(slot, request) = WizardRequest::Preflight(request).ask() else { panic!() };
+        runner.ask(slot, request);
+        let mut told = Vec::new();
+        while !runner.busy().is_empty() {
+            if let Some((_, Answer::Wizard(answer))) = runner.take(answers.recv().await.unwrap()) {
+                told.push(*answer);
+            }
+        }
+        let [WizardAnswer::Counted(first), .., WizardAnswer::Plan(_, Ok(plan))] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!((first.total, plan.tenant_count), (4, 4));
+    }
+
+    async fn fr_020_007_the_plan_is_scrolled_searched_narrowed_and_exported(store) {
+        let store = prepared(store).await;
+        store.sql("update tenants set name = '=cmd(\"x\"),y' where id = 4").await.unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let exports = folder.path().join("state").join("exports");
+        let setup = Setup { exports: Some(exports.clone()), ..setup(80, 24, &store.clock) };
+        let mut console = Console::with(&store.ops, setup).await;
+        console.log_in("administrator").await;
+        console.keys("5").await;
+        console.keys(ALL).await;
+        console.keys("<enter>").await;
+        for text in ["ALL (4 tenants, 100 %)", "6 of 6 findings in 3 tenants", "no history yet", "expires 12:15:00 UTC",
+                     "all targets 4", "=cmd"] {
+            shows!(console, text);
+        }
+        let screen = console.screen();
+        let place = |text: &str| screen.find(text).unwrap_or_else(|| panic!("{text} in {screen}"));
+        assert!(place("Contoso DE") < place("Contoso FR") && place("Contoso FR") < place("=cmd"), "most affected first: {screen}");
+        console.keys("a").await;
+        shows!(console, "affected only 3");
+        hides!(console, "=cmd");
+        console.keys("/contoso<enter>").await;
+        shows!(console, "affected only 2");
+        console.keys("ac").await;
+        shows!(console, "all targets 4");
+        console.keys("ajje").await;
+        shows!(console, "4 targets of plan 1 written to");
+        let file = exports.join("plan-1-20261120T120000Z.csv");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5, "all of it, whatever is shown: {text}");
+        assert!(lines[0].starts_with("tenant_id,tenant_name,"));
+        assert_eq!(lines[1], "1,Contoso DE,1,Contoso,3,3");
+        assert!(text.contains("\n4,\"'=cmd(\"\"x\"\"),y\",2,Fabrikam,0,0"), "{text}");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        // Without a place for it, or with one that cannot be written, it says so.
+        std::fs::remove_dir_all(&exports).unwrap();
+        std::fs::write(&exports, "in the way").unwrap();
+        console.keys("e").await;
+        shows!(console, "plan 1 was not exported");
+        hides!(console, "database lost");
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys(ALL).await;
+        console.keys("<enter>e").await;
+        shows!(console, "there is no place for exports");
+    }
+
+    async fn fr_020_008_with_nothing_affected_it_does_not_go_on(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter>/4<enter><space><enter>").await;
+        shows!(console, "nothing would be changed: 0 of 0 findings need it; there is nothing to start");
+        console.keys("<enter>").await;
+        assert_eq!(console.app.runbooks().step(), Step::Preflight);
+        hides!(console, "enter go on");
+    }
+
+    async fn fr_020_009_an_expired_plan_says_so_and_is_made_anew(store) {
+        let store = prepared(store).await;
+        let mut console = Box::pin(at_phrase(&store.ops)).await;
+        console.keys("BACKFILL 4").await;
+        store.pass(15 * 60);
+        console.send(Msg::Tick).await;
+        console.poll().await;
+        shows!(console, "this plan has expired; nothing was started");
+        shows!(console, "R makes a new preflight and keeps everything else");
+        console.keys("<enter>").await;
+        assert_eq!(runs(&store).await, 0);
+        console.keys("<esc><esc><esc>").await;
+        shows!(console, "this plan has expired: R makes a new preflight");
+        console.keys("<enter>").await;
+        assert_eq!(console.app.runbooks().step(), Step::Preflight);
+        console.keys("R").await;
+        shows!(console, "expires 12:30:00 UTC");
+        // Everything else was kept.
+        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        shows!(console, "DATA_REPAIR: legacy rows");
+        console.keys("BACKFILL 4<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+    }
+
+    async fn fr_020_010_the_rollout_is_judged_in_words(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys(ALL).await;
+        console.keys("<enter><enter>").await;
+        shows!(console, "4 at a time");
+        console.keys("<ctrl-u>99<tab>lots<tab><ctrl-u>-1<enter>").await;
+        shows!(console, "type a whole number from 1 to 32");
+        shows!(console, "\"lots\" is no error threshold");
+        shows!(console, "type a whole number, 0 for no canary");
+        assert_eq!(console.app.runbooks().step(), Step::Rollout);
+        console.keys("<ctrl-u>8<tab><ctrl-u>10%<tab><ctrl-u>2").await;
+        shows!(console, "8 at a time, canary 2 first, stop above 10 % failed targets");
+        console.keys("<enter>d<tab>because<enter>").await;
+        shows!(console, "8 at a time, canary 2 first");
+        console.keys("BACKFILL 4<enter>").await;
+        let rollout = store.text("select cast(rollout as text) from operation_runs").await;
+        for part in ["\"concurrency\"", "8", "\"percent\"", "10", "\"canary\"", "2"] {
+            assert!(rollout.contains(part), "{rollout}");
+        }
+    }
+
+    async fn fr_020_011_a_reason_has_to_say_something(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys(ALL).await;
+        console.keys("<enter><enter><enter><enter><enter><tab><enter>").await;
+        shows!(console, "choose one: left and right, or its first letter");
+        shows!(console, "the reason is empty");
+        console.keys("<tab>").await;
+        for text in ["   ", "\u{200b}\u{200d}\u{2060}", "...", "\u{1b}[31m\u{7}", "\u{202e}"] {
+            console.keys("<backtab>").await;
+            console.keys("<ctrl-u>i<tab><ctrl-u>").await;
+            console.send(Msg::Paste(text.to_owned())).await;
+            console.keys("<enter>").await;
+            if text.contains("31m") {
+                // What is left of an escape sequence is text that can be seen.
+                assert_eq!(console.app.runbooks().step(), Step::Confirm);
+                shows!(console, "INCIDENT: [31m");
+                console.keys("<esc>").await;
+                assert_eq!(console.app.runbooks().step(), Step::Reason);
+                continue;
+            }
+            assert_eq!(console.app.runbooks().step(), Step::Reason, "{text:?}");
+            shows!(console, "the reason is empty");
+        }
+        console.keys("<ctrl-u>").await;
+        console.send(Msg::Paste("x".repeat(10_000))).await;
+        shows!(console, "the paste was longer than the field and was cut off");
+        console.keys("<enter>").await;
+        shows!(console, "the reason is too long: at most 500 characters");
+        assert_eq!(console.app.runbooks().step(), Step::Reason);
+        // Line ends of a paste never go on.
+        console.keys("<ctrl-u>").await;
+        console.send(Msg::Paste("two\nlines\n\n".to_owned())).await;
+        assert_eq!(console.app.runbooks().step(), Step::Reason);
+        console.keys("<enter>").await;
+        shows!(console, "INCIDENT: two lines");
+    }
+
+    async fn fr_020_011_one_tenant_needs_no_reason_and_takes_one(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space><enter><enter><enter><enter><enter>").await;
+        shows!(console, "For one target a reason may be left empty.");
+        console.keys("<enter><enter>").await;
+        shows!(console, "none given");
+        // The console asks for the phrase all the same.
+        console.keys("<enter>").await;
+        assert_eq!(runs(&store).await, 0);
+        console.keys("<esc><backtab>s<tab>a ticket<enter>BACKFILL 1<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+        let context = store.text("select cast(context as text) from operation_runs").await;
+        assert!(context.contains("SUPPORT") && context.contains("a ticket"), "{context}");
+    }
+
+    async fn fr_020_011_under_break_glass_every_start_needs_a_reason(store) {
+        let store = prepared(store).await;
+        let root = store.login("administrator").await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space><enter><enter><enter><enter><enter>").await;
+        shows!(console, "For one target a reason may be left empty.");
+        let enter = EnterBreakGlass {
+            reason: reason(),
+            minutes: 60,
+            password: password::secret(PASSWORD),
+        };
+        store.ops.run(&root.actor, enter).await.unwrap();
+        console.poll().await;
+        shows!(console, "Compulsory: break-glass is active: every start needs a reason.");
+        console.keys("<enter><enter>").await;
+        shows!(console, "the reason is empty");
+        console.keys("s<tab>a ticket<enter>BACKFILL 1<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+    }
+
+    async fn fr_020_012_only_the_typed_phrase_starts_it(store) {
+        let store = prepared(store).await;
+        let mut console = Box::pin(at_phrase(&store.ops)).await;
+        console.keys("<enter>").await;
+        shows!(console, "Type BACKFILL 4");
+        for typed in ["BACKFILL", "BACKFILL 3", "BACKFILL 44", "backfill 4", "BACKFILL  4", "BACKFILL 4 ", "y"] {
+            console.keys(&format!("<ctrl-u>{typed}<enter>")).await;
+            shows!(console, "that is not BACKFILL 4; nothing was started");
+            assert_eq!(runs(&store).await, 0, "{typed}");
+        }
+        console.keys("<ctrl-u>").await;
+        for text in ["BACKFILL 4", "BACKFILL 4\n", "y\n", &"x".repeat(1_000_000)] {
+            console.send(Msg::Paste(text.to_owned())).await;
+            shows!(console, "a confirmation has to be typed; the pasted text was not taken");
+            console.keys("<enter>").await;
+            assert_eq!(runs(&store).await, 0);
+        }
+        console.keys("BACKFILL ").await;
+        console.send(Msg::Paste("4".to_owned())).await;
+        console.keys("<enter>").await;
+        assert_eq!(runs(&store).await, 0);
+        // A second enter while it is being sent does nothing.
+        console.keys_at_once("4<enter><enter><esc>");
+        shows!(console, "starting findings.lifecycle_backfill ...");
+        console.settle().await;
+        shows!(console, "queued as run 1, enter to view");
+        assert_eq!(runs(&store).await, 1);
+        assert_eq!(store.number("select count(*) from audit_logs where action = 'runbooks.start'").await, 1);
+        assert_eq!(console.app.runbooks().step(), Step::Runbook, "the draft is gone");
+        hides!(console, "Type BACKFILL");
+    }
+
+    async fn fr_020_013_the_equivalent_command_is_shown_and_copied(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space>jj<space><enter><enter>").await;
+        console.keys("<ctrl-u>2<tab>10%<tab><ctrl-u>1<enter>i<tab>it's \"odd\" $HOME<enter>").await;
+        shows!(console, "tenants 1, 3 (50 %): 1 Contoso DE, 3 Fabrikam");
+        shows!(console, "the same without the console (ctrl-y copies it)");
+        console.keys("<ctrl-y>").await;
+        shows!(console, "sent to the terminal's clipboard");
+        let command = "tenantpilot runbooks start findings.lifecycle_backfill --tenant 1 --tenant 3 --plan 1 \
+                       --concurrency 2 --error-threshold 10% --canary 1 --reason-code INCIDENT \
+                       --reason 'it'\\''s \"odd\" $HOME' --confirm 'BACKFILL 2'";
+        assert_eq!(console.outside, [Effect::Copy(command.to_owned())]);
+        // A shell hands it to the program, which takes it. The plan is good by the test's clock only.
+        let split = command.replacen("tenantpilot", "printf '%s\\n'", 1);
+        let words = std::process::Command::new("/bin/sh").arg("-c").arg(&split).output().unwrap();
+        let words = String::from_utf8(words.stdout).unwrap();
+        let words: Vec<&str> = words.lines().chain(["--dry-run"]).collect();
+        let person = Person::at(&store.url);
+        person.login("administrator").ends(0);
+        let done = person.run(&words);
+        assert!(done.code == 0 || (done.code == 5 && done.err.contains("plan 1 expired")), "{done:?}");
+    }
+
+    async fn fr_020_014_back_and_forth_keeps_what_was_typed_and_a_change_discards_the_plan(store) {
+        let store = prepared(store).await;
+        let mut console = Box::pin(at_phrase(&store.ops)).await;
+        console.keys("<esc>").await;
+        shows!(console, "legacy rows");
+        console.keys("<esc><ctrl-u>7<esc>").await;
+        shows!(console, "6 of 6 findings");
+        console.keys("<esc>").await;
+        shows!(console, "▸ [x] ALL (4 tenants, 100 %)");
+        // Unchanged: the same plan.
+        console.keys("<enter>").await;
+        shows!(console, "plan       1 (");
+        assert_eq!(store.number("select count(*) from runbook_plans").await, 1);
+        console.keys("<esc><tab><space>").await;
+        shows!(console, "chosen 1 of 4 tenants: 1");
+        console.keys("<enter>").await;
+        shows!(console, "plan 1 was discarded: the scope or the inputs were changed");
+        shows!(console, "plan       2 (");
+        shows!(console, "3 of 3 findings in 1 tenant");
+        console.keys("<enter>").await;
+        shows!(console, "canary       7");
+        console.keys("<enter><enter><enter><enter><enter>").await;
+        shows!(console, "Type BACKFILL 1 and press enter");
+        shows!(console, "DATA_REPAIR: legacy rows");
+        // Another tab and back.
+        console.keys("BACK").await;
+        console.keys("<f1><esc>").await;
+        console.send(Msg::Click { column: 2, row: 1 }).await;
+        shows!(console, "filter  none");
+        console.keys("5").await;
+        shows!(console, "BACK");
+        console.keys("FILL 1<enter>").await;
+        shows!(console, "queued as run 1");
+    }
+
+    async fn fr_020_015_escape_asks_before_it_throws_work_away(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><esc>").await;
+        assert_eq!(console.app.runbooks().step(), Step::Runbook, "nothing was done: nothing is asked");
+        console.keys("<enter><space>").await;
+        for key in ["<esc>", "<enter>", "n", "<space>", "q", "<tab>", "5", "Y"] {
+            console.keys("<esc>").await;
+            shows!(console, "Throw it away?");
+            console.keys(key).await;
+            shows!(console, "chosen 1 of 4 tenants: 1");
+            hides!(console, "Throw it away?");
+        }
+        assert_eq!(console.outside, []);
+        console.keys("<esc>").await;
+        console.send(Msg::Paste("y".to_owned())).await;
+        console.keys("n").await;
+        shows!(console, "chosen 1 of 4 tenants: 1");
+        console.keys("<esc>y").await;
+        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+        console.keys("<enter>").await;
+        shows!(console, "chosen 0 of 4 tenants");
+        // Logging out forgets it without asking.
+        console.keys("<space>:app.logout<enter>").await;
+        console.log_in("administrator").await;
+        console.keys("5").await;
+        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+    }
+
+    async fn fr_020_016_a_scope_that_changed_meanwhile_is_refused_with_the_difference_on_the_page(store) {
+        let store = prepared(store).await;
+        let mut console = Box::pin(at_phrase(&store.ops)).await;
+        store.legacy_findings(&[4], 2).await;
+        console.keys("BACKFILL 4<enter>").await;
+        shows!(console, "1 tenant changed since preflight: tenant 4 has 2 to change instead of 0");
+        shows!(console, "R makes a new preflight and keeps everything else");
+        shows!(console, "R new preflight");
+        assert_eq!((runs(&store).await, refused_starts(&store).await), (0, 1));
+        console.keys("R").await;
+        shows!(console, "8 of 8 findings in 4 tenants");
+        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        shows!(console, "DATA_REPAIR: legacy rows");
+        // A tenant that joins changes the phrase, too.
+        store.sql("insert into tenants (id, workspace_id, name, is_platform, created_at) values \
+                   (20, 1, 'New', false, '2026-11-01T00:00:00+00:00')").await.unwrap();
+        console.keys("BACKFILL 4<enter>").await;
+        shows!(console, "tenant 20 joined the scope");
+        console.keys("R<enter><enter><enter><enter><enter><enter>BACKFILL 5<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+        assert_eq!(runs(&store).await, 1);
+    }
+
+    async fn fr_020_017_a_run_that_is_at_the_same_tenants_is_named(store) {
+        let store = prepared(store).await;
+        let mut console = Box::pin(at_phrase(&store.ops)).await;
+        let other = Wish::new(KEY, RunScope::Tenant(2));
+        other.begin(&store.ops, &tenantpilot::access::Actor::System).await.unwrap();
+        console.keys("BACKFILL 4<enter>").await;
+        shows!(console, "run 1");
+        shows!(console, "✗ ");
+        assert_eq!((runs(&store).await, refused_starts(&store).await), (1, 1));
+        // The same again finds the run that is there.
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter>/2<enter><space><enter>").await;
+        console.keys("<enter><enter><enter><enter><enter><enter>BACKFILL 1<enter>").await;
+        shows!(console, "run 1 does the same already, enter to view");
+        console.keys("<enter>").await;
+        shows!(console, "▸ 1  findings.lifecycle_backfill");
+    }
+
+    async fn fr_020_018_a_missing_capability_is_named_and_one_taken_away_stops_it(store) {
+        let store = prepared(store).await;
+        let root = store.login("administrator").await;
+        let with = |names: &[Capability]| -> CapabilitySet {
+            [Capability::AccessSystemPanel].iter().chain(names).copied().collect()
+        };
+        store.user_with(&root, "nobody", with(&[Capability::OpsView]), &[]).await;
+        store.user(&root, Role::Viewer).await;
+        let few = [Capability::RunbooksView, Capability::RunbookFindingsLifecycleBackfill];
+        store.user_with(&root, "looker", with(&few), &[]).await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("nobody").await;
+        console.keys("5").await;
+        shows!(console, "This needs the capability platform.runbooks.view");
+        hides!(console, KEY);
+        console.keys("<enter><esc>").await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("viewer").await;
+        console.keys("5").await;
+        shows!(console, "platform.runbooks.run (✗ not yours: ask an administrator)");
+        console.keys("<enter>").await;
+        shows!(console, "this needs the capability platform.runbooks.findings.lifecycle_backfill");
+        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+        // Without the right to start, one may count.
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("looker").await;
+        console.keys("5<enter>").await;
+        shows!(console, "you may look; to start it you need the capability platform.runbooks.run");
+        console.keys("<tab><tab><space><enter>").await;
+        shows!(console, "6 of 6 findings");
+        console.keys(SETTINGS).await;
+        shows!(console, "starting it needs the capability platform.runbooks.run");
+        hides!(console, "Type BACKFILL");
+        console.keys("BACKFILL 4<enter>").await;
+        assert_eq!(runs(&store).await, 0);
+        // Taken past the program, the database refuses; the page says so and stays.
+        store.user(&root, Role::Operator).await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("operator").await;
+        console.keys("5").await;
+        console.keys(ALL).await;
+        console.keys("<enter>").await;
+        console.keys(SETTINGS).await;
+        let names = with(&few).iter().map(|held| format!("\"{held}\"")).collect::<Vec<_>>().join(",");
+        store.sql(&format!("update platform_users set capabilities = '[{names}]' where username = 'operator'")).await.unwrap();
+        console.keys("BACKFILL 4<enter>").await;
+        shows!(console, "forbidden: this needs the capability platform.runbooks.run");
+        shows!(console, "[6 confirm]");
+        assert_eq!(runs(&store).await, 0);
+        // Taken by somebody, the session ends, and the draft with it.
+        store.user_with(&root, "other", Role::Operator.capabilities(), &[]).await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("other").await;
+        console.keys("5").await;
+        console.keys(ALL).await;
+        console.keys("<enter>").await;
+        console.keys(SETTINGS).await;
+        let taken = SetCapabilities { username: "other".to_owned(), capabilities: with(&few), workspaces: None };
+        store.ops.run(&root.actor, taken).await.unwrap();
+        console.keys("BACKFILL 4<enter>").await;
+        shows!(console, "your session has ended");
+        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+        assert_eq!(runs(&store).await, 0);
+    }
+
+    async fn fr_020_019_while_the_database_is_lost_nothing_is_asked_and_nothing_typed_is_lost(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys(ALL).await;
+        console.send(lost()).await;
+        console.keys("<enter>").await;
+        shows!(console, "this is disabled: the database is lost; it comes back with it");
+        shows!(console, "▸ [x] ALL");
+        console.poll().await;
+        console.keys("<enter>").await;
+        shows!(console, "6 of 6 findings");
+        console.send(lost()).await;
+        for key in ["R", "e"] {
+            console.keys(key).await;
+            shows!(console, "this is disabled: the database is lost");
+        }
+        // What needs no database goes on.
+        console.keys(SETTINGS).await;
+        console.keys("BACKFILL 4").await;
+        shows!(console, "starting is disabled: the database is lost; what was typed stays");
+        console.keys("<enter>").await;
+        shows!(console, "this is disabled: the database is lost");
+        assert_eq!(runs(&store).await, 0);
+        console.poll().await;
+        console.keys("<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+    }
+
+    async fn fr_020_020_runbooks_of_the_platform_take_their_inputs(store) {
+        let store = prepared(store).await;
+        for (days, n) in [(40, 2), (100, 3)] {
+            for i in 0..n {
+                let sql = format!(
+                    "insert into product_usage_events (workspace_id, tenant_id, event_name, feature_area, subject_type, subject_id, metadata, occurred_at) \
+                     values (1, 1, 'product.operations.started', 'operations', 'operation_run', '1', '{{}}', '{}')",
+                    (store.clock.now() - chrono::Duration::days(days) - chrono::Duration::seconds(i)).to_rfc3339()
+                );
+                store.sql(&sql).await.unwrap();
+            }
+        }
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("jj<enter>").await;
+        shows!(console, "It is aimed at the platform itself: there are no tenants to choose.");
+        shows!(console, "for how many days events are kept, 1 to 36500");
+        shows!(console, "90 where left empty");
+        for bad in ["0", "lots"] {
+            console.keys(&format!("<ctrl-u>{bad}<enter>")).await;
+            assert_eq!(console.app.runbooks().step(), Step::Scope, "{bad}");
+        }
+        shows!(console, "the days to keep events must be a whole number");
+        console.keys("<ctrl-u><enter>").await;
+        shows!(console, "3 of 5 events");
+        shows!(console, "the platform itself");
+        console.keys("<esc>30<enter>").await;
+        shows!(console, "plan 1 was discarded: the scope or the inputs were changed");
+        shows!(console, "5 of 5 events");
+        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        shows!(console, "days=30");
+        console.keys("<ctrl-y>PRUNE<enter>").await;
+        assert!(matches!(console.outside.as_slice(), [Effect::Copy(command)] if command.ends_with("--plan 2 --concurrency 4 --confirm PRUNE")), "{:?}", console.outside);
+        shows!(console, "queued as run 1, enter to view");
+        let context = store.text("select cast(context as text) from operation_runs").await;
+        assert!(context.contains("30"), "{context}");
+        // One that takes none says so.
+        console.keys("<esc>5k<enter>").await;
+        shows!(console, "It takes no inputs. Enter goes on.");
+        console.keys("<enter>").await;
+        shows!(console, "[3 preflight]");
+    }
+
+    async fn fr_020_021_a_tenant_archived_after_it_was_marked_is_refused_by_name_of_its_id(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space>j<space>").await;
+        store.sql("update tenants set archived_at = '2026-11-20T00:00:00+00:00' where id = 1").await.unwrap();
+        console.keys("<enter>").await;
+        shows!(console, "[3 preflight]");
+        shows!(console, "tenant 1");
+        shows!(console, "R makes a new preflight, esc goes back");
+        assert_eq!(store.number("select count(*) from runbook_plans").await, 0);
+        console.keys("<esc>").await;
+        shows!(console, "chosen 2 of 3 tenants: 1, 2");
+        console.keys("u/2<enter><space><enter>").await;
+        shows!(console, "2 of 2 findings in 1 tenant");
+    }
+
+    async fn fr_020_022_clicks_and_the_wheel_move_the_cursor(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.send(Msg::Click { column: 5, row: 8 }).await;
+        shows!(console, "▸ Prune product usage events");
+        console.send(Msg::Click { column: 5, row: 6 }).await;
+        console.send(Msg::Click { column: 5, row: 6 }).await;
+        shows!(console, "[2 scope]");
+        console.send(Msg::Click { column: 5, row: 9 }).await;
+        shows!(console, "▸ [ ]        2  Contoso FR");
+        console.send(Msg::Wheel { up: true }).await;
+        shows!(console, "▸ [ ]        1  Contoso DE");
+        console.send(Msg::Click { column: 5, row: 22 }).await;
+        shows!(console, "▸ [ ]        1  Contoso DE");
+    }
+}
