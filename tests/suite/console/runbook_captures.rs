@@ -55,9 +55,9 @@ both_engines! {
             capture!(store, console, name("3_counting"));
             console.settle().await;
             capture!(store, console, name("3_plan"));
-            console.keys("<enter><tab>lots<enter><enter>").await;
+            console.keys("<enter><tab>lots<enter>").await;
             capture!(store, console, name("4_rollout"));
-            console.keys("<ctrl-u>3<enter><ctrl-u>2<enter><tab><enter>").await;
+            console.keys("<ctrl-u>3<tab><ctrl-u>2<enter><tab><enter>").await;
             capture!(store, console, name("5_reason"));
             console.keys("<right><tab>legacy rows of the March import<enter>").await;
             capture!(store, console, name("6_confirm"));
@@ -96,9 +96,9 @@ both_engines! {
         see(&mut console, "2_hidden").await;
         console.keys("c<tab><tab><space><enter>").await;
         see(&mut console, "3_plan").await;
-        console.keys("<enter><tab>lots<enter><enter>").await;
+        console.keys("<enter><tab>lots<enter>").await;
         see(&mut console, "4_rollout").await;
-        console.keys("<ctrl-u><enter><enter><tab><enter>").await;
+        console.keys("<ctrl-u><enter><tab><enter>").await;
         see(&mut console, "5_reason").await;
         console.keys("<ctrl-u>d<tab>legacy<enter>").await;
         see(&mut console, "6_confirm").await;

@@ -49,7 +49,7 @@ pub async fn at_runbooks(ops: &Ops) -> Console {
 /// Keys that choose all tenants, from the list of runbooks.
 pub const ALL: &str = "<enter><tab><tab><space>";
 /// Keys from a plan to the phrase.
-pub const SETTINGS: &str = "<enter><enter><enter><enter>d<tab>legacy rows<enter>";
+pub const SETTINGS: &str = "<enter><enter>d<tab>legacy rows<enter>";
 
 /// A console with an all-tenants backfill one phrase before its start.
 async fn at_phrase(ops: &Ops) -> Console {
@@ -124,9 +124,7 @@ both_engines! {
         shows!(console, "160 of 160 findings in 4 tenants");
         press(&mut console, "<enter>").await;
         shows!(console, "[4 rollout]");
-        for _ in 0..3 {
-            press(&mut console, "<enter>").await;
-        }
+        press(&mut console, "<enter>").await;
         shows!(console, "Compulsory: a start on more than one tenant needs a reason");
         shows!(console, "or its first letter");
         console.keys("d").await;
@@ -290,7 +288,7 @@ both_engines! {
         hides!(console, "Contoso DE (mixes");
         console.keys("/3<enter><space><enter>").await;
         shows!(console, "(mixes scripts)");
-        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        console.keys("<enter><enter><enter>").await;
         shows!(console, "tenant 3, C\u{43e}ntoso DE (mixes scripts)");
         shows!(console, "Type BACKFILL 1 ID 3 and press enter");
         console.keys("BACKFILL 1<enter>").await;
@@ -417,7 +415,7 @@ both_engines! {
         console.keys("R").await;
         shows!(console, "expires 12:30:00 UTC");
         // Everything else was kept.
-        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        console.keys("<enter><enter><enter>").await;
         shows!(console, "DATA_REPAIR: legacy rows");
         console.keys("BACKFILL 4<enter>").await;
         shows!(console, "queued as run 1, enter to view");
@@ -449,7 +447,7 @@ both_engines! {
         let store = prepared(store).await;
         let mut console = at_runbooks(&store.ops).await;
         console.keys(ALL).await;
-        console.keys("<enter><enter><enter><enter><enter><tab><enter>").await;
+        console.keys("<enter><enter><enter><tab><enter>").await;
         shows!(console, "choose one: left and right, or its first letter");
         shows!(console, "the reason is empty");
         console.keys("<tab>").await;
@@ -486,14 +484,14 @@ both_engines! {
     async fn fr_020_011_one_tenant_needs_no_reason_and_takes_one(store) {
         let store = prepared(store).await;
         let mut console = at_runbooks(&store.ops).await;
-        console.keys("<enter><space><enter><enter><enter><enter><enter>").await;
+        console.keys("<enter><space><enter><enter><enter>").await;
         shows!(console, "For one target a reason may be left empty.");
-        console.keys("<enter><enter>").await;
+        console.keys("<enter>").await;
         shows!(console, "none given");
         // The console asks for the phrase all the same.
         console.keys("<enter>").await;
         assert_eq!(runs(&store).await, 0);
-        console.keys("<esc><backtab>s<tab>a ticket<enter>BACKFILL 1<enter>").await;
+        console.keys("<esc>s<tab>a ticket<enter>BACKFILL 1<enter>").await;
         shows!(console, "queued as run 1, enter to view");
         let context = store.text("select cast(context as text) from operation_runs").await;
         assert!(context.contains("SUPPORT") && context.contains("a ticket"), "{context}");
@@ -503,7 +501,7 @@ both_engines! {
         let store = prepared(store).await;
         let root = store.login("administrator").await;
         let mut console = at_runbooks(&store.ops).await;
-        console.keys("<enter><space><enter><enter><enter><enter><enter>").await;
+        console.keys("<enter><space><enter><enter><enter>").await;
         shows!(console, "For one target a reason may be left empty.");
         let enter = EnterBreakGlass {
             reason: reason(),
@@ -595,8 +593,8 @@ both_engines! {
         shows!(console, "plan       2 (");
         shows!(console, "3 of 3 findings in 1 tenant");
         console.keys("<enter>").await;
-        shows!(console, "canary       7");
-        console.keys("<enter><enter><enter><enter><enter>").await;
+        shows!(console, "concurrency  7");
+        console.keys("<enter><enter>").await;
         shows!(console, "Type BACKFILL 1 and press enter");
         shows!(console, "DATA_REPAIR: legacy rows");
         // Another tab and back.
@@ -650,7 +648,7 @@ both_engines! {
         assert_eq!((runs(&store).await, refused_starts(&store).await), (0, 1));
         console.keys("R").await;
         shows!(console, "8 of 8 findings in 4 tenants");
-        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        console.keys("<enter><enter><enter>").await;
         shows!(console, "DATA_REPAIR: legacy rows");
         // A tenant that joins changes the phrase, too.
         store.sql("insert into tenants (id, workspace_id, name, is_platform, created_at) values \
@@ -801,7 +799,7 @@ both_engines! {
         console.keys("<esc>30<enter>").await;
         shows!(console, "plan 1 was discarded: the scope or the inputs were changed");
         shows!(console, "5 of 5 events");
-        console.keys("<enter><enter><enter><enter><enter><enter>").await;
+        console.keys("<enter><enter><enter>").await;
         shows!(console, "days=30");
         console.keys("<ctrl-y>PRUNE<enter>").await;
         assert!(matches!(console.outside.as_slice(), [Effect::Copy(command)] if command.ends_with("--plan 2 --concurrency 4 --confirm PRUNE")), "{:?}", console.outside);

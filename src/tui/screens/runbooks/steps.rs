@@ -188,8 +188,16 @@ impl Draft {
 
     pub(super) fn form_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
         let rollout = self.step == Step::Rollout;
+        let needed = self.needs_reason(around.always_reason).is_some();
         let form = if rollout { &mut self.rollout } else { &mut self.reason };
-        let done = if command == Command::WizardNext { true } else { form.command(command) };
+        // Enter goes on as soon as it can; what stands in the rollout is a whole proposal, the
+        // reason is typed field by field.
+        let done = match command {
+            Command::WizardNext => true,
+            Command::FormSubmit if rollout => true,
+            Command::FormSubmit if settings::reason(form, needed).is_ok() => true,
+            _ => form.command(command),
+        };
         if !done {
             return Outcome::default();
         }
@@ -203,7 +211,6 @@ impl Draft {
                 Err(wrong) => refuse(&mut self.rollout, wrong),
             }
         } else {
-            let needed = self.needs_reason(around.always_reason).is_some();
             match settings::reason(&self.reason, needed) {
                 Ok(_) => {
                     self.step = Step::Confirm;
