@@ -20,10 +20,6 @@ impl Runbook for LifecycleBackfill {
         "findings.lifecycle_backfill"
     }
 
-    fn title(&self) -> &'static str {
-        "Bring findings to the lifecycle model"
-    }
-
     fn changes(&self) -> &'static str {
         "Gives legacy findings a status, sightings and a due date of the lifecycle model, and \
          links duplicates to the newest of their kind."

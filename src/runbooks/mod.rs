@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
+use crate::domain::operation_type;
 use crate::domain::run::ScopeKind;
 use crate::ops::Context;
 use crate::{Error, Result};
@@ -26,8 +27,10 @@ use crate::{Error, Result};
 pub trait Runbook: Send + Sync + 'static {
     /// The key, which is also the type of its runs: `findings.lifecycle_backfill`.
     fn key(&self) -> &'static str;
-    /// What lists call it.
-    fn title(&self) -> &'static str;
+    /// What lists call it: as they call its runs.
+    fn title(&self) -> &'static str {
+        operation_type::label(self.key())
+    }
     /// What it changes, in one sentence.
     fn changes(&self) -> &'static str;
     /// Whether and how it can be undone, in one sentence.

@@ -32,10 +32,6 @@ impl Runbook for Probe {
         "testing.probe"
     }
 
-    fn title(&self) -> &'static str {
-        "Probe"
-    }
-
     fn changes(&self) -> &'static str {
         "writes a line per step into the ledger of the fault tests"
     }

@@ -22,10 +22,6 @@ impl Runbook for PruneUsage {
         "product_usage.prune"
     }
 
-    fn title(&self) -> &'static str {
-        "Prune product usage events"
-    }
-
     fn changes(&self) -> &'static str {
         "Deletes product usage events that are older than their retention (90 days where the \
          input `days` says nothing else)."

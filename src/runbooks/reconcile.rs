@@ -22,10 +22,6 @@ impl Runbook for ReconcileStale {
         "operations.reconcile_stale"
     }
 
-    fn title(&self) -> &'static str {
-        "Close runs that can never finish"
-    }
-
     fn changes(&self) -> &'static str {
         "Closes runs that no worker has claimed for 5 minutes, and runs whose worker has been \
          gone for 15 minutes, with the reason; paused runs are left alone."

@@ -110,7 +110,7 @@ both_engines! {
         // The tab line names its key.
         shows!(console, "5 Runbooks");
         console.keys("5").await;
-        shows!(console, "▸ Bring findings to the lifecycle model");
+        shows!(console, "▸ Backfill findings lifecycle");
         press(&mut console, "<enter>").await;
         shows!(console, "[2 scope]");
         press(&mut console, "<tab>").await;
@@ -833,7 +833,7 @@ both_engines! {
         let store = prepared(store).await;
         let mut console = at_runbooks(&store.ops).await;
         console.send(Msg::Click { column: 5, row: 8 }).await;
-        shows!(console, "▸ Prune product usage events");
+        shows!(console, "▸ Prune product usage");
         console.send(Msg::Click { column: 5, row: 6 }).await;
         console.send(Msg::Click { column: 5, row: 6 }).await;
         shows!(console, "[2 scope]");
