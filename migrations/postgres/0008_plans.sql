@@ -40,6 +40,29 @@ create trigger runbook_plans_kept before delete on runbook_plans
 create trigger runbook_plan_targets_kept before delete on runbook_plan_targets
     for each row execute function refuse_plan_loss();
 
+create function refuse_other_targets() returns trigger language plpgsql as $$
+begin
+    if new.ordinal >= (select case p.scope_kind when 'platform' then 1 else p.tenant_count end
+                       from runbook_plans p where p.id = new.plan_id) then
+        raise exception 'a plan never changes' using errcode = 'TP001';
+    end if;
+    return new;
+end $$;
+create trigger runbook_plan_targets_closed before insert on runbook_plan_targets
+    for each row execute function refuse_other_targets();
+create trigger runbook_plans_no_truncate before truncate on runbook_plans
+    for each statement execute function refuse_change();
+create trigger runbook_plan_targets_no_truncate before truncate on runbook_plan_targets
+    for each statement execute function refuse_change();
+-- They hold for replication roles and sessions with triggers turned off, too.
+alter table runbook_plans enable always trigger runbook_plans_immutable;
+alter table runbook_plans enable always trigger runbook_plans_kept;
+alter table runbook_plans enable always trigger runbook_plans_no_truncate;
+alter table runbook_plan_targets enable always trigger runbook_plan_targets_immutable;
+alter table runbook_plan_targets enable always trigger runbook_plan_targets_kept;
+alter table runbook_plan_targets enable always trigger runbook_plan_targets_closed;
+alter table runbook_plan_targets enable always trigger runbook_plan_targets_no_truncate;
+
 -- Which tenants an active run of a runbook works on. Tenant 0 stands for the one run over
 -- many tenants, or over the platform, that a runbook may have at a time.
 create table runbook_scope_locks (
@@ -58,6 +81,9 @@ begin
 end $$;
 create trigger operation_runs_release_locks after update of status on operation_runs
     for each row when (new.status = 'completed') execute function release_scope_locks();
+
+create trigger runbook_scope_locks_no_truncate before truncate on runbook_scope_locks
+    for each statement execute function refuse_change();
 
 -- Runs that are active already hold what they would have taken.
 insert into runbook_scope_locks (runbook, tenant_id, run_id)

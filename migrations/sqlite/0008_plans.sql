@@ -7,6 +7,16 @@ alter table runbook_plans add column must_confirm boolean not null default true;
 alter table runbook_plans add column fleet_count integer not null default 0 check (fleet_count >= 0);
 -- How many runs the expected duration is drawn from.
 alter table runbook_plans add column expected_runs integer not null default 0 check (expected_runs >= 0);
+-- Without row ids, by which REPLACE could name a row of another key. No plan was stored before.
+drop table runbook_plan_targets;
+create table runbook_plan_targets (
+    plan_id        integer not null references runbook_plans (id) on delete cascade,
+    ordinal        integer not null check (ordinal >= 0),
+    tenant_id      integer references tenants (id),
+    affected_count integer not null check (affected_count >= 0),
+    total_count    integer not null check (total_count >= affected_count),
+    primary key (plan_id, ordinal)
+) without rowid;
 create index runbook_plans_expiry on runbook_plans (expires_at) where used_by_run_id is null;
 create index runbook_plan_targets_affected on runbook_plan_targets (plan_id, affected_count desc, ordinal);
 
@@ -36,6 +46,11 @@ when exists (select 1 from runbook_plans where id = new.id)
 begin select raise(abort, 'a plan never changes'); end;
 create trigger runbook_plan_targets_no_replace before insert on runbook_plan_targets
 when exists (select 1 from runbook_plan_targets where plan_id = new.plan_id and ordinal = new.ordinal)
+begin select raise(abort, 'a plan never changes'); end;
+
+create trigger runbook_plan_targets_closed before insert on runbook_plan_targets
+when new.ordinal >= (select case p.scope_kind when 'platform' then 1 else p.tenant_count end
+                     from runbook_plans p where p.id = new.plan_id)
 begin select raise(abort, 'a plan never changes'); end;
 
 -- Which tenants an active run of a runbook works on. Tenant 0 stands for the one run over

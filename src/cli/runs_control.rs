@@ -162,7 +162,12 @@ pub fn started(env: &Env, started: Started, run: &Run) -> Result<()> {
     } else if run.status == RunStatus::Completed {
         env.out.line(format!("this request made run {id} before, which has ended"))?;
     } else {
-        env.out.line(format!("already running as run {id}"))?;
+        let state = match (run.status, run.paused_at) {
+            (RunStatus::Running, _) => "running",
+            (_, Some(_)) => "paused",
+            _ => "queued",
+        };
+        env.out.line(format!("already {state} as run {id}"))?;
     }
     env.out.message(format!("follow it: tenantpilot runs watch {id}"));
     Ok(())

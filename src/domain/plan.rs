@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::MixedScript as _;
 
 use super::identity::{canonical_text, hex};
+use super::safe_text;
 use crate::{Error, Result};
 
-/// At most so many tenants of one choice may have a name that mixes scripts: each of their
-/// ids has to be typed.
-pub const MAX_MIXED: usize = 5;
+/// At most so many tenants of one choice may have a name that could be taken for another: each
+/// of their ids has to be typed.
+pub const MAX_ODD: usize = 5;
 /// How many differences are spelled out; the others are counted.
 const SPELLED: usize = 3;
 
@@ -40,33 +42,41 @@ pub fn plan_hash(runbook: &str, scope: &Value, inputs: &Value, targets: &[Target
     hex(&hash.finalize())
 }
 
-/// Whether a name mixes scripts, as names do that are made to look like others: a Cyrillic
-/// letter in a Latin word (UTS 39, the level *single script* with its usual exceptions).
-pub fn mixes_scripts(name: &str) -> bool {
-    !name.is_single_script()
+/// Why a name could be taken for another, in words; none for an ordinary one. It mixes scripts,
+/// as with a Cyrillic letter in a Latin word (UTS 39, the level *single script* with its usual
+/// exceptions); or it holds odd characters: what cannot be seen, or what only looks like plain
+/// letters and spaces (it changes under NFKC).
+pub fn suspicion(name: &str) -> Option<&'static str> {
+    if !name.is_single_script() {
+        return Some("mixes scripts");
+    }
+    let unseen = name.chars().any(|c| c.is_control() || safe_text::is_unseen(c));
+    let spaced = name.trim() != name || name.contains("  ");
+    let composed = name.nfkc().ne(name.nfc());
+    (unseen || spaced || composed).then_some("odd characters")
 }
 
 /// What has to be typed to confirm a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
     /// The phrase: `BACKFILL 412`, `PRUNE` for the platform itself, and the ids of tenants
-    /// that were chosen by a name that mixes scripts, `BACKFILL 2 ID 7`.
+    /// that were chosen by a name that could be taken for another, `BACKFILL 2 ID 7`.
     pub phrase: String,
     /// Whether it is compulsory; where it is not, what is given has to be right all the same.
     pub compulsory: bool,
 }
 
 impl Confirmation {
-    /// The confirmation of a start of a runbook with `word` on these targets. `mixed` are the
-    /// tenants among them that were chosen one by one and whose names mix scripts.
+    /// The confirmation of a start of a runbook with `word` on these targets. `odd` are the
+    /// tenants among them that were chosen one by one and whose names could be taken for others.
     ///
     /// # Errors
-    /// *Refused* for more than [`MAX_MIXED`] of those.
-    pub fn of(word: &str, targets: &[Option<i64>], mixed: &[i64]) -> Result<Self> {
-        if mixed.len() > MAX_MIXED {
+    /// *Refused* for more than [`MAX_ODD`] of those.
+    pub fn of(word: &str, targets: &[Option<i64>], odd: &[i64]) -> Result<Self> {
+        if odd.len() > MAX_ODD {
             return Err(Error::refused(format!(
-                "{} of the chosen tenants have names that mix scripts; at most {MAX_MIXED} can be chosen at once",
-                mixed.len()
+                "{} of the chosen tenants have names that could be taken for others; at most {MAX_ODD} can be chosen at once",
+                odd.len()
             ))
             .hint("look at their ids, and choose fewer of them at a time"));
         }
@@ -74,12 +84,14 @@ impl Confirmation {
             [None] => word.to_owned(),
             targets => format!("{word} {}", targets.len()),
         };
-        if !mixed.is_empty() {
-            let ids: Vec<String> = mixed.iter().map(ToString::to_string).collect();
+        if !odd.is_empty() {
+            let ids: Vec<String> = odd.iter().map(ToString::to_string).collect();
             phrase.push_str(" ID ");
             phrase.push_str(&ids.join(" "));
         }
-        Ok(Self { phrase, compulsory: targets.len() > 1 || !mixed.is_empty() })
+        // What touches the platform itself touches every tenant's share of it.
+        let compulsory = targets.len() > 1 || targets == [None] || !odd.is_empty();
+        Ok(Self { phrase, compulsory })
     }
 }
 
@@ -182,13 +194,34 @@ mod tests {
     }
 
     #[test]
-    fn names_that_mix_scripts_are_found() {
-        for plain in ["Contoso DE", "Müller & Söhne", "株式会社テスト", "Контосо", "東京 2", ""]
-        {
-            assert!(!mixes_scripts(plain), "{plain}");
+    fn names_that_could_be_taken_for_others_are_found() {
+        for plain in [
+            "Contoso DE",
+            "Müller & Söhne",
+            "Mu\u{308}ller",
+            "株式会社テスト",
+            "Контосо",
+            "東京 2",
+            "",
+        ] {
+            assert_eq!(suspicion(plain), None, "{plain}");
         }
         for mixed in ["Cont\u{43e}so DE", "\u{410}cme", "Fabr\u{131}kam \u{391}"] {
-            assert!(mixes_scripts(mixed), "{mixed}");
+            assert_eq!(suspicion(mixed), Some("mixes scripts"), "{mixed}");
+        }
+        for odd in [
+            "Contoso DE\u{200b}",
+            "Con\u{202e}toso",
+            "\u{1b}[1mContoso",
+            "\u{ff23}ontoso DE",
+            "\u{1d402}ontoso DE",
+            "Contoso\u{a0}DE",
+            "Contoso DE ",
+            " Contoso",
+            "Contoso  DE",
+            "\u{216d}ontoso",
+        ] {
+            assert_eq!(suspicion(odd), Some("odd characters"), "{odd:?}");
         }
     }
 
@@ -203,7 +236,7 @@ mod tests {
         assert_eq!(of(&[Some(7)], &[7]), ("BACKFILL 1 ID 7".to_owned(), true));
         assert_eq!(of(&[Some(7), Some(8)], &[]), ("BACKFILL 2".to_owned(), true));
         assert_eq!(of(&[Some(7), Some(8)], &[8]), ("BACKFILL 2 ID 8".to_owned(), true));
-        assert_eq!(of(&[None], &[]), ("BACKFILL".to_owned(), false));
+        assert_eq!(of(&[None], &[]), ("BACKFILL".to_owned(), true));
         assert!(Confirmation::of("BACKFILL", &[Some(1); 6], &[1, 2, 3, 4, 5, 6]).is_err());
     }
 

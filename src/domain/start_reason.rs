@@ -66,7 +66,7 @@ impl StartReason {
         let text = sanitize::message(visible.trim());
         let text = text.trim();
         if !text.chars().any(char::is_alphanumeric) {
-            return Err(Error::usage("the reason is empty")
+            return Err(Error::usage("the reason is empty: it has no letter and no digit")
                 .hint("say in a few words why this has to be done"));
         }
         Ok(Self { code, text: text.to_owned() })

@@ -357,7 +357,8 @@ impl Ops {
         let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
         tx.rollback().await?;
         if let Err(error) = &permit
-            && error.kind() == ErrorKind::Forbidden
+            && matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotLoggedIn)
+            && matches!(actor, Actor::Platform(_))
         {
             let tx = self.patiently(self.inner.db.begin_write()).await?;
             leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
@@ -409,14 +410,19 @@ impl Ops {
     }
 }
 
-/// Audits a change that was denied at the door; other errors leave nothing behind.
+/// Audits a change that was denied at the door: by somebody who lacks a capability, or whose
+/// session ended before they came to it. Other errors leave nothing behind.
 async fn leave_trace<O: Operation>(
     mut tx: Tx,
     actor: &Actor,
     error: &Error,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    if error.kind() != ErrorKind::Forbidden {
+    // What asks for no capability is no decision: a sign of life, a logout.
+    let decides = matches!(O::REQUIREMENT, Requirement::All(_) | Requirement::Any(_));
+    let ended =
+        error.kind() == ErrorKind::NotLoggedIn && decides && matches!(actor, Actor::Platform(_));
+    if error.kind() != ErrorKind::Forbidden && !ended {
         return tx.rollback().await;
     }
     let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;

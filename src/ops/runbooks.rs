@@ -13,7 +13,7 @@ use crate::domain::sanitize;
 use crate::domain::start_reason::StartReason;
 use crate::ops::plans::{self, count_targets};
 use crate::ops::runs::{
-    Entry, Frozen, NewStart, RunScope, Started, create, freeze, used_request_id,
+    Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, used_request_id,
 };
 use crate::ops::store::plans::{self as store, PlanRow};
 use crate::ops::store::{customers, run_write, savepoint};
@@ -101,15 +101,16 @@ impl Operation for StartRunbook {
         }
         savepoint::begin(context.tx()?).await?;
         let attempt = self.attempt(context).await;
-        let (frozen, plan, started) = refusal::settle(context, row.clone(), attempt).await?;
+        let done = refusal::settle(context, row.clone(), attempt).await?;
+        let (plan, started) = (done.plan, done.started);
         if self.dry_run {
             context.undo();
-        } else if started.created {
+        } else if !done.again {
             row.run_id = Some(started.run_id);
-            row.tenant_id = frozen.as_ref().and_then(|frozen| frozen.tenant_id);
-            row.workspace_id = frozen.as_ref().and_then(|frozen| frozen.workspace_id);
+            row.workspace_id = done.tenant.map(|(workspace, _)| workspace);
+            row.tenant_id = done.tenant.and_then(|(_, tenant)| tenant);
             let facts = json!({
-                "type": self.key, "scope": plan.scope_kind, "targets": plan_targets(&plan),
+                "type": self.key, "created": started.created, "scope": plan.scope_kind, "targets": plan_targets(&plan),
                 "affected": plan.affected_count, "hash": plan.hash,
             });
             merge(&mut row.metadata, facts);
@@ -119,7 +120,15 @@ impl Operation for StartRunbook {
     }
 }
 
-type Attempt = (Option<Frozen>, PlanRow, Started);
+/// A start that nothing refused.
+struct Attempt {
+    /// The workspace, and the tenant, where the run is of one.
+    tenant: Option<(i64, Option<i64>)>,
+    plan: PlanRow,
+    started: Started,
+    /// Whether it is the answer to a request that was answered before.
+    again: bool,
+}
 
 impl StartRunbook {
     async fn attempt(&self, context: &mut Context) -> Result<Attempt> {
@@ -141,8 +150,14 @@ impl StartRunbook {
         self.check_plan(context, &plan)?;
         let inputs = plan.inputs.0.clone();
         runbook.check_inputs(&inputs)?;
-        if let Some(started) = self.made_before(context, &plan).await? {
-            return Ok((None, plan, started));
+        let identity = identity_hash(&self.key, &plan.scope.0, &inputs);
+        if let Some(run_id) = self.made_before(context, &identity).await? {
+            let started = Started { run_id, created: false };
+            return Ok(Attempt { tenant: None, plan, started, again: true });
+        }
+        self.check_words(&plan)?;
+        if let Some(started) = self.active(context, &plan, &identity).await? {
+            return Ok(Attempt { tenant: None, plan, started, again: false });
         }
         let frozen = self.look_again(context, runbook.as_ref(), &plan).await?;
         if plan.affected_count == 0 && !self.is_scheduled(context) {
@@ -153,7 +168,6 @@ impl StartRunbook {
             ))
             .hint("there is nothing to start"));
         }
-        self.check_words(&plan)?;
         let mut facts = json!({
             "inputs": inputs,
             "plan": { "id": plan.id, "hash": plan.hash, "affected_count": plan.affected_count,
@@ -179,39 +193,57 @@ impl StartRunbook {
             return Err(Error::refused(format!("plan {} was used meanwhile", plan.id))
                 .hint("run a new preflight"));
         }
-        Ok((Some(frozen), plan, started))
+        let tenant = frozen.workspace_id.map(|workspace| (workspace, frozen.tenant_id));
+        Ok(Attempt { tenant, plan, started, again: false })
     }
 
     /// A plan that a run has used: the same request is answered with its run once more.
     async fn used(&self, context: &mut Context, plan: PlanRow, run_id: i64) -> Result<Attempt> {
-        if let Some(request_id) = &self.request_id
-            && let Some((made, _)) = run_write::by_request_id(context.tx()?, request_id).await?
-            && made == run_id
-        {
-            return Ok((None, plan, Started { run_id, created: false }));
+        let identity = identity_hash(&self.key, &plan.scope.0, &plan.inputs.0);
+        if self.made_before(context, &identity).await? == Some(run_id) {
+            let started = Started { run_id, created: false };
+            return Ok(Attempt { tenant: None, plan, started, again: true });
         }
         Err(Error::refused(format!("plan {} was used before, by run {run_id}", plan.id))
             .hint(format!("look at it: tenantpilot runs show {run_id}; or run a new preflight")))
     }
 
-    /// The run that this request made before, or the active one of the same runbook, scope and
-    /// inputs: it is looked at, not started again.
-    async fn made_before(&self, context: &mut Context, plan: &PlanRow) -> Result<Option<Started>> {
-        let identity = identity_hash(&self.key, &plan.scope.0, &plan.inputs.0);
-        let tx = context.tx()?;
-        let mut found = None;
-        if let Some(request_id) = &self.request_id
-            && let Some((run_id, made_for)) = run_write::by_request_id(tx, request_id).await?
-        {
-            if made_for != identity {
-                return Err(used_request_id());
+    /// The run that the same request of the same person made before.
+    async fn made_before(&self, context: &mut Context, identity: &str) -> Result<Option<i64>> {
+        let Some(request_id) = &self.request_id else { return Ok(None) };
+        if *context.permit().actor() != Actor::System {
+            check_reserved(Some(request_id))?;
+        }
+        let by = context.permit().holder().map(|holder| holder.platform_user_id);
+        match run_write::by_request_id(context.tx()?, request_id).await? {
+            None => Ok(None),
+            Some(made) if made.identity_hash == identity && made.platform_user_id == by => {
+                Ok(Some(made.id))
             }
-            found = Some(run_id);
+            Some(_) => Err(used_request_id()),
         }
-        if found.is_none() {
-            found = run_write::active_by_identity(tx, &identity).await?;
+    }
+
+    /// The active run of the same runbook, scope and inputs: it is looked at, not started again,
+    /// if it is over what the plan shows.
+    async fn active(
+        &self,
+        context: &mut Context,
+        plan: &PlanRow,
+        identity: &str,
+    ) -> Result<Option<Started>> {
+        let tx = context.tx()?;
+        let Some(run_id) = run_write::active_by_identity(tx, identity).await? else {
+            return Ok(None);
+        };
+        if run_write::has_targets_of(tx, run_id, plan.id).await? {
+            return Ok(Some(Started { run_id, created: false }));
         }
-        Ok(found.map(|run_id| Started { run_id, created: false }))
+        Err(Error::refused(format!(
+            "run {run_id} of {} is active on this scope, but over other tenants than this plan shows",
+            self.key
+        ))
+        .hint(format!("wait for its end, or look at it: tenantpilot runs show {run_id}")))
     }
 
     /// What the plan's own row tells.
@@ -263,12 +295,16 @@ impl StartRunbook {
         let now =
             count_targets(context, runbook, &frozen.targets, &plan.inputs.0, plan.created_at, None)
                 .await?;
-        match Difference::between(&planned, &now) {
-            None => Ok(frozen),
-            Some(difference) => {
-                Err(Error::refused(difference.words()).hint("look at a new preflight first"))
-            }
+        if let Some(difference) = Difference::between(&planned, &now) {
+            return Err(Error::refused(difference.words()).hint("look at a new preflight first"));
         }
+        // What has to be typed follows from what is there, not from what the row says.
+        let expected = plans::confirmation(context, runbook, &frozen).await?;
+        if expected.phrase != plan.phrase || expected.compulsory != plan.must_confirm {
+            return Err(Error::refused("the names of the tenants changed since preflight")
+                .hint("look at a new preflight first"));
+        }
+        Ok(frozen)
     }
 
     /// The reason and the phrase.

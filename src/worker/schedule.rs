@@ -56,6 +56,7 @@ async fn start_once(ops: &Ops, key: &str, request_id: String) -> Result<Option<S
     let plan = ops.run(&Actor::System, Preflight::new(key, RunScope::Platform)).await?;
     let start = StartRunbook {
         request_id: Some(request_id),
+        confirm: Some(plan.phrase),
         ..StartRunbook::of_plan(key, plan.id, Source::Schedule)
     };
     ops.run(&Actor::System, start).await.map(Some)

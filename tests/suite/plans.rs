@@ -106,6 +106,10 @@ both_engines! {
         assert_eq!((plan.created_at, plan.expires_at), (noon(), noon() + chrono::Duration::minutes(15)));
         assert_eq!((plan.expected_seconds, plan.used_by_run_id), (None, None));
         assert_eq!(store.ops.run(&admin.actor, GetPlan { id: plan.id }).await.unwrap(), plan);
+        store.sql("update tenants set name = 'Cont\u{43e}so\u{1b}[1m DE' where id = 1").await.unwrap();
+        let named = backfill(RunScope::Tenants(vec![1, 2])).plan(&store.ops, &admin.actor).await.unwrap().scope_named();
+        assert_eq!(named, "tenants 1, 2 (50 %): 1 Cont\u{43e}so\u{fffd}[1m DE, mixes scripts; 2 Contoso FR");
+        store.sql("update tenants set name = 'Contoso DE' where id = 1").await.unwrap();
         let listed = store.ops.run(&admin.actor, ListPlanTargets::all(plan.id)).await.unwrap();
         let counts: Vec<_> =
             listed.targets.iter().map(|t| (t.tenant_id.unwrap(), t.affected_count, t.total_count)).collect();
@@ -126,11 +130,11 @@ both_engines! {
         assert_eq!((page.targets.len(), page.matching), (2, 4));
         let audited = "select count(*) from audit_logs where action = 'runbooks.preflight' and status = 'succeeded' \
                        and cast(metadata as text) like '%hash%'";
-        assert_eq!(store.number(audited).await, 1);
+        assert_eq!(store.number(audited).await, 2);
         let one = backfill(RunScope::Tenants(vec![3, 1])).plan(&store.ops, &admin.actor).await.unwrap();
         assert_eq!((one.scope_words(), one.share()), ("tenants 1, 3 (50 %)".to_owned(), Some(50.0)));
         let platform = wish(PRUNE, RunScope::Platform).plan(&store.ops, &admin.actor).await.unwrap();
-        assert_eq!((platform.phrase.as_str(), platform.must_confirm, platform.tenant_count), ("PRUNE", false, 0));
+        assert_eq!((platform.phrase.as_str(), platform.must_confirm, platform.tenant_count), ("PRUNE", true, 0));
     }
 
     async fn fr_019_001_a_preflight_tells_how_far_it_is_and_given_up_it_leaves_nothing(store) {
@@ -168,11 +172,21 @@ both_engines! {
         for text in &changes {
             store.sql(text).await.unwrap_err();
         }
-        if store.engine == Engine::Sqlite {
-            let replace = format!(
-                "insert or replace into runbook_plan_targets values ({id}, 0, 1, 0, 1)"
-            );
-            store.sql(&replace).await.unwrap_err();
+        let more = format!("insert into runbook_plan_targets values ({id}, 4, 1, 0, 1)");
+        store.sql(&more).await.unwrap_err();
+        match store.engine {
+            Engine::Sqlite => {
+                let replace = format!("insert or replace into runbook_plan_targets values ({id}, 0, 1, 0, 1)");
+                store.sql(&replace).await.unwrap_err();
+                let by_row = "insert or replace into runbook_plan_targets (rowid, plan_id, ordinal, tenant_id, \
+                              affected_count, total_count) values (1, 1, 77, 3, 1, 1)";
+                store.sql(by_row).await.unwrap_err();
+            }
+            Engine::Postgres => {
+                for table in ["runbook_plan_targets", "runbook_plans cascade", "runbook_scope_locks"] {
+                    store.sql(&format!("truncate {table}")).await.unwrap_err();
+                }
+            }
         }
         let run_id = store.ops.run(&Actor::System, backfill(RunScope::All).start(&plan)).await.unwrap().run_id;
         for text in [
@@ -188,7 +202,10 @@ both_engines! {
         backfill(RunScope::Tenant(1)).plan(&store.ops, &Actor::System).await.unwrap();
         store.pass(7 * 86_400 + 15 * 60 + 1);
         backfill(RunScope::Tenant(2)).plan(&store.ops, &Actor::System).await.unwrap();
-        assert_eq!(store.number("select count(*) from runbook_plans").await, 2, "the used one and the new one");
+        assert_eq!(store.number("select count(*) from runbook_plans").await, 3, "the newest keeps its id from coming back");
+        let last = backfill(RunScope::Tenant(3)).plan(&store.ops, &Actor::System).await.unwrap();
+        assert_eq!(store.number("select count(*) from runbook_plans").await, 3);
+        assert_eq!(last.id, 4, "no id comes back");
     }
 
     async fn fr_019_003_a_start_makes_the_run_that_its_plan_says(store) {

@@ -183,6 +183,29 @@ both_engines! {
         }
         let several = backfill(RunScope::Tenants(vec![1, 2, 3])).plan(&store.ops, &admin.actor).await.unwrap();
         assert_eq!(several.phrase, "BACKFILL 3 ID 2");
+        // A name that turns odd after the plan was shown.
+        let plain = backfill(RunScope::Tenant(3));
+        let shown = plain.plan(&store.ops, &admin.actor).await.unwrap();
+        store.sql("update tenants set name = 'Fabrikam\u{a0}' where id = 3").await.unwrap();
+        let before = Before::of(&store).await;
+        let done = store.ops.run(&admin.actor, plain.start(&shown)).await;
+        refused(&store, &before, done, ErrorKind::Refused, "names of the tenants changed").await;
+        assert_eq!(plain.plan(&store.ops, &admin.actor).await.unwrap().phrase, "BACKFILL 1 ID 3");
+        // A row that asks for less than it should, put there past the program.
+        let text = format!(
+            "insert into runbook_plans (runbook, scope_kind, scope, inputs, hash, affected_count, total_count, tenant_count, \
+             fleet_count, phrase, must_confirm, expected_runs, platform_user_id, created_at, expires_at) \
+             select runbook, scope_kind, scope, inputs, hash, affected_count, total_count, tenant_count, fleet_count, \
+             'Y', false, expected_runs, platform_user_id, created_at, expires_at from runbook_plans where id = {}",
+            plan.id
+        );
+        store.sql(&text).await.unwrap();
+        let forged = store.number("select max(id) from runbook_plans").await;
+        let copy = format!("insert into runbook_plan_targets select {forged}, ordinal, tenant_id, affected_count, total_count from runbook_plan_targets where plan_id = {}", plan.id);
+        store.sql(&copy).await.unwrap();
+        let start = StartRunbook { plan_id: forged, confirm: None, ..one.start(&plan) };
+        let before = Before::of(&store).await;
+        refused(&store, &before, store.ops.run(&admin.actor, start).await, ErrorKind::Refused, "changed since preflight").await;
         // Where nobody went by the name, it deceived nobody.
         for scope in [RunScope::All, RunScope::Workspace(1)] {
             let plan = backfill(scope).plan(&store.ops, &admin.actor).await.unwrap();
@@ -227,9 +250,24 @@ both_engines! {
         assert!(error.to_string().contains(&format!("run {all} of {BACKFILL} is already at tenant 3")), "{error}");
         let told = "select count(*) from audit_logs where action = 'runs.retry' and status = 'refused'";
         assert_eq!(store.number(told).await, 1);
-        // The active run itself is looked at, not started again.
+        // The active run itself is looked at, not started again, and not without a word.
         let again = backfill(RunScope::All).begin(&store.ops, &admin.actor).await.unwrap();
         assert_eq!((again.run_id, again.created), (all, false));
+        let wish = backfill(RunScope::All);
+        let plan = wish.plan(&store.ops, &admin.actor).await.unwrap();
+        for (start, kind, told) in [
+            (StartRunbook { reason: None, ..wish.start(&plan) }, ErrorKind::Usage, "needs a reason"),
+            (StartRunbook { confirm: Some("banana".to_owned()), ..wish.start(&plan) }, ErrorKind::Refused, "BACKFILL 4"),
+        ] {
+            let before = Before::of(&store).await;
+            refused(&store, &before, store.ops.run(&admin.actor, start).await, kind, told).await;
+        }
+        // The same scope by another plan, whose tenants are others by now.
+        store.sql("update tenants set archived_at = '2026-11-20T00:00:00+00:00' where id = 4").await.unwrap();
+        let plan = wish.plan(&store.ops, &admin.actor).await.unwrap();
+        let before = Before::of(&store).await;
+        let done = store.ops.run(&admin.actor, wish.start(&plan)).await;
+        refused(&store, &before, done, ErrorKind::Refused, &format!("run {all} of {BACKFILL} is active on this scope")).await;
     }
 
     async fn fr_019_010_starts_of_the_same_second_make_one_run(store) {
@@ -267,6 +305,8 @@ both_engines! {
         let made = all.iter().filter(|done| done.as_ref().is_ok_and(|started| started.created)).count();
         assert_eq!(made, 1, "{all:?}");
         assert!(all.iter().all(|done| done.as_ref().is_ok_and(|started| started.run_id == 1)), "{all:?}");
+        let told = "select count(*) from audit_logs where action = 'runbooks.start' and run_id = 1";
+        assert_eq!(store.number(told).await, 12, "everybody who started it, with their reason");
         store.ops.run(&admin.actor, CancelRun { run_id: 1 }).await.unwrap();
         // Different scopes that share tenants: one of them gets them, the others hear of it.
         let scopes = [
@@ -292,6 +332,29 @@ both_engines! {
         assert_eq!(runs(&store).await, 2);
     }
 
+    async fn fr_019_010_request_ids_are_ones_own_and_the_systems_are_reserved(store) {
+        let store = with_work(store, 1).await;
+        let admin = store.administrator().await;
+        let ben = store.user_with(&admin, "ben", Role::Operator.capabilities(), &[]).await;
+        let start = async |actor: &Actor, id: &str| {
+            let wish = Wish { request_id: Some(id.to_owned()), ..backfill(RunScope::Tenant(1)) };
+            wish.begin(&store.ops, actor).await
+        };
+        for id in ["deploy:2026-03-import", "schedule:product_usage.prune:2026-11-20"] {
+            let error = start(&ben.actor, id).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(error.to_string().contains("reserved"), "{error}");
+        }
+        let made = start(&ben.actor, "mine").await.unwrap();
+        store.ops.run(&admin.actor, CancelRun { run_id: made.run_id }).await.unwrap();
+        assert_eq!(start(&ben.actor, "mine").await.unwrap().run_id, made.run_id);
+        let error = start(&admin.actor, "mine").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        let retry = RetryRun { run_id: made.run_id, confirm: None, source: Source::Cli, request_id: Some("deploy:x".to_owned()) };
+        assert_eq!(store.ops.run(&admin.actor, retry).await.unwrap_err().kind(), ErrorKind::Usage);
+        assert_eq!(runs(&store).await, 1);
+    }
+
     async fn fr_019_011_capability_universe_and_view_are_checked_where_it_is_written(store) {
         let store = with_work(store, 1).await;
         let admin = store.administrator().await;
@@ -306,6 +369,8 @@ both_engines! {
         store.ops.run(&admin.actor, take).await.unwrap();
         let error = store.ops.run(&ben.actor, wish.start(&plan)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotLoggedIn, "the session ended with the change");
+        let newest = texts(&store, "select action || ' ' || status || ' ' || actor_name from audit_logs order by id desc limit 1").await;
+        assert_eq!(newest, ["runbooks.start denied ben"]);
         let ben = store.login("ben").await;
         let before = Before::of(&store).await;
         let told = "platform.runbooks.findings.lifecycle_backfill";

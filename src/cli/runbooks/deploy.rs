@@ -174,7 +174,7 @@ async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcom
     };
     let plan = ops.run(&Actor::System, preflight).await?;
     if plan.affected_count == 0 && !changed {
-        let message = format!("nothing to do on {}", plan.scope_words());
+        let message = format!("nothing to do on {}", plan.scope_named());
         return Ok(Outcome::new(Word::NothingToDo, None, message));
     }
     let start = StartRunbook {
@@ -218,7 +218,7 @@ fn scope_of(deployment: &Deployment) -> RunScope {
 
 fn answered(started: Started, plan: &Plan, dry_run: bool) -> Outcome {
     let id = started.run_id;
-    let on = plan.scope_words();
+    let on = plan.scope_named();
     match (started.created, dry_run) {
         (true, false) => {
             Outcome::new(Word::Started, Some(id), format!("queued as run {id}, on {on}"))

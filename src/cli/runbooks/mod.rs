@@ -55,7 +55,7 @@ pub enum RunbooksCommand {
         "    --reason-code DATA_REPAIR --reason 'rows of the March import' --confirm 'BACKFILL 412'",
         "tenantpilot runbooks start findings.lifecycle_backfill --plan 17 --dry-run \\",
         "    --reason-code INCIDENT --reason 'INC-204' --confirm 'BACKFILL 412'",
-        "tenantpilot runbooks start operations.reconcile_stale --json",
+        "tenantpilot runbooks start operations.reconcile_stale --confirm RECONCILE --json",
     ))]
     Start(Box<start::StartArgs>),
     /// Start what the configuration declares, each piece once; for deployment scripts

@@ -173,7 +173,7 @@ pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
         lines.push(format!("changes   {}", runbook.changes()));
         lines.push(format!("undo      {}", runbook.undo()));
     }
-    lines.push(format!("scope     {}", plan.scope_words()));
+    lines.push(format!("scope     {}", plan.scope_named()));
     if plan.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
         lines.push(format!("inputs    {}", plan.inputs));
     }

@@ -112,7 +112,7 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         // A question whose answer could not start it is not asked.
         let startable = plan.affected_count > 0 && (plan.tenant_count <= 1 || reason.is_some());
         if asks && startable {
-            let what = format!("{} would start on {}.", args.key, plan.scope_words());
+            let what = format!("{} would start on {}.", args.key, plan.scope_named());
             confirm = ask::phrase(env, &plan.phrase, &what).await;
         }
     }
@@ -213,7 +213,7 @@ fn rehearsed(
     env.out.line(format!(
         "{} would start on {}: {} of {} {items} to change, {}; nothing was started",
         plan.runbook,
-        plan.scope_words(),
+        plan.scope_named(),
         plan.affected_count,
         plan.total_count,
         rollout.words(),

@@ -13,16 +13,21 @@ pub use crate::ops::store::scope_choices::{ScopeTenant, ScopeWorkspace};
 pub use choices::{ListScopeTenants, ListScopeWorkspaces, ScopeTenants, ScopeWorkspaces};
 pub use csv::targets_csv;
 pub use preflight::{Counted, Preflight};
-pub(in crate::ops) use preflight::{allowed_scope, count_targets};
+pub(in crate::ops) use preflight::{allowed_scope, confirmation, count_targets};
 
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::plan::suspicion;
 use crate::domain::run::ScopeKind;
+use crate::domain::safe_text::SafeText;
 use crate::ops::runs::RunScope;
 use crate::ops::store::plans::{self as store, PlanRow, TargetFilter};
+use crate::ops::store::scope_choices;
 use crate::ops::{Access, Context, Engine, Operation};
 use crate::{Error, Result};
 
+/// So many tenants of a scope are named.
+const NAMED: usize = 6;
 /// Rows that one answer of a list holds at most.
 const MAX_ROWS: i64 = 100_000;
 
@@ -37,6 +42,8 @@ pub struct Plan {
     pub scope_kind: ScopeKind,
     /// The scope.
     pub scope: Value,
+    /// What its tenants, or its workspace, are called: by id, at most a few.
+    pub scope_names: Vec<(i64, String)>,
     /// The runbook's inputs.
     pub inputs: Value,
     /// Hash over runbook, scope, inputs and every target with its counts.
@@ -78,6 +85,37 @@ impl Plan {
         })
     }
 
+    /// A plan with the names of what it is aimed at.
+    pub(in crate::ops) async fn with_names(context: &mut Context, row: PlanRow) -> Result<Self> {
+        let mut plan = Self::from(row);
+        let tx = context.tx()?;
+        plan.scope_names = match RunScope::from_json(&plan.scope) {
+            Some(RunScope::Tenant(id)) => scope_choices::names(tx, &[id]).await?,
+            Some(RunScope::Tenants(ids)) if ids.len() <= NAMED => {
+                scope_choices::names(tx, &ids).await?
+            }
+            Some(RunScope::Workspace(id)) => scope_choices::workspace_name(tx, id).await?,
+            _ => Vec::new(),
+        };
+        Ok(plan)
+    }
+
+    /// The scope in words, with ids and cleaned names: `tenant 4 (Contoso DE)`.
+    pub fn scope_named(&self) -> String {
+        let names: Vec<String> = self
+            .scope_names
+            .iter()
+            .map(|(id, name)| {
+                let odd = suspicion(name).map_or_else(String::new, |why| format!(", {why}"));
+                format!("{id} {}{odd}", SafeText::new(name))
+            })
+            .collect();
+        if names.is_empty() {
+            return self.scope_words();
+        }
+        format!("{}: {}", self.scope_words(), names.join("; "))
+    }
+
     /// The scope in words, with ids: `ALL (412 tenants, 100 %)`, `workspace 3 (12 tenants,
     /// 2.9 %)`, `tenants 4, 7`, `the platform itself`.
     pub fn scope_words(&self) -> String {
@@ -91,7 +129,7 @@ impl Plan {
             Some(RunScope::All) => format!("ALL ({tenants}, {share})"),
             Some(RunScope::Workspace(id)) => format!("workspace {id} ({tenants}, {share})"),
             Some(RunScope::Tenant(id)) => format!("tenant {id}"),
-            Some(RunScope::Tenants(ids)) if ids.len() <= 6 => {
+            Some(RunScope::Tenants(ids)) if ids.len() <= NAMED => {
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 format!("tenants {} ({share})", ids.join(", "))
             }
@@ -109,6 +147,7 @@ impl From<PlanRow> for Plan {
             // The database's own check allows no other word.
             scope_kind: row.scope_kind.parse().unwrap_or(ScopeKind::Platform),
             scope: row.scope.0,
+            scope_names: Vec::new(),
             inputs: row.inputs.0,
             hash: row.hash,
             affected_count: row.affected_count,
@@ -154,7 +193,8 @@ impl Operation for GetPlan {
     type Output = Plan;
 
     async fn execute(self, context: &mut Context) -> Result<Plan> {
-        Ok(own(context, self.id, false).await?.into())
+        let row = own(context, self.id, false).await?;
+        Plan::with_names(context, row).await
     }
 }
 

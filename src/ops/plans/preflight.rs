@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Plan;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
-use crate::domain::plan::{Confirmation, TargetCounts, mixes_scripts, plan_hash};
+use crate::domain::plan::{Confirmation, TargetCounts, plan_hash, suspicion};
 use crate::domain::run::ScopeKind;
 use crate::ops::refusal;
 use crate::ops::runs::{Frozen, RunScope, look};
@@ -98,10 +98,9 @@ impl Operation for Preflight {
 
 /// What a preflight saw.
 struct Found {
-    runbook: Arc<dyn Runbook>,
     frozen: Frozen,
     targets: Vec<TargetCounts>,
-    mixed: Vec<i64>,
+    confirmation: Confirmation,
     fleet: i64,
     expected: Option<(i64, i64)>,
     as_of: DateTime<Utc>,
@@ -118,7 +117,7 @@ impl Preflight {
         let as_of = context.now();
         let frozen = look(context.tx()?, &self.scope, view).await?;
         allowed_scope(runbook.as_ref(), frozen.kind)?;
-        let mixed = mixed_names(context, &frozen).await?;
+        let confirmation = confirmation(context, runbook.as_ref(), &frozen).await?;
         let targets = count_targets(
             context,
             runbook.as_ref(),
@@ -130,7 +129,7 @@ impl Preflight {
         .await?;
         let fleet = scope_choices::count(context.tx()?, view).await?;
         let expected = expected(context, &self.key, &targets).await?;
-        Ok(Found { runbook, frozen, targets, mixed, fleet, expected, as_of })
+        Ok(Found { frozen, targets, confirmation, fleet, expected, as_of })
     }
 
     async fn store(
@@ -139,8 +138,7 @@ impl Preflight {
         found: Found,
         mut row: crate::ops::store::audit::NewAudit,
     ) -> Result<Plan> {
-        let Found { runbook, frozen, targets, mixed, fleet, expected, as_of } = found;
-        let confirmation = Confirmation::of(runbook.word(), &frozen.targets, &mixed)?;
+        let Found { frozen, targets, confirmation, fleet, expected, as_of } = found;
         let hash = plan_hash(&self.key, &frozen.scope_json, &self.inputs, &targets);
         let holder = context.permit().holder().map(|holder| holder.platform_user_id);
         let now = context.now();
@@ -167,8 +165,8 @@ impl Preflight {
         )
         .await?;
         let stored = plans::by_id(tx, id, false).await?;
-        let plan: Plan =
-            stored.ok_or_else(|| Error::failed("the plan could not be stored"))?.into();
+        let stored = stored.ok_or_else(|| Error::failed("the plan could not be stored"))?;
+        let plan = Plan::with_names(context, stored).await?;
         row.tenant_id = frozen.tenant_id;
         row.workspace_id = frozen.workspace_id;
         row.metadata = json!({
@@ -212,14 +210,19 @@ pub(in crate::ops) async fn count_targets(
     Ok(counts)
 }
 
-/// Those tenants that were chosen one by one and whose names mix scripts.
-async fn mixed_names(context: &mut Context, frozen: &Frozen) -> Result<Vec<i64>> {
-    if !matches!(frozen.kind, ScopeKind::Tenant | ScopeKind::Tenants) {
-        return Ok(Vec::new());
+/// What has to be typed to start a runbook on these targets, by their names of this moment.
+pub(in crate::ops) async fn confirmation(
+    context: &mut Context,
+    runbook: &dyn Runbook,
+    frozen: &Frozen,
+) -> Result<Confirmation> {
+    let mut odd = Vec::new();
+    if matches!(frozen.kind, ScopeKind::Tenant | ScopeKind::Tenants) {
+        let ids: Vec<i64> = frozen.targets.iter().copied().flatten().collect();
+        let names = scope_choices::names(context.tx()?, &ids).await?;
+        odd.extend(names.iter().filter(|(_, name)| suspicion(name).is_some()).map(|(id, _)| *id));
     }
-    let ids: Vec<i64> = frozen.targets.iter().copied().flatten().collect();
-    let names = scope_choices::names(context.tx()?, &ids).await?;
-    Ok(names.into_iter().filter(|(_, name)| mixes_scripts(name)).map(|(id, _)| id).collect())
+    Confirmation::of(runbook.word(), &frozen.targets, &odd)
 }
 
 /// How many seconds the same work took before, and how many runs say so: the median of the

@@ -23,7 +23,9 @@ pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPag
 pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
-pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
+pub(in crate::ops) use start::{
+    Frozen, NewStart, check_reserved, create, freeze, look, used_request_id,
+};
 pub use step::{
     Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Pulse, Refresh, RunStep,
     START_LIMIT, Stepped,

@@ -19,6 +19,8 @@ use crate::{Error, Result};
 
 /// The largest context that is stored, in bytes of JSON: facts, never payloads.
 const MAX_CONTEXT: usize = 8 * 1024;
+/// How request ids of the system's own begin.
+const RESERVED: &[&str] = &["deploy:", "schedule:"];
 /// The longest request id.
 const MAX_REQUEST_ID: usize = 120;
 
@@ -180,6 +182,9 @@ pub(in crate::ops) async fn create(
     operation_type::check(start.run_type)?;
     check_inputs(start.inputs)?;
     check_request_id(start.request_id)?;
+    if *context.permit().actor() != Actor::System {
+        check_reserved(start.request_id)?;
+    }
     let identity = match start.entry {
         Entry::ReuseByIdentity(text) => {
             identity_hash(start.run_type, &frozen.scope_json, &json!({ "identity": text }))
@@ -229,12 +234,13 @@ pub(in crate::ops) async fn create(
     // again, and one more try makes it.
     for _ in 0..3 {
         if let Some(request_id) = start.request_id
-            && let Some((run_id, made_for)) = run_write::by_request_id(tx, request_id).await?
+            && let Some(made) = run_write::by_request_id(tx, request_id).await?
         {
-            if made_for != identity {
+            let by = (holder.as_ref().map(|(id, _)| *id), start.customer.map(|(id, _)| id));
+            if made.identity_hash != identity || (made.platform_user_id, made.user_id) != by {
                 return Err(used_request_id());
             }
-            return Ok(Started { run_id, created: false });
+            return Ok(Started { run_id: made.id, created: false });
         }
         if let Some(run_id) = run_write::insert(tx, &new).await? {
             if locked {
@@ -278,7 +284,7 @@ impl Operation for FindRequest {
 
     async fn execute(self, context: &mut Context) -> Result<Option<i64>> {
         let found = run_write::by_request_id(context.tx()?, &self.request_id).await?;
-        Ok(found.map(|(run_id, _)| run_id))
+        Ok(found.map(|made| made.id))
     }
 }
 
@@ -487,6 +493,18 @@ fn check_inputs(inputs: &Value) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What deployments and the schedule name their work by is theirs: whoever took such an id would
+/// keep them from doing it.
+pub(in crate::ops) fn check_reserved(request_id: Option<&str>) -> Result<()> {
+    match request_id.and_then(|id| RESERVED.iter().find(|prefix| id.starts_with(**prefix))) {
+        None => Ok(()),
+        Some(prefix) => {
+            Err(Error::usage(format!("request ids that start with {prefix} are reserved"))
+                .hint("choose another request id"))
+        }
+    }
 }
 
 fn check_request_id(request_id: Option<&str>) -> Result<()> {

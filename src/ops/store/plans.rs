@@ -196,12 +196,14 @@ pub async fn use_up(tx: &mut Tx, plan_id: i64, run_id: i64) -> Result<bool> {
     })
 }
 
-/// Removes at most `limit` plans that were never used and have not been good since `before`.
+/// Removes at most `limit` plans that were never used and have not been good since `before`. The
+/// newest stays whatever its age: its id must not be given away again.
 pub async fn forget(tx: &mut Tx, before: DateTime<Utc>, limit: i64) -> Result<()> {
     on_tx!(tx, c => {
         sqlx::query(
             "delete from runbook_plans where id in (select id from runbook_plans \
-             where used_by_run_id is null and expires_at < $1 order by expires_at limit $2)",
+             where used_by_run_id is null and expires_at < $1 \
+             and id < (select max(id) from runbook_plans) order by expires_at limit $2)",
         )
         .bind(before)
         .bind(limit)

@@ -139,12 +139,45 @@ pub async fn active_by_identity(tx: &mut Tx, identity_hash: &str) -> Result<Opti
     })
 }
 
-/// The run that a request made, with the identity it was made for.
-pub async fn by_request_id(tx: &mut Tx, request_id: &str) -> Result<Option<(i64, String)>> {
+/// The run that a request made.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Requested {
+    /// The run.
+    pub id: i64,
+    /// The identity it was made for.
+    pub identity_hash: String,
+    /// The platform user who started it.
+    pub platform_user_id: Option<i64>,
+    /// The customer who started it.
+    pub user_id: Option<i64>,
+}
+
+/// The run that a request made.
+pub async fn by_request_id(tx: &mut Tx, request_id: &str) -> Result<Option<Requested>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as("select id, identity_hash from operation_runs where request_id = $1")
-            .bind(request_id)
-            .fetch_optional(c)
-            .await?)
+        Ok(sqlx::query_as(
+            "select id, identity_hash, platform_user_id, user_id from operation_runs where request_id = $1",
+        )
+        .bind(request_id)
+        .fetch_optional(c)
+        .await?)
+    })
+}
+
+/// Whether a run is over exactly the targets of a plan.
+pub async fn has_targets_of(tx: &mut Tx, run_id: i64, plan_id: i64) -> Result<bool> {
+    on_tx!(tx, c => {
+        let differ: i64 = sqlx::query_scalar(
+            "select (select count(*) from operation_run_targets g where g.run_id = $1 and not exists \
+             (select 1 from runbook_plan_targets p where p.plan_id = $2 and p.ordinal = g.ordinal \
+             and p.tenant_id is not distinct from g.tenant_id)) + (select count(*) from runbook_plan_targets p \
+             where p.plan_id = $2 and not exists (select 1 from operation_run_targets g \
+             where g.run_id = $1 and p.ordinal = g.ordinal and p.tenant_id is not distinct from g.tenant_id))",
+        )
+        .bind(run_id)
+        .bind(plan_id)
+        .fetch_one(c)
+        .await?;
+        Ok(differ == 0)
     })
 }

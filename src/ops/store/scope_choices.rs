@@ -128,6 +128,16 @@ pub async fn workspaces(
     })
 }
 
+/// The name of a workspace, with its id.
+pub async fn workspace_name(tx: &mut Tx, id: i64) -> Result<Vec<(i64, String)>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as("select id, name from workspaces where id = $1")
+            .bind(id)
+            .fetch_all(c)
+            .await?)
+    })
+}
+
 /// The names of tenants, by id.
 pub async fn names(tx: &mut Tx, ids: &[i64]) -> Result<Vec<(i64, String)>> {
     let ids = Json(Value::from(ids.to_vec()));

@@ -131,6 +131,24 @@ fn fr_005_032_the_first_frame_comes_before_the_first_answer_and_quitting_does_no
 }
 
 #[test]
+fn fr_005_037_a_flood_of_keys_never_shuts_out_the_one_after_it() {
+    let (store, proxy) = silent();
+    let mut program = Program::start(&proxy.url(&store.url));
+    program.wait_for("Log in");
+    // Text that is pasted into a terminal without bracketed paste, and then ctrl-c. The terminal
+    // takes a part at a time, so it is written beside.
+    let mut keys = std::mem::replace(&mut program.keys, Box::new(std::io::sink()));
+    let typing = std::thread::spawn(move || {
+        keys.write_all("pasted text ".repeat(2_000).as_bytes()).unwrap();
+        keys.write_all(b"\x03").unwrap();
+        keys
+    });
+    assert_eq!(program.ends_within(Duration::from_secs(60)), 0);
+    program.assert_restored();
+    drop(typing.join());
+}
+
+#[test]
 fn fr_005_033_signals_restore_the_terminal_and_end_with_128_and_their_number() {
     let (store, proxy) = silent();
     for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {

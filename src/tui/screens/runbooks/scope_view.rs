@@ -9,6 +9,7 @@ use super::super::super::theme::Role;
 use super::scope::{RESTRICTED, Scope, Way};
 use super::view::{draw_form, fact, is_roomy, name, put, put_below, text};
 use super::{Around, Draft};
+use crate::domain::plan::suspicion;
 use crate::ops::plans::{ScopeTenant, ScopeWorkspace};
 
 /// Cells of an id.
@@ -327,8 +328,8 @@ impl Columns {
             _ => Role::Text,
         };
         let plain = if greyed { Role::Muted } else { Role::Text };
+        let warned = suspicion(called).is_some();
         let called = name(look, called, self.name);
-        let warned = called.ends_with("(mixes scripts)");
         Line::from(vec![
             look.span(role, cursor),
             look.span(role, format!("{mark:<BOX$}{id:>ID$}")),

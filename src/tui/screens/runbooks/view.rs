@@ -11,7 +11,7 @@ use super::super::super::theme::Role;
 use super::super::super::widgets::form::Form;
 use super::scope::Page;
 use super::{Around, Draft, Runbooks, Step, settings};
-use crate::domain::plan::mixes_scripts;
+use crate::domain::plan::suspicion;
 
 /// From this height on, there is room for empty lines.
 const ROOMY: u16 = 16;
@@ -78,13 +78,13 @@ pub(super) fn fact(
     lines
 }
 
-/// A foreign name, with a word of warning where it mixes scripts.
+/// A foreign name, with a word of warning where it could be taken for another.
 pub(super) fn name(look: &Look, name: &str, columns: usize) -> String {
-    const WARNING: &str = " (mixes scripts)";
-    if !mixes_scripts(name) {
+    let Some(why) = suspicion(name) else {
         return look.cut(name, columns).to_string();
-    }
-    format!("{}{WARNING}", look.cut(name, columns.saturating_sub(WARNING.len())))
+    };
+    let warning = format!(" ({why})");
+    format!("{}{warning}", look.cut(name, columns.saturating_sub(warning.len())))
 }
 
 /// The key of a command here.
