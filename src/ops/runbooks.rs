@@ -253,7 +253,7 @@ impl StartRunbook {
             return Err(Error::refused(format!("plan {id} is for {}", plan.runbook))
                 .hint("name that runbook, or run a preflight of this one"));
         }
-        if self.scope.as_ref().is_some_and(|scope| scope.to_json() != plan.scope.0) {
+        if self.scope.as_ref().is_some_and(|scope| scope.plain().to_json() != plan.scope.0) {
             return Err(Error::refused(format!(
                 "plan {id} is for another scope: {}",
                 plans::Plan::from(plan.clone()).scope_words()

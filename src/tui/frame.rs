@@ -304,11 +304,14 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     };
     let offers = if app.overlays.is_empty() { app.controls() } else { Vec::new() };
     let mut spans = Vec::new();
-    let help =
-        if context.is_text() || context == Context::Help { None } else { Some(Command::AppHelp) };
+    let plain = !context.is_text() || matches!(context, Context::Form | Context::Phrase);
+    let help = (plain && context != Context::Help).then_some(Command::AppHelp);
     let quit = if context == Context::Operations { Some(Command::AppQuit) } else { None };
     let piece_of = |command: Command| {
-        let key = app.setup.keymap.keys_for(context, command).into_iter().next()?;
+        let mut keys = app.setup.keymap.keys_for(context, command).into_iter();
+        // Where text is typed, `?` is text.
+        let help = command == Command::AppHelp && context.is_text();
+        let key = keys.find(|key| !help || key.chars().count() > 1)?;
         let offer = offers.iter().find(|(offered, _)| *offered == command);
         let step = steps.iter().find(|(offered, _)| *offered == command);
         let label = match (offer, step) {

@@ -280,6 +280,18 @@ impl Pattern {
 }
 
 impl RunScope {
+    /// The same scope in its plainest form: one tenant is one tenant, however it was listed.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        match self {
+            Self::Tenants(ids) => match ids.as_slice() {
+                [one, rest @ ..] if rest.iter().all(|id| id == one) => Self::Tenant(*one),
+                _ => self.clone(),
+            },
+            _ => self.clone(),
+        }
+    }
+
     /// The scope as plans store it and a run's identity sees it.
     pub fn to_json(&self) -> Value {
         match self {

@@ -115,7 +115,7 @@ impl Preflight {
         runbook.check_inputs(&self.inputs)?;
         let view = context.permit().scope();
         let as_of = context.now();
-        let frozen = look(context.tx()?, &self.scope, view).await?;
+        let frozen = look(context.tx()?, &self.scope.plain(), view).await?;
         allowed_scope(runbook.as_ref(), frozen.kind)?;
         let confirmation = confirmation(context, runbook.as_ref(), &frozen).await?;
         let targets = count_targets(

@@ -89,6 +89,10 @@ impl App {
         if let Some(text) = outcome.say {
             self.say_with(text, outcome.view);
         }
+        // The notice goes; the run stays where runs are looked at.
+        if let Some(id) = outcome.view {
+            effects.extend(self.run.open(id));
+        }
         if outcome.leave {
             effects.extend(self.go(Tab::Operations));
         }

@@ -646,6 +646,12 @@ both_engines! {
         shows!(console, "R makes a new preflight and keeps everything else");
         shows!(console, "R new preflight");
         assert_eq!((runs(&store).await, refused_starts(&store).await), (0, 1));
+        // Going back offers it no more.
+        console.keys("<esc><esc><esc>").await;
+        shows!(console, "tenant 4 has 2 to change");
+        shows!(console, "makes a new preflight");
+        console.keys("<enter>").await;
+        assert_eq!(console.app.runbooks().step(), Step::Preflight);
         console.keys("R").await;
         shows!(console, "8 of 8 findings in 4 tenants");
         console.keys("<enter><enter><enter>").await;
@@ -673,8 +679,12 @@ both_engines! {
         let mut console = at_runbooks(&store.ops).await;
         console.keys("<enter>/2<enter><space><enter>").await;
         console.keys("<enter><enter><enter><enter><enter><enter>BACKFILL 1<enter>").await;
-        shows!(console, "run 1 does the same already, enter to view");
-        console.keys("<enter>").await;
+        shows!(console, "nothing new was started: run 1 does the same already, enter to view");
+        // The notice goes, the way to the run stays.
+        store.pass(60);
+        console.poll().await;
+        shows!(console, "run 1 is the last one started here; 2 shows it");
+        console.keys("2").await;
         shows!(console, "▸ 1  findings.lifecycle_backfill");
     }
 

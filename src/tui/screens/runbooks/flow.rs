@@ -7,8 +7,8 @@ use super::super::super::widgets::form::Pasted;
 use super::super::super::wizard::{StartRequest, WizardAnswer};
 use super::scope::{Keys, Page};
 use super::{Around, Draft, Outcome, Runbooks, Step, view};
-use crate::Result;
 use crate::ops::runs::Started;
+use crate::{ErrorKind, Result};
 
 impl Around<'_> {
     /// The keys that sentences of the scope name.
@@ -225,15 +225,21 @@ impl Runbooks {
                     self.draft = None;
                 }
                 let id = started.run_id;
+                self.last = Some(id);
                 let text = if started.created {
                     format!("queued as run {id}, enter to view")
                 } else {
-                    format!("run {id} does the same already, enter to view")
+                    format!(
+                        "nothing new was started: run {id} does the same already, enter to view"
+                    )
                 };
                 Outcome { say: Some(text), view: Some(id), ..Outcome::default() }
             }
             Err(error) => match self.draft.as_mut().filter(ours) {
                 Some(draft) => {
+                    if matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound) {
+                        draft.plan.dead = Some(error.message().to_owned());
+                    }
                     draft.confirm.failed(error);
                     Outcome::default()
                 }

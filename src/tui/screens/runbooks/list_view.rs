@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::super::super::theme::Role;
-use super::view::{fact, is_roomy, put};
+use super::view::{fact, is_roomy, key, put};
 use super::{Around, Runbooks};
+use crate::tui::command::{Command, Context};
 
 /// Cells of a runbook's title.
 const TITLE: usize = 40;
@@ -55,6 +56,11 @@ impl Runbooks {
             label = "";
         }
         lines.extend(fact(look, "aimed at", Role::Text, &card.aims(), area));
+        if let Some(id) = self.last {
+            let tab = key(around, Context::Runbooks, Command::TabRun);
+            let said = format!("run {id} is the last one started here; {tab} shows it");
+            lines.extend(fact(look, "started", Role::Accent, &said, area));
+        }
         put(lines, area, buffer);
     }
 }

@@ -25,7 +25,7 @@ use ratatui::layout::Rect;
 use self::card::Card;
 use self::confirm::ConfirmStep;
 use self::plan::{PlanStep, Trouble};
-use self::scope::{Keys, Page, Scope};
+use self::scope::{Keys, Page, Scope, Way};
 use super::super::command::{Command, Context};
 use super::super::keymap::Keymap;
 use super::super::look::Look;
@@ -168,19 +168,22 @@ pub struct Runbooks {
     /// The runbook under the cursor.
     at: usize,
     draft: Option<Draft>,
+    /// The run that was started here last.
+    last: Option<i64>,
 }
 
 impl Runbooks {
     /// A wizard over these runbooks, at its first step.
     pub fn new(registry: Registry) -> Self {
         let cards = registry.iter().map(|runbook| Card::of(runbook.as_ref())).collect();
-        Self { registry, cards, at: 0, draft: None }
+        Self { registry, cards, at: 0, draft: None, last: None }
     }
 
     /// Forgets what was chosen and typed.
     pub fn clear(&mut self) {
         self.draft = None;
         self.at = 0;
+        self.last = None;
     }
 
     /// Whether there is anything to lose.
@@ -246,19 +249,24 @@ impl Runbooks {
                 (Command::AppBack, "as before"),
             ],
             Context::Scope if draft.card.is_platforms() => {
-                vec![(Command::WizardNext, "count"), back]
+                vec![(Command::WizardNext, "preflight"), back]
             }
             Context::Scope => {
                 let mut offers = vec![
-                    (Command::WizardNext, "count"),
+                    (Command::WizardNext, "preflight"),
                     (Command::ScopeMark, "mark"),
-                    (Command::ScopeNextWay, "other ways"),
-                    (Command::FilterEdit, "search"),
-                    back,
+                    (Command::ScopeNextWay, "ways"),
                 ];
-                if !draft.scope.search().is_empty() {
-                    offers.insert(4, (Command::FilterClear, "clear search"));
+                if draft.scope.way != Way::All {
+                    offers.push((Command::FilterEdit, "search"));
+                    if !draft.scope.search().is_empty() {
+                        offers.push((Command::FilterClear, "clear search"));
+                    }
+                    if draft.scope.has_work() {
+                        offers.push((Command::ScopeUnmark, "unmark"));
+                    }
                 }
+                offers.push(back);
                 offers
             }
             Context::Plan if draft.plan.is_counting() => vec![(Command::PreflightCancel, "cancel")],
@@ -310,6 +318,7 @@ impl Draft {
     /// Whether the page of the confirmation can only be left.
     fn is_refused(&self, now: DateTime<Utc>) -> bool {
         let trouble = self.plan.trouble(now, self.card.items);
-        !self.confirm.sending && (self.confirm.is_refused() || trouble == Some(Trouble::Expired))
+        let dead = matches!(trouble, Some(Trouble::Expired | Trouble::Dead(_)));
+        !self.confirm.sending && (self.confirm.is_refused() || dead)
     }
 }

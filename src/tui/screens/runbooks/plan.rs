@@ -44,6 +44,8 @@ pub(super) struct PlanStep {
     pub(super) note: Option<String>,
     /// Why it cannot go on.
     pub(super) refusal: Option<String>,
+    /// Why no start of it will be taken any more.
+    pub(super) dead: Option<String>,
     pub(super) exporting: bool,
     /// Where the plan was written to.
     pub(super) exported: Option<String>,
@@ -60,6 +62,7 @@ impl Default for PlanStep {
             editor: None,
             note: None,
             refusal: None,
+            dead: None,
             exporting: false,
             exported: None,
         }
@@ -192,6 +195,9 @@ impl PlanStep {
         if plan.expires_at <= now {
             return Some(Trouble::Expired);
         }
+        if let Some(why) = &self.dead {
+            return Some(Trouble::Dead(why.clone()));
+        }
         (plan.affected_count == 0).then(|| {
             Trouble::Nothing(format!(
                 "nothing would be changed: 0 of {} {items} need it; there is nothing to start",
@@ -208,6 +214,8 @@ pub(super) enum Trouble {
     NoPlan,
     /// It is too old.
     Expired,
+    /// A start of it was refused.
+    Dead(String),
     /// It changes nothing.
     Nothing(String),
 }

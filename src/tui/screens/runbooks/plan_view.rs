@@ -70,7 +70,7 @@ impl Draft {
         let Some(plan) = self.plan.plan() else {
             return Vec::new();
         };
-        let mut lines = fact(look, "scope", Role::Text, &plan.scope_words(), area);
+        let mut lines = fact(look, "scope", Role::Text, &plan.scope_named(), area);
         lines.extend(fact(look, "affects", Role::Accent, &affects(plan, self.card.items), area));
         lines.extend(fact(look, "duration", Role::Text, &usually(plan), area));
         let expired = plan.expires_at <= look.now;
@@ -90,6 +90,7 @@ impl Draft {
         let trouble = self.plan.trouble(look.now, self.card.items);
         let said = match trouble.filter(|_| !self.plan.is_counting()) {
             Some(Trouble::Nothing(why)) => Some(why),
+            Some(Trouble::Dead(why)) => Some(format!("{why}; {renew} makes a new preflight")),
             Some(Trouble::Expired) => {
                 Some(format!("this plan has expired: {renew} makes a new preflight"))
             }
@@ -242,7 +243,7 @@ impl Columns {
         let (name, workspace) = (self.name, self.workspace);
         let mut text = format!("   {:>ID$}  {:<name$} ", "TENANT", "NAME");
         if workspace > 0 {
-            text.push_str(&format!("{:<workspace$} ", "WORKSPACE"));
+            text.push_str(&format!("{:<workspace$} ", "WORKSPACE (ID)"));
         }
         text.push_str(&format!("{:>COUNT$} {:>COUNT$}", "CHANGES", "OF"));
         Line::from(look.span(Role::Header, text))

@@ -266,7 +266,7 @@ impl Columns {
 
     fn head(&self, look: &Look) -> Line<'static> {
         let (what, rest) = match self.way {
-            Way::Tenants => ("TENANT", "WORKSPACE"),
+            Way::Tenants => ("TENANT", "WORKSPACE (ID)"),
             _ => ("WORKSPACE", "TENANTS"),
         };
         let name = self.name;

@@ -158,7 +158,7 @@ impl Draft {
                     Some(Trouble::Expired) => {
                         Some("this plan has expired: a new preflight is needed".to_owned())
                     }
-                    Some(Trouble::Nothing(why)) => Some(why),
+                    Some(Trouble::Nothing(why) | Trouble::Dead(why)) => Some(why),
                 };
                 Outcome::default()
             }
