@@ -94,7 +94,7 @@ const BASE: &str = "insert into platform_users (id, username, display_name, pass
     insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, identity_hash, created_at, updated_at) \
     values (1, 1, 1, 'admin', 'policy.sync', 'tenant', 'HASH', '2026-11-01T00:00:00+00:00', '2026-11-01T00:00:00+00:00'); \
     insert into runbook_plans (id, runbook, scope_kind, scope, hash, affected_count, total_count, tenant_count, phrase, created_at, expires_at) \
-    values (1, 'x.y', 'all', '{}', 'HASH', 0, 0, 0, 'X', '2026-11-01T00:00:00+00:00', '2026-11-02T00:00:00+00:00')";
+    values (1, 'x.y', 'all', '{}', 'HASH', 0, 0, 1, 'X', '2026-11-01T00:00:00+00:00', '2026-11-02T00:00:00+00:00')";
 
 /// The columns of a valid row of each table, and one value at a time that a rule forbids.
 /// `T` stands for a time, `H` for a hash.
@@ -174,7 +174,14 @@ const RULES: &[(&str, &str, &[&str])] = &[
     (
         "runbook_plan_targets",
         "plan_id=1, ordinal=0, tenant_id=1, affected_count=0, total_count=0",
-        &["plan_id=77", "ordinal=-1", "tenant_id=77", "affected_count=-1", "affected_count=1"],
+        &[
+            "plan_id=77",
+            "ordinal=-1",
+            "ordinal=1",
+            "tenant_id=77",
+            "affected_count=-1",
+            "affected_count=1",
+        ],
     ),
     (
         "operation_runs",
