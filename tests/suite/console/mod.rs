@@ -10,6 +10,7 @@ mod program;
 pub mod run_control;
 mod run_states;
 mod runbook_captures;
+mod runbook_confirm;
 mod runbook_wizard;
 mod session;
 mod untrusted;
