@@ -346,11 +346,6 @@ pub(in crate::ops) async fn refuse_admin(context: &mut Context) -> Result<()> {
         .hint(format!("the platform's setting {ADMIN_MAINTENANCE_FLAG} is off")))
 }
 
-/// What has to be typed before a runbook starts on so many tenants.
-pub fn phrase(runbook: &dyn Runbook, targets: usize) -> String {
-    format!("{} {targets}", runbook.word())
-}
-
 /// Refuses anything but the phrase itself.
 pub(in crate::ops) fn confirm(phrase: &str, typed: Option<&str>) -> Result<()> {
     match typed {
