@@ -10,6 +10,7 @@ use super::session_file::SessionFile;
 use crate::access::{Actor, ClientKind};
 use crate::config::{Config, DatabaseUrl, TimeZone};
 use crate::ops::auth::{Resume, Session, Touch};
+use crate::ops::retention::Days;
 use crate::ops::{Create, Ops, OpsSettings};
 use crate::paths::{self, Paths};
 use crate::{Clock, Error, ErrorKind, Result};
@@ -65,6 +66,9 @@ impl Env {
             idle_timeout: self.config.sessions_idle_timeout.value,
             absolute_timeout: self.config.sessions_absolute_timeout.value,
             search_bound: i64::from(self.config.text_search_bound.value),
+            // The setting's own limits are the same.
+            usage_retention: Days::new(i64::from(self.config.usage_retention_days.value))
+                .unwrap_or_default(),
             program: std::env::current_exe().ok(),
             ..OpsSettings::default()
         }

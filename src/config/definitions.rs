@@ -68,6 +68,9 @@ define! {
     "sessions.absolute_timeout" "TENANTPILOT_SESSIONS_ABSOLUTE_TIMEOUT"
         "a duration from \"1m\" to \"7d\""
         "how long a session lives at most";
+    "product_usage.retention_days" "TENANTPILOT_PRODUCT_USAGE_RETENTION_DAYS"
+        "a whole number from 1 to 36500"
+        "for how many days product usage events are kept";
     "alerts.webhook_url" "TENANTPILOT_ALERTS_WEBHOOK_URL"
         "https://HOST/PATH or http://HOST/PATH, without user name and password"
         "where a worker posts alerts; they wait when absent";

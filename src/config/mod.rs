@@ -131,6 +131,8 @@ pub struct Config {
     pub sessions_idle_timeout: Setting<Duration>,
     /// How long a session lives at most.
     pub sessions_absolute_timeout: Setting<Duration>,
+    /// For how many days product usage events are kept, 1 to 36 500.
+    pub usage_retention_days: Setting<u32>,
     /// Where a worker posts alerts.
     pub alerts_webhook_url: Setting<Option<WebhookUrl>>,
     /// The file that holds what alerts are signed with.
@@ -178,6 +180,9 @@ impl Config {
                 Duration::from_hours(12),
                 |given| value::duration(given, Duration::from_mins(1), Duration::from_hours(168)),
             )?,
+            usage_retention_days: layers.pick("product_usage.retention_days", 90, |given| {
+                value::integer(given, 1, 36_500)
+            })?,
             alerts_webhook_url: layers.pick("alerts.webhook_url", None, value::webhook)?,
             alerts_webhook_secret_file: layers.pick(
                 "alerts.webhook_secret_file",
@@ -253,6 +258,7 @@ impl Config {
             row("text_search_bound", &self.text_search_bound, u32::to_string),
             row("sessions.idle_timeout", &self.sessions_idle_timeout, time),
             row("sessions.absolute_timeout", &self.sessions_absolute_timeout, time),
+            row("product_usage.retention_days", &self.usage_retention_days, u32::to_string),
             row("alerts.webhook_url", &self.alerts_webhook_url, |url| {
                 url.as_ref().map_or_else(|| "(none)".to_owned(), WebhookUrl::redacted_url)
             }),

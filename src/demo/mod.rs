@@ -5,6 +5,7 @@
 //! amounts are replayed through the operations, large ones are loaded as rows.
 //! [`traffic`] lets the customers go on working.
 
+mod activity;
 mod calendar;
 mod cast;
 mod draft;

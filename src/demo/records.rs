@@ -15,9 +15,6 @@ use crate::ops::seed::{Chunk, EventRow, FindingRow, OnboardingRow, PackRow, Repo
 
 /// At most so many sources of one kind are remembered for events.
 const REMEMBERED: usize = 50_000;
-const CHECKPOINTS: &[&str] =
-    &["consent_granted", "provider_verified", "first_sync", "baseline_chosen", "first_review"];
-const REPORTS: &[&str] = &["compliance_summary", "inventory_export", "findings_overview"];
 
 /// Something that leaves one event.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +35,9 @@ pub struct Records<'a> {
     start: DateTime<Utc>,
     now: DateTime<Utc>,
     started: Vec<Source>,
+    /// Starts that went through the operation, which left their event.
+    played: Vec<Source>,
+    recorded: u64,
     reports: Vec<Source>,
     packs: Vec<Source>,
     onboarding: Vec<Source>,
@@ -54,6 +54,8 @@ impl<'a> Records<'a> {
             start,
             now,
             started: Vec::new(),
+            played: Vec::new(),
+            recorded: 0,
             reports: Vec::new(),
             packs: Vec::new(),
             onboarding: Vec::new(),
@@ -68,14 +70,16 @@ impl<'a> Records<'a> {
         for at in 0..self.cast.tenants.len() {
             let Some(user) = self.cast.person(at, &mut self.rng) else { continue };
             let tenant = &self.cast.tenants[at];
-            let reached = self.rng.random_range(3..=CHECKPOINTS.len());
+            let reached = self.rng.random_range(3..=words::CHECKPOINTS.len());
             let days = self.rng.random_range(6..34);
             let span = (self.now - self.start).num_days().max(1);
             let mut when = self.now - Duration::days(days.min(span));
-            for (n, checkpoint_key) in CHECKPOINTS.iter().copied().enumerate().take(reached) {
+            for (n, checkpoint_key) in words::CHECKPOINTS.iter().copied().enumerate().take(reached)
+            {
                 let begun = when;
                 when += Duration::minutes(self.rng.random_range(20..1400));
-                let done = (n + 1 < reached || reached == CHECKPOINTS.len()) && when < self.now;
+                let done =
+                    (n + 1 < reached || reached == words::CHECKPOINTS.len()) && when < self.now;
                 let id = number(chunk.onboarding.len() + 1);
                 chunk.onboarding.push(OnboardingRow {
                     id,
@@ -99,13 +103,33 @@ impl<'a> Records<'a> {
 
     /// What a run left: its report or pack, and who started it.
     pub fn note(&mut self, chunk: &mut Chunk, run_id: i64, draft: &Draft) {
+        self.note_start(chunk, run_id, draft, false);
+    }
+
+    /// The same of a run that was played: its start is in the ledger already.
+    pub fn note_played(&mut self, chunk: &mut Chunk, run_id: i64, draft: &Draft) {
+        self.note_start(chunk, run_id, draft, true);
+    }
+
+    /// How many events are in the ledger already.
+    pub fn recorded(&self) -> u64 {
+        self.recorded
+    }
+
+    fn note_start(&mut self, chunk: &mut Chunk, run_id: i64, draft: &Draft, played: bool) {
         let Some(at) = draft.tenant else { return };
         let Starter::Customer(user) = draft.starter else { return };
-        remember(&mut self.started, source(run_id, at, user, draft.created_at, draft.run_type));
+        let start = source(run_id, at, user, draft.created_at, draft.run_type);
+        if played {
+            self.recorded += 1;
+            remember(&mut self.played, start);
+        } else {
+            remember(&mut self.started, start);
+        }
         let tenant = &self.cast.tenants[at];
         match (draft.run_type, draft.completed_at) {
             ("stored_report.create", Some(end)) if draft.outcome == RunOutcome::Succeeded => {
-                let report_type = REPORTS[self.rng.random_range(0..REPORTS.len())];
+                let report_type = words::report(&mut self.rng);
                 let id = self.next_report;
                 self.next_report += 1;
                 chunk.reports.push(ReportRow {
@@ -144,10 +168,16 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Exactly `count` events, in chunks; each has a source that exists, and everything but
+    /// What is missing to `count` events, in chunks; each has a source that exists, and everything but
     /// the opening of diagnostics leaves at most one.
     pub fn events(&mut self, count: u64) -> impl Iterator<Item = Chunk> + Send + '_ {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let missing = count.saturating_sub(self.recorded);
+        let count = usize::try_from(missing).unwrap_or(usize::MAX);
+        // The ids of what is there are below, also where some were given out in vain.
+        let taken = match i64::try_from(self.recorded).unwrap_or(0) {
+            0 => 0,
+            recorded => recorded * 2 + 1_000,
+        };
         let quota = |percent: usize, from: &[Source]| (count / 100 * percent).min(from.len());
         let quotas = [
             quota(42, &self.started),
@@ -170,7 +200,7 @@ impl<'a> Records<'a> {
                     place -= quota;
                 }
                 let event = event.unwrap_or_else(|| self.diagnostics());
-                chunk.events.push(EventRow { id: number(made), ..event });
+                chunk.events.push(EventRow { id: taken + number(made), ..event });
             }
             (!chunk.events.is_empty()).then_some(chunk)
         })
@@ -213,8 +243,9 @@ impl<'a> Records<'a> {
     /// A customer opens diagnostics: of a run of theirs, or of a tenant.
     fn diagnostics(&mut self) -> EventRow {
         let name = "product.support_diagnostics.opened";
-        if !self.started.is_empty() && self.rng.random_bool(0.4) {
-            let mut source = self.started[self.rng.random_range(0..self.started.len())];
+        let starts = if self.started.is_empty() { &self.played } else { &self.started };
+        if !starts.is_empty() && self.rng.random_bool(0.4) {
+            let mut source = starts[self.rng.random_range(0..starts.len())];
             let later = source.at + Duration::minutes(self.rng.random_range(1..90));
             source.at = later.min(self.now);
             let metadata =

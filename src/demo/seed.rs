@@ -197,7 +197,7 @@ async fn run(
     let tenants = usize::try_from(amounts.tenants).unwrap_or(usize::MAX);
     let mut cast = Cast::new(tenants, start, now, &mut rng);
     let cast_rows = std::mem::take(&mut cast.rows);
-    let seeded = Seeded {
+    let mut seeded = Seeded {
         accounts: accounts
             .iter()
             .map(|account| Account {
@@ -218,7 +218,7 @@ async fn run(
     if amounts.runs > SMALL {
         whole(ops, &plan, accounts, cast_rows, progress).await?;
     } else {
-        in_steps(ops, &plan, accounts, cast_rows, progress).await?;
+        seeded.events = in_steps(ops, &plan, accounts, cast_rows, progress).await?;
     }
     Ok(seeded)
 }
@@ -276,14 +276,14 @@ fn number_of(id: i64) -> u64 {
 }
 
 /// Loads who there is, then plays the runs through the operations, then loads the rest. Until
-/// the end the database is marked, and nobody can log in.
+/// the end the database is marked, and nobody can log in. Gives how many events there are.
 async fn in_steps(
     ops: &Ops,
     plan: &Plan<'_>,
     accounts: Vec<SeedAccount>,
     cast_rows: Chunk,
     progress: Progress<'_>,
-) -> Result<()> {
+) -> Result<u64> {
     let mut records = records(plan);
     let onboarding = records.onboard();
     let mut left: Vec<Draft> = Vec::new();
@@ -311,14 +311,15 @@ async fn in_steps(
     }
     for draft in &left {
         let run_id = super::replay::play(ops, plan.cast, draft).await?;
-        records.note(&mut chunk, run_id, draft);
+        records.note_played(&mut chunk, run_id, draft);
     }
     progress(&format!("{} runs, through the operations", left.len()));
     load(ops, Stage::Last, Vec::new(), false, async |parts: Sender<Part>| {
         send(&parts, chunk).await?;
         rest(plan, &mut records, &parts, progress).await
     })
-    .await
+    .await?;
+    Ok(records.recorded().max(plan.amounts.events))
 }
 
 /// Findings, events, and the logins of the accounts.
@@ -335,7 +336,8 @@ async fn rest(
     for chunk in records.events(plan.amounts.events) {
         send(parts, chunk).await?;
     }
-    progress(&format!("{} telemetry events", plan.amounts.events));
+    let events = plan.amounts.events.max(records.recorded());
+    progress(&format!("{events} telemetry events"));
     send(parts, logins(plan)).await
 }
 

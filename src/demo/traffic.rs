@@ -1,4 +1,5 @@
-//! Customers who go on working while somebody watches: they start runs, and a simulated
+//! Customers who go on working while somebody watches: they start runs and do whatever else
+//! leaves telemetry, and a simulated
 //! executor claims them, reports, fails now and then, and completes, all through the
 //! operations.
 //!
@@ -13,14 +14,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::activity::Habits;
 use super::words;
 use crate::access::Actor;
 use crate::domain::failure::ReasonCode;
-use crate::domain::run::Source;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::Ops;
+use crate::ops::activity::StoreReport;
 use crate::ops::runs::{
-    ClaimRun, CompleteRun, GetRun, Pulse, RecordFailure, ReleaseRun, ReportProgress, StartRun,
+    ClaimRun, CompleteRun, GetRun, Pulse, RecordFailure, ReleaseRun, ReportProgress,
 };
 use crate::ops::seed::Starters;
 use crate::ops::workers::{Beat, Leave, WorkerInfo};
@@ -95,6 +97,8 @@ struct Job {
     reason: ReasonCode,
     /// A fault that stops it at half way.
     stops: bool,
+    /// It leaves a report.
+    reports: bool,
     next: Instant,
     asked: Instant,
 }
@@ -104,6 +108,7 @@ struct Executor {
     rng: StdRng,
     owner: String,
     starters: Vec<(i64, i64)>,
+    habits: Habits,
     jobs: Vec<Job>,
     next_start: Instant,
     next_claim: Instant,
@@ -118,6 +123,7 @@ impl Executor {
             rng: StdRng::seed_from_u64(seed ^ 0x7472_6166_6669_6300),
             owner: format!("traffic-{}", uuid::Uuid::new_v4().simple()),
             starters: Vec::new(),
+            habits: Habits::default(),
             jobs: Vec::new(),
             next_start: now + Duration::from_secs(1),
             next_claim: now,
@@ -203,16 +209,15 @@ impl Executor {
             return Ok(());
         }
         let (user_id, tenant_id) = self.starters[self.rng.random_range(0..self.starters.len())];
-        let (run_type, ..) = CUSTOMER_TYPES[self.rng.random_range(0..CUSTOMER_TYPES.len())];
-        let start = StartRun::for_tenant(run_type, tenant_id, Source::Admin);
-        match self.ops.run(&Actor::Customer { user_id }, start).await {
+        let done = self.habits.act(&self.ops, &mut self.rng, user_id, tenant_id).await;
+        match done {
             Err(error) if waits(&error) => Err(error),
             Err(_) => {
                 // The tenant or the person is gone: look again who there is.
                 self.starters.clear();
                 Ok(())
             }
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -258,6 +263,7 @@ impl Executor {
             mishaps: if (6..14).contains(&chance) { 1 + total / 20 } else { 0 },
             reason,
             stops: chance < 6,
+            reports: claimed.run_type == "stored_report.create",
             next: now + Duration::from_millis(self.rng.random_range(1_000..4_000)),
             asked: now + LOOK,
         });
@@ -317,8 +323,13 @@ impl Executor {
             .with(CountKey::Succeeded, job.done - job.failed)
             .with(CountKey::Failed, job.failed);
         let (run_id, fence, ended) = (job.run_id, job.fence, job.done == job.total);
+        let reports = job.reports && job.failed < job.total;
         self.ops.run(&Actor::System, ReportProgress { run_id, fence, counts }).await?;
         if ended {
+            if reports {
+                let report_type = words::report(&mut self.rng).to_owned();
+                self.ops.run(&Actor::System, StoreReport { run_id, report_type }).await?;
+            }
             self.ops.run(&Actor::System, CompleteRun { run_id, fence, blocked: None }).await?;
         }
         Ok(!ended)

@@ -168,6 +168,16 @@ pub const FINDINGS: &[(&str, &str, &str)] = &[
     ("low", "license-unused", "License assigned to a disabled account"),
 ];
 
+/// The checkpoints of onboarding, in their order.
+pub const CHECKPOINTS: &[&str] =
+    &["consent_granted", "provider_verified", "first_sync", "baseline_chosen", "first_review"];
+
+/// A kind of stored report.
+pub fn report(rng: &mut StdRng) -> &'static str {
+    const REPORTS: &[&str] = &["compliance_summary", "inventory_export", "findings_overview"];
+    REPORTS[rng.random_range(0..REPORTS.len())]
+}
+
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng as _;

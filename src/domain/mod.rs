@@ -15,6 +15,8 @@ pub mod sanitize;
 pub mod shell;
 pub mod start_reason;
 pub mod summary_counts;
+pub mod telemetry;
+pub mod window;
 
 /// Declares an enum whose values are stored and spelled as fixed words.
 ///

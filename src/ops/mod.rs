@@ -8,6 +8,7 @@ mod context;
 mod mutant;
 mod store;
 
+pub mod activity;
 pub mod alerts;
 pub mod auth;
 pub mod break_glass;
@@ -25,11 +26,13 @@ pub mod retention;
 pub mod runbooks;
 pub mod runs;
 pub mod seed;
+pub mod telemetry;
 pub mod users;
 pub mod workers;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +124,7 @@ macro_rules! operations {
                     access: <$kind as Operation>::ACCESS,
                 };
                 let operation: $kind = $sample;
-                tried.push((listing, ops.run(actor, operation).await.err()));
+                tried.push((listing, try_one(ops, actor, operation).await));
             })+
             tried
         }
@@ -129,6 +132,10 @@ macro_rules! operations {
 }
 
 operations! {
+    activity::SaveCheckpoint => activity::SaveCheckpoint::sample(),
+    activity::OpenDiagnostics => activity::OpenDiagnostics { subject: activity::DiagnosticsSubject::Tenant(0), source_surface: crate::domain::telemetry::SourceSurface::Tenant },
+    activity::StoreReport => activity::StoreReport::sample(),
+    activity::RequestReviewPack => activity::RequestReviewPack::sample(),
     alerts::ListAlerts => alerts::ListAlerts::default(),
     alerts::SummariseAlerts => alerts::SummariseAlerts,
     alerts::RetryAlert => alerts::RetryAlert { id: 0 },
@@ -157,6 +164,7 @@ operations! {
     plans::ListPlanTargets => plans::ListPlanTargets::sample(),
     plans::ListScopeTenants => plans::ListScopeTenants::default(),
     plans::ListScopeWorkspaces => plans::ListScopeWorkspaces::default(),
+    retention::PruneUsage => retention::PruneUsage::sample(),
     runs::StartRun => runs::StartRun::sample(),
     runs::FindRequest => runs::FindRequest { request_id: "none".to_owned() },
     runs::ClaimRun => runs::ClaimRun::sample(),
@@ -186,6 +194,10 @@ operations! {
     seed::LoadPlatform => seed::LoadPlatform::sample(),
     seed::LookAtHolding => seed::LookAtHolding,
     seed::Starters => seed::Starters,
+    telemetry::Summarise => telemetry::Summarise::default(),
+    telemetry::FoldRollups => telemetry::FoldRollups,
+    telemetry::CheckRollups => telemetry::CheckRollups,
+    telemetry::RebuildRollups => telemetry::RebuildRollups,
     workers::Beat => workers::Beat::sample(),
     workers::Leave => workers::Leave { id: "nobody".to_owned() },
     workers::ListWorkers => workers::ListWorkers,
@@ -200,6 +212,15 @@ operations! {
     users::Unlock => users::Unlock { username: "nobody".to_owned() },
 }
 
+/// Tries one operation. On the heap from the start: all of them in one frame are too many.
+fn try_one<'a, O: Operation>(
+    ops: &'a Ops,
+    actor: &'a Actor,
+    operation: O,
+) -> Pin<Box<dyn Future<Output = Option<Error>> + Send + 'a>> {
+    Box::pin(async move { ops.run(actor, operation).await.err() })
+}
+
 /// Settings of the service that come from the configuration.
 #[derive(Debug, Clone)]
 pub struct OpsSettings {
@@ -211,6 +232,8 @@ pub struct OpsSettings {
     pub search_bound: i64,
     /// How long an answer of the database is waited for.
     pub patience: Duration,
+    /// For how many days product usage events are kept, where nothing else is said.
+    pub usage_retention: retention::Days,
     /// This program, where passwords are to be checked in a child of it.
     pub program: Option<PathBuf>,
     /// The runbooks this process knows.
@@ -229,6 +252,7 @@ impl Default for OpsSettings {
             absolute_timeout: Duration::from_secs(12 * 60 * 60),
             search_bound: 10_000,
             patience: Duration::from_secs(4),
+            usage_retention: retention::Days::default(),
             program: None,
             registry: Registry::standard(),
             limits: ConnectionLimits::default(),
@@ -283,6 +307,11 @@ impl Ops {
     /// The runbooks this process knows.
     pub fn registry(&self) -> &Registry {
         &self.inner.settings.registry
+    }
+
+    /// For how many days product usage events are kept.
+    pub fn usage_retention(&self) -> retention::Days {
+        self.inner.settings.usage_retention
     }
 
     /// Which engine it stands on.

@@ -1,10 +1,13 @@
 //! Retention of the product usage ledger: the same code for the runbook and the command line.
 
 use chrono::{DateTime, Duration, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Context;
+use super::runbooks::confirm;
 use super::store::retention;
+use super::{Access, AuditStatus, Context, Operation, refusal};
+use crate::access::{Requirement, ViewScope};
+use crate::domain::capability::Capability;
 use crate::{Error, Result};
 
 /// The input that says for how many days events are kept.
@@ -14,9 +17,18 @@ pub const DEFAULT_DAYS: i64 = 90;
 /// The longest retention: a hundred years.
 const MAX_DAYS: i64 = 36_500;
 
+/// How many events one transaction of [`PruneUsage`] deletes.
+const CHUNK: i64 = 2_000;
+
 /// For how many days events are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Days(i64);
+
+impl Default for Days {
+    fn default() -> Self {
+        Self(DEFAULT_DAYS)
+    }
+}
 
 impl Days {
     /// A retention of `days`.
@@ -63,8 +75,8 @@ pub(crate) async fn prune_chunk(
     at: DateTime<Utc>,
     limit: i64,
 ) -> Result<i64> {
-    let deleted =
-        retention::delete_usage_events(context.tx()?, days.cutoff(at), limit.max(1)).await?;
+    let (cutoff, limit) = (days.cutoff(at), limit.max(1));
+    let deleted = retention::delete_usage_events(context.tx()?, cutoff, limit).await?;
     Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }
 
@@ -75,6 +87,112 @@ pub(crate) async fn count_old(
     at: DateTime<Utc>,
 ) -> Result<(i64, i64)> {
     retention::count_usage_events(context.tx()?, days.cutoff(at)).await
+}
+
+/// What has to be typed before more is deleted than the platform's retention allows.
+pub fn prune_phrase(days: i64) -> String {
+    format!("PRUNE {days}")
+}
+
+/// Deletes the product usage events that are older than their retention, at once and not as a
+/// run. Deleting what the daily run deletes anyway needs no confirmation; deleting more does.
+#[derive(Debug, Clone)]
+pub struct PruneUsage {
+    /// For how many days events are kept; none: as long as the platform's setting says.
+    pub days: Option<i64>,
+    /// What was typed; has to be [`prune_phrase`] for fewer days than the setting says.
+    pub confirm: Option<String>,
+    /// Counts, and deletes nothing.
+    pub dry_run: bool,
+}
+
+impl PruneUsage {
+    /// A harmless example, for the test of the access check.
+    pub(in crate::ops) fn sample() -> Self {
+        Self { days: None, confirm: None, dry_run: true }
+    }
+
+    fn check(&self, context: &Context) -> Result<Days> {
+        let setting = context.settings().usage_retention;
+        let days = self.days.map_or(Ok(setting), Days::new)?;
+        if context.permit().scope() != ViewScope::All {
+            return Err(Error::refused("your view is restricted to some workspaces")
+                .hint("ask somebody who sees all of them: this touches the whole platform"));
+        }
+        if context.permit().break_glass().is_some() && !self.dry_run {
+            return Err(Error::refused("break-glass asks for a reason, and there is none here")
+                .hint("start it with a reason: tenantpilot runbooks start product_usage.prune"));
+        }
+        if days < setting && !self.dry_run {
+            confirm(&prune_phrase(days.get()), self.confirm.as_deref())?;
+        }
+        Ok(days)
+    }
+}
+
+/// What was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// For how many days events are kept.
+    pub days: i64,
+    /// What is from before this moment was deleted.
+    pub cutoff: DateTime<Utc>,
+    /// How many events; after a rehearsal, how many would be.
+    pub events: i64,
+}
+
+impl Operation for PruneUsage {
+    const NAME: &'static str = "product_usage.prune";
+    const REQUIREMENT: Requirement =
+        Requirement::All(&[Capability::RunbooksRun, Capability::RunbookProductUsagePrune]);
+    // Chunk by chunk: nobody who writes an event waits for all of it.
+    const ACCESS: Access = Access::Stepwise;
+    type Output = Pruned;
+
+    async fn execute(self, context: &mut Context) -> Result<Pruned> {
+        context.begin_checked(&Self::REQUIREMENT, !self.dry_run).await?;
+        let at = context.now();
+        let checked = self.check(context);
+        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        row.target_type = Some("runbook");
+        row.target_id = Some(Self::NAME.to_owned());
+        let days = match checked {
+            Ok(days) => days,
+            Err(error) => {
+                if !self.dry_run {
+                    row.metadata = json!({ "days": self.days });
+                    refusal::record(context, row, &error).await?;
+                }
+                context.end(!self.dry_run).await?;
+                return Err(error);
+            }
+        };
+        let cutoff = days.cutoff(at);
+        let (old, _) = count_old(context, days, at).await?;
+        if self.dry_run {
+            context.end(false).await?;
+            return Ok(Pruned { days: days.get(), cutoff, events: old });
+        }
+        // The decision is on record before anything is gone for good, and its end after.
+        row.metadata = json!({ "days": days.get(), "cutoff": cutoff, "events": old });
+        context.audit(&row).await?;
+        let mut events = 0;
+        loop {
+            let deleted = prune_chunk(context, days, at, CHUNK).await?;
+            events += deleted;
+            if deleted < CHUNK {
+                break;
+            }
+            context.end(true).await?;
+            context.begin_checked(&Self::REQUIREMENT, true).await?;
+        }
+        row.action = "product_usage.pruned";
+        row.occurred_at = context.now();
+        row.metadata = json!({ "days": days.get(), "cutoff": cutoff, "deleted": events });
+        context.audit(&row).await?;
+        context.end(true).await?;
+        Ok(Pruned { days: days.get(), cutoff, events })
+    }
 }
 
 #[cfg(test)]

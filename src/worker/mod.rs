@@ -12,6 +12,7 @@ mod execution;
 mod heart;
 mod lane;
 mod plan;
+mod rollups;
 mod schedule;
 
 use std::sync::Arc;
@@ -304,6 +305,7 @@ impl Worker {
         let beating = tokio::spawn(heart::beat(Arc::clone(&shared), Arc::clone(&heart)));
         let mut background = JoinSet::new();
         background.spawn(watch_for_work(Arc::clone(&shared)));
+        background.spawn(rollups::keep(Arc::clone(&shared)));
         if shared.settings.schedule {
             background.spawn(schedule::keep(Arc::clone(&shared)));
         }

@@ -4,19 +4,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{Shared, backoff};
 use crate::Result;
 use crate::access::Actor;
 use crate::domain::run::Source;
 use crate::ops::Ops;
 use crate::ops::plans::Preflight;
+use crate::ops::retention::DAYS_INPUT;
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{FindRequest, RunScope, Started};
 
 /// How often it is looked whether the day's work was started.
 const LOOK: Duration = Duration::from_secs(60);
 /// The runbooks that every day starts once.
-const DAILY: &[&str] = &["product_usage.prune"];
+const DAILY: &[&str] = &[USAGE_PRUNE];
+/// The one that is told for how many days this platform keeps events.
+const USAGE_PRUNE: &str = "product_usage.prune";
 
 /// Starts what each day needs.
 pub async fn keep(shared: Arc<Shared>) {
@@ -53,7 +58,11 @@ async fn start_once(ops: &Ops, key: &str, request_id: String) -> Result<Option<S
     if ops.run(&Actor::System, found).await?.is_some() {
         return Ok(None);
     }
-    let plan = ops.run(&Actor::System, Preflight::new(key, RunScope::Platform)).await?;
+    let mut preflight = Preflight::new(key, RunScope::Platform);
+    if key == USAGE_PRUNE {
+        preflight.inputs = json!({ DAYS_INPUT: ops.usage_retention().get() });
+    }
+    let plan = ops.run(&Actor::System, preflight).await?;
     let start = StartRunbook {
         request_id: Some(request_id),
         confirm: Some(plan.phrase),

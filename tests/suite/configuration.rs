@@ -99,7 +99,8 @@ fn fr_010_001_every_setting_can_be_given_in_the_file_and_the_environment() {
         synchronized_output = false\nlog_level = \"debug\"\npage_size = 50\n\
         text_search_bound = 1000\n[sessions]\nidle_timeout = \"5m\"\nabsolute_timeout = \"1h\"\n\
         [alerts]\nwebhook_url = \"https://alerts.example/x\"\nwebhook_secret_file = \"/run/secret\"\n\
-        timeout = \"5s\"\nmax_attempts = 3\n";
+        timeout = \"5s\"\nmax_attempts = 3\n\
+        [product_usage]\nretention_days = 30\n";
     let from_file = Home::with_file(text).load(&[], Flags::default()).unwrap();
     let values = |config: &Config| {
         config.all_settings().into_iter().map(|(name, value, _)| (name, value)).collect::<Vec<_>>()

@@ -37,7 +37,8 @@ async fn columns(store: &Store) -> Columns {
     let sql = match store.engine {
         Engine::Postgres => {
             "select table_name || '.' || column_name || ' ' || is_nullable from information_schema.columns \
-             where table_schema = 'public' and table_name <> '_sqlx_migrations'"
+             where table_schema = 'public' and table_name <> '_sqlx_migrations' and table_name not in \
+             (select table_name from information_schema.views where table_schema = 'public')"
         }
         Engine::Sqlite => {
             "select m.name || '.' || c.name || ' ' || case when c.\"notnull\" or c.pk > 0 then 'NO' else 'YES' end \
@@ -294,8 +295,20 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "product_usage_events",
-        "workspace_id=1, tenant_id=1, event_name='product.operations.started', feature_area='operations', subject_type='tenant', subject_id='1', occurred_at=T",
+        "workspace_id=1, tenant_id=1, event_name='product.operations.started', feature_area='operations', subject_type='operation_run', subject_id='1', metadata='{\"operation_type\": \"policy.sync\"}', occurred_at=T",
         &[
+            "subject_type='tenant'",
+            "user_id=2",
+            "metadata='{\"operation_type\": \"policy sync\"}'",
+            "metadata='{\"operation_type\": \"m@lang.example\"}'",
+            "metadata='{\"operation_type\": {}}'",
+            "metadata='{\"operation_type\": [1]}'",
+            "metadata='{\"operation_type\": null}'",
+            "metadata='{\"operation_type\": 1.5}'",
+            "metadata='{\"operation_type\": \"\"}'",
+            "metadata='{\"report_type\": \"x\"}'",
+            "metadata='{\"name\": \"x\"}'",
+            "metadata='7'",
             "workspace_id=null",
             "tenant_id=null",
             "tenant_id=3",

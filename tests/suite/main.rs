@@ -37,6 +37,8 @@ mod runs_start;
 mod seed;
 mod sessions;
 mod support;
+mod telemetry;
+mod telemetry_summary;
 mod terminal;
 mod text_safety;
 mod theme;

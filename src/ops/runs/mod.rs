@@ -3,6 +3,7 @@
 mod control;
 mod execute;
 mod finish;
+mod given;
 mod list;
 mod read;
 mod retry;
@@ -19,13 +20,12 @@ pub use execute::{
 };
 pub(in crate::ops) use finish::{End, counts_of, write_end};
 pub use finish::{FinishRun, ReleaseRun, Released};
+pub(in crate::ops) use given::check_reserved;
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
-pub(in crate::ops) use start::{
-    Frozen, NewStart, check_reserved, create, freeze, look, used_request_id,
-};
+pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{
     Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Pulse, Refresh, RunStep,
     START_LIMIT, Stepped,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
+use super::given::{check_inputs, check_request_id, check_reserved};
 use crate::access::{Actor, Requirement, ViewScope};
 use crate::domain::identity::identity_hash;
 use crate::domain::operation_type;
@@ -11,18 +12,13 @@ use crate::domain::rollout::Rollout;
 use crate::domain::run::{ScopeKind, Source};
 use crate::domain::safe_text::SafeText;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
+use crate::domain::telemetry::{SubjectType, UsageEvent};
 use crate::ops::runbooks::refuse_admin;
 use crate::ops::store::run_write::{self, NewRun};
 use crate::ops::store::{Tx, customers, savepoint, scope_locks};
+use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
-
-/// The largest context that is stored, in bytes of JSON: facts, never payloads.
-const MAX_CONTEXT: usize = 8 * 1024;
-/// How request ids of the system's own begin.
-const RESERVED: &[&str] = &["deploy:", "schedule:"];
-/// The longest request id.
-const MAX_REQUEST_ID: usize = 120;
 
 /// What a run covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +140,19 @@ impl Operation for StartRun {
             row.workspace_id = frozen.workspace_id;
             row.metadata = json!({ "type": self.run_type, "source": self.source.as_str() });
             context.audit(&row).await?;
+            if let Actor::Customer { user_id } = *context.permit().actor()
+                && frozen.tenant_id.is_some()
+            {
+                let told = Told {
+                    event: UsageEvent::OperationStarted,
+                    workspace_id: frozen.workspace_id,
+                    tenant_id: frozen.tenant_id,
+                    user_id: Some(user_id),
+                    subject: (SubjectType::OperationRun, started.run_id),
+                    metadata: json!({ "operation_type": self.run_type }),
+                };
+                record(context, told).await?;
+            }
         }
         Ok(started)
     }
@@ -465,54 +474,4 @@ async fn allowed(tx: &mut Tx, id: i64, eyes: Eyes) -> Result<customers::TenantRo
         return Err(Error::refused(format!("tenant {id} is archived; runs never aim at it")));
     }
     Ok(tenant)
-}
-
-/// Inputs are facts: an object of short, plain values, no nested payloads, no control
-/// characters (which not every engine stores).
-fn check_inputs(inputs: &Value) -> Result<()> {
-    let object = inputs.as_object().ok_or_else(|| Error::usage("inputs must be an object"))?;
-    if inputs.to_string().len() > MAX_CONTEXT {
-        return Err(Error::usage(format!("the inputs are too large: at most {MAX_CONTEXT} bytes")));
-    }
-    for (key, value) in object {
-        let clean = |text: &str| !text.contains(char::is_control);
-        let plain = |value: &Value| match value {
-            Value::Object(_) | Value::Array(_) => false,
-            Value::String(text) => clean(text),
-            _ => true,
-        };
-        let fine = match value {
-            Value::Array(items) => items.iter().all(plain),
-            other => plain(other),
-        };
-        if !fine || !clean(key) {
-            return Err(Error::usage(format!(
-                "the input {} must be a plain value of one line, or a list of them",
-                crate::domain::safe_text::quoted(key)
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// What deployments and the schedule name their work by is theirs: whoever took such an id would
-/// keep them from doing it.
-pub(in crate::ops) fn check_reserved(request_id: Option<&str>) -> Result<()> {
-    match request_id.and_then(|id| RESERVED.iter().find(|prefix| id.starts_with(**prefix))) {
-        None => Ok(()),
-        Some(prefix) => {
-            Err(Error::usage(format!("request ids that start with {prefix} are reserved"))
-                .hint("choose another request id"))
-        }
-    }
-}
-
-fn check_request_id(request_id: Option<&str>) -> Result<()> {
-    let fine = request_id.is_none_or(|id| {
-        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic())
-    });
-    if fine {
-        return Ok(());
-    }
-    Err(Error::usage(format!("a request id is 1 to {MAX_REQUEST_ID} printable ASCII characters")))
 }

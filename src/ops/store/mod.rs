@@ -4,6 +4,7 @@
 //! concrete types, and the short list of real differences are fragments of that macro.
 //! The module is private to [`crate::ops`], so there is no way around the access check.
 
+pub mod activity;
 pub mod alerts;
 pub mod audit;
 pub mod break_glass;
@@ -32,6 +33,8 @@ pub mod scope_choices;
 pub mod scope_locks;
 pub mod sessions;
 pub mod targets;
+pub mod usage;
+pub mod usage_rollups;
 pub mod users;
 pub mod workers;
 
@@ -41,7 +44,8 @@ pub use database::{Db, Tx};
 ///
 /// Inside, these fragments are string literals of the engine at hand, fit for `concat!`:
 /// `claim_lock!()`, `for_share!("alias")`, `for_update!()`, `database_now!()`,
-/// `database_in!("$3")` (that many seconds from now).
+/// `database_in!("$3")` (that many seconds from now), `five_minutes!("e.occurred_at")`,
+/// `hour!(..)` and `day!(..)` (the start of the step of the clock that a time lies in, in UTC).
 macro_rules! on_tx {
     ($tx:expr, $c:ident => $body:block) => {
         match $tx {
@@ -71,13 +75,31 @@ macro_rules! on_tx {
                         " for update of r skip locked"
                     };
                 }
+                macro_rules! five_minutes {
+                    ($at:literal) => {
+                        concat!("date_bin('5 minutes', ", $at, ", timestamptz '2000-01-01T00:00Z')")
+                    };
+                }
+                macro_rules! hour {
+                    ($at:literal) => {
+                        concat!("date_trunc('hour', ", $at, ", 'UTC')")
+                    };
+                }
+                macro_rules! day {
+                    ($at:literal) => {
+                        concat!("date_trunc('day', ", $at, ", 'UTC')")
+                    };
+                }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 5] = [
+                const _: [&str; 8] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
                     database_in!("$1"),
                     claim_lock!(),
+                    five_minutes!("x"),
+                    hour!("x"),
+                    day!("x"),
                 ];
                 let $c = &mut **transaction;
                 $body
@@ -112,13 +134,37 @@ macro_rules! on_tx {
                         ""
                     };
                 }
+                macro_rules! five_minutes {
+                    ($at:literal) => {
+                        concat!(
+                            "substr(",
+                            $at,
+                            ", 1, 14) || printf('%02d', substr(",
+                            $at,
+                            ", 15, 2) / 5 * 5) || ':00+00:00'"
+                        )
+                    };
+                }
+                macro_rules! hour {
+                    ($at:literal) => {
+                        concat!("substr(", $at, ", 1, 13) || ':00:00+00:00'")
+                    };
+                }
+                macro_rules! day {
+                    ($at:literal) => {
+                        concat!("substr(", $at, ", 1, 10) || 'T00:00:00+00:00'")
+                    };
+                }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 5] = [
+                const _: [&str; 8] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
                     database_in!("$1"),
                     claim_lock!(),
+                    five_minutes!("x"),
+                    hour!("x"),
+                    day!("x"),
                 ];
                 let $c = &mut **transaction;
                 $body
