@@ -11,6 +11,7 @@ mod notifications;
 mod options;
 mod output;
 mod platform;
+mod product_usage;
 mod runbooks;
 mod runs;
 mod runs_control;
@@ -133,6 +134,13 @@ enum Command {
         "tenantpilot break-glass end",
     ))]
     BreakGlass(break_glass::BreakGlassCommand),
+    /// See what customers use, and keep the ledger of it in order
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot product-usage summary --window 7d",
+        "tenantpilot product-usage prune --days 90",
+        "tenantpilot product-usage check",
+    ))]
+    ProductUsage(product_usage::ProductUsageCommand),
     /// Manage platform users
     #[command(subcommand, before_help = examples!(
         "tenantpilot users list",
@@ -240,6 +248,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Alerts(command)) => alerts::run(command, env).await,
         Some(Command::Notifications(command)) => notifications::run(command, env).await,
         Some(Command::BreakGlass(command)) => break_glass::run(command, env).await,
+        Some(Command::ProductUsage(command)) => product_usage::run(command, env).await,
         Some(Command::Users(command)) => users::run(command, env).await,
         Some(Command::Platform(command)) => flags::run(command, env).await,
         Some(Command::Login(args)) => auth::login(args, env).await,

@@ -38,6 +38,7 @@ mod seed;
 mod sessions;
 mod support;
 mod telemetry;
+mod telemetry_cli;
 mod telemetry_summary;
 mod terminal;
 mod text_safety;

@@ -1,0 +1,212 @@
+//! `product-usage`: what customers use, the retention of its ledger, and the counts it stands on.
+
+use serde_json::json;
+
+use super::{Env, Table, ask, examples, text};
+use crate::Result;
+use crate::domain::window::Window;
+use crate::ops::retention::{Days, PruneUsage, prune_phrase};
+use crate::ops::telemetry::{CheckRollups, RebuildRollups, Summarise, Summary};
+
+/// What can be done with product usage.
+#[derive(Debug, clap::Subcommand)]
+pub enum ProductUsageCommand {
+    /// Sum up what customers used in a window of time
+    #[command(before_help = examples!(
+        "tenantpilot product-usage summary",
+        "tenantpilot product-usage summary --window 30d --json",
+    ))]
+    Summary(SummaryArgs),
+    /// Delete the events that are older than their retention
+    #[command(before_help = examples!(
+        "tenantpilot product-usage prune",
+        "tenantpilot product-usage prune --days 30 --dry-run",
+        "tenantpilot product-usage prune --days 30 --confirm 'PRUNE 30'",
+    ))]
+    Prune(PruneArgs),
+    /// Compare the kept counts with the ledger; exit code 1 where they differ
+    #[command(before_help = examples!("tenantpilot product-usage check --json"))]
+    Check {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the kept counts anew from the ledger, while events are written
+    #[command(before_help = examples!("tenantpilot product-usage rebuild"))]
+    Rebuild {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Arguments of `product-usage summary`.
+#[derive(Debug, clap::Args)]
+pub struct SummaryArgs {
+    /// How far back: 1h, 24h, 7d or 30d
+    #[arg(long, value_name = "WINDOW", default_value_t = Window::default())]
+    window: Window,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `product-usage prune`.
+#[derive(Debug, clap::Args)]
+pub struct PruneArgs {
+    /// For how many days events are kept, at least 1; the setting product_usage.retention_days
+    /// where absent
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    days: Option<i64>,
+    /// The phrase "PRUNE N", for fewer days than the setting says
+    #[arg(long, value_name = "PHRASE")]
+    confirm: Option<String>,
+    /// Count what would be deleted, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// Whatever the operation says.
+pub async fn run(command: ProductUsageCommand, env: &Env) -> Result<u8> {
+    match command {
+        ProductUsageCommand::Summary(args) => summary(args, env).await,
+        ProductUsageCommand::Prune(args) => prune(args, env).await,
+        ProductUsageCommand::Check { json } => check(json, env).await,
+        ProductUsageCommand::Rebuild { json } => rebuild(json, env).await,
+    }
+}
+
+async fn summary(args: SummaryArgs, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let summary = ops.run(&session.actor, Summarise { window: args.window }).await?;
+    if args.json {
+        env.out.json(&json!({ "schema_version": 1, "summary": summary }))?;
+        return Ok(0);
+    }
+    told(&summary, env)?;
+    Ok(0)
+}
+
+fn told(summary: &Summary, env: &Env) -> Result<()> {
+    env.out.line(summary.sentence())?;
+    let noun = if summary.active_workspaces == 1 { "workspace" } else { "workspaces" };
+    let (active, before) = (summary.active_workspaces, summary.previous.active_workspaces);
+    env.out.line(format!("{active} active {noun} ({before} in the window before)"))?;
+    let mut table = Table::new(&["WHAT", "EVENTS", "BEFORE", "CHANGE"]).right(1).right(2).right(3);
+    for family in &summary.families {
+        table.push([
+            family.label.to_owned(),
+            family.count.to_string(),
+            family.previous.to_string(),
+            change(family.count, family.previous),
+        ]);
+    }
+    let (total, before) = (summary.total_events, summary.previous.total_events);
+    table.push(["total".to_owned(), total.to_string(), before.to_string(), change(total, before)]);
+    table.print(&env.out)?;
+    let (start, end) = (summary.window.start_at, summary.window.end_at);
+    let zone = env.zone();
+    env.out.line(format!("from {} to {}", text::time(start, zone), text::time(end, zone)))
+}
+
+/// A change with its sign, `+3`, `0`, `-2`.
+fn change(now: i64, before: i64) -> String {
+    match now - before {
+        0 => "0".to_owned(),
+        change => format!("{change:+}"),
+    }
+}
+
+async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {
+    // What is wrong in itself needs no database.
+    let days = args.days.map(Days::new).transpose()?;
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let mut confirm = args.confirm;
+    if let Some(days) = days
+        && days < ops.usage_retention()
+        && confirm.is_none()
+        && !args.dry_run
+    {
+        let kept = ops.usage_retention().get();
+        let what = format!(
+            "This platform keeps events for {kept} days; those older than {} days would be deleted for good.",
+            days.get()
+        );
+        confirm = ask::phrase(env, &prune_phrase(days.get()), &what).await;
+    }
+    let prune = PruneUsage { days: days.map(Days::get), confirm, dry_run: args.dry_run };
+    let pruned = ops.run(&session.actor, prune).await?;
+    let (events, days) = (pruned.events, pruned.days);
+    if args.json {
+        let mut answer = json!({
+            "schema_version": 1,
+            "prune": { "days": days, "cutoff": pruned.cutoff, "deleted": events },
+        });
+        if args.dry_run {
+            answer["dry_run"] = json!(true);
+            answer["prune"] = json!({ "days": days, "cutoff": pruned.cutoff, "to_delete": events });
+        }
+        env.out.json(&answer)?;
+    } else if args.dry_run {
+        env.out.line(format!(
+            "{events} product usage event(s) older than {days} days would be deleted; nothing was changed."
+        ))?;
+    } else {
+        env.out.line(format!("Deleted {events} product usage event(s) older than {days} days."))?;
+    }
+    Ok(0)
+}
+
+async fn check(json: bool, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let checked = ops.run(&session.actor, CheckRollups).await?;
+    let code = u8::from(checked.different > 0);
+    if json {
+        env.out.json(&json!({ "schema_version": 1, "check": checked }))?;
+        return Ok(code);
+    }
+    if checked.different == 0 {
+        env.out.line("the counts are those of the ledger")?;
+        return Ok(code);
+    }
+    env.out.line(format!("{} counts are not those of the ledger", checked.different))?;
+    let heading = text::time_heading("BEGINS", env.zone());
+    let mut table = Table::new(&[&heading, "OF", "EVENT", "LEDGER", "COUNTED"]).right(3).right(4);
+    for difference in &checked.differences {
+        let of = match difference.workspace_id {
+            Some(workspace) => format!("day of workspace {workspace}"),
+            None => difference.span.clone(),
+        };
+        table.push([
+            text::short_time(difference.start_at, env.zone()),
+            of,
+            difference.event.clone(),
+            difference.ledger.to_string(),
+            difference.counted.to_string(),
+        ]);
+    }
+    table.print(&env.out)?;
+    env.out.message("make them anew with: tenantpilot product-usage rebuild");
+    Ok(code)
+}
+
+async fn rebuild(json: bool, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let events = ops.run(&session.actor, RebuildRollups).await?;
+    if json {
+        env.out.json(&json!({ "schema_version": 1, "rebuild": { "events": events } }))?;
+    } else {
+        env.out.line(format!("the counts were made anew from {events} events"))?;
+    }
+    Ok(0)
+}
