@@ -43,9 +43,10 @@ pub enum ProductUsageCommand {
 /// Arguments of `product-usage summary`.
 #[derive(Debug, clap::Args)]
 pub struct SummaryArgs {
-    /// How far back: 1h, 24h, 7d or 30d
-    #[arg(long, value_name = "WINDOW", default_value_t = Window::default())]
-    window: Window,
+    /// How far back: 1h, 24h, 7d or 30d; where absent, what you chose in the console (24h if
+    /// nothing)
+    #[arg(long, value_name = "WINDOW")]
+    window: Option<Window>,
     /// Answer as JSON
     #[arg(long)]
     json: bool,

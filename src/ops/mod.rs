@@ -12,6 +12,7 @@ pub mod activity;
 pub mod alerts;
 pub mod auth;
 pub mod break_glass;
+pub mod dashboard;
 pub(crate) mod findings;
 pub mod flags;
 pub mod notifications;
@@ -164,6 +165,7 @@ operations! {
     plans::ListPlanTargets => plans::ListPlanTargets::sample(),
     plans::ListScopeTenants => plans::ListScopeTenants::default(),
     plans::ListScopeWorkspaces => plans::ListScopeWorkspaces::default(),
+    dashboard::ChooseWindow => dashboard::ChooseWindow { window: crate::domain::window::Window::default() },
     retention::PruneUsage => retention::PruneUsage::sample(),
     runs::StartRun => runs::StartRun::sample(),
     runs::FindRequest => runs::FindRequest { request_id: "none".to_owned() },

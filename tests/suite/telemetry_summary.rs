@@ -85,7 +85,7 @@ impl Store {
     }
 
     async fn summary(&self, actor: &Actor, window: Window) -> Summary {
-        self.ops.run(actor, Summarise { window }).await.unwrap()
+        self.ops.run(actor, Summarise { window: Some(window) }).await.unwrap()
     }
 
     async fn different(&self) -> i64 {

@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod names;
 pub mod notifications;
 pub mod plans;
+pub mod preferences;
 #[cfg(debug_assertions)]
 pub mod probe;
 pub mod reconcile;

@@ -10,26 +10,21 @@ use serde::Serialize;
 
 pub use rollups::{CheckRollups, Checked, Difference, FoldRollups, RebuildRollups};
 
+use super::dashboard::{DASHBOARD, window_of};
+use super::store::Tx;
 use super::store::usage::{self, StepCount};
 use super::{Access, Context, Operation};
 use crate::Result;
 use crate::access::{Requirement, ViewScope};
-use crate::domain::capability::Capability;
 use crate::domain::telemetry::UsageEvent;
 use crate::domain::window::{Bucket, Span, Step, Window};
-
-/// What the dashboard asks of a platform user.
-pub const DASHBOARD: Requirement = Requirement::Any(&[
-    &[Capability::ConsoleView],
-    &[Capability::OpsView, Capability::RunbooksView],
-]);
 
 /// Sums up what customers used in a window, and in the window before it. Aggregates only: no
 /// names, no ids, no single events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Summarise {
-    /// How far back.
-    pub window: Window,
+    /// How far back; what the person chose last where absent.
+    pub window: Option<Window>,
 }
 
 /// A window as it was looked at.
@@ -113,28 +108,37 @@ impl Operation for Summarise {
     type Output = Summary;
 
     async fn execute(self, context: &mut Context) -> Result<Summary> {
+        let window = window_of(context, self.window).await?;
         let (now, view) = (context.now(), context.permit().scope());
-        let window = self.window;
-        let (current, before) = (window.ending(now), window.before(now));
-        let tx = context.tx()?;
-        let step = window.step();
-        let (earlier, later) = (Pieces::of(before, step, view), Pieces::of(current, step, view));
-        let four = |[a, b]: [Span; 2], [c, d]: [Span; 2]| [a, b, c, d];
-        let ledger = four(earlier.ledger, later.ledger);
-        let hours = four(earlier.hours, later.hours);
-        let days = [earlier.days, later.days];
-        let mut rows = usage::count_ledger(tx, view, step, ledger).await?;
-        if hours.iter().any(|range| range.from < range.until) {
-            rows.extend(usage::count_hours(tx, step, hours).await?);
-        }
-        let whole_days = days.iter().all(|range| range.from < range.until);
-        if whole_days {
-            rows.extend(usage::count_days(tx, view, days).await?);
-        }
-        let active =
-            usage::count_active(tx, view, [before, current], whole_days.then_some(days)).await?;
-        Ok(sum_up(window, now, &rows, active))
+        summarise(context.tx()?, window, now, view).await
     }
+}
+
+/// Sums up a window in a transaction.
+pub(super) async fn summarise(
+    tx: &mut Tx,
+    window: Window,
+    now: DateTime<Utc>,
+    view: ViewScope,
+) -> Result<Summary> {
+    let (current, before) = (window.ending(now), window.before(now));
+    let step = window.step();
+    let (earlier, later) = (Pieces::of(before, step, view), Pieces::of(current, step, view));
+    let four = |[a, b]: [Span; 2], [c, d]: [Span; 2]| [a, b, c, d];
+    let ledger = four(earlier.ledger, later.ledger);
+    let hours = four(earlier.hours, later.hours);
+    let days = [earlier.days, later.days];
+    let mut rows = usage::count_ledger(tx, view, step, ledger).await?;
+    if hours.iter().any(|range| range.from < range.until) {
+        rows.extend(usage::count_hours(tx, step, hours).await?);
+    }
+    let whole_days = days.iter().all(|range| range.from < range.until);
+    if whole_days {
+        rows.extend(usage::count_days(tx, view, days).await?);
+    }
+    let active =
+        usage::count_active(tx, view, [before, current], whole_days.then_some(days)).await?;
+    Ok(sum_up(window, now, &rows, active))
 }
 
 /// A range, cut into whole days and hours, which are counted already, and what is left of it.
