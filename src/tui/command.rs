@@ -52,9 +52,10 @@ commands! {
     TabPrevious, "tab.previous", "previous tab", "Go to the previous tab";
     TabOperations, "tab.operations", "operations", "Go to the list of operation runs";
     TabRun, "tab.run", "run", "Go to the run opened last";
+    TabTelemetry, "tab.telemetry", "telemetry", "Go to the telemetry: what customers use";
+    TabRunbooks, "tab.runbooks", "runbooks", "Go to the runbooks: start maintenance step by step";
     TabInbox, "tab.inbox", "inbox", "Go to the inbox: what you started and has ended";
     TabWorkers, "tab.workers", "workers", "Go to the workers and what they hold";
-    TabRunbooks, "tab.runbooks", "runbooks", "Go to the runbooks: start maintenance step by step";
     HistoryBack, "history.back", "where I was", "Go back to the place before this one";
     HistoryForward, "history.forward", "forward", "Go forward again in the history of places";
     CursorUp, "cursor.up", "up", "Move up one row";
@@ -84,6 +85,8 @@ commands! {
     InboxMarkRead, "inbox.mark_read", "mark read", "Mark the selected notice as read";
     InboxMarkAllRead, "inbox.mark_all_read", "mark all read", "Mark every notice as read";
     InboxUnreadOnly, "inbox.unread_only", "unread/all", "Show unread notices only, or all of them";
+    WindowNext, "window.next", "longer window", "Look further back: 1h, 24h, 7d, 30d, and round again";
+    WindowPrevious, "window.previous", "shorter window", "Look less far back, and round again";
     RunRetry, "run.retry", "retry", "Retry what failed or never ran; asks first";
     RunCancel, "run.cancel", "cancel", "Cancel the run; asks first";
     RunPause, "run.pause", "pause run", "Pause the run, or let it go on; asks first";
@@ -142,6 +145,8 @@ pub enum Context {
     Operations,
     /// The detail of one run.
     Run,
+    /// What customers use.
+    Telemetry,
     /// The person's notifications.
     Inbox,
     /// Workers and what they hold.
@@ -178,6 +183,7 @@ impl Context {
         Self::Global,
         Self::Operations,
         Self::Run,
+        Self::Telemetry,
         Self::Inbox,
         Self::Workers,
         Self::Runbooks,
@@ -200,6 +206,7 @@ impl Context {
             Self::Global => "Everywhere",
             Self::Operations => "In the list of runs",
             Self::Run => "In a run",
+            Self::Telemetry => "In the telemetry",
             Self::Inbox => "In the inbox",
             Self::Workers => "In the list of workers",
             Self::Runbooks => "In the list of runbooks",
@@ -223,6 +230,7 @@ impl Context {
             Self::Global => "global",
             Self::Operations => "operations",
             Self::Run => "run",
+            Self::Telemetry => "telemetry",
             Self::Inbox => "inbox",
             Self::Workers => "workers",
             Self::Runbooks => "runbooks",

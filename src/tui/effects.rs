@@ -14,10 +14,12 @@ use super::wizard::WizardAnswer;
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Session, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
+use crate::ops::dashboard::ChooseWindow;
 use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
 use crate::ops::plans::Counted;
 use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry};
+use crate::ops::telemetry::Summarise;
 use crate::ops::workers::ListWorkers;
 use crate::ops::{ChangeWatch, Engine, Ops};
 use crate::{Error, Result};
@@ -288,7 +290,8 @@ impl Runner {
     /// The database says that something has changed: what is subscribed is asked soon.
     pub fn hinted(&mut self) {
         let now = Instant::now();
-        for scheduled in &mut self.scheduled {
+        let following = |scheduled: &&mut Scheduled| scheduled.sub.slot.follows_hints();
+        for scheduled in self.scheduled.iter_mut().filter(following) {
             let soon = (scheduled.asked + HINT_DISTANCE).max(now);
             let due = scheduled.asked + scheduled.sub.every;
             if soon < due {
@@ -407,6 +410,13 @@ async fn answer(
             Answer::Control(request, done)
         }
         Request::Workers => Answer::Workers(ops.run(actor, ListWorkers).await),
+        Request::Usage(window) => {
+            let summary = ops.run(actor, Summarise { window }).await;
+            Answer::Usage(window, Box::new(summary))
+        }
+        Request::ChooseWindow(window) => {
+            Answer::WindowChosen(window, ops.run(actor, ChooseWindow { window }).await)
+        }
         Request::BreakGlass => Answer::BreakGlass(ops.run(actor, CurrentBreakGlass).await),
         Request::EnterBreakGlass { reason, minutes, password } => {
             let enter = EnterBreakGlass { reason, minutes, password };

@@ -18,9 +18,6 @@ use super::widgets::dialog;
 use crate::domain::safe_text::SafeText;
 use crate::ops::platform::Platform;
 
-/// Columns that the shortest words for the mode may take on the tab line.
-const MODE_ROOM: usize = 10;
-
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
@@ -85,51 +82,102 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
         left.push(Span::raw("  "));
         left.push(look.span(role, format!(" {} ", look.cut(&platform.environment, 16))));
     }
-    let left = Line::from(left);
+    let mut left = Line::from(left);
+    let badge = app.session.as_ref().and_then(|_| app.inbox.badge(look));
+    let badge = badge.map_or_else(String::new, |badge| format!("{badge}   "));
+    let columns = usize::from(area.width);
+    let free = columns.saturating_sub(left.width() + Span::raw(&badge).width() + 2);
+    let (role, links) = link_texts(app);
+    let link = links.iter().find(|link| Span::raw(*link).width() <= free).or(links.last());
+    let link = link.cloned().unwrap_or_default();
+    let free = free.saturating_sub(Span::raw(&link).width());
+    let (mode, who) = mode_and_who(app, free);
+    left.spans.push(look.span(Role::Muted, mode));
     let mut right = Vec::new();
-    if let Some(badge) = app.session.as_ref().and_then(|_| app.inbox.badge(look)) {
-        right.push(look.span(Role::Accent, format!("{badge}   ")));
+    if columns > left.width() + Span::raw(&link).width() + Span::raw(&badge).width() {
+        right.push(look.span(Role::Text, who));
+        right.push(look.span(Role::Accent, badge));
     }
-    let (role, text) = link_text(app);
-    right.push(look.span(role, text));
+    right.push(look.span(role, link));
     right.push(Span::raw(" "));
-    let mut right = Line::from(right);
-    let room = usize::from(area.width).saturating_sub(left.width() + right.width());
-    let who = who(app).into_iter().find(|who| Span::raw(who).width() <= room);
-    if let Some(who) = who {
-        right.spans.insert(0, look.span(Role::Text, who));
-    }
     left.render(area, buffer);
-    right.right_aligned().render(area, buffer);
+    Line::from(right).right_aligned().render(area, buffer);
 }
 
-/// Who is logged in, in the words that are tried one after another where room is short.
-fn who(app: &App) -> Vec<String> {
+/// The words for the mode and for who is logged in, as much of them as fits: the sentence of
+/// the mode gives way first, then the role, then the name.
+fn mode_and_who(app: &App, room: usize) -> (String, String) {
+    let mode = app.platform.value().map_or("", Platform::mode);
+    let mode = |end: char| {
+        let words = mode.split(end).next().unwrap_or(mode);
+        if words.is_empty() { String::new() } else { format!("  {words}") }
+    };
+    let [whole, short, shortest] = [mode('\0'), mode(':'), mode(',')];
+    let [full, name] = who(app);
+    let offers = [
+        (&whole, full.as_str()),
+        (&short, &full),
+        (&short, &name),
+        (&shortest, &name),
+        (&shortest, ""),
+    ];
+    let fits = |(mode, who): &(&String, &str)| {
+        let apart = if mode.is_empty() || who.is_empty() { 0 } else { 2 };
+        Span::raw(mode.as_str()).width() + apart + Span::raw(*who).width() <= room
+    };
+    let chosen = offers.into_iter().find(fits);
+    chosen.map_or_else(Default::default, |(mode, who)| (mode.clone(), who.to_owned()))
+}
+
+/// Who is logged in, in full and in short.
+fn who(app: &App) -> [String; 2] {
     let Some(session) = &app.session else {
-        return Vec::new();
+        return Default::default();
     };
     let role =
         session.capabilities.role().map_or("custom", crate::domain::capability::Role::as_str);
     let name = app.look.cut(&session.username, 20);
-    vec![format!("{name} {} {role}   ", app.look.glyph("·", "-")), format!("{name}   ")]
+    [format!("{name} {} {role}   ", app.look.glyph("·", "-")), format!("{name}   ")]
 }
 
-/// How things stand with the database, in words.
-fn link_text(app: &App) -> (Role, String) {
+/// How things stand with the database, in the words that are tried one after another where
+/// room is short.
+fn link_texts(app: &App) -> (Role, Vec<String>) {
     let look = &app.look;
     if app.link.trouble.is_some() {
-        return (Role::Lost, format!("{} database lost, retrying", look.glyph("✗", "x")));
+        let lost = format!("{} database lost", look.glyph("✗", "x"));
+        let plain = format!("{lost}, retrying");
+        let Some(age) = age_of_lost(app).filter(|age| age_room(app) < age.chars().count()) else {
+            return (Role::Lost, vec![plain]);
+        };
+        let age = age.trim_start_matches("what is shown is ").to_owned();
+        let lost = [format!("{plain}, {age}"), format!("{lost}, {age}"), age];
+        return (Role::Lost, lost.map(|text| text.trim_end().to_owned()).to_vec());
     }
     if app.link.answered.is_none() {
-        return (Role::Muted, format!("{} connecting", look.glyph("○", "o")));
+        return (Role::Muted, vec![format!("{} connecting", look.glyph("○", "o"))]);
     }
     if app.paused {
-        return (Role::Paused, format!("{} paused", look.glyph("◌", "=")));
+        return (Role::Paused, vec![format!("{} paused", look.glyph("◌", "="))]);
     }
     match app.stale_for() {
-        Some(age) => (Role::Stale, format!("{} {} old", look.glyph("○", "o"), whole_seconds(age))),
-        None => (Role::Live, format!("{} live", look.glyph("●", "*"))),
+        Some(age) => {
+            (Role::Stale, vec![format!("{} {} old", look.glyph("○", "o"), whole_seconds(age))])
+        }
+        None => (Role::Live, vec![format!("{} live", look.glyph("●", "*"))]),
     }
+}
+
+/// How old is what is shown, where the database is lost.
+fn age_of_lost(app: &App) -> Option<String> {
+    let age = app.stale_for().filter(|_| app.link.trouble.is_some())?;
+    Some(format!("what is shown is {} old ", whole_seconds(age)))
+}
+
+/// Columns that the tabs leave of their line.
+fn age_room(app: &App) -> usize {
+    let taken = tabs(app).last().map_or(0, |(_, cells)| cells.end);
+    usize::from(app.setup.size.width.saturating_sub(taken))
 }
 
 fn whole_seconds(age: chrono::Duration) -> String {
@@ -149,59 +197,49 @@ pub fn tabs(app: &App) -> Vec<(Tab, Range<u16>)> {
     places
 }
 
-/// What the tab line says of each tab; in fewer columns where the mode would have no room.
+/// What the tab line says of each tab, in fewer columns where there is too little room for all.
 fn tab_texts(app: &App) -> Vec<(Tab, String)> {
-    let texts = |narrow: bool| -> Vec<(Tab, String)> {
-        Tab::ALL.iter().map(|tab| (*tab, tab_text(app, *tab, narrow))).collect()
-    };
-    let full = texts(false);
-    let width: usize = full.iter().map(|(_, text)| text.chars().count()).sum();
-    let room = usize::from(app.setup.size.width).saturating_sub(MODE_ROOM);
-    if width <= room { full } else { texts(true) }
+    let room = usize::from(app.setup.size.width);
+    let mut texts = Vec::new();
+    for brevity in 0..=3 {
+        texts = Tab::ALL.iter().map(|tab| (*tab, tab_text(app, *tab, brevity))).collect();
+        let width: usize = texts.iter().map(|(_, text)| text.chars().count()).sum();
+        if width <= room {
+            break;
+        }
+    }
+    texts
 }
 
-fn tab_text(app: &App, tab: Tab, narrow: bool) -> String {
+/// What the tab line says of a tab: with the open run's id and apart at 0, closer at 1, in
+/// short at 2 and as short as it can be at 3.
+fn tab_text(app: &App, tab: Tab, brevity: usize) -> String {
     let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
     let key = key.first().map_or_else(String::new, |key| format!("{key} "));
-    let id = match (tab, app.run.id()) {
-        (Tab::Run, Some(id)) => format!(" {id}"),
-        _ => String::new(),
-    };
-    if narrow {
-        return format!(" {key}{}", tab.title());
+    let [full, short, shortest] = tab.titles();
+    match (brevity, tab, app.run.id()) {
+        (0, Tab::Run, Some(id)) => format!(" {key}{full} {id} "),
+        (0, ..) => format!(" {key}{full} "),
+        (1, ..) => format!(" {key}{full}"),
+        (2, ..) => format!(" {key}{short}"),
+        _ => format!(" {key}{shortest}"),
     }
-    format!(" {key}{}{id} ", tab.title())
 }
 
 fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
     let look = &app.look;
+    if app.session.is_none() {
+        return;
+    }
     let mut spans = Vec::new();
-    if app.session.is_some() {
-        for (tab, text) in tab_texts(app) {
-            let role = if tab == app.tab { Role::TabActive } else { Role::Tab };
-            spans.push(look.span(role, text));
-        }
+    for (tab, text) in tab_texts(app) {
+        let role = if tab == app.tab { Role::TabActive } else { Role::Tab };
+        spans.push(look.span(role, text));
     }
     Line::from(spans).render(area, buffer);
-    let age = app.stale_for().filter(|_| app.link.trouble.is_some());
-    let (role, text) = match (age, app.platform.value()) {
-        (Some(age), _) => (Role::Stale, format!("what is shown is {} old ", whole_seconds(age))),
-        (None, Some(platform)) => (Role::Muted, format!("{} ", platform.mode())),
-        (None, None) => return,
-    };
-    let shown = app.session.is_some();
-    let taken = tabs(app).last().filter(|_| shown).map_or(0, |(_, cells)| cells.end);
-    let room = usize::from(area.width.saturating_sub(taken));
-    let text = if text.chars().count() <= room { text } else { short_mode(app, room) };
-    let line = Line::from(look.span(role, text)).right_aligned();
-    line.render(area, buffer);
-}
-
-/// The mode where there is no room for its sentence.
-fn short_mode(app: &App, room: usize) -> String {
-    let mode = app.platform.value().map_or("", Platform::mode);
-    let words = mode.split(':').next().filter(|words| words.len() < room);
-    format!("{} ", words.or_else(|| mode.split(',').next()).unwrap_or(mode))
+    if let Some(age) = age_of_lost(app).filter(|age| age.chars().count() <= age_room(app)) {
+        Line::from(look.span(Role::Stale, age)).right_aligned().render(area, buffer);
+    }
 }
 
 fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
@@ -231,6 +269,10 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
         }
         Tab::Workers => {
             app.workers.draw(body, buffer, look, app.greyed());
+            None
+        }
+        Tab::Telemetry => {
+            app.telemetry.draw(body, buffer, &app.around_telemetry());
             None
         }
         Tab::Runbooks => app.runbooks.draw(buffer, &app.around_wizard()),
@@ -293,6 +335,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         }
         Context::Operations
         | Context::Run
+        | Context::Telemetry
         | Context::Inbox
         | Context::Workers
         | Context::Runbooks
@@ -365,6 +408,7 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Run => (app.run.error(), app.run.detail().is_some()),
         Tab::Inbox => (app.inbox.error(), !app.inbox.rows().is_empty()),
         Tab::Workers => (app.workers.error(), app.workers.has_data()),
+        Tab::Telemetry => (app.telemetry.error(), app.telemetry.has_data(app.window)),
         Tab::Runbooks => (None, false),
     };
     error.filter(|_| has_data).map(ToString::to_string)

@@ -13,10 +13,12 @@ use super::wizard::{WizardAnswer, WizardRequest};
 use crate::access::BreakGlass;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::start_reason::StartReason;
+use crate::domain::window::Window;
 use crate::ops::auth::Session;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::platform::{FilterNames, Platform};
 use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
+use crate::ops::telemetry::Summary;
 use crate::ops::workers::WorkersView;
 use crate::{Error, Result};
 
@@ -87,6 +89,10 @@ pub enum Slot {
     Control,
     /// Workers and what they hold.
     Workers,
+    /// What customers use.
+    Usage,
+    /// Remembering the window that was chosen.
+    Window,
     /// The person's break-glass.
     BreakGlass,
     /// Taking break-glass, or ending it.
@@ -101,6 +107,14 @@ pub enum Slot {
     StartRunbook,
     /// Writing a file.
     Export,
+}
+
+impl Slot {
+    /// Whether the database's hints of change make its subscription due at once. Sums over a
+    /// long time are not asked again at each change.
+    pub const fn follows_hints(self) -> bool {
+        !matches!(self, Self::Usage)
+    }
 }
 
 /// What is asked of the service. Two equal requests are the same request.
@@ -141,6 +155,10 @@ pub enum Request {
     Control(ControlRequest),
     /// Workers and what they hold.
     Workers,
+    /// What customers use, in this window; in the remembered one where there is none.
+    Usage(Option<Window>),
+    /// That this window is remembered.
+    ChooseWindow(Window),
     /// The person's break-glass, if it is active.
     BreakGlass,
     /// That break-glass is taken.
@@ -181,6 +199,8 @@ impl PartialEq for Request {
             (Self::MarkRead(a), Self::MarkRead(b)) => a == b,
             (Self::Control(a), Self::Control(b)) => a == b,
             (Self::Wizard(a), Self::Wizard(b)) => a == b,
+            (Self::Usage(a), Self::Usage(b)) => a == b,
+            (Self::ChooseWindow(a), Self::ChooseWindow(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -230,6 +250,10 @@ pub enum Answer {
     Control(ControlRequest, Result<ControlDone>),
     /// Workers and what they hold.
     Workers(Result<WorkersView>),
+    /// What customers use, with the window that was asked for.
+    Usage(Option<Window>, Box<Result<Summary>>),
+    /// A window was remembered.
+    WindowChosen(Window, Result<()>),
     /// The person's break-glass, if it is active.
     BreakGlass(Result<Option<BreakGlass>>),
     /// Break-glass was taken.
@@ -262,6 +286,8 @@ impl Answer {
             Self::PlanRetry(_, result) => result.as_ref().err(),
             Self::Control(_, result) => result.as_ref().err(),
             Self::Workers(result) => result.as_ref().err(),
+            Self::Usage(_, result) => result.as_ref().as_ref().err(),
+            Self::WindowChosen(_, result) => result.as_ref().err(),
             Self::Wizard(answer) => answer.error(),
             Self::BreakGlass(result) => result.as_ref().err(),
             Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => {

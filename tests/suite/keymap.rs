@@ -56,7 +56,7 @@ fn fr_006_002_the_default_keys_are_those_people_expect() {
         (Context::Help, ":", Command::AppPalette),
         (Context::Operations, "?", Command::AppHelp),
         (Context::Operations, "enter", Command::RowOpen),
-        (Context::Run, "1", Command::TabOperations),
+        (Context::Run, "2", Command::TabOperations),
         (Context::Operations, "backtab", Command::TabPrevious),
         (Context::Run, "[", Command::HistoryBack),
         (Context::Filter, "enter", Command::FilterAccept),

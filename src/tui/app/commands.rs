@@ -116,7 +116,7 @@ impl App {
                 let opened = self.workers.click(row - body.y, &self.look, body);
                 return opened.map_or_else(Vec::new, |id| self.open_run(id));
             }
-            Tab::Run => return Vec::new(),
+            Tab::Run | Tab::Telemetry => return Vec::new(),
             Tab::Runbooks => return self.click_wizard(row - body.y),
         }
         let before = self.operations.selected();
@@ -131,6 +131,7 @@ impl App {
         match command {
             Command::TabOperations => self.go(Tab::Operations),
             Command::TabRun => self.go(Tab::Run),
+            Command::TabTelemetry => self.go(Tab::Telemetry),
             Command::TabInbox => self.go(Tab::Inbox),
             Command::TabWorkers => self.go(Tab::Workers),
             Command::TabRunbooks => self.go(Tab::Runbooks),
@@ -192,6 +193,7 @@ impl App {
                         self.operations.apply(filter)
                     }
                 },
+                Tab::Telemetry => self.command_telemetry(command),
                 Tab::Workers => match (command, self.workers.run()) {
                     (Command::RowOpen, Some(id)) => self.open_run(id),
                     (Command::RowOpen, None) => Vec::new(),
@@ -222,7 +224,7 @@ impl App {
             Tab::Run => self.run.id(),
             Tab::Inbox => self.inbox.selected().and_then(|notice| notice.run_id),
             Tab::Workers => self.workers.run(),
-            Tab::Runbooks => None,
+            Tab::Telemetry | Tab::Runbooks => None,
         };
         let Some(id) = id else {
             return Vec::new();

@@ -27,7 +27,7 @@ impl App {
                 Some((run, asked))
             }
             Tab::Run => self.run.detail().map(|detail| (&detail.run, self.run.asked())),
-            Tab::Inbox | Tab::Workers | Tab::Runbooks => None,
+            Tab::Telemetry | Tab::Inbox | Tab::Workers | Tab::Runbooks => None,
         }
     }
 
@@ -168,7 +168,7 @@ impl App {
             Tab::Operations => vec![self.operations.refresh()],
             Tab::Run => self.run.refresh(),
             Tab::Workers => self.workers.refresh(),
-            Tab::Inbox | Tab::Runbooks => self.ask_now(),
+            Tab::Telemetry | Tab::Inbox | Tab::Runbooks => self.ask_now(),
         }
     }
 }

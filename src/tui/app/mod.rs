@@ -4,17 +4,19 @@ mod break_glass;
 mod commands;
 mod control;
 mod notices;
+mod window;
 mod wizard;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Rect, Size};
 
 use crate::config::TimeZone;
 use crate::domain::run_filter::RunFilter;
+use crate::domain::window::Window;
 use crate::ops::auth::Session;
 use crate::ops::platform::Platform;
 use crate::runbooks::Registry;
@@ -32,6 +34,7 @@ use crate::tui::screens::login::Login;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::RunScreen;
 use crate::tui::screens::runbooks::Runbooks;
+use crate::tui::screens::telemetry::Telemetry;
 use crate::tui::screens::workers::Workers;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::break_glass::GlassDialog;
@@ -139,6 +142,9 @@ pub struct App {
     pub(in crate::tui) inbox: Inbox,
     pub(in crate::tui) workers: Workers,
     pub(in crate::tui) runbooks: Runbooks,
+    pub(in crate::tui) telemetry: Telemetry,
+    /// The window of everything that sums up; none until an answer told the remembered one.
+    pub(in crate::tui) window: Option<Window>,
     pub(in crate::tui) tab: Tab,
     pub(in crate::tui) overlays: Vec<Overlay>,
     pub(in crate::tui) toast: Option<Toast>,
@@ -178,6 +184,8 @@ impl App {
             run: RunScreen::default(),
             workers: Workers::default(),
             runbooks: Runbooks::new(setup.registry.clone()),
+            telemetry: Telemetry::default(),
+            window: None,
             sending: None,
             glass: Glass::default(),
             tab: Tab::Operations,
@@ -220,6 +228,11 @@ impl App {
     /// The inbox.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// The window that is chosen, once it is known.
+    pub fn window(&self) -> Option<Window> {
+        self.window
     }
 
     /// The wizard of runbooks.
@@ -272,6 +285,7 @@ impl App {
             Tab::Run => self.run.subscriptions(every),
             Tab::Inbox => self.inbox.subscriptions(every),
             Tab::Workers => self.workers.subscriptions(every),
+            Tab::Telemetry => self.telemetry.subscriptions(self.window, every),
             Tab::Runbooks => Vec::new(),
         };
         subs.push(Inbox::count(every));
@@ -381,6 +395,7 @@ impl App {
     fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {
         match context {
             Context::Discard => return self.answer_discard(event),
+            Context::Telemetry if event.code == KeyCode::Enter => self.open_number(),
             _ if self.in_wizard() => return self.type_in_wizard(event),
             Context::Login => {
                 self.login.key(event);
@@ -475,6 +490,8 @@ impl App {
         self.run = RunScreen::default();
         self.inbox = Inbox::new(page_size);
         self.workers = Workers::default();
+        self.telemetry = Telemetry::default();
+        self.window = None;
         self.runbooks.clear();
         self.sending = None;
         self.glass = Glass::default();
@@ -539,6 +556,12 @@ impl App {
                 return self.controlled(&request, done);
             }
             Answer::Workers(result) => self.workers.take(result, now),
+            Answer::Usage(asked, result) if self.session.is_some() => {
+                self.take_usage(asked, *result);
+            }
+            Answer::WindowChosen(window, result) if self.session.is_some() => {
+                self.window_remembered(window, result);
+            }
             Answer::BreakGlass(found) if self.session.is_some() => return self.take_glass(found),
             Answer::EnteredBreakGlass(done) if self.session.is_some() => {
                 return self.glass_changed(true, done);

@@ -6,6 +6,7 @@ pub mod login;
 pub mod operations;
 pub mod run;
 pub mod runbooks;
+pub mod telemetry;
 pub mod workers;
 
 use super::command::{Command, Context};
@@ -18,27 +19,30 @@ pub enum Tab {
     Operations,
     /// The run opened last.
     Run,
+    /// What customers use.
+    Telemetry,
+    /// The wizard that starts maintenance.
+    Runbooks,
     /// The person's notifications.
     Inbox,
     /// Workers and what they hold.
     Workers,
-    /// The wizard that starts maintenance.
-    Runbooks,
 }
 
 impl Tab {
     /// Every tab, in the order of the tab line.
     pub const ALL: &'static [Self] =
-        &[Self::Operations, Self::Run, Self::Inbox, Self::Workers, Self::Runbooks];
+        &[Self::Operations, Self::Run, Self::Telemetry, Self::Runbooks, Self::Inbox, Self::Workers];
 
-    /// Its name on the tab line.
-    pub fn title(self) -> &'static str {
+    /// Its name on the tab line: in full, short, and as short as it can be.
+    pub fn titles(self) -> [&'static str; 3] {
         match self {
-            Self::Operations => "Operations",
-            Self::Run => "Run",
-            Self::Inbox => "Inbox",
-            Self::Workers => "Workers",
-            Self::Runbooks => "Runbooks",
+            Self::Operations => ["Operations", "Ops", "Ops"],
+            Self::Run => ["Run"; 3],
+            Self::Telemetry => ["Telemetry", "Telemetry", "Tele"],
+            Self::Runbooks => ["Runbooks", "Runbooks", "Books"],
+            Self::Inbox => ["Inbox"; 3],
+            Self::Workers => ["Workers", "Workers", "Work"],
         }
     }
 
@@ -47,6 +51,7 @@ impl Tab {
         match self {
             Self::Operations => Command::TabOperations,
             Self::Run => Command::TabRun,
+            Self::Telemetry => Command::TabTelemetry,
             Self::Inbox => Command::TabInbox,
             Self::Workers => Command::TabWorkers,
             Self::Runbooks => Command::TabRunbooks,
@@ -58,6 +63,7 @@ impl Tab {
         match self {
             Self::Operations => Context::Operations,
             Self::Run => Context::Run,
+            Self::Telemetry => Context::Telemetry,
             Self::Inbox => Context::Inbox,
             Self::Workers => Context::Workers,
             Self::Runbooks => Context::Runbooks,
@@ -79,6 +85,13 @@ impl Tab {
                 Command::AppBack,
                 Command::DetailSameFailures,
                 Command::CopyId,
+                Command::AppPalette,
+            ],
+            Self::Telemetry => &[
+                Command::WindowNext,
+                Command::WindowPrevious,
+                Command::PollNow,
+                Command::AppBack,
                 Command::AppPalette,
             ],
             Self::Inbox => &[

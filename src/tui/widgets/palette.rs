@@ -150,6 +150,10 @@ fn makes_sense(command: Command, context: Context) -> bool {
         command,
         Command::RunRetry | Command::RunCancel | Command::RunPause | Command::RunClose
     );
+    let of_window = matches!(command, Command::WindowNext | Command::WindowPrevious);
+    if of_window && context != Context::Telemetry {
+        return false;
+    }
     let elsewhere = match context {
         Context::Operations => {
             of_run || of_inbox || matches!(command, Command::RunPause | Command::RunClose)
@@ -161,6 +165,18 @@ fn makes_sense(command: Command, context: Context) -> bool {
                 Command::FilterClear | Command::MatchNext | Command::MatchPrevious
             );
             of_run || of_operations || of_control
+        }
+        Context::Telemetry => {
+            let of_lists = matches!(
+                command,
+                Command::FilterClear
+                    | Command::ListOlder
+                    | Command::MatchNext
+                    | Command::MatchPrevious
+                    | Command::CopyId
+                    | Command::RowOpen
+            );
+            of_run || of_inbox || of_lists || of_control
         }
         Context::Workers => {
             let of_operations = matches!(command, Command::FilterClear | Command::ListOlder);

@@ -34,13 +34,13 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         hides!(console, "BREAK-GLASS");
         console.log_in("administrator").await;
-        for (key, name) in [("1", "list"), ("2", "run"), ("3", "inbox"), ("4", "workers")] {
+        for (key, name) in [("2", "list"), ("3", "run"), ("4", "telemetry"), ("6", "inbox"), ("7", "workers")] {
             console.keys(key).await;
             shows!(console, " ‼ BREAK-GLASS  INCIDENT  checkout is down  until 12:45 UTC (45 min)  B ends it\n");
             capture!(store, console, format!("80x24_break_glass_{name}"));
         }
         // Also under what lies over a tab, where the letter would be typed.
-        console.keys("1:").await;
+        console.keys("2:").await;
         shows!(console, "until 12:45 UTC (45 min)\n");
         console.keys("<esc>?").await;
         shows!(console, "BREAK-GLASS  INCIDENT");
@@ -88,7 +88,7 @@ both_engines! {
         let session = store.login("oncall").await;
         take(&store, &session, 5).await.unwrap();
         here.poll().await;
-        here.keys("4").await;
+        here.keys("7").await;
         shows!(here, "(5 min)");
         store.pass(241);
         here.poll().await;
@@ -100,7 +100,7 @@ both_engines! {
         here.poll().await;
         hides!(here, "BREAK-GLASS");
         // Nor does it come back, or show to whoever logs in next.
-        here.keys("1").await;
+        here.keys("2").await;
         hides!(here, "BREAK-GLASS");
         take(&store, &session, 5).await.unwrap();
         here.poll().await;
@@ -146,7 +146,7 @@ both_engines! {
         console.log_in("administrator").await;
         // To the last row that the screen shows, on each tab.
         let mut last = Vec::new();
-        for key in ["1", "3"] {
+        for key in ["2", "6"] {
             console.keys(key).await;
             let rows = console.screen().lines().count() - 6;
             console.keys(&"j".repeat(rows)).await;
@@ -154,7 +154,7 @@ both_engines! {
             last.push(screen.lines().find(|line| line.starts_with('▸')).expect("a marker").trim_end().to_owned());
         }
         console.send(Msg::Resize(80, 15)).await;
-        console.keys("1<enter>z").await;
+        console.keys("2<enter>z").await;
         let rows = console.screen().lines().count() - 4;
         console.keys(&"<down>".repeat(rows)).await;
         let line = |screen: &str| screen.lines().find(|line| line.starts_with("▸ ")).map(str::to_owned);
@@ -164,7 +164,7 @@ both_engines! {
         shows!(console, "BREAK-GLASS");
         assert_eq!(line(&console.screen()).as_deref(), Some(before.as_str()));
         console.send(Msg::Resize(80, 24)).await;
-        for (key, row) in ["1", "3"].iter().zip(last) {
+        for (key, row) in ["2", "6"].iter().zip(last) {
             console.keys(key).await;
             shows!(console, row.as_str());
         }

@@ -183,8 +183,8 @@ both_engines! {
         // The notice goes, the way to the run stays.
         store.pass(60);
         console.poll().await;
-        shows!(console, "run 1 is the last one started here; 2 shows it");
-        console.keys("2").await;
+        shows!(console, "run 1 is the last one started here; 3 shows it");
+        console.keys("3").await;
         shows!(console, "▸ 1  findings.lifecycle_backfill");
     }
 

@@ -164,7 +164,7 @@ both_engines! {
         console.poll().await;
         shows!(console, "✉ 1");
         press(&mut console, "<esc>").await;
-        console.keys("3").await;
+        console.keys("6").await;
         shows!(console, "✓ succeeded");
         let left = "select count(*) from findings where status = 'open'";
         assert_eq!(store.number(left).await, 0);
