@@ -9,6 +9,7 @@ use super::Output;
 use super::session_file::SessionFile;
 use crate::access::{Actor, ClientKind};
 use crate::config::{Config, DatabaseUrl, TimeZone};
+use crate::domain::health::HealthThresholds;
 use crate::ops::auth::{Resume, Session, Touch};
 use crate::ops::retention::Days;
 use crate::ops::{Create, Ops, OpsSettings};
@@ -69,6 +70,12 @@ impl Env {
             // The setting's own limits are the same.
             usage_retention: Days::new(i64::from(self.config.usage_retention_days.value))
                 .unwrap_or_default(),
+            health: HealthThresholds {
+                critical_failed_percent: self.config.health_critical_failed_percent.value,
+                critical_ended_runs: self.config.health_critical_ended_runs.value,
+                warning_failed_percent: self.config.health_warning_failed_percent.value,
+                critical_lease_lengths: self.config.health_critical_lease_lengths.value,
+            },
             program: std::env::current_exe().ok(),
             ..OpsSettings::default()
         }

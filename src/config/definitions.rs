@@ -71,6 +71,18 @@ define! {
     "product_usage.retention_days" "TENANTPILOT_PRODUCT_USAGE_RETENTION_DAYS"
         "a whole number from 1 to 36500"
         "for how many days product usage events are kept";
+    "health.critical_failed_percent" "TENANTPILOT_HEALTH_CRITICAL_FAILED_PERCENT"
+        "a whole number from 1 to 100"
+        "from this share of failed runs on health is critical";
+    "health.critical_ended_runs" "TENANTPILOT_HEALTH_CRITICAL_ENDED_RUNS"
+        "a whole number from 1 to 1000000"
+        "how many runs must have ended for that";
+    "health.warning_failed_percent" "TENANTPILOT_HEALTH_WARNING_FAILED_PERCENT"
+        "a whole number from 1 to 100"
+        "from this share of failed runs on health is a warning";
+    "health.critical_lease_lengths" "TENANTPILOT_HEALTH_CRITICAL_LEASE_LENGTHS"
+        "a whole number from 1 to 1000"
+        "health is critical when a lease is overdue by more than so many times its length";
     "alerts.webhook_url" "TENANTPILOT_ALERTS_WEBHOOK_URL"
         "https://HOST/PATH or http://HOST/PATH, without user name and password"
         "where a worker posts alerts; they wait when absent";

@@ -133,6 +133,14 @@ pub struct Config {
     pub sessions_absolute_timeout: Setting<Duration>,
     /// For how many days product usage events are kept, 1 to 36 500.
     pub usage_retention_days: Setting<u32>,
+    /// From this share of failed runs on health is critical.
+    pub health_critical_failed_percent: Setting<u32>,
+    /// How many runs must have ended for that.
+    pub health_critical_ended_runs: Setting<u32>,
+    /// From this share of failed runs on health is a warning.
+    pub health_warning_failed_percent: Setting<u32>,
+    /// Health is critical when a lease is overdue by more than so many times its length.
+    pub health_critical_lease_lengths: Setting<u32>,
     /// Where a worker posts alerts.
     pub alerts_webhook_url: Setting<Option<WebhookUrl>>,
     /// The file that holds what alerts are signed with.
@@ -183,6 +191,24 @@ impl Config {
             usage_retention_days: layers.pick("product_usage.retention_days", 90, |given| {
                 value::integer(given, 1, 36_500)
             })?,
+            health_critical_failed_percent: layers.pick(
+                "health.critical_failed_percent",
+                25,
+                |given| value::integer(given, 1, 100),
+            )?,
+            health_critical_ended_runs: layers.pick("health.critical_ended_runs", 20, |given| {
+                value::integer(given, 1, 1_000_000)
+            })?,
+            health_warning_failed_percent: layers.pick(
+                "health.warning_failed_percent",
+                5,
+                |given| value::integer(given, 1, 100),
+            )?,
+            health_critical_lease_lengths: layers.pick(
+                "health.critical_lease_lengths",
+                2,
+                |given| value::integer(given, 1, 1_000),
+            )?,
             alerts_webhook_url: layers.pick("alerts.webhook_url", None, value::webhook)?,
             alerts_webhook_secret_file: layers.pick(
                 "alerts.webhook_secret_file",
@@ -259,6 +285,22 @@ impl Config {
             row("sessions.idle_timeout", &self.sessions_idle_timeout, time),
             row("sessions.absolute_timeout", &self.sessions_absolute_timeout, time),
             row("product_usage.retention_days", &self.usage_retention_days, u32::to_string),
+            row(
+                "health.critical_failed_percent",
+                &self.health_critical_failed_percent,
+                u32::to_string,
+            ),
+            row("health.critical_ended_runs", &self.health_critical_ended_runs, u32::to_string),
+            row(
+                "health.warning_failed_percent",
+                &self.health_warning_failed_percent,
+                u32::to_string,
+            ),
+            row(
+                "health.critical_lease_lengths",
+                &self.health_critical_lease_lengths,
+                u32::to_string,
+            ),
             row("alerts.webhook_url", &self.alerts_webhook_url, |url| {
                 url.as_ref().map_or_else(|| "(none)".to_owned(), WebhookUrl::redacted_url)
             }),

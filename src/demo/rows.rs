@@ -6,6 +6,7 @@ use serde_json::json;
 use super::cast::{Cast, number};
 use super::draft::{Draft, Starter};
 use crate::domain::failure::ReasonCode;
+use crate::domain::fingerprint::fingerprint;
 use crate::domain::identity::identity_hash;
 use crate::domain::run::{RunOutcome, RunStatus};
 use crate::ops::runs::RunScope;
@@ -94,6 +95,7 @@ impl<'a> Writer<'a> {
                 run_id: id,
                 tenant_id: mishap.tenant_id,
                 reason_code: mishap.reason.as_str(),
+                fingerprint: fingerprint(mishap.reason.as_str(), &mishap.message, &[]),
                 message: mishap.message.clone(),
                 occurred_at: mishap.at,
             });

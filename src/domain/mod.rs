@@ -3,6 +3,8 @@
 pub mod capability;
 pub mod csv;
 pub mod failure;
+pub mod fingerprint;
+pub mod health;
 pub mod identity;
 pub mod operation_type;
 pub mod plan;

@@ -45,6 +45,8 @@ text_enum! {
         Until = "until",
         /// Run number.
         Id = "id",
+        /// Fingerprint of a failure.
+        Fingerprint = "fingerprint",
     }
 }
 
@@ -145,6 +147,8 @@ pub enum TermKind {
     Until(When),
     /// `id:`
     Id(Vec<i64>),
+    /// `fingerprint:`, of any of its failures
+    Fingerprint(Vec<String>),
     /// Free text, to be found anywhere in what the list shows.
     Text(String),
 }
@@ -255,6 +259,7 @@ impl TermKind {
             Self::Since(_) => Word::Since,
             Self::Until(_) => Word::Until,
             Self::Id(_) => Word::Id,
+            Self::Fingerprint(_) => Word::Fingerprint,
             Self::Text(_) => return None,
         })
     }
@@ -290,6 +295,7 @@ impl fmt::Display for Term {
             TermKind::Source(values) => list(f, values),
             TermKind::Since(when) | TermKind::Until(when) => when.fmt(f),
             TermKind::Id(values) => list(f, values),
+            TermKind::Fingerprint(values) => list(f, values),
             TermKind::Text(text) => f.write_str(&in_quotes_if_needed(text)),
         }
     }

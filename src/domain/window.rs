@@ -1,6 +1,6 @@
 //! The windows of time that summaries look at, and how a window is cut for its trend.
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, SubsecRound as _, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::text_enum;
@@ -96,6 +96,14 @@ impl Window {
         Span { from: from - self.length(), until: from }
     }
 
+    /// The window of runs that ends with the last whole second before `now`, and the one before
+    /// it: a list of runs can be told exactly the same window.
+    pub fn of_runs(self, now: DateTime<Utc>) -> [Span; 2] {
+        let until = now.trunc_subsecs(0);
+        let from = until - self.length();
+        [Span { from, until }, Span { from: from - self.length(), until: from }]
+    }
+
     /// The pieces of the window's trend, oldest first: whole steps of the clock, of which the
     /// first and the last are cut by the window.
     pub fn buckets(self, now: DateTime<Utc>) -> Vec<Bucket> {
@@ -124,6 +132,73 @@ pub struct Span {
     pub from: DateTime<Utc>,
     /// The first moment after it.
     pub until: DateTime<Utc>,
+}
+
+/// A range, cut into whole days and hours, which are counted already, and what is left of it.
+/// No piece lies in two steps of the trend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pieces {
+    /// What has to be counted one by one.
+    pub single: [Span; 2],
+    /// Whole hours.
+    pub hours: [Span; 2],
+    /// Whole days.
+    pub days: Span,
+}
+
+impl Pieces {
+    /// Nothing of `range` is counted already.
+    pub fn uncounted(range: Span) -> Self {
+        let none = Span { from: range.until, until: range.until };
+        Self { single: [range, none], hours: [none; 2], days: none }
+    }
+
+    /// Hours and days are counted; the trend has steps of `step`.
+    pub fn of_hours_and_days(range: Span, step: Step) -> Self {
+        let all_of_it = Self::uncounted(range);
+        if step == Step::FiveMinutes {
+            return all_of_it;
+        }
+        let Some((first, whole, last)) = cut(range, Step::Hour) else { return all_of_it };
+        let edges = Self { single: [first, last], hours: [whole, all_of_it.days], ..all_of_it };
+        match cut(whole, Step::Day) {
+            Some((early, days, late)) if step == Step::Day => {
+                Self { hours: [early, late], days, ..edges }
+            }
+            _ => edges,
+        }
+    }
+
+    /// Only days are counted; the trend has steps of `step`.
+    pub fn of_days(range: Span, step: Step) -> Self {
+        let all_of_it = Self::uncounted(range);
+        match cut(range, Step::Day) {
+            Some((first, days, last)) if step == Step::Day => {
+                Self { single: [first, last], days, ..all_of_it }
+            }
+            _ => all_of_it,
+        }
+    }
+
+    /// Whether there are whole hours.
+    pub fn has_hours(&self) -> bool {
+        self.hours.iter().any(Span::is_some)
+    }
+}
+
+/// What is before the whole steps of a range, these, and what is after them.
+fn cut(range: Span, step: Step) -> Option<(Span, Span, Span)> {
+    let (from, until) = (step.ceil(range.from), step.floor(range.until));
+    let before = Span { from: range.from, until: from };
+    let after = Span { from: until, until: range.until };
+    (from < until).then_some((before, Span { from, until }, after))
+}
+
+impl Span {
+    /// Whether it holds any moment.
+    pub fn is_some(&self) -> bool {
+        self.from < self.until
+    }
 }
 
 /// One piece of a trend.

@@ -16,6 +16,7 @@ pub mod dashboard;
 pub(crate) mod findings;
 pub mod flags;
 pub mod notifications;
+pub mod overview;
 pub mod password;
 pub mod plans;
 pub mod platform;
@@ -48,6 +49,7 @@ pub use store::schema::SchemaState;
 
 use crate::access::{Actor, Holder, Permit, Requirement, SessionRef, ViewScope, gate};
 use crate::domain::capability::CapabilitySet;
+use crate::domain::health::HealthThresholds;
 use crate::runbooks::Registry;
 use crate::{Clock, Error, ErrorKind, Result};
 use store::{Db, Tx};
@@ -158,6 +160,15 @@ operations! {
     notifications::MarkAllRead => notifications::MarkAllRead { up_to_id: 0 },
     flags::ListFlags => flags::ListFlags,
     flags::SetFlag => flags::SetFlag::sample(),
+    overview::ReadOverview => overview::ReadOverview::default(),
+    overview::ListFingerprints => overview::ListFingerprints::default(),
+    overview::GetFingerprint => overview::GetFingerprint { fingerprint: "000000000000".to_owned(), window: None },
+    overview::FillFingerprints => overview::FillFingerprints,
+    overview::PlanGroupRetry => overview::PlanGroupRetry::sample(),
+    overview::RetryGroup => overview::RetryGroup::sample(),
+    overview::FoldRunCounts => overview::FoldRunCounts,
+    overview::CheckRunCounts => overview::CheckRunCounts,
+    overview::RebuildRunCounts => overview::RebuildRunCounts,
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
     plans::Preflight => plans::Preflight::sample(),
@@ -236,6 +247,8 @@ pub struct OpsSettings {
     pub patience: Duration,
     /// For how many days product usage events are kept, where nothing else is said.
     pub usage_retention: retention::Days,
+    /// What counts as a warning, and what as critical.
+    pub health: HealthThresholds,
     /// This program, where passwords are to be checked in a child of it.
     pub program: Option<PathBuf>,
     /// The runbooks this process knows.
@@ -255,6 +268,7 @@ impl Default for OpsSettings {
             search_bound: 10_000,
             patience: Duration::from_secs(4),
             usage_retention: retention::Days::default(),
+            health: HealthThresholds::default(),
             program: None,
             registry: Registry::standard(),
             limits: ConnectionLimits::default(),
@@ -338,7 +352,9 @@ impl Ops {
 
     /// Brings the schema up to date; gives how many migrations were applied.
     pub async fn migrate(&self) -> Result<usize> {
-        store::schema::migrate(&self.inner.db).await
+        let applied = store::schema::migrate(&self.inner.db).await?;
+        self.run(&Actor::System, overview::FillFingerprints).await?;
+        Ok(applied)
     }
 
     /// A watch on other processes' changes.

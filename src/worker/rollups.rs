@@ -1,4 +1,5 @@
-//! Folds what writers of telemetry appended into the counts, so that summaries stay quick.
+//! Folds what writers of telemetry and of runs appended into the counts, so that the dashboard
+//! stays quick.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use super::{Shared, backoff};
 use crate::access::Actor;
 use crate::ops::Engine;
+use crate::ops::overview::FoldRunCounts;
 use crate::ops::telemetry::FoldRollups;
 
 /// How often it looks for something to fold.
@@ -17,11 +19,18 @@ pub async fn keep(shared: Arc<Shared>) {
         return;
     }
     while !shared.is_stopping() {
-        match shared.ops.run(&Actor::System, FoldRollups).await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) if error.retry_can_help() => {}
-            Err(error) => tracing::error!(%error, "the counts of telemetry could not be kept up"),
+        let usage = shared.ops.run(&Actor::System, FoldRollups).await;
+        let runs = shared.ops.run(&Actor::System, FoldRunCounts).await;
+        let mut more = false;
+        for (what, folded) in [("telemetry", usage), ("runs", runs)] {
+            match folded {
+                Ok(left) => more |= left,
+                Err(error) if error.retry_can_help() => {}
+                Err(error) => tracing::error!(%error, "the counts of {what} could not be kept up"),
+            }
+        }
+        if more {
+            continue;
         }
         shared.rest(backoff::around(LOOK)).await;
     }

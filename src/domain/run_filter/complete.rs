@@ -110,6 +110,7 @@ fn hint(word: Word) -> &'static str {
         Word::Since => "created at or after: 24h, 7d, 2026-11-20",
         Word::Until => "created before: 24h, 7d, 2026-11-20 (its first moment, UTC)",
         Word::Id => "run number, or several: 10482,10480",
+        Word::Fingerprint => "error that one of its failures shares with others",
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, SubsecRound as _, Utc};
 
 use super::{FilterError, IdOrName, MAX_LENGTH, Pattern, RunFilter, Term, TermKind, When, Word};
+use crate::domain::fingerprint::is_fingerprint;
 use crate::domain::run::{RunOutcome, Source};
 use crate::domain::safe_text::quoted;
 
@@ -228,6 +229,7 @@ fn kind(word: Word, values: Vec<Value>) -> Parsed<TermKind> {
         Word::Tenant => TermKind::Tenant(each(values, id_or_name)?),
         Word::Workspace => TermKind::Workspace(each(values, id_or_name)?),
         Word::Id => TermKind::Id(each(values, |value| id(&value))?),
+        Word::Fingerprint => TermKind::Fingerprint(each(values, fingerprint)?),
         Word::Since => TermKind::Since(when(word, &values)?),
         Word::Until => TermKind::Until(when(word, &values)?),
     })
@@ -270,6 +272,15 @@ fn id(value: &Value) -> Parsed<i64> {
     value.text.parse().ok().filter(|id| digits && *id > 0).ok_or_else(|| {
         error(value.at.clone(), format!("{} is not an id: a whole number", quoted(&value.text)))
     })
+}
+
+fn fingerprint(value: Value) -> Parsed<String> {
+    let text = value.text.to_ascii_lowercase();
+    if is_fingerprint(&text) && !value.star {
+        return Ok(text);
+    }
+    let what = "is not a fingerprint: 12 digits and letters a to f";
+    Err(error(value.at, format!("{} {what}", quoted(&value.text))))
 }
 
 fn when(word: Word, values: &[Value]) -> Parsed<When> {

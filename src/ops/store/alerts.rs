@@ -171,6 +171,21 @@ pub async fn count_undelivered(tx: &mut Tx, scope: ViewScope) -> Result<Undelive
     })
 }
 
+/// How many alerts are late: still tried, and either the last attempt failed or they wait since
+/// before `since`.
+pub async fn count_late(tx: &mut Tx, scope: ViewScope, since: DateTime<Utc>) -> Result<i64> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar(concat!(
+            "select count(*) from alert_deliveries r where r.status = 'pending' and ((r.attempts > 0 \
+             and r.last_error is not null) or r.created_at < $2) and ", in_view!()
+        ))
+        .bind(restricted_to(scope))
+        .bind(since)
+        .fetch_one(c)
+        .await?)
+    })
+}
+
 /// What the newest attempt that failed said, of alerts that are not delivered.
 pub async fn last_error(tx: &mut Tx, scope: ViewScope) -> Result<Option<String>> {
     on_tx!(tx, c => {

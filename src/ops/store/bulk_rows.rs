@@ -104,7 +104,7 @@ rows! {
     /// One tenant's share of a run.
     TargetRow in "operation_run_targets" { run_id: i64, ordinal: i64, kind: &'static str, tenant_id: Option<i64>, status: &'static str, starts: i64, reason_code: Option<&'static str>, updated_at: DateTime<Utc>, }
     /// One failure of a run.
-    FailureRow in "operation_run_failures" { id: i64, run_id: i64, tenant_id: Option<i64>, reason_code: &'static str, message: String, occurred_at: DateTime<Utc>, }
+    FailureRow in "operation_run_failures" { id: i64, run_id: i64, tenant_id: Option<i64>, reason_code: &'static str, fingerprint: String, message: String, occurred_at: DateTime<Utc>, }
     /// The lease of a running run.
     LeaseRow in "operation_run_leases" { run_id: i64, owner: String, acquired_at: DateTime<Utc>, heartbeat_at: DateTime<Utc>, expires_at: DateTime<Utc>, }
     /// A finding.

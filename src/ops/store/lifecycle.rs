@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::{Tx, on_tx};
+use super::{Tx, fingerprints, on_tx};
 use crate::Result;
+use crate::domain::fingerprint::fingerprint;
 
 /// How often a claim looks again after another worker was faster.
 const CLAIM_TRIES: u32 = 3;
@@ -312,7 +313,7 @@ pub async fn count_up(tx: &mut Tx, run_id: i64) -> Result<()> {
     })
 }
 
-/// Writes one failure.
+/// Writes one failure, with its fingerprint.
 pub async fn insert_failure(
     tx: &mut Tx,
     run_id: i64,
@@ -321,16 +322,23 @@ pub async fn insert_failure(
     message: &str,
     now: DateTime<Utc>,
 ) -> Result<i64> {
+    let names = match tenant_id {
+        Some(tenant_id) => fingerprints::names(tx, tenant_id).await?,
+        None => None,
+    };
+    let names = names.map_or_else(Vec::new, |(tenant, workspace)| vec![tenant, workspace]);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     on_tx!(tx, c => {
         Ok(sqlx::query_scalar(
-            "insert into operation_run_failures (run_id, tenant_id, reason_code, message, occurred_at) \
-             values ($1, $2, $3, $4, $5) returning id",
+            "insert into operation_run_failures (run_id, tenant_id, reason_code, message, fingerprint, occurred_at) \
+             values ($1, $2, $3, $4, $6, $5) returning id",
         )
         .bind(run_id)
         .bind(tenant_id)
         .bind(reason_code)
         .bind(message)
         .bind(now)
+        .bind(fingerprint(reason_code, message, &names))
         .fetch_one(c)
         .await?)
     })

@@ -15,9 +15,11 @@ pub mod customers;
 pub mod database;
 pub mod error;
 pub mod findings;
+pub mod fingerprints;
 pub mod lifecycle;
 pub mod names;
 pub mod notifications;
+pub mod overview;
 pub mod plans;
 pub mod preferences;
 #[cfg(debug_assertions)]
@@ -25,6 +27,8 @@ pub mod probe;
 pub mod reconcile;
 pub mod requests;
 pub mod retention;
+pub mod run_count_upkeep;
+pub mod run_counts;
 pub mod run_list;
 pub mod run_read;
 pub mod run_write;
@@ -46,7 +50,8 @@ pub use database::{Db, Tx};
 /// Inside, these fragments are string literals of the engine at hand, fit for `concat!`:
 /// `claim_lock!()`, `for_share!("alias")`, `for_update!()`, `database_now!()`,
 /// `database_in!("$3")` (that many seconds from now), `five_minutes!("e.occurred_at")`,
-/// `hour!(..)` and `day!(..)` (the start of the step of the clock that a time lies in, in UTC).
+/// `hour!(..)` and `day!(..)` (the start of the step of the clock that a time lies in, in UTC),
+/// `milliseconds!()` (how long the ended run `r` took), `duration_step!()` (the step that lies in).
 macro_rules! on_tx {
     ($tx:expr, $c:ident => $body:block) => {
         match $tx {
@@ -91,8 +96,18 @@ macro_rules! on_tx {
                         concat!("date_trunc('day', ", $at, ", 'UTC')")
                     };
                 }
+                macro_rules! milliseconds {
+                    () => {
+                        "run_milliseconds(r.created_at, r.started_at, r.completed_at)"
+                    };
+                }
+                macro_rules! duration_step {
+                    () => {
+                        "run_duration_step(r.outcome, r.created_at, r.started_at, r.completed_at)"
+                    };
+                }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 8] = [
+                const _: [&str; 10] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
@@ -101,6 +116,8 @@ macro_rules! on_tx {
                     five_minutes!("x"),
                     hour!("x"),
                     day!("x"),
+                    milliseconds!(),
+                    duration_step!(),
                 ];
                 let $c = &mut **transaction;
                 $body
@@ -156,8 +173,23 @@ macro_rules! on_tx {
                         concat!("substr(", $at, ", 1, 10) || 'T00:00:00+00:00'")
                     };
                 }
+                macro_rules! milliseconds {
+                    () => {
+                        "max(0, cast(round((julianday(r.completed_at) - julianday(coalesce(r.started_at, r.created_at))) \
+                         * 86400000) as integer))"
+                    };
+                }
+                macro_rules! duration_step {
+                    () => {
+                        concat!(
+                            "(select d.step from duration_steps d where d.from_ms <= ",
+                            milliseconds!(),
+                            " order by d.from_ms desc limit 1)"
+                        )
+                    };
+                }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 8] = [
+                const _: [&str; 10] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
@@ -166,6 +198,8 @@ macro_rules! on_tx {
                     five_minutes!("x"),
                     hour!("x"),
                     day!("x"),
+                    milliseconds!(),
+                    duration_step!(),
                 ];
                 let $c = &mut **transaction;
                 $body

@@ -299,6 +299,8 @@ fn rank(term: &Term) -> Option<u8> {
     match &term.kind {
         TermKind::Id(_) => Some(0),
         TermKind::Status(words) if words.iter().all(|word| is_active(*word)) => Some(1),
+        // Few runs have it; they are looked up by it, and put in order.
+        TermKind::Fingerprint(_) => Some(2),
         TermKind::Tenant(tenants) if one_id(tenants) => Some(2),
         TermKind::Reason(patterns) if one_exact(patterns) => Some(3),
         TermKind::Status(words) if matches!(words.as_slice(), [one] if outcome_of(*one).is_some()) => {

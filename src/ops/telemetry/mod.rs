@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+pub(in crate::ops) use rollups::whole_platform;
 pub use rollups::{CheckRollups, Checked, Difference, FoldRollups, RebuildRollups};
 
 use super::dashboard::{DASHBOARD, window_of};
@@ -17,7 +18,7 @@ use super::{Access, Context, Operation};
 use crate::Result;
 use crate::access::{Requirement, ViewScope};
 use crate::domain::telemetry::UsageEvent;
-use crate::domain::window::{Bucket, Span, Step, Window};
+use crate::domain::window::{Bucket, Pieces, Span, Step, Window};
 
 /// Sums up what customers used in a window, and in the window before it. Aggregates only: no
 /// names, no ids, no single events.
@@ -123,9 +124,9 @@ pub(super) async fn summarise(
 ) -> Result<Summary> {
     let (current, before) = (window.ending(now), window.before(now));
     let step = window.step();
-    let (earlier, later) = (Pieces::of(before, step, view), Pieces::of(current, step, view));
+    let (earlier, later) = (pieces(before, step, view), pieces(current, step, view));
     let four = |[a, b]: [Span; 2], [c, d]: [Span; 2]| [a, b, c, d];
-    let ledger = four(earlier.ledger, later.ledger);
+    let ledger = four(earlier.single, later.single);
     let hours = four(earlier.hours, later.hours);
     let days = [earlier.days, later.days];
     let mut rows = usage::count_ledger(tx, view, step, ledger).await?;
@@ -141,46 +142,12 @@ pub(super) async fn summarise(
     Ok(sum_up(window, now, &rows, active))
 }
 
-/// A range, cut into whole days and hours, which are counted already, and what is left of it.
-/// No piece lies in two steps of the trend.
-struct Pieces {
-    ledger: [Span; 2],
-    hours: [Span; 2],
-    days: Span,
-}
-
-impl Pieces {
-    fn of(range: Span, step: Step, view: ViewScope) -> Self {
-        let none = Span { from: range.until, until: range.until };
-        let all_of_it = Self { ledger: [range, none], hours: [none; 2], days: none };
-        match (view, step) {
-            // Nothing is counted as finely as that.
-            (ViewScope::All, Step::FiveMinutes)
-            | (ViewScope::Restricted { .. }, Step::FiveMinutes | Step::Hour) => all_of_it,
-            (ViewScope::Restricted { .. }, Step::Day) => {
-                let Some((first, days, last)) = cut(range, Step::Day) else { return all_of_it };
-                Self { ledger: [first, last], days, ..all_of_it }
-            }
-            (ViewScope::All, Step::Hour | Step::Day) => {
-                let Some((first, whole, last)) = cut(range, Step::Hour) else { return all_of_it };
-                let edges = Self { ledger: [first, last], hours: [whole, none], ..all_of_it };
-                match cut(whole, Step::Day) {
-                    Some((early, days, late)) if step == Step::Day => {
-                        Self { hours: [early, late], days, ..edges }
-                    }
-                    _ => edges,
-                }
-            }
-        }
+/// What of a range is counted already: of all workspaces hours and days, of some only days.
+fn pieces(range: Span, step: Step, view: ViewScope) -> Pieces {
+    match view {
+        ViewScope::All => Pieces::of_hours_and_days(range, step),
+        ViewScope::Restricted { .. } => Pieces::of_days(range, step),
     }
-}
-
-/// What is before the whole steps of a range, these, and what is after them.
-fn cut(range: Span, step: Step) -> Option<(Span, Span, Span)> {
-    let (from, until) = (step.ceil(range.from), step.floor(range.until));
-    let before = Span { from: range.from, until: from };
-    let after = Span { from: until, until: range.until };
-    (from < until).then_some((before, Span { from, until }, after))
 }
 
 fn sum_up(

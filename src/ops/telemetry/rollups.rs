@@ -120,7 +120,7 @@ impl Operation for RebuildRollups {
 }
 
 /// Refuses those who see only some workspaces: this is about all of them.
-fn whole_platform(context: &Context) -> Result<()> {
+pub(in crate::ops) fn whole_platform(context: &Context) -> Result<()> {
     if context.permit().scope() == ViewScope::All {
         return Ok(());
     }

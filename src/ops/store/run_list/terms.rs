@@ -111,6 +111,13 @@ where
             sql.push("r.id = ");
             Values::int(sql, *id);
         }),
+        TermKind::Fingerprint(fingerprints) => any(sql, fingerprints, |sql, fingerprint| {
+            sql.push(
+                "r.id in (select f.run_id from operation_run_failures f where f.fingerprint = ",
+            );
+            Values::text(sql, fingerprint.clone());
+            sql.push(")");
+        }),
         TermKind::Text(text) => push_text(sql, text),
     }
     sql.push(if term.negated { "), false)" } else { ")" });

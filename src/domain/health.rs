@@ -1,0 +1,210 @@
+//! How the platform is: one word, with every reason for it in words.
+
+use serde::Serialize;
+
+use super::run_filter::RunFilter;
+use crate::text_enum;
+
+text_enum! {
+    /// One word for how the platform is.
+    pub enum HealthLevel as "health" {
+        /// Nothing needs anybody.
+        Healthy = "healthy",
+        /// Somebody should look.
+        Warning = "warning",
+        /// Somebody must look now.
+        Critical = "critical",
+    }
+}
+
+impl HealthLevel {
+    /// The glyph, or its ASCII form; always shown with the word.
+    pub fn glyph(self, ascii: bool) -> &'static str {
+        let (glyph, plain) = match self {
+            Self::Healthy => ("●", "*"),
+            Self::Warning => ("▲", "!"),
+            Self::Critical => ("✗", "x"),
+        };
+        if ascii { plain } else { glyph }
+    }
+}
+
+/// When something counts as a warning or as critical. Percentages are whole, 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthThresholds {
+    /// From this share of failed runs on it is critical ...
+    pub critical_failed_percent: u32,
+    /// ... if so many have ended.
+    pub critical_ended_runs: u32,
+    /// From this share of failed runs on it is a warning.
+    pub warning_failed_percent: u32,
+    /// A lease that is overdue by more than so many times its length is critical.
+    pub critical_lease_lengths: u32,
+}
+
+impl Default for HealthThresholds {
+    fn default() -> Self {
+        Self {
+            critical_failed_percent: 25,
+            critical_ended_runs: 20,
+            warning_failed_percent: 5,
+            critical_lease_lengths: 2,
+        }
+    }
+}
+
+/// What is held against the thresholds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HealthFacts {
+    /// Ended runs of the window.
+    pub ended: i64,
+    /// Of these, those that failed.
+    pub failed: i64,
+    /// Those failed runs.
+    pub failed_filter: RunFilter,
+    /// Runs whose lease is overdue by more than the threshold, by number.
+    pub abandoned: Vec<i64>,
+    /// Runs whose lease is overdue, but not by that much.
+    pub overdue: Vec<i64>,
+    /// Runs that wait in the queue for too long.
+    pub stale: i64,
+    /// Alerts that were given up.
+    pub dead_alerts: i64,
+    /// Alerts that are still tried, after an attempt that failed or a long wait.
+    pub late_alerts: i64,
+    /// What the newest attempt said.
+    pub alert_error: Option<String>,
+    /// Runs of the window of which an audit row could not be written, by number.
+    pub unaudited: Vec<i64>,
+}
+
+/// One reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HealthReason {
+    /// How bad it is.
+    pub level: HealthLevel,
+    /// In words, one line.
+    pub text: String,
+    /// The runs it is about, where it is about runs.
+    #[serde(serialize_with = "as_text")]
+    pub filter: Option<RunFilter>,
+}
+
+/// How the platform is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Health {
+    /// The worst of the reasons; *healthy* without any.
+    pub level: HealthLevel,
+    /// Why, worst first.
+    pub reasons: Vec<HealthReason>,
+}
+
+impl Health {
+    /// The worst reason, or that there is none.
+    pub fn sentence(&self) -> &str {
+        self.reasons.first().map_or("nothing needs anybody", |reason| &reason.text)
+    }
+
+    /// Judges what was found.
+    pub fn assess(facts: &HealthFacts, limits: &HealthThresholds) -> Self {
+        let mut reasons = Vec::new();
+        let mut add =
+            |level, text: String, filter| reasons.push(HealthReason { level, text, filter });
+        let (warning, critical) = (HealthLevel::Warning, HealthLevel::Critical);
+        if !facts.abandoned.is_empty() {
+            let text = format!(
+                "{}: the lease is overdue by more than {} times its length",
+                named(&facts.abandoned),
+                limits.critical_lease_lengths
+            );
+            add(critical, text, of_ids(&facts.abandoned));
+        }
+        let share = |percent: u32| {
+            facts.failed > 0 && facts.failed * 100 >= i64::from(percent) * facts.ended
+        };
+        let enough = facts.ended >= i64::from(limits.critical_ended_runs);
+        let level = if enough && share(limits.critical_failed_percent) {
+            Some((critical, limits.critical_failed_percent))
+        } else if share(limits.warning_failed_percent) {
+            Some((warning, limits.warning_failed_percent))
+        } else {
+            None
+        };
+        if let Some((level, percent)) = level {
+            let (failed, ended) = (facts.failed, facts.ended);
+            let noun = if ended == 1 { "run" } else { "runs" };
+            let text = format!(
+                "{failed} of {ended} ended {noun} failed ({}); the limit is {percent} %",
+                percentage(failed, ended)
+            );
+            add(level, text, Some(facts.failed_filter.clone()));
+        }
+        if !facts.overdue.is_empty() {
+            let text = format!("{}: the lease has run out", named(&facts.overdue));
+            add(warning, text, of_ids(&facts.overdue));
+        }
+        if facts.stale > 0 {
+            let (noun, verb) = if facts.stale == 1 { ("run", "waits") } else { ("runs", "wait") };
+            let text = format!("{} {noun} {verb} in the queue for too long", facts.stale);
+            add(warning, text, RunFilter::parse("status:stale").ok());
+        }
+        let undelivered = facts.dead_alerts + facts.late_alerts;
+        if undelivered > 0 {
+            let (noun, verb) = if undelivered == 1 { ("alert", "is") } else { ("alerts", "are") };
+            let given_up = match facts.dead_alerts {
+                0 => String::new(),
+                dead if dead == undelivered => ", given up".to_owned(),
+                dead => format!(", {dead} of them given up"),
+            };
+            let why = facts.alert_error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            let text = format!("{undelivered} {noun} {verb} not delivered{given_up}{why}");
+            add(warning, text, None);
+        }
+        if !facts.unaudited.is_empty() {
+            let text = format!("{}: audit rows could not be written", named(&facts.unaudited));
+            add(warning, text, of_ids(&facts.unaudited));
+        }
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.level == critical));
+        let level = reasons.first().map_or(HealthLevel::Healthy, |reason| reason.level);
+        Self { level, reasons }
+    }
+}
+
+/// A share in percent, with one digit behind the point: `1.0 %`; rounded down, so that only
+/// all are 100 %.
+pub fn percentage(part: i64, whole: i64) -> String {
+    if whole <= 0 {
+        return "0.0 %".to_owned();
+    }
+    let tenths = part.saturating_mul(1_000) / whole;
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// `run 7`, `runs 7, 8 and 3 more`.
+fn named(ids: &[i64]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = ids.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = match ids.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let noun = if ids.len() == 1 { "run" } else { "runs" };
+    format!("{noun} {}{more}", shown.join(", "))
+}
+
+fn of_ids(ids: &[i64]) -> Option<RunFilter> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    RunFilter::parse(&format!("id:{}", ids.join(","))).ok()
+}
+
+/// A filter as it is written.
+#[expect(clippy::ref_option, reason = "serde gives the field as it stands")]
+fn as_text<S: serde::Serializer>(
+    filter: &Option<RunFilter>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match filter {
+        Some(filter) => serializer.collect_str(filter),
+        None => serializer.serialize_none(),
+    }
+}

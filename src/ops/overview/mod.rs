@@ -1,0 +1,209 @@
+//! The control tower: how the platform is, what runs did in a window, what fails, and how often.
+
+mod counts;
+mod fingerprints;
+mod kpis;
+mod retry;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+pub use counts::{
+    CheckRunCounts, FoldRunCounts, RebuildRunCounts, RunCountsChecked, RunDifference,
+};
+pub use fingerprints::{
+    FillFingerprints, FingerprintGroup, FingerprintPage, GetFingerprint, ListFingerprints, Sample,
+};
+pub use kpis::{DurationFigure, RunFigures, RunKpis, RunTrend};
+pub use retry::{GroupRetried, GroupRetryPlan, PlanGroupRetry, Planned, RetryGroup, Skipped};
+
+use super::dashboard::{DASHBOARD, window_of};
+use super::store::{Tx, alerts, notifications, overview as rows};
+use super::telemetry::{self, Summary, WindowSpan};
+use super::{Access, Context, Operation};
+use crate::Result;
+use crate::access::{Requirement, ViewScope};
+use crate::domain::failure::ReasonCode;
+use crate::domain::health::{Health, HealthFacts, HealthThresholds};
+use crate::domain::run::Run;
+use crate::domain::run_filter::{IdOrName, Pattern, RunFilter, StatusWord, Term, TermKind, When};
+use crate::domain::window::{Span, Window};
+
+/// How many recent failures are shown.
+const RECENT: i64 = 20;
+/// How many runs a reason of health names.
+const NAMED: i64 = 20;
+/// An alert that was not tried for so long is late.
+const LATE: Duration = Duration::from_secs(5 * 60);
+
+/// Reads everything that the overview shows, in one state of the database.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOverview {
+    /// How far back; what the person chose last where absent.
+    pub window: Option<Window>,
+}
+
+/// What the overview shows. Runs are counted by their creation, up to the last whole second
+/// before the look.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Overview {
+    /// The window of the runs: from its first moment on, before its last.
+    pub window: WindowSpan,
+    /// When it was looked at.
+    pub as_of: DateTime<Utc>,
+    /// How the platform is.
+    pub health: Health,
+    /// What runs did.
+    pub runs: RunKpis,
+    /// What fails most.
+    pub offenders: Offenders,
+    /// The newest runs that failed, wholly or in part, at most 20.
+    pub recent_failures: Vec<Run>,
+    /// How many notifications of the person are unread; none of an actor without an inbox.
+    pub unread_notifications: Option<i64>,
+    /// What customers used.
+    pub usage: Summary,
+}
+
+/// What fails most in the window, at most five of each, most first. Runs that failed in part
+/// count, too.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Offenders {
+    /// By type of operation.
+    pub types: Vec<Offender>,
+    /// By tenant; runs over many tenants have none of their own.
+    pub tenants: Vec<Offender>,
+    /// By reason: the commonest of each run.
+    pub reasons: Vec<Offender>,
+}
+
+/// One that fails.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Offender {
+    /// The type, the reason code, or the tenant's name.
+    pub name: String,
+    /// The tenant.
+    pub tenant_id: Option<i64>,
+    /// What a person reads of a reason.
+    pub label: Option<&'static str>,
+    /// How many runs.
+    pub runs: i64,
+    /// Those runs.
+    #[serde(serialize_with = "shown")]
+    pub filter: RunFilter,
+}
+
+fn shown<S: serde::Serializer>(filter: &RunFilter, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(filter)
+}
+
+impl Operation for ReadOverview {
+    const NAME: &'static str = "overview.read";
+    const REQUIREMENT: Requirement = DASHBOARD;
+    const ACCESS: Access = Access::Read;
+    type Output = Overview;
+
+    async fn execute(self, context: &mut Context) -> Result<Overview> {
+        let window = window_of(context, self.window).await?;
+        let (now, view) = (context.now(), context.permit().scope());
+        let user = context.permit().holder().map(|holder| holder.platform_user_id);
+        let limits = context.settings().health;
+        let tx = context.tx()?;
+        let [current, before] = window.of_runs(now);
+        let runs = kpis::read(tx, view, window, now, [current, before]).await?;
+        let offenders = offenders(tx, view, current).await?;
+        let recent_failures = rows::recent_failures(tx, view, current, RECENT).await?;
+        let facts = facts(tx, view, current, now, &runs, &limits).await?;
+        let usage = telemetry::summarise(tx, window, now, view).await?;
+        let unread_notifications = match user {
+            Some(user) => Some(notifications::unread(tx, user).await?),
+            None => None,
+        };
+        Ok(Overview {
+            window: WindowSpan {
+                key: window,
+                label: window.label(),
+                start_at: current.from,
+                end_at: current.until,
+            },
+            as_of: now,
+            health: Health::assess(&facts, &limits),
+            runs,
+            offenders,
+            recent_failures,
+            unread_notifications,
+            usage,
+        })
+    }
+}
+
+/// The filter of runs of a window that are in one of these states.
+pub(super) fn in_window(words: &[StatusWord], window: Span) -> RunFilter {
+    let mut filter = RunFilter::default();
+    if !words.is_empty() {
+        filter.terms.push(term(TermKind::Status(words.to_vec())));
+    }
+    filter.terms.push(term(TermKind::Since(When::At(window.from))));
+    filter.terms.push(term(TermKind::Until(When::At(window.until))));
+    filter
+}
+
+fn term(kind: TermKind) -> Term {
+    Term { negated: false, kind }
+}
+
+async fn offenders(tx: &mut Tx, view: ViewScope, window: Span) -> Result<Offenders> {
+    let mut offenders = Offenders::default();
+    let exactly = |text: &str| vec![Pattern { text: text.to_owned(), prefix: false }];
+    for row in rows::offenders(tx, view, window).await? {
+        let name = row.name.unwrap_or_default();
+        let (list, kind, label) = match (row.kind.as_str(), row.tenant_id) {
+            ("tenant", Some(id)) => {
+                (&mut offenders.tenants, TermKind::Tenant(vec![IdOrName::Id(id)]), None)
+            }
+            ("reason", _) => {
+                let label = name.parse().ok().map(ReasonCode::label);
+                (&mut offenders.reasons, TermKind::Reason(exactly(&name)), label)
+            }
+            _ => (&mut offenders.types, TermKind::Type(exactly(&name)), None),
+        };
+        let mut filter = in_window(&[StatusWord::Failed, StatusWord::Partial], window);
+        filter.terms.insert(1, term(kind));
+        list.push(Offender { name, tenant_id: row.tenant_id, label, runs: row.runs, filter });
+    }
+    Ok(offenders)
+}
+
+async fn facts(
+    tx: &mut Tx,
+    view: ViewScope,
+    window: Span,
+    now: DateTime<Utc>,
+    runs: &RunKpis,
+    limits: &HealthThresholds,
+) -> Result<HealthFacts> {
+    let mut facts = HealthFacts {
+        ended: runs.current.ended(),
+        failed: runs.current.failed,
+        failed_filter: in_window(&[StatusWord::Failed], window),
+        stale: runs.stale,
+        unaudited: rows::unaudited(tx, view, window, NAMED).await?,
+        ..HealthFacts::default()
+    };
+    for lease in rows::overdue_leases(tx, view, NAMED).await? {
+        let length = lease.expires_at - lease.heartbeat_at;
+        let lengths = i32::try_from(limits.critical_lease_lengths).unwrap_or(i32::MAX);
+        if lease.now - lease.expires_at > length * lengths {
+            facts.abandoned.push(lease.run_id);
+        } else {
+            facts.overdue.push(lease.run_id);
+        }
+    }
+    let alerts_summary = super::alerts::summary(tx, view).await?;
+    facts.dead_alerts = alerts_summary.dead;
+    facts.late_alerts = alerts::count_late(tx, view, now - LATE).await?;
+    facts.alert_error = alerts_summary.last_error;
+    Ok(facts)
+}

@@ -1,0 +1,254 @@
+//! Acting on a group of failures: trying again what failed in the runs of one fingerprint.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::fingerprints;
+use crate::access::Requirement;
+use crate::domain::capability::Capability;
+use crate::domain::run::{RunStatus, ScopeKind, Source};
+use crate::domain::window::{Span, Window};
+use crate::ops::dashboard::window_of;
+use crate::ops::runbooks::confirm;
+use crate::ops::runs::{RetryRun, retry_phrase};
+use crate::ops::store::{fingerprints as rows, run_read};
+use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::{Error, ErrorKind, Result};
+
+/// How many runs one call tries again at most.
+pub const MAX_RUNS: usize = 50;
+/// How many runs of a group are looked at.
+const LOOKED_AT: i64 = 1_000;
+const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
+
+/// Looks which runs of a group can be tried again.
+#[derive(Debug, Clone)]
+pub struct PlanGroupRetry {
+    /// The fingerprint.
+    pub fingerprint: String,
+    /// How far back; what the person chose last where absent.
+    pub window: Option<Window>,
+}
+
+/// What trying a group again would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupRetryPlan {
+    /// The fingerprint.
+    pub fingerprint: String,
+    /// The runs that would be tried again, newest first, at most 50.
+    pub runs: Vec<Planned>,
+    /// How many targets they have in all.
+    pub targets: usize,
+    /// The phrase to type; none for one target, which needs none.
+    pub phrase: Option<String>,
+    /// The runs of the group that would not be, and why.
+    pub skipped: Vec<Skipped>,
+    /// How many more could be tried again after these.
+    pub left: usize,
+}
+
+/// A run that would be tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// The run.
+    pub run_id: i64,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub run_type: String,
+    /// How many of its targets failed or never ran, for whatever reason.
+    pub targets: usize,
+}
+
+/// A run that is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The run.
+    pub run_id: i64,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl PlanGroupRetry {
+    pub(in crate::ops) fn sample() -> Self {
+        Self { fingerprint: "000000000000".to_owned(), window: None }
+    }
+}
+
+impl Operation for PlanGroupRetry {
+    const NAME: &'static str = "overview.plan_group_retry";
+    const REQUIREMENT: Requirement = MANAGE;
+    const ACCESS: Access = Access::Read;
+    type Output = GroupRetryPlan;
+
+    async fn execute(self, context: &mut Context) -> Result<GroupRetryPlan> {
+        let window = window_of(context, self.window).await?;
+        let [span, _] = window.of_runs(context.now());
+        let view = context.permit().scope();
+        // Also for its answer where there is no such group.
+        fingerprints::one(context.tx()?, view, span, &self.fingerprint, window.label()).await?;
+        plan(context, &self.fingerprint, span, None).await
+    }
+}
+
+/// Sorts the runs of a group: what can be tried again, and what not, and why. `only` these runs
+/// where given.
+async fn plan(
+    context: &mut Context,
+    fingerprint: &str,
+    span: Span,
+    only: Option<&[i64]>,
+) -> Result<GroupRetryPlan> {
+    let view = context.permit().scope();
+    let tx = context.tx()?;
+    let (mut runs, mut skipped, mut left) = (Vec::new(), Vec::new(), 0);
+    for row in rows::touched(tx, view, span, fingerprint, LOOKED_AT).await? {
+        if only.is_some_and(|only| !only.contains(&row.run_id)) {
+            continue;
+        }
+        let run_id = row.run_id;
+        let mut skip = |why: &str| skipped.push(Skipped { run_id, why: why.to_owned() });
+        if row.status != RunStatus::Completed.as_str() {
+            skip("it has not ended yet");
+        } else if row.retried {
+            skip("a retry of it is active or has succeeded");
+        } else if row.superseded {
+            skip("a newer run like it was started for the same tenant");
+        } else {
+            match targets(tx, run_id).await? {
+                0 => skip("nothing of it is left to retry"),
+                _ if runs.len() == MAX_RUNS => left += 1,
+                targets => runs.push(Planned { run_id, run_type: row.run_type, targets }),
+            }
+        }
+    }
+    let targets = runs.iter().map(|run: &Planned| run.targets).sum();
+    let fingerprint = fingerprint.to_owned();
+    Ok(GroupRetryPlan { fingerprint, runs, targets, phrase: retry_phrase(targets), skipped, left })
+}
+
+/// How many targets a retry of a run would have.
+async fn targets(tx: &mut crate::ops::store::Tx, run_id: i64) -> Result<usize> {
+    let Some(run) = run_read::by_id(tx, run_id, crate::access::ViewScope::All).await? else {
+        return Ok(0);
+    };
+    let open = run_read::retryable(tx, run_id).await?;
+    Ok(match run.scope {
+        ScopeKind::Tenant | ScopeKind::Platform => usize::from(open.total > 0),
+        _ => open.tenants.len(),
+    })
+}
+
+/// Tries the runs of a group again: each is a retry of its own, with its own audit row. What one
+/// refuses does not hold up the others.
+#[derive(Debug, Clone)]
+pub struct RetryGroup {
+    /// The fingerprint.
+    pub fingerprint: String,
+    /// The runs, as the plan named them.
+    pub run_ids: Vec<i64>,
+    /// The phrase `RETRY n`; compulsory where n, all their targets, is more than one.
+    pub confirm: Option<String>,
+    /// Where the start comes from.
+    pub source: Source,
+}
+
+/// What came of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct GroupRetried {
+    /// The runs that were started, with the run that each tries again.
+    pub started: Vec<(i64, i64)>,
+    /// Runs that were not tried again, and why.
+    pub refused: Vec<Skipped>,
+}
+
+impl RetryGroup {
+    pub(in crate::ops) fn sample() -> Self {
+        let fingerprint = "000000000000".to_owned();
+        Self { fingerprint, run_ids: Vec::new(), confirm: None, source: Source::Cli }
+    }
+
+    /// Holds the call against the runs as they are now, and audits it.
+    async fn check(&self, context: &mut Context) -> Result<GroupRetryPlan> {
+        context.begin_checked(&Self::REQUIREMENT, true).await?;
+        let now = context.now();
+        let [span, _] = Window::Month.of_runs(now);
+        let span = Span { until: now + chrono::TimeDelta::microseconds(1), ..span };
+        let plan = plan(context, &self.fingerprint, span, Some(&self.run_ids)).await?;
+        let checked = match plan.skipped.first() {
+            Some(one) => Err(Error::refused(format!("run {}: {}", one.run_id, one.why))
+                .hint("look at the error again, and confirm what is left")),
+            None if self.run_ids.is_empty() || plan.runs.len() != self.run_ids.len() => {
+                Err(Error::not_found("some of the runs of this error")
+                    .hint("look at the error again, and confirm what is left"))
+            }
+            None => match &plan.phrase {
+                Some(phrase) => confirm(phrase, self.confirm.as_deref()),
+                None => Ok(()),
+            },
+        };
+        let status = if checked.is_ok() { AuditStatus::Succeeded } else { AuditStatus::Refused };
+        let mut row = context.audit_row(Self::NAME, status);
+        row.target_type = Some("failure_fingerprint");
+        row.target_id = Some(self.fingerprint.clone());
+        row.metadata = json!({
+            "source": self.source.as_str(),
+            "runs": plan.runs.iter().map(|run| run.run_id).collect::<Vec<_>>(),
+            "targets": plan.targets,
+        });
+        if let (Err(error), Some(facts)) = (&checked, row.metadata.as_object_mut()) {
+            facts.insert("answer".to_owned(), json!(error.message()));
+        }
+        context.audit(&row).await?;
+        context.end(true).await?;
+        checked.map(|()| plan)
+    }
+}
+
+impl Operation for RetryGroup {
+    const NAME: &'static str = "overview.retry_group";
+    const REQUIREMENT: Requirement = MANAGE;
+    const ACCESS: Access = Access::Stepwise;
+    type Output = GroupRetried;
+
+    async fn execute(self, context: &mut Context) -> Result<GroupRetried> {
+        let plan = self.check(context).await?;
+        let mut done = GroupRetried::default();
+        for run in plan.runs {
+            context.begin_checked(&Self::REQUIREMENT, true).await?;
+            let retry = RetryRun {
+                run_id: run.run_id,
+                confirm: retry_phrase(run.targets),
+                source: self.source,
+                request_id: None,
+            };
+            match retry.execute(context).await {
+                Ok(retried) if retried.started.created => {
+                    context.end(true).await?;
+                    done.started.push((run.run_id, retried.started.run_id));
+                }
+                Ok(retried) => {
+                    context.end(true).await?;
+                    let why = format!("run {} is already at it", retried.started.run_id);
+                    done.refused.push(Skipped { run_id: run.run_id, why });
+                }
+                Err(error) => {
+                    // A refusal has left its audit row.
+                    let refused = matches!(
+                        error.kind(),
+                        ErrorKind::Usage
+                            | ErrorKind::Forbidden
+                            | ErrorKind::NotFound
+                            | ErrorKind::Refused
+                    );
+                    context.end(refused).await?;
+                    if !refused && done.started.is_empty() {
+                        return Err(error);
+                    }
+                    let why = error.message().to_owned();
+                    done.refused.push(Skipped { run_id: run.run_id, why });
+                }
+            }
+        }
+        Ok(done)
+    }
+}
