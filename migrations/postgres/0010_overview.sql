@@ -107,7 +107,6 @@ alter table operation_run_failures
     add column fingerprint text not null default '' check (fingerprint = '' or fingerprint ~ '^[0-9a-f]{12}$'),
     add column run_created_at timestamptz;
 update operation_run_failures f set run_created_at = r.created_at from operation_runs r where r.id = f.run_id;
-alter table operation_run_failures alter column run_created_at set not null;
 create function date_failure() returns trigger language plpgsql as $$
 begin
     select r.created_at into new.run_created_at from operation_runs r where r.id = new.run_id;

@@ -100,7 +100,8 @@ fn fr_010_001_every_setting_can_be_given_in_the_file_and_the_environment() {
         text_search_bound = 1000\n[sessions]\nidle_timeout = \"5m\"\nabsolute_timeout = \"1h\"\n\
         [alerts]\nwebhook_url = \"https://alerts.example/x\"\nwebhook_secret_file = \"/run/secret\"\n\
         timeout = \"5s\"\nmax_attempts = 3\n\
-        [product_usage]\nretention_days = 30\n";
+        [product_usage]\nretention_days = 30\n\
+        [health]\ncritical_failed_percent = 30\ncritical_ended_runs = 10\nwarning_failed_percent = 6\ncritical_lease_lengths = 3\n";
     let from_file = Home::with_file(text).load(&[], Flags::default()).unwrap();
     let values = |config: &Config| {
         config.all_settings().into_iter().map(|(name, value, _)| (name, value)).collect::<Vec<_>>()
