@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 
-use super::store::{Tx, bulk, bulk_state, customers, usage_rollups, users};
+use super::store::{Tx, bulk, bulk_state, customers, run_count_upkeep, usage_rollups, users};
 use super::{Access, Context, Operation, password};
 use crate::access::Requirement;
 use crate::domain::capability::Role;
@@ -190,6 +190,7 @@ impl LoadPlatform {
         bulk::create_indexes(tx, dropped).await?;
         // Nobody looks at what was loaded before it is counted.
         usage_rollups::fold(tx, i64::MAX).await?;
+        run_count_upkeep::fold(tx, i64::MAX).await?;
         bulk::set_sequences(tx).await?;
         match self.stage {
             Stage::Whole => Ok(()),
