@@ -76,8 +76,8 @@ impl Look {
         format!("{} {}", self.format(at, "%H:%M"), self.zone_name())
     }
 
-    /// The clock of a time, with day if it is not today's.
-    fn format(&self, at: DateTime<Utc>, pattern: &str) -> String {
+    /// A time by a pattern of `chrono`, in the zone that is shown.
+    pub fn format(&self, at: DateTime<Utc>, pattern: &str) -> String {
         match self.zone {
             TimeZone::Utc => at.format(pattern).to_string(),
             TimeZone::Local => at.with_timezone(&Local).format(pattern).to_string(),

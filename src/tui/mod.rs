@@ -16,5 +16,6 @@ pub mod screens;
 pub mod session;
 pub mod source_file;
 pub mod theme;
+pub mod trend;
 pub mod widgets;
 pub mod wizard;

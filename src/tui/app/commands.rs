@@ -116,6 +116,7 @@ impl App {
                 let opened = self.workers.click(row - body.y, &self.look, body);
                 return opened.map_or_else(Vec::new, |id| self.open_run(id));
             }
+            Tab::Telemetry if row == body.y => return self.click_window(column),
             Tab::Run | Tab::Telemetry => return Vec::new(),
             Tab::Runbooks => return self.click_wizard(row - body.y),
         }
@@ -307,8 +308,10 @@ impl App {
         } else {
             effects.extend(self.operations.apply(place.filter));
         }
-        if self.tab == Tab::Runbooks {
-            effects.extend(self.runbooks.refresh());
+        match self.tab {
+            Tab::Runbooks => effects.extend(self.runbooks.refresh()),
+            Tab::Telemetry => effects.extend(self.refresh_numbers()),
+            _ => {}
         }
         effects
     }

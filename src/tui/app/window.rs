@@ -5,7 +5,7 @@ use crate::domain::window::Window;
 use crate::ops::telemetry::Summary;
 use crate::tui::command::Command;
 use crate::tui::msg::{Effect, Request, Slot};
-use crate::tui::screens::telemetry::Around;
+use crate::tui::screens::telemetry::{Around, window_at};
 use crate::{Error, Result};
 
 impl App {
@@ -16,7 +16,20 @@ impl App {
             self.say("the window is not known yet: the first numbers are on their way");
             return Vec::new();
         };
-        let window = stepped(window, forward);
+        self.choose_window(stepped(window, forward))
+    }
+
+    /// A click on the name of a window chooses it.
+    pub(super) fn click_window(&mut self, column: u16) -> Vec<Effect> {
+        match window_at(column, self.window) {
+            Some(window) if self.window.is_some_and(|chosen| chosen != window) => {
+                self.choose_window(window)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn choose_window(&mut self, window: Window) -> Vec<Effect> {
         self.window = Some(window);
         // Paused or not: the person asks for other numbers.
         let mut effects = self.refresh_numbers();
@@ -25,7 +38,7 @@ impl App {
     }
 
     /// Asks for what the tab at hand sums up.
-    fn refresh_numbers(&self) -> Vec<Effect> {
+    pub(super) fn refresh_numbers(&self) -> Vec<Effect> {
         self.telemetry.refresh(self.window)
     }
 
@@ -57,7 +70,7 @@ impl App {
         match command {
             Command::WindowNext => self.step_window(true),
             Command::WindowPrevious => self.step_window(false),
-            Command::PollNow => self.telemetry.refresh(self.window),
+            Command::PollNow => self.refresh_numbers(),
             Command::RowOpen => {
                 self.open_number();
                 Vec::new()
@@ -68,7 +81,7 @@ impl App {
 
     /// Numbers of telemetry lead nowhere: behind them are customers.
     pub(super) fn open_number(&mut self) {
-        self.say("telemetry numbers are sums: there is nothing to open behind them");
+        self.say("telemetry numbers are sums only: they open nothing");
     }
 
     /// What the tab of telemetry has to know of the console around it.

@@ -10,7 +10,7 @@ use crate::support::proxy::Proxy;
 use crate::support::stores::{Store, block_on};
 
 /// A console on PostgreSQL behind a proxy that can be cut and frozen.
-async fn behind_a_proxy() -> (Store, Proxy, Ops) {
+pub(super) async fn behind_a_proxy() -> (Store, Proxy, Ops) {
     let store = Store::new(Engine::Postgres).await.with_scene().await;
     store.administrator().await;
     let proxy = Proxy::start(&store.url);

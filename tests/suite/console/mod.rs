@@ -13,5 +13,6 @@ mod runbook_captures;
 mod runbook_confirm;
 mod runbook_wizard;
 mod session;
+mod telemetry;
 mod untrusted;
 mod workers;

@@ -1,6 +1,9 @@
 //! Telemetry: what customers use, in sums.
 
+mod chart;
 mod view;
+
+pub(in crate::tui) use view::window_at;
 
 use std::time::Duration;
 

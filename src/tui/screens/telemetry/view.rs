@@ -1,42 +1,318 @@
-//! Draws the telemetry.
+//! Draws the telemetry: the window, the sums, and a row with a trend for each family.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::super::super::look::grouped;
+use super::super::super::command::{Command, Context};
+use super::super::super::look::{Look, grouped, wrapped};
 use super::super::super::theme::Role;
+use super::super::super::trend::{change, short_change};
+use super::chart::{Chart, short_label};
 use super::{Around, Telemetry};
 use crate::domain::window::Window;
+use crate::ops::telemetry::Summary;
+
+/// Rows of the sums, without their blanks: the window, the sentence, workspaces, events.
+const HEAD: u16 = 4;
+/// Rows below the trends: the axis, and what it means.
+const AXIS: u16 = 2;
+/// The kinds of events.
+const FAMILIES: u16 = 5;
+/// The tallest bars.
+const TALLEST: u16 = 8;
+/// What stands before the windows.
+const LEADING: &str = " window ";
+/// Columns of a usual change, so that windows do not shift the trends.
+const CHANGE: usize = 14;
+/// Columns that the labels of an axis need.
+const LABELS: usize = 19;
+/// What the sums are called.
+const SUMS: [&str; 2] = ["Active workspaces", "All events"];
+
+/// The widths of the columns that stand before the trend.
+pub(super) struct Columns {
+    pub(super) label: usize,
+    pub(super) count: usize,
+    pub(super) change: usize,
+    pub(super) top: usize,
+    short_labels: bool,
+    short_changes: bool,
+}
+
+impl Columns {
+    /// The fullest columns beside which all bars and their axis fit into `width`, or else the
+    /// shortest.
+    fn of(summary: &Summary, width: usize) -> Self {
+        let bars = summary.buckets.len();
+        let fits = |columns: &Self| {
+            let room = width.saturating_sub(columns.chart() + 1);
+            room >= bars && room / bars.max(1) * bars >= LABELS
+        };
+        let fuller = [(false, false), (true, false)];
+        let fuller = fuller.map(|(labels, changes)| Self::with(summary, labels, changes));
+        let fullest = fuller.into_iter().find(fits);
+        fullest.unwrap_or_else(|| Self::with(summary, true, true))
+    }
+
+    fn with(summary: &Summary, short_labels: bool, short_changes: bool) -> Self {
+        let widest =
+            |texts: Vec<String>| texts.iter().map(|t| t.chars().count()).max().unwrap_or(0);
+        let this = Self { label: 0, count: 0, change: 0, top: 0, short_labels, short_changes };
+        let labels = summary.families.iter().map(|family| this.name(family.area, family.label));
+        let pairs = pairs(summary);
+        Self {
+            label: widest(labels.chain(this.sums().map(str::to_owned)).collect()),
+            count: widest(pairs.iter().map(|(now, _)| grouped(*now)).collect()).max(5),
+            change: widest(pairs.iter().map(|(now, was)| this.changed(*now, *was)).collect())
+                .max(if short_labels { 6 } else { CHANGE }),
+            top: widest(summary.families.iter().map(|f| grouped(peak(&f.trend))).collect()).max(3),
+            ..this
+        }
+    }
+
+    fn name(&self, area: &str, label: &str) -> String {
+        if self.short_labels { short_label(area).to_owned() } else { label.to_owned() }
+    }
+
+    fn sums(&self) -> [&'static str; 2] {
+        if self.short_labels { ["Workspaces", "Events"] } else { SUMS }
+    }
+
+    fn changed(&self, now: i64, before: i64) -> String {
+        if self.short_changes { short_change(now, before) } else { change(now, before) }
+    }
+
+    /// Columns of the words, the margin included.
+    pub(super) fn words(&self) -> usize {
+        1 + self.label + 1 + self.count + 2 + self.change
+    }
+
+    /// The column at which the trend begins.
+    pub(super) fn chart(&self) -> usize {
+        self.words() + 1 + self.top + 1
+    }
+
+    fn row(&self, look: &Look, name: &str, now: i64, before: i64) -> Vec<Span<'static>> {
+        let changed = self.changed(now, before);
+        let role = if changed == "same" { Role::Muted } else { Role::Text };
+        vec![
+            look.span(Role::Text, format!(" {name:<label$} ", label = self.label)),
+            look.span(Role::Title, format!("{:>count$}", grouped(now), count = self.count)),
+            look.span(role, format!("  {changed:<width$}", width = self.change)),
+        ]
+    }
+}
+
+/// Every number that has one before it.
+fn pairs(summary: &Summary) -> Vec<(i64, i64)> {
+    let before = &summary.previous;
+    let mut pairs = vec![
+        (summary.active_workspaces, before.active_workspaces),
+        (summary.total_events, before.total_events),
+    ];
+    pairs.extend(summary.families.iter().map(|family| (family.count, family.previous)));
+    pairs
+}
+
+pub(super) fn peak(trend: &[i64]) -> i64 {
+    trend.iter().copied().max().unwrap_or(0)
+}
+
+/// The window in words that follow "the".
+fn length_of(window: Window) -> &'static str {
+    match window {
+        Window::Hour => "hour",
+        Window::Day => "24 hours",
+        Window::Week => "7 days",
+        Window::Month => "30 days",
+    }
+}
+
+/// How much room each part gets.
+struct Layout {
+    head: bool,
+    blanks: [bool; 2],
+    bars: u16,
+    gap: u16,
+}
+
+impl Layout {
+    /// The tallest bars for which `rows` have room; what is left over sets the parts apart.
+    fn of(rows: u16) -> Self {
+        let head = rows > HEAD + FAMILIES + AXIS;
+        let room = rows.saturating_sub(HEAD + AXIS + u16::from(head));
+        let (bars, gap) = match (room + 1) / FAMILIES {
+            0 | 1 => (1, 0),
+            2 => (1, 1),
+            each => ((each - 1).min(TALLEST), 1),
+        };
+        let left = room.saturating_sub(FAMILIES * (bars + gap) - gap);
+        Self { head, blanks: [left >= 1, left >= 2], bars, gap }
+    }
+}
 
 impl Telemetry {
     /// Draws the screen.
     pub fn draw(&self, area: Rect, buffer: &mut Buffer, around: &Around<'_>) {
-        let look = around.look;
-        let mut lines = vec![Line::from(window_line(around.window))];
+        let width = usize::from(area.width);
+        let mut lines = vec![self.window_line(around, width)];
         match (self.shown(around.window), &self.error) {
-            (Some(summary), _) => {
-                lines.push(Line::from(format!(" {}", summary.sentence())));
-                for family in &summary.families {
-                    let text = format!(" {:<24}{:>9}", family.label, grouped(family.count));
-                    lines.push(Line::from(look.span(Role::Text, text)));
+            (Some(summary), _) if summary.total_events == 0 => {
+                nothing(summary, around, area, &mut lines);
+            }
+            (Some(summary), _) => something(summary, around, area, &mut lines),
+            (None, Some(error)) => {
+                for text in wrapped(&error.to_string(), width.saturating_sub(2)) {
+                    lines.push(around.look.span(Role::Failed, format!(" {text}")).into());
                 }
             }
-            (None, Some(error)) => lines.push(Line::from(format!(" {error}"))),
-            (None, None) => lines.push(Line::from(" reading the numbers ...")),
+            (None, None) => {
+                let of = around.window.map_or_else(String::new, |w| format!(" of {}", w.label()));
+                let text = format!(" reading the numbers{of} ...");
+                lines.push(around.look.span(Role::Muted, text).into());
+            }
         }
-        for (y, line) in (area.y..area.bottom()).zip(lines) {
+        let grey = around.look.style(Role::Muted);
+        for (index, (y, mut line)) in (area.y..area.bottom()).zip(lines).enumerate() {
+            // The choice of the window is not old.
+            if around.greyed && index > 0 {
+                line.spans.iter_mut().for_each(|span| span.style = grey);
+            }
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
     }
+
+    /// The windows, the chosen one in brackets, and when the numbers were read.
+    fn window_line(&self, around: &Around<'_>, width: usize) -> Line<'static> {
+        let look = around.look;
+        let mut spans = vec![look.span(Role::Muted, LEADING)];
+        for window in Window::ALL {
+            let chosen = around.window == Some(*window);
+            let role = if chosen { Role::TabActive } else { Role::Text };
+            spans.push(Span::raw(" "));
+            spans.push(look.span(role, marked(*window, around.window)));
+        }
+        let mut line = Line::from(spans);
+        if let Some(summary) = self.shown(around.window) {
+            // Numbers that stay the same stand still; once nobody confirms them, they have the
+            // time at which somebody did last.
+            let confirmed = self.confirmed.filter(|_| !around.live);
+            let at = confirmed.unwrap_or(summary.as_of);
+            let today = look.format(at, "%F") == look.format(look.now, "%F");
+            let at = look.format(at, if today { "%H:%M:%S" } else { "%m-%d %H:%M:%S" });
+            let short = format!("as of {at} {}", look.zone_name());
+            let long = format!("{short}, unchanged since");
+            let offers = if around.live { vec![long, short] } else { vec![short] };
+            at_the_right(&mut line, &offers, width, look);
+        }
+        line
+    }
 }
 
-/// The windows, the chosen one in brackets.
-fn window_line(chosen: Option<Window>) -> String {
-    let mark = |window: &Window| {
-        if chosen == Some(*window) { format!("[{window}]") } else { window.to_string() }
+/// The window whose name stands in a column of the line of windows.
+pub(in crate::tui) fn window_at(column: u16, chosen: Option<Window>) -> Option<Window> {
+    let mut end = LEADING.len();
+    Window::ALL.iter().copied().find(|window| {
+        let start = end + 1;
+        end = start + marked(*window, chosen).len();
+        (start..end).contains(&usize::from(column))
+    })
+}
+
+/// A window's name, in brackets if it is the chosen one.
+fn marked(window: Window, chosen: Option<Window>) -> String {
+    if chosen == Some(window) { format!("[{window}]") } else { window.to_string() }
+}
+
+/// Puts the first of some texts that fits to the right end of a line.
+fn at_the_right(line: &mut Line<'static>, offers: &[String], width: usize, look: &Look) {
+    let room = width.saturating_sub(line.width() + 3);
+    if let Some(text) = offers.iter().find(|text| text.chars().count() <= room) {
+        line.spans.push(look.span(Role::Muted, format!("  {text:>room$}")));
+    }
+}
+
+/// The sums of the window beside those of the window before.
+fn sums(summary: &Summary, columns: &Columns, look: &Look, lines: &mut Vec<Line<'static>>) {
+    for (name, (now, before)) in columns.sums().iter().zip(pairs(summary)) {
+        let mut spans = columns.row(look, name, now, before);
+        spans.push(look.span(Role::Muted, format!("  before {}", grouped(before))));
+        lines.push(spans.into());
+    }
+}
+
+fn something(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
+    let look = around.look;
+    let width = usize::from(area.width);
+    let layout = Layout::of(area.height);
+    let columns = Columns::of(summary, width);
+    let before = length_of(summary.window.key);
+    let mut sentence = Line::from(look.span(Role::Text, format!(" {}", summary.sentence())));
+    let notes = [
+        format!("CHANGE is against the {before} before"),
+        format!("CHANGE: to the {before} before"),
+        format!("vs. the {before} before"),
+    ];
+    at_the_right(&mut sentence, &notes, width, look);
+    lines.push(sentence);
+    if layout.blanks[0] {
+        lines.push(Line::default());
+    }
+    sums(summary, &columns, look, lines);
+    if layout.blanks[1] {
+        lines.push(Line::default());
+    }
+    let chart = Chart::of(summary, &columns, width, layout.bars);
+    if layout.head {
+        let (label, count, change, top) =
+            (columns.label, columns.count, columns.change, columns.top);
+        let text = format!(
+            " {:<label$} {:>count$}  {:<change$} {:>top$} TREND",
+            "", "COUNT", "CHANGE", "TOP"
+        );
+        lines.push(look.span(Role::Header, text).into());
+    }
+    for (index, family) in summary.families.iter().enumerate() {
+        if index > 0 && layout.gap > 0 {
+            lines.push(Line::default());
+        }
+        let name = columns.name(family.area, family.label);
+        let first = columns.row(look, &name, family.count, family.previous);
+        chart.rows(family, &first, look, lines);
+    }
+    lines.push(chart.axis(look));
+    lines.push(chart.legend(look, width));
+}
+
+/// The window without any event: said in words, with what to do about it.
+fn nothing(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
+    let look = around.look;
+    let width = usize::from(area.width).saturating_sub(2);
+    let roomy = area.height > HEAD + FAMILIES + 4;
+    lines.push(look.span(Role::Title, format!(" {}", summary.sentence())).into());
+    let key = around.keymap.keys_for(Context::Telemetry, Command::WindowNext);
+    let key = key.first().map_or(Command::WindowNext.id(), String::as_str);
+    let advice = if summary.window.key == Window::Month {
+        "This is the longest window; events are counted where customers use the product.".to_owned()
+    } else {
+        format!("Try a longer window: {key}.")
     };
-    let all: Vec<String> = Window::ALL.iter().map(mark).collect();
-    format!(" window  {}", all.join(" "))
+    for text in wrapped(&advice, width) {
+        lines.push(look.span(Role::Hint, format!(" {text}")).into());
+    }
+    let columns = Columns::with(summary, false, false);
+    if roomy {
+        lines.push(Line::default());
+    }
+    sums(summary, &columns, look, lines);
+    if roomy {
+        lines.push(Line::default());
+    }
+    for family in &summary.families {
+        let mut spans = columns.row(look, family.label, family.count, family.previous);
+        spans.push(look.span(Role::Muted, "  none"));
+        lines.push(spans.into());
+    }
 }
