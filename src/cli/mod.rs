@@ -6,10 +6,12 @@ mod auth;
 mod break_glass;
 mod demo;
 mod env;
+mod failures;
 mod flags;
 mod notifications;
 mod options;
 mod output;
+mod overview;
 mod platform;
 mod product_usage;
 mod runbooks;
@@ -64,6 +66,7 @@ use examples;
         "tenantpilot migrate                           make or update the database",
         "tenantpilot users create ana --role administrator",
         "tenantpilot login ana",
+        "tenantpilot overview                          is anything wrong, and what",
         "tenantpilot runs list --status failed --since 24h",
         "tenantpilot runs show 10480",
         "tenantpilot runs watch 10480 --exit-status",
@@ -90,6 +93,21 @@ enum Command {
         "tenantpilot --database-url sqlite:///tmp/big.db seed --runs 1000000 --json",
     ))]
     Seed(seed::SeedArgs),
+    /// See how the platform is, what runs did, what fails most
+    #[command(before_help = examples!(
+        "tenantpilot overview",
+        "tenantpilot overview --window 7d --json",
+        "tenantpilot overview --exit-status || echo 'somebody must look now'",
+        "tenantpilot overview window 7d                remember a window",
+    ))]
+    Overview(overview::OverviewArgs),
+    /// List what fails by what it says, show one error, and have its runs tried again
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot failures list --window 7d",
+        "tenantpilot failures show 3fa9c01b77de",
+        "tenantpilot failures retry 3fa9c01b77de --dry-run",
+    ))]
+    Failures(failures::FailuresCommand),
     /// List, show, watch and control operation runs
     #[command(subcommand, before_help = examples!(
         "tenantpilot runs list --filter 'status:failed since:24h'",
@@ -241,6 +259,8 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         None | Some(Command::Console) => console(env).await,
         Some(Command::Demo(args)) => Box::pin(demo::run(args, env)).await,
         Some(Command::Seed(args)) => seed::run(args, env).await,
+        Some(Command::Overview(args)) => Box::pin(overview::run(args, env)).await,
+        Some(Command::Failures(command)) => Box::pin(failures::run(command, env)).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
         Some(Command::Runbooks(command)) => runbooks::run(command, env).await,
         Some(Command::Workers(command)) => workers::run(command, env).await,

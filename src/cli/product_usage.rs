@@ -106,23 +106,20 @@ fn told(summary: &Summary, env: &Env) -> Result<()> {
             family.label.to_owned(),
             family.count.to_string(),
             family.previous.to_string(),
-            change(family.count, family.previous),
+            text::change(family.count, family.previous),
         ]);
     }
     let (total, before) = (summary.total_events, summary.previous.total_events);
-    table.push(["total".to_owned(), total.to_string(), before.to_string(), change(total, before)]);
+    table.push([
+        "total".to_owned(),
+        total.to_string(),
+        before.to_string(),
+        text::change(total, before),
+    ]);
     table.print(&env.out)?;
     let (start, end) = (summary.window.start_at, summary.window.end_at);
     let zone = env.zone();
     env.out.line(format!("from {} to {}", text::time(start, zone), text::time(end, zone)))
-}
-
-/// A change with its sign, `+3`, `0`, `-2`.
-fn change(now: i64, before: i64) -> String {
-    match now - before {
-        0 => "0".to_owned(),
-        change => format!("{change:+}"),
-    }
 }
 
 async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {

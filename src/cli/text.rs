@@ -14,13 +14,15 @@ const MAX_NAME: usize = 48;
 pub struct Table {
     rows: Vec<Vec<SafeText>>,
     right: Vec<usize>,
+    /// Lines under a row, by the row's place.
+    notes: Vec<(usize, SafeText)>,
 }
 
 impl Table {
     /// A table with these headings.
     pub fn new(headings: &[&str]) -> Self {
         let first = headings.iter().map(|heading| SafeText::new(heading)).collect();
-        Self { rows: vec![first], right: Vec::new() }
+        Self { rows: vec![first], right: Vec::new(), notes: Vec::new() }
     }
 
     /// Aligns one column, counted from 0, on the right.
@@ -35,6 +37,11 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| SafeText::new(&cell)).collect());
     }
 
+    /// Adds a line under the last row, four columns in.
+    pub fn note(&mut self, text: &SafeText) {
+        self.notes.push((self.rows.len() - 1, text.clone()));
+    }
+
     /// Writes it, two spaces between columns and none at the end of a line.
     ///
     /// # Errors
@@ -45,7 +52,7 @@ impl Table {
             .map(|i| self.rows.iter().filter_map(|row| row.get(i)).map(SafeText::width).max())
             .map(Option::unwrap_or_default)
             .collect();
-        for row in &self.rows {
+        for (at, row) in self.rows.iter().enumerate() {
             let cells: Vec<String> = row
                 .iter()
                 .zip(&widths)
@@ -59,6 +66,9 @@ impl Table {
                 })
                 .collect();
             out.line(cells.join("  ").trim_end())?;
+            for (_, note) in self.notes.iter().filter(|(of, _)| *of == at) {
+                out.line(format!("    {note}"))?;
+            }
         }
         Ok(())
     }
@@ -66,9 +76,13 @@ impl Table {
 
 /// `name` for a table: cut where it would push everything else away.
 pub fn name(name: &str, ascii: bool) -> String {
-    let name = SafeText::new(name);
-    let cut = if ascii { name.truncated_ascii(MAX_NAME) } else { name.truncated(MAX_NAME) };
-    cut.to_string()
+    cut(name, MAX_NAME, ascii).to_string()
+}
+
+/// At most `columns` columns of `text`.
+pub fn cut(text: &str, columns: usize, ascii: bool) -> SafeText {
+    let text = SafeText::new(text);
+    if ascii { text.truncated_ascii(columns) } else { text.truncated(columns) }
 }
 
 /// A time with its zone, `2026-11-20 12:00:05 UTC` or `2026-11-20 13:00:05 +01:00`.
@@ -93,6 +107,14 @@ pub fn time_heading(what: &str, zone: TimeZone) -> String {
     match zone {
         TimeZone::Utc => format!("{what} (UTC)"),
         TimeZone::Local => format!("{what} (LOCAL)"),
+    }
+}
+
+/// A change with its sign, `+3`, `0`, `-2`.
+pub fn change(now: i64, before: i64) -> String {
+    match now - before {
+        0 => "0".to_owned(),
+        change => format!("{change:+}"),
     }
 }
 

@@ -35,6 +35,24 @@ impl Operation for ChooseWindow {
     }
 }
 
+/// Reads the window that a person chose last.
+#[derive(Debug, Clone, Copy)]
+pub struct ChosenWindow;
+
+impl Operation for ChosenWindow {
+    const NAME: &'static str = "dashboard.chosen_window";
+    const REQUIREMENT: Requirement = DASHBOARD;
+    const ACCESS: Access = Access::Read;
+    /// None where they never chose one, and of an actor who cannot choose.
+    type Output = Option<Window>;
+
+    async fn execute(self, context: &mut Context) -> Result<Option<Window>> {
+        let Some(holder) = context.permit().holder() else { return Ok(None) };
+        let user = holder.platform_user_id;
+        preferences::window(context.tx()?, user).await
+    }
+}
+
 /// The window that was asked for, or else the one that the person chose last, or else the
 /// usual one.
 pub(super) async fn window_of(context: &mut Context, asked: Option<Window>) -> Result<Window> {

@@ -176,6 +176,7 @@ operations! {
     plans::ListPlanTargets => plans::ListPlanTargets::sample(),
     plans::ListScopeTenants => plans::ListScopeTenants::default(),
     plans::ListScopeWorkspaces => plans::ListScopeWorkspaces::default(),
+    dashboard::ChosenWindow => dashboard::ChosenWindow,
     dashboard::ChooseWindow => dashboard::ChooseWindow { window: crate::domain::window::Window::default() },
     retention::PruneUsage => retention::PruneUsage::sample(),
     runs::StartRun => runs::StartRun::sample(),

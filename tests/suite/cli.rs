@@ -57,6 +57,10 @@ impl Person {
         Self::at("")
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn dir(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

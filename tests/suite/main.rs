@@ -24,6 +24,7 @@ mod keymap;
 mod notifications;
 mod notifications_cli;
 mod overview;
+mod overview_cli;
 mod plans;
 mod plans_guards;
 mod run_filter;

@@ -140,7 +140,7 @@ impl Operation for ReadOverview {
 }
 
 /// The filter of runs of a window that are in one of these states.
-pub(super) fn in_window(words: &[StatusWord], window: Span) -> RunFilter {
+pub fn in_window(words: &[StatusWord], window: Span) -> RunFilter {
     let mut filter = RunFilter::default();
     if !words.is_empty() {
         filter.terms.push(term(TermKind::Status(words.to_vec())));

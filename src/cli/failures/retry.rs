@@ -1,0 +1,158 @@
+//! `failures retry`: has the runs of one error tried again, exactly those that were shown.
+
+use serde_json::{Value, json};
+
+use crate::cli::overview::WindowArgs;
+use crate::cli::{Env, ask, break_glass};
+use crate::domain::run::Source;
+use crate::ops::overview::{GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup, Skipped};
+use crate::{Error, Result};
+
+/// How many runs that are left out stand in the text.
+const SHOWN: usize = 20;
+
+/// Arguments of `failures retry`.
+#[derive(Debug, clap::Args)]
+pub struct RetryArgs {
+    /// The error's fingerprint, as the list shows it
+    #[arg(value_name = "FINGERPRINT")]
+    fingerprint: String,
+    #[command(flatten)]
+    window: WindowArgs,
+    /// Say which runs would be tried again, and start nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The phrase "RETRY N", where more than one target is to be tried again
+    #[arg(long, value_name = "PHRASE")]
+    confirm: Option<String>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tries them again.
+///
+/// # Errors
+/// *Refused* where nothing can be tried again, and whatever the operation says.
+pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let (fingerprint, window) = (args.fingerprint.clone(), args.window.window);
+    let plan = ops.run(&session.actor, PlanGroupRetry { fingerprint, window }).await?;
+    if args.dry_run {
+        rehearsed(&plan, &args, env)?;
+        return if plan.runs.is_empty() { Err(nothing()) } else { Ok(0) };
+    }
+    if plan.runs.is_empty() {
+        answer(&plan, &GroupRetried::default(), &args, env)?;
+        return Err(nothing());
+    }
+    let mut confirm = args.confirm.clone();
+    if let Some(phrase) = &plan.phrase
+        && confirm.is_none()
+        && env.can_ask()
+    {
+        for line in planned(&plan) {
+            env.out.message(line);
+        }
+        confirm = ask::phrase(env, phrase, &format!("{} would be tried again.", aim(&plan))).await;
+    }
+    break_glass::notice(env, &ops, &session).await;
+    // A phrase goes to the operation as it is, so that a wrong one is on record.
+    let retry = RetryGroup {
+        fingerprint: plan.fingerprint.clone(),
+        run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
+        confirm,
+        source: Source::Cli,
+    };
+    let done = ops.run(&session.actor, retry).await?;
+    answer(&plan, &done, &args, env)?;
+    if done.started.is_empty() { Err(nothing()) } else { Ok(0) }
+}
+
+fn nothing() -> Error {
+    Error::refused("nothing was started").hint("each run that was left out is named, with why")
+}
+
+/// `12 targets of 3 runs`.
+fn aim(plan: &GroupRetryPlan) -> String {
+    format!("{} of {}", noun(plan.targets, "target"), noun(plan.runs.len(), "run"))
+}
+
+fn noun(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+/// The runs that would be tried again.
+fn planned(plan: &GroupRetryPlan) -> impl Iterator<Item = String> {
+    plan.runs
+        .iter()
+        .map(|run| format!("run {}  {}  {}", run.run_id, run.run_type, noun(run.targets, "target")))
+}
+
+fn rehearsed(plan: &GroupRetryPlan, args: &RetryArgs, env: &Env) -> Result<()> {
+    if args.json {
+        return env.out.json(&json!({ "schema_version": 1, "dry_run": true, "plan": plan }));
+    }
+    if !plan.runs.is_empty() {
+        env.out.line(format!("{} would be tried again; nothing was started", aim(plan)))?;
+    }
+    planned(plan).try_for_each(|line| env.out.line(line))?;
+    left_out(plan, env);
+    if !plan.runs.is_empty() {
+        let (one, again) = (&plan.fingerprint, args.window.again());
+        let phrase = plan.phrase.as_ref().map(|phrase| format!(" --confirm '{phrase}'"));
+        env.out.message(format!(
+            "start them: tenantpilot failures retry {one}{again}{}",
+            phrase.unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+fn answer(plan: &GroupRetryPlan, done: &GroupRetried, args: &RetryArgs, env: &Env) -> Result<()> {
+    if args.json {
+        let started: Vec<Value> =
+            done.started.iter().map(|(of, run)| json!({ "retry_of": of, "run_id": run })).collect();
+        return env.out.json(&json!({
+            "schema_version": 1,
+            "retry": {
+                "fingerprint": plan.fingerprint,
+                "started": started,
+                "refused": done.refused,
+                "skipped": plan.skipped,
+                "left": plan.left,
+            },
+        }));
+    }
+    for (of, run) in &done.started {
+        env.out.line(format!("run {of} is tried again as run {run}"))?;
+    }
+    for one in &done.refused {
+        env.out.message(not_started(one));
+    }
+    left_out(plan, env);
+    if let Some((_, run)) = done.started.first() {
+        env.out.message(format!("follow one: tenantpilot runs watch {run}"));
+    }
+    Ok(())
+}
+
+fn not_started(one: &Skipped) -> String {
+    format!("run {} is not tried again: {}", one.run_id, one.why)
+}
+
+/// Names what the plan left out.
+fn left_out(plan: &GroupRetryPlan, env: &Env) {
+    for one in plan.skipped.iter().take(SHOWN) {
+        env.out.message(not_started(one));
+    }
+    let more = plan.skipped.len().saturating_sub(SHOWN);
+    if more > 0 {
+        env.out.message(format!("and {more} more are not; --json names all of them"));
+    }
+    if plan.left > 0 {
+        let after = noun(plan.left, "run");
+        env.out.message(format!("{after} can be tried again after these: do it once more"));
+    }
+}
