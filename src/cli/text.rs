@@ -6,6 +6,7 @@ use super::Output;
 use crate::Result;
 use crate::config::TimeZone;
 use crate::domain::safe_text::SafeText;
+use crate::tui::look;
 
 /// The widest a name is shown in a table, in columns.
 const MAX_NAME: usize = 48;
@@ -85,6 +86,23 @@ pub fn cut(text: &str, columns: usize, ascii: bool) -> SafeText {
     if ascii { text.truncated_ascii(columns) } else { text.truncated(columns) }
 }
 
+/// `text` after `lead`, broken between words so that lines have at most 80 columns; each further
+/// one begins under the first word.
+pub fn wrapped(lead: &str, text: &str) -> Vec<String> {
+    const COLUMNS: usize = 80;
+    let indent = SafeText::new(lead).width();
+    let mut lines = look::wrapped(text, COLUMNS.saturating_sub(indent));
+    if lines.is_empty() {
+        lines.push(String::new());
+    }
+    let mut lead = lead.to_owned();
+    for line in &mut lines {
+        *line = format!("{lead}{line}").trim_end().to_owned();
+        lead = " ".repeat(indent);
+    }
+    lines
+}
+
 /// A time with its zone, `2026-11-20 12:00:05 UTC` or `2026-11-20 13:00:05 +01:00`.
 pub fn time(at: DateTime<Utc>, zone: TimeZone) -> String {
     match zone {
@@ -136,6 +154,20 @@ pub fn took(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_text_is_broken_between_words() {
+        let text = "many words ".repeat(20);
+        let lines = wrapped("  ✗ ", &text);
+        assert!(
+            lines.len() == 3 && lines[0].starts_with("  ✗ many") && lines[1].starts_with("    ")
+        );
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
+        let back: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
+        assert_eq!(back[1..].join(" "), text.trim_end());
+        assert_eq!(wrapped("next: ", "wait"), ["next: wait"]);
+        assert_eq!(wrapped("next: ", ""), ["next:"]);
+    }
 
     #[test]
     fn durations_have_two_units() {

@@ -18,6 +18,7 @@ mod configuration;
 mod console;
 mod database;
 mod database_opening;
+mod failures_cli;
 mod fingerprints;
 mod house;
 mod keymap;

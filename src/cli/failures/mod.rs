@@ -169,11 +169,14 @@ fn told(group: &FingerprintGroup, env: &Env) -> Result<()> {
     let (out, zone, ascii) = (&env.out, env.zone(), env.ascii());
     let code = ReasonCode::of(&group.reason_code);
     let glyph = RunState::Failed.glyph(ascii);
-    out.line(format!("{}  {}", group.fingerprint, group.pattern))?;
+    let long = |lead: &str, text: &str| {
+        text::wrapped(lead, text).iter().try_for_each(|line| out.line(line))
+    };
+    long(&format!("{}  ", group.fingerprint), &group.pattern)?;
     out.line("")?;
-    out.line(format!("{glyph} {}: {}", group.reason_code, code.explanation()))?;
+    long(&format!("{glyph} "), &format!("{}: {}", group.reason_code, code.explanation()))?;
     out.line(format!("  {}", code.retry().sentence()))?;
-    out.line(format!("  next: {}", code.next_step()))?;
+    long("  next: ", code.next_step())?;
     out.line("")?;
     out.line(format!("failures   {}", counts(group)))?;
     out.line(format!("first      {}", text::time(group.first_seen_at, zone)))?;
@@ -186,7 +189,7 @@ fn told(group: &FingerprintGroup, env: &Env) -> Result<()> {
     };
     out.line(format!("sample     run {}  {}  {tenant}", sample.run_id, sample.run_type))?;
     out.line(format!("           {}", text::time(sample.occurred_at, zone)))?;
-    out.line(format!("           {}", sample.message))
+    long("           ", &sample.message)
 }
 
 /// `1200 in 400 runs of 388 tenants`.

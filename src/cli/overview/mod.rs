@@ -148,7 +148,10 @@ async fn check(json: bool, env: &Env) -> Result<u8> {
         env.out.line("the counts are those of the runs")?;
         return Ok(code);
     }
-    env.out.line(format!("{} counts are not those of the runs", checked.different))?;
+    env.out.line(match checked.different {
+        1 => "1 count is not that of the runs".to_owned(),
+        n => format!("{n} counts are not those of the runs"),
+    })?;
     let heading = text::time_heading("BEGINS", env.zone());
     let headings = [heading.as_str(), "OF", "OUTCOME", "STEP", "RUNS", "COUNTED"];
     let mut table = Table::new(&headings).right(3).right(4).right(5);

@@ -15,7 +15,7 @@ use crate::ops::overview::{DurationFigure, Offender, Overview, RunFigures, RunKp
 
 /// How wide names are, so that a line stays within 80 columns.
 const NAME: usize = 30;
-const TYPE: usize = 17;
+const TYPE: usize = 16;
 const TENANT: usize = 13;
 
 /// Writes all of it.
@@ -49,7 +49,8 @@ fn health(overview: &Overview, env: &Env) -> Result<()> {
     }
     env.out.line(word(health.level))?;
     for reason in &health.reasons {
-        env.out.line(format!("  {} {}", reason.level.glyph(ascii), reason.text))?;
+        let lead = format!("  {} ", reason.level.glyph(ascii));
+        text::wrapped(&lead, &reason.text).iter().try_for_each(|line| env.out.line(line))?;
     }
     Ok(())
 }
@@ -166,11 +167,12 @@ fn recent(failures: &[Run], now: DateTime<Utc>, env: &Env) -> Result<()> {
     env.out.line("")?;
     let (zone, ascii) = (env.zone(), env.ascii());
     let created = text::time_heading("CREATED", zone);
-    let mut table = Table::new(&["FAILED", &created, "TYPE", "TENANT", "REASON"]).right(0);
+    let headings = ["", "FAILED", &created, "TYPE", "TENANT", "REASON"];
+    let mut table = Table::new(&headings).right(1);
     for run in failures {
-        let glyph = RunState::of(run, now).glyph(ascii);
         table.push([
-            format!("{glyph} {}", run.id),
+            RunState::of(run, now).glyph(ascii).to_owned(),
+            run.id.to_string(),
             moment(run.created_at, zone),
             text::cut(&run.run_type, TYPE, ascii).to_string(),
             text::cut(&covered(run), TENANT, ascii).to_string(),
