@@ -92,13 +92,14 @@ pub fn wrapped(lead: &str, text: &str) -> Vec<String> {
     const COLUMNS: usize = 80;
     let indent = SafeText::new(lead).width();
     let mut lines = look::wrapped(text, COLUMNS.saturating_sub(indent));
-    if lines.is_empty() {
-        lines.push(String::new());
-    }
-    let mut lead = lead.to_owned();
-    for line in &mut lines {
-        *line = format!("{lead}{line}").trim_end().to_owned();
-        lead = " ".repeat(indent);
+    match lines.split_first_mut() {
+        Some((first, more)) => {
+            first.insert_str(0, lead);
+            for line in more {
+                line.insert_str(0, &" ".repeat(indent));
+            }
+        }
+        None => lines.push(lead.trim_end().to_owned()),
     }
     lines
 }

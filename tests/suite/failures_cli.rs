@@ -91,6 +91,9 @@ both_engines! {
         assert_eq!((&plan["dry_run"], &plan["plan"]["phrase"]), (&true.into(), &"RETRY 3".into()));
         let skipped: Vec<i64> = plan["plan"]["skipped"].as_array().unwrap().iter().map(|run| run["run_id"].as_i64().unwrap()).collect();
         assert_eq!(skipped, [open.id, old]);
+        let wide = person.run(&["failures", "retry", &one, "--dry-run", "--window", "24h"]).ends(0);
+        readable(&wide);
+        assert!(wide.err.ends_with(&format!("start them:\ntenantpilot failures retry {one} --window 24h --confirm 'RETRY 3'\n")), "{wide:?}");
         let rehearsed = person.run(&["failures", "retry", &one, "--dry-run"]).ends(0);
         readable(&rehearsed);
         assert!(rehearsed.out.starts_with("3 targets of 3 runs would be tried again; nothing was started\nrun "), "{rehearsed:?}");

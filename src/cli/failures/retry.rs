@@ -102,8 +102,10 @@ fn rehearsed(plan: &GroupRetryPlan, args: &RetryArgs, env: &Env) -> Result<()> {
     if !plan.runs.is_empty() {
         let (one, again) = (&plan.fingerprint, args.window.again());
         let phrase = plan.phrase.as_ref().map(|phrase| format!(" --confirm '{phrase}'"));
+        // On a line of its own, so that it stays whole.
+        env.out.message("start them:");
         env.out.message(format!(
-            "start them: tenantpilot failures retry {one}{again}{}",
+            "tenantpilot failures retry {one}{again}{}",
             phrase.unwrap_or_default()
         ));
     }
