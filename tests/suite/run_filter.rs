@@ -58,6 +58,7 @@ fn fr_011_001_words_alternatives_and_negation_become_typed_terms() {
             Word::Outcome => "blocked",
             Word::Source => "cli",
             Word::Since | Word::Until => "24h",
+            Word::Fingerprint => "0123456789ab",
             _ => "7",
         };
         assert_eq!(one(&format!("{word}:{value}")).word(), Some(*word));
