@@ -50,6 +50,7 @@ commands! {
     AppLogout, "app.logout", "log out", "End this session and return to the login";
     TabNext, "tab.next", "next tab", "Go to the next tab";
     TabPrevious, "tab.previous", "previous tab", "Go to the previous tab";
+    TabOverview, "tab.overview", "overview", "Go to the overview: is anything wrong, what, what next";
     TabOperations, "tab.operations", "operations", "Go to the list of operation runs";
     TabRun, "tab.run", "run", "Go to the run opened last";
     TabTelemetry, "tab.telemetry", "telemetry", "Go to the telemetry: what customers use";
@@ -64,6 +65,8 @@ commands! {
     CursorPageDown, "cursor.page_down", "page down", "Move down one page";
     CursorFirst, "cursor.first", "first", "Move to the first row";
     CursorLast, "cursor.last", "last", "Move to the last row";
+    CursorLeft, "cursor.left", "left", "Move to what stands before, in the row or above";
+    CursorRight, "cursor.right", "next", "Move to what stands next, in the row or below";
     RowOpen, "row.open", "open", "Open the selected row";
     ListOlder, "list.older", "older", "Load the next page of older rows";
     FilterEdit, "filter.edit", "filter", "Edit the filter of the list";
@@ -85,6 +88,8 @@ commands! {
     InboxMarkRead, "inbox.mark_read", "mark read", "Mark the selected notice as read";
     InboxMarkAllRead, "inbox.mark_all_read", "mark all read", "Mark every notice as read";
     InboxUnreadOnly, "inbox.unread_only", "unread/all", "Show unread notices only, or all of them";
+    OverviewErrors, "overview.errors", "errors", "Show the failures of the window by what they say";
+    SampleOpen, "sample.open", "open sample", "Open the run of the sample of an error";
     WindowNext, "window.next", "longer window", "Look further back: 1h, 24h, 7d, 30d, and round again";
     WindowPrevious, "window.previous", "shorter window", "Look less far back, and round again";
     RunRetry, "run.retry", "retry", "Retry what failed or never ran; asks first";
@@ -121,6 +126,7 @@ impl Command {
             | Self::MatchPrevious
             | Self::DetailSameFailures => Some(Capability::OpsView),
             Self::TabRunbooks => Some(Capability::RunbooksView),
+            Self::SampleOpen => Some(Capability::OpsView),
             Self::RunRetry | Self::RunCancel | Self::RunPause | Self::RunClose => {
                 Some(Capability::OpsManage)
             }
@@ -141,6 +147,12 @@ impl fmt::Display for Command {
 pub enum Context {
     /// Everywhere; every other context is asked first.
     Global,
+    /// Health, numbers and failures of a window.
+    Overview,
+    /// The failures of a window by what they say.
+    Errors,
+    /// What came of retrying the runs of an error.
+    Report,
     /// The list of runs.
     Operations,
     /// The detail of one run.
@@ -181,6 +193,9 @@ impl Context {
     /// Every context, `Global` first.
     pub const ALL: &'static [Self] = &[
         Self::Global,
+        Self::Overview,
+        Self::Errors,
+        Self::Report,
         Self::Operations,
         Self::Run,
         Self::Telemetry,
@@ -204,6 +219,9 @@ impl Context {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Global => "Everywhere",
+            Self::Overview => "In the overview",
+            Self::Errors => "In the list of errors",
+            Self::Report => "After a retry of an error",
             Self::Operations => "In the list of runs",
             Self::Run => "In a run",
             Self::Telemetry => "In the telemetry",
@@ -228,6 +246,9 @@ impl Context {
     pub const fn id(self) -> &'static str {
         match self {
             Self::Global => "global",
+            Self::Overview => "overview",
+            Self::Errors => "errors",
+            Self::Report => "report",
             Self::Operations => "operations",
             Self::Run => "run",
             Self::Telemetry => "telemetry",

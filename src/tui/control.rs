@@ -5,6 +5,7 @@ use super::screens::operations_tenant_text;
 use crate::access::Actor;
 use crate::domain::run::{Run, RunStatus, Source};
 use crate::ops::Ops;
+use crate::ops::overview::{GroupRetried, RetryGroup};
 use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryRun, retry_phrase,
 };
@@ -36,6 +37,30 @@ pub struct ControlRequest {
     pub confirm: Option<String>,
     /// The same for every attempt of one dialog: a lost answer does not start two runs.
     pub request_id: String,
+}
+
+/// A request to try the runs of an error again, as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRequest {
+    /// The fingerprint of the error.
+    pub fingerprint: String,
+    /// The runs, as the plan named them.
+    pub run_ids: Vec<i64>,
+    /// What was typed where the operation asks for a phrase itself.
+    pub confirm: Option<String>,
+}
+
+impl GroupRequest {
+    /// Sends it, as the person who is logged in.
+    pub async fn send(&self, ops: &Ops, actor: &Actor) -> Result<GroupRetried> {
+        let retry = RetryGroup {
+            fingerprint: self.fingerprint.clone(),
+            run_ids: self.run_ids.clone(),
+            confirm: self.confirm.clone(),
+            source: Source::Console,
+        };
+        ops.run(actor, retry).await
+    }
 }
 
 /// What came of it.

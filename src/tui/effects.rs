@@ -16,6 +16,7 @@ use crate::ops::auth::{Login, Logout, Session, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
 use crate::ops::dashboard::ChooseWindow;
 use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
+use crate::ops::overview::{ListFingerprints, PlanGroupRetry, ReadOverview};
 use crate::ops::plans::Counted;
 use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry};
@@ -26,6 +27,8 @@ use crate::{Error, Result};
 
 /// After a hint, a subscription is asked at the earliest this long after its last time.
 const HINT_DISTANCE: Duration = Duration::from_millis(300);
+/// How many errors are listed.
+const ERRORS: i64 = 200;
 /// How long to wait before a lost listener is set up again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(3);
 
@@ -410,6 +413,22 @@ async fn answer(
             Answer::Control(request, done)
         }
         Request::Workers => Answer::Workers(ops.run(actor, ListWorkers).await),
+        Request::Overview(window) => {
+            let read = ops.run(actor, ReadOverview { window }).await;
+            Answer::Overview(window, Box::new(read))
+        }
+        Request::Errors(window) => {
+            let read = ops.run(actor, ListFingerprints { window, limit: ERRORS }).await;
+            Answer::Errors(window, Box::new(read))
+        }
+        Request::PlanGroup(fingerprint, window) => {
+            let plan = PlanGroupRetry { fingerprint: fingerprint.clone(), window };
+            Answer::PlanGroup(fingerprint, ops.run(actor, plan).await)
+        }
+        Request::RetryGroup(request) => {
+            let done = request.send(ops, actor).await;
+            Answer::GroupRetried(request, done)
+        }
         Request::Usage(window) => {
             let summary = ops.run(actor, Summarise { window }).await;
             Answer::Usage(window, Box::new(summary))

@@ -43,6 +43,10 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             cursor = Some(palette.draw(body, buffer, &app.setup.keymap, &app.look, held));
         }
         Some(Overlay::Confirm(confirm)) => cursor = confirm.draw(body, buffer, &app.look),
+        Some(Overlay::Report(report)) => {
+            report.draw(body, buffer, &app.look);
+            cursor = None;
+        }
         Some(Overlay::BreakGlass(dialog)) => cursor = dialog.draw(body, buffer, &app.look),
         Some(Overlay::Discard) => {
             draw_discard(body, buffer, &app.look);
@@ -271,6 +275,10 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
             app.workers.draw(body, buffer, look, app.greyed());
             None
         }
+        Tab::Overview => {
+            app.overview.draw(buffer, &app.around_overview());
+            None
+        }
         Tab::Telemetry => {
             app.telemetry.draw(body, buffer, &app.around_telemetry());
             None
@@ -333,7 +341,17 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         Context::Form => {
             &[Command::FormSubmit, Command::FieldNext, Command::AppBack, Command::FieldPrevious]
         }
-        Context::Operations
+        Context::Errors => &[
+            Command::RowOpen,
+            Command::SampleOpen,
+            Command::FoldToggle,
+            Command::AppBack,
+            Command::WindowNext,
+            Command::AppPalette,
+        ],
+        Context::Report => &[Command::RowOpen, Command::AppBack],
+        Context::Overview
+        | Context::Operations
         | Context::Run
         | Context::Telemetry
         | Context::Inbox
@@ -346,6 +364,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         | Context::Global => app.tab.footer(),
     };
     let offers = if app.overlays.is_empty() { app.controls() } else { Vec::new() };
+    let back = (context == Context::Operations && app.is_led()).then_some(Command::AppBack);
     let mut spans = Vec::new();
     let plain = !context.is_text() || matches!(context, Context::Form | Context::Phrase);
     let help = (plain && context != Context::Help).then_some(Command::AppHelp);
@@ -369,7 +388,9 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let mut left = usize::from(area.width);
     left = left.saturating_sub(help.and_then(piece_of).map_or(0, |(_, _, width)| width));
     let offered = offers.iter().map(|(command, _)| *command);
-    for command in offered.chain(commands.iter().copied()).chain(help).chain(quit) {
+    for command in
+        back.into_iter().chain(offered).chain(commands.iter().copied()).chain(help).chain(quit)
+    {
         let Some((key, label, width)) = piece_of(command) else {
             continue;
         };
@@ -390,6 +411,9 @@ fn label_of(command: Command, context: Context) -> &'static str {
     match (command, context) {
         (Command::FormSubmit, Context::Login) => "log in",
         (Command::RowOpen, Context::Inbox) => "view run",
+        (Command::RowOpen, Context::Errors | Context::Report) => "list runs",
+        (Command::FoldToggle, Context::Errors) => "alone",
+        (Command::AppBack, Context::Report) => "close",
         (Command::FormSubmit, Context::Confirm) => "confirm",
         (Command::AppBack, Context::Confirm) => "change nothing",
         _ => command.help(),
@@ -408,6 +432,7 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Run => (app.run.error(), app.run.detail().is_some()),
         Tab::Inbox => (app.inbox.error(), !app.inbox.rows().is_empty()),
         Tab::Workers => (app.workers.error(), app.workers.has_data()),
+        Tab::Overview => (app.overview.error(), app.overview.has_data(app.window)),
         Tab::Telemetry => (app.telemetry.error(), app.telemetry.has_data(app.window)),
         Tab::Runbooks => (None, false),
     };

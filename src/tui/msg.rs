@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossterm::event::KeyEvent;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::control::{ControlDone, ControlRequest};
+use super::control::{ControlDone, ControlRequest, GroupRequest};
 use super::wizard::{WizardAnswer, WizardRequest};
 use crate::access::BreakGlass;
 use crate::domain::run_filter::RunFilter;
@@ -16,6 +16,7 @@ use crate::domain::start_reason::StartReason;
 use crate::domain::window::Window;
 use crate::ops::auth::Session;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
+use crate::ops::overview::{FingerprintPage, GroupRetried, GroupRetryPlan, Overview};
 use crate::ops::platform::{FilterNames, Platform};
 use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
 use crate::ops::telemetry::Summary;
@@ -89,6 +90,10 @@ pub enum Slot {
     Control,
     /// Workers and what they hold.
     Workers,
+    /// Health, numbers and failures of a window.
+    Overview,
+    /// The failures of a window by what they say.
+    Errors,
     /// What customers use.
     Usage,
     /// Remembering the window that was chosen.
@@ -113,7 +118,7 @@ impl Slot {
     /// Whether the database's hints of change make its subscription due at once. Sums over a
     /// long time are not asked again at each change.
     pub const fn follows_hints(self) -> bool {
-        !matches!(self, Self::Usage)
+        !matches!(self, Self::Usage | Self::Overview | Self::Errors)
     }
 }
 
@@ -155,6 +160,14 @@ pub enum Request {
     Control(ControlRequest),
     /// Workers and what they hold.
     Workers,
+    /// The overview of this window; of the remembered one where there is none.
+    Overview(Option<Window>),
+    /// The failures of this window by what they say; of the remembered one likewise.
+    Errors(Option<Window>),
+    /// What retrying the runs of an error would do: its fingerprint, within this window.
+    PlanGroup(String, Option<Window>),
+    /// That the runs of an error are retried.
+    RetryGroup(GroupRequest),
     /// What customers use, in this window; in the remembered one where there is none.
     Usage(Option<Window>),
     /// That this window is remembered.
@@ -199,7 +212,11 @@ impl PartialEq for Request {
             (Self::MarkRead(a), Self::MarkRead(b)) => a == b,
             (Self::Control(a), Self::Control(b)) => a == b,
             (Self::Wizard(a), Self::Wizard(b)) => a == b,
-            (Self::Usage(a), Self::Usage(b)) => a == b,
+            (Self::Usage(a), Self::Usage(b))
+            | (Self::Overview(a), Self::Overview(b))
+            | (Self::Errors(a), Self::Errors(b)) => a == b,
+            (Self::PlanGroup(a, x), Self::PlanGroup(b, y)) => a == b && x == y,
+            (Self::RetryGroup(a), Self::RetryGroup(b)) => a == b,
             (Self::ChooseWindow(a), Self::ChooseWindow(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
@@ -250,6 +267,14 @@ pub enum Answer {
     Control(ControlRequest, Result<ControlDone>),
     /// Workers and what they hold.
     Workers(Result<WorkersView>),
+    /// An overview, with the window that was asked for.
+    Overview(Option<Window>, Box<Result<Overview>>),
+    /// Failures by what they say, with the window that was asked for.
+    Errors(Option<Window>, Box<Result<FingerprintPage>>),
+    /// What retrying the runs of an error would do, with its fingerprint.
+    PlanGroup(String, Result<GroupRetryPlan>),
+    /// The runs of an error were retried, with what was asked.
+    GroupRetried(GroupRequest, Result<GroupRetried>),
     /// What customers use, with the window that was asked for.
     Usage(Option<Window>, Box<Result<Summary>>),
     /// A window was remembered.
@@ -286,6 +311,10 @@ impl Answer {
             Self::PlanRetry(_, result) => result.as_ref().err(),
             Self::Control(_, result) => result.as_ref().err(),
             Self::Workers(result) => result.as_ref().err(),
+            Self::Overview(_, result) => result.as_ref().as_ref().err(),
+            Self::Errors(_, result) => result.as_ref().as_ref().err(),
+            Self::PlanGroup(_, result) => result.as_ref().err(),
+            Self::GroupRetried(_, result) => result.as_ref().err(),
             Self::Usage(_, result) => result.as_ref().as_ref().err(),
             Self::WindowChosen(_, result) => result.as_ref().err(),
             Self::Wizard(answer) => answer.error(),

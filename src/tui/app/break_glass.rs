@@ -46,6 +46,7 @@ impl App {
         self.inbox.resized(Inbox::rows_in(body.height));
         self.run.resized(body.height);
         self.workers.resized(&self.look, body);
+        self.settle_overview();
     }
 
     /// Opens the dialog, or says why it does not open.

@@ -60,6 +60,7 @@ impl App {
                 // Whatever it is, it is not the one letter that throws anything away.
                 (Overlay::Discard, _) => drop(self.overlays.pop()),
                 (Overlay::Confirm(_), _) => {}
+                (Overlay::Report(_), command) => return self.command_report(command),
                 (Overlay::BreakGlass(_), command) => return self.command_glass(command),
             }
             return Vec::new();
@@ -111,6 +112,7 @@ impl App {
         }
         match self.tab {
             Tab::Operations => {}
+            Tab::Overview => return self.click_overview(column, row - body.y),
             Tab::Inbox => return self.click_notice(row - body.y),
             Tab::Workers => {
                 let opened = self.workers.click(row - body.y, &self.look, body);
@@ -130,6 +132,7 @@ impl App {
 
     fn navigate(&mut self, command: Command) -> Vec<Effect> {
         match command {
+            Command::TabOverview => self.go(Tab::Overview),
             Command::TabOperations => self.go(Tab::Operations),
             Command::TabRun => self.go(Tab::Run),
             Command::TabTelemetry => self.go(Tab::Telemetry),
@@ -141,12 +144,12 @@ impl App {
             Command::HistoryBack => self.travel(true),
             Command::HistoryForward => self.travel(false),
             Command::AppBack if self.tab == Tab::Run => self.go(self.run_chosen_in),
-            Command::AppBack if self.tab != Tab::Operations => self.go(Tab::Operations),
-            // A list that a run led to goes back to that run, and to the filter before it.
-            Command::AppBack if self.led_here == Some(self.operations.filter().clone()) => {
-                self.led_here = None;
-                self.travel(true)
+            Command::AppBack if self.tab == Tab::Inbox => self.go(self.inbox_from),
+            Command::AppBack if self.tab == Tab::Overview => {
+                self.leave_errors().unwrap_or_else(|| self.go(Tab::Operations))
             }
+            Command::AppBack if self.tab != Tab::Operations => self.go(Tab::Operations),
+            Command::AppBack => self.leave_list(),
             Command::PollPause => {
                 self.paused = !self.paused;
                 if self.paused {
@@ -187,13 +190,9 @@ impl App {
                     Outcome::Ask(effects) => effects,
                     Outcome::Open(id) => self.open_run(id),
                     Outcome::Retry => self.ask_control(Command::RunRetry),
-                    Outcome::List(filter) => {
-                        self.remember();
-                        self.tab = Tab::Operations;
-                        self.led_here = Some(filter.clone());
-                        self.operations.apply(filter)
-                    }
+                    Outcome::List(filter) => self.lead_to_list(filter),
                 },
+                Tab::Overview => self.command_overview(command),
                 Tab::Telemetry => self.command_telemetry(command),
                 Tab::Workers => match (command, self.workers.run()) {
                     (Command::RowOpen, Some(id)) => self.open_run(id),
@@ -225,13 +224,21 @@ impl App {
             Tab::Run => self.run.id(),
             Tab::Inbox => self.inbox.selected().and_then(|notice| notice.run_id),
             Tab::Workers => self.workers.run(),
+            Tab::Overview => match self.group() {
+                Some(group) => return self.copy(group.fingerprint.clone()),
+                None => self.overview_run().map(|run| run.id),
+            },
             Tab::Telemetry | Tab::Runbooks => None,
         };
         let Some(id) = id else {
             return Vec::new();
         };
-        self.say(format!("{id} sent to the terminal's clipboard"));
-        vec![Effect::Copy(id.to_string())]
+        self.copy(id.to_string())
+    }
+
+    fn copy(&mut self, text: String) -> Vec<Effect> {
+        self.say(format!("{text} sent to the terminal's clipboard"));
+        vec![Effect::Copy(text)]
     }
 
     fn next_theme(&mut self) {
@@ -247,11 +254,11 @@ impl App {
         }
     }
 
-    fn here(&self) -> Place {
+    pub(super) fn here(&self) -> Place {
         Place { tab: self.tab, run: self.run.id(), filter: self.operations.filter().clone() }
     }
 
-    fn remember(&mut self) {
+    pub(super) fn remember(&mut self) {
         let here = self.here();
         if self.back.last() != Some(&here) {
             self.back.push(here);
@@ -269,9 +276,13 @@ impl App {
         }
         self.remember();
         self.tab = tab;
+        self.inbox_from = Tab::Operations;
         let mut effects = self.ask_now();
-        if tab == Tab::Runbooks {
-            effects.extend(self.runbooks.refresh());
+        match tab {
+            Tab::Runbooks => effects.extend(self.runbooks.refresh()),
+            // Nothing asks again and again now; the person does.
+            Tab::Overview if self.paused => effects.extend(self.refresh_numbers()),
+            _ => {}
         }
         effects
     }
@@ -284,6 +295,21 @@ impl App {
         }
         self.tab = Tab::Run;
         self.run.open(id)
+    }
+
+    /// Goes from a list that a run or a number led to back there, and to the filter before it.
+    fn leave_list(&mut self) -> Vec<Effect> {
+        if !self.is_led() {
+            return Vec::new();
+        }
+        let Some((_, place)) = self.led_here.take() else { return Vec::new() };
+        // What was looked at from the list lies between.
+        if let Some(at) = self.back.iter().rposition(|before| *before == place) {
+            self.back.truncate(at + 1);
+        } else {
+            self.back.push(place);
+        }
+        self.travel(true)
     }
 
     fn travel(&mut self, backwards: bool) -> Vec<Effect> {
@@ -307,10 +333,13 @@ impl App {
             effects.extend(self.ask_now());
         } else {
             effects.extend(self.operations.apply(place.filter));
+            if self.tab != Tab::Operations {
+                effects.extend(self.ask_now());
+            }
         }
         match self.tab {
             Tab::Runbooks => effects.extend(self.runbooks.refresh()),
-            Tab::Telemetry => effects.extend(self.refresh_numbers()),
+            Tab::Overview | Tab::Telemetry => effects.extend(self.refresh_numbers()),
             _ => {}
         }
         effects

@@ -8,7 +8,7 @@ use crate::tui::command::Command;
 use crate::tui::control::{Asked, Control, ControlDone, ControlRequest};
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::Tab;
-use crate::tui::widgets::confirm::Confirm;
+use crate::tui::widgets::confirm::{Confirm, Confirmed};
 
 /// Why nothing can be changed while the database does not answer.
 pub(super) const LOST: &str = "changes are disabled: the database is lost; they come back with it";
@@ -27,17 +27,24 @@ impl App {
                 Some((run, asked))
             }
             Tab::Run => self.run.detail().map(|detail| (&detail.run, self.run.asked())),
+            Tab::Overview => {
+                let run = self.overview_run()?;
+                Some((run, Asked::default()))
+            }
             Tab::Telemetry | Tab::Inbox | Tab::Workers | Tab::Runbooks => None,
         }
     }
 
     /// Whether the person may change runs at all.
-    fn may_manage(&self) -> bool {
+    pub(super) fn may_manage(&self) -> bool {
         self.session.as_ref().is_some_and(|s| s.capabilities.has(Capability::OpsManage))
     }
 
     /// What can be asked of the run at hand, with the words for the footer.
     pub(in crate::tui) fn controls(&self) -> Vec<(Command, String)> {
+        if self.group().is_some() && self.may_manage() && !self.greyed() {
+            return vec![(Command::RunRetry, "retry error".to_owned())];
+        }
         let Some((run, asked)) = self.subject().filter(|_| self.may_manage() && !self.greyed())
         else {
             return Vec::new();
@@ -76,12 +83,19 @@ impl App {
             self.say(LOST);
             return Vec::new();
         }
-        if self.sending.is_some() {
+        if self.sending {
             self.say("the last request is still being sent");
             return Vec::new();
         }
+        if self.tab == Tab::Overview && self.overview.errors().is_some() {
+            return self.ask_group();
+        }
         let Some((run, asked)) = self.subject() else {
-            self.say("no run is selected");
+            self.say(if self.tab == Tab::Overview {
+                "R retries the failure under the cursor; f shows errors, to retry all runs of one"
+            } else {
+                "no run is selected"
+            });
             return Vec::new();
         };
         let control = match command {
@@ -116,12 +130,16 @@ impl App {
             confirm.failed(crate::Error::new(crate::ErrorKind::Unreachable, LOST));
             return Vec::new();
         }
-        self.sending = Some(request.clone());
-        vec![Effect::Ask(Slot::Control, Request::Control(request))]
+        let request = match request {
+            Confirmed::Run(request) => Request::Control(request),
+            Confirmed::Group(request) => Request::RetryGroup(request),
+        };
+        self.sending = true;
+        vec![Effect::Ask(Slot::Control, request)]
     }
 
     /// The dialog about a run, if it is open.
-    fn dialog(&mut self, run_id: i64, control: Control) -> Option<&mut Confirm> {
+    pub(super) fn dialog(&mut self, run_id: i64, control: Control) -> Option<&mut Confirm> {
         self.overlays.iter_mut().find_map(|overlay| match overlay {
             Overlay::Confirm(confirm) if confirm.is_about(run_id, control) => Some(&mut **confirm),
             _ => None,
@@ -141,7 +159,7 @@ impl App {
         request: &ControlRequest,
         done: Result<ControlDone>,
     ) -> Vec<Effect> {
-        self.sending = None;
+        self.sending = false;
         match done {
             Ok(done) => {
                 self.overlays.retain(|overlay| {
@@ -163,11 +181,12 @@ impl App {
     }
 
     /// Asks for what is shown, also while live updates are paused.
-    fn ask_again(&self) -> Vec<Effect> {
+    pub(super) fn ask_again(&self) -> Vec<Effect> {
         match self.tab {
             Tab::Operations => vec![self.operations.refresh()],
             Tab::Run => self.run.refresh(),
             Tab::Workers => self.workers.refresh(),
+            Tab::Overview => self.overview.refresh(self.window),
             Tab::Telemetry | Tab::Inbox | Tab::Runbooks => self.ask_now(),
         }
     }

@@ -4,6 +4,8 @@ mod break_glass;
 mod commands;
 mod control;
 mod notices;
+mod overview;
+mod polling;
 mod window;
 mod wizard;
 
@@ -22,16 +24,16 @@ use crate::ops::platform::Platform;
 use crate::runbooks::Registry;
 use crate::term::ColorSupport;
 use crate::tui::command::{Command, Context};
-use crate::tui::control::ControlRequest;
 use crate::tui::keymap::Key;
 use crate::tui::keymap::{Keymap, Resolved};
 use crate::tui::look::Look;
-use crate::tui::msg::{Answer, Effect, Msg, Request, Slot, Sub};
+use crate::tui::msg::{Answer, Effect, Msg, Request, Slot};
 use crate::tui::remote::Remote;
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
 use crate::tui::screens::operations::Operations;
+use crate::tui::screens::overview::Overview;
 use crate::tui::screens::run::RunScreen;
 use crate::tui::screens::runbooks::Runbooks;
 use crate::tui::screens::telemetry::Telemetry;
@@ -40,6 +42,7 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::break_glass::GlassDialog;
 use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::form::Pasted;
+use crate::tui::widgets::group::GroupReport;
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
 use crate::{Error, ErrorKind};
@@ -96,6 +99,8 @@ pub enum Overlay {
     Palette(Palette),
     /// The question before a run is changed.
     Confirm(Box<Confirm>),
+    /// What came of retrying the runs of an error.
+    Report(GroupReport),
     /// Taking break-glass, or ending it.
     BreakGlass(Box<GlassDialog>),
     /// The question before the wizard's draft is thrown away.
@@ -142,6 +147,7 @@ pub struct App {
     pub(in crate::tui) inbox: Inbox,
     pub(in crate::tui) workers: Workers,
     pub(in crate::tui) runbooks: Runbooks,
+    pub(in crate::tui) overview: Overview,
     pub(in crate::tui) telemetry: Telemetry,
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
@@ -151,15 +157,17 @@ pub struct App {
     pub(in crate::tui) link: Link,
     pub(in crate::tui) paused: bool,
     pub(in crate::tui) pending: Vec<Key>,
-    /// The change of a run that is on its way.
-    pub(in crate::tui) sending: Option<ControlRequest>,
+    /// Whether a change of runs is on its way.
+    pub(in crate::tui) sending: bool,
     glass: Glass,
     focused: bool,
     theme_index: Option<usize>,
-    /// The filter that a run has set, while it is in force.
-    led_here: Option<RunFilter>,
+    /// The filter that a run or a number has set, while it is in force, and where it was set.
+    led_here: Option<(RunFilter, Place)>,
     /// The list that the open run was chosen from.
     run_chosen_in: Tab,
+    /// Where the inbox goes back to.
+    inbox_from: Tab,
     back: Vec<Place>,
     forward: Vec<Place>,
     touched: Option<DateTime<Utc>>,
@@ -184,9 +192,10 @@ impl App {
             run: RunScreen::default(),
             workers: Workers::default(),
             runbooks: Runbooks::new(setup.registry.clone()),
+            overview: Overview::default(),
             telemetry: Telemetry::default(),
             window: None,
-            sending: None,
+            sending: false,
             glass: Glass::default(),
             tab: Tab::Operations,
             overlays: Vec::new(),
@@ -198,6 +207,7 @@ impl App {
             theme_index: None,
             led_here: None,
             run_chosen_in: Tab::Operations,
+            inbox_from: Tab::Operations,
             back: Vec::new(),
             forward: Vec::new(),
             touched: None,
@@ -252,67 +262,13 @@ impl App {
         Rect { x: 0, y, width, height: height.saturating_sub(y + 1) }
     }
 
-    /// How often the state wants to be polled.
-    pub fn poll_every(&self) -> Duration {
-        let every = self.setup.poll;
-        if self.focused { every } else { (every * UNFOCUSED).min(POLL_RANGE.1) }
-    }
-
-    /// Whether the database answered last time.
-    pub fn reachable(&self) -> bool {
-        self.link.trouble.is_none() && self.stale_for().is_none()
-    }
-
-    /// What is to be asked again and again in this state.
-    pub fn subscriptions(&self) -> Vec<Sub> {
-        let every = self.poll_every();
-        if self.session.is_none() {
-            // The header comes back by itself once the database does.
-            let known = self.platform.value().is_some() && self.link.trouble.is_none();
-            let every = if known { POLL_RANGE.1 } else { every };
-            return vec![Sub {
-                slot: Slot::Platform,
-                request: Request::Platform,
-                every,
-                when_changed: false,
-            }];
-        }
-        if self.paused {
-            return Vec::new();
-        }
-        let mut subs = match self.tab {
-            Tab::Operations => self.operations.subscriptions(every),
-            Tab::Run => self.run.subscriptions(every),
-            Tab::Inbox => self.inbox.subscriptions(every),
-            Tab::Workers => self.workers.subscriptions(every),
-            Tab::Telemetry => self.telemetry.subscriptions(self.window, every),
-            Tab::Runbooks => Vec::new(),
-        };
-        subs.push(Inbox::count(every));
-        subs.push(self.glass_poll());
-        subs
-    }
-
-    /// Whether the data shown is older than it should be.
-    pub fn stale_for(&self) -> Option<chrono::Duration> {
-        self.session.as_ref()?;
-        let answered = self.link.answered?;
-        let age = self.look.now - answered;
-        let every = chrono::Duration::from_std(self.poll_every()).unwrap_or(GRACE);
-        (age > every + GRACE).then_some(age)
-    }
-
-    /// Whether data is to be shown as old.
-    pub fn greyed(&self) -> bool {
-        self.link.trouble.is_some() || (!self.paused && self.stale_for().is_some())
-    }
-
     /// The context that keys are looked up in.
     pub fn context(&self) -> Context {
         match self.overlays.last() {
             Some(Overlay::Help(_)) => return Context::Help,
             Some(Overlay::Palette(_)) => return Context::Palette,
             Some(Overlay::Confirm(_)) => return Context::Confirm,
+            Some(Overlay::Report(_)) => return Context::Report,
             Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
             Some(Overlay::Discard) => return Context::Discard,
             None => {}
@@ -321,6 +277,8 @@ impl App {
             Context::Login
         } else if self.tab == Tab::Operations && self.operations.editor().is_some() {
             Context::Filter
+        } else if self.tab == Tab::Overview && self.overview.errors().is_some() {
+            Context::Errors
         } else if self.tab == Tab::Runbooks {
             self.runbooks.context(self.look.now)
         } else {
@@ -490,15 +448,17 @@ impl App {
         self.run = RunScreen::default();
         self.inbox = Inbox::new(page_size);
         self.workers = Workers::default();
+        self.overview = Overview::default();
         self.telemetry = Telemetry::default();
         self.window = None;
         self.runbooks.clear();
-        self.sending = None;
+        self.sending = false;
         self.glass = Glass::default();
         self.tab = Tab::Operations;
         self.overlays.clear();
         self.led_here = None;
         self.run_chosen_in = Tab::Operations;
+        self.inbox_from = Tab::Operations;
         self.back.clear();
         self.forward.clear();
         self.touched = None;
@@ -556,6 +516,16 @@ impl App {
                 return self.controlled(&request, done);
             }
             Answer::Workers(result) => self.workers.take(result, now),
+            Answer::Overview(asked, result) if self.session.is_some() => {
+                self.take_overview(asked, *result);
+            }
+            Answer::Errors(asked, result) if self.session.is_some() => {
+                self.take_errors(asked, *result);
+            }
+            Answer::PlanGroup(fingerprint, plan) => self.group_planned(&fingerprint, plan),
+            Answer::GroupRetried(request, done) if self.session.is_some() => {
+                return self.group_retried(&request, done);
+            }
             Answer::Usage(asked, result) if self.session.is_some() => {
                 self.take_usage(asked, *result);
             }

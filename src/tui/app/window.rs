@@ -5,6 +5,7 @@ use crate::domain::window::Window;
 use crate::ops::telemetry::Summary;
 use crate::tui::command::Command;
 use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::screens::Tab;
 use crate::tui::screens::telemetry::{Around, window_at};
 use crate::{Error, Result};
 
@@ -39,7 +40,10 @@ impl App {
 
     /// Asks for what the tab at hand sums up.
     pub(super) fn refresh_numbers(&self) -> Vec<Effect> {
-        self.telemetry.refresh(self.window)
+        match self.tab {
+            Tab::Overview => self.overview.refresh(self.window),
+            _ => self.telemetry.refresh(self.window),
+        }
     }
 
     /// Whether an answer about this window is still wanted. The first one tells which window

@@ -4,6 +4,7 @@ pub mod document;
 pub mod inbox;
 pub mod login;
 pub mod operations;
+pub mod overview;
 pub mod run;
 pub mod runbooks;
 pub mod telemetry;
@@ -15,6 +16,8 @@ pub(crate) use operations::tenant_text as operations_tenant_text;
 /// A tab of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tab {
+    /// Health, numbers and failures of a window.
+    Overview,
     /// The list of operation runs.
     Operations,
     /// The run opened last.
@@ -31,12 +34,20 @@ pub enum Tab {
 
 impl Tab {
     /// Every tab, in the order of the tab line.
-    pub const ALL: &'static [Self] =
-        &[Self::Operations, Self::Run, Self::Telemetry, Self::Runbooks, Self::Inbox, Self::Workers];
+    pub const ALL: &'static [Self] = &[
+        Self::Overview,
+        Self::Operations,
+        Self::Run,
+        Self::Telemetry,
+        Self::Runbooks,
+        Self::Inbox,
+        Self::Workers,
+    ];
 
     /// Its name on the tab line: in full, short, and as short as it can be.
     pub fn titles(self) -> [&'static str; 3] {
         match self {
+            Self::Overview => ["Overview", "Overview", "Over"],
             Self::Operations => ["Operations", "Ops", "Ops"],
             Self::Run => ["Run"; 3],
             Self::Telemetry => ["Telemetry", "Telemetry", "Tele"],
@@ -49,6 +60,7 @@ impl Tab {
     /// The command that goes there.
     pub fn command(self) -> Command {
         match self {
+            Self::Overview => Command::TabOverview,
             Self::Operations => Command::TabOperations,
             Self::Run => Command::TabRun,
             Self::Telemetry => Command::TabTelemetry,
@@ -61,6 +73,7 @@ impl Tab {
     /// Where its keys are looked up.
     pub fn context(self) -> Context {
         match self {
+            Self::Overview => Context::Overview,
             Self::Operations => Context::Operations,
             Self::Run => Context::Run,
             Self::Telemetry => Context::Telemetry,
@@ -73,6 +86,15 @@ impl Tab {
     /// The commands that matter most there, for the footer.
     pub fn footer(self) -> &'static [Command] {
         match self {
+            Self::Overview => &[
+                Command::RowOpen,
+                Command::CursorRight,
+                Command::WindowNext,
+                Command::OverviewErrors,
+                Command::AppBack,
+                Command::PollNow,
+                Command::AppPalette,
+            ],
             Self::Operations => &[
                 Command::RowOpen,
                 Command::FilterEdit,

@@ -1,4 +1,4 @@
-//! The dialog before anything of a run is changed: what it is, what will happen, and what has
+//! The dialog before anything of a run, or of the runs of an error, is changed: what it is, what will happen, and what has
 //! to be typed. Nothing but typing confirms; a paste never does.
 
 use crossterm::event::KeyEvent;
@@ -8,10 +8,11 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 use uuid::Uuid;
 
-use super::super::control::{Control, ControlRequest, covered, mistyped};
+use super::super::control::{Control, ControlRequest, GroupRequest, covered, mistyped};
 use super::super::look::{Look, wrapped};
 use super::super::theme::Role;
 use super::dialog;
+use super::group::GroupQuestion;
 use super::text_field::TextField;
 use crate::domain::run::Run;
 use crate::{Error, Result};
@@ -30,13 +31,33 @@ enum Stage {
     Sending,
 }
 
+/// What it asks about.
+#[derive(Debug)]
+enum Subject {
+    /// A run.
+    Run {
+        run: Box<Run>,
+        control: Control,
+        /// How many targets a retry covers, once they are counted.
+        targets: Option<usize>,
+    },
+    /// The runs of an error.
+    Group(GroupQuestion),
+}
+
+/// What is sent once it is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmed {
+    /// A change of a run.
+    Run(ControlRequest),
+    /// A retry of the runs of an error.
+    Group(GroupRequest),
+}
+
 /// The dialog.
 #[derive(Debug)]
 pub struct Confirm {
-    run: Run,
-    control: Control,
-    /// How many targets a retry covers, once they are counted.
-    targets: Option<usize>,
+    subject: Subject,
     field: TextField,
     stage: Stage,
     error: Option<Error>,
@@ -46,10 +67,17 @@ pub struct Confirm {
 impl Confirm {
     /// A dialog before `control` is asked of `run`.
     pub fn of(run: Run, control: Control) -> Self {
+        Self::about(Subject::Run { run: Box::new(run), control, targets: None })
+    }
+
+    /// A dialog before the runs of an error are retried.
+    pub fn group(question: GroupQuestion) -> Self {
+        Self::about(Subject::Group(question))
+    }
+
+    fn about(subject: Subject) -> Self {
         Self {
-            run,
-            control,
-            targets: None,
+            subject,
             field: TextField::new(LIMIT),
             stage: Stage::Typing,
             error: None,
@@ -59,19 +87,29 @@ impl Confirm {
 
     /// Whether it is about this.
     pub fn is_about(&self, run_id: i64, control: Control) -> bool {
-        self.run.id == run_id && self.control == control
+        matches!(&self.subject, Subject::Run { run, control: asked, .. }
+                 if run.id == run_id && *asked == control)
+    }
+
+    /// The question about the error with this fingerprint.
+    pub fn question(&mut self, fingerprint: &str) -> Option<&mut GroupQuestion> {
+        match &mut self.subject {
+            Subject::Group(question) if question.is_about(fingerprint) => Some(question),
+            _ => None,
+        }
     }
 
     /// Takes the count of targets that a retry covers.
     pub fn take_targets(&mut self, counted: Result<usize>) {
+        let Subject::Run { run, targets, .. } = &mut self.subject else { return };
         match counted {
             Ok(0) => {
                 self.error = Some(Error::refused(format!(
                     "nothing of run {} can be retried: what failed or was left undone is archived",
-                    self.run.id
+                    run.id
                 )));
             }
-            Ok(n) => self.targets = Some(n),
+            Ok(n) => *targets = Some(n),
             Err(error) => self.error = Some(error),
         }
     }
@@ -83,11 +121,14 @@ impl Confirm {
     }
 
     fn phrase(&self) -> Option<String> {
-        self.control.phrase(&self.run, self.targets)
+        match &self.subject {
+            Subject::Run { run, control, targets } => control.phrase(run, *targets),
+            Subject::Group(question) => question.phrase(),
+        }
     }
 
     /// What was typed is to be taken; gives what to send if it is the phrase.
-    pub fn submit(&mut self) -> Option<ControlRequest> {
+    pub fn submit(&mut self) -> Option<Confirmed> {
         let phrase = self.phrase()?;
         if matches!(self.stage, Stage::Sending) {
             return None;
@@ -101,11 +142,14 @@ impl Confirm {
         }
         self.stage = Stage::Sending;
         self.error = None;
-        Some(ControlRequest {
-            run_id: self.run.id,
-            control: self.control,
-            confirm: Some(phrase),
-            request_id: self.request_id.clone(),
+        Some(match &self.subject {
+            Subject::Run { run, control, .. } => Confirmed::Run(ControlRequest {
+                run_id: run.id,
+                control: *control,
+                confirm: Some(phrase),
+                request_id: self.request_id.clone(),
+            }),
+            Subject::Group(question) => Confirmed::Group(question.request(phrase)?),
         })
     }
 
@@ -125,22 +169,22 @@ impl Confirm {
     /// Draws it over the body; gives where the terminal's cursor belongs.
     pub fn draw(&self, body: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
         let columns = dialog::columns(body);
-        let run = &self.run;
-        let mut lines = vec![Line::from(look.span(
-            Role::Text,
-            format!("run {}  {}", run.id, look.cut(&run.run_type, columns.saturating_sub(16))),
-        ))];
-        let covers = format!("for {}", covered(run));
-        lines.push(Line::from(look.span(Role::Text, look.cut(&covers, columns).to_string())));
-        if body.height >= ROOMY {
-            lines.push(Line::default());
-        }
+        let roomy = body.height >= ROOMY;
+        let (title, mut lines) = match &self.subject {
+            Subject::Run { run, control, targets } => {
+                (title_of(run, *control), lines_of(run, *control, *targets, roomy, columns, look))
+            }
+            Subject::Group(question) => {
+                // The hint, the field and an answer need their lines, too.
+                let room = usize::from(body.height).saturating_sub(8);
+                (question.title(), question.lines(columns, room, roomy, look))
+            }
+        };
         let mut put = |role: Role, text: &str| {
             for line in wrapped(text, columns) {
                 lines.push(Line::from(look.span(role, line)));
             }
         };
-        put(Role::Text, &self.control.consequence(run, self.targets));
         if let Some(phrase) = self.phrase() {
             put(
                 Role::Hint,
@@ -161,7 +205,6 @@ impl Confirm {
             (Stage::Typing, Some(error)) => put(Role::Failed, &error.to_string()),
             (Stage::Typing, None) => lines.push(Line::default()),
         }
-        let title = format!(" {} run {}? ", capitalised(self.control.word()), run.id);
         let room = dialog::draw(body, lines.len(), &title, buffer, look);
         let inner = Rect { height: 1, ..room };
         let shown = usize::from(room.height);
@@ -176,6 +219,34 @@ impl Confirm {
         let at = self.field.draw(field, buffer, look.style(Role::Input), None);
         matches!(self.stage, Stage::Typing).then_some(at)
     }
+}
+
+fn title_of(run: &Run, control: Control) -> String {
+    format!(" {} run {}? ", capitalised(control.word()), run.id)
+}
+
+/// What a change of a run is about.
+fn lines_of(
+    run: &Run,
+    control: Control,
+    targets: Option<usize>,
+    roomy: bool,
+    columns: usize,
+    look: &Look,
+) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::from(look.span(
+        Role::Text,
+        format!("run {}  {}", run.id, look.cut(&run.run_type, columns.saturating_sub(16))),
+    ))];
+    let covers = format!("for {}", covered(run));
+    lines.push(Line::from(look.span(Role::Text, look.cut(&covers, columns).to_string())));
+    if roomy {
+        lines.push(Line::default());
+    }
+    for line in wrapped(&control.consequence(run, targets), columns) {
+        lines.push(Line::from(look.span(Role::Text, line)));
+    }
+    lines
 }
 
 fn capitalised(text: &str) -> String {

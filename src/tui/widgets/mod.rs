@@ -4,6 +4,7 @@ pub mod break_glass;
 pub mod confirm;
 pub mod dialog;
 pub mod form;
+pub mod group;
 pub mod help;
 pub mod palette;
 pub mod text_field;

@@ -151,7 +151,13 @@ fn makes_sense(command: Command, context: Context) -> bool {
         Command::RunRetry | Command::RunCancel | Command::RunPause | Command::RunClose
     );
     let of_window = matches!(command, Command::WindowNext | Command::WindowPrevious);
-    if of_window && context != Context::Telemetry {
+    let of_overview =
+        matches!(command, Command::CursorLeft | Command::CursorRight | Command::OverviewErrors);
+    let windowed = matches!(context, Context::Telemetry | Context::Overview | Context::Errors);
+    if (of_window && !windowed)
+        || (of_overview && context != Context::Overview)
+        || (command == Command::SampleOpen && context != Context::Errors)
+    {
         return false;
     }
     let elsewhere = match context {
@@ -165,6 +171,22 @@ fn makes_sense(command: Command, context: Context) -> bool {
                 Command::FilterClear | Command::MatchNext | Command::MatchPrevious
             );
             of_run || of_operations || of_control
+        }
+        Context::Overview | Context::Errors => {
+            let of_lists = matches!(
+                command,
+                Command::FilterClear
+                    | Command::ListOlder
+                    | Command::MatchNext
+                    | Command::MatchPrevious
+                    | Command::FoldAll
+                    | Command::DetailSameFailures
+                    | Command::RunCancel
+                    | Command::RunPause
+                    | Command::RunClose
+            );
+            let fold = command == Command::FoldToggle && context == Context::Overview;
+            of_inbox || of_lists || fold
         }
         Context::Telemetry => {
             let of_lists = matches!(

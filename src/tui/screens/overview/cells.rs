@@ -1,0 +1,188 @@
+//! Rows of cells: texts side by side, some of which can be opened, and where the cursor goes
+//! among them.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::Item;
+use crate::tui::look::Look;
+use crate::tui::theme::Role;
+
+/// A piece of a row.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    text: String,
+    role: Role,
+    part: Part,
+}
+
+/// What a piece has to do with the cursor.
+#[derive(Debug, Clone)]
+enum Part {
+    /// Nothing.
+    Plain,
+    /// One column, in which the marker stands while this is under the cursor.
+    Lead(Item),
+    /// It is made to stand out while its item, whose lead stands before it, is under the cursor.
+    Strong,
+}
+
+/// A row of the screen.
+pub(super) type Row = Vec<Cell>;
+
+impl Cell {
+    /// Text that the cursor does not go to.
+    pub(super) fn plain(role: Role, text: impl Into<String>) -> Self {
+        Self { text: text.into(), role, part: Part::Plain }
+    }
+
+    /// The column before something that can be opened.
+    pub(super) fn lead(item: Item) -> Self {
+        Self { text: " ".to_owned(), role: Role::Text, part: Part::Lead(item) }
+    }
+
+    /// What stands out of something that can be opened.
+    pub(super) fn strong(role: Role, text: impl Into<String>) -> Self {
+        Self { text: text.into(), role, part: Part::Strong }
+    }
+
+    fn width(&self) -> usize {
+        Span::raw(self.text.as_str()).width()
+    }
+}
+
+/// Columns of a row.
+pub(super) fn width(row: &[Cell]) -> usize {
+    row.iter().map(Cell::width).sum()
+}
+
+/// A row with spaces behind it up to `columns`.
+pub(super) fn padded(mut row: Row, columns: usize) -> Row {
+    let free = columns.saturating_sub(width(&row));
+    if free > 0 {
+        row.push(Cell::plain(Role::Text, " ".repeat(free)));
+    }
+    row
+}
+
+/// Puts groups of cells one after another, on as many rows as they need; the first has `head`
+/// before it, the others are as far in.
+pub(super) fn flow(head: Cell, groups: Vec<Row>, columns: usize) -> Vec<Row> {
+    const APART: usize = 2;
+    let indent = head.width();
+    let mut rows = vec![vec![head]];
+    for group in groups {
+        let needs = width(&group);
+        let Some(row) = rows.last_mut() else { break };
+        let used = width(row);
+        if used == indent || used + APART + needs <= columns {
+            if used > indent {
+                row.push(Cell::plain(Role::Text, " ".repeat(APART)));
+            }
+            row.extend(group);
+        } else {
+            let mut next = vec![Cell::plain(Role::Text, " ".repeat(indent))];
+            next.extend(group);
+            rows.push(next);
+        }
+    }
+    rows
+}
+
+/// Puts blocks of rows side by side.
+pub(super) fn beside(blocks: Vec<(usize, Vec<Row>)>) -> Vec<Row> {
+    let height = blocks.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
+    let mut blocks: Vec<(usize, std::vec::IntoIter<Row>)> =
+        blocks.into_iter().map(|(width, rows)| (width, rows.into_iter())).collect();
+    let mut rows = Vec::new();
+    for _ in 0..height {
+        let mut row = Row::new();
+        for (columns, cells) in &mut blocks {
+            row.extend(padded(cells.next().unwrap_or_default(), *columns));
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// Where something that can be opened stands.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) item: Item,
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+/// Everything that can be opened, in reading order.
+pub(super) fn places(rows: &[Row]) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (row, cells) in rows.iter().enumerate() {
+        let mut column = 0;
+        for cell in cells {
+            if let Part::Lead(item) = &cell.part {
+                places.push(Place { item: item.clone(), row, column });
+            }
+            column += cell.width();
+        }
+    }
+    places
+}
+
+/// The place next to `from` in the nearest row above or below that has any.
+pub(super) fn vertical(places: &[Place], from: &Place, down: bool) -> Option<usize> {
+    let rows = places.iter().map(|place| place.row);
+    let row = if down {
+        rows.filter(|row| *row > from.row).min()?
+    } else {
+        rows.filter(|row| *row < from.row).max()?
+    };
+    nearest(places, row, from.column)
+}
+
+/// The place of a row that is nearest to a column.
+pub(super) fn nearest(places: &[Place], row: usize, column: usize) -> Option<usize> {
+    let of_row = places.iter().enumerate().filter(|(_, place)| place.row == row);
+    of_row.min_by_key(|(_, place)| place.column.abs_diff(column)).map(|(index, _)| index)
+}
+
+/// Draws the rows from `top` on, and how many there are below. Those from `grey_from` on are old.
+pub(super) fn draw(
+    rows: &[Row],
+    top: usize,
+    selected: Option<&Item>,
+    grey_from: Option<usize>,
+    (area, buffer): (Rect, &mut Buffer),
+    look: &Look,
+) {
+    let height = usize::from(area.height);
+    for (index, (y, row)) in (area.y..area.bottom()).zip(rows.iter().skip(top)).enumerate() {
+        let grey = grey_from.is_some_and(|from| top + index >= from);
+        let mut chosen = false;
+        let mut spans = Vec::new();
+        for cell in row {
+            if let Part::Lead(item) = &cell.part {
+                chosen = selected == Some(item);
+            }
+            let role = match cell.part {
+                Part::Lead(_) | Part::Strong if chosen => Role::Selected,
+                _ if grey => Role::Muted,
+                _ => cell.role,
+            };
+            let text = match cell.part {
+                Part::Lead(_) if chosen => look.glyph("▸", ">").to_owned(),
+                _ => cell.text.clone(),
+            };
+            spans.push(look.span(role, text));
+        }
+        Line::from(spans).render(Rect { y, height: 1, ..area }, buffer);
+    }
+    let below = rows.len().saturating_sub(top + height);
+    if below > 0 && height > 0 {
+        let text = format!(" {} {below} more", look.glyph("↓", "v"));
+        let width = u16::try_from(text.chars().count()).unwrap_or(0).min(area.width);
+        let at = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
+        Line::from(look.span(Role::Hint, text)).render(at, buffer);
+    }
+}

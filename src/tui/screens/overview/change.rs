@@ -1,0 +1,69 @@
+//! How a number differs from that of the window before: an arrow, by how much, and whether
+//! that is worse, never by colour alone.
+
+use chrono::Duration;
+
+use crate::ops::overview::DurationFigure;
+use crate::tui::look::{Look, grouped, span_of};
+use crate::tui::theme::Role;
+
+/// Which way is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Good {
+    /// More of it.
+    More,
+    /// Less of it.
+    Less,
+    /// Neither.
+    Neither,
+}
+
+/// The words and their role. What got worse has an exclamation mark.
+fn marked(look: &Look, more: i64, good: Good, by: &str) -> (Role, String) {
+    if more == 0 {
+        return (Role::Muted, "=".to_owned());
+    }
+    let arrow = if more > 0 { look.glyph("▲", "^") } else { look.glyph("▼", "v") };
+    let better = match good {
+        Good::More => more > 0,
+        Good::Less => more < 0,
+        Good::Neither => return (Role::Muted, format!("{arrow} {by}")),
+    };
+    if better {
+        (Role::Success, format!("{arrow} {by}"))
+    } else {
+        (Role::Warning, format!("{arrow} {by}!"))
+    }
+}
+
+/// The change of a count.
+pub(super) fn of_counts(look: &Look, now: i64, before: i64, good: Good) -> (Role, String) {
+    let more = now.saturating_sub(before);
+    marked(look, more, good, &grouped(more.saturating_abs()))
+}
+
+/// The change of a share, in points of a percent; nothing where there was none before.
+pub(super) fn of_shares(
+    look: &Look,
+    now: Option<f64>,
+    before: Option<f64>,
+    good: Good,
+) -> Option<(Role, String)> {
+    #[expect(clippy::cast_possible_truncation, reason = "a share in tenths of a percent")]
+    let tenths = |share: f64| (share * 1_000.0).floor() as i64;
+    let more = tenths(now?) - tenths(before?);
+    let by = format!("{}.{}", more.abs() / 10, more.abs() % 10);
+    Some(marked(look, more, good, &by))
+}
+
+/// The change of a duration; nothing where there was none before.
+pub(super) fn of_durations(
+    look: &Look,
+    now: Option<DurationFigure>,
+    before: Option<DurationFigure>,
+) -> Option<(Role, String)> {
+    // What is shown the same is the same.
+    let more = now?.milliseconds - before?.milliseconds;
+    let more = if more.abs() < 100 { 0 } else { more };
+    Some(marked(look, more, Good::Less, &span_of(Duration::milliseconds(more.abs()))))
+}

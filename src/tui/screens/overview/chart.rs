@@ -1,0 +1,121 @@
+//! The trend of runs: bars over the window, what they reach, and their axis.
+
+use ratatui::text::Span;
+
+use super::cells::{Cell, Row};
+use super::{Item, Trend};
+use crate::domain::window::{Bucket, Step, Window};
+use crate::ops::overview::RunTrend;
+use crate::tui::look::{Look, grouped};
+use crate::tui::theme::Role;
+use crate::tui::trend::bars;
+
+/// The widest bars, with the column that sets them apart.
+const WIDEST: usize = 12;
+/// From this width on, bars are set apart.
+const APART: usize = 3;
+/// Columns before the bars.
+const HEAD: usize = 10;
+
+/// The bucket with most runs, the newest of several; none where there is no run.
+pub(super) fn peak(counts: &[i64]) -> Option<(usize, i64)> {
+    let most = counts.iter().copied().enumerate().max_by_key(|(_, count)| *count);
+    most.filter(|(_, count)| *count > 0)
+}
+
+/// The bars of runs that were started and of those that failed, `heights` rows each, in
+/// `columns`, with an axis below.
+pub(super) fn rows(
+    trend: &RunTrend,
+    window: Window,
+    heights: [u16; 2],
+    columns: usize,
+    look: &Look,
+) -> Vec<Row> {
+    let label = |bucket: &Bucket| {
+        let days = window.step() == Step::Day;
+        // A bar stands for a step of the clock: its label does not move with the window.
+        look.format(window.step().floor(bucket.start_at), if days { "%m-%d" } else { "%H:%M" })
+    };
+    let both = [(Trend::Started, &trend.started), (Trend::Failed, &trend.failed)];
+    let at = if window.step() == Step::Day { "on" } else { "at" };
+    let peaks: Vec<Option<(String, String)>> = both
+        .iter()
+        .map(|(_, counts)| {
+            let (index, most) = peak(counts)?;
+            let when = trend.buckets.get(index).map(&label).unwrap_or_default();
+            Some((grouped(most), format!(" {at} {when}")))
+        })
+        .collect();
+    let words = |peak: &Option<(String, String)>| {
+        peak.as_ref().map_or(6, |(most, when)| 6 + most.len() + when.len())
+    };
+    let aside = peaks.iter().map(words).max().unwrap_or(0);
+    let room = columns.saturating_sub(HEAD + aside + 2).max(1);
+    let count = trend.buckets.len();
+    let each = (room / count.max(1)).clamp(1, WIDEST);
+    let skipped = count.saturating_sub(room);
+    let mut rows = Vec::new();
+    for (((which, counts), peak), height) in both.into_iter().zip(peaks).zip(heights) {
+        let shown = counts.get(skipped..).unwrap_or(counts);
+        let role = if which == Trend::Failed { Role::Failed } else { Role::Accent };
+        for (index, cells) in bars(shown, height, look.ascii).into_iter().enumerate() {
+            let name = match which {
+                Trend::Started => "  started ",
+                Trend::Failed => "  failed  ",
+            };
+            let name = if index == 0 { name } else { "          " };
+            let mut row = vec![Cell::plain(Role::Muted, name)];
+            let gap = usize::from(each >= APART);
+            for (bar, cell) in cells.iter().enumerate() {
+                let nothing = matches!(*cell, "·" | ".");
+                let cut = bar + 1 == cells.len() || (bar == 0 && skipped == 0);
+                let role = if nothing || cut { Role::Muted } else { role };
+                row.push(Cell::plain(role, cell.repeat(each - gap) + &" ".repeat(gap)));
+            }
+            match (index, &peak) {
+                (0, Some((most, when))) => {
+                    row.push(Cell::plain(Role::Text, " "));
+                    row.push(Cell::lead(Item::Peak(which)));
+                    row.push(Cell::plain(Role::Muted, "most "));
+                    row.push(Cell::strong(Role::Title, most.clone()));
+                    row.push(Cell::plain(Role::Muted, when.clone()));
+                }
+                (0, None) => row.push(Cell::plain(Role::Muted, "  none")),
+                _ => {}
+            }
+            rows.push(row);
+        }
+    }
+    rows.push(axis(trend, skipped, each, look, &label));
+    rows
+}
+
+/// The line below the bars: where the first one begins, and the middle one.
+fn axis(
+    trend: &RunTrend,
+    skipped: usize,
+    each: usize,
+    look: &Look,
+    label: &dyn Fn(&Bucket) -> String,
+) -> Row {
+    let buckets = trend.buckets.get(skipped..).unwrap_or_default();
+    let zone = look.zone_name();
+    let mut text = format!("{zone:>width$} ", width = HEAD - 1);
+    let whole = HEAD + buckets.len() * each;
+    let last = buckets.len().saturating_sub(1);
+    // As many labels as stand apart, each where its bar begins.
+    let step = if each >= 7 { 1 } else { (8 / each.max(1)).max(1) };
+    for (index, bucket) in buckets.iter().enumerate().step_by(step) {
+        let at = HEAD + index * each;
+        let used = Span::raw(text.as_str()).width();
+        let label = label(bucket);
+        if index != last && (used < at || index == 0) && at + label.len() + 4 <= whole {
+            text.push_str(&" ".repeat(at.saturating_sub(used)));
+            text.push_str(&label);
+        }
+    }
+    let used = Span::raw(text.as_str()).width();
+    text.push_str(&format!("{:>width$}", "now", width = whole.saturating_sub(used)));
+    vec![Cell::plain(Role::Muted, text)]
+}

@@ -1,0 +1,412 @@
+//! The failures of a window by what they say: a list of errors, and the selected one in full.
+
+use chrono::{DateTime, Utc};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Widget;
+
+use super::cells::{self, Cell, Row};
+use super::{Around, Opens};
+use crate::domain::failure::ReasonCode;
+use crate::domain::window::Window;
+use crate::ops::overview::{FingerprintGroup, FingerprintPage};
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::theme::Role;
+use crate::{Error, Result};
+
+/// From this width on, the selected error stands beside the list.
+const BESIDE: u16 = 140;
+/// From this width on, the list tells when an error was seen first.
+const WIDE: usize = 100;
+/// Rows above the list.
+const HEAD: u16 = 3;
+/// Rows of the list that are kept in sight.
+const LEAST: usize = 3;
+/// Columns of the names in the detail.
+const NAME: usize = 10;
+
+/// What tells an error from the others: its fingerprint, or its reason where it has none.
+type Key = (String, String);
+
+/// The state of the list.
+#[derive(Debug, Default)]
+pub struct Errors {
+    page: Option<FingerprintPage>,
+    read_at: Option<DateTime<Utc>>,
+    error: Option<Error>,
+    selected: Option<Key>,
+    /// Where it stood, for when it goes.
+    index: usize,
+    /// Index of the first row on the screen.
+    top: usize,
+    /// Whether the selected error has the screen for itself.
+    alone: bool,
+    /// The first line of it on the screen then.
+    detail_top: usize,
+}
+
+fn key(group: &FingerprintGroup) -> Key {
+    (group.fingerprint.clone(), group.reason_code.clone())
+}
+
+/// The screen, cut into the list and the selected error.
+struct Parts {
+    list: Rect,
+    detail: Rect,
+}
+
+impl Errors {
+    /// Takes an answer.
+    pub fn take(&mut self, answer: Result<FingerprintPage>, now: DateTime<Utc>) {
+        match answer {
+            Ok(page) => {
+                self.error = None;
+                self.read_at = Some(now);
+                let found = self.selected.as_ref().and_then(|selected| {
+                    page.fingerprints.iter().position(|group| key(group) == *selected)
+                });
+                self.index =
+                    found.unwrap_or(self.index.min(page.fingerprints.len().saturating_sub(1)));
+                self.selected = page.fingerprints.get(self.index).map(key);
+                self.page = Some(page);
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    /// The last error of the screen.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// What was told, if it is of the chosen window.
+    pub fn shown(&self, window: Option<Window>) -> Option<&FingerprintPage> {
+        self.page.as_ref().filter(|page| Some(page.window.key) == window)
+    }
+
+    /// The error under the cursor.
+    pub fn selected(&self, window: Option<Window>) -> Option<&FingerprintGroup> {
+        self.shown(window)?.fingerprints.get(self.index)
+    }
+
+    /// Where the selected error leads: to the runs that have it.
+    pub fn open(&self, window: Option<Window>) -> Opens {
+        self.selected(window).map_or(Opens::Here, |group| Opens::Runs(group.filter.clone()))
+    }
+
+    /// One level back within the screen; false where it is to be left.
+    pub fn back(&mut self) -> bool {
+        self.detail_top = 0;
+        std::mem::take(&mut self.alone)
+    }
+
+    /// Moves the cursor, or what is shown of the selected error where it is alone.
+    pub fn command(&mut self, command: Command, around: &Around<'_>) {
+        let Some(page) = self.shown(around.window) else { return };
+        let keys: Vec<Key> = page.fingerprints.iter().map(key).collect();
+        let last = keys.len().saturating_sub(1);
+        let parts = self.parts(around);
+        let height = usize::from(parts.list.height.max(2)) - 1;
+        let to = match command {
+            Command::FoldToggle => {
+                self.alone = !self.alone;
+                self.detail_top = 0;
+                self.settle(around);
+                return;
+            }
+            Command::CursorPageDown | Command::CursorPageUp if self.alone => {
+                self.scroll_detail(command == Command::CursorPageDown, around);
+                return;
+            }
+            Command::CursorUp => self.index.saturating_sub(1),
+            Command::CursorDown => self.index + 1,
+            Command::CursorPageUp => self.index.saturating_sub(height),
+            Command::CursorPageDown => self.index + height,
+            Command::CursorFirst => 0,
+            Command::CursorLast => last,
+            _ => return,
+        };
+        self.index = to.min(last);
+        self.selected = keys.into_iter().nth(self.index);
+        self.detail_top = 0;
+        self.settle(around);
+    }
+
+    fn scroll_detail(&mut self, down: bool, around: &Around<'_>) {
+        let parts = self.parts(around);
+        let Some(group) = self.selected(around.window) else { return };
+        let lines = detail(group, around, usize::from(parts.detail.width)).len();
+        let height = usize::from(parts.detail.height);
+        let page = height.saturating_sub(1).max(1);
+        let to = if down { self.detail_top + page } else { self.detail_top.saturating_sub(page) };
+        self.detail_top = to.min(lines.saturating_sub(height));
+    }
+
+    /// Keeps the selected row in sight after the data or the screen has changed.
+    pub fn settle(&mut self, around: &Around<'_>) {
+        let rows = usize::from(self.parts(around).list.height).max(1);
+        if self.index < self.top {
+            self.top = self.index;
+        } else if self.index >= self.top + rows {
+            self.top = self.index + 1 - rows;
+        }
+        let count = self.shown(around.window).map_or(0, |page| page.fingerprints.len());
+        self.top = self.top.min(count.saturating_sub(rows));
+    }
+
+    /// A click on a row of the list selects it; true if it was selected before.
+    pub fn click(&mut self, column: u16, row: u16, around: &Around<'_>) -> bool {
+        let list = self.parts(around).list;
+        let y = around.area.y + row;
+        let Some(page) = self.shown(around.window) else { return false };
+        let index = self.top + usize::from(y.saturating_sub(list.y));
+        if y < list.y || y >= list.bottom() || column >= list.right() {
+            return false;
+        }
+        let Some(group) = page.fingerprints.get(index) else { return false };
+        let before = self.index == index;
+        self.selected = Some(key(group));
+        self.index = index;
+        before
+    }
+
+    fn parts(&self, around: &Around<'_>) -> Parts {
+        let area = around.area;
+        let rest = Rect { y: area.y + HEAD, height: area.height.saturating_sub(HEAD), ..area };
+        let count = self.shown(around.window).map_or(0, |page| page.fingerprints.len());
+        if self.alone {
+            let list = Rect { height: 1.min(rest.height), ..rest };
+            let y = list.bottom();
+            return Parts { list, detail: Rect { y, height: rest.bottom() - y, ..rest } };
+        }
+        if area.width >= BESIDE {
+            let width = area.width * 3 / 5;
+            let detail = Rect { x: area.x + width, width: area.width - width, ..rest };
+            // The lowest row tells how many there are below.
+            let height = rest.height.saturating_sub(1);
+            return Parts { list: Rect { width, height, ..rest }, detail };
+        }
+        let needs = self
+            .selected(around.window)
+            .map_or(0, |group| detail(group, around, usize::from(area.width)).len());
+        let room = usize::from(rest.height);
+        let list = room.saturating_sub(needs + 1).max(LEAST.min(room)).min(count.max(1));
+        let list = Rect { height: u16::try_from(list).unwrap_or(rest.height), ..rest };
+        // A blank row sets the two apart.
+        let y = (list.bottom() + 1).min(rest.bottom());
+        Parts { list, detail: Rect { y, height: rest.bottom() - y, ..rest } }
+    }
+
+    /// Draws the screen.
+    pub fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) {
+        let (look, area) = (around.look, around.area);
+        let width = usize::from(area.width);
+        let grey = around.greyed.then_some(1);
+        let mut rows = vec![window_row(self, around)];
+        let Some(page) = self.shown(around.window) else {
+            let (role, text) = match &self.error {
+                Some(error) => (Role::Failed, error.to_string()),
+                None => (Role::Muted, "reading the failures ...".to_owned()),
+            };
+            let text = look.cut(&text, 1_000).to_string();
+            rows.extend(plain(role, &text, width));
+            return cells::draw(&rows, 0, None, None, (area, buffer), look);
+        };
+        rows.extend(plain(Role::Title, &sentence(page), width).into_iter().take(1));
+        if page.fingerprints.is_empty() {
+            let keys = around.keymap.keys_for(Context::Errors, Command::WindowNext);
+            let advice = match (page.window.key, keys.first()) {
+                (Window::Month, _) | (_, None) => "This is the longest window.".to_owned(),
+                (_, Some(key)) => format!("{key} looks further back."),
+            };
+            rows.extend(plain(Role::Hint, &advice, width));
+            return cells::draw(&rows, 0, None, grey, (area, buffer), look);
+        }
+        let parts = self.parts(around);
+        let columns = Columns::of(page, usize::from(parts.list.width), look);
+        rows.push(columns.head(look));
+        let top = Rect { height: HEAD.min(area.height), ..area };
+        let shown = rows.get(..usize::from(top.height)).unwrap_or(&rows);
+        cells::draw(shown, 0, None, grey, (top, buffer), look);
+        let groups = page.fingerprints.iter().enumerate().skip(self.top);
+        for (y, (index, group)) in (parts.list.y..parts.list.bottom()).zip(groups) {
+            let line = columns.line(group, index == self.index, around);
+            line.render(Rect { y, height: 1, ..parts.list }, buffer);
+        }
+        let below =
+            page.fingerprints.len().saturating_sub(self.top + usize::from(parts.list.height));
+        if below > 0 && !self.alone && parts.list.bottom() < area.bottom() {
+            let text = format!("  {} {below} more errors", look.glyph("↓", "v"));
+            let row = Rect { y: parts.list.bottom(), height: 1, ..parts.list };
+            Line::from(look.span(Role::Hint, text)).render(row, buffer);
+        }
+        let Some(group) = self.selected(around.window) else { return };
+        let rows = detail(group, around, usize::from(parts.detail.width));
+        draw_detail(&rows, self.detail_top, around, (parts.detail, buffer));
+    }
+}
+
+/// Draws the selected error, and says how much of it there is no room for.
+fn draw_detail(rows: &[Row], top: usize, around: &Around<'_>, (area, buffer): (Rect, &mut Buffer)) {
+    let look = around.look;
+    let height = usize::from(area.height);
+    let cut = rows.len() > height && height > 0;
+    let keys = around.keymap.keys_for(Context::Errors, Command::FoldToggle);
+    cells::draw(rows, top, None, around.greyed.then_some(0), (area, buffer), look);
+    if let (true, 0, Some(key)) = (cut, top, keys.first()) {
+        let text = format!(" {} {} more: {key}", look.glyph("↓", "v"), rows.len() - height);
+        let width = u16::try_from(text.chars().count()).unwrap_or(0).min(area.width);
+        let at = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
+        Line::from(look.span(Role::Hint, text)).render(at, buffer);
+    }
+}
+
+/// The whole in one sentence, and how much of it is listed.
+fn sentence(page: &FingerprintPage) -> String {
+    let listed = i64::try_from(page.fingerprints.len()).unwrap_or(i64::MAX);
+    let text = page.sentence();
+    if listed < page.total_fingerprints {
+        format!("{text}; the {listed} with most failures are listed")
+    } else {
+        text
+    }
+}
+
+fn plain(role: Role, text: &str, width: usize) -> Vec<Row> {
+    let lines = wrapped(text, width.saturating_sub(2)).into_iter();
+    lines.map(|line| vec![Cell::plain(role, format!(" {line}"))]).collect()
+}
+
+fn window_row(errors: &Errors, around: &Around<'_>) -> Row {
+    let look = around.look;
+    let mut row = super::view::windows(around.window);
+    row.push(Cell::plain(Role::Title, "   errors by what they say"));
+    if let Some(at) = errors.read_at.filter(|_| !around.live) {
+        let text = format!("   as of {} {}", look.short_time(at), look.zone_name());
+        if cells::width(&row) + text.len() < usize::from(around.area.width) {
+            row.push(Cell::plain(Role::Muted, text));
+        }
+    }
+    row
+}
+
+/// Columns of the list.
+struct Columns {
+    failures: usize,
+    runs: usize,
+    tenants: usize,
+    first: usize,
+    last: usize,
+    reason: usize,
+    pattern: usize,
+}
+
+impl Columns {
+    fn of(page: &FingerprintPage, width: usize, look: &Look) -> Self {
+        let groups = &page.fingerprints;
+        let widest = |name: &str, text: &dyn Fn(&FingerprintGroup) -> usize| {
+            groups.iter().map(text).max().unwrap_or(0).max(name.len())
+        };
+        let failures = widest("FAILURES", &|group| grouped(group.failures).len());
+        let runs = widest("RUNS", &|group| grouped(group.runs).len());
+        let tenants = widest("TENANTS", &|group| grouped(group.tenants).len());
+        let last = widest("LAST", &|group| look.short_time(group.last_seen_at).len());
+        let first = if width >= WIDE {
+            widest("FIRST", &|group| look.short_time(group.first_seen_at).len()) + 1
+        } else {
+            0
+        };
+        let free =
+            width.saturating_sub(2 + failures + 1 + runs + 1 + tenants + 1 + first + last + 2);
+        let reason = widest("REASON", &|group| group.label.chars().count()).min(free * 2 / 5);
+        let pattern = free.saturating_sub(reason + 1);
+        Self { failures, runs, tenants, first, last, reason, pattern }
+    }
+
+    fn row(&self, cells: [&str; 7]) -> String {
+        let [failures, runs, tenants, first, last, reason, pattern] = cells;
+        let left = |text: &str, columns: usize| format!("{text:<columns$}");
+        let right = |text: &str, columns: usize| format!("{text:>columns$} ");
+        [
+            right(failures, self.failures),
+            right(runs, self.runs),
+            right(tenants, self.tenants),
+            left(if self.first > 0 { first } else { "" }, self.first),
+            left(last, self.last + 2),
+            left(reason, self.reason + 1),
+            pattern.to_owned(),
+        ]
+        .concat()
+    }
+
+    fn head(&self, look: &Look) -> Row {
+        let cut = |text: &str, columns| look.cut(text, columns).to_string();
+        let (reason, pattern) = (cut("REASON", self.reason), cut("WHAT IT SAYS", self.pattern));
+        let text = self.row(["FAILURES", "RUNS", "TENANTS", "FIRST", "LAST", &reason, &pattern]);
+        vec![Cell::plain(Role::Header, format!("  {text}"))]
+    }
+
+    fn line(&self, group: &FingerprintGroup, selected: bool, around: &Around<'_>) -> Line<'static> {
+        let look = around.look;
+        let text = self.row([
+            "",
+            &grouped(group.runs),
+            &grouped(group.tenants),
+            &look.short_time(group.first_seen_at),
+            &look.short_time(group.last_seen_at),
+            &look.cell(group.label, self.reason),
+            look.cut(&group.pattern, self.pattern).as_ref(),
+        ]);
+        let count = format!("{:>width$}", grouped(group.failures), width = self.failures);
+        let role = |role| if around.greyed { Role::Muted } else { role };
+        let (marker, strong) = if selected {
+            (look.span(Role::Selected, look.glyph("▸ ", "> ")), Role::Selected)
+        } else {
+            (look.span(Role::Text, "  "), role(Role::Title))
+        };
+        let rest = text.get(self.failures..).unwrap_or_default().to_owned();
+        Line::from(vec![marker, look.span(strong, count), look.span(role(Role::Text), rest)])
+    }
+}
+
+/// Everything about an error: what it says, why, what to do, and where.
+fn detail(group: &FingerprintGroup, around: &Around<'_>, width: usize) -> Vec<Row> {
+    let look = around.look;
+    let reason = ReasonCode::of(&group.reason_code);
+    let sample = &group.sample;
+    let room = width.saturating_sub(NAME + 3);
+    let mut rows = Vec::new();
+    let mut put = |name: &str, role: Role, text: &str| {
+        let text = look.cut(text, 2_000).to_string();
+        for (index, line) in wrapped(&text, room).into_iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            rows.push(vec![
+                Cell::plain(Role::Muted, format!("  {name:<NAME$}")),
+                Cell::plain(role, line),
+            ]);
+        }
+    };
+    put("says", Role::Failed, &group.pattern);
+    put("reason", Role::Title, &format!("{} ({})", group.label, group.reason_code));
+    put("", Role::Text, &format!("{}; {}", reason.explanation(), reason.retry().sentence()));
+    put("next", Role::Text, reason.next_step());
+    put("sample", Role::Text, &sample.message);
+    let tenant = sample.tenant_name.as_deref().unwrap_or("no tenant of its own");
+    let at = look.short_time(sample.occurred_at);
+    put("", Role::Muted, &format!("run {} {}, {tenant}, {at}", sample.run_id, sample.run_type));
+    let (first, last) = (look.full_time(group.first_seen_at), look.full_time(group.last_seen_at));
+    if group.first_seen_at == group.last_seen_at {
+        put("seen", Role::Text, &format!("once, {first}"));
+    } else {
+        put("seen", Role::Text, &format!("{first} to {last}"));
+    }
+    if group.fingerprint.is_empty() {
+        let text = "These failures have no fingerprint: only the run of the sample can be opened.";
+        put("", Role::Warning, text);
+    } else {
+        put("", Role::Muted, &format!("fingerprint {}", group.fingerprint));
+    }
+    rows
+}

@@ -1,0 +1,178 @@
+//! What fails most, what failed last, and what customers used.
+
+use super::cells::{self, Cell, Row};
+use super::change::{Good, of_counts};
+use super::view::{HEAD, WIDE, head};
+use super::{Item, Offence};
+use crate::domain::failure::ReasonCode;
+use crate::domain::run::Run;
+use crate::domain::run_state::RunState;
+use crate::ops::overview::{Offender, Overview as Told};
+use crate::tui::look::{Look, grouped, state_role};
+use crate::tui::screens::operations_tenant_text;
+use crate::tui::theme::Role;
+use crate::tui::trend::bars;
+
+/// From this width on, offenders stand in columns.
+const COLUMNS: usize = 76;
+
+/// What fails most: three columns, or where there is little room one after another.
+pub(super) fn offenders(told: &Told, look: &Look, width: usize) -> Vec<Row> {
+    let lists = [
+        (Offence::Type, "by type"),
+        (Offence::Tenant, "by tenant"),
+        (Offence::Reason, "by reason"),
+    ];
+    if lists.iter().all(|(offence, _)| offence.of(told).is_empty()) {
+        if told.runs.current.started == 0 {
+            return Vec::new();
+        }
+        let text = format!(" Nothing failed in {}.", told.window.label);
+        return vec![vec![head("OFFENDERS"), Cell::plain(Role::Text, text)]];
+    }
+    let name_of = |one: &Offender| one.label.map_or_else(|| one.name.clone(), str::to_owned);
+    if width < COLUMNS {
+        let mut rows = vec![vec![head("OFFENDERS")]];
+        for (offence, name) in lists {
+            let groups: Vec<Row> = offence
+                .of(told)
+                .iter()
+                .map(|one| {
+                    vec![
+                        Cell::lead(Item::Offender(offence, one.key())),
+                        Cell::plain(Role::Text, format!("{} ", look.cut(&name_of(one), 24))),
+                        Cell::strong(Role::Title, grouped(one.runs)),
+                    ]
+                })
+                .collect();
+            let name = name.trim_start_matches("by ");
+            let label = Cell::plain(Role::Muted, format!("  {name:<width$}", width = HEAD - 2));
+            rows.extend(cells::flow(label, groups, width));
+        }
+        return rows;
+    }
+    let each = (width - HEAD) / lists.len();
+    let mut blocks = vec![(HEAD, vec![vec![head("OFFENDERS")]])];
+    for (offence, name) in lists {
+        let list = offence.of(told);
+        let digits = list.iter().map(|one| grouped(one.runs).len()).max().unwrap_or(1);
+        let longest = list.iter().map(|one| name_of(one).chars().count()).max().unwrap_or(0);
+        let room = each.saturating_sub(digits + 4).min(longest.max(name.len()));
+        let mut rows = vec![vec![Cell::plain(Role::Header, format!(" {name}"))]];
+        if list.is_empty() {
+            rows.push(vec![Cell::plain(Role::Muted, " none of one tenant")]);
+        }
+        for one in list {
+            rows.push(vec![
+                Cell::lead(Item::Offender(offence, one.key())),
+                Cell::plain(Role::Text, look.cell(&name_of(one), room)),
+                Cell::strong(Role::Title, format!(" {:>digits$}", grouped(one.runs))),
+            ]);
+        }
+        blocks.push((each, rows));
+    }
+    cells::beside(blocks)
+}
+
+/// What customers used. These numbers open nothing.
+pub(super) fn usage(told: &Told, look: &Look, width: usize) -> Vec<Row> {
+    let usage = &told.usage;
+    if usage.total_events == 0 && usage.previous.total_events == 0 {
+        let text = format!(" {}", usage.sentence());
+        return vec![vec![head("USAGE"), Cell::plain(Role::Text, text)]];
+    }
+    let cell = |name: &str, now: i64, was: i64| -> Row {
+        let (role, text) = of_counts(look, now, was, Good::Neither);
+        vec![
+            Cell::plain(Role::Text, format!(" {name} ")),
+            Cell::plain(Role::Title, grouped(now)),
+            Cell::plain(role, format!(" {text}")),
+        ]
+    };
+    let before = &usage.previous;
+    let mut groups = vec![
+        cell("active workspaces", usage.active_workspaces, before.active_workspaces),
+        cell("events", usage.total_events, before.total_events),
+    ];
+    let mut sums = vec![0; usage.buckets.len()];
+    for family in &usage.families {
+        for (sum, count) in sums.iter_mut().zip(&family.trend) {
+            *sum += count;
+        }
+    }
+    let trend = bars(&sums, 1, look.ascii).concat().concat();
+    groups.push(vec![Cell::plain(Role::Accent, format!(" {trend}"))]);
+    let families = usage.families.iter().map(|family| {
+        let name = match family.area {
+            "onboarding" => "onboarding",
+            "support_diagnostics" => "diagnostics",
+            "operations" => "operations",
+            "stored_reports" => "reports",
+            _ => "packs",
+        };
+        cell(name, family.count, family.previous)
+    });
+    let mut rows = cells::flow(head("USAGE"), groups, width);
+    rows.extend(cells::flow(Cell::plain(Role::Text, " ".repeat(HEAD)), families.collect(), width));
+    rows
+}
+
+/// The newest runs that failed.
+pub(super) fn failures(runs: &[Run], look: &Look, width: usize) -> Vec<Row> {
+    if runs.is_empty() {
+        return Vec::new();
+    }
+    let wide = width >= WIDE;
+    let time = runs.iter().map(|run| look.short_time(run.created_at).len()).max().unwrap_or(8);
+    let blank = time.saturating_sub("FAILURES".len()) + 2;
+    let id = runs.iter().map(|run| run.id.to_string().len()).max().unwrap_or(2).max(3);
+    let fixed = 1 + time + 2 + 9 + 3 + if wide { id + 2 + 18 } else { 0 };
+    let free = width.saturating_sub(fixed);
+    let tenant = (free / 4).min(30);
+    let reason = (free / 3).min(25);
+    let kind = free.saturating_sub(tenant + reason).min(34);
+    let more = |text: &str, columns: usize| {
+        if wide { format!("{text:<columns$} ") } else { String::new() }
+    };
+    let text = format!(
+        "{:blank$}{}{:<kind$} {:<tenant$} {:<reason$} {}STATE",
+        "",
+        if wide { format!("{:>id$}  ", "RUN") } else { String::new() },
+        "TYPE",
+        look.cut("TENANT", tenant).to_string(),
+        "REASON",
+        more("WORKSPACE", 17),
+    );
+    let mut rows =
+        vec![vec![Cell::plain(Role::Title, " FAILURES"), Cell::plain(Role::Header, text)]];
+    for run in runs {
+        let code = run.reason_code.as_deref().unwrap_or_default();
+        // A code that this version does not know is shown as it is stored.
+        let label = code.parse().map_or(code, |known: ReasonCode| known.label());
+        let state = RunState::of(run, look.now);
+        let mut row = vec![
+            Cell::lead(Item::Failure(run.id)),
+            Cell::strong(Role::Text, format!("{:<time$}", look.short_time(run.created_at))),
+        ];
+        if wide {
+            row.push(Cell::plain(Role::Text, format!("  {:>id$}", run.id)));
+        }
+        row.push(Cell::plain(
+            Role::Text,
+            format!(
+                "  {} {} {} {}",
+                look.cell(&run.run_type, kind),
+                look.cell(&operations_tenant_text(run), tenant),
+                look.cell(label, reason),
+                if wide {
+                    format!("{} ", look.cell(run.workspace_name.as_deref().unwrap_or(""), 17))
+                } else {
+                    String::new()
+                },
+            ),
+        ));
+        row.push(Cell::plain(state_role(state), look.cell(&state.label(look.ascii), 9)));
+        rows.push(row);
+    }
+    rows
+}

@@ -1,0 +1,374 @@
+//! What the overview says, as rows of cells.
+
+use chrono::Duration;
+use ratatui::buffer::Buffer;
+
+use super::cells::{self, Cell, Row};
+use super::change::{Good, of_counts, of_durations, of_shares};
+use super::tables::{failures, offenders, usage};
+use super::{Around, Item, Number, Overview, chart, reason_key};
+use crate::domain::health::{HealthLevel, percentage};
+use crate::domain::window::Window;
+use crate::ops::overview::{DurationFigure, Overview as Told, RunFigures};
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, grouped, span_of, wrapped};
+use crate::tui::theme::Role;
+
+/// Columns of the names of the parts.
+pub(super) const HEAD: usize = 10;
+/// From this width on, the line of the window says what the marks mean.
+const LEGEND: usize = 76;
+/// From this width on, recent failures have more columns.
+pub(super) const WIDE: usize = 110;
+/// Reasons of health, and of failures, that are shown where there is little room.
+const FEW: usize = 2;
+const FEW_FAILURES: usize = 3;
+/// From this height on, all of them are.
+const TALL: u16 = 30;
+/// What may be added as long as there is room: rows of the two trends, and whether blank rows
+/// set the parts apart.
+const STEPS: [([u16; 2], bool); 5] =
+    [([1, 1], false), ([1, 1], true), ([3, 2], true), ([6, 3], true), ([9, 5], true)];
+
+impl Overview {
+    /// Draws the screen.
+    pub fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) {
+        if self.in_errors {
+            return self.errors.draw(buffer, around);
+        }
+        let rows = self.rows(around);
+        let top = self.top.min(rows.len().saturating_sub(usize::from(around.area.height)));
+        let selected = self.selected.as_ref();
+        // The choice of the window is not old.
+        let grey = around.greyed.then_some(1);
+        cells::draw(&rows, top, selected, grey, (around.area, buffer), around.look);
+    }
+
+    /// Everything, as much apart as there is room for.
+    pub(super) fn rows(&self, around: &Around<'_>) -> Vec<Row> {
+        let look = around.look;
+        let Some(told) = self.shown(around.window) else {
+            let mut rows = vec![window_row(None, around, None)];
+            let width = usize::from(around.area.width).saturating_sub(2);
+            let (role, text) = match &self.error {
+                Some(error) => (Role::Failed, error.to_string()),
+                None => (Role::Muted, "reading the numbers ...".to_owned()),
+            };
+            rows.extend(
+                wrapped(look.cut(&text, 1_000).as_ref(), width)
+                    .into_iter()
+                    .map(|line| vec![Cell::plain(role, format!(" {line}"))]),
+            );
+            return rows;
+        };
+        let steps = STEPS.iter().rev();
+        let mut candidates =
+            steps.map(|(heights, apart)| self.rows_with(told, *heights, *apart, around));
+        let fits = |rows: &Vec<Row>| rows.len() <= usize::from(around.area.height);
+        candidates.find(fits).unwrap_or_else(|| self.rows_with(told, [1, 1], false, around))
+    }
+
+    fn rows_with(
+        &self,
+        told: &Told,
+        heights: [u16; 2],
+        apart: bool,
+        around: &Around<'_>,
+    ) -> Vec<Row> {
+        let (look, width) = (around.look, usize::from(around.area.width));
+        let mut parts = vec![runs(told, around)];
+        if told.runs.current.started > 0 {
+            let window = told.window.key;
+            parts.push(chart::rows(&told.runs.trend, window, heights, width, look));
+        }
+        parts.push(offenders(told, look, width));
+        parts.push(self.failures(told, around));
+        parts.push(usage(told, look, width));
+        let at = self.read_at.filter(|_| !around.live);
+        let as_of = at.map(|at| format!("as of {} {}", look.short_time(at), look.zone_name()));
+        let explained = as_of.is_none();
+        let first = window_row(Some(told), around, as_of);
+        if let (true, Some(legend)) = (width < LEGEND && explained, legends(told, look).first()) {
+            parts.push(plain_rows(Role::Muted, legend, width));
+        }
+        let mut rows = vec![first];
+        rows.extend(self.reasons(told, around));
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            if apart {
+                rows.push(Row::new());
+            }
+            rows.extend(part);
+        }
+        rows
+    }
+
+    /// Why the platform is as it is, worst first.
+    fn reasons(&self, told: &Told, around: &Around<'_>) -> Vec<Row> {
+        let look = around.look;
+        let reasons = &told.health.reasons;
+        let width = usize::from(around.area.width).saturating_sub(5);
+        let little = around.area.height < TALL && reasons.len() > FEW + 1;
+        let shown = if little && !self.unfolded { FEW } else { reasons.len() };
+        let mut rows = Vec::new();
+        for reason in reasons.iter().take(shown) {
+            let (role, glyph) = (health_role(reason.level), reason.level.glyph(look.ascii));
+            let text = look.cut(&reason.text, 600).to_string();
+            for (index, line) in wrapped(&text, width).into_iter().enumerate() {
+                let mut row = vec![Cell::plain(Role::Text, " ")];
+                if index == 0 {
+                    row.push(Cell::lead(Item::Reason(reason_key(reason))));
+                    row.push(Cell::strong(role, glyph));
+                    row.push(Cell::plain(Role::Text, format!(" {line}")));
+                } else {
+                    row.push(Cell::plain(Role::Text, format!("   {line}")));
+                }
+                rows.push(row);
+            }
+        }
+        if little {
+            let text = match reasons.len() - shown {
+                0 => "fewer reasons".to_owned(),
+                more => format!("{more} more reasons"),
+            };
+            rows.push(vec![
+                Cell::plain(Role::Text, " "),
+                Cell::lead(Item::Reasons),
+                Cell::strong(Role::Accent, text),
+            ]);
+        }
+        rows
+    }
+
+    /// The newest runs that failed.
+    fn failures(&self, told: &Told, around: &Around<'_>) -> Vec<Row> {
+        let runs = &told.recent_failures;
+        let little = around.area.height < TALL && runs.len() > FEW_FAILURES + 1;
+        let shown = if little && !self.unfolded_failures { FEW_FAILURES } else { runs.len() };
+        let runs = runs.get(..shown).unwrap_or(runs);
+        let mut rows = failures(runs, around.look, usize::from(around.area.width));
+        if little {
+            let text = match told.recent_failures.len() - shown {
+                0 => "fewer failures".to_owned(),
+                more => format!("{more} more failures"),
+            };
+            rows.push(vec![Cell::lead(Item::Failures), Cell::strong(Role::Accent, text)]);
+        }
+        rows
+    }
+}
+
+/// What runs did, what is held now, and what is unread.
+fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
+    let (look, width) = (around.look, usize::from(around.area.width));
+    let (now, was) = (&told.runs.current, &told.runs.previous);
+    let mut rows = if now.started == 0 {
+        nothing(told, around)
+    } else {
+        cells::flow(head("RUNS"), figures(now, was, look, width), width)
+    };
+    let held = [
+        (Number::Active, "active", told.runs.active, Role::Running),
+        (Number::Stuck, "stuck", told.runs.stuck, Role::Stale),
+        (Number::Stale, "stale", told.runs.stale, Role::Stale),
+    ];
+    let mut groups: Vec<Row> = held
+        .into_iter()
+        .map(|(number, name, count, role)| {
+            let role = if count > 0 { role } else { Role::Text };
+            number_cells(number, name, grouped(count), role)
+        })
+        .collect();
+    if let Some(unread) = told.unread_notifications {
+        let role = if unread > 0 { Role::Accent } else { Role::Text };
+        groups.push(vec![
+            Cell::lead(Item::Unread),
+            Cell::plain(Role::Text, "unread notifications "),
+            Cell::strong(role, grouped(unread)),
+        ]);
+    }
+    rows.extend(cells::flow(head("NOW"), groups, width));
+    rows
+}
+
+pub(super) fn head(name: &str) -> Cell {
+    Cell::plain(Role::Title, format!(" {name:<width$}", width = HEAD - 1))
+}
+
+pub(super) fn health_role(level: HealthLevel) -> Role {
+    match level {
+        HealthLevel::Healthy => Role::Success,
+        HealthLevel::Warning => Role::Warning,
+        HealthLevel::Critical => Role::Failed,
+    }
+}
+
+/// The window in words that follow "the".
+pub(super) fn length_of(window: Window) -> &'static str {
+    match window {
+        Window::Hour => "hour",
+        Window::Day => "24 hours",
+        Window::Week => "7 days",
+        Window::Month => "30 days",
+    }
+}
+
+/// The windows, the chosen one in brackets.
+pub(super) fn windows(chosen: Option<Window>) -> Row {
+    let mut row = vec![Cell::plain(Role::Muted, " window ")];
+    for window in Window::ALL {
+        row.push(Cell::plain(Role::Text, " "));
+        row.push(if chosen == Some(*window) {
+            Cell::plain(Role::TabActive, format!("[{window}]"))
+        } else {
+            Cell::plain(Role::Text, window.to_string())
+        });
+    }
+    row
+}
+
+/// What the marks mean, from in full to in short.
+fn legends(told: &Told, look: &Look) -> Vec<String> {
+    let before = length_of(told.window.key);
+    let (up, down) = (look.glyph("▲", "^"), look.glyph("▼", "v"));
+    let approximate = [&told.runs.current, &told.runs.previous].iter().any(|figures| {
+        [figures.median, figures.p95].iter().flatten().any(|figure| figure.approximate)
+    });
+    let about = if approximate {
+        format!(", {} within 5 %", look.glyph("≈", "~"))
+    } else {
+        String::new()
+    };
+    vec![
+        format!("{up} {down} against the {before} before, ! is worse{about}"),
+        format!("{up} {down} to the {before} before, ! worse{about}"),
+        format!("{up} {down} to {before} ago, ! worse{about}"),
+        format!("! worse{about}"),
+    ]
+}
+
+fn plain_rows(role: Role, text: &str, width: usize) -> Vec<Row> {
+    let lines = wrapped(text, width.saturating_sub(2)).into_iter();
+    lines.map(|line| vec![Cell::plain(role, format!(" {line}"))]).collect()
+}
+
+/// The window, what the marks mean, and at the right how the platform is.
+fn window_row(told: Option<&Told>, around: &Around<'_>, as_of: Option<String>) -> Row {
+    let (look, width) = (around.look, usize::from(around.area.width));
+    let mut row = windows(around.window);
+    let Some(told) = told else { return row };
+    let level = told.health.level;
+    let health = format!("{} {level} ", level.glyph(look.ascii));
+    let health = Cell::plain(health_role(level), health);
+    let room =
+        width.saturating_sub(cells::width(&row) + cells::width(std::slice::from_ref(&health)));
+    let legends = match as_of {
+        Some(as_of) => vec![as_of],
+        None if width < LEGEND => Vec::new(),
+        None => legends(told, look),
+    };
+    let fits = |text: &String| cells::width(&[Cell::plain(Role::Text, text.as_str())]) + 5 <= room;
+    let legend = legends.into_iter().find(fits).unwrap_or_default();
+    row.push(Cell::plain(Role::Muted, format!("   {legend}")));
+    row = cells::padded(row, width.saturating_sub(cells::width(std::slice::from_ref(&health))));
+    row.push(health);
+    row
+}
+
+fn number_cells(number: Number, name: &str, text: String, role: Role) -> Row {
+    vec![
+        Cell::lead(Item::Number(number)),
+        Cell::plain(Role::Text, format!("{name} ")),
+        Cell::strong(role, text),
+    ]
+}
+
+/// What runs did, each with its change.
+fn figures(now: &RunFigures, was: &RunFigures, look: &Look, width: usize) -> Vec<Row> {
+    let mut groups = Vec::new();
+    let mut add = |number, name, now: i64, was: i64, good, role: Role, share: Option<i64>| {
+        let role = if now > 0 { role } else { Role::Text };
+        let mut row = number_cells(number, name, grouped(now), role);
+        if let Some(whole) = share.filter(|whole| *whole > 0) {
+            row.push(Cell::plain(Role::Text, format!(" ({})", percentage(now, whole))));
+        }
+        let (role, text) = of_counts(look, now, was, good);
+        row.push(Cell::plain(role, format!(" {text}")));
+        groups.push(row);
+    };
+    let (ended, title) = (now.ended(), Role::Title);
+    add(Number::Started, "started", now.started, was.started, Good::Neither, title, None);
+    add(Number::Succeeded, "succeeded", now.succeeded, was.succeeded, Good::Neither, title, None);
+    let (partial, before) = (now.partially_succeeded, was.partially_succeeded);
+    add(Number::Partial, "partial", partial, before, Good::Less, Role::Warning, None);
+    add(Number::Failed, "failed", now.failed, was.failed, Good::Less, Role::Failed, Some(ended));
+    if now.blocked + was.blocked > 0 {
+        add(Number::Blocked, "blocked", now.blocked, was.blocked, Good::Less, Role::Blocked, None);
+    }
+    if now.cancelled + was.cancelled > 0 {
+        let (cancelled, before) = (now.cancelled, was.cancelled);
+        add(Number::Cancelled, "cancelled", cancelled, before, Good::Neither, title, None);
+    }
+    // Where there is little room, what is active now has to do.
+    if now.pending > 0 && width >= WIDE {
+        groups.push(number_cells(Number::Pending, "not ended", grouped(now.pending), title));
+    }
+    if ended > 0 {
+        let mut row = vec![
+            Cell::lead(Item::Number(Number::Ended)),
+            Cell::plain(Role::Text, "success "),
+            Cell::strong(title, percentage(now.succeeded, ended)),
+        ];
+        let change = of_shares(look, now.success_rate(), was.success_rate(), Good::More);
+        row.extend(change.map(|(role, text)| Cell::plain(role, format!(" {text}"))));
+        row.push(Cell::plain(Role::Muted, format!(" of {}", grouped(ended))));
+        groups.push(row);
+    }
+    let timed = [
+        (Number::Median, "median", now.median, was.median),
+        (Number::P95, "p95", now.p95, was.p95),
+    ];
+    for (number, name, figure, before) in timed {
+        let Some(figure) = figure else { continue };
+        let mut row = number_cells(number, name, duration(figure, look), title);
+        let change = of_durations(look, Some(figure), before);
+        row.extend(change.map(|(role, text)| Cell::plain(role, format!(" {text}"))));
+        if number == Number::P95 {
+            row.push(Cell::plain(Role::Muted, format!(" of {}", grouped(now.timed()))));
+        }
+        groups.push(row);
+    }
+    groups
+}
+
+fn duration(figure: DurationFigure, look: &Look) -> String {
+    let mark = if figure.approximate { look.glyph("≈", "~") } else { "" };
+    format!("{mark}{}", span_of(Duration::milliseconds(figure.milliseconds)))
+}
+
+/// The window without any run: said in words, with what to do about it.
+fn nothing(told: &Told, around: &Around<'_>) -> Vec<Row> {
+    let key = |command| {
+        let keys = around.keymap.keys_for(Context::Overview, command);
+        keys.first().cloned().unwrap_or_else(|| command.id().to_owned())
+    };
+    let before = told.runs.previous.started;
+    let mut text = format!("No runs were started in {}.", told.window.label);
+    if before > 0 {
+        let length = length_of(told.window.key);
+        let verb = if before == 1 { "was" } else { "were" };
+        text.push_str(&format!(" {} {verb} in the {length} before.", grouped(before)));
+    }
+    if told.window.key != Window::Month {
+        text.push_str(&format!(" {} looks further back,", key(Command::WindowNext)));
+    }
+    let (runbooks, list) = (key(Command::TabRunbooks), key(Command::TabOperations));
+    text.push_str(&format!(" {list} lists all runs, {runbooks} starts maintenance."));
+    let width = usize::from(around.area.width).saturating_sub(HEAD + 1);
+    let lines = wrapped(&text, width).into_iter().enumerate();
+    lines
+        .map(|(index, line)| {
+            let name = if index == 0 { "RUNS" } else { "" };
+            vec![head(name), Cell::plain(Role::Text, format!(" {line}"))]
+        })
+        .collect()
+}

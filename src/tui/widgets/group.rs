@@ -1,0 +1,240 @@
+//! Retrying the runs of an error: the question before it, and what came of it.
+
+use std::collections::BTreeMap;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Widget;
+
+use super::super::command::Command;
+use super::super::control::GroupRequest;
+use super::super::look::{Look, grouped, wrapped};
+use super::super::theme::Role;
+use super::dialog;
+use crate::domain::failure::{ReasonCode, RetryHelp};
+use crate::domain::run_filter::{RunFilter, Term, TermKind};
+use crate::ops::overview::{FingerprintGroup, GroupRetried, GroupRetryPlan, Skipped};
+
+/// How many of the new runs a list can be told.
+const LISTED: usize = 20;
+
+/// The question before the runs of an error are retried.
+#[derive(Debug)]
+pub struct GroupQuestion {
+    fingerprint: String,
+    label: &'static str,
+    pattern: String,
+    retry: RetryHelp,
+    /// What it would do, once that is known.
+    plan: Option<GroupRetryPlan>,
+}
+
+fn count(n: usize, noun: &str) -> String {
+    let end = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{end}", grouped(i64::try_from(n).unwrap_or(i64::MAX)))
+}
+
+/// Runs by why they are left out, most first.
+fn by_reason(skipped: &[Skipped]) -> Vec<(usize, &str, i64)> {
+    let mut reasons: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+    for one in skipped {
+        let (runs, first) = reasons.entry(&one.why).or_insert((0, one.run_id));
+        *runs += 1;
+        *first = (*first).max(one.run_id);
+    }
+    let mut list: Vec<_> = reasons.into_iter().map(|(why, (runs, id))| (runs, why, id)).collect();
+    list.sort_by_key(|(runs, ..)| std::cmp::Reverse(*runs));
+    list
+}
+
+impl GroupQuestion {
+    /// A question about an error.
+    pub fn of(group: &FingerprintGroup) -> Self {
+        Self {
+            fingerprint: group.fingerprint.clone(),
+            label: group.label,
+            pattern: group.pattern.clone(),
+            retry: ReasonCode::of(&group.reason_code).retry(),
+            plan: None,
+        }
+    }
+
+    /// Whether it is about the error with this fingerprint.
+    pub fn is_about(&self, fingerprint: &str) -> bool {
+        self.fingerprint == fingerprint
+    }
+
+    /// Takes what the retry would do.
+    pub fn take_plan(&mut self, plan: GroupRetryPlan) {
+        self.plan = Some(plan);
+    }
+
+    /// What has to be typed; nothing before it is known what it would do, or where it would do
+    /// nothing.
+    pub fn phrase(&self) -> Option<String> {
+        let plan = self.plan.as_ref().filter(|plan| !plan.runs.is_empty())?;
+        Some(plan.phrase.clone().unwrap_or_else(|| "y".to_owned()))
+    }
+
+    /// What to send once it was typed.
+    pub fn request(&self, typed: String) -> Option<GroupRequest> {
+        let plan = self.plan.as_ref()?;
+        Some(GroupRequest {
+            fingerprint: self.fingerprint.clone(),
+            run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
+            confirm: plan.phrase.is_some().then_some(typed),
+        })
+    }
+
+    /// The title of the dialog.
+    pub fn title(&self) -> String {
+        match &self.plan {
+            Some(plan) if plan.runs.is_empty() => " Nothing to retry ".to_owned(),
+            Some(plan) => format!(" Retry {}? ", count(plan.runs.len(), "run")),
+            None => " Retry the runs of this error? ".to_owned(),
+        }
+    }
+
+    /// What it is about, in at most `room` lines where that can be.
+    pub fn lines(
+        &self,
+        columns: usize,
+        room: usize,
+        roomy: bool,
+        look: &Look,
+    ) -> Vec<Line<'static>> {
+        let line = |role, text: String| Line::from(look.span(role, text));
+        let says = format!("{}: {}", self.label, self.pattern);
+        let mut lines = vec![line(Role::Text, look.cut(&says, columns).to_string())];
+        if roomy {
+            lines.push(Line::default());
+        }
+        let Some(plan) = &self.plan else {
+            lines.push(line(Role::Muted, "looking which runs can be retried ...".to_owned()));
+            return lines;
+        };
+        let what = if plan.runs.is_empty() {
+            "No run of this error can be retried now.".to_owned()
+        } else {
+            let (runs, targets) =
+                (count(plan.runs.len(), "new run"), count(plan.targets, "target"));
+            format!("{targets} in {runs}: what failed there, for any reason, or never ran.")
+        };
+        let put = |lines: &mut Vec<Line<'static>>, role: Role, text: &str| {
+            lines.extend(wrapped(text, columns).into_iter().map(|text| line(role, text)));
+        };
+        put(&mut lines, Role::Text, &what);
+        if self.retry != RetryHelp::Helps && !plan.runs.is_empty() {
+            put(&mut lines, Role::Warning, &format!("Note: {}.", self.retry.sentence()));
+        }
+        if plan.left > 0 {
+            let text = format!("{} could be retried after these.", count(plan.left, "more run"));
+            put(&mut lines, Role::Text, &text);
+        }
+        let mut skipped = Vec::new();
+        for (runs, why, id) in by_reason(&plan.skipped) {
+            let text = if runs == 1 {
+                format!("left out: run {id}: {why}")
+            } else {
+                format!("left out: {}, such as {id}: {why}", count(runs, "run"))
+            };
+            put(&mut skipped, Role::Muted, &text);
+        }
+        if lines.len() + skipped.len() > room {
+            let reasons = by_reason(&plan.skipped).len();
+            let (runs, reasons) = (count(plan.skipped.len(), "run"), count(reasons, "reason"));
+            skipped.clear();
+            put(&mut skipped, Role::Muted, &format!("left out: {runs}, for {reasons}"));
+        }
+        lines.extend(skipped);
+        lines
+    }
+}
+
+/// What came of it: how many runs were started, which were not and why.
+#[derive(Debug)]
+pub struct GroupReport {
+    started: Vec<(i64, i64)>,
+    refused: Vec<Skipped>,
+    top: usize,
+}
+
+impl GroupReport {
+    /// Tells what came of it.
+    pub fn of(done: GroupRetried) -> Self {
+        Self { started: done.started, refused: done.refused, top: 0 }
+    }
+
+    /// The new runs, as far as a list can be told; none where there is none.
+    pub fn filter(&self) -> Option<RunFilter> {
+        let newest = self.started.len().saturating_sub(LISTED);
+        let ids: Vec<i64> = self.started.iter().skip(newest).map(|(_, new)| *new).collect();
+        let term = Term { negated: false, kind: TermKind::Id(ids) };
+        (!self.started.is_empty()).then(|| RunFilter { terms: vec![term] })
+    }
+
+    fn lines(&self, columns: usize, look: &Look) -> Vec<Line<'static>> {
+        let mut lines = Vec::new();
+        let mut put = |role: Role, text: &str| {
+            let text = look.cut(text, 2_000).to_string();
+            let spans = wrapped(&text, columns).into_iter();
+            lines.extend(spans.map(|text| Line::from(look.span(role, text))));
+        };
+        match self.started.as_slice() {
+            [] => put(Role::Failed, "No run was started."),
+            [(old, new)] => put(Role::Success, &format!("Run {old} is retried as run {new}.")),
+            several => {
+                put(Role::Success, &format!("{} were started.", count(several.len(), "run")));
+                let pairs: Vec<String> =
+                    several.iter().map(|(old, new)| format!("{old} as {new}")).collect();
+                put(Role::Text, &pairs.join(", "));
+            }
+        }
+        if !self.refused.is_empty() {
+            put(Role::Warning, &format!("{} not retried:", count(self.refused.len(), "run")));
+            for one in &self.refused {
+                put(Role::Text, &format!("run {}: {}", one.run_id, one.why));
+            }
+        }
+        match self.started.len() {
+            0 => {}
+            1..=LISTED => put(Role::Hint, "enter lists what was started."),
+            _ => put(Role::Hint, &format!("enter lists the newest {LISTED} of what was started.")),
+        }
+        lines
+    }
+
+    /// Scrolls.
+    pub fn command(&mut self, command: Command, body: Rect, look: &Look) {
+        let lines = self.lines(dialog::columns(body), look).len();
+        let height = usize::from(body.height.saturating_sub(2));
+        let page = height.saturating_sub(1).max(1);
+        let to = match command {
+            Command::CursorUp => self.top.saturating_sub(1),
+            Command::CursorDown => self.top + 1,
+            Command::CursorPageUp => self.top.saturating_sub(page),
+            Command::CursorPageDown => self.top + page,
+            Command::CursorFirst => 0,
+            Command::CursorLast => lines,
+            _ => return,
+        };
+        self.top = to.min(lines.saturating_sub(height));
+    }
+
+    /// Draws it over the body.
+    pub fn draw(&self, body: Rect, buffer: &mut Buffer, look: &Look) {
+        let lines = self.lines(dialog::columns(body), look);
+        let total = lines.len();
+        let room = dialog::draw(body, total, " Retried ", buffer, look);
+        for (y, line) in (room.y..room.bottom()).zip(lines.into_iter().skip(self.top)) {
+            line.render(Rect { y, height: 1, ..room }, buffer);
+        }
+        let below = total.saturating_sub(self.top + usize::from(room.height));
+        if below > 0 {
+            let text = format!(" {} {below} more ", look.glyph("↓", "v"));
+            let at = Rect { y: room.bottom(), height: 1, ..room };
+            Line::from(look.span(Role::Hint, text)).right_aligned().render(at, buffer);
+        }
+    }
+}
