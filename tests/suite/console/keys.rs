@@ -228,7 +228,7 @@ both_engines! {
         }
         console.send(Msg::Click { column: 5, row: 8 }).await;
         assert!(console.screen().contains("▸ 6  backup.snapshot"), "{}", console.screen());
-        console.send(Msg::Click { column: 3, row: 1 }).await;
+        console.send(Msg::Click { column: 16, row: 1 }).await;
         assert!(console.screen().contains("CREATED UTC"));
     }
 }

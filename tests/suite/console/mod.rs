@@ -2,10 +2,12 @@
 
 mod break_glass;
 mod captures;
+mod errors;
 mod inbox;
 mod keys;
 mod live;
 mod lost;
+mod overview;
 mod program;
 pub mod run_control;
 mod run_states;

@@ -100,7 +100,7 @@ both_engines! {
         // Another tab and back.
         console.keys("BACK").await;
         console.keys("<f1><esc>").await;
-        console.send(Msg::Click { column: 2, row: 1 }).await;
+        console.send(Msg::Click { column: 16, row: 1 }).await;
         shows!(console, "filter  none");
         console.keys("5").await;
         shows!(console, "BACK");
