@@ -123,6 +123,7 @@ impl Operation for ListFingerprints {
         let (now, view) = (context.now(), context.permit().scope());
         let [span, _] = window.of_runs(now);
         let tx = context.tx()?;
+        tx.without_helpers().await?;
         let (total_failures, total_fingerprints) = rows::totals(tx, view, span).await?;
         let found = rows::groups(tx, view, span, None, limit).await?;
         let fingerprints = found.into_iter().map(|row| group(row, span)).collect();

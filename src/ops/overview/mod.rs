@@ -111,6 +111,7 @@ impl Operation for ReadOverview {
         let user = context.permit().holder().map(|holder| holder.platform_user_id);
         let limits = context.settings().health;
         let tx = context.tx()?;
+        tx.without_helpers().await?;
         let [current, before] = window.of_runs(now);
         let runs = kpis::read(tx, view, window, now, [current, before]).await?;
         let offenders = offenders(tx, view, current).await?;

@@ -219,6 +219,19 @@ async fn to_the_end<T: Send + 'static>(
 }
 
 impl Tx {
+    /// Has PostgreSQL run what follows by itself and at once. Starting processes to help it, or
+    /// compiling a statement, takes longer than reading some thousand counts does.
+    pub async fn without_helpers(&mut self) -> Result<()> {
+        if let Self::Postgres(transaction) = self {
+            sqlx::query(
+                "select set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)",
+            )
+            .execute(&mut **transaction)
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Makes everything written in it lasting.
     pub async fn commit(self) -> Result<()> {
         match self {

@@ -111,7 +111,9 @@ impl Operation for Summarise {
     async fn execute(self, context: &mut Context) -> Result<Summary> {
         let window = window_of(context, self.window).await?;
         let (now, view) = (context.now(), context.permit().scope());
-        summarise(context.tx()?, window, now, view).await
+        let tx = context.tx()?;
+        tx.without_helpers().await?;
+        summarise(tx, window, now, view).await
     }
 }
 
