@@ -11,7 +11,8 @@ begin
         when 'product.onboarding.checkpoint_completed' then area = 'onboarding'
             and subject = 'tenant_onboarding_session'
             and facts - array['checkpoint_key', 'lifecycle_state', 'completed_at'] = '{}'
-            and coalesce(facts ->> 'completed_at', '0000-00-00T') ~ '^\d{4}-\d\d-\d\dT'
+            and coalesce(facts ->> 'completed_at', '0000-00-00T00:00Z')
+                ~ '^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$'
         when 'product.support_diagnostics.opened' then area = 'support_diagnostics'
             and subject in ('tenant', 'operation_run')
             and facts - array['source_surface', 'operation_type'] = '{}'
@@ -40,6 +41,8 @@ alter table product_usage_events
     drop constraint product_usage_events_metadata_check,
     drop constraint product_usage_events_subject_id_check,
     drop constraint product_usage_events_subject_type_check,
+    add constraint product_usage_events_time check
+        (occurred_at >= '2000-01-01T00:00Z' and occurred_at < '2100-01-01T00:00Z'),
     add constraint product_usage_events_user foreign key (user_id, workspace_id)
         references users (id, workspace_id),
     add constraint product_usage_events_catalog check
@@ -75,6 +78,7 @@ create table product_usage_workspace_days (
     events       bigint not null,
     primary key (workspace_id, day, event_name)
 );
+create index product_usage_workspace_days_day on product_usage_workspace_days (day, workspace_id);
 -- What is still to be added to all three. Everybody who writes an event appends here, so that nobody
 -- waits for a counter that somebody else is raising; a worker folds it.
 create table product_usage_deltas (

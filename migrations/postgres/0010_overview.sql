@@ -95,6 +95,9 @@ from operation_runs where status = 'completed' group by 1, 2, 3;
 insert into operation_run_days (day, outcome, took, runs)
 select date_trunc('day', hour, 'UTC'), outcome, took, sum(runs) from operation_run_hours group by 1, 2, 3;
 
+-- No calendar has such a time, and no list can be cut at it.
+alter table operation_runs add constraint operation_runs_finite check (isfinite(created_at));
+
 -- What failed, newest first, with all that offenders are counted by.
 create index operation_runs_failed on operation_runs (created_at desc, id desc)
     include (type, tenant_id, reason_code, workspace_id)

@@ -12,10 +12,15 @@ create table product_usage_events_checked (
     feature_area text not null,
     subject_type text not null,
     subject_id   text not null check (length(subject_id) between 1 and 120
-                 and subject_id not glob '*[^A-Za-z0-9._:+/-]*'),
-    metadata     text not null default '{}' check (json_type(metadata) = 'object'),
+                 and subject_id not glob '*[^A-Za-z0-9._:+/-]*'
+                 and typeof(subject_id) = 'text' and instr(subject_id, char(0)) = 0),
+    metadata     text not null default '{}' check (json_valid(metadata) and json_type(metadata) = 'object'
+                 and typeof(metadata) = 'text' and instr(metadata, char(0)) = 0 and instr(metadata, '\') = 0),
     -- The counts below cut it into hours.
-    occurred_at  text not null check (occurred_at glob '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:*+00:00'),
+    occurred_at  text not null check (occurred_at glob '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]*+00:00'
+                 and replace(substr(occurred_at, 20), '+00:00', '') not glob '*[^.0-9]*' and typeof(occurred_at) = 'text'
+                 and instr(occurred_at, char(0)) = 0 and julianday(occurred_at) is not null
+                 and occurred_at >= '2000' and occurred_at < '2100'),
     foreign key (tenant_id, workspace_id) references tenants (id, workspace_id),
     constraint product_usage_events_user foreign key (user_id, workspace_id) references users (id, workspace_id),
     check (event_name || ' ' || feature_area in (
@@ -61,7 +66,8 @@ create table product_usage_events_checked (
         and coalesce(json_type(metadata, '$.include_pii'), 'true') in ('true', 'false')
         and coalesce(json_type(metadata, '$.completed_at'), 'text') = 'text'
         and coalesce(json_extract(metadata, '$.completed_at'), '0000-00-00T')
-            glob '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T*'
+            glob '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T*'
+        and substr(coalesce(json_extract(metadata, '$.completed_at'), ''), 12) not glob '*[^0-9:.Z+-]*'
         and coalesce(json_extract(metadata, '$.completed_at'), 'x') not glob '*[^A-Za-z0-9._:+/-]*'
         and length(coalesce(json_extract(metadata, '$.completed_at'), 'x')) between 1 and 120)
 );
@@ -104,6 +110,7 @@ create table product_usage_workspace_days (
     events       integer not null check (events >= 0),
     primary key (workspace_id, day, event_name)
 ) without rowid;
+create index product_usage_workspace_days_day on product_usage_workspace_days (day, workspace_id);
 
 -- There is one writer at a time, so nobody waits for a counter: triggers raise it at once, and
 -- nothing is ever appended here.

@@ -56,6 +56,13 @@ create view operation_run_durations as
          order by d.from_ms desc limit 1) else 0 end as took
     from operation_runs;
 
+-- REPLACE deletes without firing delete triggers on a connection without recursive triggers.
+create trigger operation_runs_no_replace before insert on operation_runs
+when exists (select 1 from operation_runs where id = new.id)
+begin select raise(abort, 'a run is never replaced'); end;
+create trigger operation_runs_keep_number before update of id on operation_runs when new.id <> old.id
+begin select raise(abort, 'a run keeps its number'); end;
+
 -- A change of the counts: a place to write it down once, for every way a run comes or goes.
 create view operation_run_changes as select hour, outcome, took, runs from operation_run_deltas;
 create trigger operation_run_changes_counted instead of insert on operation_run_changes begin

@@ -15,7 +15,7 @@ const NAME: &str = "<name>";
 /// Names shorter than this are left alone: they would be found inside of other words.
 const SHORTEST_NAME: usize = 3;
 /// How many characters of a pattern count. The end of a long message may be cut anywhere.
-const COUNTED: usize = 200;
+const COUNTED: usize = 400;
 
 /// What is stripped, in this order; each is a whole word or a part of one.
 static HOLES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
@@ -26,12 +26,27 @@ static HOLES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"(?i:\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b)", HOLE),
         // ULIDs.
         (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", HOLE),
-        // Hashes, addresses in memory and the like: hex digits, of which one is a digit.
-        (r"(?i:\b(?:0x)?(?:[a-f]*[0-9]){2}[0-9a-f]{6,}\b)", HOLE),
+        // Addresses of networks and devices: fe80::1, 00:1b:44:11:3a:b7.
+        (
+            r"(?i:\b[0-9a-f]{1,4}(?::{1,2}[0-9a-f]{1,4}){2,7}\b|\b[0-9a-f]{1,4}::[0-9a-f]{1,4}\b)",
+            HOLE,
+        ),
+        // Hex numbers, hashes, short ids: four or more hex digits, of which one is a digit.
+        (r"(?i:\b0x[0-9a-f]+\b)", HOLE),
+        (
+            r"(?i:\b[a-f]{1,40}[0-9][0-9a-f]{2,}\b|\b[a-f]{2,40}[0-9][0-9a-f]+\b|\b[a-f]{3,40}[0-9][0-9a-f]*\b)",
+            HOLE,
+        ),
+        (r"(?i:\b[0-9]+[a-f][0-9a-f]{2,}\b|\b[0-9]{2,}[a-f][0-9a-f]+\b|\b[0-9]{3,}[a-f]\b)", HOLE),
+        (r"(?i:_[0-9a-f]*[0-9][0-9a-f]*\b)", "_#"),
+        // How long and how much: 30s, 1h30m, 10MB.
+        (r"\b(?:[0-9]+(?:\.[0-9]+)?(?:ms|us|ns|s|m|h|d|[kKMGT]i?B|B))+\b", HOLE),
         // Numbers, also in the middle of a word.
         (r"[0-9]+", HOLE),
-        // 1,234.5 and 10.0.0.1 and 1-2-3 are one each.
-        (r"#(?:[-.,:/_][#])+", HOLE),
+        // 1,234.5 and 10.0.0.1 and 1-2-3 and 1, 2, 3 are one each; what stands around one alone
+        // tells nothing.
+        (r"#(?:(?:[-.:/_]|,\s*)#)+", HOLE),
+        (r#"[\[{("'<]#[\]})"'>]"#, HOLE),
         (r"\s+", " "),
     ];
     texts
@@ -59,7 +74,7 @@ pub fn pattern(message: &str, names: &[&str]) -> String {
     for (regex, with) in HOLES.iter() {
         text = regex.replace_all(&text, NoExpand(with)).into_owned();
     }
-    text.trim().to_owned()
+    text.trim().trim_end_matches(['.', '!']).to_owned()
 }
 
 /// The fingerprint of a failure: 12 lower-case hex digits over its reason and its pattern.
@@ -96,6 +111,12 @@ mod tests {
             ),
             ("the facade and the decade were added", "the facade and the decade were added"),
             ("größe ist ٣", "größe ist ٣"),
+            ("commit 7f3a9cb of run_3fa9 at 0xcafe.", "commit # of run_# at #"),
+            ("from fe80::1 and 00:1b:44:11:3a:b7", "from # and #"),
+            ("after 30s, 1h30m and 10MB", "after #, # and #"),
+            ("items 1, 2, 3 of {17}", "items # of #"),
+            ("AADSTS50034, sha256, field \"due_at\"", "AADSTS#, sha#, field \"due_at\""),
+            ("bad cafe, dead beef, added a face", "bad cafe, dead beef, added a face"),
             ("", ""),
         ] {
             assert_eq!(pattern(message, &["Contoso", "Contoso DE", "p"]), expected);
@@ -109,7 +130,7 @@ mod tests {
         assert_eq!(one, fingerprint("timeout", "No answer within 60 s on page 12", &[]));
         assert_ne!(one, fingerprint("conflict", "no answer within 30 s on page 3", &[]));
         assert_ne!(one, fingerprint("timeout", "no answer within 30 s on item 3", &[]));
-        let long = |end: &str| fingerprint("timeout", &format!("{}{end}", "x ".repeat(150)), &[]);
+        let long = |end: &str| fingerprint("timeout", &format!("{}{end}", "x ".repeat(250)), &[]);
         assert_eq!(long("cut he"), long("cut here"));
     }
 }

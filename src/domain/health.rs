@@ -17,6 +17,9 @@ text_enum! {
     }
 }
 
+/// How many runs a filter names.
+const NAMED: usize = 20;
+
 impl HealthLevel {
     /// The glyph, or its ASCII form; always shown with the word.
     pub fn glyph(self, ascii: bool) -> &'static str {
@@ -62,9 +65,9 @@ pub struct HealthFacts {
     pub failed: i64,
     /// Those failed runs.
     pub failed_filter: RunFilter,
-    /// Runs whose lease is overdue by more than the threshold, by number.
+    /// Runs whose lease is overdue by more than the threshold, by number; all of them.
     pub abandoned: Vec<i64>,
-    /// Runs whose lease is overdue, but not by that much.
+    /// Runs whose lease is overdue, but not by that much; all of them.
     pub overdue: Vec<i64>,
     /// Runs that wait in the queue for too long.
     pub stale: i64,
@@ -74,7 +77,8 @@ pub struct HealthFacts {
     pub late_alerts: i64,
     /// What the newest attempt said.
     pub alert_error: Option<String>,
-    /// Runs of the window of which an audit row could not be written, by number.
+    /// Runs of the window of which an audit row could not be written, by number, newest first;
+    /// all of them.
     pub unaudited: Vec<i64>,
 }
 
@@ -111,13 +115,17 @@ impl Health {
         let mut add =
             |level, text: String, filter| reasons.push(HealthReason { level, text, filter });
         let (warning, critical) = (HealthLevel::Warning, HealthLevel::Critical);
-        if !facts.abandoned.is_empty() {
-            let text = format!(
-                "{}: the lease is overdue by more than {} times its length",
-                named(&facts.abandoned),
-                limits.critical_lease_lengths
-            );
-            add(critical, text, of_ids(&facts.abandoned));
+        let (abandoned, overdue) = (&facts.abandoned, &facts.overdue);
+        let by = format!("by more than {} times its length", limits.critical_lease_lengths);
+        // More than a filter can name: then all that are stuck are one reason.
+        let many = abandoned.len().max(overdue.len()) > NAMED;
+        if many && !abandoned.is_empty() && !overdue.is_empty() {
+            let (all, worst) = (abandoned.len() + overdue.len(), abandoned.len());
+            let text = format!("{all} runs: the lease has run out, of {worst} of them {by}");
+            add(critical, text, of_ids(&[]));
+        } else if !abandoned.is_empty() {
+            let text = format!("{}: the lease is overdue {by}", named(abandoned));
+            add(critical, text, of_ids(abandoned));
         }
         let share = |percent: u32| {
             facts.failed > 0 && facts.failed * 100 >= i64::from(percent) * facts.ended
@@ -139,9 +147,9 @@ impl Health {
             );
             add(level, text, Some(facts.failed_filter.clone()));
         }
-        if !facts.overdue.is_empty() {
-            let text = format!("{}: the lease has run out", named(&facts.overdue));
-            add(warning, text, of_ids(&facts.overdue));
+        if !overdue.is_empty() && !(many && !abandoned.is_empty()) {
+            let text = format!("{}: the lease has run out", named(overdue));
+            add(warning, text, of_ids(overdue));
         }
         if facts.stale > 0 {
             let (noun, verb) = if facts.stale == 1 { ("run", "waits") } else { ("runs", "wait") };
@@ -161,8 +169,10 @@ impl Health {
             add(warning, text, None);
         }
         if !facts.unaudited.is_empty() {
-            let text = format!("{}: audit rows could not be written", named(&facts.unaudited));
-            add(warning, text, of_ids(&facts.unaudited));
+            let (all, newest) = (&facts.unaudited, facts.unaudited.iter().take(NAMED));
+            let cut = if all.len() > NAMED { " (the newest 20 are listed)" } else { "" };
+            let text = format!("{}: audit rows could not be written{cut}", named(all));
+            add(warning, text, of_ids(&newest.copied().collect::<Vec<_>>()));
         }
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.level == critical));
         let level = reasons.first().map_or(HealthLevel::Healthy, |reason| reason.level);
@@ -192,7 +202,11 @@ fn named(ids: &[i64]) -> String {
     format!("{noun} {}{more}", shown.join(", "))
 }
 
+/// These runs, as far as a filter can name them; otherwise all runs that are stuck.
 fn of_ids(ids: &[i64]) -> Option<RunFilter> {
+    if ids.is_empty() || ids.len() > NAMED {
+        return RunFilter::parse("status:stuck").ok();
+    }
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     RunFilter::parse(&format!("id:{}", ids.join(","))).ok()
 }

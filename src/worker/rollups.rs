@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Shared, backoff};
 use crate::access::Actor;
 use crate::ops::Engine;
-use crate::ops::overview::FoldRunCounts;
+use crate::ops::overview::{FillFingerprints, FoldRunCounts};
 use crate::ops::telemetry::FoldRollups;
 
 /// How often it looks for something to fold.
@@ -15,6 +15,10 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Folds until the worker stops. Several workers take turns; on SQLite there is nothing to do.
 pub async fn keep(shared: Arc<Shared>) {
+    // What was written past the program, or before there were fingerprints.
+    if let Err(error) = shared.ops.run(&Actor::System, FillFingerprints).await {
+        tracing::warn!(%error, "failures without a fingerprint were left without one");
+    }
     if shared.ops.engine() == Engine::Sqlite {
         return;
     }

@@ -399,6 +399,63 @@ both_engines! {
         }
     }
 
+    async fn fr_025_004_a_run_is_never_replaced_past_its_counts(store) {
+        let store = store.with_platform().await;
+        let mut rng = StdRng::seed_from_u64(9);
+        for id in 1..=20 {
+            store.put_run(&mut rng, id).await;
+        }
+        if store.engine == Engine::Sqlite {
+            for sql in [
+                "insert or replace into operation_runs select * from operation_runs where status = 'completed'",
+                "update or replace operation_runs set id = 2 where id = 1",
+                "update operation_runs set id = 99 where id = 1",
+            ] {
+                assert!(store.sql(sql).await.is_err(), "{sql}");
+            }
+        } else {
+            assert!(store.sql("update operation_runs set created_at = 'infinity' where id = 1").await.is_err());
+        }
+        assert_eq!((store.counted_wrong().await, store.number("select count(*) from operation_runs").await), (0, 20));
+    }
+
+    async fn fr_025_005_all_leases_and_audit_gaps_are_counted_however_many(store) {
+        let store = store.with_platform().await;
+        for id in 1..=60 {
+            let (status, outcome, lease, done) = if id <= 30 {
+                ("running", "pending", "'w'", "null")
+            } else {
+                ("completed", "succeeded", "null", "'2026-11-20T11:01:00+00:00'")
+            };
+            store.sql(&format!(
+                "insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, status, outcome, identity_hash, \
+                 lease_owner, audit_gaps, created_at, started_at, completed_at, updated_at) values ({id}, 1, 1, 'schedule', 'policy.sync', \
+                 'tenant', '{status}', '{outcome}', '{id:064x}', {lease}, {}, '2026-11-20T11:00:00+00:00', '2026-11-20T11:00:00+00:00', \
+                 {done}, '2026-11-20T11:00:00+00:00')", i64::from(id > 30)
+            )).await.unwrap();
+        }
+        let lease = |beat: &str, part: &str| format!(
+            "insert into operation_run_leases (run_id, owner, acquired_at, heartbeat_at, expires_at) select id, 'w', '{beat}', '{beat}', \
+             '2026-11-01T00:00:00+00:00' from operation_runs where status = 'running' and {part}"
+        );
+        store.sql(&lease("2026-10-31T23:59:00+00:00", "id <= 25")).await.unwrap();
+        let found = store.overview(&Actor::System, Window::Day).await.health;
+        let reasons = |found: &tenantpilot::domain::health::Health| -> Vec<(String, String)> {
+            found.reasons.iter().map(|reason| (reason.text.clone(), reason.filter.as_ref().unwrap().to_string())).collect()
+        };
+        let told = reasons(&found);
+        assert_eq!(told[0], ("runs 1, 2, 3 and 22 more: the lease is overdue by more than 2 times its length".to_owned(), "status:stuck".to_owned()));
+        assert_eq!(told[1].0, "runs 60, 59, 58 and 27 more: audit rows could not be written (the newest 20 are listed)");
+        assert_eq!(store.listed(&Actor::System, found.reasons[0].filter.as_ref().unwrap()).await, 25);
+        assert_eq!(store.listed(&Actor::System, found.reasons[1].filter.as_ref().unwrap()).await, 20);
+        // A lease of three hundred years is not overdue by twice that.
+        store.sql(&lease("1700-01-01T00:00:00+00:00", "id > 25")).await.unwrap();
+        let found = store.overview(&Actor::System, Window::Day).await.health;
+        assert_eq!(reasons(&found)[0], ("30 runs: the lease has run out, of 25 of them by more than 2 times its length".to_owned(), "status:stuck".to_owned()));
+        assert_eq!(found.reasons.len(), 2);
+        assert_eq!(store.listed(&Actor::System, found.reasons[0].filter.as_ref().unwrap()).await, 30);
+    }
+
     async fn fr_025_005_health_is_judged_by_what_is_there_and_fr_025_006_by_its_settings(store) {
         let store = store.with_platform().await;
         let admin = store.administrator().await;

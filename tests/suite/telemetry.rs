@@ -240,6 +240,43 @@ both_engines! {
         assert_eq!(store.usage_in_all().await, 1);
     }
 
+    async fn fr_023_003_no_text_is_hidden_from_the_rules_of_the_database(store) {
+        let store = store.with_platform().await;
+        let row = |subject: &str, metadata: &str, at: &str| format!(
+            "insert into product_usage_events (workspace_id, tenant_id, user_id, event_name, feature_area, subject_type, \
+             subject_id, metadata, occurred_at) values (1, 1, 1, 'product.onboarding.checkpoint_completed', 'onboarding', \
+             'tenant_onboarding_session', {subject}, {metadata}, {at})"
+        );
+        let (subject, metadata, at) = ("'5'", "'{\"completed_at\":\"2026-11-20T10:00:00.5Z\"}'", "'2026-11-20T10:00:00.25+00:00'");
+        let mut wrong = vec![
+            row(subject, "'{\"completed_at\":\"2026-11-20Tana.lang-said\"}'", at),
+            row(subject, "'{\"completed_at\":\"2026-99-20T10:00:00Z\"}'", at),
+            row(subject, "'{\"checkpoint_key\":\"x\\u0000ana\"}'", at),
+            row(subject, metadata, "'2026-19-20T10:00:00+00:00'"),
+            row(subject, metadata, "'4000-11-20T10:00:00+00:00'"),
+        ];
+        if store.engine == Engine::Sqlite {
+            wrong.push(row(subject, metadata, "'2026-11-20T10:00:00 ana+00:00'"));
+            wrong.extend([
+                row("'5' || char(0) || ' ana@contoso.com'", metadata, at),
+                row("cast('5 ana' as blob)", metadata, at),
+                row("cast('5' as blob)", metadata, at),
+                row(subject, &format!("{metadata} || char(0) || ' ana'"), at),
+                row(subject, &format!("cast({metadata} as blob)"), at),
+                row(subject, "'{\"checkpoint_key\":\"x\"/* ana */}'", at),
+                row(subject, "'{checkpoint_key:\"x\"}'", at),
+                row(subject, metadata, "'2026-11-20T10:00:00' || char(0) || '+00:00'"),
+            ]);
+        } else {
+            wrong.extend([row(subject, metadata, "'infinity'"), row(subject, metadata, "'-infinity'")]);
+        }
+        for sql in wrong {
+            assert!(store.sql(&sql).await.is_err(), "{sql}");
+        }
+        store.sql(&row(subject, metadata, at)).await.unwrap();
+        assert_eq!(store.usage_in_all().await, 1);
+    }
+
     async fn fr_023_004_a_checkpoint_that_changes_on_a_linked_tenant_is_recorded(store) {
         let store = store.with_platform().await;
         let run = async |actor: &Actor, save| store.ops.run(actor, save).await;

@@ -33,8 +33,8 @@ use crate::domain::window::{Span, Window};
 
 /// How many recent failures are shown.
 const RECENT: i64 = 20;
-/// How many runs a reason of health names.
-const NAMED: i64 = 20;
+/// So many runs are looked at for a reason of health.
+const LOOKED_AT: i64 = 100_000;
 /// An alert that was not tried for so long is late.
 const LATE: Duration = Duration::from_secs(5 * 60);
 
@@ -190,10 +190,10 @@ async fn facts(
         failed: runs.current.failed,
         failed_filter: in_window(&[StatusWord::Failed], window),
         stale: runs.stale,
-        unaudited: rows::unaudited(tx, view, window, NAMED).await?,
+        unaudited: rows::unaudited(tx, view, window, LOOKED_AT).await?,
         ..HealthFacts::default()
     };
-    for lease in rows::overdue_leases(tx, view, NAMED).await? {
+    for lease in rows::overdue_leases(tx, view, LOOKED_AT).await? {
         let length = lease.expires_at - lease.heartbeat_at;
         let lengths = i32::try_from(limits.critical_lease_lengths).unwrap_or(i32::MAX);
         if lease.now - lease.expires_at > length * lengths {

@@ -222,14 +222,16 @@ pub async fn count_active(
             )
         };
     }
-    // The counts of days are a smaller place to look, where nothing waits to be added to them.
-    // What is not found there is looked for in the ledger.
+    // The counts of days are a smaller place to look, where nothing waits to be added to them; and
+    // whoever is active at all mostly was on the last of them, which is one look for all. What is
+    // not found there is looked for in the ledger.
     macro_rules! in_days {
-        ($from:literal, $until:literal) => {
+        ($from:literal, $until:literal, $last:literal) => {
             concat!(
-                "w.id not in (select d.workspace_id from product_usage_deltas d) and (select 1 \
+                "w.id not in (select d.workspace_id from product_usage_deltas d) and (w.id in (select l.workspace_id \
+                 from product_usage_workspace_days l where l.day = ", $last, ") or (select 1 \
                  from product_usage_workspace_days e where e.workspace_id = w.id and e.day >= ",
-                $from, " and e.day < ", $until, " order by e.day limit 1) is not null"
+                $from, " and e.day < ", $until, " order by e.day limit 1) is not null)"
             )
         };
     }
@@ -257,8 +259,8 @@ pub async fn count_active(
     macro_rules! by_days {
         ($view:expr) => {
             active!(
-                concat!(in_days!("$5", "$6"), " or ", in_ledger!("$1", "$2")),
-                concat!(in_days!("$7", "$8"), " or ", in_ledger!("$3", "$4")),
+                concat!(in_days!("$5", "$6", "$9"), " or ", in_ledger!("$1", "$2")),
+                concat!(in_days!("$7", "$8", "$10"), " or ", in_ledger!("$3", "$4")),
                 $view
             )
         };
@@ -279,10 +281,13 @@ pub async fn count_active(
             (ViewScope::All, None) => by_ledger!(""),
             (ViewScope::All, Some(_)) => by_days!(""),
             (ViewScope::Restricted { .. }, None) => by_ledger!(own!("$5")),
-            (ViewScope::Restricted { .. }, Some(_)) => by_days!(own!("$9")),
+            (ViewScope::Restricted { .. }, Some(_)) => by_days!(own!("$11")),
         });
         for range in ranges {
             query = query.bind(range.from).bind(range.until);
+        }
+        for range in days.into_iter().flatten() {
+            query = query.bind(range.until - Step::Day.length());
         }
         if let ViewScope::Restricted { platform_user_id } = view {
             query = query.bind(platform_user_id);
