@@ -113,7 +113,7 @@ mod tests {
             ("größe ist ٣", "größe ist ٣"),
             ("commit 7f3a9cb of run_3fa9 at 0xcafe.", "commit # of run_# at #"),
             ("from fe80::1 and 00:1b:44:11:3a:b7", "from # and #"),
-            ("after 30s, 1h30m and 10MB", "after #, # and #"),
+            ("after 30s, 1h30m and 10MB", "after # and #"),
             ("items 1, 2, 3 of {17}", "items # of #"),
             ("AADSTS50034, sha256, field \"due_at\"", "AADSTS#, sha#, field \"due_at\""),
             ("bad cafe, dead beef, added a face", "bad cafe, dead beef, added a face"),

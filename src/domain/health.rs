@@ -25,7 +25,7 @@ impl HealthLevel {
     pub fn glyph(self, ascii: bool) -> &'static str {
         let (glyph, plain) = match self {
             Self::Healthy => ("●", "*"),
-            Self::Warning => ("▲", "!"),
+            Self::Warning => ("◆", "!"),
             Self::Critical => ("✗", "x"),
         };
         if ascii { plain } else { glyph }
@@ -147,7 +147,7 @@ impl Health {
             );
             add(level, text, Some(facts.failed_filter.clone()));
         }
-        if !overdue.is_empty() && !(many && !abandoned.is_empty()) {
+        if !overdue.is_empty() && (!many || abandoned.is_empty()) {
             let text = format!("{}: the lease has run out", named(overdue));
             add(warning, text, of_ids(overdue));
         }
@@ -180,13 +180,18 @@ impl Health {
     }
 }
 
-/// A share in percent, with one digit behind the point: `1.0 %`; rounded down, so that only
-/// all are 100 %.
+/// A share in percent, with one digit behind the point: `1.0 %`. Only all are 100 %, and only
+/// none are 0 %.
 pub fn percentage(part: i64, whole: i64) -> String {
     if whole <= 0 {
         return "0.0 %".to_owned();
     }
-    let tenths = part.saturating_mul(1_000) / whole;
+    let rounded = (part.saturating_mul(2_000) / whole + 1) / 2;
+    let tenths = match part {
+        0 => 0,
+        _ if part >= whole => rounded,
+        _ => rounded.clamp(1, 999),
+    };
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 

@@ -23,7 +23,7 @@ both_engines! {
         let list = person.run(&["failures", "list"]).ends(0);
         readable(&list);
         let lines: Vec<&str> = list.out.lines().collect();
-        assert_eq!(lines[0], "5 failures are 3 errors in Last 24 hours");
+        assert_eq!(lines[0], "5 recorded failures are 3 errors in Last 24 hours");
         assert!(lines[2].starts_with("FINGERPRINT   FAILURES  RUNS  TENANTS  LAST (UTC) "), "{list:?}");
         let first: Vec<&str> = lines[3].split_whitespace().collect();
         assert_eq!((first[0].len(), &first[1..4], first[6]), (12, &["3", "3", "3"][..], "provider_throttled"));
@@ -39,7 +39,7 @@ both_engines! {
             assert_eq!(listed(&person, filter), *count, "{filter}");
         }
         let two = person.run(&["failures", "list", "--limit", "2", "--window", "7d"]).ends(0);
-        assert!(two.out.starts_with("6 failures are 3 errors in Last 7 days\n"), "{two:?}");
+        assert!(two.out.starts_with("6 recorded failures are 3 errors in Last 7 days\n"), "{two:?}");
         assert_eq!(two.out.lines().count(), 3 + 2 * 2);
         assert!(two.err.contains("1 more error: raise --limit\n") && two.err.contains("FINGERPRINT --window 7d\n"), "{two:?}");
     }

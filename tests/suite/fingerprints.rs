@@ -63,7 +63,7 @@ both_engines! {
         let first = store.text("select min(cast(occurred_at as text)) from operation_run_failures").await;
         store.pass(5);
         let page = store.groups(&admin.actor, Window::Day).await;
-        assert_eq!(page.sentence(), "6 failures are 3 errors in Last 24 hours");
+        assert_eq!(page.sentence(), "6 recorded failures are 3 errors in Last 24 hours");
         let [many, object, conflict] = page.fingerprints.as_slice() else { panic!("{page:?}") };
         assert_eq!((many.pattern.as_str(), many.reason_code.as_str(), many.label), ("<name>: # on page #", "provider_throttled", "Provider throttled"));
         assert_eq!(numbers(many), (4, 3, 3));

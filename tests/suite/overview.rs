@@ -481,10 +481,10 @@ both_engines! {
         assert_eq!(health(usual).await.level, HealthLevel::Healthy);
         // 1 of 16 is more than 5 %; 4 of 19 are too few to be critical, 5 of 20 are a quarter.
         for (id, level, text) in [
-            (16, HealthLevel::Warning, "1 of 16 ended runs failed (6.2 %); the limit is 5 %"),
-            (17, HealthLevel::Warning, "2 of 17 ended runs failed (11.7 %); the limit is 5 %"),
-            (18, HealthLevel::Warning, "3 of 18 ended runs failed (16.6 %); the limit is 5 %"),
-            (19, HealthLevel::Warning, "4 of 19 ended runs failed (21.0 %); the limit is 5 %"),
+            (16, HealthLevel::Warning, "1 of 16 ended runs failed (6.3 %); the limit is 5 %"),
+            (17, HealthLevel::Warning, "2 of 17 ended runs failed (11.8 %); the limit is 5 %"),
+            (18, HealthLevel::Warning, "3 of 18 ended runs failed (16.7 %); the limit is 5 %"),
+            (19, HealthLevel::Warning, "4 of 19 ended runs failed (21.1 %); the limit is 5 %"),
             (20, HealthLevel::Critical, "5 of 20 ended runs failed (25.0 %); the limit is 25 %"),
         ] {
             store.sql(&run(id, "completed", "failed")).await.unwrap();

@@ -220,7 +220,7 @@ both_engines! {
         store.with_trouble().await;
         let told = person.run(&["overview"]).ends(0);
         readable(&told);
-        assert!(told.out.starts_with("▲ warning\n  ▲ 4 of 8 ended runs failed (50.0 %); the limit is 5 %\n"), "{told:?}");
+        assert!(told.out.starts_with("◆ warning\n  ◆ 4 of 8 ended runs failed (50.0 %); the limit is 5 %\n"), "{told:?}");
         let words = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "1 run waits in the queue for too long", "the lease has run out",

@@ -104,7 +104,7 @@ impl FingerprintPage {
         }
         let verb = if failures == 1 { "is" } else { "are" };
         format!(
-            "{failures} {} {verb} {groups} {} in {label}",
+            "{failures} recorded {} {verb} {groups} {} in {label}",
             noun(failures, "failure"),
             noun(groups, "error")
         )

@@ -132,7 +132,11 @@ impl App {
 
     fn navigate(&mut self, command: Command) -> Vec<Effect> {
         match command {
-            Command::TabOverview => self.go(Tab::Overview),
+            Command::TabOverview => {
+                // It is the overview that it goes to, not what was opened from it.
+                self.overview.show_errors(false);
+                self.go(Tab::Overview)
+            }
             Command::TabOperations => self.go(Tab::Operations),
             Command::TabRun => self.go(Tab::Run),
             Command::TabTelemetry => self.go(Tab::Telemetry),

@@ -49,6 +49,11 @@ impl App {
         }
     }
 
+    /// Whether the dialog on top has nothing that could be confirmed.
+    pub(in crate::tui) fn asks_nothing(&self) -> bool {
+        matches!(self.overlays.last(), Some(Overlay::Confirm(confirm)) if confirm.asks_nothing())
+    }
+
     /// The recent failure under the cursor.
     pub(super) fn overview_run(&self) -> Option<&Run> {
         match self.overview.errors() {

@@ -213,7 +213,10 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
             );
             let recorded: u64 = groups.iter().map(|(_, n)| *n).sum();
             let note = if recorded < get(CountKey::Failed) && recorded > 0 {
-                format!(" ({recorded} of the failures are recorded)")
+                format!(
+                    " ({recorded} of the failures {} recorded)",
+                    if recorded == 1 { "is" } else { "are" }
+                )
             } else {
                 String::new()
             };

@@ -120,6 +120,11 @@ impl Confirm {
         self.error = Some(error);
     }
 
+    /// Whether nothing can be confirmed, now or later.
+    pub fn asks_nothing(&self) -> bool {
+        matches!(&self.subject, Subject::Group(question) if question.is_empty())
+    }
+
     fn phrase(&self) -> Option<String> {
         match &self.subject {
             Subject::Run { run, control, targets } => control.phrase(run, *targets),

@@ -70,6 +70,11 @@ impl GroupQuestion {
         self.plan = Some(plan);
     }
 
+    /// Whether no run can be retried.
+    pub fn is_empty(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.runs.is_empty())
+    }
+
     /// What has to be typed; nothing before it is known what it would do, or where it would do
     /// nothing.
     pub fn phrase(&self) -> Option<String> {

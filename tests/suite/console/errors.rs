@@ -80,7 +80,7 @@ both_engines! {
         let store = store.with_errors().await;
         store.administrator().await;
         let mut console = at_errors(&store, "administrator", 80, 24).await;
-        shows!(console, "7 failures are 3 errors in Last 24 hours");
+        shows!(console, "7 recorded failures are 3 errors in Last 24 hours");
         for text in ["# from provider, retry after # s", "Provider throttled (provider_throttled)",
                      "itself; a retry can help", "Retry what failed in some minutes", "429 from provider, retry after 30 s",
                      "run 4 policy.sync, Fabrikam Labs", "2026-11-20 12:00:01 UTC to 2026-11-20 12:03:04 UTC"] {
@@ -94,7 +94,7 @@ both_engines! {
         for tenant in [1, 2, 4] { store.fails("backup.snapshot", tenant, 2).await; }
         store.pass(2);
         console.poll().await;
-        shows!(console, "10 failures are 3 errors");
+        shows!(console, "10 recorded failures are 3 errors");
         let screen = console.screen();
         let rows: Vec<&str> = screen.lines().skip(5).take(3).collect();
         assert!(rows[0].contains("Timed out") && rows[2].starts_with("▸ ") && rows[2].contains("Permission denied"), "{screen}");
@@ -114,7 +114,7 @@ both_engines! {
         console.send(Msg::Resize(80, 24)).await;
         console.keys("W").await;
         shows!(console, "[1h]");
-        shows!(console, "10 failures are 3 errors in Last hour");
+        shows!(console, "10 recorded failures are 3 errors in Last hour");
         store.pass(7200);
         let mut console = at_errors(&store, "administrator", 80, 24).await;
         shows!(console, "Nothing failed in Last hour.");
@@ -217,7 +217,7 @@ both_engines! {
         let admin = store.administrator().await;
         store.user(&admin, Role::Viewer).await;
         let mut console = at_errors(&store, "viewer", 80, 24).await;
-        shows!(console, "7 failures are 3 errors");
+        shows!(console, "7 recorded failures are 3 errors");
         hides!(console, "R retry error");
         console.keys("R").await;
         shows!(console, "this needs the capability platform.ops.manage");

@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
+use ratatui::widgets::{Clear, Widget};
 
 use super::Item;
 use crate::tui::look::Look;
@@ -180,9 +180,11 @@ pub(super) fn draw(
     }
     let below = rows.len().saturating_sub(top + height);
     if below > 0 && height > 0 {
-        let text = format!(" {} {below} more", look.glyph("↓", "v"));
-        let width = u16::try_from(text.chars().count()).unwrap_or(0).min(area.width);
-        let at = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
-        Line::from(look.span(Role::Hint, text)).render(at, buffer);
+        // It takes the whole row: what it would leave of one tells half.
+        let text = format!(" {} {} more rows", look.glyph("↓", "v"), below + 1);
+        let at = Rect { y: area.bottom() - 1, height: 1, ..area };
+        Clear.render(at, buffer);
+        buffer.set_style(at, look.style(Role::Text));
+        Line::from(look.span(Role::Hint, text)).right_aligned().render(at, buffer);
     }
 }

@@ -23,16 +23,16 @@ fn marked(look: &Look, more: i64, good: Good, by: &str) -> (Role, String) {
     if more == 0 {
         return (Role::Muted, "=".to_owned());
     }
-    let arrow = if more > 0 { look.glyph("▲", "^") } else { look.glyph("▼", "v") };
+    let arrow = if more > 0 { look.glyph("▲ ", "+") } else { look.glyph("▼ ", "-") };
     let better = match good {
         Good::More => more > 0,
         Good::Less => more < 0,
-        Good::Neither => return (Role::Muted, format!("{arrow} {by}")),
+        Good::Neither => return (Role::Muted, format!("{arrow}{by}")),
     };
     if better {
-        (Role::Success, format!("{arrow} {by}"))
+        (Role::Success, format!("{arrow}{by}"))
     } else {
-        (Role::Warning, format!("{arrow} {by}!"))
+        (Role::Warning, format!("{arrow}{by}!"))
     }
 }
 
@@ -40,6 +40,25 @@ fn marked(look: &Look, more: i64, good: Good, by: &str) -> (Role, String) {
 pub(super) fn of_counts(look: &Look, now: i64, before: i64, good: Good) -> (Role, String) {
     let more = now.saturating_sub(before);
     marked(look, more, good, &grouped(more.saturating_abs()))
+}
+
+/// The change of a count that is bad, each of so many in all: worse is a larger share, for more
+/// of everything is no trouble. Nothing is better or worse than a window without any.
+pub(super) fn of_bad(
+    look: &Look,
+    (now, all): (i64, i64),
+    (before, all_before): (i64, i64),
+) -> (Role, String) {
+    let (role, text) = of_counts(look, now, before, Good::Neither);
+    if all_before == 0 || now == before {
+        return (role, text);
+    }
+    let (share, share_before) = (now.saturating_mul(all_before), before.saturating_mul(all.max(1)));
+    match share.cmp(&share_before) {
+        std::cmp::Ordering::Greater => (Role::Warning, format!("{text}!")),
+        std::cmp::Ordering::Less => (Role::Success, text),
+        std::cmp::Ordering::Equal => (role, text),
+    }
 }
 
 /// The change of a share, in points of a percent; nothing where there was none before.
@@ -50,7 +69,7 @@ pub(super) fn of_shares(
     good: Good,
 ) -> Option<(Role, String)> {
     #[expect(clippy::cast_possible_truncation, reason = "a share in tenths of a percent")]
-    let tenths = |share: f64| (share * 1_000.0).floor() as i64;
+    let tenths = |share: f64| (share * 1_000.0).round() as i64;
     let more = tenths(now?) - tenths(before?);
     let by = format!("{}.{}", more.abs() / 10, more.abs() % 10);
     Some(marked(look, more, good, &by))

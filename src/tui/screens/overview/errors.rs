@@ -238,7 +238,11 @@ impl Errors {
         let below =
             page.fingerprints.len().saturating_sub(self.top + usize::from(parts.list.height));
         if below > 0 && !self.alone && parts.list.bottom() < area.bottom() {
-            let text = format!("  {} {below} more errors", look.glyph("↓", "v"));
+            let text = format!(
+                "  {} {below} more {}",
+                look.glyph("↓", "v"),
+                if below == 1 { "error" } else { "errors" }
+            );
             let row = Rect { y: parts.list.bottom(), height: 1, ..parts.list };
             Line::from(look.span(Role::Hint, text)).render(row, buffer);
         }
@@ -256,7 +260,7 @@ fn draw_detail(rows: &[Row], top: usize, around: &Around<'_>, (area, buffer): (R
     let keys = around.keymap.keys_for(Context::Errors, Command::FoldToggle);
     cells::draw(rows, top, None, around.greyed.then_some(0), (area, buffer), look);
     if let (true, 0, Some(key)) = (cut, top, keys.first()) {
-        let text = format!(" {} {} more: {key}", look.glyph("↓", "v"), rows.len() - height);
+        let text = format!(" {} {} more: {key}", look.glyph("↓", "v"), rows.len() - height + 1);
         let width = u16::try_from(text.chars().count()).unwrap_or(0).min(area.width);
         let at = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
         Line::from(look.span(Role::Hint, text)).render(at, buffer);

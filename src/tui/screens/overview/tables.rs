@@ -65,13 +65,27 @@ pub(super) fn offenders(told: &Told, look: &Look, width: usize) -> Vec<Row> {
         for one in list {
             rows.push(vec![
                 Cell::lead(Item::Offender(offence, one.key())),
-                Cell::plain(Role::Text, look.cell(&name_of(one), room)),
+                Cell::plain(Role::Text, ends(look, &name_of(one), room)),
                 Cell::strong(Role::Title, format!(" {:>digits$}", grouped(one.runs))),
             ]);
         }
         blocks.push((each, rows));
     }
     cells::beside(blocks)
+}
+
+/// A name in at most `columns` columns; where it is cut, its end stays, for that is what tells
+/// one tenant of a customer from the other.
+fn ends(look: &Look, name: &str, columns: usize) -> String {
+    let whole = look.cut(name, 1_000).to_string();
+    let count = whole.chars().count();
+    if count <= columns || columns < 8 {
+        return look.cell(name, columns);
+    }
+    let tail = columns / 3;
+    let start: String = whole.chars().take(columns - tail - 1).collect();
+    let end: String = whole.chars().skip(count - tail).collect();
+    look.cell(&format!("{start}{}{end}", look.glyph("…", "~")), columns)
 }
 
 /// What customers used. These numbers open nothing.
@@ -162,7 +176,7 @@ pub(super) fn failures(runs: &[Run], look: &Look, width: usize) -> Vec<Row> {
             format!(
                 "  {} {} {} {}",
                 look.cell(&run.run_type, kind),
-                look.cell(&operations_tenant_text(run), tenant),
+                ends(look, &operations_tenant_text(run), tenant),
                 look.cell(label, reason),
                 if wide {
                     format!("{} ", look.cell(run.workspace_name.as_deref().unwrap_or(""), 17))

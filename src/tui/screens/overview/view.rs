@@ -4,7 +4,7 @@ use chrono::Duration;
 use ratatui::buffer::Buffer;
 
 use super::cells::{self, Cell, Row};
-use super::change::{Good, of_counts, of_durations, of_shares};
+use super::change::{Good, of_bad, of_counts, of_durations, of_shares};
 use super::tables::{failures, offenders, usage};
 use super::{Around, Item, Number, Overview, chart, reason_key};
 use crate::domain::health::{HealthLevel, percentage};
@@ -171,6 +171,7 @@ fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
         (Number::Stuck, "stuck", told.runs.stuck, Role::Stale),
         (Number::Stale, "stale", told.runs.stale, Role::Stale),
     ];
+    let pending = told.runs.current.pending;
     let mut groups: Vec<Row> = held
         .into_iter()
         .map(|(number, name, count, role)| {
@@ -178,6 +179,13 @@ fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
             number_cells(number, name, grouped(count), role)
         })
         .collect();
+    // Where there is little room, it stands beside what is active now.
+    if pending > 0 && pending != told.runs.active && width < WIDE {
+        groups.insert(
+            1,
+            number_cells(Number::Pending, "of this window", grouped(pending), Role::Text),
+        );
+    }
     if let Some(unread) = told.unread_notifications {
         let role = if unread > 0 { Role::Accent } else { Role::Text };
         groups.push(vec![
@@ -229,7 +237,7 @@ pub(super) fn windows(chosen: Option<Window>) -> Row {
 /// What the marks mean, from in full to in short.
 fn legends(told: &Told, look: &Look) -> Vec<String> {
     let before = length_of(told.window.key);
-    let (up, down) = (look.glyph("▲", "^"), look.glyph("▼", "v"));
+    let (up, down) = (look.glyph("▲", "+"), look.glyph("▼", "-"));
     let approximate = [&told.runs.current, &told.runs.previous].iter().any(|figures| {
         [figures.median, figures.p95].iter().flatten().any(|figure| figure.approximate)
     });
@@ -242,6 +250,15 @@ fn legends(told: &Told, look: &Look) -> Vec<String> {
         format!("{up} {down} against the {before} before, ! is worse{about}"),
         format!("{up} {down} to the {before} before, ! worse{about}"),
         format!("{up} {down} to {before} ago, ! worse{about}"),
+        format!(
+            "{up} {down} to {before} ago, ! worse{}",
+            about.replace("within", look.glyph("±", "+-"))
+        ),
+        format!(
+            "{up}{down} {before} before, ! worse{}",
+            about.replace("within ", look.glyph("±", "+-"))
+        ),
+        format!("{up}{down} {before} before, ! worse"),
         format!("! worse{about}"),
     ]
 }
@@ -285,17 +302,22 @@ fn number_cells(number: Number, name: &str, text: String, role: Role) -> Row {
 /// What runs did, each with its change.
 fn figures(now: &RunFigures, was: &RunFigures, look: &Look, width: usize) -> Vec<Row> {
     let mut groups = Vec::new();
+    let (ended, ended_before) = (now.ended(), was.ended());
     let mut add = |number, name, now: i64, was: i64, good, role: Role, share: Option<i64>| {
         let role = if now > 0 { role } else { Role::Text };
         let mut row = number_cells(number, name, grouped(now), role);
         if let Some(whole) = share.filter(|whole| *whole > 0) {
             row.push(Cell::plain(Role::Text, format!(" ({})", percentage(now, whole))));
         }
-        let (role, text) = of_counts(look, now, was, good);
+        let (role, text) = if good == Good::Less {
+            of_bad(look, (now, ended), (was, ended_before))
+        } else {
+            of_counts(look, now, was, good)
+        };
         row.push(Cell::plain(role, format!(" {text}")));
         groups.push(row);
     };
-    let (ended, title) = (now.ended(), Role::Title);
+    let title = Role::Title;
     add(Number::Started, "started", now.started, was.started, Good::Neither, title, None);
     add(Number::Succeeded, "succeeded", now.succeeded, was.succeeded, Good::Neither, title, None);
     let (partial, before) = (now.partially_succeeded, was.partially_succeeded);
@@ -308,7 +330,6 @@ fn figures(now: &RunFigures, was: &RunFigures, look: &Look, width: usize) -> Vec
         let (cancelled, before) = (now.cancelled, was.cancelled);
         add(Number::Cancelled, "cancelled", cancelled, before, Good::Neither, title, None);
     }
-    // Where there is little room, what is active now has to do.
     if now.pending > 0 && width >= WIDE {
         groups.push(number_cells(Number::Pending, "not ended", grouped(now.pending), title));
     }
