@@ -23,7 +23,7 @@ pub struct SaveCheckpoint {
     pub tenant_id: Option<i64>,
     /// Code of the checkpoint, `consent_granted`.
     pub checkpoint_key: String,
-    /// Code of how it stands, `in_progress` or [`COMPLETED`].
+    /// Code of how it stands, `in_progress` or `completed`.
     pub lifecycle_state: String,
 }
 
