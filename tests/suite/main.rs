@@ -26,6 +26,7 @@ mod notifications;
 mod notifications_cli;
 mod overview;
 mod overview_cli;
+mod overview_health;
 mod plans;
 mod plans_guards;
 mod run_filter;

@@ -20,6 +20,7 @@ use tenantpilot::ops::runs::StartRun;
 use tenantpilot::ops::telemetry::{CheckRollups, FoldRollups, RebuildRollups, Summarise, Summary};
 use tenantpilot::ops::{Engine, Ops, OpsSettings};
 
+use crate::support::moments::moment;
 use crate::support::stores::{Store, both_engines, noon};
 
 /// One event as the ledger holds it.
@@ -155,28 +156,11 @@ impl Store {
     }
 }
 
-/// A moment of the last hundred days; often at an edge of something.
-fn moment(rng: &mut StdRng, now: DateTime<Utc>) -> DateTime<Utc> {
-    let back = match rng.random_range(0..10) {
-        0..3 => TimeDelta::seconds(rng.random_range(0..7_300)),
-        3..6 => TimeDelta::seconds(rng.random_range(0..200_000)),
-        _ => TimeDelta::seconds(rng.random_range(0..8_640_000)),
-    };
-    let edge = match rng.random_range(0..5) {
-        0 => TimeDelta::hours(1),
-        1 => TimeDelta::days(1),
-        2 => TimeDelta::minutes(5),
-        _ => return now - back - micros(rng.random_range(0..1_000_000)),
-    };
-    let at = chrono::DurationRound::duration_trunc(now - back, edge).unwrap();
-    at + micros([0, 1, -1][rng.random_range(0..3)])
-}
-
 fn some_events(rng: &mut StdRng, now: DateTime<Utc>) -> Vec<(i64, UsageEvent, DateTime<Utc>)> {
     (0..rng.random_range(1..40))
         .map(|_| {
             let event = UsageEvent::ALL[rng.random_range(0..5)];
-            (rng.random_range(1..3), event, moment(rng, now))
+            (rng.random_range(1..3), event, moment(rng, now, 100))
         })
         .collect()
 }

@@ -6,12 +6,12 @@ use serde_json::json;
 use super::fingerprints;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
-use crate::domain::run::{RunStatus, ScopeKind, Source};
+use crate::domain::run::{RunStatus, Source};
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runbooks::confirm;
-use crate::ops::runs::{RetryRun, retry_phrase};
-use crate::ops::store::{fingerprints as rows, run_read};
+use crate::ops::runs::{RetryRun, retry_phrase, retry_targets};
+use crate::ops::store::fingerprints as rows;
 use crate::ops::{Access, AuditStatus, Context, Operation};
 use crate::{Error, ErrorKind, Result};
 
@@ -114,7 +114,7 @@ async fn plan(
         } else if row.superseded {
             skip("a newer run like it was started for the same tenant");
         } else {
-            match targets(tx, run_id).await? {
+            match retry_targets(tx, run_id, row.scope_kind.parse()?).await? {
                 0 => skip("nothing of it is left to retry"),
                 _ if runs.len() == MAX_RUNS => left += 1,
                 targets => runs.push(Planned { run_id, run_type: row.run_type, targets }),
@@ -124,18 +124,6 @@ async fn plan(
     let targets = runs.iter().map(|run: &Planned| run.targets).sum();
     let fingerprint = fingerprint.to_owned();
     Ok(GroupRetryPlan { fingerprint, runs, targets, phrase: retry_phrase(targets), skipped, left })
-}
-
-/// How many targets a retry of a run would have.
-async fn targets(tx: &mut crate::ops::store::Tx, run_id: i64) -> Result<usize> {
-    let Some(run) = run_read::by_id(tx, run_id, crate::access::ViewScope::All).await? else {
-        return Ok(0);
-    };
-    let open = run_read::retryable(tx, run_id).await?;
-    Ok(match run.scope {
-        ScopeKind::Tenant | ScopeKind::Platform => usize::from(open.total > 0),
-        _ => open.tenants.len(),
-    })
 }
 
 /// Tries the runs of a group again: each is a retry of its own, with its own audit row. What one

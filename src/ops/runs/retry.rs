@@ -9,7 +9,7 @@ use crate::domain::capability::Capability;
 use crate::domain::rollout::Rollout;
 use crate::domain::run::{RunStatus, ScopeKind, Source};
 use crate::ops::runbooks::confirm;
-use crate::ops::store::{run_read, savepoint};
+use crate::ops::store::{Tx, run_read, savepoint};
 use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
 
@@ -157,10 +157,19 @@ impl Operation for PlanRetry {
 
     async fn execute(self, context: &mut Context) -> Result<usize> {
         let first = visible(context, self.run_id).await?;
-        let left = run_read::retryable(context.tx()?, first.id).await?;
-        Ok(match first.scope {
-            ScopeKind::Tenant | ScopeKind::Platform => usize::from(left.total > 0),
-            _ => left.tenants.len(),
-        })
+        retry_targets(context.tx()?, first.id, first.scope).await
     }
+}
+
+/// How many targets a retry of a run of this scope would have.
+pub(in crate::ops) async fn retry_targets(
+    tx: &mut Tx,
+    run_id: i64,
+    scope: ScopeKind,
+) -> Result<usize> {
+    let left = run_read::retryable(tx, run_id).await?;
+    Ok(match scope {
+        ScopeKind::Tenant | ScopeKind::Platform => usize::from(left.total > 0),
+        _ => left.tenants.len(),
+    })
 }

@@ -165,6 +165,8 @@ pub struct TouchedRow {
     /// Its type.
     #[sqlx(rename = "type")]
     pub run_type: String,
+    /// What it is over.
+    pub scope_kind: String,
     /// Its status.
     pub status: String,
     /// Whether a retry of it is active or succeeded.
@@ -183,7 +185,7 @@ pub async fn touched(
 ) -> Result<Vec<TouchedRow>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "select r.id as run_id, r.type, r.status, \
+            "select r.id as run_id, r.type, r.scope_kind, r.status, \
              exists (select 1 from operation_runs n where n.retry_of_run_id = r.id \
              and n.outcome in ('pending', 'succeeded')) as retried, \
              exists (select 1 from operation_runs n where n.tenant_id = r.tenant_id and n.identity_hash = r.identity_hash \

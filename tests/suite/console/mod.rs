@@ -8,6 +8,7 @@ mod keys;
 mod live;
 mod lost;
 mod overview;
+mod overview_captures;
 mod program;
 pub mod run_control;
 mod run_states;

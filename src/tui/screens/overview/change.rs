@@ -86,3 +86,35 @@ pub(super) fn of_durations(
     let more = if more.abs() < 100 { 0 } else { more };
     Some(marked(look, more, Good::Less, &span_of(Duration::milliseconds(more.abs()))))
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::config::TimeZone;
+    use crate::tui::theme::Theme;
+
+    #[test]
+    fn what_is_bad_is_worse_where_its_share_grew() {
+        let look = Look {
+            theme: Theme::embedded("monochrome").unwrap(),
+            ascii: true,
+            zone: TimeZone::Utc,
+            now: DateTime::UNIX_EPOCH,
+        };
+        for (now, before, text) in [
+            // More of as many, more of many more, fewer of many fewer, the same share.
+            ((6, 100), (5, 100), "+1!"),
+            ((6, 1_000), (5, 100), "+1"),
+            ((4, 10), (5, 100), "-1!"),
+            ((3, 100), (5, 100), "-2"),
+            ((10, 200), (5, 100), "+5"),
+            // As many, and more than of nothing.
+            ((5, 50), (5, 50), "="),
+            ((3, 9), (0, 0), "+3"),
+        ] {
+            assert_eq!(of_bad(&look, now, before).1, text, "{now:?} after {before:?}");
+        }
+    }
+}
