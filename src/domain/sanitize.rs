@@ -5,7 +5,10 @@
 //! then set into the original. Doubtful cases are masked: a lost word costs an operator a
 //! guess, a leaked password costs a customer.
 
+mod also;
 mod rules;
+mod suspects;
+mod tally;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,6 +19,10 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::safe_text::{REPLACEMENT, clean, is_unseen};
 use crate::text_enum;
+
+pub use also::redact_also;
+pub use suspects::suspects;
+pub use tally::Tally;
 
 /// The longest sanitised message, in characters.
 pub const MAX_MESSAGE: usize = 500;
@@ -49,6 +56,8 @@ text_enum! {
         Email = "email",
         /// The query of an address.
         Query = "query",
+        /// What an operator wanted masked besides.
+        Operator = "operator",
         /// A long value that looks like chance.
         Random = "random",
     }
@@ -69,12 +78,14 @@ impl Rule {
             Self::Secret => "secret",
             Self::Email => "e-mail",
             Self::Query => "address query",
+            Self::Operator => "passage of the operator's",
             Self::Random => "random value",
         };
         match (self, count) {
             (_, 1) => format!("1 {word}"),
             (Self::UrlCredentials, _) => format!("{count} logins in addresses"),
             (Self::Query, _) => format!("{count} address queries"),
+            (Self::Operator, _) => format!("{count} passages of the operator's"),
             _ => format!("{count} {word}s"),
         }
     }
@@ -93,6 +104,7 @@ impl Rule {
             Self::Secret => "[redacted:secret]",
             Self::Email => "[redacted:email]",
             Self::Query => "[redacted:query]",
+            Self::Operator => "[redacted:operator]",
             Self::Random => "[redacted:random]",
         }
     }
@@ -138,7 +150,10 @@ fn message_once(text: &str) -> String {
 
 /// Masks every secret in `text`, which keeps its lines. Doing it again changes nothing.
 pub fn redact(text: &str) -> Redacted {
-    let text = redact_text(text);
+    found(redact_text(text))
+}
+
+fn found(text: String) -> Redacted {
     let hits = masks(&text).map(|(range, rule)| Hit { rule, range }).collect();
     Redacted { text, hits }
 }
@@ -155,10 +170,14 @@ fn redact_text(text: &str) -> String {
 /// One pass; none where there was nothing to mask.
 fn redact_once(text: &str) -> Option<String> {
     let shadow = Shadow::of(text);
+    let masked = mask_ranges(text);
     let mut spans: Vec<(Range<usize>, Rule)> = rules::spans(&shadow.text)
         .into_iter()
         .filter(|(span, _)| !is_only_mask(&shadow.text[span.clone()]))
-        .map(|(span, rule)| (shadow.origin(&span), rule))
+        .flat_map(|(span, rule)| {
+            outside(&masked, shadow.origin(&span)).into_iter().map(move |span| (span, rule))
+        })
+        .filter(|(span, _)| text[span.clone()].contains(char::is_alphanumeric))
         .collect();
     if spans.is_empty() {
         return None;
@@ -193,12 +212,30 @@ fn is_only_mask(text: &str) -> bool {
     !rest.chars().any(char::is_alphanumeric)
 }
 
+/// What is left of `span` without `masks`, which are in order.
+fn outside(masks: &[Range<usize>], span: Range<usize>) -> Vec<Range<usize>> {
+    let first = masks.partition_point(|mask| mask.end <= span.start);
+    let mut parts = Vec::new();
+    let mut done = span.start;
+    for mask in masks[first..].iter().take_while(|mask| mask.start < span.end) {
+        parts.push(done..mask.start.max(done));
+        done = mask.end;
+    }
+    parts.push(done..span.end.max(done));
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
 /// The masks in `text`.
 fn masks(text: &str) -> impl Iterator<Item = (Range<usize>, Rule)> + '_ {
     text.match_indices("[redacted:").filter_map(|(start, _)| {
         let rule = Rule::ALL.iter().find(|rule| text[start..].starts_with(rule.mask()))?;
         Some((start..start + rule.mask().len(), *rule))
     })
+}
+
+fn mask_ranges(text: &str) -> Vec<Range<usize>> {
+    masks(text).map(|(range, _)| range).collect()
 }
 
 /// `text` with at most `max` of what `size` counts, ending in `…` where it was cut; never in
