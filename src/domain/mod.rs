@@ -17,6 +17,7 @@ pub mod sanitize;
 pub mod shell;
 pub mod start_reason;
 pub mod summary_counts;
+pub mod support;
 pub mod telemetry;
 pub mod window;
 
