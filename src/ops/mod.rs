@@ -28,6 +28,7 @@ pub mod retention;
 pub mod runbooks;
 pub mod runs;
 pub mod seed;
+pub mod support;
 pub mod telemetry;
 pub mod users;
 pub mod workers;
@@ -208,6 +209,14 @@ operations! {
     seed::LoadPlatform => seed::LoadPlatform::sample(),
     seed::LookAtHolding => seed::LookAtHolding,
     seed::Starters => seed::Starters,
+    support::ListTenants => support::ListTenants::default(),
+    support::GetTenant => support::GetTenant { id: 0 },
+    support::OpenDiagnostics => support::OpenDiagnostics { subject: support::DiagnosticsSubject::Tenant(0) },
+    support::Compose => support::Compose { subject: support::DiagnosticsSubject::Tenant(0) },
+    support::ListRunTenants => support::ListRunTenants::default(),
+    support::CreateRequest => support::CreateRequest::sample(),
+    support::ListRequests => support::ListRequests::default(),
+    support::GetRequest => support::GetRequest::sample(),
     telemetry::Summarise => telemetry::Summarise::default(),
     telemetry::FoldRollups => telemetry::FoldRollups,
     telemetry::CheckRollups => telemetry::CheckRollups,

@@ -164,7 +164,9 @@ impl Draft {
         if self.mask.len() > MAX_MASKS {
             say(
                 ProblemField::Mask,
-                format!("at most {MAX_MASKS} passages are masked by hand; leave the text out instead"),
+                format!(
+                    "at most {MAX_MASKS} passages are masked by hand; leave the text out instead"
+                ),
             );
         }
         problems
@@ -226,10 +228,8 @@ pub(super) fn one_line(text: &str) -> String {
 /// Several lines, as they are stored: each cleaned visibly, without blanks at its end.
 pub(super) fn many_lines(text: &str) -> String {
     let unix = text.replace("\r\n", "\n").replace('\r', "\n");
-    let lines: Vec<String> = unix
-        .split('\n')
-        .map(|line| SafeText::new(line).as_str().trim_end().to_owned())
-        .collect();
+    let lines: Vec<String> =
+        unix.split('\n').map(|line| SafeText::new(line).as_str().trim_end().to_owned()).collect();
     let whole = lines.join("\n");
     let whole = whole.trim_matches('\n').trim_end();
     // Nothing but stand-ins says nothing.
@@ -248,9 +248,24 @@ mod tests {
         for fine in ["ana@example.com", "o'neil+night@sub.example.co", "a.b_c%d-e@x-y.de"] {
             assert_eq!(email_problem(fine), None, "{fine}");
         }
-        for wrong in ["ana", "@", "a@b", "a@b.c", "a@@b.com", "a b@c.de", "a@b..de", ".a@b.de",
-            "a@b.de.", "a@-b.de", "ana@exämple.com", "a\u{202e}@b.de", "a@b.12", "<a@b.de>",
-            "a@b.de,c@d.de", "a@127.0.0.1"] {
+        for wrong in [
+            "ana",
+            "@",
+            "a@b",
+            "a@b.c",
+            "a@@b.com",
+            "a b@c.de",
+            "a@b..de",
+            ".a@b.de",
+            "a@b.de.",
+            "a@-b.de",
+            "ana@exämple.com",
+            "a\u{202e}@b.de",
+            "a@b.12",
+            "<a@b.de>",
+            "a@b.de,c@d.de",
+            "a@127.0.0.1",
+        ] {
             assert!(email_problem(wrong).is_some(), "{wrong}");
         }
         let key = format!("{}{}@example.com", "AKIA", "IOSFODNN7EXAMPLE");

@@ -130,9 +130,18 @@ mod tests {
         let made = Reference::new(now);
         assert_ne!(made, Reference::new(now));
         assert_eq!(made.to_string().len(), 29);
-        assert_eq!(format!(" {} ", made.to_string().to_lowercase()).parse::<Reference>().unwrap(), made);
-        for wrong in ["", "SR-", "SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKN", "01J9ZQ4M9QZ6W3J8R5T2Y7XKNV",
-            "SR-81J9ZQ4M9QZ6W3J8R5T2Y7XKNV", "SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKNI"] {
+        assert_eq!(
+            format!(" {} ", made.to_string().to_lowercase()).parse::<Reference>().unwrap(),
+            made
+        );
+        for wrong in [
+            "",
+            "SR-",
+            "SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKN",
+            "01J9ZQ4M9QZ6W3J8R5T2Y7XKNV",
+            "SR-81J9ZQ4M9QZ6W3J8R5T2Y7XKNV",
+            "SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKNI",
+        ] {
             assert!(wrong.parse::<Reference>().is_err(), "{wrong}");
         }
     }

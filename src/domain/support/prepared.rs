@@ -168,9 +168,11 @@ impl Evidence {
                 problems.push(Problem { field, text });
             }
         }
-        let diagnostics = self.bundle.as_ref().filter(|_| draft.attach).map(|bundle| {
-            bundle.reduced(mask, |path| draft.withhold.contains(path))
-        });
+        let diagnostics = self
+            .bundle
+            .as_ref()
+            .filter(|_| draft.attach)
+            .map(|bundle| bundle.reduced(mask, |path| draft.withhold.contains(path)));
         let subject = self.subject.reduced(mask);
         let mut prepared = Prepared {
             severity: draft.severity,

@@ -256,7 +256,7 @@ impl Operation for ListPlanTargets {
 }
 
 /// A search as the store takes it.
-pub(super) struct Pattern {
+pub(in crate::ops) struct Pattern {
     /// `%text%`, with wildcards escaped; none: everything.
     pub like: Option<String>,
     /// The text as an id.
@@ -264,7 +264,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn of(search: &str, engine: Engine) -> Self {
+    pub(in crate::ops) fn of(search: &str, engine: Engine) -> Self {
         let text = search.trim();
         if text.is_empty() {
             return Self { like: None, id: None };

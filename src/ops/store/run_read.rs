@@ -125,6 +125,7 @@ macro_rules! in_view {
          where v.platform_user_id = $2 and v.workspace_id = r.workspace_id)) "
     };
 }
+pub(super) use in_view;
 
 /// Who restricts a view, as it is bound.
 pub fn restricted_to(scope: ViewScope) -> Option<i64> {
