@@ -42,6 +42,8 @@ mod runs_start;
 mod seed;
 mod sessions;
 mod support;
+mod support_diagnostics;
+mod support_requests;
 mod telemetry;
 mod telemetry_cli;
 mod telemetry_summary;
