@@ -4,6 +4,7 @@ mod alerts;
 mod ask;
 mod auth;
 mod break_glass;
+pub mod crash;
 mod demo;
 mod env;
 mod failures;
@@ -205,6 +206,7 @@ pub fn cannot_start() -> u8 {
 
 /// Parses and runs one command line; gives the exit code.
 pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    crash::install();
     let out = Output::process();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
