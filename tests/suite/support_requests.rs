@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
-use tenantpilot::domain::sanitize::{redact, suspects};
+use tenantpilot::domain::sanitize::{Redacted, redact, suspects};
 use tenantpilot::domain::support::{
     AttachmentMode, Draft, Evidence, Prepared, Reference, Severity, request_markdown,
 };
@@ -152,6 +154,61 @@ both_engines! {
         // Who, where and by whom, and nothing by a customer.
         assert_eq!((request.workspace_id, request.tenant_id, request.run_id), (2, 3, Some(4)));
         assert_eq!(request.created_by_name, "administrator");
+    }
+
+    async fn fr_029_007_of_any_draft_what_is_stored_is_what_was_shown(store) {
+        let store = store.with_scene().await;
+        let first = store.administrator().await;
+        store.sql(&format!("update operation_run_failures set message = 'call 4711 with {} for maria@fabrikam.example' where run_id = 4", token())).await.unwrap();
+        let evidence = compose(&store, &first, RUN).await;
+        let paths: Vec<String> = evidence.bundle().unwrap().sections.iter().flat_map(|section| &section.items).map(|item| item.path.clone()).collect();
+        let token = token();
+        let words = ["it fails", "call 4711", token.as_str(), "maria@fabrikam.example", "\u{202e}", "\n", "\r\n", "\u{1b}[2J", "e\u{301}\u{301}",
+            "password=hunter2x", "日本語", " ", "429", "provider_throttled", "[redacted:token]"];
+        let mut rng = StdRng::seed_from_u64(29);
+        let mut sent = 0;
+        for _ in 0..40 {
+            let text = |rng: &mut StdRng, most: usize| -> String {
+                (0..rng.random_range(0..most)).map(|_| format!("{} ", words[rng.random_range(0..words.len())])).collect()
+            };
+            let pick = |rng: &mut StdRng, from: &[String]| -> Vec<String> {
+                from.iter().filter(|_| rng.random_bool(0.2)).cloned().collect()
+            };
+            let draft = Draft {
+                severity: Severity::ALL[rng.random_range(0..4)],
+                summary: format!("it fails {}", text(&mut rng, 5)),
+                notes: text(&mut rng, 12),
+                contact_name: text(&mut rng, 3),
+                contact_email: if rng.random_bool(0.5) { "ana@example.com".to_owned() } else { String::new() },
+                attach: rng.random_bool(0.8),
+                mask: pick(&mut rng, &["call".to_owned(), "fabrikam".to_owned(), "429".to_owned(), "日本".to_owned()]),
+                withhold: pick(&mut rng, &paths).into_iter().collect(),
+            };
+            let shown = evidence.prepare(&draft);
+            assert_eq!(shown, evidence.prepare(&draft));
+            let created = match send(&store, &first, &evidence, &draft, Reference::new(noon())).await {
+                Ok(created) => created,
+                Err(error) => {
+                    assert!(!shown.is_ready(), "{error}: {shown:?}");
+                    continue;
+                }
+            };
+            assert!(shown.is_ready());
+            sent += 1;
+            let detail = store.ops.run(&first.actor, GetRequest { reference: created.request.reference }).await.unwrap();
+            let text = |redacted: Option<&Redacted>| redacted.map(|redacted| redacted.text.clone());
+            assert_eq!(detail.request.summary, shown.summary.text);
+            assert_eq!(detail.reproduction_notes, text(shown.notes.as_ref()));
+            assert_eq!(detail.contact_name, text(shown.contact_name.as_ref()));
+            assert_eq!(detail.contact_email, shown.contact_email);
+            assert_eq!((detail.request.severity, detail.request.attachment_mode), (shown.severity, shown.attachment_mode));
+            assert_eq!(detail.context, shown.context());
+            // What a rule masked stays masked, and what was masked by hand is nowhere.
+            let all = format!("{} {:?} {:?} {}", detail.request.summary, detail.reproduction_notes, detail.contact_name, detail.context);
+            assert!(!all.contains(&token) && !all.contains("maria") && !all.contains("hunter2x"), "{all}");
+            assert!(!draft.mask.iter().any(|mask| all.to_lowercase().contains(&mask.to_lowercase())), "{:?} in {all}", draft.mask);
+        }
+        assert!(sent > 20, "{sent}");
     }
 
     async fn fr_029_008_an_operator_hides_more_and_never_less(store) {
