@@ -6,7 +6,9 @@
 //! guess, a leaked password costs a customer.
 
 mod also;
+mod chance;
 mod rules;
+mod shadow;
 mod suspects;
 mod tally;
 
@@ -14,10 +16,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
 
-use super::safe_text::{REPLACEMENT, clean, is_unseen};
+use self::shadow::Shadow;
+use super::safe_text::clean;
 use crate::text_enum;
 
 pub use also::redact_also;
@@ -177,7 +178,10 @@ fn redact_once(text: &str) -> Option<String> {
         .flat_map(|(span, rule)| {
             outside(&masked, shadow.origin(&span)).into_iter().map(move |span| (span, rule))
         })
-        .filter(|(span, _)| text[span.clone()].contains(char::is_alphanumeric))
+        .filter(|(span, rule)| {
+            *rule == Rule::Password && masked.is_empty()
+                || text[span.clone()].contains(char::is_alphanumeric)
+        })
         .collect();
     if spans.is_empty() {
         return None;
@@ -263,65 +267,4 @@ fn cut(text: &str, max: usize, size: fn(&str) -> usize, cheap: usize) -> Cow<'_,
 
 fn last_char_len(text: &str) -> usize {
     text.chars().next_back().map_or(0, char::len_utf8)
-}
-
-/// The text as the rules read it, and the way back to the original.
-struct Shadow<'a> {
-    text: Cow<'a, str>,
-    /// For each byte of the shadow, the bytes of the original that it stands for; empty
-    /// where both are the same.
-    origins: Vec<(usize, usize)>,
-}
-
-impl<'a> Shadow<'a> {
-    fn of(original: &'a str) -> Self {
-        let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
-        if original.bytes().all(plain) {
-            return Self { text: Cow::Borrowed(original), origins: Vec::new() };
-        }
-        let mut text = String::with_capacity(original.len());
-        let mut origins = Vec::with_capacity(original.len());
-        let mut skip_to = 0;
-        for (at, c) in original.char_indices() {
-            if at < skip_to {
-                continue;
-            }
-            if c == '\u{1b}' {
-                skip_to = at + escape_length(&original.as_bytes()[at..]);
-                continue;
-            }
-            let hidden = (c.is_control() && !c.is_ascii_whitespace())
-                || c == REPLACEMENT
-                || is_unseen(c)
-                || is_combining_mark(c);
-            if hidden {
-                continue;
-            }
-            let before = text.len();
-            if c.is_ascii() {
-                text.push(c);
-            } else {
-                text.extend(std::iter::once(c).nfkc().filter(|c| !is_combining_mark(*c)));
-            }
-            origins.resize(origins.len() + text.len() - before, (at, at + c.len_utf8()));
-        }
-        Self { text: Cow::Owned(text), origins }
-    }
-
-    fn origin(&self, span: &Range<usize>) -> Range<usize> {
-        match (self.origins.get(span.start), span.end.checked_sub(1)) {
-            (Some((start, _)), Some(last)) => *start..self.origins[last].1,
-            _ => span.clone(),
-        }
-    }
-}
-
-/// Bytes of the escape sequence at the start of `bytes`, at least the escape itself.
-fn escape_length(bytes: &[u8]) -> usize {
-    if bytes.get(1) != Some(&b'[') {
-        return 1;
-    }
-    let parameters = bytes[2..].iter().take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
-    let last = bytes.get(2 + parameters).is_some_and(|byte| matches!(byte, 0x40..=0x7e));
-    2 + parameters + usize::from(last)
 }

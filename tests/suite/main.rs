@@ -29,6 +29,7 @@ mod overview_cli;
 mod overview_health;
 mod plans;
 mod plans_guards;
+mod redaction;
 mod run_filter;
 mod runbooks;
 mod runbooks_backfill;

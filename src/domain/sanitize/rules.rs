@@ -1,173 +1,436 @@
 //! The shapes of secrets. Every pattern runs in linear time and is compiled once.
 
+pub(super) mod cards;
+mod keys;
+mod makers;
+pub(super) mod values;
+
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Rule;
-
-/// Words that make a value a password, as part of a pattern.
-const PASSWORD_KEYS: &str =
-    r"pass(?:word|wd|phrase|code)|passwort|kennwort|contrasena|(?u:contraseña)|\bpass|pwd|\bpw";
-/// Words that make a value a secret.
-const SECRET_KEYS: &str = r"secret|token|credentials?|api[_ -]?key|apikey|access[_ -]?key(?:[_-]?id)?|account[_-]?key|auth[_-]?key|private[_-]?key|shared[_-]?key|signing[_-]?key|encryption[_-]?key|master[_-]?key|session[_-]?key|service[_-]?key|storage[_-]?key|license[_-]?key|subscription[_-]?key|session[_-]?id|jsessionid|phpsessid|\bsid|\botp|client[_-]?assertion|connection[_-]?string|x-auth|authenticity|\bsig|\bsignature";
+use self::keys::{PASSWORD, SECRET, SUFFIX, VERBS};
+use self::values::Found;
+use super::{Rule, chance};
 
 /// A pattern, what it means, and a last look at what it found. The secret is the first
 /// group that took part, or else the whole match.
 struct Pattern {
     rule: Rule,
+    /// One of these signs is in every text that matches; all texts, where it is empty.
+    needs: &'static str,
     regex: Regex,
-    check: fn(&str) -> bool,
+    check: fn(&Found<'_>) -> bool,
+    /// What it means where the group `secret` took part.
+    other: Option<Rule>,
 }
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
-    let key = r"[A-Za-z0-9+/=_-]";
-    let mut patterns = Vec::new();
-    let mut add = |rule, text: &str, check: fn(&str) -> bool| {
+    let mut patterns = Patterns::default();
+    patterns.keys_and_headers();
+    patterns.addresses();
+    patterns.tokens();
+    patterns.assignments();
+    patterns.commands_and_files();
+    patterns.prose();
+    patterns.0
+});
+
+/// The patterns, as they are put together.
+#[derive(Default)]
+struct Patterns(Vec<Pattern>);
+
+/// A value in quotes of any kind; each alternative is a group.
+const QUOTED: &str = r#"\\+"\\+"\\+"([^"]*?)\\+"|"""(.*?)"""|'''(.*?)'''|\\"((?:[^"\\]|\\+[^"\\]|\\{2,}")*)\\"|\\{3}"((?:[^"\\]|\\+[^"\\]|\\{4,}")*)\\{3}"|\\+"([^"]*?)\\+"|\\+'([^']*?)\\+'|"((?:[^"\\]|\\.)*)(?:"|\\?\z)|'((?:[^'\\]|\\.)*)(?:'|\\?\z)|`([^`]*)`|[“„]([^“”]*)[“”]|«([^»]*)»"#;
+/// A value up to white space, a sign of markup, or the end of a pair.
+const BARE: &str = r#"%22(.*?)%22|([^\s"'`&<>“”„«»]+(?:["'`][A-Za-z0-9!#$%][^\s"'`&<>]*)*)"#;
+/// What stands before a quoted value in dumps of values: `Some(`, `b`, `string(7) `.
+const WRAPPED: &str = r"(?:(?i:string|str|bytes|binary)\s?\([0-9]*\)\s*|(?:[A-Za-z_&@$][A-Za-z0-9_:.]*[({\[]){0,2}[A-Za-z@$]{0,2})";
+
+impl Patterns {
+    fn add(&mut self, rule: Rule, needs: &'static str, text: &str, check: fn(&Found<'_>) -> bool) {
         // Only ASCII letters have two cases here, and an ASCII word boundary keeps the
         // fast engine in use.
         let text = text.replace(r"\b", r"(?-u:\b)").replace("(?i:", "(?i-u:");
         let regex = Regex::new(&text);
         debug_assert!(regex.is_ok(), "{rule}: {regex:?}");
-        patterns.extend(regex.map(|regex| Pattern { rule, regex, check }));
-    };
-    let all: fn(&str) -> bool = |_| true;
-
-    add(
-        Rule::PrivateKey,
-        r"(?s)-{2,}\s*BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*.*?(?:-+\s*END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*|\z)",
-        all,
-    );
-    // Head lost, end still there.
-    add(Rule::PrivateKey, r"[A-Za-z0-9+/=\s\\]*-{2,}\s*END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-*", all);
-    add(Rule::PrivateKey, r"(?s)PuTTY-User-Key-File-.*\z", all);
-
-    let sep = r#"\\*(?:["'`]|%22)?\]?\s*(?:=>|:=|=|:|%3[aAdD])\s*"#;
-    add(
-        Rule::Authorization,
-        &format!(
-            r#"(?i:authorization|x-auth-token){sep}\\*["']?((?i:digest|aws4-hmac-sha256|hawk|oauth|signature)\s[^\r\n]+)"#
-        ),
-        all,
-    );
-    add(
-        Rule::Authorization,
-        &format!(
-            r#"(?i:authorization){sep}\\*["']?((?:(?i:bearer|basic|token|negotiate|ntlm|apikey|api-key|sharedkey(?:lite)?|sharedaccesssignature|key)(?:\s+|%20|\+))?[^\s"',;\\]+)"#
-        ),
-        all,
-    );
-    add(
-        Rule::Authorization,
-        r"\b(?i:bearer|basic|negotiate)(?:\s+|%20)([A-Za-z0-9._~+/=-]{6,})",
-        looks_made,
-    );
-
-    add(
-        Rule::Cookie,
-        r#"(?i:cookie)2?\\*["']?\s*[:=]\s*\\*["']?([^\s"=;,]+=[^\s";,]*(?:;\s*[^\s"=;,]+(?:=[^\s";]*(?:, [^\s"=;,]+ [^\s"=;,]+ GMT)?)?)*)"#,
-        all,
-    );
-
-    add(
-        Rule::ConnectionString,
-        r#"\b(?i:postgres(?:ql)?|mysqlx?|mariadb|mongodb(?:\+srv)?|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|clickhouse|cockroachdb|cassandra|couchbases?|nats|kafka|ldaps?|smtps?|jdbc:[a-z:]+)(?:\+[a-z0-9]+)?:(?://|%2[fF]%2[fF])[^\s"'<>`]+"#,
-        all,
-    );
-    add(
-        Rule::ConnectionString,
-        r#"\b(?:(?i:server|host|hostname|data source|address|endpoint|defaultendpointsprotocol|accountname|blobendpoint|user id|uid|user|username|database|initial catalog|driver|port|provider)\s*=[^;\r\n"'=]*;\s*)(?:[A-Za-z][A-Za-z0-9 _]*=[^;\r\n"]*;\s*)*(?:[A-Za-z][A-Za-z0-9 _]*=[^;\s"]*;?)?"#,
-        has_key,
-    );
-
-    add(Rule::UrlCredentials, r#"\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s/"'<>?#]+)@"#, all);
-    add(
-        Rule::UrlCredentials,
-        r#"\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s:/@"'<>]+:[^\s"'<>@]*[^\s"'<>@0-9/][^\s"'<>@]*)@"#,
-        |text| !text.contains('?'),
-    );
-
-    add(Rule::UrlCredentials, r#"\b[A-Za-z0-9._-]+:([^\s:/@"'<>\[\]]+)@[A-Za-z0-9]"#, all);
-    add(Rule::Password, r#"(?:^|\s)(?:-u|--user)\s+["']?[^\s:"']+:([^\s"']+)"#, all);
-    // Prose: masked only where the word is no word.
-    add(
-        Rule::Password,
-        r"(?i:password|passphrase|secret|token)\s+(?i:is|was)\s+(\S{4,})",
-        looks_made,
-    );
-
-    add(Rule::Jwt, r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*", all);
-
-    let makers = [
-        r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|ABIA|ACCA)[A-Z0-9]{16}\b",
-        r"AIza[0-9A-Za-z_-]{30,}",
-        r"ya29\.[0-9A-Za-z_-]{10,}",
-        r"GOCSPX-[0-9A-Za-z_-]{16,}",
-        r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{30,}",
-        r"gh[pousr]_[A-Za-z0-9]{16,}",
-        r"github_pat_[A-Za-z0-9_]{20,}",
-        r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas|imt|ffct)-[A-Za-z0-9_.-]{16,}",
-        r"xox[a-z]-[A-Za-z0-9-]{8,}",
-        r"xapp-[A-Za-z0-9-]{10,}",
-        r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]+",
-        r"discord(?:app)?\.com/api/webhooks/[A-Za-z0-9/_-]+",
-        r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{8,}",
-        r"whsec_[A-Za-z0-9+/=]{16,}",
-        r"npm_[A-Za-z0-9]{20,}",
-        r"pypi-[A-Za-z0-9_-]{20,}",
-        r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
-        r"(?:SK|AC)[0-9a-f]{32}\b",
-        r"sk-[A-Za-z0-9_-]{20,}",
-        r"do[opr]_v1_[a-f0-9]{40,}",
-        r"hv[sbr]\.[A-Za-z0-9_-]{20,}",
-        r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{30,}",
-        r"hf_[A-Za-z0-9]{20,}",
-        r"[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}",
-        r"key-[0-9a-f]{32}\b",
-        r"dapi[0-9a-f]{32}\b",
-        r"dckr_pat_[A-Za-z0-9_-]{20,}",
-        r"ATATT3[A-Za-z0-9_=-]{20,}",
-        r"AGE-SECRET-KEY-1[A-Z0-9]{30,}",
-        r"sq0[a-z]{3}-[A-Za-z0-9_-]{20,}",
-        r"lin_api_[A-Za-z0-9]{20,}",
-        r"NRAK-[A-Z0-9]{20,}",
-        r"gl(?:sa|c)_[A-Za-z0-9_=+/]{20,}",
-    ];
-    add(Rule::Token, &format!(r"\b(?:{})", makers.join("|")), all);
-
-    let value = r#"(?:\\+"([^"]*?)\\+"|\\+'([^']*?)\\+'|"((?:[^"\\]|\\.)*)(?:"|\\?\z)|'((?:[^'\\]|\\.)*)(?:'|\\?\z)|%22(.*?)%22|`([^`]*)`|([^\s"'`&<>]+))"#;
-    let suffix = r"(?:[_-]?(?:[0-9]{1,3}|value|hash|b64|base64|encoded|old|new|key))?";
-    for (rule, keys) in [(Rule::Password, PASSWORD_KEYS), (Rule::Secret, SECRET_KEYS)] {
-        add(rule, &format!(r"(?i:(?:{keys}){suffix}){sep}(?s:{value})"), is_secret_value);
-        add(rule, &format!(r"--?[A-Za-z0-9-]*(?i:{keys}){suffix}\s+(?s:{value})"), is_flag_value);
-        add(rule, &format!(r"<[^<>/\s]*(?i:{keys}){suffix}(?:\s[^<>]*)?>([^<]+)"), all);
+        self.0.extend(regex.map(|regex| {
+            let other = regex.capture_names().flatten().any(|name| name == "secret");
+            Pattern { rule, needs, regex, check, other: other.then_some(Rule::Secret) }
+        }));
     }
 
-    let part = r#"[^\s@<>()\[\]"',:;=/?&|\\{}]"#;
-    let top = r#"[^\s@<>()\[\]"',:;=/?&|\\{}.0-9…%]"#;
-    add(Rule::Email, &format!(r"{part}+(?:@|%40){part}+\.{top}{{2,}}"), all);
-    add(Rule::Query, r#"://[^\s"'<>?]*\?([^\s"'<>]+)"#, all);
-    add(Rule::Query, r#"/[^\s"'<>?]*\?([^\s"'<>=]*=[^\s"'<>]*)"#, all);
-    add(Rule::Random, &format!("{key}{{32,}}"), is_random);
-    patterns
-});
+    fn keys_and_headers(&mut self) {
+        let word = "[ A-Z0-9+%_]*";
+        let begin = format!(r"-{{2,}}[\s+]*BEGIN{word}PRIVATE[ +%20_]*KEY[ +A-Z%20]*-*");
+        let end = format!(r"-+[\s+]*END{word}PRIVATE[ +%20_]*KEY[ +A-Z%20]*-*");
+        self.add(Rule::PrivateKey, "-", &format!(r"(?s){begin}.*?(?:{end}|\z)"), all);
+        // Head lost, end still there.
+        self.add(Rule::PrivateKey, "-", &format!(r"[A-Za-z0-9+/=\s\\]*{end}"), all);
+        self.add(
+            Rule::PrivateKey,
+            "-",
+            r"(?s)(?:PuTTY-User-Key-File-|Private-(?:Lines|MAC|Hash):).*\z|LS0tLS1CRUdJTi[A-Za-z0-9+/=\s]*",
+            all,
+        );
+        self.add(
+            Rule::PrivateKey,
+            "\"",
+            r#""(?:k|d|p|q|dp|dq|qi)\\*"\s*:\s*\\*"([A-Za-z0-9_-]{16,})"#,
+            values::looks_made,
+        );
+
+        let sep = r#"\\*(?:["'`]|%22)?\]?\s*(?:=>|:=|=|:|,)\s*(?:[\[({]\s*)?b?\\*["'`]?"#;
+        self.add(
+            Rule::Authorization,
+            "",
+            &format!(
+                r"(?i:authorization|x-auth-token){sep}((?i:digest|aws4-[a-z0-9-]+|hawk|oauth|signature|credential)\s[^\r\n]+)"
+            ),
+            all,
+        );
+        self.add(
+            Rule::Authorization,
+            "",
+            &format!(
+                r#"(?i:authorization){sep}((?:(?i:bearer|basic|token|negotiate|ntlm|apikey|api-key|sharedkey(?:lite)?|sharedaccesssignature|key|splunk|genie-?key|bot|jwt|ssws|zoho-oauthtoken)(?:\s+(?:token=)?|%20|\+))?[^\s"',;\\<>]+)"#
+            ),
+            values::is_secret_value,
+        );
+        self.add(
+            Rule::Authorization,
+            "",
+            r#"\b(?i:bearer|basic|negotiate|ntlm|ssws|geniekey)(?:\s+|%20|\\*["']?\s*[,:=]\s*\\*["']?(?i:parameter\\*["']?\s*[:=]\s*\\*["']?)?)([A-Za-z0-9._~+/=-]{6,})"#,
+            |found| values::looks_made(found) && !values::is_ordinary(found.value()),
+        );
+        self.add(
+            Rule::Authorization,
+            ":=",
+            r#"\b_?auth\\*["']?\s*[:=]\s*\\*["']?([A-Za-z0-9+/=_-]{8,})"#,
+            values::looks_made,
+        );
+        self.add(
+            Rule::Password,
+            "(",
+            r#"(?i:basic_?auth|digest_?auth|\bauth\s*=|\blogin|credentials?|authenticate)\s*\(\s*\\*["'][^"'\n]*["']\s*,\s*(?:Some\()?\\*["']([^"']+)"#,
+            all,
+        );
+
+        self.add(
+            Rule::Cookie,
+            "=",
+            r#"(?i:cookies?)2?\\*["']?\]?\s*(?:=>|[:=\s,])\s*[\[(]?\s*b?\\*["']?([^\s"'=;,{\[]+=[^\s";,]*(?:;\s*[^\s"=;,]+(?:=[^\s";]*(?:, [^\s"=;,]+ [^\s"=;,]+ GMT)?)?)*)"#,
+            all,
+        );
+        self.add(
+            Rule::Cookie,
+            ":",
+            r#"(?i:cookie)\\*["']?\s*:\s*\\*["']?([A-Za-z0-9._~+/%-]{8,})"#,
+            values::looks_made,
+        );
+        self.add(
+            Rule::Cookie,
+            "{[",
+            r#"(?i:cookies?(?:jar)?)\\*["']?\s*(?:=>|[:=(])\s*(?:[A-Za-z]+\()?(?:\{([^{}]*)\}|\[([^\[\]]*)\])"#,
+            all,
+        );
+        self.add(
+            Rule::Cookie,
+            "\t-",
+            r#"\t(?:TRUE|FALSE)\t\S*\t(?:TRUE|FALSE)\t[0-9]+\t[^\t\n]+\t(\S+)|\s(?:-b|--cookie)[\s=]+(?:'([^']*=[^']*)'|"([^"]*=[^"]*)")"#,
+            all,
+        );
+    }
+
+    fn addresses(&mut self) {
+        let slashes = "(?:/|%(?:25)*2[fF]){2}";
+        self.add(
+            Rule::ConnectionString,
+            ":",
+            &format!(
+                r#"\b(?i:postgres(?:ql)?|mysqlx?|mariadb|mongodb(?:\+srv)?|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|clickhouse|cockroachdb|cassandra|couchbases?|couchdb|nats|kafka|ldaps?|smtps?|snowflake|neo4j|bolt|db2|libsql|influxdb|redshift|trino|presto|hive2|rabbitmq|jdbc:[a-z0-9:]+)(?:\+[a-z0-9]+)?:(?:{slashes})[^\s"'<>`]+|\b(?i:jdbc:oracle:[a-z]+):[^\s"'<>]*@[^\s"'<>]+"#
+            ),
+            all,
+        );
+        self.add(
+            Rule::ConnectionString,
+            ";",
+            r#"\b(?:(?i:server|host|hostname|data source|address|addr|network address|endpoint|defaultendpointsprotocol|accountname|blobendpoint|user id|uid|user|username|database|initial catalog|driver|dsn|port|provider)\s*=[^;\r\n"'=]*;\s*)(?:[A-Za-z][A-Za-z0-9 _]*=[^;\r\n"]*;\s*)*(?:[A-Za-z][A-Za-z0-9 _]*=[^;\s"]*;?)?"#,
+            values::has_key,
+        );
+
+        let scheme = r"\b[a-zA-Z][a-zA-Z0-9+.-]*:";
+        self.add(Rule::UrlCredentials, "@", &format!(r#"{scheme}{slashes}([^\s/"'<>?#]+)@"#), all);
+        self.add(
+            Rule::UrlCredentials,
+            "@",
+            &format!(r#"{scheme}{slashes}([^\s:/@"'<>]+:[^\s"'<>@]*[^\s"'<>@0-9/][^\s"'<>@]*)@"#),
+            |found| !found.value().contains('?'),
+        );
+        self.add(
+            Rule::UrlCredentials,
+            "@",
+            r#"\b[A-Za-z0-9._-]+:([^\s:/@"'<>\[\]]+)@[A-Za-z0-9]"#,
+            |found| !found.text[found.value.end + 1..].starts_with("sha256:"),
+        );
+        let part = r#"[^\s@<>()\[\]"',:;=/?&|\\{}]"#;
+        let top = r#"[^\s@<>()\[\]"',:;=/?&|\\{}.0-9…%]"#;
+        self.add(Rule::Email, "@%", &format!(r"{part}+(?:@|%40){part}+\.{top}{{2,}}"), all);
+        self.add(Rule::Query, "?", r#"://[^\s"'<>?]*\?([^\s"'<>]+)"#, all);
+        self.add(Rule::Query, "?", r#"/[^\s"'<>?]*\?([^\s"'<>=]*=[^\s"'<>]*)"#, all);
+    }
+
+    fn tokens(&mut self) {
+        self.add(
+            Rule::Jwt,
+            "",
+            r"(?:\b|_)e(?:yJ|yAi|woi|wog|w0K)[A-Za-z0-9_-]{8,}(?:(?:\.|%2[eE]|\.?\s*\n\s*[A-Za-z0-9_-]*\.|\.?\s*\n\s*[A-Za-z0-9_-]{16})[A-Za-z0-9_-]*)*|\bZXlK[A-Za-z0-9+/=_-]{16,}|\bTlRMTVNTUA[A-Za-z0-9+/=]+",
+            all,
+        );
+        self.add(Rule::Token, "", &format!(r"\b(?:{})", makers::TOKENS.join("|")), all);
+        self.add(Rule::Password, "${*", &makers::SIGNED.join("|"), |found| {
+            found.value().bytes().any(|b| b.is_ascii_digit()) || found.value().len() >= 20
+        });
+        self.add(Rule::Token, ":", r"\botpauth(?:-migration)?://[^\s\x22'<>]+", all);
+        self.add(
+            Rule::Token,
+            "/",
+            r#"/(?i:hooks?|webhooks?|webhookb2|incoming-?webhook|callbacks?/secret)/([^\s"'<>?#]+)"#,
+            values::has_made_part,
+        );
+        self.add(
+            Rule::Secret,
+            ":=",
+            r#"\b(?i:key)\\*["']?\s*[:=]\s*\\*["']?([A-Za-z0-9_/+=-]{12,})"#,
+            values::is_drawn_value,
+        );
+        self.add(Rule::Secret, "", r"\b[2-6][0-9](?:[ -]?[0-9]){11,17}\b", cards::is_card);
+        self.add(Rule::Secret, "234567", r"\b[A-Z2-7]{4}(?:[ -][A-Z2-7]{4}){3,}\b", |found| {
+            found.value().contains(|c: char| c.is_ascii_digit())
+                && found.value().contains(|c: char| c.is_ascii_alphabetic())
+        });
+    }
+
+    fn assignments(&mut self) {
+        let keys = format!("(?:(?i:{})|(?P<secret>(?i:{})))", PASSWORD.join("|"), SECRET.join("|"));
+        let key = format!("{keys}(?i:{SUFFIX})");
+        let again = key.replace("(?P<secret>", "(?:");
+        let sep =
+            r#"\\*(?:["'`”»]|%22)?\)?\]?(?:\s|%20)*(?:=>|:=|={1,3}|:|(?u:：|＝)|->|~>)(?:\s|%20)*"#;
+        let value = format!(
+            r"(?:\[([^\[\]\n]+)\]|\{{([^{{}}\x22'=:\n]+)\}}|(?:[\[(]\s*){{0,2}}(?:[|>][+-]?[0-9]?\s*\n\s*)?(?:s:[0-9]+:)?(?:{WRAPPED}(?:{QUOTED})|{BARE}))"
+        );
+        self.add(
+            Rule::Password,
+            ":=>",
+            &format!(r"{key}{sep}(?s:{value})"),
+            values::is_secret_value,
+        );
+        // `('password', 'x')`, `setPassword("x")`, `s:8:"password";s:7:"x"`.
+        self.add(
+            Rule::Password,
+            ",;(",
+            &format!(
+                r#"{key}(?:\\*["'`]?\s*[,;]\s*(?:s:[0-9]+:|<<)?|\(\s*)[A-Za-z@]{{0,2}}(?s:{QUOTED})"#
+            ),
+            values::is_argument,
+        );
+        // `name: password, value: x` in JSON, YAML and markup.
+        self.add(
+            Rule::Password,
+            "vVcC",
+            &format!(
+                r#"{key}\\*["']?[\s,;:{{]*(?:[A-Za-z-]+\\*["']?\s*[=:]\s*\\*["'][^"'\n]*["'][\s,]*){{0,3}}\\*["']?\b(?i:value|val|content|stringvalue|plaintext)\\*["']?\s*[:=]\s*(?s:{value})"#
+            ),
+            values::is_secret_value,
+        );
+        self.add(
+            Rule::Password,
+            "<",
+            &format!(
+                r"<[^<>/\s]*{key}(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?([^<\]]+)|{again}</[A-Za-z:]+>\s*<[A-Za-z:]+[^<>]*>\s*(?:<!\[CDATA\[)?([^<\]]+)"
+            ),
+            |found| found.value().contains(|c: char| c.is_alphanumeric()),
+        );
+        // A field of a form, one part of several.
+        self.add(
+            Rule::Password,
+            "=",
+            &format!(
+                r#"name=\\*["']?[A-Za-z0-9_.\[\]-]*{key}\]?\\*["']?[^\n]*\n(?:[A-Za-z-]+:[^\n]*\n)*\s*([^\n]+)"#
+            ),
+            all,
+        );
+        self.add(
+            Rule::Password,
+            "-",
+            &format!(r#"(?:^|[\s"'(\[,=])--?[A-Za-z0-9-]*{key}\s+(?s:{value})"#),
+            values::is_flag_value,
+        );
+    }
+
+    fn commands_and_files(&mut self) {
+        let word = r#"(?:\\+"([^"]*?)\\+"|'([^']*)'|"([^"]*)"|([^\s"'|;]+))"#;
+        self.add(
+            Rule::Password,
+            "-%",
+            &[
+                r#"(?:^|[\s"'])(?:-u|-U|--(?:proxy-)?user)[\s=]*["']?[^\s:"'-][^\s:"']*:([^\s"']+)"#,
+                &format!(r"\b(?:mysql[a-z]*|mariadb(?:-[a-z]+)?)\s[^\n|;]*?-p{word}"),
+                &format!(r"\b(?:sshpass|(?:docker|podman|oras|registry|auth|az|nerdctl)\s+login|mongo[a-z]*|cqlsh|[Pp]s[Ee]xec(?:\.exe)?|7z\s+[a-z]|expect|influx)\s[^\n|;]*?-p\s*{word}"),
+                &format!(r"\b(?:redis-cli|valkey-cli|keydb-cli)\s[^\n|;]*?-a\s*{word}"),
+                &format!(r"\b(?:ldap[a-z]+|plink|pscp)\s[^\n|;]*?-p?w\s*{word}"),
+                &format!(r"\b(?:sqlcmd|bcp|isql|osql|zip|unzip|mosquitto_[a-z]+|ipmitool)\s[^\n|;]*?-P\s*{word}"),
+                &format!(r"\bssh-keygen\s[^\n|;]*?-[NP]\s*{word}"),
+                r#"\b(?:smbclient|rpcclient|winexe|wmic|net)\s[^\n|;]*?(?:-U|--user)[\s=]*["']?[^\s%"']+%([^\s"']+)"#,
+                &format!(r"\bhtpasswd\s+-[a-zA-Z]*b[a-zA-Z]*\s+\S+\s+\S+\s+{word}"),
+                &format!(r"\bConvertTo-SecureString\s+(?:-String\s+)?{word}"),
+            ]
+            .join("|"),
+            values::is_flag_value,
+        );
+        self.add(
+            Rule::Password,
+            "/:",
+            &[
+                r"\b(?i:net\s+use)\s+(?:\S+\s+){1,2}(\S+)\s+/(?i:user):",
+                r"\b(?i:sqlplus|expdp|impdp|sqlldr|exp|imp)\s+(?:-[A-Za-z]+\s+)*[^\s/]+/([^\s@]+)@",
+                // .pgpass
+                r"(?:^|[\s\x22'])[A-Za-z0-9.*_-]+:(?:[0-9]{4,5}|\*):[A-Za-z0-9.*_-]+:[A-Za-z0-9.*_@-]+:([^\s:\x22']{5,})",
+                r#"["'][A-Za-z0-9._-]+:([^\s"']+)\\*["']\s*\|\s*(?:sudo\s+)?chpasswd"#,
+                r"\bWIFI:(?:[^\s;]*;)*?P:((?:[^;\\]|\\.)+);",
+                r"-(?:[a-z]+-)?pass(?:in|out)?[\s=]+pass:(\S+)",
+            ]
+            .join("|"),
+            |found| !found.value().starts_with('/') && values::is_secret_value(found),
+        );
+        self.add(
+            Rule::Password,
+            "",
+            &[
+                // .netrc
+                r"\b(?:login|user|machine|default)\s+\S+\s+(?:account\s+\S+\s+)?password\s+(\S+)",
+                r#"--from-literal[=\s]+["']?[A-Za-z0-9_.-]+=([^\s"']+)"#,
+                r"\b(?i:net\s+user)\s+\S+\s+([^\s/]\S*)\s+/|\s/rp\s+([^\s/]\S*)",
+                r"\bopenssl\s+enc\s[^\n|;]*?\s-k\s+(\S+)",
+                r#"\becho\s+(?:-n\s+)?["']?([^\s"'|]{4,})["']?\s*\|\s*(?:sudo\s+-S|(?:sudo\s+)?(?:docker|podman)\s+login|cryptsetup|gpg|passwd)"#,
+                // Routers and switches.
+                r"\b(?:password|secret|key)\s+[0-9]\s+([^\s]{4,})",
+                r"\bsnmp-server\s+community\s+(\S+)",
+                r"\b(?:vault\s+login|login\s+--token)\s+([^\s-]\S{7,})",
+                r"\b(?:set|configure\s+set|config\s+set|put-parameter|setx|add_user\s+\S+|change_password\s+\S+)\s+(?i:[a-z0-9_./:-]*(?:password|secret|token|_key|requirepass|masterauth))(?:_id)?\s+([^\s=]{4,})",
+                r"\b(?:requirepass|masterauth)\s+(\S{4,})",
+                r"\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?(?:'([^']+)'|\x22([^\x22]+)\x22|(\S+))",
+                r"\b(?i:with\s+(?:encrypted\s+)?password|password)\s+'([^']{4,})'",
+            ]
+            .join("|"),
+            values::is_flag_value,
+        );
+        // The data of a secret of Kubernetes, which has any names.
+        self.add(
+            Rule::Secret,
+            "",
+            r#"\b(?i:kind)\\*["']?:\s*\\*["']?Secret\b(?s:.*?)\bdata\\*["']?:\s*(?:\{([^{}]*)\}|((?:\n[ \t]+[^\n]*)+))|\b(?:string)?data\\*["']?:\s*(?:\{([^{}]*)\}|((?:\n[ \t]+[^\n]*)+))[^{}]{0,40}?\bkind\\*["']?:\s*\\*["']?Secret\b"#,
+            all,
+        );
+    }
+
+    fn prose(&mut self) {
+        let keys = format!("(?i:{})", PASSWORD.join("|"));
+        let secrets = r"(?i:secret|token|credentials?|api[ _-]?key|access key|zugangsdaten|geheimnis|schlüssel)";
+        let quote = r#"\\*["'“„«`(]?"#;
+        let verb = format!(
+            r"(?:\s+(?i:{VERBS}|changed|reset|updated|rotated|new|still|from|of|it|currently|temporarily|just|for\s+(?:user\s+|the\s+|account\s+)?[A-Za-z0-9._@-]+|f(?:u|(?u:ü))r\s+[A-Za-z0-9._@-]+|pour\s+[A-Za-z0-9._@-]+|para\s+[A-Za-z0-9._@-]+))"
+        );
+        self.add(
+            Rule::Password,
+            "",
+            &format!(r"(?:{keys}|{secrets}){verb}{{1,4}}:?\s+{quote}([^\s\x22“”„«»`]{{4,}})"),
+            values::chosen,
+        );
+        self.add(
+            Rule::Secret,
+            "",
+            &format!(r"{secrets}\s+{quote}([^\s\x22“”„«»`']{{10,}})"),
+            values::is_direct_secret,
+        );
+        self.add(
+            Rule::Secret,
+            ":",
+            &format!(r"(?:{keys}|{secrets})(?:\s+[A-Za-z0-9._-]+){{1,5}}:\s+{quote}([^\s\x22“”„«»`']{{5,}})"),
+            |found| values::chosen(found) && !found.value().ends_with(':'),
+        );
+        self.add(
+            Rule::Password,
+            "",
+            r"(?u:密码|密碼|口令|パスワード|비밀번호|암호)(?u:是|为|為|は|는|은)\s*([!-~]{4,})",
+            |found| found.value().contains(|c: char| c.is_ascii_alphanumeric()),
+        );
+        self.add(
+            Rule::Secret,
+            "0123456789",
+            r"\b(?i:your|ihr|dein|votre|tu|su)\s+(?:[A-Za-z]+\s+)?(?i:code|c(?u:ó)digo|pin|passcode)(?i:\s+(?:is|lautet|ist|est|es))?\s*:?\s+([0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4,8})\b|\b((?:[A-Z]-)?[0-9]{4,8})\s+(?i:is\s+(?:your|the))\b[^\n.]{0,30}(?i:code|pin)|\b(?i:pass(?:word|code|phrase|wort))\s+(?i:is|ist|lautet):?\s+([0-9]{4,10})\b|\b(?i:cvv2?|cvc2?|csc)\s*(?i:is|code)?\s*[:=]?\s*([0-9]{3,4})\b|\b(?i:ssn|social security number)[\s:=#]{1,3}([0-9]{3}-?[0-9]{2}-?[0-9]{4})\b",
+            all,
+        );
+        self.add(
+            Rule::Password,
+            "",
+            &format!(r"(?:{keys})\s*[-–—]?\s+{quote}([^\s\x22“”„«»`]{{6,}})"),
+            |found| values::chosen(found) && found.value().contains(|c: char| !c.is_alphabetic()),
+        );
+        self.add(
+            Rule::Secret,
+            "",
+            r"(?i:\bpin(?:[ -]?code)?|(?:verification|one[ -]?time|security|confirmation|login|sign-?in|mfa|2fa|two[ -]factor|otp|authenticator|recovery|backup|unlock|access|auth(?:entication)?|sms|tan)(?:[ _-]?(?:pass)?code)?s?|\btan)(?:\s+(?:is|was|ist|lautet|code))?\s*[:=]?\s+([0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4,8})\b",
+            values::is_code,
+        );
+        self.add(
+            Rule::Secret,
+            "",
+            r"(?i:seed phrase|recovery phrase|mnemonic(?: phrase)?|secret phrase|wallet words)[^\na-z]{1,4}(?i:is:?\s+)?((?:[a-z]{3,16}\s+){11,23}[a-z]{3,16})",
+            all,
+        );
+    }
+}
+
+fn all(_: &Found<'_>) -> bool {
+    true
+}
 
 /// Every place in `text` that a rule takes for a secret; places may overlap.
 pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Rule)> {
     let mut spans = Vec::new();
+    let mut there = [false; 256];
+    text.bytes().for_each(|byte| there[usize::from(byte)] = true);
     for pattern in PATTERNS.iter() {
+        let needs = pattern.needs.as_bytes();
+        if !needs.is_empty() && !needs.iter().any(|byte| there[usize::from(*byte)]) {
+            continue;
+        }
         for captures in pattern.regex.captures_iter(text) {
-            let found = captures.iter().skip(1).flatten().next().or_else(|| captures.get(0));
-            let Some(found) = found.filter(|found| (pattern.check)(found.as_str())) else {
+            let Some(whole) = captures.get(0) else { continue };
+            let mut rule = pattern.rule;
+            let mut groups = captures.iter().skip(1).flatten();
+            let mut group = groups.next();
+            if let (Some(other), Some(name)) = (pattern.other, captures.name("secret")) {
+                rule = other;
+                if group == Some(name) {
+                    group = groups.next();
+                }
+            }
+            let value = group.unwrap_or(whole).range();
+            let found = Found { text, whole: whole.range(), value: value.clone() };
+            if !(pattern.check)(&found) {
                 continue;
-            };
-            let end = found.start() + without_punctuation(found.as_str()).len();
-            if end > found.start() {
-                spans.push((found.start()..end, pattern.rule));
+            }
+            let end = value.start + without_punctuation(&text[value.clone()]).len();
+            if end > value.start {
+                spans.push((value.start..end, rule));
             }
         }
     }
+    spans.extend(chance::spans(text).into_iter().map(|span| (span, Rule::Random)));
     spans
 }
 
@@ -181,97 +444,4 @@ fn without_punctuation(mut text: &str) -> &str {
         text = shorter;
     }
     text
-}
-
-/// Whether a word after `Bearer` was made by a machine, unlike `Bearer authentication`.
-fn looks_made(text: &str) -> bool {
-    text.len() >= 20
-        || text.contains(|c: char| c.is_ascii_digit() || c == '=')
-        || text.chars().skip(1).any(|c| c.is_ascii_uppercase())
-            && text.contains(|c: char| c.is_ascii_lowercase())
-}
-
-/// Whether a list of `Key=value;` holds something to log in with.
-fn has_key(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["password=", "pwd=", "accountkey=", "sharedaccesskey=", "sharedaccesssignature=", "secret="]
-        .iter()
-        .any(|key| text.replace(' ', "").contains(key))
-}
-
-/// Words that say what is wrong with a secret rather than what it is.
-const STATES: &[&str] = &[
-    "absent",
-    "denied",
-    "empty",
-    "expired",
-    "false",
-    "invalid",
-    "is",
-    "malformed",
-    "mismatch",
-    "missing",
-    "nil",
-    "none",
-    "not",
-    "null",
-    "rejected",
-    "required",
-    "revoked",
-    "true",
-    "undefined",
-    "unknown",
-    "unset",
-    "wrong",
-];
-
-fn is_secret_value(text: &str) -> bool {
-    let word = text.trim_end_matches([',', ';', '.', ')', '}', ']']);
-    // A lone ellipsis is where an earlier cut ended.
-    !(word.is_empty() || word == "…" || STATES.contains(&word.to_ascii_lowercase().as_str()))
-}
-
-fn is_flag_value(text: &str) -> bool {
-    is_secret_value(text) && !text.starts_with('-')
-}
-
-/// Whether a long run of key characters looks like chance rather than like words.
-///
-/// Our own long values are let through: UUIDs, ULIDs, and identity hashes (exactly 64
-/// lower-case hex digits).
-fn is_random(text: &str) -> bool {
-    if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        return false;
-    }
-    let rest = KNOWN_IDS.as_ref().map_or_else(|| text.into(), |ids| ids.replace_all(text, ""));
-    if rest.len() < 32 {
-        return false;
-    }
-    let kinds: Vec<u8> = rest
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' => 0,
-            b'A'..=b'Z' => 1,
-            b'0'..=b'9' => 2,
-            _ => 3,
-        })
-        .collect();
-    let changes =
-        kinds.windows(2).filter(|pair| pair[0] != pair[1] && pair[0].max(pair[1]) < 3).count();
-    let letters = rest.chars().filter(char::is_ascii_alphabetic).count();
-    // Chance changes its kind of character often; words and numbers joined by dashes do not.
-    let often =
-        if kinds.contains(&2) { changes * 4 >= rest.len() } else { changes * 3 >= rest.len() };
-    often && letters >= 4 && distinct(&rest) >= 8
-}
-
-static KNOWN_IDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let uuid = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
-    Regex::new(&format!(r"{uuid}|(?-u:\b)[0-7][0-9A-HJKMNP-TV-Z]{{25}}(?-u:\b)")).ok()
-});
-
-fn distinct(text: &str) -> usize {
-    let mut seen = [false; 256];
-    text.bytes().for_each(|byte| seen[usize::from(byte)] = true);
-    seen.iter().filter(|seen| **seen).count()
 }

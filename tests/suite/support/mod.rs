@@ -6,5 +6,6 @@ pub mod postgres;
 pub mod proxy;
 pub mod receiver;
 pub mod scene;
+pub mod secrets;
 pub mod starts;
 pub mod stores;
