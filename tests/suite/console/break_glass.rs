@@ -34,7 +34,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         hides!(console, "BREAK-GLASS");
         console.log_in("administrator").await;
-        for (key, name) in [("2", "list"), ("3", "run"), ("4", "telemetry"), ("6", "inbox"), ("7", "workers")] {
+        for (key, name) in [("2", "list"), ("3", "run"), ("4", "telemetry"), ("7", "inbox"), ("8", "workers")] {
             console.keys(key).await;
             shows!(console, " ‼ BREAK-GLASS  INCIDENT  checkout is down  until 12:45 UTC (45 min)  B ends it\n");
             capture!(store, console, format!("80x24_break_glass_{name}"));
@@ -88,7 +88,7 @@ both_engines! {
         let session = store.login("oncall").await;
         take(&store, &session, 5).await.unwrap();
         here.poll().await;
-        here.keys("7").await;
+        here.keys("8").await;
         shows!(here, "(5 min)");
         store.pass(241);
         here.poll().await;

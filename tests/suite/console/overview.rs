@@ -258,7 +258,7 @@ both_engines! {
         console.keys("<esc>").await;
         assert_eq!(selected(&console), Item::Unread);
         shows!(console, "RUNS ");
-        console.keys("6<esc>").await;
+        console.keys("7<esc>").await;
         hides!(console, "RUNS ");
     }
 

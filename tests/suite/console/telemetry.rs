@@ -417,7 +417,7 @@ both_engines! {
         for (width, height) in [(60, 15), (80, 24), (120, 40)] {
             let mut console = Console::open(&store.ops, width, height).await;
             console.log_in("administrator").await;
-            for key in ["1", "2", "3", "4", "5", "6", "7"] {
+            for key in ["1", "2", "3", "4", "5", "6", "7", "8"] {
                 console.keys(key).await;
                 let screen = console.screen();
                 let mut lines = screen.lines();
