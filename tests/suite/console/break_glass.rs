@@ -146,7 +146,7 @@ both_engines! {
         console.log_in("administrator").await;
         // To the last row that the screen shows, on each tab.
         let mut last = Vec::new();
-        for key in ["2", "6"] {
+        for key in ["2", "7"] {
             console.keys(key).await;
             let rows = console.screen().lines().count() - 6;
             console.keys(&"j".repeat(rows)).await;
@@ -164,7 +164,7 @@ both_engines! {
         shows!(console, "BREAK-GLASS");
         assert_eq!(line(&console.screen()).as_deref(), Some(before.as_str()));
         console.send(Msg::Resize(80, 24)).await;
-        for (key, row) in ["2", "6"].iter().zip(last) {
+        for (key, row) in ["2", "7"].iter().zip(last) {
             console.keys(key).await;
             shows!(console, row.as_str());
         }

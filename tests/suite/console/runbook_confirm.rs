@@ -317,7 +317,7 @@ both_engines! {
         let context = store.text("select cast(context as text) from operation_runs").await;
         assert!(context.contains("30"), "{context}");
         // One that takes none says so.
-        console.keys("<esc>5k<enter>").await;
+        console.keys("<esc>6k<enter>").await;
         shows!(console, "It takes no inputs. Enter goes on.");
         console.keys("<enter>").await;
         shows!(console, "[3 preflight]");

@@ -106,7 +106,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("operator").await;
         // The tab line names its key.
-        shows!(console, "5 Runbooks");
+        shows!(console, "6 Runbooks");
         console.keys("6").await;
         shows!(console, "▸ Backfill findings lifecycle");
         press(&mut console, "<enter>").await;
