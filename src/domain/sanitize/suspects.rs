@@ -50,5 +50,5 @@ fn luhn(digits: &[u8]) -> bool {
         .map(|(at, digit)| u32::from(*digit) << (at % 2))
         .map(|digit| if digit > 9 { digit - 9 } else { digit })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }

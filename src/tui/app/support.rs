@@ -8,7 +8,7 @@ use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
 use crate::tui::msg::Effect;
 use crate::tui::screens::Tab;
-use crate::tui::screens::support::{Around, Outcome, Page, Purpose, Support, Target};
+use crate::tui::screens::support::{Around, Left, Outcome, Page, Purpose, Support, Target};
 use crate::tui::support::{ExportDiagnostics, SupportAnswer, SupportAsk};
 use crossterm::event::KeyEvent;
 
@@ -125,12 +125,12 @@ impl App {
                 Vec::new()
             }
             Command::AppBack => match self.support.back() {
-                Some(Some(from)) => self.return_to(from),
-                Some(None) => {
+                Left::For(place) => self.return_to(place),
+                Left::ForPageBelow => {
                     self.settle_support();
                     self.ask_now()
                 }
-                None => return None,
+                Left::Nothing => return None,
             },
             Command::TabSupport => {
                 self.support.go_home();

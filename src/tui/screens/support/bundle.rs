@@ -56,14 +56,12 @@ fn note(section: &Section, look: &Look) -> String {
 fn title(paper: &mut Paper<'_>, item: &Item, look: &Look) {
     let text = look.cut(&item.title, paper.width.saturating_sub(6)).to_string();
     let spans = super::masked::spans(look, Role::Title, &text);
-    match run_of(item) {
-        Some(id) => paper.link(Act::Run(id), 2, spans),
-        None => {
-            let mut line = vec![look.span(Role::Text, "  ")];
-            line.extend(spans);
-            paper.put(line, None);
-        }
+    if let Some(id) = run_of(item) {
+        return paper.link(Act::Run(id), 2, spans);
     }
+    let mut line = vec![look.span(Role::Text, "  ")];
+    line.extend(spans);
+    paper.put(line, None);
 }
 
 /// The run that an item is, or is about.

@@ -45,7 +45,7 @@ use crate::tui::look::{Look, wrapped};
 use crate::tui::msg::{Effect, Sub};
 use crate::tui::support::SupportAnswer;
 use crate::tui::theme::Role;
-use crate::{Error, Result};
+use crate::Error;
 
 /// The most pages over the list; the oldest go.
 const DEPTH: usize = 12;
@@ -232,6 +232,17 @@ struct Layer {
     from: Option<Place>,
 }
 
+/// What going one level back has led to.
+#[derive(Debug, PartialEq)]
+pub(in crate::tui) enum Left {
+    /// There was no page to leave.
+    Nothing,
+    /// The page below is shown.
+    ForPageBelow,
+    /// The place that the page was opened from is to be shown.
+    For(Place),
+}
+
 /// The state of the tab.
 #[derive(Debug)]
 pub struct Support {
@@ -289,9 +300,13 @@ impl Support {
     }
 
     /// Leaves the page that is shown, for the one below it or for the place that it was opened
-    /// from. False where there is none to leave.
-    pub(in crate::tui) fn back(&mut self) -> Option<Option<Place>> {
-        Some(self.above.pop()?.from)
+    /// from.
+    pub(in crate::tui) fn back(&mut self) -> Left {
+        match self.above.pop() {
+            None => Left::Nothing,
+            Some(Layer { from: None, .. }) => Left::ForPageBelow,
+            Some(Layer { from: Some(place), .. }) => Left::For(place),
+        }
     }
 
     /// Goes to the list of requests.
@@ -338,9 +353,4 @@ fn draw_text(role: Role, text: &str, buffer: &mut Buffer, around: &Around<'_>) {
         let row = Rect { y, height: 1, ..area };
         Line::from(look.span(role, format!("  {text}"))).render(row, buffer);
     }
-}
-
-/// An answer that may be shown more than once, as one that a page keeps.
-fn kept<T: Clone>(answer: &Result<T>) -> Result<T> {
-    answer.as_ref().map(Clone::clone).map_err(Clone::clone)
 }

@@ -45,7 +45,7 @@ impl RequestPaper {
         now: DateTime<Utc>,
     ) {
         if reference == self.reference {
-            self.detail.take(super::kept(detail), now);
+            self.detail.take(detail.clone(), now);
         }
     }
 

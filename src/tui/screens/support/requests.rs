@@ -54,8 +54,7 @@ impl Requests {
         around: &Around<'_>,
     ) {
         if asked.search == self.list.search.text() {
-            let rows =
-                super::kept(found).map(|page| (page.support_requests, page.next.is_some(), None));
+            let rows = found.clone().map(|page| (page.support_requests, page.next.is_some(), None));
             self.list.take(rows, now, around);
         }
     }

@@ -77,7 +77,7 @@ impl RunTenantChoice {
         around: &Around<'_>,
     ) {
         if asked.run_id == self.run_id && asked.search == self.list.search.text() {
-            let rows = super::kept(found).map(|found| {
+            let rows = found.clone().map(|found| {
                 let held = i64::try_from(found.tenants.len()).unwrap_or(i64::MAX);
                 (found.tenants, found.matching > held, Some(found.matching))
             });

@@ -44,7 +44,7 @@ impl TenantPaper {
     /// Takes an answer; one about another tenant is dropped.
     pub fn take(&mut self, id: i64, view: &Result<TenantView>, now: DateTime<Utc>) {
         if id == self.id {
-            self.view.take(super::kept(view), now);
+            self.view.take(view.clone(), now);
         }
     }
 
@@ -249,13 +249,10 @@ impl Screen for TenantPaper {
         if self.view.value().is_some() {
             return self.reader.draw(&self.lines(around), buffer, around);
         }
-        match self.view.error() {
-            Some(error) => super::draw_text(Role::Failed, &error.to_string(), buffer, around),
-            None => {
-                let text = format!("reading tenant {} ...", self.id);
-                super::draw_text(Role::Muted, &text, buffer, around);
-            }
-        }
+        let reading = || (Role::Muted, format!("reading tenant {} ...", self.id));
+        let (role, text) =
+            self.view.error().map_or_else(reading, |error| (Role::Failed, error.to_string()));
+        super::draw_text(role, &text, buffer, around);
         None
     }
 

@@ -49,7 +49,7 @@ impl Tenants {
         around: &Around<'_>,
     ) {
         if asked.search == self.list.search.text() {
-            let rows = super::kept(found).map(|page| {
+            let rows = found.clone().map(|page| {
                 let held = i64::try_from(page.tenants.len()).unwrap_or(i64::MAX);
                 (page.tenants, page.matching > held, Some(page.matching))
             });
