@@ -54,6 +54,7 @@ commands! {
     TabOperations, "tab.operations", "operations", "Go to the list of operation runs";
     TabRun, "tab.run", "run", "Go to the run opened last";
     TabTelemetry, "tab.telemetry", "telemetry", "Go to the telemetry: what customers use";
+    TabSupport, "tab.support", "support", "Go to support: requests, tenants and diagnostics";
     TabRunbooks, "tab.runbooks", "runbooks", "Go to the runbooks: start maintenance step by step";
     TabInbox, "tab.inbox", "inbox", "Go to the inbox: what you started and has ended";
     TabWorkers, "tab.workers", "workers", "Go to the workers and what they hold";
@@ -92,6 +93,11 @@ commands! {
     SampleOpen, "sample.open", "open sample", "Open the run of the sample of an error";
     WindowNext, "window.next", "longer window", "Look further back: 1h, 24h, 7d, 30d, and round again";
     WindowPrevious, "window.previous", "shorter window", "Look less far back, and round again";
+    SupportRequest, "support.request", "support", "Ask for support for what is shown or selected";
+    SupportDiagnostics, "support.diagnostics", "diagnostics", "Open support diagnostics of it; each opening is audited";
+    SupportTenant, "support.tenant", "tenant", "Show the tenant of it: runs, findings, requests";
+    SupportTenants, "support.tenants", "tenants", "Find a tenant";
+    DiagnosticsExport, "diagnostics.export", "export", "Write the diagnostics into files, as JSON and Markdown";
     RunRetry, "run.retry", "retry", "Retry what failed or never ran; asks first";
     RunCancel, "run.cancel", "cancel", "Cancel the run; asks first";
     RunPause, "run.pause", "pause run", "Pause the run, or let it go on; asks first";
@@ -126,7 +132,13 @@ impl Command {
             | Self::MatchPrevious
             | Self::DetailSameFailures => Some(Capability::OpsView),
             Self::TabRunbooks => Some(Capability::RunbooksView),
-            Self::SampleOpen => Some(Capability::OpsView),
+            Self::SampleOpen | Self::SupportTenant | Self::SupportTenants => {
+                Some(Capability::OpsView)
+            }
+            Self::SupportRequest => Some(Capability::SupportRequestsCreate),
+            Self::SupportDiagnostics | Self::DiagnosticsExport => {
+                Some(Capability::SupportDiagnosticsView)
+            }
             Self::RunRetry | Self::RunCancel | Self::RunPause | Self::RunClose => {
                 Some(Capability::OpsManage)
             }
@@ -159,6 +171,20 @@ pub enum Context {
     Run,
     /// What customers use.
     Telemetry,
+    /// The list of support requests.
+    Requests,
+    /// One support request.
+    Request,
+    /// The list of tenants.
+    Tenants,
+    /// A tenant at a glance.
+    Tenant,
+    /// The choice of one of a run's tenants.
+    RunTenants,
+    /// Support diagnostics.
+    Diagnostics,
+    /// A search, which is a text field.
+    Search,
     /// The person's notifications.
     Inbox,
     /// Workers and what they hold.
@@ -199,6 +225,13 @@ impl Context {
         Self::Operations,
         Self::Run,
         Self::Telemetry,
+        Self::Requests,
+        Self::Request,
+        Self::Tenants,
+        Self::Tenant,
+        Self::RunTenants,
+        Self::Diagnostics,
+        Self::Search,
         Self::Inbox,
         Self::Workers,
         Self::Runbooks,
@@ -225,6 +258,13 @@ impl Context {
             Self::Operations => "In the list of runs",
             Self::Run => "In a run",
             Self::Telemetry => "In the telemetry",
+            Self::Requests => "In the list of support requests",
+            Self::Request => "In a support request",
+            Self::Tenants => "In the list of tenants",
+            Self::Tenant => "In a tenant",
+            Self::RunTenants => "While a tenant of a run is chosen",
+            Self::Diagnostics => "In diagnostics",
+            Self::Search => "In a search",
             Self::Inbox => "In the inbox",
             Self::Workers => "In the list of workers",
             Self::Runbooks => "In the list of runbooks",
@@ -252,6 +292,13 @@ impl Context {
             Self::Operations => "operations",
             Self::Run => "run",
             Self::Telemetry => "telemetry",
+            Self::Requests => "requests",
+            Self::Request => "request",
+            Self::Tenants => "tenants",
+            Self::Tenant => "tenant",
+            Self::RunTenants => "run_tenants",
+            Self::Diagnostics => "diagnostics",
+            Self::Search => "search",
             Self::Inbox => "inbox",
             Self::Workers => "workers",
             Self::Runbooks => "runbooks",
@@ -282,6 +329,7 @@ impl Context {
                 | Self::Discard
                 | Self::Palette
                 | Self::Filter
+                | Self::Search
                 | Self::Confirm
                 | Self::Form
                 | Self::Login

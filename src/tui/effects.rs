@@ -249,7 +249,10 @@ impl Runner {
             self.start(slot, request, when_changed);
             // The page that was asked for in between would be lost with it: only a request
             // of the same kind makes an answer old.
-            if !matches!(arrived.answer, Answer::Page(..) | Answer::Notices(..)) {
+            // Nor is an opening that was audited lost.
+            if !matches!(arrived.answer, Answer::Page(..) | Answer::Notices(..))
+                && slot != Slot::Diagnostics
+            {
                 return None;
             }
         }
@@ -344,7 +347,9 @@ async fn work(
     told: &(dyn Fn(Counted) + Send + Sync),
 ) -> Answer {
     let version = match &request {
-        Request::Page(_)
+        Request::Support(asked) if !asked.is_read() => None,
+        Request::Support(_)
+        | Request::Page(_)
         | Request::Counts
         | Request::Detail(_)
         | Request::Unread
@@ -443,6 +448,7 @@ async fn answer(
         }
         Request::EndBreakGlass => Answer::EndedBreakGlass(ops.run(actor, EndBreakGlass).await),
         Request::Wizard(asked) => Answer::Wizard(Box::new(asked.answer(ops, actor, told).await)),
+        Request::Support(asked) => Answer::Support(Box::new(asked.answer(ops, actor).await)),
     }
 }
 

@@ -283,6 +283,7 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
             app.telemetry.draw(body, buffer, &app.around_telemetry());
             None
         }
+        Tab::Support => app.support.screen().draw(buffer, &app.around_support()),
         Tab::Runbooks => app.runbooks.draw(buffer, &app.around_wizard()),
     }
 }
@@ -351,6 +352,46 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
             Command::AppPalette,
         ],
         Context::Report => &[Command::RowOpen, Command::AppBack],
+        Context::Search => &[Command::FilterAccept, Command::FilterClear, Command::AppBack],
+        Context::Requests => &[
+            Command::RowOpen,
+            Command::FilterEdit,
+            Command::SupportTenants,
+            Command::CopyId,
+            Command::AppPalette,
+        ],
+        Context::Request => &[
+            Command::AppBack,
+            Command::FilterEdit,
+            Command::FoldToggle,
+            Command::CopyId,
+            Command::SupportTenant,
+            Command::SupportRequest,
+        ],
+        Context::Tenants => &[
+            Command::RowOpen,
+            Command::FilterEdit,
+            Command::SupportRequest,
+            Command::SupportDiagnostics,
+            Command::AppBack,
+        ],
+        Context::Tenant => &[
+            Command::SupportRequest,
+            Command::SupportDiagnostics,
+            Command::AppBack,
+            Command::RowOpen,
+            Command::FilterEdit,
+            Command::FoldToggle,
+        ],
+        Context::RunTenants => &[Command::RowOpen, Command::FilterEdit, Command::AppBack],
+        Context::Diagnostics => &[
+            Command::SupportRequest,
+            Command::DiagnosticsExport,
+            Command::AppBack,
+            Command::FoldToggle,
+            Command::FilterEdit,
+            Command::PollNow,
+        ],
         Context::Overview
         | Context::Operations
         | Context::Run
@@ -414,6 +455,17 @@ fn label_of(command: Command, context: Context) -> &'static str {
         (Command::RowOpen, Context::Inbox) => "view run",
         (Command::RowOpen, Context::Errors | Context::Report) => "list runs",
         (Command::FoldToggle, Context::Errors) => "alone",
+        (Command::RowOpen, Context::RunTenants) => "choose",
+        (Command::PollNow, Context::Diagnostics) => "open anew",
+        (
+            Command::FilterEdit,
+            Context::Requests
+            | Context::Request
+            | Context::Tenants
+            | Context::Tenant
+            | Context::RunTenants
+            | Context::Diagnostics,
+        ) => "search",
         (Command::AppBack, Context::Report) => "close",
         (Command::FormSubmit, Context::Confirm) => "confirm",
         (Command::AppBack, Context::Confirm) => "change nothing",
@@ -435,6 +487,7 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Workers => (app.workers.error(), app.workers.has_data()),
         Tab::Overview => (app.overview.error(), app.overview.has_data(app.window)),
         Tab::Telemetry => (app.telemetry.error(), app.telemetry.has_data(app.window)),
+        Tab::Support => (app.support.screen().error(), app.support.screen().has_data()),
         Tab::Runbooks => (None, false),
     };
     error.filter(|_| has_data).map(ToString::to_string)

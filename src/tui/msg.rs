@@ -9,6 +9,7 @@ use crossterm::event::KeyEvent;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::control::{ControlDone, ControlRequest, GroupRequest};
+use super::support::{SupportAnswer, SupportAsk};
 use super::wizard::{WizardAnswer, WizardRequest};
 use crate::access::BreakGlass;
 use crate::domain::run_filter::RunFilter;
@@ -112,6 +113,20 @@ pub enum Slot {
     StartRunbook,
     /// Writing a file.
     Export,
+    /// The list of support requests.
+    SupportRequests,
+    /// The support request that is open.
+    SupportRequest,
+    /// The list of tenants.
+    SupportTenants,
+    /// The tenant that is open.
+    SupportTenant,
+    /// The tenants of a run.
+    RunTenants,
+    /// An opening of diagnostics; asked by a key only, for each is audited.
+    Diagnostics,
+    /// Writing diagnostics into files.
+    DiagnosticsExport,
 }
 
 impl Slot {
@@ -187,6 +202,8 @@ pub enum Request {
     EndBreakGlass,
     /// What the wizard of runbooks asks.
     Wizard(Box<WizardRequest>),
+    /// What the pages of support ask.
+    Support(Box<SupportAsk>),
 }
 
 impl PartialEq for Request {
@@ -212,6 +229,7 @@ impl PartialEq for Request {
             (Self::MarkRead(a), Self::MarkRead(b)) => a == b,
             (Self::Control(a), Self::Control(b)) => a == b,
             (Self::Wizard(a), Self::Wizard(b)) => a == b,
+            (Self::Support(a), Self::Support(b)) => a == b,
             (Self::Usage(a), Self::Usage(b))
             | (Self::Overview(a), Self::Overview(b))
             | (Self::Errors(a), Self::Errors(b)) => a == b,
@@ -287,6 +305,8 @@ pub enum Answer {
     EndedBreakGlass(Result<BreakGlass>),
     /// What came of a request of the wizard.
     Wizard(Box<WizardAnswer>),
+    /// What came of what a page of support asked.
+    Support(Box<SupportAnswer>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Whether something has changed could not be found out.
@@ -318,6 +338,7 @@ impl Answer {
             Self::Usage(_, result) => result.as_ref().as_ref().err(),
             Self::WindowChosen(_, result) => result.as_ref().err(),
             Self::Wizard(answer) => answer.error(),
+            Self::Support(answer) => answer.error(),
             Self::BreakGlass(result) => result.as_ref().err(),
             Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => {
                 result.as_ref().err()

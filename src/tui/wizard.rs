@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::export;
 use super::msg::{Answer, Effect, Request, Slot};
 use crate::access::Actor;
 use crate::domain::rollout::Rollout;
@@ -19,7 +20,7 @@ use crate::ops::plans::{
 };
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{RunScope, Started};
-use crate::{Error, ErrorKind, Result, paths};
+use crate::{Error, ErrorKind, Result};
 
 /// The progress of a preflight is told at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(200);
@@ -228,16 +229,12 @@ impl ExportRequest {
     pub async fn send(&self, ops: &Ops, actor: &Actor) -> Result<usize> {
         let targets = ops.run(actor, ListPlanTargets::all(self.plan.id)).await?.targets;
         let text = targets_csv(&targets);
-        let file = self.file.clone();
-        let write = move || paths::write_private(&file, text.as_bytes());
-        tokio::task::spawn_blocking(write)
-            .await
-            .map_err(|_| Error::failed("the file could not be written"))??;
+        export::write(self.file.clone(), text).await?;
         Ok(targets.len())
     }
 }
 
 /// Where an export of a plan made now goes.
 pub fn export_file(dir: &Path, plan: &Plan, now: chrono::DateTime<chrono::Utc>) -> PathBuf {
-    dir.join(format!("plan-{}-{}.csv", plan.id, now.format("%Y%m%dT%H%M%SZ")))
+    export::file(dir, &format!("plan-{}", plan.id), "csv", now)
 }

@@ -47,6 +47,7 @@ impl App {
         self.run.resized(body.height);
         self.workers.resized(&self.look, body);
         self.settle_overview();
+        self.settle_support();
     }
 
     /// Opens the dialog, or says why it does not open.

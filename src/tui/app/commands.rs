@@ -82,6 +82,10 @@ impl App {
             }
             _ if self.in_wizard() && self.is_wizards(command) => self.command_wizard(command),
             _ if self.context() == Context::Filter => self.operations.edit(command),
+            _ if self.tab == Tab::Support => match self.command_support(command) {
+                Some(effects) => effects,
+                None => self.navigate(command),
+            },
             _ => self.navigate(command),
         }
     }
@@ -98,7 +102,8 @@ impl App {
     /// A click goes to a tab or selects a row; a click on the selected row opens it.
     pub(super) fn click(&mut self, column: u16, row: u16) -> Vec<Effect> {
         let ours = self.session.is_some() && self.overlays.is_empty() && !self.too_small();
-        let typing = self.context() == Context::Filter && !self.in_wizard();
+        let typing =
+            matches!(self.context(), Context::Filter | Context::Search) && !self.in_wizard();
         if !ours || typing {
             return Vec::new();
         }
@@ -121,6 +126,7 @@ impl App {
             Tab::Telemetry if row == body.y => return self.click_window(column),
             Tab::Run | Tab::Telemetry => return Vec::new(),
             Tab::Runbooks => return self.click_wizard(row - body.y),
+            Tab::Support => return self.click_support(column, row - body.y),
         }
         let before = self.operations.selected();
         let effects = self.operations.click(row - body.y);
@@ -142,6 +148,11 @@ impl App {
             Command::TabTelemetry => self.go(Tab::Telemetry),
             Command::TabInbox => self.go(Tab::Inbox),
             Command::TabWorkers => self.go(Tab::Workers),
+            Command::TabSupport => self.go(Tab::Support),
+            Command::SupportTenants => self.open_tenants(),
+            Command::SupportRequest | Command::SupportDiagnostics | Command::SupportTenant => {
+                self.ask_support(command)
+            }
             Command::TabRunbooks => self.go(Tab::Runbooks),
             Command::TabNext => self.go(self.tab.step(true)),
             Command::TabPrevious => self.go(self.tab.step(false)),
@@ -184,6 +195,8 @@ impl App {
             Command::InboxMarkAllRead if self.tab == Tab::Inbox => self.mark_all_read(),
             _ => match self.tab {
                 Tab::Runbooks => self.command_wizard(command),
+                // What its pages do not take means nothing there.
+                Tab::Support => Vec::new(),
                 Tab::Operations => self.operations.command(command, self.rows()),
                 Tab::Inbox => {
                     let rows = Inbox::rows_in(self.body().height);
@@ -232,7 +245,7 @@ impl App {
                 Some(group) => return self.copy(group.fingerprint.clone()),
                 None => self.overview_run().map(|run| run.id),
             },
-            Tab::Telemetry | Tab::Runbooks => None,
+            Tab::Telemetry | Tab::Runbooks | Tab::Support => None,
         };
         let Some(id) = id else {
             return Vec::new();
@@ -240,7 +253,7 @@ impl App {
         self.copy(id.to_string())
     }
 
-    fn copy(&mut self, text: String) -> Vec<Effect> {
+    pub(super) fn copy(&mut self, text: String) -> Vec<Effect> {
         self.say(format!("{text} sent to the terminal's clipboard"));
         vec![Effect::Copy(text)]
     }
@@ -307,16 +320,10 @@ impl App {
             return Vec::new();
         }
         let Some((_, place)) = self.led_here.take() else { return Vec::new() };
-        // What was looked at from the list lies between.
-        if let Some(at) = self.back.iter().rposition(|before| *before == place) {
-            self.back.truncate(at + 1);
-        } else {
-            self.back.push(place);
-        }
-        self.travel(true)
+        self.return_to(place)
     }
 
-    fn travel(&mut self, backwards: bool) -> Vec<Effect> {
+    pub(super) fn travel(&mut self, backwards: bool) -> Vec<Effect> {
         let here = self.here();
         let place = if backwards { self.back.pop() } else { self.forward.pop() };
         let Some(place) = place else {

@@ -31,7 +31,7 @@ impl App {
                 let run = self.overview_run()?;
                 Some((run, Asked::default()))
             }
-            Tab::Telemetry | Tab::Inbox | Tab::Workers | Tab::Runbooks => None,
+            Tab::Telemetry | Tab::Support | Tab::Inbox | Tab::Workers | Tab::Runbooks => None,
         }
     }
 
@@ -187,7 +187,7 @@ impl App {
             Tab::Run => self.run.refresh(),
             Tab::Workers => self.workers.refresh(),
             Tab::Overview => self.overview.refresh(self.window),
-            Tab::Telemetry | Tab::Inbox | Tab::Runbooks => self.ask_now(),
+            Tab::Telemetry | Tab::Support | Tab::Inbox | Tab::Runbooks => self.ask_now(),
         }
     }
 }

@@ -2,10 +2,12 @@
 
 mod break_glass;
 mod commands;
+mod compose;
 mod control;
 mod notices;
 mod overview;
 mod polling;
+mod support;
 mod window;
 mod wizard;
 
@@ -36,6 +38,7 @@ use crate::tui::screens::operations::Operations;
 use crate::tui::screens::overview::Overview;
 use crate::tui::screens::run::RunScreen;
 use crate::tui::screens::runbooks::Runbooks;
+use crate::tui::screens::support::Support;
 use crate::tui::screens::telemetry::Telemetry;
 use crate::tui::screens::workers::Workers;
 use crate::tui::theme::Theme;
@@ -109,7 +112,7 @@ pub enum Overlay {
 
 /// A place to come back to.
 #[derive(Debug, Clone, PartialEq)]
-struct Place {
+pub(in crate::tui) struct Place {
     tab: Tab,
     run: Option<i64>,
     filter: RunFilter,
@@ -149,6 +152,7 @@ pub struct App {
     pub(in crate::tui) runbooks: Runbooks,
     pub(in crate::tui) overview: Overview,
     pub(in crate::tui) telemetry: Telemetry,
+    pub(in crate::tui) support: Support,
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
     pub(in crate::tui) tab: Tab,
@@ -194,6 +198,7 @@ impl App {
             runbooks: Runbooks::new(setup.registry.clone()),
             overview: Overview::default(),
             telemetry: Telemetry::default(),
+            support: Support::default(),
             window: None,
             sending: false,
             glass: Glass::default(),
@@ -279,6 +284,8 @@ impl App {
             Context::Filter
         } else if self.tab == Tab::Overview && self.overview.errors().is_some() {
             Context::Errors
+        } else if self.tab == Tab::Support {
+            self.support.context()
         } else if self.tab == Tab::Runbooks {
             self.runbooks.context(self.look.now)
         } else {
@@ -355,6 +362,7 @@ impl App {
             Context::Discard => return self.answer_discard(event),
             Context::Telemetry if event.code == KeyCode::Enter => self.open_number(),
             _ if self.in_wizard() => return self.type_in_wizard(event),
+            Context::Search => return self.type_in_support(event),
             Context::Login => {
                 self.login.key(event);
             }
@@ -382,9 +390,15 @@ impl App {
         if context.is_text() && !typed && self.in_wizard() {
             return self.paste_in_wizard(text);
         }
+        let mut effects = Vec::new();
         let whole = match context {
             Context::Login => self.login.paste(text),
             Context::Filter => self.operations.paste(text),
+            Context::Search => {
+                let (whole, asked) = self.paste_in_support(text);
+                effects = asked;
+                whole
+            }
             Context::Palette => match self.overlays.last_mut() {
                 Some(Overlay::Palette(palette)) => palette.paste(text),
                 _ => true,
@@ -411,7 +425,7 @@ impl App {
         if !whole {
             self.say("the paste was longer than the field and was cut off");
         }
-        Vec::new()
+        effects
     }
 
     /// A person at the keys keeps the session alive; polls do not.
@@ -450,6 +464,7 @@ impl App {
         self.workers = Workers::default();
         self.overview = Overview::default();
         self.telemetry = Telemetry::default();
+        self.support = Support::default();
         self.window = None;
         self.runbooks.clear();
         self.sending = false;
@@ -542,6 +557,7 @@ impl App {
             Answer::Wizard(answer) if self.session.is_some() => {
                 return self.take_in_wizard(*answer);
             }
+            Answer::Support(answer) if self.session.is_some() => self.take_in_support(&answer),
             Answer::Unchanged => match slot {
                 Slot::Notices => self.inbox.confirm(now),
                 Slot::List => self.operations.confirm(now),

@@ -7,6 +7,7 @@ pub mod operations;
 pub mod overview;
 pub mod run;
 pub mod runbooks;
+pub mod support;
 pub mod telemetry;
 pub mod workers;
 
@@ -24,6 +25,8 @@ pub enum Tab {
     Run,
     /// What customers use.
     Telemetry,
+    /// Requests for support, tenants, and their diagnostics.
+    Support,
     /// The wizard that starts maintenance.
     Runbooks,
     /// The person's notifications.
@@ -39,6 +42,7 @@ impl Tab {
         Self::Operations,
         Self::Run,
         Self::Telemetry,
+        Self::Support,
         Self::Runbooks,
         Self::Inbox,
         Self::Workers,
@@ -51,6 +55,7 @@ impl Tab {
             Self::Operations => ["Operations", "Ops", "Ops"],
             Self::Run => ["Run"; 3],
             Self::Telemetry => ["Telemetry", "Telemetry", "Tele"],
+            Self::Support => ["Support", "Support", "Supp"],
             Self::Runbooks => ["Runbooks", "Runbooks", "Books"],
             Self::Inbox => ["Inbox"; 3],
             Self::Workers => ["Workers", "Workers", "Work"],
@@ -66,6 +71,7 @@ impl Tab {
             Self::Telemetry => Command::TabTelemetry,
             Self::Inbox => Command::TabInbox,
             Self::Workers => Command::TabWorkers,
+            Self::Support => Command::TabSupport,
             Self::Runbooks => Command::TabRunbooks,
         }
     }
@@ -79,6 +85,7 @@ impl Tab {
             Self::Telemetry => Context::Telemetry,
             Self::Inbox => Context::Inbox,
             Self::Workers => Context::Workers,
+            Self::Support => Context::Requests,
             Self::Runbooks => Context::Runbooks,
         }
     }
@@ -103,8 +110,10 @@ impl Tab {
                 Command::PollPause,
             ],
             Self::Run => &[
-                Command::FoldToggle,
+                Command::SupportRequest,
+                Command::SupportDiagnostics,
                 Command::AppBack,
+                Command::FoldToggle,
                 Command::DetailSameFailures,
                 Command::CopyId,
                 Command::AppPalette,
@@ -126,8 +135,8 @@ impl Tab {
             Self::Workers => {
                 &[Command::RowOpen, Command::MatchNext, Command::AppBack, Command::AppPalette]
             }
-            // Each step of the wizard has its own.
-            Self::Runbooks => &[],
+            // Each step of the wizard has its own, and so has each page of support.
+            Self::Runbooks | Self::Support => &[],
         }
     }
 

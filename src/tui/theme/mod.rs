@@ -68,6 +68,8 @@ roles! {
     Failed = "failed", "A run that failed.";
     Blocked = "blocked", "A run whose precondition no longer held.";
     Cancelled = "cancelled", "A run that was cancelled.";
+    Redacted = "redacted", "What stands in place of a value that was withheld.";
+    Match = "match", "What a search has found.";
     Banner = "banner", "The break-glass line.";
     Toast = "toast", "A short notice.";
     Live = "live", "The connection state: live.";

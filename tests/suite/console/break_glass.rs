@@ -34,7 +34,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         hides!(console, "BREAK-GLASS");
         console.log_in("administrator").await;
-        for (key, name) in [("2", "list"), ("3", "run"), ("4", "telemetry"), ("6", "inbox"), ("7", "workers")] {
+        for (key, name) in [("2", "list"), ("3", "run"), ("4", "telemetry"), ("7", "inbox"), ("8", "workers")] {
             console.keys(key).await;
             shows!(console, " ‼ BREAK-GLASS  INCIDENT  checkout is down  until 12:45 UTC (45 min)  B ends it\n");
             capture!(store, console, format!("80x24_break_glass_{name}"));
@@ -88,7 +88,7 @@ both_engines! {
         let session = store.login("oncall").await;
         take(&store, &session, 5).await.unwrap();
         here.poll().await;
-        here.keys("7").await;
+        here.keys("8").await;
         shows!(here, "(5 min)");
         store.pass(241);
         here.poll().await;
@@ -146,7 +146,7 @@ both_engines! {
         console.log_in("administrator").await;
         // To the last row that the screen shows, on each tab.
         let mut last = Vec::new();
-        for key in ["2", "6"] {
+        for key in ["2", "7"] {
             console.keys(key).await;
             let rows = console.screen().lines().count() - 6;
             console.keys(&"j".repeat(rows)).await;
@@ -164,7 +164,7 @@ both_engines! {
         shows!(console, "BREAK-GLASS");
         assert_eq!(line(&console.screen()).as_deref(), Some(before.as_str()));
         console.send(Msg::Resize(80, 24)).await;
-        for (key, row) in ["2", "6"].iter().zip(last) {
+        for (key, row) in ["2", "7"].iter().zip(last) {
             console.keys(key).await;
             shows!(console, row.as_str());
         }

@@ -65,7 +65,7 @@ both_engines! {
         ended_for(&store, 1, "provider.connection_check", 1, 0).await;
         console.poll().await;
         assert!(header(&console.screen()).contains("✉ 2 "), "{}", console.screen());
-        console.keys("6j").await;
+        console.keys("7j").await;
         let screen = console.screen();
         assert!(screen.contains(&format!("stored_report.create failed: run {run}")), "{screen}");
         assert_eq!(under_cursor(&screen), run);
@@ -88,7 +88,7 @@ both_engines! {
         let store = with_inbox(store).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("6j").await;
+        console.keys("7j").await;
         let chosen = under_cursor(&console.screen());
         for tenant in [1, 2, 4] {
             ended_for(&store, 1, "backup.snapshot", tenant, 0).await;
@@ -104,7 +104,7 @@ both_engines! {
         let store = with_inbox(store).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("6").await;
+        console.keys("7").await;
         assert!(console.screen().contains(" unread 2 "), "{}", console.screen());
         // One that is read already changes nothing, and asks nothing.
         console.keys("jjm").await;
@@ -139,7 +139,7 @@ both_engines! {
         }
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("6").await;
+        console.keys("7").await;
         console.keys_at_once("mjmjmjmjm");
         console.settle().await;
         assert_eq!(store.number("select count(*) from notifications where read_at is null").await, 1);
@@ -164,20 +164,20 @@ both_engines! {
         let store = with_inbox(store).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("6j").await;
+        console.keys("7j").await;
         capture!(store, console, "80x24_inbox");
         console.keys("?").await;
         capture!(store, console, "80x24_inbox_help");
         let ascii = Setup { ascii: true, colors: ColorSupport::None, ..setup(60, 15, &store.clock) };
         let mut narrow = Console::with(&store.ops, ascii).await;
         narrow.log_in("administrator").await;
-        narrow.keys("6").await;
+        narrow.keys("7").await;
         assert!(narrow.screen().is_ascii(), "{}", narrow.screen());
         assert!(header(&narrow.screen()).contains("PROD") && header(&narrow.screen()).contains("mail 2 "));
         capture!(store, narrow, "60x15_inbox_ascii");
         let mut wide = Console::open(&store.ops, 200, 50).await;
         wide.log_in("administrator").await;
-        wide.keys("6").await;
+        wide.keys("7").await;
         capture!(store, wide, "200x50_inbox");
         wide.keys("Mu").await;
         capture!(store, wide, "200x50_inbox_empty");
@@ -225,7 +225,7 @@ both_engines! {
         let run = ended_for(&store, ben, "policy.sync", 3, 4).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("ben").await;
-        console.keys("6").await;
+        console.keys("7").await;
         let screen = console.screen();
         assert!(screen.contains("✗ failed") && screen.contains(&format!("run {run}")), "{screen}");
         console.keys("<enter>").await;
@@ -246,7 +246,7 @@ both_engines! {
         let small = Setup { page_size: 50, ..setup(80, 24, &store.clock) };
         let mut console = Console::with(&store.ops, small).await;
         console.log_in("administrator").await;
-        console.keys("6").await;
+        console.keys("7").await;
         assert_eq!(console.app.inbox().rows().len(), 50);
         let mut seen = vec![console.app.inbox().selected().unwrap().id];
         while seen.len() < 500 {
@@ -285,7 +285,7 @@ both_engines! {
         let store = with_inbox(store).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("6:app.logout<enter>").await;
+        console.keys("7:app.logout<enter>").await;
         let screen = console.screen();
         assert!(screen.contains("Log in") && !screen.contains('✉'), "{screen}");
         assert!(console.app.inbox().rows().is_empty() && console.app.inbox().unread().is_none());
@@ -295,7 +295,7 @@ both_engines! {
         let store = with_inbox(store).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("6").await;
+        console.keys("7").await;
         console.send(Msg::Click { column: 9, row: 5 }).await;
         let run = under_cursor(&console.screen());
         for row in [2, 3, 20] {

@@ -158,7 +158,7 @@ both_engines! {
             let setup = Setup { keymap: Keymap::embedded(keymap).unwrap(), ..setup(80, 24, &store.clock) };
             let mut console = Console::with(&store.ops, setup).await;
             console.log_in("administrator").await;
-            shows!(console, " 1 Overview  2 Operations");
+            shows!(console, " 1 Overview 2 Ops 3 Run");
             shows!(console, "newest");
             console.keys("1").await;
             for text in ["enter open", "right next", "w longer window", "f errors", "esc back", "? help"] {
@@ -258,7 +258,7 @@ both_engines! {
         console.keys("<esc>").await;
         assert_eq!(selected(&console), Item::Unread);
         shows!(console, "RUNS ");
-        console.keys("6<esc>").await;
+        console.keys("7<esc>").await;
         hides!(console, "RUNS ");
     }
 

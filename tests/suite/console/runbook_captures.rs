@@ -33,7 +33,7 @@ both_engines! {
             let name = |step: &str| format!("{width}x{height}_wizard_{step}");
             let mut console = Console::open(&store.ops, width, height).await;
             console.log_in("administrator").await;
-            console.keys("5").await;
+            console.keys("6").await;
             capture!(store, console, name("1_runbook"));
             console.keys("<enter><space>j<space>/fab").await;
             capture!(store, console, name("2_tenants_search"));
@@ -84,7 +84,7 @@ both_engines! {
         let setup = Setup { ascii: true, colors: ColorSupport::None, ..setup(60, 15, &store.clock) };
         let mut console = Console::with(&store.ops, setup).await;
         console.log_in("administrator").await;
-        console.keys("5").await;
+        console.keys("6").await;
         let see = async |console: &mut Console, step: &str| {
             let screen = console.screen();
             let ours: String = screen.lines().filter(|line| !line.contains("mixes scripts")).collect();

@@ -102,7 +102,7 @@ both_engines! {
         console.keys("<f1><esc>").await;
         console.send(Msg::Click { column: 16, row: 1 }).await;
         shows!(console, "filter  none");
-        console.keys("5").await;
+        console.keys("6").await;
         shows!(console, "BACK");
         console.keys("FILL 1<enter>").await;
         shows!(console, "queued as run 1");
@@ -114,7 +114,7 @@ both_engines! {
         console.keys("<enter><esc>").await;
         assert_eq!(console.app.runbooks().step(), Step::Runbook, "nothing was done: nothing is asked");
         console.keys("<enter><space>").await;
-        for key in ["<esc>", "<enter>", "n", "<space>", "q", "<tab>", "5", "Y"] {
+        for key in ["<esc>", "<enter>", "n", "<space>", "q", "<tab>", "6", "Y"] {
             console.keys("<esc>").await;
             shows!(console, "Throw it away?");
             console.keys(key).await;
@@ -133,7 +133,7 @@ both_engines! {
         // Logging out forgets it without asking.
         console.keys("<space>:app.logout<enter>").await;
         console.log_in("administrator").await;
-        console.keys("5").await;
+        console.keys("6").await;
         assert_eq!(console.app.runbooks().step(), Step::Runbook);
     }
 
@@ -200,13 +200,13 @@ both_engines! {
         store.user_with(&root, "looker", with(&few), &[]).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("nobody").await;
-        console.keys("5").await;
+        console.keys("6").await;
         shows!(console, "This needs the capability platform.runbooks.view");
         hides!(console, KEY);
         console.keys("<enter><esc>").await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("viewer").await;
-        console.keys("5").await;
+        console.keys("6").await;
         shows!(console, "platform.runbooks.run (✗ not yours: ask an administrator)");
         console.keys("<enter>").await;
         shows!(console, "this needs the capability platform.runbooks.findings.lifecycle_backfill");
@@ -214,7 +214,7 @@ both_engines! {
         // Without the right to start, one may count.
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("looker").await;
-        console.keys("5<enter>").await;
+        console.keys("6<enter>").await;
         shows!(console, "you may look; to start it you need the capability platform.runbooks.run");
         console.keys("<tab><tab><space><enter>").await;
         shows!(console, "6 of 6 findings");
@@ -227,7 +227,7 @@ both_engines! {
         store.user(&root, Role::Operator).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("operator").await;
-        console.keys("5").await;
+        console.keys("6").await;
         console.keys(ALL).await;
         console.keys("<enter>").await;
         console.keys(SETTINGS).await;
@@ -241,7 +241,7 @@ both_engines! {
         store.user_with(&root, "other", Role::Operator.capabilities(), &[]).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("other").await;
-        console.keys("5").await;
+        console.keys("6").await;
         console.keys(ALL).await;
         console.keys("<enter>").await;
         console.keys(SETTINGS).await;
@@ -317,7 +317,7 @@ both_engines! {
         let context = store.text("select cast(context as text) from operation_runs").await;
         assert!(context.contains("30"), "{context}");
         // One that takes none says so.
-        console.keys("<esc>5k<enter>").await;
+        console.keys("<esc>6k<enter>").await;
         shows!(console, "It takes no inputs. Enter goes on.");
         console.keys("<enter>").await;
         shows!(console, "[3 preflight]");

@@ -40,7 +40,7 @@ pub async fn prepared(store: Store) -> Store {
 pub async fn at_runbooks(ops: &Ops) -> Console {
     let mut console = Console::open(ops, 80, 24).await;
     console.log_in("administrator").await;
-    console.keys("5").await;
+    console.keys("6").await;
     console
 }
 
@@ -106,8 +106,8 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("operator").await;
         // The tab line names its key.
-        shows!(console, "5 Runbooks");
-        console.keys("5").await;
+        shows!(console, "6 Runbooks");
+        console.keys("6").await;
         shows!(console, "▸ Backfill findings lifecycle");
         press(&mut console, "<enter>").await;
         shows!(console, "[2 scope]");
@@ -164,7 +164,7 @@ both_engines! {
         console.poll().await;
         shows!(console, "✉ 1");
         press(&mut console, "<esc>").await;
-        console.keys("6").await;
+        console.keys("7").await;
         shows!(console, "✓ succeeded");
         let left = "select count(*) from findings where status = 'open'";
         assert_eq!(store.number(left).await, 0);
@@ -259,7 +259,7 @@ both_engines! {
         store.user_with(&administrator, "partial", Role::Operator.capabilities(), &[2]).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("partial").await;
-        console.keys("5<enter>").await;
+        console.keys("6<enter>").await;
         shows!(console, "Fabrikam");
         hides!(console, "Contoso");
         console.keys("<tab>").await;
@@ -346,7 +346,7 @@ both_engines! {
         let setup = Setup { exports: Some(exports.clone()), ..setup(80, 24, &store.clock) };
         let mut console = Console::with(&store.ops, setup).await;
         console.log_in("administrator").await;
-        console.keys("5").await;
+        console.keys("6").await;
         console.keys(ALL).await;
         console.keys("<enter>").await;
         for text in ["ALL (4 tenants, 100 %)", "6 of 6 findings in 3 tenants", "no history yet", "expires 12:15:00 UTC",

@@ -413,11 +413,11 @@ both_engines! {
     async fn fr_024_014_the_tabs_have_their_order_and_fit_with_the_mode_in_the_header(store) {
         let store = store.with_scene().await;
         store.administrator().await;
-        let tabs = ["1 Over", "2 Op", "3 Run", "4 Tel", "5 ", "6 Inbox", "7 Work"];
+        let tabs = ["1 Over", "2 Op", "3 Run", "4 Tel", "5 Supp", "6 ", "7 Inbox", "8 Work"];
         for (width, height) in [(60, 15), (80, 24), (120, 40)] {
             let mut console = Console::open(&store.ops, width, height).await;
             console.log_in("administrator").await;
-            for key in ["1", "2", "3", "4", "5", "6", "7"] {
+            for key in ["1", "2", "3", "4", "5", "6", "7", "8"] {
                 console.keys(key).await;
                 let screen = console.screen();
                 let mut lines = screen.lines();

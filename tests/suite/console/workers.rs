@@ -27,7 +27,7 @@ both_engines! {
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
         assert!(console.app.subscriptions().iter().all(|sub| sub.slot != Slot::Workers));
-        console.keys("7").await;
+        console.keys("8").await;
         let slots: Vec<Slot> = console.app.subscriptions().iter().map(|sub| sub.slot).collect();
         assert!(slots.contains(&Slot::Workers) && !slots.contains(&Slot::List), "{slots:?}");
         shows!(console, "host-w-1");
@@ -46,10 +46,10 @@ both_engines! {
         console.keys("jjj<enter>").await;
         shows!(console, "▸ 1  testing.probe");
         console.keys("<esc>").await;
-        console.keys("7G<enter>").await;
+        console.keys("8G<enter>").await;
         shows!(console, "▸ 2  testing.probe");
         // A worker's line opens what it holds; the cursor stays on its line when others come.
-        console.keys("7g").await;
+        console.keys("8g").await;
         beat(&ops, "0", &["testing.probe"], false).await;
         store.sql("update workers set started_at = '2020-01-01T00:00:00+00:00' where id = '0'").await.unwrap();
         console.poll().await;
@@ -66,7 +66,7 @@ both_engines! {
         let ops = service(&store);
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("7").await;
+        console.keys("8").await;
         shows!(console, "No worker was heard of in the last day. Start one with: tenantpilot worker");
         shows!(console, "No run is held: nothing is being executed.");
         assert!(!console.screen().contains('‼'));
@@ -116,7 +116,7 @@ both_engines! {
             let setup = Setup { ascii, ..setup(width, height, &store.clock) };
             let mut console = Console::with(&ops, setup).await;
             console.log_in("administrator").await;
-            console.keys("7j").await;
+            console.keys("8j").await;
             capture!(store, console, format!("{name}_workers"));
             assert!(!ascii || console.screen().is_ascii());
         }

@@ -1,0 +1,278 @@
+//! A tenant at a glance: how it is connected, what is open, what ran, what was asked.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
+
+use super::reader::{Act, Paper, PaperLine, Reader};
+use super::requests::{severity_label, severity_role};
+use super::tenants::mark_of;
+use super::{Around, Outcome, Screen, Search};
+use crate::domain::capability::Capability;
+use crate::domain::run::Run;
+use crate::domain::run_state::RunState;
+use crate::ops::support::{
+    Connection, DiagnosticsSubject, FindingSums, SupportRequest, TenantView,
+};
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, grouped, state_role};
+use crate::tui::msg::{Effect, Sub};
+use crate::tui::remote::Remote;
+use crate::tui::support::SupportAsk;
+use crate::tui::theme::Role;
+use crate::{Error, Result};
+
+/// Columns of the names in the head.
+const NAME: usize = 14;
+
+/// The state of the page.
+#[derive(Debug)]
+pub struct TenantPaper {
+    id: i64,
+    view: Remote<TenantView>,
+    reader: Reader,
+}
+
+impl TenantPaper {
+    /// A page for a tenant.
+    pub fn of(id: i64) -> Self {
+        Self { id, view: Remote::default(), reader: Reader::opened([0, 1, 2]) }
+    }
+
+    /// Takes an answer; one about another tenant is dropped.
+    pub fn take(&mut self, id: i64, view: &Result<TenantView>, now: DateTime<Utc>) {
+        if id == self.id {
+            self.view.take(view.clone(), now);
+        }
+    }
+
+    fn lines(&self, around: &Around<'_>) -> Vec<PaperLine> {
+        let Some(view) = self.view.value() else { return Vec::new() };
+        let look = around.look;
+        let mut paper = Paper::new(around);
+        head(&mut paper, view, look);
+        paper.gap();
+        findings(&mut paper, &view.findings);
+        runs(&mut paper, view, look);
+        requests(&mut paper, view.requests.as_deref(), look);
+        paper.done()
+    }
+}
+
+fn head(paper: &mut Paper<'_>, view: &TenantView, look: &Look) {
+    let tenant = &view.tenant;
+    let mark = mark_of(tenant);
+    let mark = if mark.is_empty() { String::new() } else { format!(", {mark}") };
+    paper.text(Role::Title, 0, &format!("{} (tenant {}){mark}", tenant.name, tenant.id));
+    let mut line = |role: Role, name: &str, text: &str| {
+        paper.labelled(role, 0, &format!("{name:<NAME$}"), text, None);
+    };
+    let workspace = format!("{} ({})", tenant.workspace_name, tenant.workspace_id);
+    line(Role::Text, "workspace", &workspace);
+    if let Some(at) = tenant.archived_at {
+        line(Role::Warning, "archived", &look.full_time(at));
+    }
+    if view.connections.is_empty() {
+        line(Role::Muted, "connection", "no provider was ever connected");
+    }
+    for (index, connection) in view.connections.iter().enumerate() {
+        let (role, text) = connected(connection, look);
+        line(role, if index == 0 { "connection" } else { "" }, &text);
+    }
+    let last = view.last_activity_at.map_or_else(|| "none yet".to_owned(), |at| look.full_time(at));
+    line(Role::Text, "last activity", &last);
+    let week = &view.week;
+    let text = match week.total {
+        0 => "no run of its own".to_owned(),
+        total => format!(
+            "{} {} of its own, {} failed, {} active",
+            grouped(total),
+            if total == 1 { "run" } else { "runs" },
+            grouped(week.failed),
+            grouped(week.active)
+        ),
+    };
+    line(if week.failed > 0 { Role::Failed } else { Role::Text }, "last 7 days", &text);
+}
+
+/// How a connection stands, in words.
+fn connected(connection: &Connection, look: &Look) -> (Role, String) {
+    let (glyph, role) = match connection.status.as_str() {
+        "connected" => (look.glyph("✓", "+"), Role::Success),
+        "degraded" => (look.glyph("◐", "~"), Role::Warning),
+        _ => (look.glyph("✗", "x"), Role::Failed),
+    };
+    let status = connection.status.replace('_', " ");
+    let mut text = format!("{glyph} {} {status}", connection.provider);
+    if let Some(code) = &connection.last_error_code {
+        text.push_str(&format!(", {code}"));
+    }
+    if let Some(at) = connection.last_checked_at {
+        text.push_str(&format!(", checked {}", look.short_time(at)));
+    }
+    let role = match connection.consent_expires_at {
+        Some(at) if at <= look.now => {
+            text.push_str(&format!(", consent ended {}", look.short_time(at)));
+            Role::Failed
+        }
+        Some(at) => {
+            text.push_str(&format!(", consent until {}", look.format(at, "%F")));
+            role
+        }
+        None => role,
+    };
+    (role, text)
+}
+
+fn findings(paper: &mut Paper<'_>, sums: &[FindingSums]) {
+    let (open, overdue) =
+        sums.iter().fold((0, 0), |(open, over), sums| (open + sums.open, over + sums.overdue));
+    let note = format!("{} open, {} overdue", grouped(open), grouped(overdue));
+    paper.section("Findings", if sums.is_empty() { "none" } else { &note });
+    for sums in sums {
+        let text = format!(
+            "{:>6} open   {:>6} overdue   {:>6} in all",
+            grouped(sums.open),
+            grouped(sums.overdue),
+            grouped(sums.total)
+        );
+        let role = if sums.overdue > 0 { Role::Warning } else { Role::Text };
+        paper.columns(role, 4, &format!("{:<10}", sums.severity), &text);
+    }
+    paper.end_section();
+}
+
+fn runs(paper: &mut Paper<'_>, view: &TenantView, look: &Look) {
+    let count = view.runs.len();
+    let note =
+        if count == 0 { "none has ever touched it".to_owned() } else { format!("newest {count}") };
+    paper.section("Runs", &note);
+    for run in &view.runs {
+        run_line(paper, run, look);
+    }
+    paper.end_section();
+}
+
+fn run_line(paper: &mut Paper<'_>, run: &Run, look: &Look) {
+    let state = RunState::of(run, look.now);
+    let head = format!("{:>7}  {:<11}  ", run.id, look.short_time(run.created_at));
+    let state_text = look.cell(&state.label(look.ascii), 12);
+    let room = paper.width.saturating_sub(4 + head.chars().count() + 12);
+    let many = run.tenant_id.is_none();
+    let reason = run.reason_code.as_deref().map_or_else(String::new, |code| format!("  {code}"));
+    let many =
+        if many { format!("  ({} tenants)", grouped(run.target_count)) } else { String::new() };
+    let text = look.cut(&format!("{}{many}{reason}", run.run_type), room).to_string();
+    let spans = vec![
+        look.span(Role::Text, head),
+        look.span(state_role(state), state_text),
+        look.span(Role::Text, text),
+    ];
+    paper.link(Act::Run(run.id), 2, spans);
+}
+
+fn requests(paper: &mut Paper<'_>, requests: Option<&[SupportRequest]>, look: &Look) {
+    let Some(requests) = requests else {
+        paper.section("Support requests", "hidden");
+        paper.end_section();
+        let (one, other) = (Capability::SupportRequestsCreate, Capability::SupportDiagnosticsView);
+        let text = format!("seeing requests needs the capability {one} or {other}");
+        return paper.text(Role::Muted, 4, &text);
+    };
+    let note = match requests.len() {
+        0 => "none was sent".to_owned(),
+        count => format!("newest {count}"),
+    };
+    paper.section("Support requests", &note);
+    for request in requests {
+        let head = format!("{:<11}  {}  ", look.short_time(request.created_at), request.reference);
+        let severity = severity_label(request.severity, look);
+        let room = paper.width.saturating_sub(4 + head.chars().count() + 12);
+        let text = look.cut(&request.summary, room).to_string();
+        let mut spans = vec![
+            look.span(Role::Text, head),
+            look.span(severity_role(request.severity), format!("{severity:<10}  ")),
+        ];
+        spans.extend(super::masked::spans(look, Role::Text, &text));
+        paper.link(Act::Request(request.reference), 2, spans);
+    }
+    paper.end_section();
+}
+
+impl Screen for TenantPaper {
+    fn context(&self) -> Context {
+        Context::Tenant
+    }
+
+    fn subscriptions(&self, every: Duration) -> Vec<Sub> {
+        let ask = SupportAsk::Tenant(self.id);
+        // Findings become overdue by the passing of time alone.
+        vec![Sub { slot: ask.slot(), request: ask.request(), every, when_changed: false }]
+    }
+
+    fn refresh(&mut self) -> Vec<Effect> {
+        vec![SupportAsk::Tenant(self.id).ask()]
+    }
+
+    fn search(&mut self) -> &mut Search {
+        &mut self.reader.search
+    }
+
+    fn is_typing(&self) -> bool {
+        self.reader.search.is_typing()
+    }
+
+    fn searched(&mut self, around: &Around<'_>) -> Vec<Effect> {
+        let lines = self.lines(around);
+        self.reader.searched(&lines, around);
+        Vec::new()
+    }
+
+    fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+        let lines = self.lines(around);
+        self.reader.command(command, &lines, around).into()
+    }
+
+    fn click(&mut self, _: u16, row: u16, around: &Around<'_>) -> Outcome {
+        let lines = self.lines(around);
+        self.reader.click(row, &lines, around).into()
+    }
+
+    fn settle(&mut self, around: &Around<'_>) {
+        let lines = self.lines(around);
+        self.reader.settle(&lines, around);
+    }
+
+    fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
+        if self.view.value().is_some() {
+            return self.reader.draw(&self.lines(around), buffer, around);
+        }
+        let reading = || (Role::Muted, format!("reading tenant {} ...", self.id));
+        let (role, text) =
+            self.view.error().map_or_else(reading, |error| (Role::Failed, error.to_string()));
+        super::draw_text(role, &text, buffer, around);
+        None
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.view.error()
+    }
+
+    fn has_data(&self) -> bool {
+        self.view.value().is_some()
+    }
+
+    fn subject(&self) -> Option<DiagnosticsSubject> {
+        Some(DiagnosticsSubject::Tenant(self.id))
+    }
+
+    fn tenant(&self) -> Option<i64> {
+        Some(self.id)
+    }
+
+    fn copies(&self) -> Option<String> {
+        Some(self.id.to_string())
+    }
+}
