@@ -150,7 +150,7 @@ pub async fn run(args: CreateArgs, env: &Env) -> Result<u8> {
         Err(error) => return Err(subject::explained(env, &ops, &session, subject, error).await),
     };
     if !stored {
-        known_items(&evidence, &draft)?;
+        known_items(&evidence, &draft, env)?;
         preview::useless_masks(&evidence, &draft, env);
     }
     let prepared = evidence.prepare(&draft);
@@ -189,8 +189,13 @@ async fn is_stored(ops: &Ops, actor: &Actor, reference: Reference) -> Result<boo
 }
 
 /// Refuses to leave out what is not there: a slip would send what was to stay.
-fn known_items(evidence: &Evidence, draft: &Draft) -> Result<()> {
-    let Some(bundle) = evidence.bundle() else { return Ok(()) };
+fn known_items(evidence: &Evidence, draft: &Draft, env: &Env) -> Result<()> {
+    let Some(bundle) = evidence.bundle() else {
+        if !draft.withhold.is_empty() {
+            env.out.message("no diagnostics go with it, so there is no item to leave out");
+        }
+        return Ok(());
+    };
     let items = || bundle.sections.iter().flat_map(|section| &section.items);
     match draft.withhold.iter().find(|path| items().all(|item| item.path != **path)) {
         Some(path) => {
@@ -243,8 +248,6 @@ fn told(created: &Created, prepared: &Prepared, args: &CreateArgs, env: &Env) ->
             "manifest": manifest,
             "support_request": request,
         }))?;
-    } else if !created.differs {
-        env.out.line(reference.to_string())?;
     }
     if created.differs {
         return Err(Error::refused(format!(
@@ -255,6 +258,8 @@ fn told(created: &Created, prepared: &Prepared, args: &CreateArgs, env: &Env) ->
         )));
     }
     if !args.json {
+        let printed = env.out.line(reference.to_string());
+        // Told in any case: it is stored, whether anybody reads standard output or not.
         if created.created {
             env.out.message(format!("sent, about {}", title(&prepared.subject)));
             env.out.message(format!(
@@ -266,6 +271,7 @@ fn told(created: &Created, prepared: &Prepared, args: &CreateArgs, env: &Env) ->
             env.out.message("it was stored before, and was not stored again");
         }
         env.out.message(format!("look at it: tenantpilot support show {reference}"));
+        printed?;
     }
     Ok(0)
 }

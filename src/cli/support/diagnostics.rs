@@ -96,5 +96,6 @@ fn lines(subject: &Subject, bundle: &Bundle, env: &Env) -> String {
     lines.extend(view::field("opened", &text::time(bundle.opened_at, env.zone())));
     lines.extend(view::field("redaction", &bundle.tally().sentence()));
     lines.extend(view::sections(bundle, env));
-    lines.iter().map(|line| format!("{}\n", SafeText::new(line))).collect()
+    let clean: Vec<String> = lines.iter().map(|line| SafeText::new(line).to_string()).collect();
+    clean.join("\n") + "\n"
 }

@@ -66,10 +66,8 @@ pub fn passages(env: &Env, path: &Path) -> Result<Vec<String>> {
 
 /// The whole of a file or of standard input, with line breaks of one kind.
 fn read(what: &str, path: &Path) -> Result<String> {
-    let (name, stdin) = match is_stdin(path) {
-        true => ("standard input".to_owned(), true),
-        false => (shown(path), false),
-    };
+    let stdin = is_stdin(path);
+    let name = if stdin { "standard input".to_owned() } else { shown(path) };
     let unreadable = |error: io::Error| {
         Error::usage(format!("cannot read {what} from {name}: {}", reason(&error)))
     };
@@ -93,7 +91,7 @@ fn read(what: &str, path: &Path) -> Result<String> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = valid.split(|byte| *byte == b'\n').count();
         Error::usage(format!("{what} are no UTF-8: {name}, line {line}"))
             .hint("save the file as UTF-8")
     })?;

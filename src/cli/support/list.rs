@@ -19,10 +19,10 @@ const UNDER: usize = 76;
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     /// About this tenant
-    #[arg(long, value_name = "ID", value_parser = tenant_id)]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = tenant_id)]
     tenant: Option<i64>,
     /// About this run
-    #[arg(long, value_name = "ID", value_parser = runs::id)]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = runs::id)]
     run: Option<i64>,
     /// low, normal, high or blocking
     #[arg(long, value_name = "SEVERITY")]

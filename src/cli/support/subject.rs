@@ -13,10 +13,10 @@ const NAMED: i64 = 10;
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct SubjectArgs {
     /// About this tenant; beside a run, the tenant of it that is meant
-    #[arg(long, value_name = "ID", value_parser = tenant_id)]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = tenant_id)]
     pub tenant: Option<i64>,
     /// About this run
-    #[arg(long, value_name = "ID", value_parser = runs::id)]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = runs::id)]
     pub run: Option<i64>,
 }
 

@@ -40,7 +40,7 @@ pub fn request(prepared: &Prepared, sent: Option<&Sent<'_>>, env: &Env) -> Vec<S
     if let Some(email) = &prepared.contact_email {
         lines.extend(field("e-mail", email));
     }
-    lines.extend(field("attached", prepared.attachment_mode.label()));
+    lines.extend(field("evidence", prepared.attachment_mode.label()));
     lines.extend(field("redaction", &prepared.manifest()));
     if let Some(notes) = &prepared.notes {
         lines.extend([String::new(), "REPRODUCTION NOTES".to_owned()]);
