@@ -9,6 +9,7 @@ mod demo;
 mod env;
 mod failures;
 mod flags;
+mod new_file;
 mod notifications;
 mod options;
 mod output;
@@ -23,6 +24,7 @@ mod runs_show;
 mod runs_watch;
 mod seed;
 mod session_file;
+mod support;
 mod text;
 mod users;
 mod worker;
@@ -124,6 +126,21 @@ enum Command {
         "tenantpilot runbooks deploy --dry-run",
     ))]
     Runbooks(runbooks::RunbooksCommand),
+    /// List tenants, and see one at a glance: its runs, its findings, its requests
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot tenants list --search fabrikam",
+        "tenantpilot tenants show 412",
+    ))]
+    Tenants(support::TenantsCommand),
+    /// Ask for support with the right evidence, read requests, open diagnostics
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot support create --run 10480 --summary 'every sync ends throttled' --dry-run",
+        "tenantpilot support create --run 10480 --summary 'every sync ends throttled' --confirm SEND",
+        "tenantpilot support list --mine",
+        "tenantpilot support show SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKNV",
+        "tenantpilot support diagnostics --tenant 412",
+    ))]
+    Support(support::SupportCommand),
     /// Show the workers and what they hold
     #[command(subcommand, before_help = examples!("tenantpilot workers list"))]
     Workers(workers::WorkersCommand),
@@ -265,6 +282,8 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Failures(command)) => Box::pin(failures::run(command, env)).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
         Some(Command::Runbooks(command)) => runbooks::run(command, env).await,
+        Some(Command::Tenants(command)) => support::tenants(command, env).await,
+        Some(Command::Support(command)) => Box::pin(support::run(command, env)).await,
         Some(Command::Workers(command)) => workers::run(command, env).await,
         Some(Command::Worker(args)) => worker::run(args, env).await,
         Some(Command::Alerts(command)) => alerts::run(command, env).await,

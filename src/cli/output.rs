@@ -47,7 +47,7 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.write(&escaped(&serde_json::to_string_pretty(value).map_err(|_| no_json())?))
+        self.write(&json_text(value)?)
     }
 
     /// Writes `value` as JSON on one line.
@@ -122,6 +122,14 @@ impl Output {
         }
         Error::failed(format!("cannot write the output: {}", paths::reason(error)))
     }
+}
+
+/// `value` as JSON over several lines, without anything that a terminal would act on.
+///
+/// # Errors
+/// *Failed* where it cannot be written as JSON.
+pub fn json_text(value: &impl Serialize) -> Result<String> {
+    Ok(escaped(&serde_json::to_string_pretty(value).map_err(|_| no_json())?))
 }
 
 fn no_json() -> Error {

@@ -139,7 +139,7 @@ pub mod cursor {
             })
             .ok_or_else(|| {
                 Error::usage(format!("--before: {} is not a place in the list", quoted(text)))
-                    .hint("use what \"next\" said, or leave it out to start at the newest run")
+                    .hint("use what \"next\" said, or leave it out to start at the newest")
             })
     }
 }

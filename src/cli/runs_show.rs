@@ -8,7 +8,7 @@ use super::runs::{as_json, covered};
 use super::text::{self, Table};
 use crate::Result;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
-use crate::domain::run::{RunStatus, RunTarget};
+use crate::domain::run::{RunOutcome, RunStatus, RunTarget};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::runs::{FailureGroup, GetRun, RunDetail, Served};
@@ -277,6 +277,14 @@ fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
     if run.status != RunStatus::Completed {
         out.line("")?;
         out.message(format!("follow it with: tenantpilot runs watch {}", run.id));
+    } else if matches!(
+        run.outcome,
+        RunOutcome::Failed | RunOutcome::PartiallySucceeded | RunOutcome::Blocked
+    ) {
+        let id = run.id;
+        out.message(format!(
+            "ask for support: tenantpilot support create --run {id} --summary TEXT"
+        ));
     }
     Ok(())
 }

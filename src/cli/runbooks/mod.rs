@@ -1,7 +1,6 @@
 //! `runbooks`: listing maintenance procedures, seeing what one would change, starting it.
 
 mod deploy;
-mod export;
 mod plan;
 mod scope;
 mod show;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::export::CsvFile;
 use super::scope::{ScopeArgs, inputs};
 use crate::access::Actor;
+use crate::cli::new_file::NewFile;
 use crate::cli::{Env, Table, text};
 use crate::config::format_duration;
 use crate::domain::rollout::Rollout;
@@ -18,7 +18,9 @@ use crate::domain::run::ScopeKind;
 use crate::domain::shell;
 use crate::domain::start_reason::StartReason;
 use crate::ops::Ops;
-use crate::ops::plans::{Counted, GetPlan, ListPlanTargets, Plan, PlanTarget, Preflight};
+use crate::ops::plans::{
+    Counted, GetPlan, ListPlanTargets, Plan, PlanTarget, Preflight, targets_csv,
+};
 use crate::ops::runs::RunScope;
 use crate::runbooks::{Registry, Runbook};
 use crate::{Error, Result};
@@ -249,12 +251,12 @@ pub fn next_step(plan: &Plan, env: &Env) {
 }
 
 impl ShowArgs {
-    fn csv(&self) -> Result<Option<CsvFile>> {
+    fn csv(&self) -> Result<Option<NewFile>> {
         if self.json && self.csv.as_deref().is_some_and(|path| path == "-") {
             return Err(Error::usage("--json and --csv - both write to standard output")
                 .hint("give --csv a file, or leave one of them away"));
         }
-        self.csv.as_deref().map(CsvFile::reserve).transpose()
+        self.csv.as_deref().map(NewFile::reserve).transpose()
     }
 
     async fn show(
@@ -263,16 +265,16 @@ impl ShowArgs {
         ops: &Ops,
         actor: &Actor,
         plan: &Plan,
-        csv: Option<CsvFile>,
+        csv: Option<NewFile>,
     ) -> Result<u8> {
-        let on_stdout = csv.as_ref().is_some_and(CsvFile::is_stdout);
+        let on_stdout = csv.as_ref().is_some_and(NewFile::is_stdout);
         let targets = if self.targets || csv.is_some() {
             Some(targets(ops, actor, plan.id).await?)
         } else {
             None
         };
         if let (Some(csv), Some(targets)) = (csv, &targets)
-            && let Some(written) = csv.write(targets, env)?
+            && let Some(written) = csv.write(&targets_csv(targets), env)?
         {
             let rows = counted(i64::try_from(targets.len()).unwrap_or(i64::MAX), "target");
             env.out.message(format!("{rows} written to {written}"));

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Bundle, Prepared, SectionKey, Subject};
+use chrono::{DateTime, Utc};
+
+use super::{Bundle, Prepared, Reference, SectionKey, Subject};
 use crate::domain::safe_text::SafeText;
 
 /// What goes before a character that Markdown would take for its own.
@@ -38,6 +40,25 @@ pub fn request_markdown(prepared: &Prepared, reference: Option<&str>) -> String 
         Some(reference) => writeln!(out, "# Support request {reference}\n"),
         None => writeln!(out, "# Support request, not sent yet\n"),
     };
+    body(&mut out, prepared);
+    out
+}
+
+/// A request that was sent, as Markdown, with when and by whom.
+pub fn sent_markdown(
+    prepared: &Prepared,
+    reference: Reference,
+    sent_at: DateTime<Utc>,
+    sender: &str,
+) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "# Support request {reference}\n");
+    let _ = writeln!(out, "- sent: {} by {}", time(sent_at), plain(sender));
+    body(&mut out, prepared);
+    out
+}
+
+fn body(out: &mut String, prepared: &Prepared) {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(out, "- {name}: {}", plain(value));
     };
@@ -67,9 +88,8 @@ pub fn request_markdown(prepared: &Prepared, reference: Option<&str>) -> String 
     }
     if let Some(bundle) = &prepared.diagnostics {
         let _ = writeln!(out, "\n## Diagnostics\n\nOpened at {}.", time(bundle.opened_at));
-        sections(&mut out, bundle, "###");
+        sections(out, bundle, "###");
     }
-    out
 }
 
 /// What a subject is called, `run 10482 (policy.sync), tenant Fabrikam (412)`.
@@ -81,7 +101,7 @@ pub fn title(subject: &Subject) -> String {
     }
 }
 
-fn time(at: chrono::DateTime<chrono::Utc>) -> String {
+fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 

@@ -15,7 +15,7 @@ pub use bundle::{Bundle, Fact, Item, Section, SectionKey};
 pub use draft::{
     Draft, MAX_EMAIL, MAX_MASKS, MAX_NAME, MAX_NOTES, MAX_SUMMARY, Problem, ProblemField,
 };
-pub use markdown::{bundle_markdown, request_markdown, title};
+pub use markdown::{bundle_markdown, request_markdown, sent_markdown, title};
 pub use prepared::{Evidence, EvidenceRun, Place, Prepared, Subject, Suspect};
 
 use super::safe_text::quoted;

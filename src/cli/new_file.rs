@@ -1,20 +1,19 @@
-//! The targets of a plan as CSV.
+//! A file that a command makes for its answer.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::Env;
-use crate::ops::plans::{PlanTarget, targets_csv};
+use super::Env;
 use crate::paths::{reason, shown};
 use crate::{Error, Result};
 
-/// Where CSV goes: to standard output, or to a file that was not there before. The file is made
-/// before the work whose result it takes, and taken away again if that never comes.
-pub struct CsvFile(Option<(PathBuf, Option<File>)>);
+/// Where an answer goes: to standard output, or to a file that was not there before. The file is
+/// made before the work whose result it takes, and taken away again if that never comes.
+pub struct NewFile(Option<(PathBuf, Option<File>)>);
 
-impl CsvFile {
+impl NewFile {
     /// Makes the file, for its owner only; `-` stands for standard output.
     ///
     /// # Errors
@@ -43,14 +42,13 @@ impl CsvFile {
         self.0.is_none()
     }
 
-    /// Writes the targets; gives the file's name, where it is one.
+    /// Writes the text, which was cleaned before; gives the file's name, where it is one.
     ///
     /// # Errors
     /// *Failed* where it cannot be written.
-    pub fn write(mut self, targets: &[PlanTarget], env: &Env) -> Result<Option<String>> {
-        let text = targets_csv(targets);
+    pub fn write(mut self, text: &str, env: &Env) -> Result<Option<String>> {
         let Some((path, file)) = &mut self.0 else {
-            env.out.lines(&text)?;
+            env.out.lines(text)?;
             return Ok(None);
         };
         let name = shown(path);
@@ -65,7 +63,7 @@ impl CsvFile {
     }
 }
 
-impl Drop for CsvFile {
+impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some((path, Some(_))) = &self.0 {
             // An empty or half file is no answer; if it cannot be removed, it is at least known.
