@@ -2,6 +2,10 @@
 //!
 //! The shapes are lines of text files, whose form is said in `secrets/development.txt`.
 
+mod held_out;
+
+pub use held_out::held_out;
+
 /// One secret in its usual surroundings.
 pub struct Shape {
     /// What kind of secret it is.
@@ -17,6 +21,16 @@ pub struct Shape {
 /// The shapes that redaction was developed with.
 pub fn development() -> Vec<Shape> {
     shapes(include_str!("secrets/development.txt"))
+}
+
+/// All shapes, those with them that were kept away while redaction was developed.
+pub fn all() -> Vec<Shape> {
+    [development(), held_out()].into_iter().flatten().collect()
+}
+
+/// So many characters of `alphabet`, the same for the same seed.
+pub fn chance(seed: u64, alphabet: &str, len: usize) -> String {
+    Chance::of(&format!("held out {seed}")).draw(alphabet, len)
 }
 
 /// Lines that hold no secret.

@@ -35,6 +35,7 @@ pub use search::Search;
 pub use tenant::TenantPaper;
 pub use tenants::Tenants;
 
+use crate::Error;
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::support::{Evidence, Reference};
 use crate::ops::support::DiagnosticsSubject;
@@ -45,7 +46,6 @@ use crate::tui::look::{Look, wrapped};
 use crate::tui::msg::{Effect, Sub};
 use crate::tui::support::SupportAnswer;
 use crate::tui::theme::Role;
-use crate::Error;
 
 /// The most pages over the list; the oldest go.
 const DEPTH: usize = 12;
