@@ -155,7 +155,7 @@ pub fn redact(text: &str) -> Redacted {
 }
 
 fn found(text: String) -> Redacted {
-    let hits = masks(&text).map(|(range, rule)| Hit { rule, range }).collect();
+    let hits = hits(&text);
     Redacted { text, hits }
 }
 
@@ -228,6 +228,11 @@ fn outside(masks: &[Range<usize>], span: Range<usize>) -> Vec<Range<usize>> {
     parts.push(done..span.end.max(done));
     parts.retain(|part| !part.is_empty());
     parts
+}
+
+/// The masks that stand in a text, in order. In a redacted text, that is all that was masked.
+pub fn hits(text: &str) -> Vec<Hit> {
+    masks(text).map(|(range, rule)| Hit { rule, range }).collect()
 }
 
 /// The masks in `text`.

@@ -19,6 +19,13 @@ impl Tally {
         }
     }
 
+    /// Counts the masks of a text that is redacted already.
+    pub fn add_text(&mut self, redacted: &str) {
+        for hit in super::hits(redacted) {
+            *self.0.entry(hit.rule).or_default() += 1;
+        }
+    }
+
     /// Adds what `other` counted.
     pub fn merge(&mut self, other: &Self) {
         for (rule, count) in other.counts() {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::sanitize::{Hit, Tally, redact, redact_also};
+use crate::domain::sanitize::{Hit, Tally, hits, redact, redact_also};
 use crate::text_enum;
 
 text_enum! {
@@ -86,7 +86,7 @@ impl Fact {
     /// Where its text holds masks, and by which rules.
     pub fn hits(&self) -> Vec<Hit> {
         match &self.value {
-            Value::String(text) => redact(text).hits,
+            Value::String(text) => hits(text),
             _ => Vec::new(),
         }
     }
@@ -199,7 +199,7 @@ impl Bundle {
     /// What is masked in it.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.texts().for_each(|(_, text)| tally.add(&redact(text)));
+        self.texts().for_each(|(_, text)| tally.add_text(text));
         tally
     }
 
@@ -211,6 +211,10 @@ impl Bundle {
             if withhold(&item.path) {
                 item.facts.clear();
                 item.withheld = true;
+            }
+            // Redacted already, when it came in here.
+            if mask.is_empty() {
+                continue;
             }
             item.title = redact_also(&item.title, mask).text;
             for fact in &mut item.facts {
