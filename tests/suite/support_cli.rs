@@ -196,7 +196,7 @@ both_engines! {
         // What has come to look like a secret meanwhile, or is gone, does not hide that it is stored.
         let held = create(&person, &["--run", &run, "--reference", &one, "--withhold", "runs/gone"]).ends(0);
         assert_eq!(reference(&held), one);
-        store.sql("update operation_run_failures set message = 'card 4111 1111 1111 1111'").await.unwrap();
+        store.sql("update operation_run_failures set message = 'he typed Winter2026!'").await.unwrap();
         assert_eq!(reference(&create(&person, &["--run", &run, "--reference", &one]).ends(0)), one);
         // Somebody else's reference is no way to a second row, nor to what it says.
         let eva = created(&person, "eva", &[ACCESS, SEND]);
@@ -340,11 +340,11 @@ fn fr_032_005_at_a_terminal_the_preview_comes_before_the_question() {
     // What could not be sent is not asked about.
     let mut held = Terminal::start(
         &person,
-        &["support", "create", "--run", &run, "--summary", "card 4111111111111111"],
+        &["support", "create", "--run", &run, "--summary", "he typed Winter2026!"],
         &[],
     );
     let told = held.wait_for("nothing was sent");
-    assert!(!told.contains("to go on") && !told.contains("4111111111111111"), "{told}");
+    assert!(!told.contains("to go on") && !told.contains("Winter2026!"), "{told}");
     assert_eq!(held.end(), 5);
     let mut silent = Terminal::start(
         &person,
