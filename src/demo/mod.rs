@@ -13,6 +13,7 @@ mod history;
 mod profile;
 mod records;
 mod replay;
+mod requests;
 mod rows;
 pub mod seed;
 pub mod traffic;

@@ -120,13 +120,17 @@ pub async fn seed(
     Box::pin(run(ops, amounts, seed, accounts, false, progress)).await
 }
 
-/// Seeds the demo: known passwords, which the login screen tells.
+/// Seeds the demo: known passwords, which the login screen tells, and requests for support.
 ///
 /// # Errors
 /// As [`seed`].
 pub async fn seed_demo(ops: &Ops, seed: u64, progress: Progress<'_>) -> Result<Seeded> {
     let accounts = accounts(|| DEMO_PASSWORD.to_owned());
-    Box::pin(run(ops, &Amounts::default(), seed, accounts, true, progress)).await
+    let seeded =
+        Box::pin(run(ops, &Amounts::default(), seed, accounts, true, &mut *progress)).await?;
+    let requests = Box::pin(super::requests::send(ops, ops.clock().now())).await?;
+    progress(&format!("{requests} support requests"));
+    Ok(seeded)
 }
 
 /// What the demo's login screen says.

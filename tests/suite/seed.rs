@@ -264,6 +264,13 @@ both_engines! {
         for account in &made.accounts {
             assert!(note.lines().any(|line| line.contains(&account.username) && line.contains(DEMO_PASSWORD)), "{note}");
         }
+        for sql in [
+            "select count(*) from support_requests where severity = 'blocking' and primary_context = 'operation_run'",
+            "select count(*) from support_requests where primary_context = 'tenant'",
+            "select count(*) from support_requests where reproduction_notes like '%password=[redacted:password]%'",
+        ] {
+            assert_eq!(store.number(sql).await, 1, "{sql}");
+        }
         let login = Login::new("viewer", DEMO_PASSWORD, ClientKind::Console);
         store.ops.run(&Actor::Anonymous { origin: ORIGIN.to_owned() }, login).await.unwrap();
     }

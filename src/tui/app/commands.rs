@@ -272,7 +272,12 @@ impl App {
     }
 
     pub(super) fn here(&self) -> Place {
-        Place { tab: self.tab, run: self.run.id(), filter: self.operations.filter().clone() }
+        Place {
+            tab: self.tab,
+            run: self.run.id(),
+            filter: self.operations.filter().clone(),
+            chosen_in: self.run_chosen_in,
+        }
     }
 
     pub(super) fn remember(&mut self) {

@@ -116,6 +116,8 @@ pub(in crate::tui) struct Place {
     tab: Tab,
     run: Option<i64>,
     filter: RunFilter,
+    /// The list that the run was chosen from.
+    chosen_in: Tab,
 }
 
 /// A short notice.

@@ -13,8 +13,7 @@ use crate::tui::support::{ExportDiagnostics, SupportAnswer, SupportAsk};
 use crossterm::event::KeyEvent;
 
 /// Why diagnostics are not opened while the database does not answer.
-const LOST: &str =
-    "diagnostics are not opened: the database is lost; r tries again once it is back";
+const LOST: &str = "diagnostics are not opened while the database is lost";
 
 /// What support would be about.
 enum About {
@@ -213,12 +212,15 @@ impl App {
 
     /// Goes to a place that something was opened from; what was looked at since lies between.
     pub(super) fn return_to(&mut self, place: Place) -> Vec<Effect> {
+        let chosen_in = place.chosen_in;
         if let Some(at) = self.back.iter().rposition(|before| *before == place) {
             self.back.truncate(at + 1);
         } else {
             self.back.push(place);
         }
-        self.travel(true)
+        let effects = self.travel(true);
+        self.run_chosen_in = chosen_in;
+        effects
     }
 
     /// Whether the person holds a capability; says so where not.

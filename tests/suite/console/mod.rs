@@ -16,6 +16,8 @@ mod runbook_captures;
 mod runbook_confirm;
 mod runbook_wizard;
 mod session;
+mod support;
+mod support_captures;
 mod telemetry;
 mod untrusted;
 mod workers;

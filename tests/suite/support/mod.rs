@@ -1,6 +1,7 @@
 //! What tests of every area share.
 
 pub mod console;
+pub mod desk;
 pub mod moments;
 pub mod postgres;
 pub mod proxy;

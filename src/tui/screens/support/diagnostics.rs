@@ -36,7 +36,8 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// A page for the diagnostics of a subject.
     pub fn of(subject: DiagnosticsSubject) -> Self {
-        let reader = Reader::opened([0]);
+        // All sections at a glance, with how fresh each is.
+        let reader = Reader::default();
         Self { subject, evidence: None, error: None, opening: false, files: Vec::new(), reader }
     }
 

@@ -34,7 +34,7 @@ pub struct RequestPaper {
 impl RequestPaper {
     /// A page for the request of a reference.
     pub fn of(reference: Reference) -> Self {
-        Self { reference, detail: Remote::default(), reader: Reader::opened([0, 1]) }
+        Self { reference, detail: Remote::default(), reader: Reader::opened([0]) }
     }
 
     /// Takes an answer; one about another request is dropped.

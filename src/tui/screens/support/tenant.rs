@@ -133,7 +133,7 @@ fn findings(paper: &mut Paper<'_>, sums: &[FindingSums]) {
     paper.section("Findings", if sums.is_empty() { "none" } else { &note });
     for sums in sums {
         let text = format!(
-            "{:>6} open   {:>6} overdue   {:>6} in all",
+            "{:>5} open  {:>5} overdue  {:>5} in all",
             grouped(sums.open),
             grouped(sums.overdue),
             grouped(sums.total)
@@ -163,7 +163,7 @@ fn run_line(paper: &mut Paper<'_>, run: &Run, look: &Look) {
     let many = run.tenant_id.is_none();
     let reason = run.reason_code.as_deref().map_or_else(String::new, |code| format!("  {code}"));
     let many =
-        if many { format!("  ({} tenants)", grouped(run.target_count)) } else { String::new() };
+        if many { format!(", {} tenants", grouped(run.target_count)) } else { String::new() };
     let text = look.cut(&format!("{}{many}{reason}", run.run_type), room).to_string();
     let spans = vec![
         look.span(Role::Text, head),

@@ -68,7 +68,7 @@ pub(super) fn mark_of(tenant: &SupportTenant) -> &'static str {
 }
 
 const ID: usize = 8;
-const MARK: usize = 14;
+const MARK: usize = 15;
 
 fn columns(width: usize) -> (usize, usize) {
     let free = width.saturating_sub(ID + 1 + 1 + 1 + MARK);
