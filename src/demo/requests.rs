@@ -6,6 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::seed::DEMO_PASSWORD;
 use crate::access::{Actor, ClientKind};
+use crate::domain::run::Run;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::support::{Draft, Reference, Severity};
 use crate::ops::auth::{Login, Logout};
@@ -89,8 +90,9 @@ pub async fn send(ops: &Ops, now: DateTime<Utc>) -> Result<usize> {
         let filter = RunFilter::parse(&format!("status:failed until:{before}")).unwrap_or_default();
         let list = ListRuns { filter, page: Page::Newest, limit: 50 };
         let runs = ops.run(actor, list).await?.runs;
-        let single = runs.iter().filter_map(|run| Some((run.id, run.tenant_id?)));
-        if let Some((run_id, tenant_id)) = single.clone().nth(told.run).or(single.clone().last()) {
+        let of_one = |run: &Run| Some((run.id, run.tenant_id?));
+        let single: Vec<(i64, i64)> = runs.iter().filter_map(of_one).collect();
+        if let Some((run_id, tenant_id)) = single.get(told.run).or(single.last()).copied() {
             let subject = if told.of_run {
                 DiagnosticsSubject::Run { run_id, tenant_id: Some(tenant_id) }
             } else {
@@ -105,7 +107,8 @@ pub async fn send(ops: &Ops, now: DateTime<Utc>) -> Result<usize> {
                 contact_email: told.contact.1.to_owned(),
                 ..Draft::default()
             };
-            ops.run(actor, CreateRequest { evidence, draft, reference: Reference::new(at) }).await?;
+            ops.run(actor, CreateRequest { evidence, draft, reference: Reference::new(at) })
+                .await?;
             sent += 1;
         }
         ops.run(actor, Logout).await?;

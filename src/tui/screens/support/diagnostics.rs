@@ -11,7 +11,7 @@ use ratatui::layout::Position;
 use super::reader::{Act, Paper, PaperLine, Reader};
 use super::{Around, Outcome, Screen, Search, bundle};
 use crate::domain::failure::ReasonCode;
-use crate::domain::sanitize::Rule;
+use crate::domain::sanitize::{Rule, Tally};
 use crate::domain::support::{Bundle, Evidence, title};
 use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
@@ -25,6 +25,8 @@ use crate::{Error, Result};
 pub struct Diagnostics {
     subject: DiagnosticsSubject,
     evidence: Option<Arc<Evidence>>,
+    /// What is masked in it; to count it takes too long for each frame.
+    withheld: Tally,
     error: Option<Error>,
     /// Whether an opening is on its way.
     opening: bool,
@@ -38,7 +40,15 @@ impl Diagnostics {
     pub fn of(subject: DiagnosticsSubject) -> Self {
         // All sections at a glance, with how fresh each is.
         let reader = Reader::default();
-        Self { subject, evidence: None, error: None, opening: false, files: Vec::new(), reader }
+        Self {
+            subject,
+            evidence: None,
+            withheld: Tally::default(),
+            error: None,
+            opening: false,
+            files: Vec::new(),
+            reader,
+        }
     }
 
     /// What was opened.
@@ -61,6 +71,7 @@ impl Diagnostics {
             Ok(evidence) => {
                 // Files hold what was opened before.
                 self.files.clear();
+                self.withheld = evidence.bundle().map(Bundle::tally).unwrap_or_default();
                 self.evidence = Some(Arc::clone(evidence));
                 self.error = None;
             }
@@ -91,7 +102,7 @@ impl Diagnostics {
         let again = again.map_or_else(String::new, |key| format!("; {key} opens them anew"));
         let at = look.full_time(opened.opened_at);
         paper.text(Role::Muted, 0, &format!("opened at {at}, and audited{again}"));
-        redaction(&mut paper, opened);
+        redaction(&mut paper, &self.withheld);
         for file in &self.files {
             paper.text(Role::Accent, 0, &format!("written to {}", crate::paths::shown(file)));
         }
@@ -115,8 +126,7 @@ fn answer(paper: &mut Paper<'_>, bundle: &Bundle) {
 }
 
 /// What was withheld, by which rules and how often.
-fn redaction(paper: &mut Paper<'_>, bundle: &Bundle) {
-    let tally = bundle.tally();
+fn redaction(paper: &mut Paper<'_>, tally: &Tally) {
     let rules: Vec<String> = tally.counts().map(|(rule, _)| Rule::mask(rule).to_owned()).collect();
     let masks =
         if rules.is_empty() { String::new() } else { format!("; they read {}", rules.join(" ")) };
