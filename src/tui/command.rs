@@ -116,6 +116,8 @@ commands! {
     FieldNext, "field.next", "next field", "Go to the next field";
     FieldPrevious, "field.previous", "previous field", "Go to the previous field";
     FormSubmit, "form.submit", "submit", "Send the form";
+    TextUndo, "text.undo", "undo", "Undo the last edit of the text";
+    TextRedo, "text.redo", "redo", "Do again what was undone";
 }
 
 impl Command {
