@@ -1,6 +1,6 @@
 //! Drafts of support requests in private files: one for each person, platform and subject.
 //!
-//! What is written was redacted before ([`Draft::for_file`]), so that no file ever holds a secret.
+//! What is written is redacted before ([`Draft::for_file`]), so that no file ever holds a secret.
 //! A file that is broken, or that belongs somewhere else, is set aside and never overwritten.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::identity::hex;
+use crate::domain::safe_text::SafeText;
 use crate::domain::support::{Draft, Reference};
 use crate::ops::support::DiagnosticsSubject;
 use crate::paths::{self, reason, shown};
@@ -46,14 +47,14 @@ pub struct Kept {
     pub reference: Option<Reference>,
     /// How many passages had been masked by hand; they are in no file, so it has to be done again.
     pub masked_by_hand: usize,
-    /// The draft.
+    /// The draft. Nothing of it that looks like a secret is written.
     pub draft: Draft,
 }
 
 impl Kept {
-    /// `draft` as it may lie in a file.
-    pub fn of(draft: &Draft, reference: Option<Reference>, now: DateTime<Utc>) -> Self {
-        Self { saved_at: now, reference, masked_by_hand: draft.mask.len(), draft: draft.for_file() }
+    /// `draft` as it is kept from `now` on.
+    pub fn of(draft: Draft, reference: Option<Reference>, now: DateTime<Utc>) -> Self {
+        Self { saved_at: now, reference, masked_by_hand: draft.mask.len(), draft }
     }
 }
 
@@ -78,6 +79,7 @@ pub enum Found {
 pub struct Drafts {
     dir: PathBuf,
     platform: String,
+    shown: String,
     turns: Arc<AtomicU64>,
     /// The turn of the last write of each file, so that a late one does not undo a newer one.
     written: Arc<Mutex<BTreeMap<PathBuf, u64>>>,
@@ -122,7 +124,23 @@ impl From<DiagnosticsSubject> for Subject {
 impl Drafts {
     /// The drafts in `dir`, of the platform that `platform` (a digest of its address) names.
     pub fn new(dir: PathBuf, platform: String) -> Self {
-        Self { dir, platform, turns: Arc::default(), written: Arc::default() }
+        let shown = SafeText::new(&dir.to_string_lossy()).to_string();
+        Self { dir, platform, shown, turns: Arc::default(), written: Arc::default() }
+    }
+
+    /// The same, shown in short: what lies in a person's own `home` begins with `~`.
+    #[must_use]
+    pub fn at_home(mut self, home: &Path) -> Self {
+        if let Ok(rest) = self.dir.strip_prefix(home) {
+            let short = Path::new("~").join(rest);
+            self.shown = SafeText::new(&short.to_string_lossy()).to_string();
+        }
+        self
+    }
+
+    /// The folder, as it may be shown.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// The next turn of writing; a file keeps what was written under the highest one.
@@ -221,7 +239,6 @@ impl Drafts {
             saved_at: kept.saved_at,
             reference: kept.reference,
             masked_by_hand: kept.masked_by_hand,
-            // Whoever calls: nothing else gets into a file.
             draft: kept.draft.for_file(),
         };
         let text = serde_json::to_vec_pretty(&file)
@@ -295,7 +312,7 @@ mod tests {
         let drafts = Drafts::new(dir.clone(), "platform".to_owned());
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let kept = |summary: &str| {
-            Kept::of(&Draft { summary: summary.to_owned(), ..Draft::default() }, None, now)
+            Kept::of(Draft { summary: summary.to_owned(), ..Draft::default() }, None, now)
         };
         let (first, second, third) = (drafts.turn(), drafts.turn(), drafts.turn());
         drafts.save(&key(1, "ana"), second, &kept("second")).unwrap();
