@@ -82,6 +82,7 @@ fn console(width: u16, height: u16) -> App {
         now: now(),
         registry: Registry::standard(),
         exports: None,
+        drafts: None,
     };
     let mut app = App::new(setup);
     let session = Session {

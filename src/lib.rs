@@ -13,6 +13,7 @@
 //! | [`runbooks`] | maintenance procedures: the trait, the registry, one file each |
 //! | [`access`] | actors, requirements and permits |
 //! | [`domain`] | plain types and rules without I/O |
+//! | [`drafts`] | support requests that were not sent yet, in private files |
 //! | [`demo`] | a seeded, lifelike platform and its traffic |
 //! | [`config`], [`paths`], [`logging`], [`clock`], [`error`] | the ground everything stands on |
 //!
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod drafts;
 pub mod error;
 pub mod logging;
 pub mod ops;

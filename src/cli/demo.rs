@@ -70,7 +70,8 @@ pub async fn run(args: DemoArgs, env: &Env) -> Result<u8> {
     let (stop, stopped) = watch::channel(false);
     let working = if args.no_traffic { None } else { Some(work(&file, env, stopped)?) };
     let (config, paths) = (env.config.clone(), env.paths.clone());
-    let shown = Box::pin(launch::run(Launch { ops: ops.clone(), config, paths })).await;
+    let drafts = env.drafts(&super::env::embedded(&file)?);
+    let shown = Box::pin(launch::run(Launch { ops: ops.clone(), config, paths, drafts })).await;
     if let Some(traffic) = traffic {
         // Whatever it held is taken over at the next start.
         let _ = tokio::time::timeout(LAST_STEP, traffic.stop()).await;

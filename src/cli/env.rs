@@ -1,6 +1,7 @@
 //! What every command works with: settings, paths, the clock, the output, the database.
 
 use rustix::process::getuid;
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -10,6 +11,7 @@ use super::session_file::SessionFile;
 use crate::access::{Actor, ClientKind};
 use crate::config::{Config, DatabaseUrl, TimeZone};
 use crate::domain::health::HealthThresholds;
+use crate::drafts::Drafts;
 use crate::ops::auth::{Resume, Session, Touch};
 use crate::ops::retention::Days;
 use crate::ops::{Create, Ops, OpsSettings};
@@ -114,6 +116,15 @@ impl Env {
         SessionFile::new(&self.paths, &self.database_url()?, super::variable)
     }
 
+    /// Where drafts of support requests to the platform at `database` are kept.
+    pub fn drafts(&self, database: &DatabaseUrl) -> Drafts {
+        let drafts = Drafts::new(self.paths.drafts_dir(), database.digest(super::variable));
+        match super::variable("HOME") {
+            Some(home) => drafts.at_home(Path::new(&home)),
+            None => drafts,
+        }
+    }
+
     /// The session that the command line holds for this database, if it is still good.
     ///
     /// # Errors
@@ -143,7 +154,11 @@ impl Env {
     }
 }
 
-fn embedded(path: &std::path::Path) -> Result<DatabaseUrl> {
+/// The address of an embedded database.
+///
+/// # Errors
+/// *Usage* for a path that cannot be part of an address.
+pub fn embedded(path: &Path) -> Result<DatabaseUrl> {
     let unusable = || {
         Error::usage(format!(
             "the path {} cannot be part of a database address",

@@ -304,7 +304,8 @@ async fn console(env: &Env) -> Result<u8> {
     let _log = start_log(env);
     let ops = env.open(Create::Never)?;
     let (config, paths) = (env.config.clone(), env.paths.clone());
-    Box::pin(launch::run(Launch { ops, config, paths })).await
+    let drafts = env.drafts(&env.database_url()?);
+    Box::pin(launch::run(Launch { ops, config, paths, drafts })).await
 }
 
 /// Starts the log of a command that runs for long. Without a log it still does its work.

@@ -9,19 +9,14 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::config::{DatabaseUrl, Engine};
-use crate::domain::identity::hex;
+use crate::config::DatabaseUrl;
 use crate::domain::safe_text::quoted;
 use crate::paths::{self, Paths};
 use crate::{Error, Result};
 
 /// Puts the file somewhere else.
 pub const VARIABLE: &str = "TENANTPILOT_SESSION_FILE";
-
-/// Variables that a PostgreSQL address without these parts is completed with.
-const COMPLETING: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"];
 
 /// The file, and which of its sessions belongs to the database at hand.
 pub struct SessionFile {
@@ -60,7 +55,7 @@ impl SessionFile {
                 path
             }
         };
-        Ok(Self { path, key: key(database, variable) })
+        Ok(Self { path, key: database.digest(variable) })
     }
 
     /// Where it is.
@@ -121,60 +116,5 @@ impl SessionFile {
         let text = toml::to_string(stored)
             .map_err(|_| Error::failed("the session cannot be written as a file"))?;
         paths::write_private(&self.path, text.as_bytes())
-    }
-}
-
-/// A digest that differs between any two databases.
-fn key(database: &DatabaseUrl, variable: impl Fn(&str) -> Option<String>) -> String {
-    let mut hash = Sha256::new();
-    match database.engine() {
-        Engine::Sqlite => {
-            // The same relative path is another file in another directory.
-            let path = database.expose().trim_start_matches("sqlite://");
-            let full = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
-            let full = full.unwrap_or_else(|_| PathBuf::from(path));
-            hash.update(b"sqlite\0");
-            hash.update(full.as_os_str().as_encoded_bytes());
-        }
-        Engine::Postgres => {
-            let shown = database.redacted_url();
-            // A new password does not make another database; a hidden part may.
-            let whole = shown.replacen(":***@", "@", 1).contains("***");
-            hash.update(if whole { database.expose() } else { &shown });
-            for name in COMPLETING {
-                hash.update(format!("\0{name}={}", variable(name).unwrap_or_default()));
-            }
-        }
-    }
-    hex(&hash.finalize())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key_of(url: &str) -> String {
-        key(&DatabaseUrl::parse(url).unwrap(), |_| None)
-    }
-
-    #[test]
-    fn a_new_password_is_the_same_database_and_anything_else_another() {
-        let base = key_of("postgres://ana:one@db/platform");
-        assert_eq!(base, key_of("postgres://ana:two@db/platform"));
-        for other in [
-            "postgres://ana:one@db/other",
-            "postgres://ana:one@db2/platform",
-            "postgres://ana:one@db/platform?hostaddr=10.0.0.1",
-            "postgres://eva:one@db/platform",
-        ] {
-            assert_ne!(base, key_of(other), "{other}");
-        }
-        let hidden = "postgres://db/platform?hostaddr=10.0.0.";
-        assert_ne!(key_of(&format!("{hidden}1")), key_of(&format!("{hidden}2")));
-        let elsewhere = DatabaseUrl::parse("postgres:///platform").unwrap();
-        let host = |host: &'static str| {
-            key(&elsewhere, move |name| (name == "PGHOST").then(|| host.to_owned()))
-        };
-        assert_ne!(host("a"), host("b"));
     }
 }

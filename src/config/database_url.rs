@@ -1,8 +1,12 @@
 //! The address of the platform database, whose password nothing here can print.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::domain::identity::hex;
 
 /// Which engine an address speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,9 @@ pub struct DatabaseUrl {
 
 /// Query parameters that may be shown; any other may be or hold a secret.
 const SHOWN_PARAMETERS: [&str; 5] = ["sslmode", "host", "port", "dbname", "application_name"];
+
+/// Variables that a PostgreSQL address without these parts is completed with.
+const COMPLETING: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"];
 
 impl DatabaseUrl {
     /// Checks the form. The reason of a refusal never repeats the text.
@@ -56,6 +63,32 @@ impl DatabaseUrl {
     /// The whole address, password included: for connecting, never for showing.
     pub fn expose(&self) -> &str {
         self.secret.expose_secret()
+    }
+
+    /// A digest that differs between any two databases, by which private files keep them apart.
+    /// `variable` looks up what an address is completed with.
+    pub fn digest(&self, variable: impl Fn(&str) -> Option<String>) -> String {
+        let mut hash = Sha256::new();
+        match self.engine {
+            Engine::Sqlite => {
+                // The same relative path is another file in another directory.
+                let path = self.expose().trim_start_matches("sqlite://");
+                let full = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+                let full = full.unwrap_or_else(|_| PathBuf::from(path));
+                hash.update(b"sqlite\0");
+                hash.update(full.as_os_str().as_encoded_bytes());
+            }
+            Engine::Postgres => {
+                let shown = self.redacted_url();
+                // A new password does not make another database; a hidden part may.
+                let whole = shown.replacen(":***@", "@", 1).contains("***");
+                hash.update(if whole { self.expose() } else { &shown });
+                for name in COMPLETING {
+                    hash.update(format!("\0{name}={}", variable(name).unwrap_or_default()));
+                }
+            }
+        }
+        hex(&hash.finalize())
     }
 
     /// Whether the address carries a password.
@@ -124,3 +157,33 @@ impl PartialEq for DatabaseUrl {
 }
 
 impl Eq for DatabaseUrl {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_of(url: &str) -> String {
+        DatabaseUrl::parse(url).unwrap().digest(|_| None)
+    }
+
+    #[test]
+    fn a_new_password_is_the_same_database_and_anything_else_another() {
+        let base = key_of("postgres://ana:one@db/platform");
+        assert_eq!(base, key_of("postgres://ana:two@db/platform"));
+        for other in [
+            "postgres://ana:one@db/other",
+            "postgres://ana:one@db2/platform",
+            "postgres://ana:one@db/platform?hostaddr=10.0.0.1",
+            "postgres://eva:one@db/platform",
+        ] {
+            assert_ne!(base, key_of(other), "{other}");
+        }
+        let hidden = "postgres://db/platform?hostaddr=10.0.0.";
+        assert_ne!(key_of(&format!("{hidden}1")), key_of(&format!("{hidden}2")));
+        let elsewhere = DatabaseUrl::parse("postgres:///platform").unwrap();
+        let host = |host: &'static str| {
+            elsewhere.digest(move |name| (name == "PGHOST").then(|| host.to_owned()))
+        };
+        assert_ne!(host("a"), host("b"));
+    }
+}

@@ -116,6 +116,15 @@ commands! {
     FieldNext, "field.next", "next field", "Go to the next field";
     FieldPrevious, "field.previous", "previous field", "Go to the previous field";
     FormSubmit, "form.submit", "submit", "Send the form";
+    ComposePreview, "compose.preview", "preview", "See what would be stored of the request";
+    ComposeSend, "compose.send", "send", "Send the request as the preview shows it";
+    ComposeWithhold, "compose.withhold", "leave out", "Leave an item of the diagnostics out, or take it in again";
+    ComposeMask, "compose.mask", "mask", "Mask a passage wherever it stands";
+    ComposeUnmask, "compose.unmask", "unmask own", "Take back what was masked by hand last";
+    ComposeDiscard, "compose.discard", "throw away", "Throw the draft away; asks first";
+    ComposeShow, "compose.show", "show it", "Show the request that was sent";
+    TextUndo, "text.undo", "undo", "Undo the last edit of the text";
+    TextRedo, "text.redo", "redo", "Do again what was undone";
 }
 
 impl Command {
@@ -211,6 +220,16 @@ pub enum Context {
     Confirm,
     /// A form, which is made of text fields.
     Form,
+    /// A request that is being written, in a field of one line.
+    Compose,
+    /// Its notes, a text field of several lines.
+    Notes,
+    /// What would be stored of it.
+    Preview,
+    /// A passage to be masked, which is a text field.
+    Mask,
+    /// A request that was sent.
+    Sent,
     /// The login form, which is made of text fields.
     Login,
 }
@@ -245,6 +264,11 @@ impl Context {
         Self::Filter,
         Self::Confirm,
         Self::Form,
+        Self::Compose,
+        Self::Notes,
+        Self::Preview,
+        Self::Mask,
+        Self::Sent,
         Self::Login,
     ];
 
@@ -278,6 +302,11 @@ impl Context {
             Self::Filter => "In the filter line",
             Self::Confirm => "In a confirmation",
             Self::Form => "In a form",
+            Self::Compose => "While a support request is written",
+            Self::Notes => "In the notes of a support request",
+            Self::Preview => "Before a support request is sent",
+            Self::Mask => "While a passage to mask is typed",
+            Self::Sent => "After a support request was sent",
             Self::Login => "In the login",
         }
     }
@@ -312,6 +341,11 @@ impl Context {
             Self::Filter => "filter",
             Self::Confirm => "confirm",
             Self::Form => "form",
+            Self::Compose => "compose",
+            Self::Notes => "notes",
+            Self::Preview => "preview",
+            Self::Mask => "mask",
+            Self::Sent => "sent",
             Self::Login => "login",
         }
     }
@@ -332,6 +366,9 @@ impl Context {
                 | Self::Search
                 | Self::Confirm
                 | Self::Form
+                | Self::Compose
+                | Self::Notes
+                | Self::Mask
                 | Self::Login
         )
     }

@@ -166,8 +166,9 @@ impl Runner {
         if actor != self.actor {
             self.stop(Slot::Preflight);
             // What one person asked is not answered to the next one. It is not stopped: a
-            // change that is under way is still made.
-            let of_person = |slot: &Slot| !matches!(slot, Slot::Session | Slot::Platform);
+            // change that is under way is still made. Files of drafts are each a person's own.
+            let of_person =
+                |slot: &Slot| !matches!(slot, Slot::Session | Slot::Platform | Slot::Drafts);
             for (_, state) in self.slots.iter_mut().filter(|(slot, _)| of_person(slot)) {
                 *state = SlotState::default();
             }
@@ -449,6 +450,7 @@ async fn answer(
         Request::EndBreakGlass => Answer::EndedBreakGlass(ops.run(actor, EndBreakGlass).await),
         Request::Wizard(asked) => Answer::Wizard(Box::new(asked.answer(ops, actor, told).await)),
         Request::Support(asked) => Answer::Support(Box::new(asked.answer(ops, actor).await)),
+        Request::Compose(asked) => Answer::Compose(Box::new(asked.answer(ops, actor).await)),
     }
 }
 

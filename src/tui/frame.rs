@@ -17,6 +17,7 @@ use super::theme::Role;
 use super::widgets::dialog;
 use crate::domain::safe_text::SafeText;
 use crate::ops::platform::Platform;
+use crate::ops::support::DiagnosticsSubject;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -49,7 +50,23 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         }
         Some(Overlay::BreakGlass(dialog)) => cursor = dialog.draw(body, buffer, &app.look),
         Some(Overlay::Discard) => {
-            draw_discard(body, buffer, &app.look);
+            draw_question(body, " Throw it away? ", DISCARD, buffer, &app.look);
+            cursor = None;
+        }
+        Some(Overlay::DiscardDraft) => {
+            draw_question(body, " Throw it away? ", DISCARD_DRAFT, buffer, &app.look);
+            cursor = None;
+        }
+        Some(Overlay::ResumeDraft(subject)) => {
+            let about = match subject {
+                DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),
+                DiagnosticsSubject::Run { run_id, .. } => format!("run {run_id}"),
+            };
+            let why = format!(
+                "A support request about {about} was being written when the session ended; its \
+                 draft is kept. y goes on with it now, any other key leaves it for later."
+            );
+            draw_question(body, " Go on? ", &why, buffer, &app.look);
             cursor = None;
         }
         None => {}
@@ -283,17 +300,23 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
             app.telemetry.draw(body, buffer, &app.around_telemetry());
             None
         }
+        Tab::Support if app.shows_composition() => app.draw_composition(buffer),
         Tab::Support => app.support.screen().draw(buffer, &app.around_support()),
         Tab::Runbooks => app.runbooks.draw(buffer, &app.around_wizard()),
     }
 }
 
-/// The question before a draft is thrown away.
-fn draw_discard(body: Rect, buffer: &mut Buffer, look: &Look) {
-    let why = "What was chosen and typed for this runbook would be lost. y throws it away, any \
-               other key keeps it.";
+/// What the question before a draft of the wizard is thrown away says.
+const DISCARD: &str = "What was chosen and typed for this runbook would be lost. y throws it away, \
+                       any other key keeps it.";
+/// What the question before a draft of a support request is thrown away says.
+const DISCARD_DRAFT: &str = "What was typed for this support request would be lost, its file too. \
+                             y throws it away, any other key keeps it.";
+
+/// A question that one letter answers.
+fn draw_question(body: Rect, title: &str, why: &str, buffer: &mut Buffer, look: &Look) {
     let lines = wrapped(why, dialog::columns(body));
-    let room = dialog::draw(body, lines.len(), " Throw it away? ", buffer, look);
+    let room = dialog::draw(body, lines.len(), title, buffer, look);
     for (y, line) in (room.y..room.bottom()).zip(lines) {
         let line = Line::from(look.span(Role::Text, line));
         line.render(Rect { y, height: 1, ..room }, buffer);
@@ -319,14 +342,18 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let context = app.context();
     let steps = if app.in_wizard() && !app.refuses_wizard() {
         app.runbooks.footer(look.now)
+    } else if let Some(open) = app.composition().filter(|_| app.in_composition()) {
+        open.footer()
     } else {
         Vec::new()
     };
     let of_step: Vec<Command> = steps.iter().map(|(command, _)| *command).collect();
     let commands: &[Command] = match context {
-        _ if app.in_wizard() => &of_step,
+        _ if app.in_wizard() || app.in_composition() => &of_step,
         Context::Discard => {
-            let keys = vec![look.span(Role::Key, " y"), look.span(Role::Hint, " throw away ")];
+            let resumes = matches!(app.overlays.last(), Some(Overlay::ResumeDraft(_)));
+            let word = if resumes { " go on " } else { " throw away " };
+            let keys = vec![look.span(Role::Key, " y"), look.span(Role::Hint, word)];
             return Line::from(keys).render(area, buffer);
         }
         Context::Login => &[Command::FormSubmit, Command::FieldNext, Command::AppQuit],
@@ -403,12 +430,18 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         | Context::Plan
         | Context::Refused
         | Context::Phrase
+        | Context::Compose
+        | Context::Notes
+        | Context::Preview
+        | Context::Mask
+        | Context::Sent
         | Context::Global => app.tab.footer(),
     };
     let offers = if app.overlays.is_empty() { app.controls() } else { Vec::new() };
     let back = (context == Context::Operations && app.is_led()).then_some(Command::AppBack);
     let mut spans = Vec::new();
-    let plain = !context.is_text() || matches!(context, Context::Form | Context::Phrase);
+    let plain = !context.is_text()
+        || matches!(context, Context::Form | Context::Phrase | Context::Compose | Context::Notes);
     let help = (plain && context != Context::Help).then_some(Command::AppHelp);
     let quit = if context == Context::Operations { Some(Command::AppQuit) } else { None };
     let piece_of = |command: Command| {
@@ -487,6 +520,7 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Workers => (app.workers.error(), app.workers.has_data()),
         Tab::Overview => (app.overview.error(), app.overview.has_data(app.window)),
         Tab::Telemetry => (app.telemetry.error(), app.telemetry.has_data(app.window)),
+        Tab::Support if app.shows_composition() => (None, false),
         Tab::Support => (app.support.screen().error(), app.support.screen().has_data()),
         Tab::Runbooks => (None, false),
     };

@@ -10,6 +10,7 @@ use super::theme::Theme;
 use crate::access::ClientKind;
 use crate::config::{Color, Config};
 use crate::domain::sanitize;
+use crate::drafts::Drafts;
 use crate::ops::Ops;
 use crate::paths::Paths;
 use crate::term::{ColorSupport, Modes, SizedBackend, TerminalGuard, local, signals};
@@ -23,6 +24,8 @@ pub struct Launch {
     pub config: Config,
     /// Where files are.
     pub paths: Paths,
+    /// Where drafts of support requests are kept, apart for each database.
+    pub drafts: Drafts,
 }
 
 /// The exit code after a panic.
@@ -33,7 +36,7 @@ const CRASHED: u8 = 101;
 /// # Errors
 /// *Usage* for a theme, keymap or terminal that cannot be used, before anything is drawn.
 pub async fn run(launch: Launch) -> Result<u8> {
-    let Launch { ops, config, paths } = launch;
+    let Launch { ops, config, paths, drafts } = launch;
     let environment = |name: &str| std::env::var(name).ok();
     local::require_terminal(environment, "tenantpilot runs list")?;
     let keymap = Keymap::load(&config.keymap.value, Some(&paths.keymaps_dir()))?;
@@ -62,6 +65,7 @@ pub async fn run(launch: Launch) -> Result<u8> {
         now: ops.clock().now(),
         registry: ops.registry().clone(),
         exports: Some(paths.exports_dir()),
+        drafts: Some(drafts),
     };
     let modes = Modes { raw: true, mouse: config.mouse.value };
     let signals = signals::EndSignals::listen().map_err(|error| terminal_error(&error))?;

@@ -4,6 +4,7 @@
 pub mod app;
 mod banner;
 pub mod command;
+pub mod compose;
 pub mod control;
 pub mod effects;
 pub mod export;

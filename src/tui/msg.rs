@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossterm::event::KeyEvent;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::compose::{ComposeAnswer, ComposeAsk};
 use super::control::{ControlDone, ControlRequest, GroupRequest};
 use super::support::{SupportAnswer, SupportAsk};
 use super::wizard::{WizardAnswer, WizardRequest};
@@ -127,6 +128,12 @@ pub enum Slot {
     Diagnostics,
     /// Writing diagnostics into files.
     DiagnosticsExport,
+    /// What a support request is made of; asked by a key only, for it is audited.
+    Evidence,
+    /// Sending a support request.
+    SendRequest,
+    /// Files of drafts.
+    Drafts,
 }
 
 impl Slot {
@@ -204,6 +211,8 @@ pub enum Request {
     Wizard(Box<WizardRequest>),
     /// What the pages of support ask.
     Support(Box<SupportAsk>),
+    /// What the composition of a support request asks.
+    Compose(Box<ComposeAsk>),
 }
 
 impl PartialEq for Request {
@@ -230,6 +239,7 @@ impl PartialEq for Request {
             (Self::Control(a), Self::Control(b)) => a == b,
             (Self::Wizard(a), Self::Wizard(b)) => a == b,
             (Self::Support(a), Self::Support(b)) => a == b,
+            (Self::Compose(a), Self::Compose(b)) => a == b,
             (Self::Usage(a), Self::Usage(b))
             | (Self::Overview(a), Self::Overview(b))
             | (Self::Errors(a), Self::Errors(b)) => a == b,
@@ -307,6 +317,8 @@ pub enum Answer {
     Wizard(Box<WizardAnswer>),
     /// What came of what a page of support asked.
     Support(Box<SupportAnswer>),
+    /// What came of what the composition of a support request asked.
+    Compose(Box<ComposeAnswer>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Whether something has changed could not be found out.
@@ -339,6 +351,7 @@ impl Answer {
             Self::WindowChosen(_, result) => result.as_ref().err(),
             Self::Wizard(answer) => answer.error(),
             Self::Support(answer) => answer.error(),
+            Self::Compose(answer) => answer.error(),
             Self::BreakGlass(result) => result.as_ref().err(),
             Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => {
                 result.as_ref().err()

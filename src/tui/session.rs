@@ -13,6 +13,7 @@ use ratatui::Terminal;
 use tokio::time::{Instant, sleep_until};
 
 use super::app::App;
+use super::compose::worked_off;
 use super::effects::Runner;
 use super::frame;
 use super::msg::{Answer, Effect, Msg};
@@ -28,6 +29,8 @@ const TICK: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(200);
 /// How long the session's end may take at the service when the console is left.
 const GOODBYE: Duration = Duration::from_millis(300);
+/// How long the last writing of drafts may take.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 /// The largest text that is sent to a terminal's clipboard.
 const CLIPBOARD_LIMIT: usize = 8 * 1024;
 
@@ -174,6 +177,10 @@ where
         }
         runner.subscribe(app.subscriptions());
     };
+    // However it ends, what was typed last is in its file.
+    if let Some((drafts, jobs)) = app.last_drafts(clock.now()) {
+        let _ = tokio::time::timeout(LAST_WRITE, worked_off(drafts, jobs)).await;
+    }
     let reachable = app.reachable() && end != End::Crashed;
     runner.close(GOODBYE, reachable).await;
     Ok(end)

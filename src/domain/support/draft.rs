@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Severity;
 use crate::domain::safe_text::{REPLACEMENT, SafeText, is_unseen};
-use crate::domain::sanitize::{redact, redact_also};
+use crate::domain::sanitize::{MAX_INPUT, redact, redact_also};
 
 /// The longest summary, in characters.
 pub const MAX_SUMMARY: usize = 500;
@@ -16,6 +16,8 @@ pub const MAX_NOTES: usize = 10_000;
 pub const MAX_NAME: usize = 200;
 /// The longest e-mail address of a contact, in characters.
 pub const MAX_EMAIL: usize = 254;
+/// The longest piece of a text that is redacted at once, in bytes.
+const MAX_PIECE: usize = MAX_INPUT / 2;
 /// How many passages an operator may mask by hand.
 pub const MAX_MASKS: usize = 50;
 
@@ -105,7 +107,7 @@ impl Draft {
     /// masked by hand. The passages themselves are not in it.
     #[must_use]
     pub fn for_file(&self) -> Self {
-        let safe = |text: &str| {
+        let safe_piece = |text: &str| {
             let redacted = redact_also(text, &self.mask).text;
             let mut safe = String::with_capacity(redacted.len());
             let mut done = 0;
@@ -117,6 +119,7 @@ impl Draft {
             safe.push_str(&redacted[done..]);
             safe
         };
+        let safe = |text: &str| pieces(text).map(safe_piece).collect::<String>();
         // Kept as typed where it is an address, and an address only.
         let email = match email_problem(self.contact_email.trim()) {
             None => self.contact_email.clone(),
@@ -171,6 +174,35 @@ impl Draft {
         }
         problems
     }
+}
+
+/// A text in pieces that redaction looks at as a whole, so that nothing of a long one is cut off.
+/// They end between lines, outside of key blocks, as far as there is such a place.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (piece, after) = rest.split_at(piece_end(rest));
+        rest = after;
+        Some(piece)
+    })
+}
+
+fn piece_end(text: &str) -> usize {
+    if text.len() <= MAX_PIECE {
+        return text.len();
+    }
+    let most = text.floor_char_boundary(MAX_PIECE);
+    let ends = |c: char| text[..most].rmatch_indices(c).map(|(at, _)| at + 1);
+    let outside = |end: &usize| {
+        let before = &text[..*end];
+        before.rfind("-----BEGIN").is_none_or(|begin| before[begin..].contains("-----END"))
+    };
+    // A place far from the end of the piece is as good; one that splits a key is not.
+    let lines = ends('\n').find(outside).or_else(|| ends('\n').next());
+    lines.or_else(|| ends(' ').next()).unwrap_or(most)
 }
 
 /// Whether a text has a letter or a digit that can be seen.
@@ -270,6 +302,24 @@ mod tests {
         }
         let key = format!("{}{}@example.com", "AKIA", "IOSFODNN7EXAMPLE");
         assert!(email_problem(&key).is_some());
+    }
+
+    #[test]
+    fn a_long_text_is_kept_whole_and_redacted_whole() {
+        let key = format!(
+            "-----{0} {2}-----\n{1}\n-----END {2}-----\n",
+            "BEGIN",
+            "QUJD".repeat(12),
+            "PRIVATE KEY"
+        );
+        let text = format!("{}{key}{}", "a line of it\n".repeat(2_510), "and more\n".repeat(9_000));
+        let kept = Draft { notes: text.clone(), ..Draft::default() }.for_file().notes;
+        assert!(kept.ends_with("and more\n") && kept.len() > 100_000, "{}", kept.len());
+        assert!(!kept.contains("QUJDQUJD"));
+        let plain = "word ".repeat(30_000);
+        assert!(Draft { notes: plain.clone(), ..Draft::default() }.for_file().notes == plain);
+        let long = "x".repeat(200_000);
+        assert_eq!(pieces(&long).collect::<String>(), long);
     }
 
     #[test]

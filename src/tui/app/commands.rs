@@ -58,7 +58,9 @@ impl App {
                 (Overlay::Confirm(_), Command::FormSubmit) => return self.submit_control(),
                 (Overlay::Confirm(confirm), Command::FilterClear) => confirm.clear(),
                 // Whatever it is, it is not the one letter that throws anything away.
-                (Overlay::Discard, _) => drop(self.overlays.pop()),
+                (Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_), _) => {
+                    drop(self.overlays.pop());
+                }
                 (Overlay::Confirm(_), _) => {}
                 (Overlay::Report(_), command) => return self.command_report(command),
                 (Overlay::BreakGlass(_), command) => return self.command_glass(command),
@@ -76,12 +78,17 @@ impl App {
                 Vec::new()
             }
             Command::AppLogout => {
-                let ask = Effect::Ask(Slot::Session, Request::Logout);
+                let mut effects = self.interrupt_composition(true);
                 self.end_session(None);
-                vec![ask]
+                effects.push(Effect::Ask(Slot::Session, Request::Logout));
+                effects
             }
             _ if self.in_wizard() && self.is_wizards(command) => self.command_wizard(command),
             _ if self.context() == Context::Filter => self.operations.edit(command),
+            _ if self.in_composition() && Self::is_compositions(command) => {
+                self.command_composition(command)
+            }
+            _ if self.shows_composition() => self.navigate(command),
             _ if self.tab == Tab::Support => match self.command_support(command) {
                 Some(effects) => effects,
                 None => self.navigate(command),
@@ -126,6 +133,7 @@ impl App {
             Tab::Telemetry if row == body.y => return self.click_window(column),
             Tab::Run | Tab::Telemetry => return Vec::new(),
             Tab::Runbooks => return self.click_wizard(row - body.y),
+            Tab::Support if self.shows_composition() => return Vec::new(),
             Tab::Support => return self.click_support(column, row - body.y),
         }
         let before = self.operations.selected();

@@ -21,8 +21,10 @@ use ratatui::layout::{Rect, Size};
 use crate::config::TimeZone;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::window::Window;
+use crate::drafts::Drafts;
 use crate::ops::auth::Session;
 use crate::ops::platform::Platform;
+use crate::ops::support::DiagnosticsSubject;
 use crate::runbooks::Registry;
 use crate::term::ColorSupport;
 use crate::tui::command::{Command, Context};
@@ -50,6 +52,7 @@ use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
 use crate::{Error, ErrorKind};
 use break_glass::Glass;
+use compose::Composing;
 
 /// The smallest terminal that everything fits into.
 pub const MINIMUM: Size = Size { width: 60, height: 15 };
@@ -91,6 +94,8 @@ pub struct Setup {
     pub registry: Registry,
     /// Where exports go; none where there is no such place.
     pub exports: Option<PathBuf>,
+    /// Where drafts of support requests are kept; none where there is no such place.
+    pub drafts: Option<Drafts>,
 }
 
 /// What lies over the screen; the top one gets the keys first.
@@ -108,6 +113,10 @@ pub enum Overlay {
     BreakGlass(Box<GlassDialog>),
     /// The question before the wizard's draft is thrown away.
     Discard,
+    /// The question before the draft of a support request is thrown away.
+    DiscardDraft,
+    /// The offer to go on with a request that the end of a session interrupted.
+    ResumeDraft(DiagnosticsSubject),
 }
 
 /// A place to come back to.
@@ -155,6 +164,7 @@ pub struct App {
     pub(in crate::tui) overview: Overview,
     pub(in crate::tui) telemetry: Telemetry,
     pub(in crate::tui) support: Support,
+    pub(in crate::tui) composing: Composing,
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
     pub(in crate::tui) tab: Tab,
@@ -201,6 +211,7 @@ impl App {
             overview: Overview::default(),
             telemetry: Telemetry::default(),
             support: Support::default(),
+            composing: Composing::new(setup.drafts.clone()),
             window: None,
             sending: false,
             glass: Glass::default(),
@@ -277,7 +288,9 @@ impl App {
             Some(Overlay::Confirm(_)) => return Context::Confirm,
             Some(Overlay::Report(_)) => return Context::Report,
             Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
-            Some(Overlay::Discard) => return Context::Discard,
+            Some(Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_)) => {
+                return Context::Discard;
+            }
             None => {}
         }
         if self.session.is_none() {
@@ -287,7 +300,10 @@ impl App {
         } else if self.tab == Tab::Overview && self.overview.errors().is_some() {
             Context::Errors
         } else if self.tab == Tab::Support {
-            self.support.context()
+            match self.composition() {
+                Some(open) => open.context(),
+                None => self.support.context(),
+            }
         } else if self.tab == Tab::Runbooks {
             self.runbooks.context(self.look.now)
         } else {
@@ -324,10 +340,10 @@ impl App {
                 self.focused = focused;
                 if came_back { self.ask_now() } else { Vec::new() }
             }
-            Msg::Tick => Vec::new(),
+            Msg::Tick => self.keep_draft(),
             Msg::Rested => {
                 self.operations.rest();
-                Vec::new()
+                self.rest_composition()
             }
             Msg::Done { slot, answer } => self.done(slot, *answer),
         }
@@ -361,7 +377,12 @@ impl App {
 
     fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {
         match context {
-            Context::Discard => return self.answer_discard(event),
+            Context::Discard => match self.overlays.last() {
+                Some(Overlay::DiscardDraft) => return self.answer_discard_draft(event),
+                Some(Overlay::ResumeDraft(_)) => return self.answer_offer(event),
+                _ => return self.answer_discard(event),
+            },
+            _ if self.in_composition() => return self.type_in_composition(event),
             Context::Telemetry if event.code == KeyCode::Enter => self.open_number(),
             _ if self.in_wizard() => return self.type_in_wizard(event),
             Context::Search => return self.type_in_support(event),
@@ -393,6 +414,9 @@ impl App {
             return self.paste_in_wizard(text);
         }
         let mut effects = Vec::new();
+        if context.is_text() && self.in_composition() {
+            return self.paste_in_composition(text);
+        }
         let whole = match context {
             Context::Login => self.login.paste(text),
             Context::Filter => self.operations.paste(text),
@@ -484,6 +508,13 @@ impl App {
     /// Takes an answer: into its screen, and into what is known of the database.
     fn done(&mut self, slot: Slot, answer: Answer) -> Vec<Effect> {
         let now = self.look.now;
+        let answer = match answer {
+            // The disk's answer says nothing about the database.
+            Answer::Compose(answer) if answer.is_of_files() => {
+                return self.take_in_composition(*answer);
+            }
+            answer => answer,
+        };
         if let Some(error) = answer.error() {
             // A file that is garbage answers, but not with anything that could be shown.
             let lost = matches!(
@@ -498,8 +529,9 @@ impl App {
             }
             if error.kind() == ErrorKind::NotLoggedIn && self.session.is_some() {
                 let error = error.clone().hint("log in again");
+                let effects = self.interrupt_composition(false);
                 self.end_session(Some(error));
-                return Vec::new();
+                return effects;
             }
         } else {
             self.link.answered = Some(now);
@@ -511,6 +543,7 @@ impl App {
                 self.session = Some(session);
                 self.login = Login::default();
                 self.touched = Some(now);
+                self.offer_draft();
                 return self.ask_now();
             }
             Answer::Login(Err(error)) => self.login.refused(error),
@@ -558,6 +591,9 @@ impl App {
             }
             Answer::Wizard(answer) if self.session.is_some() => {
                 return self.take_in_wizard(*answer);
+            }
+            Answer::Compose(answer) if self.session.is_some() => {
+                return self.take_in_composition(*answer);
             }
             Answer::Support(answer) if self.session.is_some() => self.take_in_support(&answer),
             Answer::Unchanged => match slot {

@@ -43,6 +43,7 @@ impl App {
             Tab::Workers => self.workers.subscriptions(every),
             Tab::Overview => self.overview.subscriptions(self.window, every),
             Tab::Telemetry => self.telemetry.subscriptions(self.window, every),
+            Tab::Support if self.shows_composition() => Vec::new(),
             Tab::Support => self.support.screen().subscriptions(every),
             Tab::Runbooks => Vec::new(),
         };

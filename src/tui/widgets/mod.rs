@@ -7,4 +7,5 @@ pub mod form;
 pub mod group;
 pub mod help;
 pub mod palette;
+pub mod text_area;
 pub mod text_field;

@@ -2,6 +2,9 @@
 
 mod break_glass;
 mod captures;
+pub mod compose;
+mod compose_captures;
+mod compose_drafts;
 mod errors;
 mod inbox;
 mod keys;

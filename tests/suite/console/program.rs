@@ -2,6 +2,7 @@
 //! console has to be there first, and to leave whatever the database does.
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -16,13 +17,13 @@ use crate::support::stores::{Store, block_on};
 const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 
 /// The program in a terminal.
-struct Program {
+pub(super) struct Program {
     child: Box<dyn Child + Send + Sync>,
     master: Option<Box<dyn MasterPty + Send>>,
     keys: Box<dyn Write + Send>,
     screen: vt100::Parser,
     bytes: Receiver<Vec<u8>>,
-    _folder: TempDir,
+    folder: Option<TempDir>,
 }
 
 impl Program {
@@ -33,6 +34,13 @@ impl Program {
 
     fn with(url: &str, arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
+        let mut program = Self::within(folder.path(), url, arguments);
+        program.folder = Some(folder);
+        program
+    }
+
+    /// Runs with its files in `folder`.
+    pub(super) fn within(folder: &Path, url: &str, arguments: &[&str]) -> Self {
         let pair = native_pty_system().openpty(SIZE).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
         command.args(arguments);
@@ -42,9 +50,9 @@ impl Program {
             command.env("TENANTPILOT_DATABASE_URL", url);
         }
         for name in ["CONFIG", "DATA", "STATE"] {
-            command.env(format!("TENANTPILOT_{name}_DIR"), folder.path().join(name));
+            command.env(format!("TENANTPILOT_{name}_DIR"), folder.join(name));
         }
-        command.cwd(folder.path());
+        command.cwd(folder);
         let child = pair.slave.spawn_command(command).unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
         let keys = pair.master.take_writer().unwrap();
@@ -58,11 +66,11 @@ impl Program {
             }
         });
         let screen = vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0);
-        Self { child, master: Some(pair.master), keys, screen, bytes, _folder: folder }
+        Self { child, master: Some(pair.master), keys, screen, bytes, folder: None }
     }
 
     /// Reads until the screen shows `text`.
-    fn wait_for(&mut self, text: &str) {
+    pub(super) fn wait_for(&mut self, text: &str) {
         let until = Instant::now() + Duration::from_secs(30);
         while !self.screen.screen().contents().contains(text) {
             let left = until.saturating_duration_since(Instant::now());
@@ -72,17 +80,17 @@ impl Program {
         }
     }
 
-    fn type_in(&mut self, text: &str) {
+    pub(super) fn type_in(&mut self, text: &str) {
         self.keys.write_all(text.as_bytes()).unwrap();
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
     /// The exit code, if the program ends in time; what it wrote last is on the screen then.
-    fn ends_within(&mut self, limit: Duration) -> u32 {
+    pub(super) fn ends_within(&mut self, limit: Duration) -> u32 {
         let start = Instant::now();
         let code = loop {
             if let Some(status) = self.child.try_wait().unwrap() {

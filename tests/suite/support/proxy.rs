@@ -28,6 +28,8 @@ struct State {
     paused: bool,
     cut: bool,
     closed: bool,
+    /// The transaction whose answer is to be lost, by a statement of it.
+    loses: Option<String>,
     /// Counts cuts: a connection of an older generation is dead.
     generation: u64,
     /// Writes that passed the gate and are not done yet.
@@ -84,6 +86,12 @@ impl Proxy {
         state.drop_connections();
         drop(state);
         self.shared.changed.notify_all();
+    }
+
+    /// Loses the database as soon as the answer to the commit of a transaction comes, in which
+    /// `statement` was sent: it is committed, and nobody is told.
+    pub fn lose_answer_to(&self, statement: &str) {
+        self.shared.state.lock().unwrap().loses = Some(statement.to_owned());
     }
 
     /// Ends a cut; only new connections profit.
@@ -159,6 +167,7 @@ impl Shared {
     /// Copies one direction until an end closes or the connection is cut.
     fn forward(&self, mut from: TcpStream, mut to: TcpStream, generation: u64) {
         let mut buffer = [0; 16 * 1024];
+        let mut within = false;
         loop {
             let read = from.read(&mut buffer).unwrap_or(0);
             if !self.enter(generation) {
@@ -168,6 +177,16 @@ impl Shared {
             self.leave();
             if !written {
                 break;
+            }
+            let text = String::from_utf8_lossy(&buffer[..read]);
+            let loses = self.state.lock().unwrap().loses.clone();
+            within |= loses.is_some_and(|statement| text.contains(&statement));
+            if within && text.contains("COMMIT") {
+                let mut state = self.state.lock().unwrap();
+                state.loses = None;
+                state.cut = true;
+                // The server still reads what it was sent, and answers to nobody.
+                state.drop_connections();
             }
         }
         let _ = to.shutdown(Shutdown::Both);

@@ -5,6 +5,7 @@
 //! asked again by itself: each opening is audited.
 
 mod bundle;
+pub mod compose;
 mod diagnostics;
 mod list;
 pub(crate) mod masked;

@@ -1,0 +1,300 @@
+//! What is typed into a request: fields, which of them has the keys, and the draft they make.
+
+use std::collections::BTreeSet;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::domain::support::{Draft, ProblemField, Severity};
+use crate::tui::command::Command;
+use crate::tui::widgets::text_area::TextArea;
+use crate::tui::widgets::text_field::TextField;
+
+/// More than is kept of any line: what is too long is told, not cut.
+const LINE: usize = 4_000;
+
+/// A field of the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// How much it presses.
+    Severity,
+    /// What is wrong.
+    Summary,
+    /// How to see it.
+    Notes,
+    /// Whom to ask.
+    ContactName,
+    /// Where to reach them.
+    ContactEmail,
+    /// Whether diagnostics go with it.
+    Attach,
+}
+
+impl Field {
+    /// Every field, from top to bottom.
+    pub const ALL: &'static [Self] = &[
+        Self::Severity,
+        Self::Summary,
+        Self::Notes,
+        Self::ContactName,
+        Self::ContactEmail,
+        Self::Attach,
+    ];
+
+    /// Its label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Severity => "severity",
+            Self::Summary => "summary",
+            Self::Notes => "notes",
+            Self::ContactName => "contact",
+            Self::ContactEmail => "e-mail",
+            Self::Attach => "attach",
+        }
+    }
+
+    /// The field that a problem is about; none for what was masked by hand.
+    pub const fn of(problem: ProblemField) -> Option<Self> {
+        match problem {
+            ProblemField::Summary => Some(Self::Summary),
+            ProblemField::Notes => Some(Self::Notes),
+            ProblemField::ContactName => Some(Self::ContactName),
+            ProblemField::ContactEmail => Some(Self::ContactEmail),
+            ProblemField::Mask => None,
+        }
+    }
+
+    fn step(self, forward: bool) -> Self {
+        let count = Self::ALL.len();
+        let here = Self::ALL.iter().position(|field| *field == self).unwrap_or(0);
+        let next = if forward { here + 1 } else { here + count - 1 } % count;
+        Self::ALL.get(next).copied().unwrap_or(self)
+    }
+}
+
+/// What a paste came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pasted {
+    /// All of it was taken.
+    Whole,
+    /// Not all of it, or none, for this reason.
+    Not(String),
+}
+
+/// The state of the form.
+#[derive(Debug, Clone)]
+pub struct ComposeForm {
+    pub(super) severity: Severity,
+    pub(super) summary: TextField,
+    pub(super) notes: TextArea,
+    pub(super) contact_name: TextField,
+    pub(super) contact_email: TextField,
+    pub(super) attach: bool,
+    pub(super) mask: Vec<String>,
+    pub(super) withhold: BTreeSet<String>,
+    pub(super) focus: Field,
+}
+
+impl ComposeForm {
+    /// A form filled with a draft; the summary has the keys.
+    pub fn of(draft: &Draft) -> Self {
+        let line = |text: &str| {
+            let mut field = TextField::new(LINE);
+            field.set(text, text.chars().count());
+            field
+        };
+        Self {
+            severity: draft.severity,
+            summary: line(&draft.summary),
+            notes: TextArea::of(&draft.notes),
+            contact_name: line(&draft.contact_name),
+            contact_email: line(&draft.contact_email),
+            attach: draft.attach,
+            mask: draft.mask.clone(),
+            withhold: draft.withhold.clone(),
+            focus: Field::Summary,
+        }
+    }
+
+    /// The draft that the fields make.
+    pub fn draft(&self) -> Draft {
+        Draft {
+            severity: self.severity,
+            summary: self.summary.text().to_owned(),
+            notes: self.notes.text(),
+            contact_name: self.contact_name.text().to_owned(),
+            contact_email: self.contact_email.text().to_owned(),
+            attach: self.attach,
+            mask: self.mask.clone(),
+            withhold: self.withhold.clone(),
+        }
+    }
+
+    /// The field that has the keys.
+    pub fn focus(&self) -> Field {
+        self.focus
+    }
+
+    /// Gives a field the keys; the notes at a line, from 1.
+    pub fn go(&mut self, field: Field, line: Option<usize>) {
+        self.focus = field;
+        if let (Field::Notes, Some(line)) = (field, line) {
+            self.notes.go_to(line);
+        }
+    }
+
+    /// Does a command; true where it changed what was written.
+    pub fn command(&mut self, command: Command) -> bool {
+        match command {
+            Command::FieldNext | Command::FormSubmit => self.focus = self.focus.step(true),
+            Command::FieldPrevious => self.focus = self.focus.step(false),
+            Command::FilterClear => {
+                match self.focus {
+                    Field::Summary => self.summary.clear(),
+                    Field::ContactName => self.contact_name.clear(),
+                    Field::ContactEmail => self.contact_email.clear(),
+                    Field::Severity | Field::Notes | Field::Attach => return false,
+                }
+                return true;
+            }
+            Command::TextUndo | Command::TextRedo if self.focus == Field::Notes => {
+                return self.notes.command(command);
+            }
+            _ if self.focus == Field::Notes => drop(self.notes.command(command)),
+            _ => {}
+        }
+        false
+    }
+
+    /// Types a key into the field that has the keys; true where it meant something.
+    pub fn key(&mut self, event: &KeyEvent) -> bool {
+        match self.focus {
+            Field::Severity => self.choose_severity(event),
+            Field::Summary => self.summary.key(event),
+            Field::Notes => self.notes.key(event),
+            Field::ContactName => self.contact_name.key(event),
+            Field::ContactEmail => self.contact_email.key(event),
+            Field::Attach => self.choose_attach(event),
+        }
+    }
+
+    /// Pastes into the field that has the keys. It never goes on, let alone sends anything.
+    pub fn paste(&mut self, text: &str) -> Pasted {
+        let line = text.trim_end_matches(['\n', '\r']);
+        let whole = match self.focus {
+            Field::Severity | Field::Attach => {
+                let why = "text is pasted into a text field; nothing was done";
+                return Pasted::Not(why.to_owned());
+            }
+            Field::Notes => {
+                return match self.notes.paste(text) {
+                    Ok(()) => Pasted::Whole,
+                    Err(why) => Pasted::Not(why),
+                };
+            }
+            Field::Summary => self.summary.paste(line),
+            Field::ContactName => self.contact_name.paste(line),
+            Field::ContactEmail => self.contact_email.paste(line),
+        };
+        if whole {
+            return Pasted::Whole;
+        }
+        Pasted::Not("the paste was longer than the field and was cut off".to_owned())
+    }
+
+    fn choose_severity(&mut self, event: &KeyEvent) -> bool {
+        let all = Severity::ALL;
+        let here = all.iter().position(|severity| *severity == self.severity).unwrap_or(0);
+        let next = match event.code {
+            _ if is_modified(event) => None,
+            KeyCode::Right | KeyCode::Char(' ') => Some((here + 1) % all.len()),
+            KeyCode::Left => Some((here + all.len() - 1) % all.len()),
+            KeyCode::Home => Some(0),
+            KeyCode::End => Some(all.len() - 1),
+            KeyCode::Char(c) => all
+                .iter()
+                .position(|severity| severity.as_str().starts_with(c.to_ascii_lowercase())),
+            _ => None,
+        };
+        let chosen = next.and_then(|next| all.get(next));
+        if let Some(severity) = chosen {
+            self.severity = *severity;
+        }
+        chosen.is_some()
+    }
+
+    fn choose_attach(&mut self, event: &KeyEvent) -> bool {
+        match event.code {
+            _ if is_modified(event) => return false,
+            KeyCode::Left | KeyCode::Right | KeyCode::Char(' ') => self.attach = !self.attach,
+            KeyCode::Char('y') | KeyCode::Home => self.attach = true,
+            KeyCode::Char('n') | KeyCode::End => self.attach = false,
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn is_modified(event: &KeyEvent) -> bool {
+    event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(form: &mut ComposeForm, code: KeyCode) -> bool {
+        form.key(&KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn a_draft_comes_out_as_it_went_in() {
+        let draft = Draft {
+            severity: Severity::High,
+            summary: "all of it".to_owned(),
+            notes: "one\n two\n".to_owned(),
+            contact_name: "Ana".to_owned(),
+            contact_email: "ana@example.com".to_owned(),
+            attach: false,
+            mask: vec!["Fabrikam".to_owned()],
+            withhold: BTreeSet::from(["runs/run-4".to_owned()]),
+        };
+        assert_eq!(ComposeForm::of(&draft).draft(), draft);
+    }
+
+    #[test]
+    fn enter_and_tab_walk_and_choices_choose() {
+        let mut form = ComposeForm::of(&Draft::default());
+        assert_eq!(form.focus(), Field::Summary);
+        form.command(Command::FieldPrevious);
+        assert!(press(&mut form, KeyCode::Char('b')));
+        assert_eq!(form.draft().severity, Severity::Blocking);
+        assert!(press(&mut form, KeyCode::Right) && form.draft().severity == Severity::Low);
+        assert!(!press(&mut form, KeyCode::Char('x')));
+        assert_eq!(
+            form.paste("high"),
+            Pasted::Not("text is pasted into a text field; nothing was done".to_owned())
+        );
+        form.command(Command::FieldPrevious);
+        assert_eq!(form.focus(), Field::Attach);
+        assert!(press(&mut form, KeyCode::Char(' ')) && !form.draft().attach);
+        for field in Field::ALL {
+            form.command(Command::FormSubmit);
+            assert_eq!(form.focus(), *field);
+        }
+    }
+
+    #[test]
+    fn only_the_field_with_the_keys_changes() {
+        let mut form = ComposeForm::of(&Draft::default());
+        assert_eq!(form.paste("two\nlines\n"), Pasted::Whole);
+        form.go(Field::Notes, None);
+        assert_eq!(form.paste("two\nlines\n"), Pasted::Whole);
+        let draft = form.draft();
+        assert_eq!((draft.summary.as_str(), draft.notes.as_str()), ("two lines", "two\nlines\n"));
+        assert!(form.command(Command::TextUndo) && form.draft().notes.is_empty());
+        assert!(!form.command(Command::FilterClear), "notes are not thrown away by one key");
+        form.go(Field::Summary, None);
+        assert!(form.command(Command::FilterClear) && form.draft().is_blank());
+        assert!(matches!(form.paste(&"x".repeat(LINE + 1)), Pasted::Not(_)));
+    }
+}
