@@ -48,6 +48,7 @@ mod support_cli_input;
 mod support_cli_output;
 mod support_diagnostics;
 mod support_requests;
+mod support_secrets;
 mod telemetry;
 mod telemetry_cli;
 mod telemetry_summary;

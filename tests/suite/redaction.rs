@@ -8,7 +8,7 @@ use tenantpilot::domain::sanitize::{
     MAX_MESSAGE, Rule, Tally, message, redact, redact_also, suspects,
 };
 
-use crate::support::secrets::{Shape, development, ordinary};
+use crate::support::secrets::{Shape, development, held_out, ordinary};
 
 /// Without white space and marks, so that a secret in pieces is found as well.
 fn stripped(text: &str) -> String {
@@ -83,9 +83,22 @@ fn fr_028_001_every_shape_is_masked_in_every_place() {
 }
 
 #[test]
+fn fr_028_009_shapes_that_were_kept_away_are_masked_in_every_place() {
+    let (known, kept) = (development(), held_out());
+    let families: BTreeSet<_> = kept.iter().map(|shape| shape.family).collect();
+    let names: BTreeSet<_> = kept.iter().map(|shape| (shape.family, shape.name)).collect();
+    assert!(kept.len() >= 242 && families.len() >= 40, "{} {}", kept.len(), families.len());
+    assert!(names.len() == kept.len() && known.len() >= 240);
+    assert!(kept.len() * 5 >= known.len() + kept.len(), "a fifth of all is kept away");
+    assert!(kept.iter().all(|shape| shape.secret.iter().any(|part| part.len() >= 6)));
+    let wrong = wrong(&kept);
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
 fn fr_028_002_ordinary_lines_are_neither_masked_nor_suspected() {
     let lines = ordinary();
-    assert!(lines.len() >= 300, "{}", lines.len());
+    assert!(lines.len() >= 400, "{}", lines.len());
     let mut wrong = Vec::new();
     for line in &lines {
         let redacted = redact(line);

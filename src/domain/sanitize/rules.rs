@@ -2,7 +2,10 @@
 
 pub(super) mod cards;
 mod keys;
+mod lists;
 mod makers;
+mod remarks;
+mod sentences;
 pub(super) mod values;
 
 use std::ops::Range;
@@ -117,6 +120,14 @@ impl Patterns {
             all,
         );
 
+        // The third argument of a call that connects, as stack frames show it.
+        self.add(
+            Rule::Password,
+            "(",
+            r#"(?i:connect|connection|construct|pdo|mysqli|bind|login|logon|imap_open|open_session|auth|authenticate)\s*\(\s*(?:(?:\\*"[^"\n]*?\\*"|\\*'[^'\n]*?\\*'|Resource id #[0-9]+|[^\s"'(),]+(?:\([^()]*\))?)\s*,\s*){2}(?:\\*"([^"\n]+?)\\*"|\\*'([^'\n]+?)\\*')"#,
+            values::is_third_argument,
+        );
+
         self.add(
             Rule::Cookie,
             "=",
@@ -226,6 +237,15 @@ impl Patterns {
             ":=>",
             &format!(r"{key}{sep}(?s:{value})"),
             values::is_secret_value,
+        );
+        // What goes with the id of a role, which is no id.
+        self.add(
+            Rule::Secret,
+            "",
+            &format!(
+                r#"(?i:secret[ _-]?id){sep}\\*["'`]?([A-Za-z0-9-]{{16,}})|(?i:secret[ _-]?id)(?:\s+(?i:is|was|ist))?\s+["'`]?([A-Za-z0-9-]{{32,}})|(?i:(?:api|access|license|secret)[ _-]?key)(?:,|\s+(?i:is|was|ist))?\s+["'`]?([0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}})"#
+            ),
+            |found| !chance::ids(found.value()).is_empty() || values::is_drawn_value(found),
         );
         // `('password', 'x')`, `setPassword("x")`, `s:8:"password";s:7:"x"`.
         self.add(
@@ -364,8 +384,8 @@ impl Patterns {
         self.add(
             Rule::Password,
             "",
-            r"(?u:密码|密碼|口令|パスワード|비밀번호|암호)(?u:是|为|為|は|는|은)\s*([!-~]{4,})",
-            |found| found.value().contains(|c: char| c.is_ascii_alphanumeric()),
+            r"(?u:密码|密碼|口令|パスワード|비밀번호|암호)(?u:是|为|為|は|는|은)\s*(?:(?u:「([^」\n]{3,})」)|([!-~]{4,}))",
+            |found| found.value().contains(char::is_alphanumeric) && values::is_secret_value(found),
         );
         self.add(
             Rule::Secret,
@@ -430,6 +450,8 @@ pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Rule)> {
             }
         }
     }
+    spans.extend(lists::spans(text).into_iter().map(|span| (span, Rule::Secret)));
+    spans.extend(sentences::spans(text).into_iter().map(|span| (span, Rule::Password)));
     spans.extend(chance::spans(text).into_iter().map(|span| (span, Rule::Random)));
     spans
 }

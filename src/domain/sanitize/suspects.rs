@@ -25,16 +25,19 @@ pub fn suspects(text: &str) -> Vec<Range<usize>> {
     for part in outside(&masked, 0..text.len()) {
         cards(text, part.clone(), &mut found);
         drawn(text, part.clone(), &mut found);
+        let mut last = "";
         for word in words(text, part) {
             let of = &text[word.clone()];
+            let chosen =
+                word.start < near && is_chosen(of) && has_digit_or_sign(of) && !is_owner(last, of);
             if is_password_word(of) {
                 near = word.end + REACH;
-            } else if (word.start < near && is_chosen(of) && has_digit_or_sign(of)) || is_mixed(of)
-            {
+            } else if chosen || is_mixed(of) {
                 found.push(word);
             } else if of.ends_with(['.', '!', '?', '\n']) {
                 near = 0;
             }
+            last = of;
         }
     }
     if text.contains("-----BEGIN") {
@@ -156,6 +159,13 @@ fn words(text: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>> +
 
 fn is_password_word(word: &str) -> bool {
     NAMES.as_ref().is_some_and(|names| names.is_match(word))
+}
+
+/// Whether `word` is who or what has the password: `for db-west-2`.
+fn is_owner(last: &str, word: &str) -> bool {
+    matches!(last, "for" | "für" | "pour" | "para" | "per" | "voor" | "dla" | "для")
+        && word.contains('-')
+        && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.'))
 }
 
 fn has_digit_or_sign(word: &str) -> bool {

@@ -104,13 +104,14 @@ impl Chance {
             "B" => [UPPER, "234567"].concat(),
             "p" => self.password(),
             "w" => self.word(),
+            "q" => self.composed(),
             "j" => return self.web_token(secret),
             "k" => return self.key_body(length, secret),
             "c" => self.card(),
             "e" => self.address(),
             other => panic!("unknown kind {other}"),
         };
-        let made = if matches!(kind, "p" | "w" | "c" | "e") {
+        let made = if matches!(kind, "p" | "w" | "q" | "c" | "e") {
             alphabet
         } else {
             self.draw(&alphabet, length)
@@ -132,6 +133,14 @@ impl Chance {
         word[..1].make_ascii_uppercase();
         let (sign, digits) = (self.draw("!*-+$^~#", 1), self.draw(DIGITS, 3));
         format!("{word}{sign}{digits}")
+    }
+
+    /// A password as `Otter-Bay-7`, which a name could be as well.
+    fn composed(&mut self) -> String {
+        let (one, two) = (self.word(), self.word());
+        let sign = self.draw("-_.", 1);
+        let words = [one, two].map(|word| word[..1].to_uppercase() + &word[1..5]);
+        format!("{}{sign}{}", words.join(&sign), self.draw(DIGITS, 2))
     }
 
     fn web_token(&mut self, secret: &mut Vec<String>) -> String {

@@ -5,10 +5,10 @@ pub(super) const PASSWORD: &[&str] = &[
     r"pass(?:[ _-]?word|wd|wort|[ _-]?phrase|code|ord)",
     r"(?:\b|_)pass(?:e?)",
     r"pwd|pswd|passw|(?:\b|_)pw|(?:\b|_)psw|(?:\b|_)p/w",
-    r"kennwort|l(?:oe|o|(?u:ö))senord|adgangskode|wachtwoord|salasana|has(?:l|(?u:ł))o|(?:\b|_)heslo",
-    r"jelsz(?:o|(?u:ó))|(?:\b|_)parola|(?:\b|_)senha|palavra[ -]passe|contrase(?:n|(?u:ñ)|nh)a|(?:\b|_)clave",
-    r"mot[ _-]de[ _-]passe|(?:\b|_)mdp|(?:\b|_)(?u:ş|s)ifre|lozinka|geslo|kata[ _-]sandi|(?u:mật khẩu)",
-    r"(?u:пароль|Пароль|ПАРОЛЬ|пароля|κωδικός|סיסמה|كلمة المرور|密码|密碼|口令|パスワード|비밀번호|암호)",
+    r"kennwort|l(?:oe|o|(?u:ö))senord|adgangskode|wachtwoord|salasana(?:n|si|nne)?|has(?:l|(?u:ł))(?:o|a|em)|(?:\b|_)hesl(?:o|a|em)",
+    r"jelsz(?:o|(?u:ó)|ava)|(?:\b|_)parol(?:a(?:s(?:i|(?u:ı)))?|(?u:ă)|e)|(?:\b|_)senha|palavra[ -]passe|contrase(?:n|(?u:ñ)|nh)a|(?:\b|_)clave",
+    r"mot[ _-]de[ _-]passe|(?:\b|_)mdp|(?:(?u:ş)|\bs|_s)ifre(?:si|niz|miz|m|n|yi)?|lozinka|zaporka|geslo|kata[ _-]sandi|parool|slapta(?:z|(?u:ž))odis|(?u:mật khẩu)",
+    r"(?u:(?:П|п)арол(?:ь|я|ю|ем|а|и)|ПАРОЛ(?:Ь|А)|(?:Л|л)озинка|(?:К|κ|Κ)ωδικ(?:ός|ό|ού)(?: πρόσβασης)?|ΚΩΔΙΚΟΣ|σύνθημα|סיסמ(?:ה|א|ת)|كلمة (?:المرور|السر)|رمز عبور|密码|密碼|口令|暗証番号|パスワード|パスフレーズ|ハスワート|비밀번호|패스워드|암호|पसवरड|รหสผาน)",
     r"(?:\b|_)pin(?:[ _-]?code)?",
 ];
 

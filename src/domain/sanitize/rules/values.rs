@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::super::chance;
+use super::remarks::{REMARKS, STATES};
+use super::sentences::is_composed;
 
 /// What a pattern found, and where.
 pub(super) struct Found<'a> {
@@ -67,11 +69,24 @@ pub(in super::super) fn is_chosen(text: &str) -> bool {
 /// Names of algorithms, measures, times, versions and ids.
 pub(super) fn is_ordinary(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
+    is_ordinary_start(word)
+        || !chance::ids(word).is_empty()
+        || chance::is_known(word)
+        || word.starts_with(|c: char| c.is_ascii_digit()) && is_measure(&lower)
+        || word.contains('-') && word.split('-').all(is_word_or_number)
+        || word.contains('_') && word.split('_').all(is_word_or_number)
+        || word.contains(['/', ':']) && !word.contains(|c: char| "!$%&*#@+=^?~".contains(c))
+}
+
+/// Whether `word` begins as names of algorithms and encodings, and masks.
+pub(super) fn is_ordinary_start(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
     let starts = [
         "sha1",
         "sha2",
         "sha3",
         "sha5",
+        "sha-",
         "md5",
         "argon2",
         "base64",
@@ -88,12 +103,6 @@ pub(super) fn is_ordinary(word: &str) -> bool {
         "[redacted",
     ];
     starts.iter().any(|start| lower.starts_with(start))
-        || !chance::ids(word).is_empty()
-        || chance::is_known(word)
-        || word.starts_with(|c: char| c.is_ascii_digit()) && is_measure(&lower)
-        || word.contains('-') && word.split('-').all(is_word_or_number)
-        || word.contains('_') && word.split('_').all(is_word_or_number)
-        || word.contains(['/', ':']) && !word.contains(|c: char| "!$%&*#@+=^?~".contains(c))
 }
 
 /// `2026-11-20T10:00:00Z`, `30s`, `12.5ms`, `1.2.3-rc1`.
@@ -156,162 +165,6 @@ pub(super) fn has_key(found: &Found<'_>) -> bool {
     .any(|key| text.contains(key))
 }
 
-/// Words that say what is wrong with a secret rather than what it is.
-const STATES: &[&str] = &[
-    "absent",
-    "denied",
-    "empty",
-    "expired",
-    "false",
-    "invalid",
-    "is",
-    "malformed",
-    "mismatch",
-    "missing",
-    "nil",
-    "none",
-    "not",
-    "null",
-    "rejected",
-    "required",
-    "revoked",
-    "true",
-    "undefined",
-    "unknown",
-    "unset",
-    "wrong",
-];
-
-/// Words that begin a remark where a value could stand: `password: must have 12 characters`.
-const REMARKS: &[&str] = &[
-    "a",
-    "accepted",
-    "according",
-    "added",
-    "all",
-    "already",
-    "an",
-    "and",
-    "any",
-    "are",
-    "argument",
-    "at",
-    "bad",
-    "be",
-    "been",
-    "blank",
-    "bool",
-    "boolean",
-    "bytes",
-    "can",
-    "cannot",
-    "changed",
-    "check",
-    "contains",
-    "could",
-    "created",
-    "deleted",
-    "did",
-    "disabled",
-    "does",
-    "either",
-    "enabled",
-    "error",
-    "every",
-    "exceeded",
-    "expected",
-    "expires",
-    "failed",
-    "failure",
-    "field",
-    "flag",
-    "for",
-    "forbidden",
-    "found",
-    "from",
-    "has",
-    "have",
-    "hidden",
-    "if",
-    "in",
-    "incorrect",
-    "int",
-    "integer",
-    "issued",
-    "it",
-    "its",
-    "leave",
-    "length",
-    "lookup",
-    "matches",
-    "may",
-    "minimum",
-    "must",
-    "needs",
-    "never",
-    "no",
-    "nobody",
-    "number",
-    "of",
-    "ok",
-    "older",
-    "on",
-    "only",
-    "optional",
-    "or",
-    "parameter",
-    "please",
-    "present",
-    "provided",
-    "redacted",
-    "refresh",
-    "refused",
-    "rejected",
-    "removed",
-    "renewed",
-    "requires",
-    "reset",
-    "restored",
-    "rotate",
-    "rotated",
-    "rotation",
-    "same",
-    "see",
-    "set",
-    "should",
-    "since",
-    "still",
-    "str",
-    "string",
-    "stored",
-    "than",
-    "the",
-    "there",
-    "this",
-    "timeout",
-    "to",
-    "too",
-    "type",
-    "unauthorized",
-    "unexpected",
-    "unchanged",
-    "until",
-    "unused",
-    "updated",
-    "use",
-    "used",
-    "valid",
-    "value",
-    "varchar",
-    "was",
-    "were",
-    "when",
-    "will",
-    "with",
-    "without",
-    "yes",
-];
-
 pub(super) fn is_secret_value(found: &Found<'_>) -> bool {
     let value = found.value();
     let word = value.trim_end_matches([',', ';', '.', ')', '}', ']', '!', '?', ':']);
@@ -347,7 +200,7 @@ fn is_signs(word: &str) -> bool {
 }
 
 /// What stands where a secret was or will be.
-fn is_placeholder(word: &str) -> bool {
+pub(super) fn is_placeholder(word: &str) -> bool {
     let inner = word.trim_matches(['<', '>', '[', ']', '{', '}', '(', ')', '*', '%', ' ', '$']);
     let lower = inner.to_ascii_lowercase();
     let dollar = word.strip_prefix('$').is_some_and(|name| {
@@ -460,6 +313,15 @@ pub(super) fn is_argument(found: &Found<'_>) -> bool {
         .trim_end();
     let pair = before.ends_with(['(', '{']) || before.ends_with('[') && is_chosen(found.value());
     (call || pair) && is_secret_value(found)
+}
+
+/// What follows an address and a name in a call that connects; or anything that was chosen.
+pub(super) fn is_third_argument(found: &Found<'_>) -> bool {
+    let arguments = found.key().split_once('(').map_or("", |(_, arguments)| arguments);
+    let address = arguments.contains([':', '=', '.', '@', '#']) || arguments.contains("localhost");
+    is_chosen(found.value())
+        || is_composed(found.value(), true)
+        || address && is_secret_value(found) && !is_ordinary(found.value())
 }
 
 /// A number that is a code: not a year, a status or a count of something.

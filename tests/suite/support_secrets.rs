@@ -1,0 +1,169 @@
+//! No secret of the corpus through any text of support: specs/029-support.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tenantpilot::Clock;
+use tenantpilot::cli::crash;
+use tenantpilot::config::LogLevel;
+use tenantpilot::domain::support::{
+    Draft, MAX_NAME, MAX_SUMMARY, Reference, bundle_markdown, request_markdown,
+};
+use tenantpilot::logging;
+use tenantpilot::ops::notifications::ListNotifications;
+use tenantpilot::ops::support::{
+    CreateRequest, DiagnosticsSubject, GetRequest, GetTenant, OpenDiagnostics,
+};
+use tenantpilot::paths::Paths;
+
+use crate::database::texts;
+use crate::support::secrets::{self, Shape};
+use crate::support::stores::{Store, both_engines, noon};
+use crate::support_requests::compose;
+
+const RUN: DiagnosticsSubject = DiagnosticsSubject::Run { run_id: 4, tenant_id: Some(3) };
+
+/// Every string of a JSON value, keys with them.
+fn strings(value: &Value, into: &mut String) {
+    match value {
+        Value::String(text) => {
+            into.push_str(text);
+            into.push('\n');
+        }
+        Value::Array(values) => values.iter().for_each(|value| strings(value, into)),
+        Value::Object(entries) => entries.iter().for_each(|(key, value)| {
+            into.push_str(key);
+            into.push('\n');
+            strings(value, into);
+        }),
+        _ => {}
+    }
+}
+
+fn flat(value: &impl serde::Serialize) -> String {
+    let mut text = String::new();
+    strings(&serde_json::to_value(value).unwrap(), &mut text);
+    text
+}
+
+fn holds_none(shape: &Shape, place: &str, text: &str) {
+    for secret in &shape.secret {
+        assert!(!text.contains(secret.as_str()), "{} {}: {place}", shape.family, shape.name);
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''").replace('\0', ""))
+}
+
+/// Lets a shape stand wherever a text can, past the program and through it, and looks at all that
+/// comes out.
+async fn everywhere(store: &Store, shapes: &[Shape]) {
+    let first = store.administrator().await;
+    for (at, shape) in shapes.iter().enumerate() {
+        let stored = quoted(&shape.text.chars().take(500).collect::<String>());
+        let name = quoted(&shape.text.chars().take(200).collect::<String>());
+        for sql in [
+            format!("update operation_run_failures set message = {stored} where run_id = 4"),
+            format!("update operation_runs set initiator_name = {name} where id = 4"),
+            format!("update tenants set name = {name} where id = 3"),
+            format!("update workspaces set name = {name} where id = 2"),
+            "delete from provider_connections".to_owned(),
+            format!(
+                "insert into provider_connections (workspace_id, tenant_id, provider, status, last_error_code, created_at) \
+                 values (2, 3, {stored}, 'degraded', {stored}, '2026-11-01T00:00:00+00:00')"
+            ),
+            "delete from stored_reports where tenant_id = 3".to_owned(),
+            format!(
+                "insert into stored_reports (workspace_id, tenant_id, report_type, created_at) \
+                 values (2, 3, {stored}, '2026-11-01T00:00:00+00:00')"
+            ),
+        ] {
+            store.sql(&sql).await.unwrap();
+        }
+        let evidence = store.ops.run(&first.actor, OpenDiagnostics { subject: RUN }).await.unwrap();
+        let bundle = evidence.bundle().unwrap();
+        holds_none(shape, "bundle", &flat(bundle));
+
+        let evidence = compose(store, &first, RUN).await;
+        let draft = Draft {
+            summary: shape.text.chars().take(MAX_SUMMARY).collect(),
+            notes: shape.text.clone(),
+            contact_name: shape.text.chars().take(MAX_NAME).collect(),
+            contact_email: "ana@example.com".to_owned(),
+            ..Draft::default()
+        };
+        let prepared = evidence.prepare(&draft);
+        let email = prepared.contact_email.clone().unwrap();
+        for (place, text) in [
+            ("preview", flat(&prepared)),
+            ("request as Markdown", request_markdown(&prepared, None).replace('\\', "")),
+            (
+                "diagnostics as Markdown",
+                bundle_markdown(&prepared.subject, bundle).replace('\\', ""),
+            ),
+            ("draft's file", flat(&draft.for_file())),
+        ] {
+            holds_none(shape, place, &text.replace(&email, ""));
+        }
+        // What is sent is what was shown; what only may be a secret is masked by hand first.
+        let mask: Vec<String> =
+            prepared.suspects.iter().map(|suspect| suspect.text.clone()).collect();
+        let draft = Draft { mask, ..draft };
+        let prepared = evidence.prepare(&draft);
+        if prepared.is_ready() && at % 4 == 0 {
+            let reference = Reference::new(noon());
+            let create = CreateRequest { evidence: Arc::clone(&evidence), draft, reference };
+            store.ops.run(&first.actor, create).await.unwrap();
+            let detail = store.ops.run(&first.actor, GetRequest { reference }).await.unwrap();
+            // A list shows the names of today, as every list of tenants does.
+            let mut kept = serde_json::to_value(&detail).unwrap();
+            kept["tenant_name"] = Value::Null;
+            kept["workspace_name"] = Value::Null;
+            holds_none(shape, "request", &flat(&kept));
+        }
+    }
+    let sent = store.number("select count(*) from support_requests").await;
+    assert!(sent > i64::try_from(shapes.len() / 8).unwrap(), "only {sent} could be sent");
+    let rows = "select coalesce(reproduction_notes, '') || summary || coalesce(contact_name, '') || cast(context as text) from support_requests";
+    let audits = "select cast(metadata as text) || coalesce(target_id, '') from audit_logs";
+    let titles = "select title from notifications";
+    let payloads = "select cast(payload as text) || coalesce(last_error, '') from alert_deliveries";
+    for sql in [rows, audits, titles, payloads] {
+        let all = texts(store, sql).await.join("\n");
+        for shape in shapes {
+            holds_none(shape, sql, &all);
+        }
+    }
+    let inbox = store.ops.run(&first.actor, ListNotifications::default()).await.unwrap();
+    assert!(inbox.notifications.is_empty());
+    store.ops.run(&first.actor, GetTenant { id: 3 }).await.unwrap();
+}
+
+both_engines! {
+    async fn fr_029_019_no_secret_comes_out_of_support(store) {
+        let store = store.with_scene().await;
+        everywhere(&store, &secrets::all()).await;
+    }
+}
+
+#[test]
+fn fr_029_019_no_secret_reaches_a_log_or_the_words_of_a_panic() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let paths = Paths::from_env(|_| folder.path().to_str().map(str::to_owned)).unwrap();
+    let clock = Clock::fixed(noon());
+    let shapes = secrets::all();
+    let (subscriber, guard) = logging::subscriber(&paths, LogLevel::Info, clock.clone()).unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        for shape in &shapes {
+            tracing::warn!(target: "tenantpilot", answer = shape.text, raw = ?shape.text, "the provider answered");
+            holds_none(shape, "panic", &crash::said(&shape.text, "src/x.rs:1:1"));
+        }
+    });
+    drop(guard);
+    let log = std::fs::read_to_string(logging::current_file(&paths, &clock)).unwrap();
+    assert_eq!(log.lines().count(), shapes.len());
+    for shape in &shapes {
+        holds_none(shape, "log", &log);
+    }
+}
