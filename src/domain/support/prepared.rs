@@ -149,9 +149,9 @@ impl Evidence {
         let of = |text: String| (!text.is_empty()).then(|| redact_also(&text, mask));
         // A text of any length is answered quickly; too long it is not sent anyway.
         let within = |text: &str, max: usize| text.chars().take(max).collect::<String>();
-        let summary = redact_also(&one_line(&within(&draft.summary, MAX_SUMMARY)), mask);
+        let summary = redact_also(&safe_line(&within(&draft.summary, MAX_SUMMARY)), mask);
         let notes = of(many_lines(&within(&draft.notes, MAX_NOTES)));
-        let contact_name = of(one_line(&within(&draft.contact_name, MAX_NAME)));
+        let contact_name = of(safe_line(&within(&draft.contact_name, MAX_NAME)));
         let email = draft.contact_email.trim();
         let lengths = [
             (ProblemField::Summary, "summary", Some(&summary), MAX_SUMMARY),
@@ -197,6 +197,11 @@ impl Evidence {
     }
 }
 
+/// One line without secrets; they are looked for before the lines that show them are joined.
+fn safe_line(text: &str) -> String {
+    one_line(&redact(text).text)
+}
+
 fn withheld_items(bundle: &Bundle) -> usize {
     bundle.sections.iter().flat_map(|section| &section.items).filter(|item| item.withheld).count()
 }
@@ -204,8 +209,8 @@ fn withheld_items(bundle: &Bundle) -> usize {
 impl Subject {
     fn reduced(&self, mask: &[String]) -> Self {
         let mut reduced = self.clone();
-        reduced.workspace_name = redact_also(&one_line(&self.workspace_name), mask).text;
-        reduced.tenant_name = redact_also(&one_line(&self.tenant_name), mask).text;
+        reduced.workspace_name = redact_also(&safe_line(&self.workspace_name), mask).text;
+        reduced.tenant_name = redact_also(&safe_line(&self.tenant_name), mask).text;
         if let Some(run) = &mut reduced.run {
             run.run_type = redact_also(&run.run_type, mask).text;
             for fact in &mut run.facts {

