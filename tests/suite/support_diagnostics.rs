@@ -267,7 +267,7 @@ both_engines! {
         // What failed elsewhere stays there.
         let evidence = open(&store, &first, run(Some(2))).await.unwrap();
         let facts = &evidence.subject().run.as_ref().unwrap().facts;
-        let fact = |name: &str| facts.iter().find(|fact| fact.name == name).map(|fact| fact.text());
+        let fact = |name: &str| facts.iter().find(|fact| fact.name == name).map(tenantpilot::domain::support::Fact::text);
         assert_eq!(fact("tenant_status").as_deref(), Some("failed"));
         assert_eq!(fact("tenant_reason_code").as_deref(), Some("timeout"));
         assert_eq!(fact("failures_by_reason").as_deref(), Some("timeout x2"));

@@ -169,7 +169,8 @@ both_engines! {
         let mut sent = 0;
         for _ in 0..40 {
             let text = |rng: &mut StdRng, most: usize| -> String {
-                (0..rng.random_range(0..most)).map(|_| format!("{} ", words[rng.random_range(0..words.len())])).collect()
+                let picked: Vec<&str> = (0..rng.random_range(0..most)).map(|_| words[rng.random_range(0..words.len())]).collect();
+                picked.join(" ")
             };
             let pick = |rng: &mut StdRng, from: &[String]| -> Vec<String> {
                 from.iter().filter(|_| rng.random_bool(0.2)).cloned().collect()

@@ -12,7 +12,7 @@ use super::{
     AttachmentMode, Bundle, CONTEXT_SCHEMA_VERSION, Draft, Fact, MAX_NAME, MAX_NOTES, MAX_SUMMARY,
     PrimaryContext, Problem, ProblemField, Severity,
 };
-use crate::domain::sanitize::{Redacted, Tally, redact_also, suspects};
+use crate::domain::sanitize::{Redacted, Tally, redact, redact_also, suspects};
 
 /// Whom and what a request is about.
 #[derive(Debug, Clone, PartialEq, Serialize)]

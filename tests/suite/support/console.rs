@@ -46,7 +46,7 @@ pub fn setup(width: u16, height: u16, clock: &Clock) -> Setup {
 
 /// A console on a database.
 pub struct Console {
-    pub app: App,
+    pub app: Box<App>,
     runner: Runner,
     answers: UnboundedReceiver<Arrived>,
     terminal: Terminal<TestBackend>,
@@ -70,7 +70,7 @@ impl Console {
         let (runner, answers, _hints) =
             Runner::new(ops.clone(), ORIGIN.to_owned(), ClientKind::Console);
         let mut console = Self {
-            app: App::new(setup),
+            app: Box::new(App::new(setup)),
             runner,
             answers,
             terminal: Terminal::new(TestBackend::new(width, height)).unwrap(),
