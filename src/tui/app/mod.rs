@@ -6,6 +6,7 @@ mod compose;
 mod control;
 mod notices;
 mod overview;
+mod paste;
 mod polling;
 mod support;
 mod window;
@@ -46,7 +47,6 @@ use crate::tui::screens::workers::Workers;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::break_glass::GlassDialog;
 use crate::tui::widgets::confirm::Confirm;
-use crate::tui::widgets::form::Pasted;
 use crate::tui::widgets::group::GroupReport;
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
@@ -405,53 +405,6 @@ impl App {
             _ => {}
         }
         Vec::new()
-    }
-
-    fn paste(&mut self, text: &str) -> Vec<Effect> {
-        let context = self.context();
-        let typed = matches!(context, Context::Confirm | Context::Phrase | Context::Refused);
-        if context.is_text() && !typed && self.in_wizard() {
-            return self.paste_in_wizard(text);
-        }
-        let mut effects = Vec::new();
-        if context.is_text() && self.in_composition() {
-            return self.paste_in_composition(text);
-        }
-        let whole = match context {
-            Context::Login => self.login.paste(text),
-            Context::Filter => self.operations.paste(text),
-            Context::Search => {
-                let (whole, asked) = self.paste_in_support(text);
-                effects = asked;
-                whole
-            }
-            Context::Palette => match self.overlays.last_mut() {
-                Some(Overlay::Palette(palette)) => palette.paste(text),
-                _ => true,
-            },
-            Context::Form => match self.overlays.last_mut() {
-                Some(Overlay::BreakGlass(dialog)) => match dialog.paste(text) {
-                    Pasted::Refused => {
-                        self.say("this field takes no pasted text");
-                        true
-                    }
-                    pasted => pasted == Pasted::Whole,
-                },
-                _ => true,
-            },
-            _ => {
-                self.say(if typed {
-                    "a confirmation has to be typed; the pasted text was not taken"
-                } else {
-                    "pasted text is taken only in a text field; nothing was done"
-                });
-                true
-            }
-        };
-        if !whole {
-            self.say("the paste was longer than the field and was cut off");
-        }
-        effects
     }
 
     /// A person at the keys keeps the session alive; polls do not.

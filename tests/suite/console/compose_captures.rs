@@ -41,7 +41,7 @@ both_engines! {
             capture!(store, console, name("2_preview"));
             console.keys("<esc><ctrl-u><tab>1.<space>sync<space>again<enter>").await;
             console.keys("2.<space>password=hunter2hunter2<enter>").await;
-            console.keys("3.<space>card<space>4111<space>1111<space>1111<space>1111<tab><tab>ana@").await;
+            console.keys("3.<space>it<space>got<space>Xk9Qz2Lm4Rt7<tab><tab>ana@").await;
             console.keys("<ctrl-p>").await;
             capture!(store, console, name("2_problems"));
             console.keys("<enter>").await;
@@ -85,7 +85,7 @@ both_engines! {
             capture!(store, console, format!("60x15_ascii_compose_{step}"));
         };
         see(&mut console, "1_form").await;
-        console.keys("<ctrl-u><tab>card<space>4111111111111111<tab><tab>ana@<ctrl-p>").await;
+        console.keys("<ctrl-u><tab>got<space>Xk9Qz2Lm4Rt7<tab><tab>ana@<ctrl-p>").await;
         see(&mut console, "2_problems").await;
         console.keys("<esc>").await;
         see(&mut console, "1_problems").await;
