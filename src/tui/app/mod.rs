@@ -164,7 +164,7 @@ pub struct App {
     pub(in crate::tui) overview: Overview,
     pub(in crate::tui) telemetry: Telemetry,
     pub(in crate::tui) support: Support,
-    pub(in crate::tui) composing: Composing,
+    pub(in crate::tui) composing: Box<Composing>,
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
     pub(in crate::tui) tab: Tab,
@@ -211,7 +211,7 @@ impl App {
             overview: Overview::default(),
             telemetry: Telemetry::default(),
             support: Support::default(),
-            composing: Composing::new(setup.drafts.clone()),
+            composing: Box::new(Composing::new(setup.drafts.clone())),
             window: None,
             sending: false,
             glass: Glass::default(),
