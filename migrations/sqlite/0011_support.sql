@@ -3,7 +3,7 @@
 create table support_requests_checked (
     id                       integer primary key,
     reference                text not null unique check (typeof(reference) = 'text' and length(reference) = 29
-                             and reference glob 'SR-*' and substr(reference, 4) not glob '*[^0-9A-HJKMNP-TV-Z]*'
+                             and reference glob 'SR-[0-7]*' and substr(reference, 4) not glob '*[^0-9A-HJKMNP-TV-Z]*'
                              and instr(reference, char(0)) = 0),
     workspace_id             integer not null,
     tenant_id                integer not null,
@@ -23,9 +23,16 @@ create table support_requests_checked (
     context                  text not null,
     created_at               text not null check (created_at glob '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]*+00:00'
                              and replace(substr(created_at, 20), '+00:00', '') not glob '*[^.0-9]*' and typeof(created_at) = 'text'
-                             and instr(created_at, char(0)) = 0 and julianday(created_at) is not null),
+                             and instr(created_at, char(0)) = 0
+                             -- A day that the calendar has.
+                             and strftime('%Y-%m-%dT%H:%M:%S', substr(created_at, 1, 19)) is substr(created_at, 1, 19)
+                             and created_at >= '2000' and created_at < '2100'),
     check ((primary_context = 'operation_run') = (run_id is not null)),
-    constraint support_requests_summary check (trim(summary) <> ''),
+    constraint support_requests_ids check (workspace_id > 0 and tenant_id > 0 and created_by_platform_user > 0
+        and (run_id is null or run_id > 0)),
+    constraint support_requests_created_by_name check (length(created_by_name) between 1 and 200
+        and instr(created_by_name, char(0)) = 0),
+    constraint support_requests_summary check (trim(summary, ' ' || char(9) || char(10) || char(13) || char(160)) <> ''),
     constraint support_requests_notes check (reproduction_notes is null or typeof(reproduction_notes) = 'text'
         and length(reproduction_notes) between 1 and 10000 and instr(reproduction_notes, char(0)) = 0),
     constraint support_requests_contact_name check (contact_name is null or typeof(contact_name) = 'text'

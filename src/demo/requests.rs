@@ -98,7 +98,7 @@ pub async fn send(ops: &Ops, now: DateTime<Utc>) -> Result<usize> {
             } else {
                 DiagnosticsSubject::Tenant(tenant_id)
             };
-            let evidence = Arc::new(ops.run(actor, Compose { subject }).await?);
+            let evidence = Arc::new(ops.run(actor, Compose { subject, attach: true }).await?);
             let draft = Draft {
                 severity: told.severity,
                 summary: told.summary.to_owned(),

@@ -212,7 +212,7 @@ operations! {
     support::ListTenants => support::ListTenants::default(),
     support::GetTenant => support::GetTenant { id: 0 },
     support::OpenDiagnostics => support::OpenDiagnostics { subject: support::DiagnosticsSubject::Tenant(0) },
-    support::Compose => support::Compose { subject: support::DiagnosticsSubject::Tenant(0) },
+    support::Compose => support::Compose { subject: support::DiagnosticsSubject::Tenant(0), attach: true },
     support::ListRunTenants => support::ListRunTenants::default(),
     support::CreateRequest => support::CreateRequest::sample(),
     support::ListRequests => support::ListRequests::default(),

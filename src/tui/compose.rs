@@ -94,7 +94,7 @@ impl ComposeAsk {
     pub async fn answer(self, ops: &Ops, actor: &Actor) -> ComposeAnswer {
         match self {
             Self::Open(subject) => {
-                let opened = ops.run(actor, Compose { subject }).await;
+                let opened = ops.run(actor, Compose { subject, attach: true }).await;
                 ComposeAnswer::Opened(subject, opened.map(Arc::new))
             }
             Self::Send(asked) => {

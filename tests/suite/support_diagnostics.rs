@@ -173,12 +173,15 @@ both_engines! {
             where action = 'support.open_diagnostics' order by id").await;
         assert_eq!(rows, ["oncall operation_run 4 3 4", "oncall tenant 3 3 -"]);
         // Gathering for a request is an opening where diagnostics go with it, and none where not.
+        let without = Compose { subject: DiagnosticsSubject::Tenant(3), attach: false };
+        assert!(store.ops.run(&on_call.actor, without).await.unwrap().bundle().is_none());
+        assert_eq!(store.number(count).await, 2);
         let subject = DiagnosticsSubject::Tenant(3);
-        store.ops.run(&on_call.actor, Compose { subject }).await.unwrap();
+        store.ops.run(&on_call.actor, Compose { subject, attach: true }).await.unwrap();
         assert_eq!(store.number(count).await, 3);
         let writer = store.user_with(&first, "writer",
             [Capability::AccessSystemPanel, Capability::SupportRequestsCreate].into_iter().collect(), &[]).await;
-        assert!(store.ops.run(&writer.actor, Compose { subject }).await.unwrap().bundle().is_none());
+        assert!(store.ops.run(&writer.actor, Compose { subject, attach: true }).await.unwrap().bundle().is_none());
         assert_eq!(store.number(count).await, 3);
         // No customer did anything.
         assert_eq!(store.number("select count(*) from product_usage_events where event_name like '%diagnostics%'").await, 0);
@@ -200,7 +203,7 @@ both_engines! {
         let first = store.administrator().await;
         refuse_audit(&store, "support.open_diagnostics").await;
         assert!(open(&store, &first, DiagnosticsSubject::Tenant(3)).await.is_err());
-        assert!(store.ops.run(&first.actor, Compose { subject: DiagnosticsSubject::Tenant(3) }).await.is_err());
+        assert!(store.ops.run(&first.actor, Compose { subject: DiagnosticsSubject::Tenant(3), attach: true }).await.is_err());
     }
 
     async fn fr_029_003_the_audit_trail_is_for_who_may_read_the_audit_log(store) {
@@ -221,7 +224,7 @@ both_engines! {
         let run = |run_id, tenant_id| DiagnosticsSubject::Run { run_id, tenant_id };
         let refusal = async |subject| {
             let opened = open(&store, &contoso, subject).await.unwrap_err();
-            let composed = store.ops.run(&contoso.actor, Compose { subject }).await.unwrap_err();
+            let composed = store.ops.run(&contoso.actor, Compose { subject, attach: true }).await.unwrap_err();
             assert_eq!((opened.kind(), composed.kind()), (ErrorKind::NotFound, ErrorKind::NotFound));
             assert_eq!(opened.to_string(), composed.to_string());
             opened.to_string()

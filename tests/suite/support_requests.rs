@@ -30,7 +30,7 @@ pub fn draft(summary: &str) -> Draft {
 }
 
 pub async fn compose(store: &Store, by: &Session, subject: DiagnosticsSubject) -> Arc<Evidence> {
-    Arc::new(store.ops.run(&by.actor, Compose { subject }).await.unwrap())
+    Arc::new(store.ops.run(&by.actor, Compose { subject, attach: true }).await.unwrap())
 }
 
 async fn send(
@@ -319,7 +319,7 @@ both_engines! {
         assert_eq!((changed.created, changed.differs, changed.request.summary.as_str()), (false, true, "it fails"));
         let theirs = compose(&store, &other, RUN).await;
         let error = send(&store, &other, &theirs, &draft("it fails"), reference).await.unwrap_err();
-        assert_eq!(error.to_string(), "this reference is taken; send it once more");
+        assert_eq!(error.to_string(), "this reference is taken; leave it out: every request gets a new one");
         assert_eq!(stored(&store).await, 1);
         // Another reference: repeats are allowed.
         let repeat = send(&store, &first, &evidence, &draft("it fails"), Reference::new(noon())).await.unwrap();
@@ -485,16 +485,35 @@ both_engines! {
             ("severity", "'urgent'"), ("summary", "''"), ("summary", "'   '"), ("reproduction_notes", "''"),
             ("contact_name", "''"), ("contact_email", "'ana'"), ("contact_email", "'a @b.de'"), ("contact_email", "'a@b@c.de'"),
             ("attachment_mode", "'canonical_context_only'"), ("attachment_mode", "'all'"), ("context_schema_version", "0"),
-            ("context", "'[]'"), ("context", "'{}'"), ("primary_context", "'tenant'"), ("created_at", "null"),
+            ("summary", "' \t\n\r\u{a0}'"), ("contact_email", "'a\u{202e}@b.de'"),
+            ("reference", "'SR-ZZZZZZZZZZZZZZZZZZZZZZZZZZ'"), ("created_at", "'1999-12-31T23:59:59+00:00'"),
+            ("created_at", "'2100-01-01T00:00:00+00:00'"), ("workspace_id", "0"), ("tenant_id", "-1"),
+            ("created_by_platform_user", "-1"), ("created_by_name", "''"), ("context", "'[]'"), ("context", "'{}'"), ("primary_context", "'tenant'"), ("created_at", "null"),
         ] {
             assert!(store.sql(&copy(column, with)).await.is_err(), "{column} {with}");
         }
         let long = "x".repeat(10_001);
         assert!(store.sql(&copy("reproduction_notes", &format!("'{long}'"))).await.is_err());
         assert!(store.sql(&copy("summary", &format!("'{}'", &long[..501]))).await.is_err());
+        match store.engine {
+            tenantpilot::ops::Engine::Postgres => {
+                assert!(store.sql(&copy("created_at", "'infinity'")).await.is_err());
+            }
+            tenantpilot::ops::Engine::Sqlite => {
+                for at in ["2026-02-30T01:00:00.000000+00:00", "2026-02-11T24:00:00+00:00"] {
+                    assert!(store.sql(&copy("created_at", &format!("'{at}'"))).await.is_err(), "{at}");
+                }
+            }
+        }
         assert_eq!(stored(&store).await, 1);
-        store.sql(&copy("severity", "'low'")).await.unwrap();
+        // What the database takes and no reader understands hides nothing else.
+        let deep = format!("'{{\"diagnostics\": {{\"a\": {}1{}}}}}'", "[".repeat(200), "]".repeat(200));
+        store.sql(&copy("context", &deep)).await.unwrap();
         assert_eq!(stored(&store).await, 2);
+        let reference: Reference = "SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKNV".parse().unwrap();
+        let detail = store.ops.run(&first.actor, GetRequest { reference }).await.unwrap();
+        assert!(detail.context_unreadable && detail.context.is_null() && detail.bundle().is_none());
+        assert_eq!(store.ops.run(&first.actor, ListRequests::default()).await.unwrap().support_requests.len(), 2);
 
         // By every way there is, as owner, on a request with everything in it.
         let before = texts(&store, "select cast(id as text) || reference || summary || severity || cast(context as text) from support_requests order by id").await;

@@ -11,9 +11,9 @@ use tenantpilot::domain::support::{
 };
 use tenantpilot::logging;
 use tenantpilot::ops::notifications::ListNotifications;
-use tenantpilot::ops::support::{
-    CreateRequest, DiagnosticsSubject, GetRequest, GetTenant, OpenDiagnostics,
-};
+use tenantpilot::ops::overview::{FingerprintPage, ListFingerprints};
+use tenantpilot::ops::runs::GetRun;
+use tenantpilot::ops::support::{CreateRequest, DiagnosticsSubject, GetRequest, GetTenant};
 use tenantpilot::paths::Paths;
 
 use crate::database::texts;
@@ -63,7 +63,7 @@ async fn everywhere(store: &Store, shapes: &[Shape]) {
     for (at, shape) in shapes.iter().enumerate() {
         let stored = quoted(&shape.text.chars().take(500).collect::<String>());
         let name = quoted(&shape.text.chars().take(200).collect::<String>());
-        for sql in [
+        let statements = [
             format!("update operation_run_failures set message = {stored} where run_id = 4"),
             format!("update operation_runs set initiator_name = {name} where id = 4"),
             format!("update tenants set name = {name} where id = 3"),
@@ -78,14 +78,17 @@ async fn everywhere(store: &Store, shapes: &[Shape]) {
                 "insert into stored_reports (workspace_id, tenant_id, report_type, created_at) \
                  values (2, 3, {stored}, '2026-11-01T00:00:00+00:00')"
             ),
-        ] {
-            store.sql(&sql).await.unwrap();
-        }
-        let evidence = store.ops.run(&first.actor, OpenDiagnostics { subject: RUN }).await.unwrap();
+        ];
+        store.sql(&statements.join("; ")).await.unwrap();
+        let evidence = compose(store, &first, RUN).await;
         let bundle = evidence.bundle().unwrap();
         holds_none(shape, "bundle", &flat(bundle));
-
-        let evidence = compose(store, &first, RUN).await;
+        let heading = bundle_markdown(evidence.subject(), bundle);
+        holds_none(shape, "heading", &heading.replace('\\', ""));
+        let detail = store.ops.run(&first.actor, GetRun { id: 4 }).await.unwrap();
+        for failure in &detail.failures {
+            holds_none(shape, "failure of a run", &failure.message);
+        }
         let draft = Draft {
             summary: shape.text.chars().take(MAX_SUMMARY).collect(),
             notes: shape.text.clone(),
@@ -116,11 +119,7 @@ async fn everywhere(store: &Store, shapes: &[Shape]) {
             let create = CreateRequest { evidence: Arc::clone(&evidence), draft, reference };
             store.ops.run(&first.actor, create).await.unwrap();
             let detail = store.ops.run(&first.actor, GetRequest { reference }).await.unwrap();
-            // A list shows the names of today, as every list of tenants does.
-            let mut kept = serde_json::to_value(&detail).unwrap();
-            kept["tenant_name"] = Value::Null;
-            kept["workspace_name"] = Value::Null;
-            holds_none(shape, "request", &flat(&kept));
+            holds_none(shape, "request", &flat(&detail));
         }
     }
     let sent = store.number("select count(*) from support_requests").await;
@@ -134,6 +133,12 @@ async fn everywhere(store: &Store, shapes: &[Shape]) {
         for shape in shapes {
             holds_none(shape, sql, &all);
         }
+    }
+    let errors: FingerprintPage =
+        store.ops.run(&first.actor, ListFingerprints::default()).await.unwrap();
+    assert!(!errors.fingerprints.is_empty());
+    for shape in shapes {
+        holds_none(shape, "errors", &flat(&errors));
     }
     let inbox = store.ops.run(&first.actor, ListNotifications::default()).await.unwrap();
     assert!(inbox.notifications.is_empty());

@@ -145,7 +145,8 @@ pub async fn run(args: CreateArgs, env: &Env) -> Result<u8> {
         Some(reference) => is_stored(&ops, &session.actor, reference).await?,
         None => false,
     };
-    let evidence = match ops.run(&session.actor, Compose { subject }).await {
+    let compose = Compose { subject, attach: draft.attach };
+    let evidence = match ops.run(&session.actor, compose).await {
         Ok(evidence) => evidence,
         Err(error) => return Err(subject::explained(env, &ops, &session, subject, error).await),
     };

@@ -16,7 +16,7 @@ pub use draft::{
     Draft, MAX_EMAIL, MAX_MASKS, MAX_NAME, MAX_NOTES, MAX_SUMMARY, Problem, ProblemField,
 };
 pub use markdown::{bundle_markdown, request_markdown, sent_markdown, title};
-pub use prepared::{Evidence, EvidenceRun, Place, Prepared, Subject, Suspect};
+pub use prepared::{Evidence, EvidenceRun, Place, Prepared, Subject, Suspect, safe_line};
 
 use super::safe_text::quoted;
 use crate::{Error, Result, text_enum};

@@ -198,7 +198,7 @@ impl Evidence {
 }
 
 /// One line without secrets; they are looked for before the lines that show them are joined.
-fn safe_line(text: &str) -> String {
+pub fn safe_line(text: &str) -> String {
     one_line(&redact(text).text)
 }
 

@@ -8,6 +8,7 @@ use crate::domain::failure::ReasonCode;
 use crate::domain::fingerprint;
 use crate::domain::run_filter::{RunFilter, TermKind};
 use crate::domain::safe_text::quoted;
+use crate::domain::sanitize;
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::{DASHBOARD, window_of};
 use crate::ops::store::Tx;
@@ -144,7 +145,9 @@ impl Operation for ListFingerprints {
 }
 
 fn group(row: GroupRow, span: Span) -> FingerprintGroup {
-    let sample = row.sample;
+    let mut sample = row.sample;
+    // Again: whoever wrote it may have known fewer rules.
+    sample.message = sanitize::message(&sample.message);
     let mut filter = super::in_window(&[], span);
     let kind = if row.fingerprint.is_empty() {
         TermKind::Id(vec![sample.run_id])

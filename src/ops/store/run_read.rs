@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use super::{Tx, on_tx};
 use crate::access::ViewScope;
 use crate::domain::run::{Lease, Run, RunFailure, RunTarget, ScopeKind};
+use crate::domain::sanitize;
 use crate::domain::summary_counts::SummaryCounts;
 use crate::{Error, Result};
 
@@ -267,7 +268,8 @@ pub async fn failures(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunFai
             tenant_id: row.tenant_id,
             tenant_name: row.tenant_name,
             reason_code: row.reason_code,
-            message: row.message,
+            // Again: whoever wrote it may have known fewer rules.
+            message: sanitize::message(&row.message),
             occurred_at: row.occurred_at,
         })
         .collect())

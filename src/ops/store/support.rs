@@ -90,8 +90,8 @@ pub struct RequestTexts {
     pub contact_email: Option<String>,
     /// Version of the context's form.
     pub context_schema_version: i64,
-    /// The context.
-    pub context: Json<Value>,
+    /// The context, as JSON.
+    pub context: String,
 }
 
 macro_rules! request_columns {
@@ -157,8 +157,8 @@ pub async fn by_reference(
 pub async fn texts(tx: &mut Tx, id: i64) -> Result<RequestTexts> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "select reproduction_notes, contact_name, contact_email, context_schema_version, context \
-             from support_requests where id = $1",
+            "select reproduction_notes, contact_name, contact_email, context_schema_version, \
+             cast(context as text) as context from support_requests where id = $1",
         )
         .bind(id)
         .fetch_one(c)

@@ -166,7 +166,8 @@ async fn stored_before(
     prepared: &Prepared,
 ) -> Result<Created> {
     if row.created_by_platform_user != person {
-        return Err(Error::refused("this reference is taken").hint("send it once more"));
+        return Err(Error::refused("this reference is taken")
+            .hint("leave it out: every request gets a new one"));
     }
     let texts = rows::texts(context.tx()?, row.id).await?;
     let text = |redacted: &Option<crate::domain::sanitize::Redacted>| {

@@ -8,7 +8,7 @@ use super::{RunTenant, SupportTenant};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::run::{Run, ScopeKind};
-use crate::domain::support::{Evidence, EvidenceRun, Subject};
+use crate::domain::support::{Evidence, EvidenceRun, Subject, safe_line};
 use crate::ops::plans::Pattern;
 use crate::ops::store::{diagnostics as rows, run_read};
 use crate::ops::{Access, AuditStatus, Context, Operation};
@@ -57,6 +57,8 @@ impl Operation for OpenDiagnostics {
 pub struct Compose {
     /// What about.
     pub subject: DiagnosticsSubject,
+    /// Whether diagnostics are to go with it; false: they are not opened at all.
+    pub attach: bool,
 }
 
 impl Operation for Compose {
@@ -68,7 +70,7 @@ impl Operation for Compose {
     async fn execute(self, context: &mut Context) -> Result<Evidence> {
         let found = resolve(context, self.subject).await?;
         let opens = context.permit().has(Capability::SupportDiagnosticsView);
-        open(context, found, opens).await
+        open(context, found, opens && self.attach).await
     }
 }
 
@@ -210,9 +212,9 @@ async fn open(context: &mut Context, found: Found, with_diagnostics: bool) -> Re
 fn subject(tenant: &SupportTenant, run: Option<EvidenceRun>) -> Subject {
     Subject {
         workspace_id: tenant.workspace_id,
-        workspace_name: tenant.workspace_name.clone(),
+        workspace_name: safe_line(&tenant.workspace_name),
         tenant_id: tenant.id,
-        tenant_name: tenant.name.clone(),
+        tenant_name: safe_line(&tenant.name),
         run,
     }
 }

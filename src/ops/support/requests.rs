@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::support::{
-    AttachmentMode, Bundle, CONTEXT_SCHEMA_VERSION, PrimaryContext, Reference, Severity,
+    AttachmentMode, Bundle, CONTEXT_SCHEMA_VERSION, PrimaryContext, Reference, Severity, safe_line,
 };
 use crate::ops::plans::Pattern;
 use crate::ops::runs::Cursor;
@@ -32,11 +32,11 @@ pub struct SupportRequest {
     pub reference: Reference,
     /// The workspace.
     pub workspace_id: i64,
-    /// Its name by now, as stored.
+    /// Its name by now, without what looks like a secret.
     pub workspace_name: Option<String>,
     /// The tenant.
     pub tenant_id: i64,
-    /// Its name by now, as stored.
+    /// Its name by now, without what looks like a secret.
     pub tenant_name: Option<String>,
     /// The run, where it is about one.
     pub run_id: Option<i64>,
@@ -71,9 +71,9 @@ impl TryFrom<RequestRow> for SupportRequest {
             id: row.id,
             reference: row.reference.parse()?,
             workspace_id: row.workspace_id,
-            workspace_name: row.workspace_name,
+            workspace_name: row.workspace_name.as_deref().map(safe_line),
             tenant_id: row.tenant_id,
-            tenant_name: row.tenant_name,
+            tenant_name: row.tenant_name.as_deref().map(safe_line),
             run_id: row.run_id,
             primary_context: row.primary_context.parse()?,
             created_by_platform_user: row.created_by_platform_user,
@@ -179,6 +179,8 @@ pub struct RequestDetail {
     pub context: Value,
     /// Whether diagnostics were left out for that reason.
     pub diagnostics_hidden: bool,
+    /// Whether the stored context could not be read: somebody wrote it past the program.
+    pub context_unreadable: bool,
 }
 
 impl RequestDetail {
@@ -211,10 +213,11 @@ impl Operation for GetRequest {
         let row = rows::by_reference(tx, &reference, view)
             .await?
             .ok_or_else(|| Error::not_found(format!("support request {reference}")))?;
-        let mut texts = rows::texts(tx, row.id).await?;
+        let texts = rows::texts(tx, row.id).await?;
         let request = SupportRequest::try_from(row)?;
         let hidden = !opens && request.attachment_mode == AttachmentMode::Snapshot;
-        if hidden && let Some(context) = texts.context.0.as_object_mut() {
+        let mut stored: Option<Value> = serde_json::from_str(&texts.context).ok();
+        if hidden && let Some(context) = stored.as_mut().and_then(Value::as_object_mut) {
             context.insert("diagnostics".to_owned(), Value::Null);
         }
         Ok(RequestDetail {
@@ -223,7 +226,8 @@ impl Operation for GetRequest {
             contact_name: texts.contact_name,
             contact_email: texts.contact_email,
             context_schema_version: texts.context_schema_version,
-            context: texts.context.0,
+            context_unreadable: stored.is_none(),
+            context: stored.unwrap_or_default(),
             diagnostics_hidden: hidden,
         })
     }

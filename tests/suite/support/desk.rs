@@ -65,7 +65,7 @@ impl Store {
         subject: DiagnosticsSubject,
         draft: Draft,
     ) -> Reference {
-        let evidence = self.ops.run(&by.actor, Compose { subject }).await.unwrap();
+        let evidence = self.ops.run(&by.actor, Compose { subject, attach: true }).await.unwrap();
         let reference = reference(n);
         let create = CreateRequest { evidence: Arc::new(evidence), draft, reference };
         self.ops.run(&by.actor, create).await.unwrap();
