@@ -326,7 +326,9 @@ fn fr_031_021_a_draft_survives_a_closed_terminal_a_signal_a_kill_and_the_end_of_
     let login = format!("administrator\t{PASSWORD}\r");
     let written = |text: &str| {
         let Ok(entries) = fs::read_dir(state.join("drafts")) else { return false };
-        let mut files = entries.map(|entry| entry.unwrap().path());
+        // What is still being written has another name.
+        let files = entries.map(|entry| entry.unwrap().path());
+        let mut files = files.filter(|file| file.extension().is_some_and(|it| it == "json"));
         files.any(|file| fs::read_to_string(file).is_ok_and(|file| file.contains(text)))
     };
     let open = || {
