@@ -219,6 +219,7 @@ fn fr_028_006_what_no_rule_is_sure_of_is_suspected() {
             "basic dXNlcjpwYXNzd29yZA== sent by hand".replace("basic", "sent"),
             "dXNlcjpwYXNzd29yZA==",
         ),
+        ("we have API key 5f4dcc3b there".to_owned(), "5f4dcc3b"),
         ("he typed Winter2026! twice".to_owned(), "Winter2026!"),
         ("the password that he typed may have been hunter2x".to_owned(), "hunter2x"),
         ("das Passwort von Bob war gestern noch sommer2026".to_owned(), "sommer2026"),
