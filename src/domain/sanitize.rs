@@ -178,6 +178,9 @@ fn redact_once(text: &str) -> Option<String> {
         .flat_map(|(span, rule)| {
             outside(&masked, shadow.origin(&span)).into_iter().map(move |span| (span, rule))
         })
+        .flat_map(|(span, rule)| {
+            line_by_line(text, span, rule).into_iter().map(move |span| (span, rule))
+        })
         .filter(|(span, rule)| {
             *rule == Rule::Password && masked.is_empty()
                 || text[span.clone()].contains(char::is_alphanumeric)
@@ -228,6 +231,21 @@ fn outside(masks: &[Range<usize>], span: Range<usize>) -> Vec<Range<usize>> {
     parts.push(done..span.end.max(done));
     parts.retain(|part| !part.is_empty());
     parts
+}
+
+/// `span` in pieces that hold no line break, so that the lines of a text keep their numbers;
+/// only the block of a private key is one piece.
+fn line_by_line(text: &str, span: Range<usize>, rule: Rule) -> Vec<Range<usize>> {
+    if rule == Rule::PrivateKey || !text[span.clone()].contains('\n') {
+        return vec![span];
+    }
+    let mut at = span.start;
+    let lines = text[span].split_inclusive('\n').map(|line| {
+        let start = at + line.len() - line.trim_start().len();
+        at += line.len();
+        start..start.max(at - (line.len() - line.trim_end().len()))
+    });
+    lines.filter(|line| !line.is_empty()).collect()
 }
 
 /// The masks that stand in a text, in order. In a redacted text, that is all that was masked.

@@ -112,6 +112,53 @@ fn fr_028_002_ordinary_lines_are_neither_masked_nor_suspected() {
 }
 
 #[test]
+fn fr_028_010_lines_keep_their_numbers() {
+    let begin = format!("{}BEGIN OPENSSH {} KEY{}", "-----", "PRIVATE", "-----");
+    let body =
+        crate::support::secrets::Chance::of("body").draw("abcdefghijABCDEFGHIJ0123456789+/", 64);
+    for (text, kept) in [
+        ("Server=tcp:db,1433;Uid=sa;Pwd=Hunter2;\nsecond line".to_owned(), "\nsecond line"),
+        ("Server=db;\nUid=sa;\nPwd=Hunter2;\r\n\r\nend".to_owned(), "\r\n\r\nend"),
+        ("Server=db;Uid=sa;Pwd=Hunter2;\\nsecond line".to_owned(), "\\nsecond line"),
+        (
+            "my passphrase = blue horse nine staple\nthe next".to_owned(),
+            "= [redacted:password]\nthe next",
+        ),
+        (
+            "passphrase = blue horse nine staple. The next".to_owned(),
+            "= [redacted:password]. The next",
+        ),
+        ("passphrase=blue user=bob".to_owned(), "=[redacted:password] user=bob"),
+        (
+            format!("{begin}\n{body}\n{body}\nabc\n\nthe next step failed\nagain"),
+            "]\n\nthe next step failed\nagain",
+        ),
+        (
+            format!("{begin}\r\nProc-Type: 4,ENCRYPTED\r\n{body}\r\nthe next step"),
+            "]\r\nthe next step",
+        ),
+        (format!("{begin}\\n{body}\\nthe next step"), "]\\nthe next step"),
+        (
+            format!("{begin}\nthe next step of a and\n{begin}\n{body}\nlast words"),
+            "]\nthe next step of a and\n[redacted:private_key]\nlast words",
+        ),
+    ] {
+        let out = redact(&text).text;
+        assert!(out.ends_with(kept), "{text:?} -> {out:?}");
+        assert!(
+            !out.contains("Hunter2") && !out.contains(&body) && !out.contains("horse"),
+            "{out}"
+        );
+    }
+    for shape in development().into_iter().chain(held_out()) {
+        let redacted = redact(&shape.text);
+        let block = redacted.hits.iter().any(|hit| hit.rule == Rule::PrivateKey);
+        let lines = |text: &str| text.matches('\n').count();
+        assert!(block || lines(&shape.text) == lines(&redacted.text), "{:?}", redacted.text);
+    }
+}
+
+#[test]
 fn fr_028_003_an_operator_masks_more() {
     let also = |text: &str, also: &[&str]| {
         redact_also(text, &also.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()).text
@@ -172,10 +219,12 @@ fn fr_028_006_what_no_rule_is_sure_of_is_suspected() {
             "basic dXNlcjpwYXNzd29yZA== sent by hand".replace("basic", "sent"),
             "dXNlcjpwYXNzd29yZA==",
         ),
+        ("we have API key 5f4dcc3b there".to_owned(), "5f4dcc3b"),
         ("he typed Winter2026! twice".to_owned(), "Winter2026!"),
         ("the password that he typed may have been hunter2x".to_owned(), "hunter2x"),
         ("das Passwort von Bob war gestern noch sommer2026".to_owned(), "sommer2026"),
         (format!("order {}{} came", "5018", "000000000009"), "5018000000000009"),
+        (format!("he sent {}/K7MDENG/{}", "wJalrXUtnFEMI", "bPxRfiCYEXAMPLEKEY"), "MDENG"),
         (format!("{}BEGIN SOMETHING SECRET-----", "-----"), "-----BEGIN SOMETHING SECRET-----"),
     ] {
         let redacted = redact(&text).text;
@@ -266,6 +315,14 @@ proptest! {
         for hit in &rules.hits {
             prop_assert!(left.any(|other| other.rule == hit.rule), "{:?} {:?}", rules.text, more.text);
         }
+    }
+
+    #[test]
+    fn fr_028_010_only_blocks_of_keys_take_lines_away(text in likely()) {
+        let redacted = redact(&text);
+        let block = redacted.hits.iter().any(|hit| hit.rule == Rule::PrivateKey);
+        let lines = |text: &str| text.matches('\n').count();
+        prop_assert!(block || lines(&text) == lines(&redacted.text), "{:?}", redacted.text);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The shapes of secrets. Every pattern runs in linear time and is compiled once.
 
+mod armour;
 pub(super) mod cards;
 mod keys;
 mod lists;
 mod makers;
+mod phrases;
 mod remarks;
 mod sentences;
 pub(super) mod values;
@@ -65,12 +67,8 @@ impl Patterns {
     }
 
     fn keys_and_headers(&mut self) {
-        let word = "[ A-Z0-9+%_]*";
-        let begin = format!(r"-{{2,}}[\s+]*BEGIN{word}PRIVATE[ +%20_]*KEY[ +A-Z%20]*-*");
-        let end = format!(r"-+[\s+]*END{word}PRIVATE[ +%20_]*KEY[ +A-Z%20]*-*");
-        self.add(Rule::PrivateKey, "-", &format!(r"(?s){begin}.*?(?:{end}|\z)"), all);
         // Head lost, end still there.
-        self.add(Rule::PrivateKey, "-", &format!(r"[A-Za-z0-9+/=\s\\]*{end}"), all);
+        self.add(Rule::PrivateKey, "-", &format!(r"[A-Za-z0-9+/=\s\\]*{}", armour::END), all);
         self.add(
             Rule::PrivateKey,
             "-",
@@ -377,6 +375,12 @@ impl Patterns {
         );
         self.add(
             Rule::Secret,
+            "0123456789",
+            &format!(r"\b(?i:(?:api|app|access|account|secret|service|master|licen[cs]e)[ _-]?key|secret|token)\s+{quote}([A-Za-z0-9]{{7,40}})\b"),
+            values::is_short_key,
+        );
+        self.add(
+            Rule::Secret,
             ":",
             &format!(r"(?:{keys}|{secrets})(?:\s+[A-Za-z0-9._-]+){{1,5}}:\s+{quote}([^\s\x22“”„«»`']{{5,}})"),
             |found| values::chosen(found) && !found.value().ends_with(':'),
@@ -444,14 +448,19 @@ pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Rule)> {
             if !(pattern.check)(&found) {
                 continue;
             }
-            let end = value.start + without_punctuation(&text[value.clone()]).len();
-            if end > value.start {
-                spans.push((value.start..end, rule));
+            // White space around a secret is none, and line breaks stay.
+            let trimmed = text[value.clone()].trim_end();
+            let end = value.start + without_punctuation(trimmed).len();
+            let start = value.start + trimmed.len() - trimmed.trim_start().len();
+            if end > start {
+                spans.push((start..end, rule));
             }
         }
     }
+    spans.extend(armour::spans(text).into_iter().map(|span| (span, Rule::PrivateKey)));
     spans.extend(lists::spans(text).into_iter().map(|span| (span, Rule::Secret)));
     spans.extend(sentences::spans(text).into_iter().map(|span| (span, Rule::Password)));
+    spans.extend(phrases::spans(text).into_iter().map(|span| (span, Rule::Password)));
     spans.extend(chance::spans(text).into_iter().map(|span| (span, Rule::Random)));
     spans
 }

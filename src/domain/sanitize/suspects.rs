@@ -94,7 +94,8 @@ fn drawn(text: &str, part: Range<usize>, found: &mut Vec<Range<usize>>) {
         if chance::is_known(word) || chance::is_called_public(before, word) {
             continue;
         }
-        if is_padded(word) {
+        let dotted = before.ends_with('.') || text[run.end..].starts_with('.');
+        if is_padded(word) || !dotted && is_forty(word) {
             found.push(run);
             continue;
         }
@@ -130,6 +131,18 @@ fn is_strange(piece: &str) -> bool {
         (_, _, true) => piece.len() >= 16 && chance::is_drawn(piece, 0.55),
         _ => piece.len() >= 16 && chance::is_drawn(piece, 0.55),
     }
+}
+
+/// The shape of a secret key of AWS, even where it spells words: forty signs of base64.
+fn is_forty(word: &str) -> bool {
+    let has = |kind: fn(char) -> bool| word.contains(kind);
+    word.len() == 40
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+        && !word.starts_with('/')
+        && has(|c| c.is_ascii_uppercase())
+        && has(|c| c.is_ascii_lowercase())
+        && has(|c| c.is_ascii_digit())
+        && chance::is_drawn(word, 0.25)
 }
 
 /// Base64 with padding, in whole groups of four.

@@ -158,8 +158,8 @@ pub(super) const REMARKS: &[&str] = &[
     "yes",
 ];
 
-/// Whether a passage in quotes begins as remarks about secrets do.
-pub(super) fn says_what_is_wrong(phrase: &str) -> bool {
+/// Whether a passage begins as remarks about secrets do.
+pub(super) fn is_remark(phrase: &str) -> bool {
     let lower = phrase.trim().to_lowercase();
     let first = lower.split([' ', ',', '.']).next().unwrap_or_default();
     STATES.contains(&first) || REMARKS.contains(&first) || is_placeholder(phrase)

@@ -10,7 +10,7 @@ use regex::Regex;
 
 use super::super::chance;
 use super::keys::PASSWORD;
-use super::remarks::says_what_is_wrong;
+use super::remarks::is_remark;
 use super::values::{is_chosen, is_ordinary_start};
 
 /// So many words may stand between the word for a password and what is said of it.
@@ -130,6 +130,25 @@ const SET: &[&str] = &[
     "изменен",
     "rotated",
 ];
+/// Words that say what a password should be.
+const ASKED: &[&str] = &[
+    "characters",
+    "chars",
+    "digits",
+    "letters",
+    "bytes",
+    "days",
+    "hours",
+    "length",
+    "password",
+    "passwords",
+    "passphrase",
+    "field",
+    "policy",
+    "zeichen",
+    "caractères",
+    "caracteres",
+];
 /// What has a name that begins with the word for a password.
 const THINGS: &[&str] = &[
     "policy",
@@ -195,6 +214,12 @@ fn value_after(text: &str, name: Range<usize>) -> Option<Range<usize>> {
             || own.is_some_and(|(_, is)| last == *is)
             || last.ends_with(':');
         if sure && let Some(phrase) = quoted(text, start) {
+            return Some(phrase);
+        }
+        if read == 0
+            && let Some(phrase) = quoted(text, start)
+            && is_given(&text[name.clone()], &text[phrase.clone()])
+        {
             return Some(phrase);
         }
         let length = text[start..].find(char::is_whitespace).unwrap_or(text.len() - start);
@@ -269,8 +294,25 @@ fn quoted(text: &str, at: usize) -> Option<Range<usize>> {
     let length = text[start..].find([close, '\n']).unwrap_or(text.len() - start);
     let phrase = text[start..start + length].trim_end_matches('\\');
     let letters = phrase.chars().filter(|c| c.is_alphanumeric()).count();
-    (letters >= 4 && phrase.len() <= PHRASE && !says_what_is_wrong(phrase))
+    (letters >= 4 && phrase.len() <= PHRASE && !is_remark(phrase))
         .then(|| start..start + phrase.len())
+}
+
+/// Whether what stands in quotes right behind `name` is a password: `passwd 'my pass 77'`. A
+/// plain word is rather the name of something, and a remark may say what is asked for.
+fn is_given(name: &str, phrase: &str) -> bool {
+    let name = name.trim_start_matches('_').to_lowercase();
+    let stage = name
+        .strip_prefix("pass")
+        .map(|rest| rest.trim_start_matches([' ', '_', '-']))
+        .is_some_and(|rest| !["w", "ph", "cod", "ord"].iter().any(|kind| rest.starts_with(kind)));
+    let words = phrase.split_whitespace().count();
+    let asked = |word: &str| ASKED.contains(&word.trim_matches([',', '.']));
+    let number = phrase.contains(|c: char| c.is_ascii_digit());
+    !stage
+        && !name.starts_with("pin")
+        && !phrase.to_lowercase().split_whitespace().any(asked)
+        && if words > 1 { number || name.contains("phrase") } else { number && is_chosen(phrase) }
 }
 
 /// Whether `word` is composed of words and a number, as people make passwords, `Otter-Bay-7`;

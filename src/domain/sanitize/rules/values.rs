@@ -342,7 +342,34 @@ pub(super) fn is_code(found: &Found<'_>) -> bool {
     named && digits >= 4 && !counted && !after.starts_with('-')
 }
 
+/// Whether a short word after `API key` was made by a machine: letters and digits take turns.
+pub(super) fn is_short_key(found: &Found<'_>) -> bool {
+    let value = found.value();
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let turn = |pair: &&[u8]| pair[0].is_ascii_digit() != pair[1].is_ascii_digit();
+    let turns = value.as_bytes().windows(2).filter(turn).count();
+    let mut after = found.text[found.value.end..].chars();
+    let joined = after.next().is_some_and(|c| "-_./:@".contains(c))
+        && after.next().is_some_and(char::is_alphanumeric);
+    digits >= 2
+        && value.len() >= digits + 2
+        && turns >= 3
+        && !joined
+        && !is_ordinary(value)
+        && !found.before(24).to_ascii_lowercase().ends_with("unexpected ")
+}
+
 pub(super) fn is_flag_value(found: &Found<'_>) -> bool {
     let value = found.value();
+    // A word in quotes that something is said of: `password 'field' is missing`.
+    let after = found.text[found.value.end..].trim_start_matches(['\\', '"', '\'']);
+    if found.is_quoted()
+        && REMARKS.contains(&value.to_ascii_lowercase().as_str())
+        && [" is ", " was ", " must ", " has ", " cannot "]
+            .iter()
+            .any(|said| after.starts_with(said))
+    {
+        return false;
+    }
     !value.starts_with(['-', '|', '<', '>', '=']) && is_secret_value(found)
 }
