@@ -476,7 +476,8 @@ both_engines! {
         let columns = "reference, workspace_id, tenant_id, run_id, primary_context, created_by_platform_user, created_by_name, \
             severity, summary, reproduction_notes, contact_name, contact_email, attachment_mode, context_schema_version, context, created_at";
         let copy = |change: &str, with: &str| {
-            let row = columns.replacen("reference,", "'SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKNV',", 1);
+            let reference = if change == "reference" { with } else { "'SR-01J9ZQ4M9QZ6W3J8R5T2Y7XKNV'" };
+            let row = columns.replacen("reference,", &format!("{reference},"), 1);
             let row: Vec<String> = row.split(", ").map(|column| if column.trim() == change { with.to_owned() } else { column.to_owned() }).collect();
             format!("insert into support_requests ({columns}) select {} from support_requests limit 1", row.join(", "))
         };
