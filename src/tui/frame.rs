@@ -79,18 +79,15 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 
 fn draw_too_small(app: &App, area: Rect, buffer: &mut Buffer) {
     let quit = app.setup.keymap.keys_for(Context::Operations, Command::AppQuit);
-    let text = format!(
-        "{}x{} is too small: {}x{} is needed. {} quits.",
-        area.width,
-        area.height,
-        MINIMUM.width,
-        MINIMUM.height,
-        quit.first().map_or("ctrl-c", String::as_str)
-    );
+    let quit = quit.first().map_or("ctrl-c", String::as_str);
+    let texts = [
+        format!("{}x{} is too small", area.width, area.height),
+        format!("{}x{} is needed", MINIMUM.width, MINIMUM.height),
+        format!("{quit} quits"),
+    ];
     let columns = usize::from(area.width);
-    let characters: Vec<char> = text.chars().collect();
-    for (y, piece) in (area.y..area.bottom()).zip(characters.chunks(columns.max(1))) {
-        let line: String = piece.iter().collect();
+    let lines = texts.iter().flat_map(|text| wrapped(text, columns));
+    for (y, line) in (area.y..area.bottom()).zip(lines) {
         Line::from(app.look.span(Role::Text, line)).render(Rect { y, height: 1, ..area }, buffer);
     }
 }
@@ -380,6 +377,8 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         ],
         Context::Report => &[Command::RowOpen, Command::AppBack],
         Context::Search => &[Command::FilterAccept, Command::FilterClear, Command::AppBack],
+        // What may not be seen has nothing to be done to it.
+        _ if refuses_support(app) => &[],
         Context::Requests => &[
             Command::RowOpen,
             Command::FilterEdit,
@@ -479,6 +478,14 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         spans.push(look.span(Role::Hint, format!(" {label} ")));
     }
     Line::from(spans).render(area, buffer);
+}
+
+/// Whether the page of the Support tab is one that the person may not see.
+fn refuses_support(app: &App) -> bool {
+    let shown = app.tab == Tab::Support && app.overlays.is_empty() && !app.shows_composition();
+    let error = app.support.screen().error().filter(|_| shown);
+    error.is_some_and(|error| error.kind() == crate::ErrorKind::Forbidden)
+        && !app.support.screen().has_data()
 }
 
 /// What the footer calls a command.

@@ -100,7 +100,7 @@ impl App {
     /// The wheel moves the cursor of whatever is on top.
     pub(super) fn wheel(&mut self, up: bool) -> Vec<Effect> {
         let command = if up { Command::CursorUp } else { Command::CursorDown };
-        if self.session.is_none() {
+        if self.session.is_none() || self.too_small() {
             return Vec::new();
         }
         (0..WHEEL_ROWS).flat_map(|_| self.command(command)).collect()

@@ -330,7 +330,11 @@ impl App {
             Msg::Key(event) => self.key(&event),
             Msg::Paste(text) => self.paste(&text),
             Msg::Resize(width, height) => {
+                let was = self.too_small();
                 self.setup.size = Size { width, height };
+                if was != self.too_small() {
+                    self.pending.clear();
+                }
                 Vec::new()
             }
             Msg::Wheel { up } => self.wheel(up),
@@ -353,6 +357,9 @@ impl App {
         let Some(key) = Key::from_event(event) else {
             return Vec::new();
         };
+        if self.too_small() {
+            return self.key_unseen(key);
+        }
         // A notice has been read once the next key is pressed; it hides the footer.
         let view = self.toast.take().and_then(|toast| toast.view);
         let mut effects = self.sign_of_life();
@@ -373,6 +380,19 @@ impl App {
             }
         }
         effects
+    }
+
+    /// Where nothing is shown, nothing is done but to leave: nobody sees what a key would do.
+    fn key_unseen(&mut self, key: Key) -> Vec<Effect> {
+        match self.setup.keymap.resolve(Context::Operations, &self.pending, key) {
+            Resolved::Pending => self.pending.push(key),
+            Resolved::Command(command @ (Command::AppQuit | Command::AppSuspend)) => {
+                self.pending.clear();
+                return self.command(command);
+            }
+            Resolved::Command(_) | Resolved::Unbound => self.pending.clear(),
+        }
+        Vec::new()
     }
 
     fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {

@@ -8,6 +8,9 @@ use crate::tui::widgets::form::Pasted;
 impl App {
     /// Gives pasted text to the text field that has the keys, if one has.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
+        if self.too_small() {
+            return Vec::new();
+        }
         let context = self.context();
         let typed = matches!(context, Context::Confirm | Context::Phrase | Context::Refused);
         if context.is_text() && !typed && self.in_wizard() {

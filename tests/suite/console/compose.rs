@@ -50,6 +50,27 @@ pub async fn requests(store: &Store) -> i64 {
 }
 
 both_engines! {
+    async fn fr_031_001_nothing_is_written_or_sent_where_nothing_is_shown(store) {
+        let store = prepared(store).await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        console.keys(TO_THE_FORM).await;
+        let draft = |console: &Console| console.app.composition().unwrap().draft();
+        let before = draft(&console);
+        console.send(Msg::Resize(40, 10)).await;
+        console.keys("xyz<tab>1").await;
+        console.send(Msg::Paste("pasted".to_owned())).await;
+        assert_eq!(draft(&console), before);
+        assert!(console.screen().starts_with("40x10 is too small"), "{}", console.screen());
+        console.send(Msg::Resize(80, 24)).await;
+        console.keys("<ctrl-p>").await;
+        console.send(Msg::Resize(59, 24)).await;
+        console.keys("SSn<esc>").await;
+        assert_eq!((requests(&store).await, console.app.composition().unwrap().step()), (0, Step::Preview));
+        console.keys_at_once("q");
+        assert_eq!(console.outside.last(), Some(&Effect::Quit));
+    }
+
     async fn fr_031_001_from_a_failed_run_to_a_sent_request_in_under_40_keys_at_80x24(store) {
         let store = prepared(store).await;
         let mut console = Console::open(&store.ops, 80, 24).await;
