@@ -59,6 +59,12 @@ impl TextArea {
         self.editor.lines().join("\n")
     }
 
+    /// How many characters there are, line ends among them.
+    pub fn characters(&self) -> usize {
+        let lines = self.editor.lines();
+        lines.iter().map(|line| line.chars().count() + 1).sum::<usize>().saturating_sub(1)
+    }
+
     /// How many lines there are.
     pub fn lines(&self) -> usize {
         self.editor.lines().len()
@@ -123,6 +129,13 @@ impl TextArea {
             Command::CursorPageDown => self.move_by(page),
             Command::CursorFirst => self.editor.move_cursor(CursorMove::Top),
             Command::CursorLast => self.editor.move_cursor(CursorMove::Bottom),
+            Command::FilterClear => {
+                // At the start of a line there is nothing to clear; the line before stays.
+                if self.editor.cursor().1 > 0 {
+                    self.editor.delete_line_by_head();
+                    self.drop_orphans();
+                }
+            }
             Command::TextUndo => {
                 self.editor.undo();
             }

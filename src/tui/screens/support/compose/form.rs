@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::domain::support::{Draft, ProblemField, Severity};
+use crate::domain::support::{Draft, MAX_NOTES, MAX_SUMMARY, ProblemField, Severity};
 use crate::tui::command::Command;
+use crate::tui::look::grouped;
 use crate::tui::widgets::text_area::TextArea;
 use crate::tui::widgets::text_field::TextField;
 
@@ -129,6 +130,18 @@ impl ComposeForm {
         }
     }
 
+    /// How much more a field holds than is stored of it, `10,001 of 10,000 characters`.
+    pub fn over(&self, field: Field) -> Option<String> {
+        let (has, max) = match field {
+            Field::Summary => (self.summary.text().chars().count(), MAX_SUMMARY),
+            Field::Notes => (self.notes.characters(), MAX_NOTES),
+            _ => return None,
+        };
+        let [has_text, max_text] =
+            [has, max].map(|n| grouped(i64::try_from(n).unwrap_or(i64::MAX)));
+        (has > max).then(|| format!("{has_text} of {max_text} characters; shorten it"))
+    }
+
     /// The field that has the keys.
     pub fn focus(&self) -> Field {
         self.focus
@@ -152,7 +165,8 @@ impl ComposeForm {
                     Field::Summary => self.summary.clear(),
                     Field::ContactName => self.contact_name.clear(),
                     Field::ContactEmail => self.contact_email.clear(),
-                    Field::Severity | Field::Notes | Field::Attach => return false,
+                    Field::Notes => return self.notes.command(command),
+                    Field::Severity | Field::Attach => return false,
                 }
                 return true;
             }
@@ -292,7 +306,19 @@ mod tests {
         let draft = form.draft();
         assert_eq!((draft.summary.as_str(), draft.notes.as_str()), ("two lines", "two\nlines\n"));
         assert!(form.command(Command::TextUndo) && form.draft().notes.is_empty());
-        assert!(!form.command(Command::FilterClear), "notes are not thrown away by one key");
+        assert!(form.command(Command::TextRedo));
+        for c in "abc".chars() {
+            press(&mut form, KeyCode::Char(c));
+        }
+        assert!(form.command(Command::FilterClear));
+        assert_eq!(form.draft().notes, "two\nlines\n", "only the line is cleared");
+        assert!(form.command(Command::TextUndo));
+        assert_eq!(form.draft().notes, "two\nlines\nabc");
+        assert_eq!(form.over(Field::Notes), None);
+        assert_eq!(form.paste(&"x".repeat(MAX_NOTES)), Pasted::Whole);
+        assert_eq!(form.over(Field::Notes).unwrap(), "10,013 of 10,000 characters; shorten it");
+        assert!(form.command(Command::FilterClear));
+        assert_eq!(form.draft().notes, "two\nlines\n");
         form.go(Field::Summary, None);
         assert!(form.command(Command::FilterClear) && form.draft().is_blank());
         assert!(matches!(form.paste(&"x".repeat(LINE + 1)), Pasted::Not(_)));

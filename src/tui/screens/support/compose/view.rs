@@ -203,7 +203,11 @@ impl Composition {
             let problems = self.prepared.iter().filter(|_| self.judged);
             let problems = problems.flat_map(|prepared| &prepared.problems);
             let problems = problems.filter(|problem| Field::of(problem.field) == Some(field));
-            problems.flat_map(|problem| wrapped(&problem.text, columns)).collect()
+            let told: Vec<String> =
+                problems.flat_map(|problem| wrapped(&problem.text, columns)).collect();
+            // What does not fit is told at once, not only once it is looked at.
+            let over = self.form.over(field).filter(|_| told.is_empty());
+            over.map_or(told, |over| wrapped(&over, columns))
         };
         let spare = area.height.saturating_sub(FORM - 2);
         let rows = |fields: &[Field]| -> u16 {
