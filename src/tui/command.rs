@@ -71,7 +71,7 @@ commands! {
     RowOpen, "row.open", "open", "Open the selected row";
     ListOlder, "list.older", "older", "Load the next page of older rows";
     FilterEdit, "filter.edit", "filter", "Edit the filter of the list";
-    FilterClear, "filter.clear", "clear", "Clear the filter or the text being typed";
+    FilterClear, "filter.clear", "clear", "Clear the text being typed, or the filter";
     FilterAccept, "filter.accept", "accept", "Apply what was typed";
     FilterComplete, "filter.complete", "complete", "Complete the word being typed";
     MatchNext, "match.next", "next trouble", "Move to the next row that needs somebody";
@@ -94,7 +94,7 @@ commands! {
     WindowNext, "window.next", "longer window", "Look further back: 1h, 24h, 7d, 30d, and round again";
     WindowPrevious, "window.previous", "shorter window", "Look less far back, and round again";
     SupportRequest, "support.request", "support", "Ask for support for what is shown or selected";
-    SupportDiagnostics, "support.diagnostics", "diagnostics", "Open support diagnostics of it; each opening is audited";
+    SupportDiagnostics, "support.diagnostics", "diagnostics", "Open support diagnostics of it; audited each time";
     SupportTenant, "support.tenant", "tenant", "Show the tenant of it: runs, findings, requests";
     SupportTenants, "support.tenants", "tenants", "Find a tenant";
     DiagnosticsExport, "diagnostics.export", "export", "Write the diagnostics into files, as JSON and Markdown";
@@ -118,7 +118,7 @@ commands! {
     FormSubmit, "form.submit", "submit", "Send the form";
     ComposePreview, "compose.preview", "preview", "See what would be stored of the request";
     ComposeSend, "compose.send", "send", "Send the request as the preview shows it";
-    ComposeWithhold, "compose.withhold", "leave out", "Leave an item of the diagnostics out, or take it in again";
+    ComposeWithhold, "compose.withhold", "leave out", "Leave an item out of it, or take it in again";
     ComposeMask, "compose.mask", "mask", "Mask a passage wherever it stands";
     ComposeUnmask, "compose.unmask", "unmask own", "Take back what was masked by hand last";
     ComposeDiscard, "compose.discard", "throw away", "Throw the draft away; asks first";

@@ -1,14 +1,18 @@
 //! The help: the keys in force, read from the keymap, so it cannot drift from it.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 
 use super::super::command::{Command, Context};
-use super::super::keymap::Keymap;
+use super::super::keymap::{Key, Keymap, Resolved};
 use super::super::look::Look;
 use super::super::theme::Role;
+
+/// Columns of the keys.
+const KEYS: usize = 22;
 
 /// The help overlay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,11 +61,16 @@ impl Help {
         Line::from(look.span(Role::Title, format!(" {title}")))
             .render(Rect { height: 1, ..area }, buffer);
         for (y, row) in (area.y + 1..area.bottom()).zip(rows.iter().skip(self.top)) {
+            let taken = match row {
+                Row::Key(keys, _) => keys.chars().count().max(KEYS) + 4,
+                Row::Head(_) => 1,
+            };
+            let room = usize::from(area.width).saturating_sub(taken);
             let line = match row {
                 Row::Head(text) => Line::from(look.span(Role::Header, format!(" {text}"))),
                 Row::Key(keys, text) => Line::from(vec![
-                    look.span(Role::Key, format!("   {keys:<22} ")),
-                    look.span(Role::Hint, *text),
+                    look.span(Role::Key, format!("   {keys:<KEYS$} ")),
+                    look.span(Role::Hint, look.cut(text, room).to_string()),
                 ]),
             };
             line.render(Rect { y, height: 1, ..area }, buffer);
@@ -87,6 +96,10 @@ fn rows(context: Context, keymap: &Keymap) -> Vec<Row> {
                 commands.push(command);
             }
         }
+        if place == Context::Compose && !bound(keymap, KeyCode::Right) {
+            let what = "Choose a severity; attach diagnostics or not";
+            rows.push(Row::Key("left, right".to_owned(), what));
+        }
         for command in commands {
             let keys = keymap.keys_for(context, command);
             if !keys.is_empty() {
@@ -94,11 +107,13 @@ fn rows(context: Context, keymap: &Keymap) -> Vec<Row> {
             }
         }
     }
-    rows.push(Row::Key(
-        keys(keymap, context, Command::AppSuspend),
-        Command::AppSuspend.description(),
-    ));
     rows
+}
+
+/// Whether a key does a command in the form of a request, instead of reaching its field.
+fn bound(keymap: &Keymap, code: KeyCode) -> bool {
+    let key = Key::from_event(&KeyEvent::new(code, KeyModifiers::NONE));
+    key.is_some_and(|key| keymap.resolve(Context::Compose, &[], key) != Resolved::Unbound)
 }
 
 fn keys(keymap: &Keymap, context: Context, command: Command) -> String {

@@ -117,11 +117,13 @@ impl Palette {
                 (false, true) => Role::Text,
             };
             let keys = keymap.keys_for(self.context, *command).join(", ");
+            let head = 18 + command.id().chars().count().max(22);
+            let room = usize::from(area.width).saturating_sub(head + 1);
             let line = Line::from(vec![
                 Span::raw(" "),
                 look.span(role, format!("{marker} {:<22}", command.id())),
                 look.span(Role::Key, format!(" {:<14}", look.cut(&keys, 14))),
-                look.span(Role::Hint, format!(" {}", command.description())),
+                look.span(Role::Hint, format!(" {}", look.cut(command.description(), room))),
             ]);
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
