@@ -54,7 +54,7 @@ impl App {
     pub(super) fn ask_glass(&mut self) -> Vec<Effect> {
         let needed = Capability::BreakGlassUse;
         if !self.session.as_ref().is_some_and(|session| session.capabilities.has(needed)) {
-            self.say(format!("this needs the capability {needed}; ask an administrator for it"));
+            self.say(format!("this needs the capability {needed}; ask an admin"));
         } else if self.greyed() {
             self.say(super::control::LOST);
         } else if self.glass.sending {

@@ -71,7 +71,7 @@ impl App {
         let Some(session) = &self.session else { return Vec::new() };
         let needed = Capability::SupportRequestsCreate;
         if !session.capabilities.has(needed) {
-            self.say(format!("this needs the capability {needed}; ask an administrator for it"));
+            self.say(format!("this needs the capability {needed}; ask an admin"));
             return Vec::new();
         }
         let name = session.username.clone();
@@ -345,7 +345,12 @@ impl App {
             effects.push(ComposeAsk::Open(subject).ask());
         }
         if let Some(text) = outcome.copy {
-            self.say(format!("{text} copied (sent to terminal)"));
+            // The page of what was sent shows the reference itself.
+            if self.composition().is_some_and(|open| open.step() == Step::Sent) {
+                self.say("copied (sent to terminal)");
+            } else {
+                self.say(format!("{text} copied (sent to terminal)"));
+            }
             effects.push(Effect::Copy(text));
         }
         if outcome.ask {

@@ -76,7 +76,7 @@ impl App {
     pub(super) fn ask_control(&mut self, command: Command) -> Vec<Effect> {
         if !self.may_manage() {
             let needed = Capability::OpsManage;
-            self.say(format!("this needs the capability {needed}; ask an administrator for it"));
+            self.say(format!("this needs the capability {needed}; ask an admin"));
             return Vec::new();
         }
         if self.greyed() {

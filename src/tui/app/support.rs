@@ -73,9 +73,15 @@ impl App {
         let SupportAnswer::Exported(files) = answer else { return };
         match files {
             Ok(files) => {
-                let names: Vec<String> =
-                    files.iter().map(|file| crate::paths::shown(file)).collect();
-                self.say(format!("written to {}", names.join(" and ")));
+                // The page names each whole; here is room for what tells them apart.
+                let stem = files.first().and_then(|file| file.file_stem());
+                let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
+                let endings: Vec<String> = files
+                    .iter()
+                    .filter_map(|file| Some(format!(".{}", file.extension()?.to_string_lossy())))
+                    .collect();
+                let stem = stem.unwrap_or_default();
+                self.say(format!("written: {stem}{}", endings.join(" and ")));
             }
             Err(error) => self.say(format!("the diagnostics were not written: {error}")),
         }
@@ -227,7 +233,7 @@ impl App {
     fn may(&mut self, needed: Capability) -> bool {
         let holds = self.session.as_ref().is_some_and(|s| s.capabilities.has(needed));
         if !holds {
-            self.say(format!("this needs the capability {needed}; ask an administrator for it"));
+            self.say(format!("this needs the capability {needed}; ask an admin"));
         }
         holds
     }

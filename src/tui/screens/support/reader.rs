@@ -138,11 +138,17 @@ impl<'a> Paper<'a> {
         let number = self.sections;
         self.sections += 1;
         // Where the marker goes; it depends on whether the section is open.
+        let head = title.chars().count() + 4;
+        let mut notes = wrapped(note, self.width.saturating_sub(head)).into_iter();
         let spans = vec![
             self.look.span(Role::Accent, title.to_owned()),
-            self.look.span(Role::Muted, format!("  {note}")),
+            self.look.span(Role::Muted, format!("  {}", notes.next().unwrap_or_default())),
         ];
         self.put(spans, Some(Act::Fold(number)));
+        // The rest of a long note stands under it, folded or not.
+        for rest in notes {
+            self.text(Role::Muted, head, &rest);
+        }
         self.section = Some(number);
     }
 
