@@ -1,5 +1,6 @@
 //! A first summary, from what is known: it says what failed, and is there to be written over.
 
+use crate::domain::failure::one_sentence_summary;
 use crate::domain::support::{Evidence, EvidenceRun};
 
 /// What the summary may begin with; none where nothing has failed.
@@ -17,27 +18,33 @@ pub fn summary(evidence: &Evidence) -> Option<String> {
     let name = format!("{} (run {})", run.run_type, run.id);
     let state = text(run, "state").unwrap_or_default();
     let reason = if known(issue) { Some(issue) } else { text(run, "reason_code") };
-    match state {
-        "failed" | "partial" => {
-            let sentence = headline.split_once(": ").map_or("", |(_, sentence)| sentence);
-            Some(match (sentence, reason) {
-                ("", Some(reason)) => format!("{name} failed: {reason}"),
-                ("", None) => format!("{name} failed"),
-                (sentence, Some(reason)) if sentence.ends_with("for one reason") => {
-                    format!("{name}: {sentence}: {reason}")
-                }
-                (sentence, Some(reason)) => format!("{name}: {sentence}, mostly {reason}"),
-                (sentence, None) => format!("{name}: {sentence}"),
-            })
+    let counts = one_sentence_summary(number(run, "failed"), 0, number(run, "total"), &[]);
+    let sentence = match headline.split_once(": ") {
+        Some((_, sentence)) => sentence,
+        None => counts.as_str(),
+    };
+    let sentence = Some(sentence).filter(|it| !it.starts_with("no"));
+    let how = match state {
+        "failed" => format!("{name} failed"),
+        "partial" => format!("{name} failed in part"),
+        "blocked" => format!("{name} was blocked"),
+        "cancelled" => format!("{name} was cancelled"),
+        "stale" => return Some(format!("{name} is waiting and nobody takes it")),
+        "" | "succeeded" => return None,
+        // To wait for its turn is no trouble by itself.
+        "queued" if sentence.is_none() && reason.is_none() => return None,
+        state => format!("{name} is {state}"),
+    };
+    let name = if matches!(state, "failed" | "partial") { name } else { how.clone() };
+    Some(match (sentence, reason) {
+        (None, Some(reason)) => format!("{how}: {reason}"),
+        (None, None) => how,
+        (Some(sentence), Some(reason)) if sentence.ends_with("for one reason") => {
+            format!("{name}: {sentence}: {reason}")
         }
-        "blocked" => Some(match reason {
-            Some(reason) => format!("{name} was blocked: {reason}"),
-            None => format!("{name} was blocked"),
-        }),
-        "stale" => Some(format!("{name} is waiting and nobody takes it")),
-        "stuck" => Some(format!("{name} is stuck")),
-        _ => None,
-    }
+        (Some(sentence), Some(reason)) => format!("{name}: {sentence}, mostly {reason}"),
+        (Some(sentence), None) => format!("{name}: {sentence}"),
+    })
 }
 
 fn known(issue: &str) -> bool {
@@ -46,6 +53,12 @@ fn known(issue: &str) -> bool {
 
 fn text<'a>(run: &'a EvidenceRun, name: &str) -> Option<&'a str> {
     run.facts.iter().find(|fact| fact.name == name)?.value.as_str()
+}
+
+/// A count of the run; 0 where it has none.
+fn number(run: &EvidenceRun, name: &str) -> u64 {
+    let fact = run.facts.iter().find(|fact| fact.name == name);
+    fact.and_then(|fact| fact.value.as_u64()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -92,6 +105,19 @@ mod tests {
             of(Some("blocked"), "blocked: nothing failed", "timeout").unwrap(),
             "policy.sync (run 4) was blocked: timeout"
         );
+        assert_eq!(
+            of(Some("running"), "running: none of 9 items failed", "timeout").unwrap(),
+            "policy.sync (run 4) is running: timeout"
+        );
+        assert_eq!(
+            of(Some("running"), "running: 2 of 9 items failed", "timeout").unwrap(),
+            "policy.sync (run 4) is running: 2 of 9 items failed, mostly timeout"
+        );
+        let partial = of(Some("partial"), "partial: nothing failed", "timeout").unwrap();
+        assert_eq!(partial, "policy.sync (run 4) failed in part: timeout");
+        let stuck = of(Some("stuck"), "stuck: nothing failed", "none").unwrap();
+        assert_eq!(stuck, "policy.sync (run 4) is stuck");
+        assert_eq!(of(Some("queued"), "queued: nothing failed", "none"), None);
         assert_eq!(of(Some("succeeded"), "succeeded: none of 4 items failed", "none"), None);
         assert_eq!(
             of(None, "2 of 9 runs of the last 7 days failed", "timeout").unwrap(),
