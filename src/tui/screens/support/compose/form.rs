@@ -320,7 +320,7 @@ mod tests {
         assert!(form.command(Command::FilterClear));
         assert_eq!(form.draft().notes, "two\nlines\n");
         form.go(Field::Summary, None);
-        assert!(form.command(Command::FilterClear) && form.draft().is_blank());
+        assert!(form.command(Command::FilterClear) && form.draft().summary.is_empty());
         assert!(matches!(form.paste(&"x".repeat(LINE + 1)), Pasted::Not(_)));
     }
 }
