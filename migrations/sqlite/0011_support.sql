@@ -26,6 +26,7 @@ create table support_requests_checked (
                              and instr(created_at, char(0)) = 0
                              -- A day that the calendar has.
                              and strftime('%Y-%m-%dT%H:%M:%S', substr(created_at, 1, 19)) is substr(created_at, 1, 19)
+                             and substr(created_at, 12, 2) < '24'
                              and created_at >= '2000' and created_at < '2100'),
     check ((primary_context = 'operation_run') = (run_id is not null)),
     constraint support_requests_ids check (workspace_id > 0 and tenant_id > 0 and created_by_platform_user > 0

@@ -409,7 +409,7 @@ fn fr_007_012_a_message_is_one_line_of_at_most_500_characters() {
 
 #[test]
 fn fr_007_013_huge_input_is_cut_and_stays_cheap() {
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(90);
     for unit in [
         "password",
         "a@",
