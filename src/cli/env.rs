@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::Output;
 use super::session_file::SessionFile;
 use crate::access::{Actor, ClientKind};
-use crate::config::{Config, DatabaseUrl, TimeZone};
+use crate::config::{Config, DatabaseUrl, Origin, TimeZone};
 use crate::domain::health::HealthThresholds;
 use crate::drafts::Drafts;
 use crate::ops::auth::{Resume, Session, Touch};
@@ -69,9 +69,7 @@ impl Env {
             idle_timeout: self.config.sessions_idle_timeout.value,
             absolute_timeout: self.config.sessions_absolute_timeout.value,
             search_bound: i64::from(self.config.text_search_bound.value),
-            // The setting's own limits are the same.
-            usage_retention: Days::new(i64::from(self.config.usage_retention_days.value))
-                .unwrap_or_default(),
+            usage_retention: self.usage_retention(),
             health: HealthThresholds {
                 critical_failed_percent: self.config.health_critical_failed_percent.value,
                 critical_ended_runs: self.config.health_critical_ended_runs.value,
@@ -81,6 +79,14 @@ impl Env {
             program: std::env::current_exe().ok(),
             ..OpsSettings::default()
         }
+    }
+
+    /// For how many days this client wants usage events kept, where it says so.
+    fn usage_retention(&self) -> Option<Days> {
+        let setting = &self.config.usage_retention_days;
+        let says = setting.origin != Origin::Default;
+        // The setting's own limits are the same.
+        says.then(|| Days::new(i64::from(setting.value)).ok()).flatten()
     }
 
     /// The service on the configured database, whatever its schema.

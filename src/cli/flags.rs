@@ -1,7 +1,8 @@
-//! `platform`: the flags of the whole platform.
+//! `platform`: the flags and settings of the whole platform.
 
 use serde_json::json;
 
+use super::settings::{self, SettingsCommand};
 use super::{Env, Table, ask, examples};
 use crate::Result;
 use crate::ops::flags::{ListFlags, SetFlag, flag_phrase};
@@ -23,6 +24,13 @@ pub enum PlatformCommand {
         "    --confirm 'allow_admin_maintenance_actions off'",
     ))]
     SetFlag(SetFlagArgs),
+    /// List and change the platform's settings
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot platform settings list",
+        "tenantpilot platform settings set product_usage.retention_days 365",
+        "tenantpilot platform settings reset alerts.events --dry-run",
+    ))]
+    Settings(SettingsCommand),
 }
 
 /// On or off, as it is typed.
@@ -60,6 +68,7 @@ pub async fn run(command: PlatformCommand, env: &Env) -> Result<u8> {
     match command {
         PlatformCommand::Flags { json } => list(json, env).await,
         PlatformCommand::SetFlag(args) => set(args, env).await,
+        PlatformCommand::Settings(command) => settings::run(command, env).await,
     }
 }
 

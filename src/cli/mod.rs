@@ -24,6 +24,7 @@ mod runs_show;
 mod runs_watch;
 mod seed;
 mod session_file;
+mod settings;
 mod support;
 mod text;
 mod users;
@@ -184,10 +185,11 @@ enum Command {
         "tenantpilot users disable ben --confirm ben",
     ))]
     Users(users::UsersCommand),
-    /// See and change the flags of the whole platform
+    /// See and change the flags and settings of the whole platform
     #[command(subcommand, before_help = examples!(
         "tenantpilot platform flags",
         "tenantpilot platform set-flag allow_admin_maintenance_actions on",
+        "tenantpilot platform settings list",
     ))]
     Platform(flags::PlatformCommand),
     /// Log the command line in

@@ -6,6 +6,7 @@ use super::{Env, Table, ask, examples, text};
 use crate::Result;
 use crate::domain::window::Window;
 use crate::ops::retention::{Days, PruneUsage, prune_phrase};
+use crate::ops::settings::UsageRetention;
 use crate::ops::telemetry::{CheckRollups, RebuildRollups, Summarise, Summary};
 
 /// What can be done with product usage.
@@ -129,11 +130,13 @@ async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {
     let session = env.session(&ops).await?;
     let mut confirm = args.confirm;
     if let Some(days) = days
-        && days < ops.usage_retention()
         && confirm.is_none()
         && !args.dry_run
+        && env.can_ask()
+        && let Ok(kept) = ops.run(&session.actor, UsageRetention).await
+        && days < kept
     {
-        let kept = ops.usage_retention().get();
+        let kept = kept.get();
         let what = format!(
             "This platform keeps events for {kept} days; those older than {} days would be deleted for good.",
             days.get()

@@ -14,6 +14,7 @@ use super::records::Records;
 use super::rows::Writer;
 use crate::access::Actor;
 use crate::domain::capability::Role;
+use crate::domain::setting::SettingKey;
 use crate::ops::seed::{
     AuditLine, Chunk, DEMO_SETTING, LoadPlatform, LookAtHolding, Part, SeedAccount, SettingRow,
     Stage,
@@ -387,8 +388,8 @@ fn first_rows(plan: &Plan<'_>, mut rows: Chunk) -> Chunk {
         rows.settings.push(SettingRow { key, value, updated_at: plan.now });
     };
     let (label, color) = if plan.demo { ("DEMO", "magenta") } else { ("SEED", "blue") };
-    set("environment_label", label.to_owned());
-    set("environment_color", color.to_owned());
+    set(SettingKey::EnvironmentLabel.as_str(), label.to_owned());
+    set(SettingKey::EnvironmentColor.as_str(), color.to_owned());
     if plan.demo {
         set("login_note", login_note());
         set(DEMO_SETTING, plan.seed.to_string());

@@ -29,6 +29,12 @@ text_enum! {
         RunbookOperationsReconcileStale = "platform.runbooks.operations.reconcile_stale",
         /// The runbook `product_usage.prune`.
         RunbookProductUsagePrune = "platform.runbooks.product_usage.prune",
+        /// Publish runbooks and operation types.
+        RunbooksPublish = "platform.runbooks.publish",
+        /// Create, pause and delete schedules.
+        SchedulesManage = "platform.schedules.manage",
+        /// Decide on the starts of others.
+        ApprovalsDecide = "platform.approvals.decide",
         /// Open support diagnostics.
         SupportDiagnosticsView = "platform.support_diagnostics.view",
         /// Send support requests.
@@ -39,6 +45,10 @@ text_enum! {
         AuditView = "platform.audit.view",
         /// Manage platform users.
         UsersManage = "platform.users.manage",
+        /// Change the platform's settings.
+        SettingsManage = "platform.settings.manage",
+        /// Add, change and archive workspaces, tenants and customers.
+        TenantsManage = "platform.tenants.manage",
     }
 }
 
@@ -63,7 +73,7 @@ impl Role {
         let mut set = vec![C::AccessSystemPanel, C::ConsoleView, C::OpsView, C::RunbooksView];
         if matches!(self, Self::OnCall | Self::Operator) {
             set.extend([C::OpsManage, C::SupportDiagnosticsView, C::SupportRequestsCreate]);
-            set.extend([C::AuditView, C::BreakGlassUse]);
+            set.extend([C::AuditView, C::BreakGlassUse, C::ApprovalsDecide]);
         }
         if self == Self::OnCall {
             set.extend([C::RunbooksRun, C::RunbookOperationsReconcileStale]);
@@ -71,6 +81,7 @@ impl Role {
         if self == Self::Operator {
             set.extend([C::RunbooksRun, C::RunbookFindingsLifecycleBackfill]);
             set.extend([C::RunbookOperationsReconcileStale, C::RunbookProductUsagePrune]);
+            set.extend([C::SchedulesManage, C::TenantsManage]);
         }
         if self == Self::Administrator {
             set = C::ALL.to_vec();

@@ -14,6 +14,7 @@ pub mod run_filter;
 pub mod run_state;
 pub mod safe_text;
 pub mod sanitize;
+pub mod setting;
 pub mod shell;
 pub mod start_reason;
 pub mod summary_counts;

@@ -62,6 +62,7 @@ impl Context {
         let db = &self.ops.inner.db;
         let mut tx = if writes { db.begin_write().await? } else { db.begin_read().await? };
         let clock = &self.ops.inner.clock;
+        store::clock::follow(&mut tx, clock).await?;
         self.permit =
             super::authorise(&mut tx, self.permit.actor(), requirement, clock, writes).await?;
         self.tx = Some(tx);
@@ -84,7 +85,9 @@ impl Context {
             tx.commit().await?;
         }
         tokio::time::sleep(pause).await;
-        self.tx = Some(self.ops.inner.db.begin_write().await?);
+        let mut tx = self.ops.inner.db.begin_write().await?;
+        store::clock::follow(&mut tx, &self.ops.inner.clock).await?;
+        self.tx = Some(tx);
         Ok(())
     }
 
@@ -93,7 +96,7 @@ impl Context {
         &self.permit
     }
 
-    /// The current time.
+    /// The current time, by the database's clock.
     pub fn now(&self) -> DateTime<Utc> {
         self.ops.inner.clock.now()
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::runbooks::{ADMIN_MAINTENANCE_FLAG, confirm};
-use super::store::{customers, savepoint};
+use super::store::{savepoint, settings};
 use super::{Access, AuditStatus, Context, Operation, refusal};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
@@ -127,7 +127,7 @@ impl SetFlag {
         let now = context.now();
         let value = if self.on { "true" } else { "false" };
         if before.on != self.on {
-            customers::set_setting(context.tx()?, known.name, value, now).await?;
+            settings::set(context.tx()?, known.name, value, now).await?;
         }
         let after = Flag { on: self.on, ..before.clone() };
         Ok((before, after))
@@ -135,7 +135,7 @@ impl SetFlag {
 }
 
 async fn read(context: &mut Context, known: &Known) -> Result<Flag> {
-    let value = customers::setting(context.tx()?, known.name).await?;
+    let value = settings::get(context.tx()?, known.name).await?;
     let on = value.as_deref() == Some("true");
     Ok(Flag { name: known.name, on, about: known.about })
 }

@@ -28,6 +28,7 @@ pub mod retention;
 pub mod runbooks;
 pub mod runs;
 pub mod seed;
+pub mod settings;
 pub mod support;
 pub mod telemetry;
 pub mod users;
@@ -206,6 +207,9 @@ operations! {
     runs::ListRuns => runs::ListRuns::default(),
     runs::CountRuns => runs::CountRuns,
     runs::GetRun => runs::GetRun { id: 0 },
+    settings::ListSettings => settings::ListSettings,
+    settings::SetSetting => settings::SetSetting::sample(),
+    settings::UsageRetention => settings::UsageRetention,
     seed::LoadPlatform => seed::LoadPlatform::sample(),
     seed::LookAtHolding => seed::LookAtHolding,
     seed::Starters => seed::Starters,
@@ -255,8 +259,9 @@ pub struct OpsSettings {
     pub search_bound: i64,
     /// How long an answer of the database is waited for.
     pub patience: Duration,
-    /// For how many days product usage events are kept, where nothing else is said.
-    pub usage_retention: retention::Days,
+    /// For how many days this client wants product usage events kept: counts where it is longer
+    /// than the platform's setting.
+    pub usage_retention: Option<retention::Days>,
     /// What counts as a warning, and what as critical.
     pub health: HealthThresholds,
     /// This program, where passwords are to be checked in a child of it.
@@ -277,7 +282,7 @@ impl Default for OpsSettings {
             absolute_timeout: Duration::from_secs(12 * 60 * 60),
             search_bound: 10_000,
             patience: Duration::from_secs(4),
-            usage_retention: retention::Days::default(),
+            usage_retention: None,
             health: HealthThresholds::default(),
             program: None,
             registry: Registry::standard(),
@@ -318,7 +323,7 @@ impl Ops {
         Ok(Self { inner: Arc::new(Inner { db, clock, settings, hashing }) })
     }
 
-    /// The service's clock.
+    /// The service's clock, which follows the database's.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
     }
@@ -333,11 +338,6 @@ impl Ops {
     /// The runbooks this process knows.
     pub fn registry(&self) -> &Registry {
         &self.inner.settings.registry
-    }
-
-    /// For how many days product usage events are kept.
-    pub fn usage_retention(&self) -> retention::Days {
-        self.inner.settings.usage_retention
     }
 
     /// Which engine it stands on.
@@ -370,6 +370,14 @@ impl Ops {
     /// A watch on other processes' changes.
     pub async fn watch(&self) -> Result<ChangeWatch> {
         self.patiently(self.inner.db.watch()).await
+    }
+
+    /// What the database's clock shows.
+    pub async fn database_now(&self) -> Result<DateTime<Utc>> {
+        let mut tx = self.patiently(self.inner.db.begin_read()).await?;
+        store::clock::follow(&mut tx, &self.inner.clock).await?;
+        tx.rollback().await?;
+        Ok(self.inner.clock.now())
     }
 
     /// Closes every connection.
@@ -411,6 +419,7 @@ impl Ops {
 
     async fn permit<O: Operation>(&self, actor: &Actor) -> Result<Permit> {
         let mut tx = self.patiently(self.inner.db.begin_read()).await?;
+        store::clock::follow(&mut tx, &self.inner.clock).await?;
         let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
         tx.rollback().await?;
         if let Err(error) = &permit
@@ -433,6 +442,7 @@ impl Ops {
         if writes && O::ONE_AT_A_TIME {
             store::users::lock_creation(&mut tx).await?;
         }
+        store::clock::follow(&mut tx, &self.inner.clock).await?;
         let permit =
             match authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, writes).await {
                 Ok(permit) => permit,

@@ -1,10 +1,11 @@
 //! What a console needs to know of the platform itself.
 
-use super::store::{customers, names};
-use super::{Access, Context, Engine, Operation};
+use super::store::{names, settings};
+use super::{Access, Context, Engine, Operation, settings as policy};
 use crate::Result;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::setting::{SettingKey, number};
 
 /// The environment's label when the database names none.
 const NO_LABEL: &str = "LOCAL";
@@ -20,6 +21,8 @@ pub struct Platform {
     pub engine: Engine,
     /// A note for the login screen, from the database: a demo's accounts.
     pub login_note: Option<String>,
+    /// For how many days the platform keeps product usage events; a client may keep them longer.
+    pub usage_retention_days: i64,
 }
 
 impl Platform {
@@ -45,15 +48,13 @@ impl Operation for PlatformInfo {
     async fn execute(self, context: &mut Context) -> Result<Platform> {
         let engine = context.ops().engine();
         let tx = context.tx()?;
-        let environment = customers::setting(tx, "environment_label").await?;
-        let color = customers::setting(tx, "environment_color").await?;
-        let login_note = customers::setting(tx, "login_note").await?;
-        Ok(Platform {
-            environment: environment.unwrap_or_else(|| NO_LABEL.to_owned()),
-            environment_color: color.unwrap_or_else(|| "cyan".to_owned()),
-            engine,
-            login_note,
-        })
+        let label = policy::lenient(tx, SettingKey::EnvironmentLabel).await?;
+        let environment_color = policy::lenient(tx, SettingKey::EnvironmentColor).await?;
+        let login_note = settings::get(tx, "login_note").await?;
+        let environment = if label.is_empty() { NO_LABEL.to_owned() } else { label };
+        let retention = policy::lenient(tx, SettingKey::UsageRetentionDays).await?;
+        let usage_retention_days = number(&retention);
+        Ok(Platform { environment, environment_color, engine, login_note, usage_retention_days })
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::runbooks::confirm;
 use super::store::retention;
-use super::{Access, AuditStatus, Context, Operation, refusal};
+use super::{Access, AuditStatus, Context, Operation, refusal, settings};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::{Error, Result};
@@ -112,8 +112,8 @@ impl PruneUsage {
         Self { days: None, confirm: None, dry_run: true }
     }
 
-    fn check(&self, context: &Context) -> Result<Days> {
-        let setting = context.settings().usage_retention;
+    async fn check(&self, context: &mut Context) -> Result<Days> {
+        let setting = settings::usage_retention(context).await?;
         let days = self.days.map_or(Ok(setting), Days::new)?;
         if context.permit().scope() != ViewScope::All {
             return Err(Error::refused("your view is restricted to some workspaces")
@@ -152,7 +152,7 @@ impl Operation for PruneUsage {
     async fn execute(self, context: &mut Context) -> Result<Pruned> {
         context.begin_checked(&Self::REQUIREMENT, !self.dry_run).await?;
         let at = context.now();
-        let checked = self.check(context);
+        let checked = self.check(context).await;
         let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
         row.target_type = Some("runbook");
         row.target_id = Some(Self::NAME.to_owned());

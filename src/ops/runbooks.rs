@@ -16,7 +16,7 @@ use crate::ops::runs::{
     Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, used_request_id,
 };
 use crate::ops::store::plans::{self as store, PlanRow};
-use crate::ops::store::{customers, run_write, savepoint};
+use crate::ops::store::{run_write, savepoint, settings};
 use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
 use crate::runbooks::Runbook;
 use crate::{Error, Result};
@@ -338,7 +338,7 @@ fn merge(into: &mut Value, facts: Value) {
 
 /// Refuses a start by a customer while the platform does not allow it.
 pub(in crate::ops) async fn refuse_admin(context: &mut Context) -> Result<()> {
-    let flag = customers::setting(context.tx()?, ADMIN_MAINTENANCE_FLAG).await?;
+    let flag = settings::get(context.tx()?, ADMIN_MAINTENANCE_FLAG).await?;
     if flag.as_deref() == Some("true") {
         return Ok(());
     }

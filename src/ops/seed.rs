@@ -6,7 +6,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 
-use super::store::{Tx, bulk, bulk_state, customers, run_count_upkeep, usage_rollups, users};
+use super::store::{
+    Tx, bulk, bulk_state, customers, run_count_upkeep, settings, usage_rollups, users,
+};
 use super::{Access, Context, Operation, password};
 use crate::access::Requirement;
 use crate::domain::capability::Role;
@@ -282,7 +284,7 @@ impl Operation for LookAtHolding {
         if customers::is_empty(tx).await? {
             return Ok(Holding::Empty);
         }
-        Ok(Holding::Platform { demo: customers::setting(tx, DEMO_SETTING).await?.is_some() })
+        Ok(Holding::Platform { demo: settings::get(tx, DEMO_SETTING).await?.is_some() })
     }
 }
 

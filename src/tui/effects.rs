@@ -111,6 +111,15 @@ pub struct Runner {
     hints: Option<JoinHandle<()>>,
 }
 
+impl Drop for Runner {
+    /// The listener holds a connection of its own, which nothing else would close.
+    fn drop(&mut self) {
+        if let Some(hints) = self.hints.take() {
+            hints.abort();
+        }
+    }
+}
+
 impl Runner {
     /// A runner for a person at `origin`; answers come through the receiver, hints of change
     /// through the second.

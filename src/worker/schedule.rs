@@ -15,6 +15,7 @@ use crate::ops::plans::Preflight;
 use crate::ops::retention::DAYS_INPUT;
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{FindRequest, RunScope, Started};
+use crate::ops::settings::UsageRetention;
 
 /// How often it is looked whether the day's work was started.
 const LOOK: Duration = Duration::from_secs(60);
@@ -60,7 +61,8 @@ async fn start_once(ops: &Ops, key: &str, request_id: String) -> Result<Option<S
     }
     let mut preflight = Preflight::new(key, RunScope::Platform);
     if key == USAGE_PRUNE {
-        preflight.inputs = json!({ DAYS_INPUT: ops.usage_retention().get() });
+        let kept = ops.run(&Actor::System, UsageRetention).await?;
+        preflight.inputs = json!({ DAYS_INPUT: kept.get() });
     }
     let plan = ops.run(&Actor::System, preflight).await?;
     let start = StartRunbook {

@@ -10,12 +10,12 @@ const MARK: &str = "seeding";
 
 /// Marks the database as being seeded.
 pub async fn mark(tx: &mut Tx, now: DateTime<Utc>) -> Result<()> {
-    super::customers::set_setting(tx, MARK, "unfinished", now).await
+    super::settings::set(tx, MARK, "unfinished", now).await
 }
 
 /// Whether the mark stands.
 pub async fn marked(tx: &mut Tx) -> Result<bool> {
-    Ok(super::customers::setting(tx, MARK).await?.is_some())
+    Ok(super::settings::get(tx, MARK).await?.is_some())
 }
 
 /// Takes the mark away and lets the accounts in.

@@ -1,4 +1,4 @@
-//! The customers' side that the console reads: settings, workspaces, tenants, people.
+//! The customers' side that the console reads: workspaces, tenants, people.
 
 use super::{Tx, on_tx};
 use crate::Result;
@@ -30,37 +30,6 @@ pub struct CustomerRow {
     pub name: String,
     /// Whether they are active.
     pub active: bool,
-}
-
-/// One setting of the platform, such as its environment's label.
-pub async fn setting(tx: &mut Tx, key: &str) -> Result<Option<String>> {
-    on_tx!(tx, c => {
-        Ok(sqlx::query_scalar("select value from platform_settings where key = $1")
-            .bind(key)
-            .fetch_optional(c)
-            .await?)
-    })
-}
-
-/// Writes one setting.
-pub async fn set_setting(
-    tx: &mut Tx,
-    key: &str,
-    value: &str,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<()> {
-    on_tx!(tx, c => {
-        sqlx::query(
-            "insert into platform_settings (key, value, updated_at) values ($1, $2, $3) \
-             on conflict (key) do update set value = excluded.value, updated_at = excluded.updated_at",
-        )
-        .bind(key)
-        .bind(value)
-        .bind(now)
-        .execute(c)
-        .await?;
-        Ok(())
-    })
 }
 
 /// One tenant. `hold` keeps it against archiving until the transaction ends, which a reading

@@ -22,8 +22,8 @@ use super::captures::capture;
 /// the two oldest notices are read.
 async fn with_inbox(store: Store) -> Store {
     let store = store.with_platform().await;
-    store.sql("insert into platform_settings values ('environment_label', 'PROD', '2026-11-01T00:00:00+00:00'), \
-               ('environment_color', 'red', '2026-11-01T00:00:00+00:00')").await.unwrap();
+    store.sql("insert into platform_settings values ('environment.label', 'PROD', '2026-11-01T00:00:00+00:00'), \
+               ('environment.color', 'red', '2026-11-01T00:00:00+00:00')").await.unwrap();
     store.administrator().await;
     store.pass(-100_000);
     ended_for(&store, 1, "stored_report.create", 1, 0).await;

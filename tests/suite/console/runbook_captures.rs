@@ -14,8 +14,8 @@ use crate::support::stores::{Store, both_engines};
 /// A platform with a name that is made to look like another.
 async fn scene(store: Store) -> Store {
     let store = prepared(store).await;
-    store.sql("insert into platform_settings values ('environment_label', 'PROD', '2026-11-01T00:00:00+00:00'), \
-               ('environment_color', 'red', '2026-11-01T00:00:00+00:00')").await.unwrap();
+    store.sql("insert into platform_settings values ('environment.label', 'PROD', '2026-11-01T00:00:00+00:00'), \
+               ('environment.color', 'red', '2026-11-01T00:00:00+00:00')").await.unwrap();
     store
         .sql(
             "insert into tenants (id, workspace_id, name, is_platform, created_at) values \

@@ -110,8 +110,8 @@ impl Store {
     /// 8 runs at 37 %, 9 is queued.
     pub async fn with_scene(self) -> Self {
         let store = self.with_platform().await;
-        store.sql("insert into platform_settings values ('environment_label', 'PROD', '2026-11-01T00:00:00+00:00'), \
-                   ('environment_color', 'red', '2026-11-01T00:00:00+00:00')").await.unwrap();
+        store.sql("insert into platform_settings values ('environment.label', 'PROD', '2026-11-01T00:00:00+00:00'), \
+                   ('environment.color', 'red', '2026-11-01T00:00:00+00:00')").await.unwrap();
         store.pass(-7200);
         store.ended("inventory.sync", 1, 12, 0, 41).await;
         store.pass(60);

@@ -1,0 +1,29 @@
+-- The platform's settings under their names, and the newer capabilities for those who held all.
+
+-- The old names stay: a console of the previous version still reads them.
+insert into platform_settings (key, value, updated_at)
+select case key when 'environment_label' then 'environment.label' else 'environment.color' end, value, updated_at
+from platform_settings where key in ('environment_label', 'environment_color')
+on conflict (key) do nothing;
+
+insert into platform_settings (key, value, updated_at)
+values
+    ('alerts.events',
+     'operations.run.failed,operations.run.partially_succeeded,operations.run.blocked,operations.run.worker_lost,operations.run.recovered',
+     now()),
+    ('alerts.failed_share', 'any', now()),
+    ('retention.prune_bound', '20%', now()),
+    ('product_usage.retention_days', '90', now())
+on conflict (key) do nothing;
+
+update platform_users
+set capabilities = capabilities || '["platform.runbooks.publish", "platform.schedules.manage",
+    "platform.approvals.decide", "platform.settings.manage", "platform.tenants.manage"]'::jsonb
+where capabilities @> '["platform.access_system_panel", "platform.console.view", "platform.ops.view",
+        "platform.ops.manage", "platform.runbooks.view", "platform.runbooks.run",
+        "platform.runbooks.findings.lifecycle_backfill", "platform.runbooks.operations.reconcile_stale",
+        "platform.runbooks.product_usage.prune", "platform.support_diagnostics.view",
+        "platform.support_requests.create", "platform.break_glass.use", "platform.audit.view",
+        "platform.users.manage"]'::jsonb
+    and not capabilities ?| array['platform.runbooks.publish', 'platform.schedules.manage',
+        'platform.approvals.decide', 'platform.settings.manage', 'platform.tenants.manage'];

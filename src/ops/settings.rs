@@ -1,0 +1,231 @@
+//! The platform's settings: read by everything that follows a policy, changed by those who
+//! hold `platform.settings.manage` and see all workspaces.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::retention::Days;
+use super::runbooks::confirm;
+use super::store::{Tx, savepoint, settings as rows};
+use super::{Access, AuditStatus, Context, Operation, refusal};
+use crate::access::{Requirement, ViewScope};
+use crate::domain::capability::Capability;
+use crate::domain::safe_text::quoted;
+use crate::domain::setting::{SettingKey, number};
+use crate::{Error, Result};
+
+/// A setting as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlatformSetting {
+    /// Its name.
+    #[serde(serialize_with = "as_text")]
+    pub key: SettingKey,
+    /// The value in force.
+    pub value: String,
+    /// The value where none is set.
+    pub default: &'static str,
+    /// Whether what is stored is not a value of this setting; then the default is in force.
+    pub invalid: bool,
+    /// What it is for.
+    pub about: &'static str,
+    /// What may be written.
+    pub allowed: String,
+}
+
+fn as_text<S: serde::Serializer>(key: &SettingKey, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(key.as_str())
+}
+
+impl PlatformSetting {
+    fn of(key: SettingKey, stored: Option<&str>) -> Self {
+        let value = stored.map(|text| key.normalized(text));
+        let invalid = matches!(value, Some(Err(_)));
+        Self {
+            key,
+            value: value.and_then(Result::ok).unwrap_or_else(|| key.default_text().to_owned()),
+            default: key.default_text(),
+            invalid,
+            about: key.about(),
+            allowed: key.allowed(),
+        }
+    }
+}
+
+/// The value in force, where a value that cannot be read may be the default: for what only
+/// informs.
+pub(in crate::ops) async fn lenient(tx: &mut Tx, key: SettingKey) -> Result<String> {
+    let stored = rows::get(tx, key.as_str()).await?;
+    let setting = PlatformSetting::of(key, stored.as_deref());
+    if setting.invalid {
+        tracing::warn!(%key, "the stored setting is not valid; its default is in force");
+    }
+    Ok(setting.value)
+}
+
+/// The value in force, for what cannot be undone.
+///
+/// # Errors
+/// *Refused* for a stored value that is not one of the setting's.
+pub(in crate::ops) async fn strict(tx: &mut Tx, key: SettingKey) -> Result<String> {
+    let stored = rows::get(tx, key.as_str()).await?;
+    let setting = PlatformSetting::of(key, stored.as_deref());
+    if setting.invalid {
+        return Err(Error::refused(format!("the platform setting {key} is not valid"))
+            .hint(format!("set it: tenantpilot platform settings set {key} VALUE")));
+    }
+    Ok(setting.value)
+}
+
+/// The events that are sent as alerts.
+pub(in crate::ops) async fn alert_events(tx: &mut Tx) -> Result<Vec<String>> {
+    let value = lenient(tx, SettingKey::AlertEvents).await?;
+    Ok(value.split(',').filter(|word| *word != "none").map(str::to_owned).collect())
+}
+
+/// The share of failed targets, in percent, from which an alert is sent; 0 for any.
+pub(in crate::ops) async fn failed_share(tx: &mut Tx) -> Result<i64> {
+    Ok(number(&lenient(tx, SettingKey::AlertFailedShare).await?))
+}
+
+/// The largest share of a table, in percent, that an unattended prune deletes.
+pub(in crate::ops) async fn prune_bound(tx: &mut Tx) -> Result<i64> {
+    Ok(number(&strict(tx, SettingKey::RetentionPruneBound).await?))
+}
+
+/// For how many days product usage events are kept: the platform's setting, or this client's
+/// own where that is longer.
+pub(in crate::ops) async fn usage_retention(context: &mut Context) -> Result<Days> {
+    let own = context.settings().usage_retention;
+    let platform = strict(context.tx()?, SettingKey::UsageRetentionDays).await?;
+    let platform = Days::new(number(&platform))?;
+    Ok(own.map_or(platform, |own| own.max(platform)))
+}
+
+/// Refuses whoever sees only some workspaces what concerns all of them.
+fn require_unrestricted(context: &Context) -> Result<()> {
+    if context.permit().scope() == ViewScope::All {
+        return Ok(());
+    }
+    Err(Error::refused("your view is restricted to some workspaces")
+        .hint("platform settings need a view of all workspaces; ask an administrator"))
+}
+
+/// Lists the platform's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct ListSettings;
+
+impl Operation for ListSettings {
+    const NAME: &'static str = "platform.list_settings";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::SettingsManage]);
+    const ACCESS: Access = Access::Read;
+    type Output = Vec<PlatformSetting>;
+
+    async fn execute(self, context: &mut Context) -> Result<Vec<PlatformSetting>> {
+        let stored = rows::all(context.tx()?).await?;
+        let of = |key: &SettingKey| {
+            let found = stored.iter().find(|(name, _)| name == key.as_str());
+            PlatformSetting::of(*key, found.map(|(_, value)| value.as_str()))
+        };
+        Ok(SettingKey::ALL.iter().map(of).collect())
+    }
+}
+
+/// Reads for how many days product usage events are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct UsageRetention;
+
+impl Operation for UsageRetention {
+    const NAME: &'static str = "product_usage.retention";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::RunbooksRun]);
+    const ACCESS: Access = Access::Read;
+    type Output = Days;
+
+    async fn execute(self, context: &mut Context) -> Result<Days> {
+        usage_retention(context).await
+    }
+}
+
+/// Sets a setting, or resets it to its default.
+#[derive(Debug, Clone)]
+pub struct SetSetting {
+    /// Its name.
+    pub key: String,
+    /// The new value; none: the default.
+    pub value: Option<String>,
+    /// What was typed; has to be the setting's name where the new value is less strict.
+    pub confirm: Option<String>,
+    /// Checks everything, and changes nothing.
+    pub dry_run: bool,
+}
+
+impl SetSetting {
+    /// A harmless example, for the test of the access check.
+    pub(in crate::ops) fn sample() -> Self {
+        Self { key: "none.such".to_owned(), value: None, confirm: None, dry_run: true }
+    }
+}
+
+/// A setting before and after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingSet {
+    /// Its name.
+    pub key: SettingKey,
+    /// The value before.
+    pub before: String,
+    /// The value now; after a dry run, the value it would have.
+    pub after: String,
+    /// Whether the new value is less strict.
+    pub looser: bool,
+    /// False: it was so before.
+    pub changed: bool,
+}
+
+impl Operation for SetSetting {
+    const NAME: &'static str = "platform.set_setting";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::SettingsManage]);
+    const ACCESS: Access = Access::Write;
+    // What it was before is read, and has to be true when the change is written.
+    const ONE_AT_A_TIME: bool = true;
+    type Output = SettingSet;
+
+    async fn execute(self, context: &mut Context) -> Result<SettingSet> {
+        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        row.target_type = Some("platform_setting");
+        row.target_id = Some(quoted(&self.key).trim_matches('"').to_owned());
+        savepoint::begin(context.tx()?).await?;
+        let attempt = self.attempt(context).await;
+        let (set, invalid) = refusal::settle(context, row.clone(), attempt).await?;
+        if self.dry_run {
+            context.undo();
+        } else if set.changed || invalid {
+            row.before = Some(json!({ "value": set.before, "invalid": invalid }));
+            row.after = Some(json!({ "value": set.after }));
+            context.audit(&row).await?;
+        }
+        Ok(set)
+    }
+}
+
+impl SetSetting {
+    async fn attempt(&self, context: &mut Context) -> Result<(SettingSet, bool)> {
+        let key: SettingKey = self.key.parse()?;
+        require_unrestricted(context)?;
+        let after = match &self.value {
+            Some(text) => key.normalized(text)?,
+            None => key.default_text().to_owned(),
+        };
+        let stored = rows::get(context.tx()?, key.as_str()).await?;
+        let before = PlatformSetting::of(key, stored.as_deref());
+        let looser = key.is_looser(&after, &before.value);
+        if looser && !self.dry_run {
+            confirm(key.as_str(), self.confirm.as_deref())?;
+        }
+        let changed = after != before.value;
+        if changed || before.invalid {
+            let now = context.now();
+            rows::set(context.tx()?, key.as_str(), &after, now).await?;
+        }
+        let set = SettingSet { key, before: before.value, after, looser, changed };
+        Ok((set, before.invalid))
+    }
+}
