@@ -1,14 +1,17 @@
 //! `migrate` and `info`: the database's schema, and where everything comes from.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::auth::JsonArgs;
 use super::users::FIRST_STEP;
-use super::{Env, VERSION};
+use super::{Env, VERSION, text};
 use crate::config::definition;
+use crate::domain::setting::SettingKey;
 use crate::logging;
+use crate::ops::platform::PlatformInfo;
 use crate::ops::users::IsUnclaimed;
-use crate::ops::{Create, SchemaState};
+use crate::ops::{Create, Engine, Ops, SchemaState};
 use crate::paths;
 use crate::{Result, config};
 
@@ -50,10 +53,9 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
         config::Engine::Postgres => "postgres",
         config::Engine::Sqlite => "sqlite",
     };
-    let schema = match env.open(Create::Never) {
-        Ok(ops) => ops.schema_state().await.map(|state| (state, ops.program_schema_version())),
-        Err(error) => Err(error),
-    };
+    let database = look_at(env).await;
+    let schema = database.as_ref().map(|found| found.schema).map_err(Clone::clone);
+    let notes = database.map(|found| found.notes).unwrap_or_default();
     let places = places(env)?;
     if args.json {
         let paths: serde_json::Map<String, Value> = places
@@ -71,6 +73,7 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
             "info": {
                 "version": VERSION,
                 "database": { "url": url.redacted_url(), "engine": engine, "schema": schema_json(&schema) },
+                "notes": notes,
                 "paths": paths,
                 "settings": settings,
                 "deployments": env.config.deployments.len(),
@@ -83,6 +86,9 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
     env.out.line("database")?;
     env.out.line(format!("  address  {}", url.redacted_url()))?;
     env.out.line(format!("  schema   {}", schema_text(&schema)))?;
+    for note in notes {
+        env.out.line(format!("  note     {note}"))?;
+    }
     env.out.line("")?;
     env.out.line("paths")?;
     for (name, path) in &places {
@@ -122,6 +128,57 @@ fn places(env: &Env) -> Result<Vec<(&'static str, std::path::PathBuf)>> {
         ("logs", paths.logs_dir()),
         ("log of today", logging::current_file(paths, &env.clock)),
     ])
+}
+
+/// What a look at the database tells.
+struct Found {
+    schema: (SchemaState, i64),
+    /// What an operator should know: settings without effect, whose clock counts.
+    notes: Vec<String>,
+}
+
+async fn look_at(env: &Env) -> Result<Found> {
+    let ops = env.open(Create::Never)?;
+    let schema = (ops.schema_state().await?, ops.program_schema_version());
+    let mut notes = Vec::new();
+    if schema.0 == SchemaState::Current {
+        let platform = ops.run(&env.anonymous(), PlatformInfo).await?;
+        notes.extend(looser_retention(env, platform.usage_retention_days));
+        notes.extend(clock_note(&ops));
+    }
+    ops.close().await;
+    Ok(Found { schema, notes })
+}
+
+/// A client may keep usage events for longer than the platform, not for less.
+fn looser_retention(env: &Env, platform: i64) -> Option<String> {
+    let own = &env.config.usage_retention_days;
+    let looser = own.origin != config::Origin::Default && i64::from(own.value) < platform;
+    looser.then(|| {
+        let key = SettingKey::UsageRetentionDays;
+        format!(
+            "{key} = {} ({}) is ignored: the platform keeps {platform} days; change it with: \
+             tenantpilot platform settings set {key} {}",
+            own.value, own.origin, own.value
+        )
+    })
+}
+
+fn clock_note(ops: &Ops) -> Option<String> {
+    if ops.engine() == Engine::Sqlite {
+        return Some(
+            "the local database has no clock: this machine's counts, and limits in time never go \
+             back behind the newest stored heartbeat or audit row"
+                .to_owned(),
+        );
+    }
+    let ahead = ops.clock().ahead()?;
+    if ahead.abs() < TimeDelta::seconds(5) {
+        return None;
+    }
+    let way = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+    let by = text::took(ahead.abs());
+    Some(format!("this machine's clock is {by} {way} the database's, whose clock counts"))
 }
 
 /// The schema's state, and the version that this program needs.

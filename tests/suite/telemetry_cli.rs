@@ -142,11 +142,16 @@ both_engines! {
             command.env("TENANTPILOT_PRODUCT_USAGE_RETENTION_DAYS", days);
             crate::cli::done(&mut command, None)
         };
-        assert_eq!(set("40").ends(0).out, "Deleted 1 product usage event(s) older than 40 days.\n");
+        let key = "product_usage.retention_days";
+        person.run(&["platform", "settings", "set", key, "40", "--confirm", key]).ends(0);
+        // A client may keep them for longer, not for less.
+        assert_eq!(set("60").ends(0).out, "Deleted 0 product usage event(s) older than 60 days.\n");
+        assert_eq!(set("20").ends(0).out, "Deleted 1 product usage event(s) older than 40 days.\n");
+        person.run(&["platform", "settings", "set", key, "30", "--confirm", key]).ends(0);
         for wrong in ["0", "-1", "soon", "36501"] {
             assert!(set(wrong).ends(2).err.contains("product_usage.retention_days"));
         }
-        let settings = OpsSettings { usage_retention: Days::new(30).unwrap(), ..OpsSettings::default() };
+        let settings = OpsSettings { usage_retention: Some(Days::new(20).unwrap()), ..OpsSettings::default() };
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let (worker, _events) = Worker::open(&store.url, WorkerSettings::default(), &settings, Clock::system(), stopped).unwrap();
         let running = tokio::spawn(worker.run());

@@ -43,7 +43,8 @@ pub async fn run(args: ShowArgs, env: &Env) -> Result<u8> {
     if args.markdown {
         env.out.lines(&sent_markdown(&stored, request.reference, at, by))?;
     } else {
-        let sent = Sent { reference: request.reference.to_string(), at, by };
+        let answered_at = detail.answered_at.as_str();
+        let sent = Sent { reference: request.reference.to_string(), at, by, answered_at };
         view::request(&stored, Some(&sent), env).iter().try_for_each(|line| env.out.line(line))?;
     }
     if detail.diagnostics_hidden {

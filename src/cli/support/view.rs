@@ -17,6 +17,8 @@ pub struct Sent<'a> {
     pub at: DateTime<Utc>,
     /// The sender's name.
     pub by: &'a str,
+    /// Where the platform says that requests are answered; may be empty.
+    pub answered_at: &'a str,
 }
 
 /// What a request holds; the same before it is sent and after.
@@ -27,6 +29,9 @@ pub fn request(prepared: &Prepared, sent: Option<&Sent<'_>>, env: &Env) -> Vec<S
             lines.push(format!("support request {}", sent.reference));
             let at = text::time(sent.at, env.zone());
             lines.extend(field("sent", &format!("{at} by {}", sent.by)));
+            if !sent.answered_at.is_empty() {
+                lines.extend(field("goes to", sent.answered_at));
+            }
         }
         None => lines.push("support request, not sent yet".to_owned()),
     }

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::setting::SettingKey;
 use crate::domain::support::{
     AttachmentMode, Bundle, CONTEXT_SCHEMA_VERSION, PrimaryContext, Reference, Severity, safe_line,
 };
 use crate::ops::plans::Pattern;
 use crate::ops::runs::Cursor;
 use crate::ops::store::support::{self as rows, RequestRow};
-use crate::ops::{Access, Context, Operation};
+use crate::ops::{Access, Context, Operation, settings};
 use crate::{Error, Result};
 
 /// The largest page.
@@ -173,6 +174,8 @@ pub struct RequestDetail {
     pub contact_name: Option<String>,
     /// Where to reach them.
     pub contact_email: Option<String>,
+    /// Where the platform says that requests are answered; empty where it says nothing.
+    pub answered_at: String,
     /// Version of the context's form.
     pub context_schema_version: i64,
     /// The context as stored; without its diagnostics where the actor may not open diagnostics.
@@ -209,6 +212,7 @@ impl Operation for GetRequest {
         let view = context.permit().scope();
         let opens = context.permit().has(Capability::SupportDiagnosticsView);
         let tx = context.tx()?;
+        let answered_at = settings::lenient(tx, SettingKey::SupportContactText).await?;
         let reference = self.reference.to_string();
         let row = rows::by_reference(tx, &reference, view)
             .await?
@@ -225,6 +229,7 @@ impl Operation for GetRequest {
             reproduction_notes: texts.reproduction_notes,
             contact_name: texts.contact_name,
             contact_email: texts.contact_email,
+            answered_at,
             context_schema_version: texts.context_schema_version,
             context_unreadable: stored.is_none(),
             context: stored.unwrap_or_default(),

@@ -48,7 +48,11 @@ pub fn noon() -> DateTime<Utc> {
 impl Store {
     /// A migrated, empty platform database.
     pub async fn new(engine: Engine) -> Self {
-        let clock = Clock::fixed(noon());
+        Self::with_clock(engine, Clock::fixed(noon())).await
+    }
+
+    /// A migrated, empty platform database, and a service with this clock.
+    pub async fn with_clock(engine: Engine, clock: Clock) -> Self {
         let (url, guard) = match engine {
             Engine::Postgres => {
                 let (url, database) = postgres_database_from(postgres_template()).await;
@@ -70,6 +74,12 @@ impl Store {
     /// The same database through another service: another process, as far as it can tell.
     pub fn another(&self, settings: OpsSettings) -> Ops {
         Ops::open(&self.url, Create::Never, self.clock.clone(), settings).unwrap()
+    }
+
+    /// The same database through a process whose machine's clock is wrong by `by`.
+    pub fn shifted(&self, by: chrono::Duration) -> Ops {
+        let settings = OpsSettings { patience: Duration::from_secs(60), ..OpsSettings::default() };
+        Ops::open(&self.url, Create::Never, Clock::shifted(by), settings).unwrap()
     }
 
     /// Runs SQL past the program, as the database's owner would.

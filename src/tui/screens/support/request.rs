@@ -99,6 +99,11 @@ fn head(paper: &mut Paper<'_>, detail: &RequestDetail, around: &Around<'_>) {
             line("contact", &both.join(", "), None);
         }
     }
+    let place = match detail.answered_at.as_str() {
+        "" => "stored on this platform".to_owned(),
+        text => format!("stored on this platform; answered at: {text}"),
+    };
+    line("goes to", &place, None);
     line("attached", request.attachment_mode.label(), None);
 }
 
