@@ -100,10 +100,7 @@ async fn list(json: bool, env: &Env) -> Result<u8> {
     for setting in settings {
         let default =
             if setting.value == setting.default { "=" } else { shown(setting.default) }.to_owned();
-        let value = match setting.invalid {
-            true => "(not valid)".to_owned(),
-            false => shown(&setting.value).to_owned(),
-        };
+        let value = if setting.invalid { "(not valid)" } else { shown(&setting.value) }.to_owned();
         table.push([setting.key.to_string(), value, default, setting.about.to_owned()]);
     }
     table.print(&env.out)?;

@@ -127,6 +127,12 @@ impl std::fmt::Display for SettingKey {
     }
 }
 
+impl serde::Serialize for SettingKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl std::str::FromStr for SettingKey {
     type Err = Error;
 

@@ -18,7 +18,6 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlatformSetting {
     /// Its name.
-    #[serde(serialize_with = "as_text")]
     pub key: SettingKey,
     /// The value in force.
     pub value: String,
@@ -30,10 +29,6 @@ pub struct PlatformSetting {
     pub about: &'static str,
     /// What may be written.
     pub allowed: String,
-}
-
-fn as_text<S: serde::Serializer>(key: &SettingKey, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(key.as_str())
 }
 
 impl PlatformSetting {
@@ -74,22 +69,6 @@ pub(in crate::ops) async fn strict(tx: &mut Tx, key: SettingKey) -> Result<Strin
             .hint(format!("set it: tenantpilot platform settings set {key} VALUE")));
     }
     Ok(setting.value)
-}
-
-/// The events that are sent as alerts.
-pub(in crate::ops) async fn alert_events(tx: &mut Tx) -> Result<Vec<String>> {
-    let value = lenient(tx, SettingKey::AlertEvents).await?;
-    Ok(value.split(',').filter(|word| *word != "none").map(str::to_owned).collect())
-}
-
-/// The share of failed targets, in percent, from which an alert is sent; 0 for any.
-pub(in crate::ops) async fn failed_share(tx: &mut Tx) -> Result<i64> {
-    Ok(number(&lenient(tx, SettingKey::AlertFailedShare).await?))
-}
-
-/// The largest share of a table, in percent, that an unattended prune deletes.
-pub(in crate::ops) async fn prune_bound(tx: &mut Tx) -> Result<i64> {
-    Ok(number(&strict(tx, SettingKey::RetentionPruneBound).await?))
 }
 
 /// For how many days product usage events are kept: the platform's setting, or this client's

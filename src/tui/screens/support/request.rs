@@ -99,11 +99,9 @@ fn head(paper: &mut Paper<'_>, detail: &RequestDetail, around: &Around<'_>) {
             line("contact", &both.join(", "), None);
         }
     }
-    let place = match detail.answered_at.as_str() {
-        "" => "stored on this platform".to_owned(),
-        text => format!("stored on this platform; answered at: {text}"),
-    };
-    line("goes to", &place, None);
+    if !detail.answered_at.is_empty() {
+        line("goes to", &detail.answered_at, None);
+    }
     line("attached", request.attachment_mode.label(), None);
 }
 
