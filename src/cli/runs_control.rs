@@ -48,6 +48,9 @@ pub struct RetryArgs {
     /// Your own id of this request: the same one twice makes one run
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
+    /// Queue the new run also where no active worker supports its type
+    #[arg(long)]
+    wait_for_worker: bool,
 }
 
 /// Cancels a run, or closes it by force.
@@ -114,8 +117,11 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     let id = args.run.id;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let targets = ops.run(&session.actor, PlanRetry { run_id: id }).await?;
-    if let Some(phrase) = retry_phrase(targets) {
+    let plan = ops.run(&session.actor, PlanRetry { run_id: id }).await?;
+    let targets = plan.targets();
+    // A question whose answer could not start it is not asked; the operation refuses, on record.
+    let refused = plan.refusal.is_some() || (plan.obstacle().is_some() && !args.wait_for_worker);
+    if let Some(phrase) = retry_phrase(targets).filter(|_| !refused) {
         let what = format!("{targets} targets of run {id} would be tried again.");
         ask::confirm(env, args.confirm.as_deref(), &phrase, &what)?;
     }
@@ -124,6 +130,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
         confirm: retry_phrase(targets),
         source: Source::Cli,
         request_id: args.request_id,
+        wait_for_worker: args.wait_for_worker,
     };
     break_glass::notice(env, &ops, &session).await;
     let retried = ops.run(&session.actor, retry).await?;
@@ -141,6 +148,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     }
     started(env, retried.started, &run)?;
     env.out.message(format!("it tries {} of run {id} again", targets_word(retried.targets)));
+    waits(env, &run);
     if retried.gone > 0 {
         env.out.message(format!("left out, since archived by now: {}", targets_word(retried.gone)));
     }
@@ -149,6 +157,13 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
 
 fn targets_word(n: usize) -> String {
     if n == 1 { "1 target".to_owned() } else { format!("{n} targets") }
+}
+
+/// Says why a new run waits, where no active worker supports its type.
+pub fn waits(env: &Env, run: &Run) {
+    if let Some(why) = run.basis.support.obstacle(&run.run_type) {
+        env.out.message(format!("it waits: {why}"));
+    }
 }
 
 /// Says what a start gave, and how to look at it.

@@ -9,9 +9,11 @@ use super::text::{self, Table};
 use crate::Result;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::run::{RunOutcome, RunStatus, RunTarget};
+use crate::domain::run_facts::{Retry, RunFacts};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::{FailureGroup, GetRun, RunDetail, Served};
+use crate::domain::type_support::Support;
+use crate::ops::runs::{FailureGroup, GetRun, RunDetail, retry_phrase};
 
 /// How many failures of one reason are shown as text; `--json` has them all.
 const EXAMPLES: usize = 5;
@@ -42,8 +44,8 @@ pub async fn run(args: ShowArgs, env: &Env) -> Result<u8> {
         env.out.json(&json!({ "schema_version": 1, "run": detail_json(&detail, now) }))?;
     } else {
         head(&detail, env, now)?;
-        verdict(&detail, env)?;
-        evidence(&detail, env)?;
+        verdict(&detail, env, now)?;
+        evidence(&detail, env, now)?;
     }
     Ok(0)
 }
@@ -51,7 +53,8 @@ pub async fn run(args: ShowArgs, env: &Env) -> Result<u8> {
 /// A run with everything that explains it.
 pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
     let mut value = as_json(&detail.run, now);
-    let groups: Vec<Value> = detail.groups.iter().map(group_json).collect();
+    let facts = detail.facts(now);
+    let groups: Vec<Value> = detail.groups.iter().map(|group| group_json(group, &facts)).collect();
     if let Some(fields) = value.as_object_mut() {
         fields.insert("context".to_owned(), detail.context.clone());
         fields.insert("targets".to_owned(), json!(detail.targets));
@@ -65,7 +68,11 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
         fields.insert("rollout".to_owned(), json!(detail.rollout));
         fields.insert("retry_of".to_owned(), json!(detail.retry_of));
         fields.insert("retried_by".to_owned(), json!(detail.retried_by));
-        fields.insert("retryable".to_owned(), json!(detail.retryable));
+        fields.insert("retryable".to_owned(), json!(facts.retry().targets().unwrap_or(0)));
+        fields.insert("retry_refusal".to_owned(), json!(facts.no_retry()));
+        let needs_worker = matches!(facts.retry(), Retry::NeedsWorker { .. });
+        fields.insert("retry_needs_worker".to_owned(), json!(needs_worker));
+        fields.insert("next_step".to_owned(), json!(facts.next_while_active()));
         let requests: Vec<Value> = detail
             .requests
             .iter()
@@ -82,7 +89,7 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
     value
 }
 
-fn group_json(group: &FailureGroup) -> Value {
+fn group_json(group: &FailureGroup, facts: &RunFacts<'_>) -> Value {
     let code = ReasonCode::of(&group.reason_code);
     json!({
         "reason_code": group.reason_code,
@@ -90,8 +97,8 @@ fn group_json(group: &FailureGroup) -> Value {
         "label": code.label(),
         "explanation": code.explanation(),
         "retry": code.retry(),
-        "retry_sentence": code.retry().sentence(),
-        "next_step": code.next_step(),
+        "retry_sentence": facts.retry_help(code),
+        "next_step": facts.next_step(code),
     })
 }
 
@@ -129,12 +136,23 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
         let by = text::name(by, env.ascii());
         out.line(format!("{:<10} requested {at} by {by}{how}", request.kind))?;
     }
-    match detail.served {
-        Some(Served::NoWorker) => out.line("waits      no worker is running")?,
-        Some(Served::Unknown) => {
-            out.line("waits      no living worker knows this type (by a newer version?)")?;
-        }
-        Some(Served::Known) | None => {}
+    let facts = detail.facts(now);
+    if let Some(why) = facts.wait_text() {
+        let waited = text::took(now - run.waiting_since());
+        out.line(match facts.state {
+            RunState::Stale => format!("waits      not started for {waited}: {why}"),
+            _ => format!("waits      {why}"),
+        })?;
+    }
+    if facts.state == RunState::Stuck {
+        let next = facts.support.obstacle(&run.run_type);
+        let next = next.map_or("another worker takes over".to_owned(), |why| {
+            format!("{why}, so none takes over")
+        });
+        out.line(format!("worker lost, its lease expired: {next}"))?;
+    }
+    if let Some(next) = facts.next_while_active() {
+        out.line(format!("next       {next}"))?;
     }
     if detail.run.target_count > 1 {
         out.line(format!("rollout    {}", detail.rollout.words()))?;
@@ -173,8 +191,9 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
+fn verdict(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     let (run, out) = (&detail.run, &env.out);
+    let facts = detail.facts(now);
     let failed = run.summary_counts.get(CountKey::Failed).unwrap_or(0);
     if detail.groups.is_empty() && failed == 0 && run.reason_code.is_none() {
         return Ok(());
@@ -193,10 +212,10 @@ fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
     if detail.groups.is_empty()
         && let Some(reason) = &run.reason_code
     {
-        explain(env, reason, None)?;
+        explain(env, &facts, reason, None)?;
     }
     for group in &detail.groups {
-        explain(env, &group.reason_code, Some(group.count))?;
+        explain(env, &facts, &group.reason_code, Some(group.count))?;
         let mine = || detail.failures.iter().filter(|f| f.reason_code == group.reason_code);
         for failure in mine().take(EXAMPLES) {
             let tenant = failure.tenant_name.as_deref().unwrap_or("(platform)");
@@ -222,17 +241,20 @@ fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
     Ok(())
 }
 
-fn explain(env: &Env, reason: &str, count: Option<i64>) -> Result<()> {
+fn explain(env: &Env, facts: &RunFacts<'_>, reason: &str, count: Option<i64>) -> Result<()> {
     let code = ReasonCode::of(reason);
     let glyph = RunState::Failed.glyph(env.ascii());
     let times = if env.ascii() { "x" } else { "×" };
     let count = count.map(|count| format!("  {times}{count}")).unwrap_or_default();
     env.out.line(format!("  {glyph} {reason}{count}  {}", code.explanation()))?;
-    env.out.line(format!("    {}", code.retry().sentence()))?;
-    env.out.line(format!("    next: {}", code.next_step()))
+    env.out.line(format!("    retry: {}", facts.retry_help(code)))?;
+    match facts.next_step(code).as_str() {
+        "" => Ok(()),
+        next => env.out.line(format!("    next: {next}")),
+    }
 }
 
-fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
+fn evidence(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     let (run, out, zone, ascii) = (&detail.run, &env.out, env.zone(), env.ascii());
     if !detail.targets.is_empty() {
         out.line("")?;
@@ -282,6 +304,19 @@ fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
         RunOutcome::Failed | RunOutcome::PartiallySucceeded | RunOutcome::Blocked
     ) {
         let id = run.id;
+        match detail.facts(now).retry() {
+            Retry::Possible { targets } => {
+                let confirm = retry_phrase(usize::try_from(targets).unwrap_or(usize::MAX));
+                let confirm =
+                    confirm.map_or(String::new(), |phrase| format!(" --confirm '{phrase}'"));
+                out.message(format!("retry it: tenantpilot runs retry {id}{confirm}"));
+            }
+            Retry::NeedsWorker { .. } => {
+                let why = Support::NoWorker.obstacle(&run.run_type).unwrap_or_default();
+                out.message(format!("a retry waits for a worker: {why}"));
+            }
+            Retry::Impossible(_) => {}
+        }
         out.message(format!(
             "ask for support: tenantpilot support create --run {id} --summary TEXT"
         ));

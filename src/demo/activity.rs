@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-use super::traffic::CUSTOMER_TYPES;
 use super::words::CHECKPOINTS;
 use crate::Result;
 use crate::access::Actor;
+use crate::domain::operation_type;
 use crate::domain::run::Source;
 use crate::domain::telemetry::SourceSurface;
 use crate::ops::Ops;
@@ -80,8 +80,9 @@ impl Habits {
                 }
             }
             _ => {
-                let (run_type, ..) = CUSTOMER_TYPES[rng.random_range(0..CUSTOMER_TYPES.len())];
-                self.start(ops, &actor, run_type, tenant_id).await?;
+                let kinds: Vec<_> = operation_type::started_by_customers().collect();
+                let kind = kinds[rng.random_range(0..kinds.len())];
+                self.start(ops, &actor, kind.key, tenant_id).await?;
             }
         }
         Ok(())

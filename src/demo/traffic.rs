@@ -18,6 +18,7 @@ use super::activity::Habits;
 use super::words;
 use crate::access::Actor;
 use crate::domain::failure::ReasonCode;
+use crate::domain::operation_type;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::Ops;
 use crate::ops::activity::StoreReport;
@@ -28,15 +29,23 @@ use crate::ops::seed::Starters;
 use crate::ops::workers::{Beat, Leave, WorkerInfo};
 use crate::{Error, Result};
 
-/// What customers start, with how many items such a run has. Only these are ever claimed.
-pub const CUSTOMER_TYPES: &[(&str, u64, u64)] = &[
-    ("policy.sync", 20, 160),
-    ("inventory.sync", 60, 900),
-    ("backup.snapshot", 30, 240),
-    ("provider.connection_check", 1, 1),
-    ("stored_report.create", 2, 12),
-    ("review_pack.generate", 6, 50),
-];
+/// How few and how many items a run of a customers' type has.
+fn items_of(run_type: &str) -> (u64, u64) {
+    match run_type {
+        "policy.sync" => (20, 160),
+        "inventory.sync" => (60, 900),
+        "backup.snapshot" => (30, 240),
+        "stored_report.create" => (2, 12),
+        "review_pack.generate" => (6, 50),
+        _ => (1, 1),
+    }
+}
+
+/// What it executes: only these are ever claimed.
+fn types() -> Vec<String> {
+    operation_type::started_by_customers().map(|kind| kind.key.to_owned()).collect()
+}
+
 /// At most so many runs are executed at once.
 const AT_ONCE: u32 = 4;
 const LEASE: Duration = Duration::from_secs(30);
@@ -189,7 +198,7 @@ impl Executor {
         let worker = WorkerInfo {
             id: self.owner.clone(),
             name: "customers (simulated)".to_owned(),
-            types: CUSTOMER_TYPES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+            types: types(),
             slots: AT_ONCE,
             heartbeat: HEARTBEAT,
         };
@@ -222,19 +231,12 @@ impl Executor {
     }
 
     async fn claim_one(&mut self) -> Result<()> {
-        let claim = ClaimRun {
-            owner: self.owner.clone(),
-            types: CUSTOMER_TYPES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
-            lease: LEASE,
-        };
+        let claim = ClaimRun { owner: self.owner.clone(), types: types(), lease: LEASE };
         let Some(claimed) = self.ops.run(&Actor::System, claim).await? else { return Ok(()) };
         let found = self.ops.run(&Actor::System, GetRun { id: claimed.id }).await?;
         let counts = found.run.summary_counts;
         let get = |key| counts.get(key).unwrap_or(0);
-        let (low, high) = CUSTOMER_TYPES
-            .iter()
-            .find(|(name, ..)| *name == claimed.run_type)
-            .map_or((1, 1), |(_, low, high)| (*low, *high));
+        let (low, high) = items_of(&claimed.run_type);
         // A run that was taken over goes on where it stands.
         let done = get(CountKey::Processed);
         let total = match get(CountKey::Total) {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::run_facts::Basis;
 use super::summary_counts::SummaryCounts;
 use crate::text_enum;
 
@@ -145,6 +146,9 @@ pub struct Run {
     pub completed_at: Option<DateTime<Utc>>,
     /// Last change.
     pub updated_at: DateTime<Utc>,
+    /// What the answer knows beside the row.
+    #[serde(skip)]
+    pub basis: Basis,
 }
 
 impl Run {

@@ -31,6 +31,7 @@ pub mod seed;
 pub mod settings;
 pub mod support;
 pub mod telemetry;
+pub mod types;
 pub mod users;
 pub mod workers;
 
@@ -225,6 +226,7 @@ operations! {
     telemetry::FoldRollups => telemetry::FoldRollups,
     telemetry::CheckRollups => telemetry::CheckRollups,
     telemetry::RebuildRollups => telemetry::RebuildRollups,
+    types::ListTypes => types::ListTypes,
     workers::Beat => workers::Beat::sample(),
     workers::Leave => workers::Leave { id: "nobody".to_owned() },
     workers::ListWorkers => workers::ListWorkers,

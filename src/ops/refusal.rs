@@ -59,7 +59,11 @@ pub(super) async fn record(
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Usage | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Refused
+        ErrorKind::Usage
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Refused
+            | ErrorKind::NoWorker
     )
 }
 

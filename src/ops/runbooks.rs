@@ -13,7 +13,8 @@ use crate::domain::sanitize;
 use crate::domain::start_reason::StartReason;
 use crate::ops::plans::{self, count_targets};
 use crate::ops::runs::{
-    Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, used_request_id,
+    Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, require_support,
+    used_request_id,
 };
 use crate::ops::store::plans::{self as store, PlanRow};
 use crate::ops::store::{run_write, savepoint, settings};
@@ -53,6 +54,8 @@ pub struct StartRunbook {
     pub request_id: Option<String>,
     /// Checks everything, and starts nothing.
     pub dry_run: bool,
+    /// Whether the run may wait where no active worker supports the type.
+    pub wait_for_worker: bool,
 }
 
 impl StartRunbook {
@@ -69,6 +72,7 @@ impl StartRunbook {
             source,
             request_id: None,
             dry_run: false,
+            wait_for_worker: false,
         }
     }
 
@@ -159,6 +163,7 @@ impl StartRunbook {
         if let Some(started) = self.active(context, &plan, &identity).await? {
             return Ok(Attempt { tenant: None, plan, started, again: false });
         }
+        require_support(context, &self.key, self.wait_for_worker).await?;
         let frozen = self.look_again(context, runbook.as_ref(), &plan).await?;
         if plan.affected_count == 0 && !self.is_scheduled(context) {
             return Err(Error::refused(format!(

@@ -7,7 +7,9 @@ use serde_json::Value;
 use crate::Result;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::type_support::Support;
 use crate::ops::alerts::{self, AlertSummary};
+use crate::ops::runs::active_workers;
 use crate::ops::store::lifecycle;
 use crate::ops::store::workers::{self, Announcement};
 use crate::ops::{Access, Context, Operation};
@@ -107,13 +109,15 @@ impl Operation for Leave {
     }
 }
 
-/// Runs that wait for a worker that knows their type, where none does.
+/// Runs that wait for a worker that supports their type, where none does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unserved {
     /// The type.
     pub run_type: String,
     /// How many runs of it are queued.
     pub queued: i64,
+    /// What is missing: an executor, or an active worker.
+    pub support: Support,
 }
 
 /// Workers, leases, and what nobody can execute.
@@ -123,7 +127,7 @@ pub struct WorkersView {
     pub workers: Vec<WorkerRow>,
     /// The leases within the view.
     pub leases: Vec<HeldRow>,
-    /// Queued types that no living worker knows.
+    /// Queued types that no active worker supports.
     pub unserved: Vec<Unserved>,
     /// Alerts that are not delivered.
     pub alerts: AlertSummary,
@@ -143,17 +147,16 @@ impl Operation for ListWorkers {
         let scope = context.permit().scope();
         let tx = context.tx()?;
         let workers = workers::list(tx).await?;
-        let known = |run_type: &str| {
-            workers
-                .iter()
-                .filter(|worker| !worker.silent && !worker.stopping)
-                .any(|worker| worker.runbooks.0.iter().any(|known| known == run_type))
-        };
+        let active = active_workers(tx).await?;
         let unserved = workers::queued_types(tx)
             .await?
             .into_iter()
-            .filter(|(run_type, _)| !known(run_type))
-            .map(|(run_type, queued)| Unserved { run_type, queued })
+            .map(|(run_type, queued)| Unserved {
+                support: active.support(&run_type),
+                run_type,
+                queued,
+            })
+            .filter(|unserved| !unserved.support.is_supported())
             .collect();
         let leases = workers::leases(tx, scope, LEASES_SHOWN).await?;
         let alerts = alerts::summary(tx, scope).await?;

@@ -20,7 +20,7 @@ use crate::ops::auth::Session;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::overview::{FingerprintPage, GroupRetried, GroupRetryPlan, Overview};
 use crate::ops::platform::{FilterNames, Platform};
-use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
+use crate::ops::runs::{Page, RetryPlan, RunCounts, RunDetail, RunPage};
 use crate::ops::telemetry::Summary;
 use crate::ops::workers::WorkersView;
 use crate::{Error, Result};
@@ -186,8 +186,9 @@ pub enum Request {
     Overview(Option<Window>),
     /// The failures of this window by what they say; of the remembered one likewise.
     Errors(Option<Window>),
-    /// What retrying the runs of an error would do: its fingerprint, within this window.
-    PlanGroup(String, Option<Window>),
+    /// What retrying the runs of an error would do: its fingerprint, within this window, and
+    /// whether new runs may wait for a worker.
+    PlanGroup(String, Option<Window>, bool),
     /// That the runs of an error are retried.
     RetryGroup(GroupRequest),
     /// What customers use, in this window; in the remembered one where there is none.
@@ -243,7 +244,7 @@ impl PartialEq for Request {
             (Self::Usage(a), Self::Usage(b))
             | (Self::Overview(a), Self::Overview(b))
             | (Self::Errors(a), Self::Errors(b)) => a == b,
-            (Self::PlanGroup(a, x), Self::PlanGroup(b, y)) => a == b && x == y,
+            (Self::PlanGroup(a, x, v), Self::PlanGroup(b, y, w)) => a == b && x == y && v == w,
             (Self::RetryGroup(a), Self::RetryGroup(b)) => a == b,
             (Self::ChooseWindow(a), Self::ChooseWindow(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
@@ -290,7 +291,7 @@ pub enum Answer {
     /// How many notices were marked as read, with the id up to which.
     MarkedAllRead(i64, Result<u64>),
     /// How many targets a retry of a run would cover.
-    PlanRetry(i64, Result<usize>),
+    PlanRetry(i64, Result<RetryPlan>),
     /// A change of a run, with what was asked.
     Control(ControlRequest, Result<ControlDone>),
     /// Workers and what they hold.

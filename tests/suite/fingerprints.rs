@@ -139,7 +139,7 @@ both_engines! {
         store.pass(5);
         let fingerprint = store.groups(&admin.actor, Window::Day).await.fingerprints[0].fingerprint.clone();
         let planned = async || {
-            let plan = PlanGroupRetry { fingerprint: fingerprint.clone(), window: Some(Window::Day) };
+            let plan = PlanGroupRetry { fingerprint: fingerprint.clone(), window: Some(Window::Day), wait_for_worker: false };
             store.ops.run(&admin.actor, plan).await.unwrap()
         };
         let plan = planned().await;
@@ -152,6 +152,7 @@ both_engines! {
             run_ids: run_ids.to_vec(),
             confirm: confirm.map(str::to_owned),
             source: Source::Console,
+            wait_for_worker: false,
         };
         let all = [other, second, newer];
         let starts = "select count(*) from operation_runs where retry_of_run_id is not null";

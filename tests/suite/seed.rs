@@ -40,7 +40,7 @@ fn words<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
 /// Both ways of seeding are held to it.
 async fn check_invariants(store: &Store) {
     let reasons = words(ReasonCode::ALL.iter().map(|code| code.as_str()));
-    let types = words(operation_type::KNOWN.iter().map(|(name, _)| *name));
+    let types = words(operation_type::CATALOGUE.iter().map(|kind| kind.key));
     let number = |key: &str| match store.engine {
         Engine::Postgres => format!("coalesce((r.summary_counts ->> '{key}')::bigint, 0)"),
         Engine::Sqlite => format!("coalesce(r.summary_counts ->> '{key}', 0)"),

@@ -311,7 +311,7 @@ both_engines! {
         assert_eq!(counts(&store.end_of(id).await), [4, 1, 1, 2, 1]);
         let service = store.another(ops_settings());
         let retry = |confirm: Option<&str>| RetryRun {
-            run_id: id, confirm: confirm.map(str::to_owned), source: Source::Cli, request_id: None,
+            run_id: id, confirm: confirm.map(str::to_owned), source: Source::Cli, request_id: None, wait_for_worker: true,
         };
         for wrong in [None, Some("RETRY 4"), Some("retry 3")] {
             let error = service.run(&Actor::System, retry(wrong)).await.unwrap_err();

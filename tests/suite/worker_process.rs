@@ -254,7 +254,7 @@ both_engines! {
         assert_eq!(store.number("select count(*) from audit_logs where status = 'denied' and action = 'runbooks.start'").await, 1);
         let kept = store.ops.run(&admin.actor, wish.start(&plan)).await.unwrap().run_id;
         store.ops.run(&admin.actor, CancelRun { run_id: kept }).await.unwrap();
-        let retry = RetryRun { run_id: kept, confirm: None, source: tenantpilot::domain::run::Source::Cli, request_id: None };
+        let retry = RetryRun { run_id: kept, confirm: None, source: tenantpilot::domain::run::Source::Cli, request_id: None, wait_for_worker: true };
         assert!(store.ops.run(&runner.actor, retry).await.unwrap_err().message().contains("lifecycle_backfill"));
         // What cannot be audited does not happen.
         let break_audit = match store.engine {

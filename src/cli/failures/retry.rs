@@ -25,6 +25,9 @@ pub struct RetryArgs {
     /// The phrase "RETRY N", where more than one target is to be tried again
     #[arg(long, value_name = "PHRASE")]
     confirm: Option<String>,
+    /// Queue new runs also where no active worker supports their type
+    #[arg(long)]
+    wait_for_worker: bool,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -38,7 +41,9 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
     let (fingerprint, window) = (args.fingerprint.clone(), args.window.window);
-    let plan = ops.run(&session.actor, PlanGroupRetry { fingerprint, window }).await?;
+    let wait_for_worker = args.wait_for_worker;
+    let asked = PlanGroupRetry { fingerprint, window, wait_for_worker };
+    let plan = ops.run(&session.actor, asked).await?;
     if args.dry_run {
         rehearsed(&plan, &args, env)?;
         return if plan.runs.is_empty() { Err(nothing()) } else { Ok(0) };
@@ -64,6 +69,7 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
         run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
         confirm,
         source: Source::Cli,
+        wait_for_worker,
     };
     let done = ops.run(&session.actor, retry).await?;
     answer(&plan, &done, &args, env)?;
@@ -105,7 +111,8 @@ fn rehearsed(plan: &GroupRetryPlan, args: &RetryArgs, env: &Env) -> Result<()> {
         // On a line of its own, so that it stays whole.
         env.out.message("start them:");
         env.out.message(format!(
-            "tenantpilot failures retry {one}{again}{}",
+            "tenantpilot failures retry {one}{again}{}{}",
+            if args.wait_for_worker { " --wait-for-worker" } else { "" },
             phrase.unwrap_or_default()
         ));
     }
@@ -152,6 +159,10 @@ fn left_out(plan: &GroupRetryPlan, env: &Env) {
     let more = plan.skipped.len().saturating_sub(SHOWN);
     if more > 0 {
         env.out.message(format!("and {more} more are not; --json names all of them"));
+    }
+    if plan.waiting > 0 {
+        let runs = noun(plan.waiting, "run");
+        env.out.message(format!("{runs} can wait for a worker: add --wait-for-worker"));
     }
     if plan.left > 0 {
         let after = noun(plan.left, "run");

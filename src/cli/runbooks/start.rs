@@ -53,6 +53,9 @@ pub struct StartArgs {
     /// Your own id of this request: the same one twice makes one run
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
+    /// Queue the run also where no active worker supports the runbook
+    #[arg(long)]
+    wait_for_worker: bool,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -110,7 +113,9 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
             }
         }
         // A question whose answer could not start it is not asked.
-        let startable = plan.affected_count > 0 && (plan.tenant_count <= 1 || reason.is_some());
+        let refused = plan.support.obstacle(&plan.runbook).is_some() && !args.wait_for_worker;
+        let startable =
+            !refused && plan.affected_count > 0 && (plan.tenant_count <= 1 || reason.is_some());
         if asks && startable {
             let what = format!("{} would start on {}.", args.key, plan.scope_named());
             confirm = ask::phrase(env, &plan.phrase, &what).await;
@@ -124,6 +129,7 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         confirm,
         request_id: args.request_id,
         dry_run: args.dry_run,
+        wait_for_worker: args.wait_for_worker,
         ..StartRunbook::of_plan(&args.key, plan.id(), Source::Cli)
     };
     let started = ops.run(actor, request).await?;
@@ -154,7 +160,12 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         return Ok(0);
     }
     match run {
-        Ok(detail) => runs_control::started(env, started, &detail.run)?,
+        Ok(detail) => {
+            runs_control::started(env, started, &detail.run)?;
+            if started.created {
+                runs_control::waits(env, &detail.run);
+            }
+        }
         Err(_) if started.created => env.out.line(format!("queued as run {}", started.run_id))?,
         Err(_) => env.out.line(format!("this is run {}", started.run_id))?,
     }
@@ -218,7 +229,8 @@ fn rehearsed(
         plan.total_count,
         rollout.words(),
     ))?;
-    let command = plan::start_command(plan, reason, rollout);
+    let wait = plan.support.obstacle(&plan.runbook).map_or("", |_| " --wait-for-worker");
+    let command = format!("{}{wait}", plan::start_command(plan, reason, rollout));
     env.out.message(format!("start exactly this: {command}"));
     Ok(())
 }

@@ -7,11 +7,13 @@ use super::fingerprints;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::run::{RunStatus, Source};
+use crate::domain::run_facts::{Basis, Retry, RunFacts};
+use crate::domain::type_support::Support;
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runbooks::confirm;
-use crate::ops::runs::{RetryRun, retry_phrase, retry_targets};
-use crate::ops::store::fingerprints as rows;
+use crate::ops::runs::{RetryRun, active_workers, missing, retry_phrase};
+use crate::ops::store::{fingerprints as rows, run_read};
 use crate::ops::{Access, AuditStatus, Context, Operation};
 use crate::{Error, ErrorKind, Result};
 
@@ -28,6 +30,8 @@ pub struct PlanGroupRetry {
     pub fingerprint: String,
     /// How far back; what the person chose last where absent.
     pub window: Option<Window>,
+    /// Whether new runs may wait where no active worker supports their type.
+    pub wait_for_worker: bool,
 }
 
 /// What trying a group again would do.
@@ -45,6 +49,8 @@ pub struct GroupRetryPlan {
     pub skipped: Vec<Skipped>,
     /// How many more could be tried again after these.
     pub left: usize,
+    /// How many of the skipped ones could be tried again if they may wait for a worker.
+    pub waiting: usize,
 }
 
 /// A run that would be tried again.
@@ -70,7 +76,8 @@ pub struct Skipped {
 
 impl PlanGroupRetry {
     pub(in crate::ops) fn sample() -> Self {
-        Self { fingerprint: "000000000000".to_owned(), window: None }
+        let fingerprint = "000000000000".to_owned();
+        Self { fingerprint, window: None, wait_for_worker: false }
     }
 }
 
@@ -86,7 +93,7 @@ impl Operation for PlanGroupRetry {
         let view = context.permit().scope();
         // Also for its answer where there is no such group.
         fingerprints::one(context.tx()?, view, span, &self.fingerprint, window.label()).await?;
-        plan(context, &self.fingerprint, span, None).await
+        plan(context, &self.fingerprint, span, None, self.wait_for_worker).await
     }
 }
 
@@ -97,33 +104,50 @@ async fn plan(
     fingerprint: &str,
     span: Span,
     only: Option<&[i64]>,
+    wait_for_worker: bool,
 ) -> Result<GroupRetryPlan> {
     let view = context.permit().scope();
-    let tx = context.tx()?;
-    let (mut runs, mut skipped, mut left) = (Vec::new(), Vec::new(), 0);
-    for row in rows::touched(tx, view, span, fingerprint, LOOKED_AT).await? {
+    let (mut runs, mut skipped, mut left, mut waiting) = (Vec::new(), Vec::new(), 0, 0);
+    let touched = rows::touched(context.tx()?, view, span, fingerprint, LOOKED_AT).await?;
+    let active = active_workers(context.tx()?).await?;
+    let registry = context.settings().registry.clone();
+    for row in touched {
         if only.is_some_and(|only| !only.contains(&row.run_id)) {
             continue;
         }
         let run_id = row.run_id;
-        let mut skip = |why: &str| skipped.push(Skipped { run_id, why: why.to_owned() });
+        let mut skip = |why: String| skipped.push(Skipped { run_id, why });
         if row.status != RunStatus::Completed.as_str() {
-            skip("it has not ended yet");
+            skip("it has not ended yet".to_owned());
         } else if row.retried {
-            skip("a retry of it is active or has succeeded");
+            skip("a retry of it is active or has succeeded".to_owned());
         } else if row.superseded {
-            skip("a newer run like it was started for the same tenant");
+            skip("a newer run like it was started for the same tenant".to_owned());
         } else {
-            match retry_targets(tx, run_id, row.scope_kind.parse()?).await? {
-                0 => skip("nothing of it is left to retry"),
+            let basis = Basis {
+                support: active.support(&row.run_type),
+                left: run_read::left(context.tx()?, run_id).await?,
+                missing: missing(context.permit(), &registry, &row.run_type),
+                may_manage: true,
+            };
+            match RunFacts::ended(run_id, &row.run_type, basis).retry() {
+                Retry::Impossible(why) => skip(why.text(&row.run_type)),
+                Retry::NeedsWorker { .. } if !wait_for_worker => {
+                    waiting += 1;
+                    skip(Support::NoWorker.obstacle(&row.run_type).unwrap_or_default());
+                }
                 _ if runs.len() == MAX_RUNS => left += 1,
-                targets => runs.push(Planned { run_id, run_type: row.run_type, targets }),
+                Retry::Possible { targets } | Retry::NeedsWorker { targets } => {
+                    let targets = usize::try_from(targets).unwrap_or(usize::MAX);
+                    runs.push(Planned { run_id, run_type: row.run_type, targets });
+                }
             }
         }
     }
     let targets = runs.iter().map(|run: &Planned| run.targets).sum();
     let fingerprint = fingerprint.to_owned();
-    Ok(GroupRetryPlan { fingerprint, runs, targets, phrase: retry_phrase(targets), skipped, left })
+    let phrase = retry_phrase(targets);
+    Ok(GroupRetryPlan { fingerprint, runs, targets, phrase, skipped, left, waiting })
 }
 
 /// Tries the runs of a group again: each is a retry of its own, with its own audit row. What one
@@ -138,6 +162,8 @@ pub struct RetryGroup {
     pub confirm: Option<String>,
     /// Where the start comes from.
     pub source: Source,
+    /// Whether new runs may wait where no active worker supports their type.
+    pub wait_for_worker: bool,
 }
 
 /// What came of a group.
@@ -152,7 +178,8 @@ pub struct GroupRetried {
 impl RetryGroup {
     pub(in crate::ops) fn sample() -> Self {
         let fingerprint = "000000000000".to_owned();
-        Self { fingerprint, run_ids: Vec::new(), confirm: None, source: Source::Cli }
+        let (run_ids, source) = (Vec::new(), Source::Cli);
+        Self { fingerprint, run_ids, confirm: None, source, wait_for_worker: false }
     }
 
     /// Holds the call against the runs as they are now, and audits it.
@@ -161,7 +188,8 @@ impl RetryGroup {
         let now = context.now();
         let [span, _] = Window::Month.of_runs(now);
         let span = Span { until: now + chrono::TimeDelta::microseconds(1), ..span };
-        let plan = plan(context, &self.fingerprint, span, Some(&self.run_ids)).await?;
+        let only = Some(self.run_ids.as_slice());
+        let plan = plan(context, &self.fingerprint, span, only, self.wait_for_worker).await?;
         let checked = match plan.skipped.first() {
             Some(one) => Err(Error::refused(format!("run {}: {}", one.run_id, one.why))
                 .hint("look at the error again, and confirm what is left")),
@@ -208,6 +236,7 @@ impl Operation for RetryGroup {
                 confirm: retry_phrase(run.targets),
                 source: self.source,
                 request_id: None,
+                wait_for_worker: self.wait_for_worker,
             };
             match retry.execute(context).await {
                 Ok(retried) if retried.started.created => {
@@ -227,6 +256,7 @@ impl Operation for RetryGroup {
                             | ErrorKind::Forbidden
                             | ErrorKind::NotFound
                             | ErrorKind::Refused
+                            | ErrorKind::NoWorker
                     );
                     context.end(refused).await?;
                     if !refused && done.started.is_empty() {

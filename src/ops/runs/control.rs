@@ -7,6 +7,7 @@ use super::finish;
 use super::step::Asked;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::Run;
 use crate::ops::store::lifecycle::{self, Held};
@@ -230,8 +231,10 @@ pub(super) async fn visible(context: &mut Context, run_id: i64) -> Result<Run> {
         .ok_or_else(|| Error::not_found(format!("run {run_id}")))
 }
 
-/// Writes down who decided what about a run, and how it stood.
+/// Writes down who decided what about a run, and how it stood. A run of an unknown type is not
+/// changed: only a newer version knows what that would do.
 async fn audit_decision(context: &mut Context, run: &Run, action: &'static str) -> Result<()> {
+    operation_type::require(&run.run_type)?;
     let mut row = context.audit_row(action, AuditStatus::Succeeded);
     row.run_id = Some(run.id);
     row.tenant_id = run.tenant_id;

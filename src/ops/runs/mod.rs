@@ -1,5 +1,6 @@
 //! Operation runs: starting, executing and reading them.
 
+mod basis;
 mod control;
 mod execute;
 mod finish;
@@ -14,6 +15,7 @@ pub use super::store::audit::AuditRow;
 pub use super::store::lifecycle::Claimed;
 pub use super::store::requests::RequestRow;
 pub use super::store::targets::{Begun, Pending};
+pub(in crate::ops) use basis::{active_workers, complete, missing, require_support};
 pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
     ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
@@ -22,9 +24,8 @@ pub(in crate::ops) use finish::{End, counts_of, write_end};
 pub use finish::{FinishRun, ReleaseRun, Released};
 pub(in crate::ops) use given::check_reserved;
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
-pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
-pub(in crate::ops) use retry::retry_targets;
-pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
+pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, TARGETS_SHOWN};
+pub use retry::{PlanRetry, Retried, RetryPlan, RetryRun, retry_phrase};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{

@@ -2,14 +2,17 @@
 
 use serde_json::json;
 
+use super::basis::{complete, require_support};
 use super::control::visible;
 use super::start::{Entry, NewStart, RunScope, Started, create, freeze};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::rollout::Rollout;
-use crate::domain::run::{RunStatus, ScopeKind, Source};
+use crate::domain::run::{Run, RunStatus, ScopeKind, Source};
+use crate::domain::run_facts::{Retry, RunFacts};
+use crate::domain::type_support::Support;
 use crate::ops::runbooks::confirm;
-use crate::ops::store::{Tx, run_read, savepoint};
+use crate::ops::store::{run_read, savepoint};
 use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
 
@@ -24,6 +27,8 @@ pub struct RetryRun {
     pub source: Source,
     /// The caller's own id of this request.
     pub request_id: Option<String>,
+    /// Whether the new run may wait where no active worker supports the type.
+    pub wait_for_worker: bool,
 }
 
 /// What a retry would do, and what it did.
@@ -40,7 +45,13 @@ pub struct Retried {
 
 impl RetryRun {
     pub(in crate::ops) fn sample() -> Self {
-        Self { run_id: 0, confirm: None, source: Source::Cli, request_id: None }
+        Self {
+            run_id: 0,
+            confirm: None,
+            source: Source::Cli,
+            request_id: None,
+            wait_for_worker: false,
+        }
     }
 }
 
@@ -70,30 +81,23 @@ impl Operation for RetryRun {
 impl RetryRun {
     async fn attempt(self, context: &mut Context) -> Result<Retried> {
         const NAME: &str = RetryRun::NAME;
-        let first = visible(context, self.run_id).await?;
+        let first = look(context, self.run_id).await?;
         if let Ok(runbook) = context.settings().registry.get(&first.run_type).cloned() {
             context.require(Capability::RunbooksRun, NAME).await?;
             context.require(runbook.capability(), NAME).await?;
         }
-        if first.status != RunStatus::Completed {
-            return Err(Error::refused(format!("run {} has not ended yet", first.id))
-                .hint("wait for its end, or cancel it first"));
+        let facts = RunFacts::of(&first, context.now());
+        if let Some(why) = facts.no_retry() {
+            return Err(Error::refused(why)
+                .hint(format!("see what is possible: tenantpilot runs show {}", first.id)));
         }
+        require_support(context, &first.run_type, self.wait_for_worker).await?;
         let view = context.permit().scope();
         let tx = context.tx()?;
         let left = run_read::retryable(tx, first.id).await?;
-        if left.total == 0 {
-            return Err(Error::refused(format!(
-                "nothing of run {} failed or was left undone",
-                first.id
-            )));
-        }
         let scope = match (first.scope, first.tenant_id) {
             (ScopeKind::Tenant, Some(tenant)) => RunScope::Tenant(tenant),
             (ScopeKind::Platform, _) => RunScope::Platform,
-            _ if left.tenants.is_empty() => {
-                return Err(Error::refused("the tenants to retry are all archived by now"));
-            }
             _ => RunScope::Tenants(left.tenants.clone()),
         };
         let frozen = freeze(tx, &scope, None, view).await?;
@@ -140,11 +144,36 @@ impl RetryRun {
     }
 }
 
-/// Counts what a retry of a run would cover.
+/// Looks what a retry of a run would do.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanRetry {
     /// The ended run.
     pub run_id: i64,
+}
+
+/// What a retry of a run would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// Whether it is possible, and how many targets it would cover.
+    pub retry: Retry,
+    /// The type of the run.
+    pub run_type: String,
+    /// Why it is not possible, in words; none where it is.
+    pub refusal: Option<String>,
+}
+
+impl RetryPlan {
+    /// How many targets would be retried.
+    pub fn targets(&self) -> usize {
+        self.retry.targets().and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+    }
+
+    /// Why the retry would wait for a worker; none where one supports the type.
+    pub fn obstacle(&self) -> Option<String> {
+        matches!(self.retry, Retry::NeedsWorker { .. })
+            .then(|| Support::NoWorker.obstacle(&self.run_type))
+            .flatten()
+    }
 }
 
 impl Operation for PlanRetry {
@@ -152,24 +181,22 @@ impl Operation for PlanRetry {
     const REQUIREMENT: Requirement =
         Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
     const ACCESS: Access = Access::Read;
-    /// How many targets would be tried again.
-    type Output = usize;
+    type Output = RetryPlan;
 
-    async fn execute(self, context: &mut Context) -> Result<usize> {
-        let first = visible(context, self.run_id).await?;
-        retry_targets(context.tx()?, first.id, first.scope).await
+    async fn execute(self, context: &mut Context) -> Result<RetryPlan> {
+        let first = look(context, self.run_id).await?;
+        let facts = RunFacts::of(&first, context.now());
+        let (retry, refusal) = (facts.retry(), facts.no_retry());
+        Ok(RetryPlan { retry, refusal, run_type: first.run_type })
     }
 }
 
-/// How many targets a retry of a run of this scope would have.
-pub(in crate::ops) async fn retry_targets(
-    tx: &mut Tx,
-    run_id: i64,
-    scope: ScopeKind,
-) -> Result<usize> {
-    let left = run_read::retryable(tx, run_id).await?;
-    Ok(match scope {
-        ScopeKind::Tenant | ScopeKind::Platform => usize::from(left.total > 0),
-        _ => left.tenants.len(),
-    })
+/// A run with everything that decides whether it can be retried.
+async fn look(context: &mut Context, run_id: i64) -> Result<Run> {
+    let mut run = visible(context, run_id).await?;
+    complete(context, std::slice::from_mut(&mut run)).await?;
+    if run.status == RunStatus::Completed {
+        run.basis.left = run_read::left(context.tx()?, run_id).await?;
+    }
+    Ok(run)
 }

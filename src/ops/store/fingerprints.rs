@@ -165,8 +165,6 @@ pub struct TouchedRow {
     /// Its type.
     #[sqlx(rename = "type")]
     pub run_type: String,
-    /// What it is over.
-    pub scope_kind: String,
     /// Its status.
     pub status: String,
     /// Whether a retry of it is active or succeeded.
@@ -185,7 +183,7 @@ pub async fn touched(
 ) -> Result<Vec<TouchedRow>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "select r.id as run_id, r.type, r.scope_kind, r.status, \
+            "select r.id as run_id, r.type, r.status, \
              exists (select 1 from operation_runs n where n.retry_of_run_id = r.id \
              and n.outcome in ('pending', 'succeeded')) as retried, \
              exists (select 1 from operation_runs n where n.tenant_id = r.tenant_id and n.identity_hash = r.identity_hash \

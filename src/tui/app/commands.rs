@@ -57,6 +57,7 @@ impl App {
                 (Overlay::Palette(palette), command) => palette.command(command),
                 (Overlay::Confirm(_), Command::FormSubmit) => return self.submit_control(),
                 (Overlay::Confirm(confirm), Command::FilterClear) => confirm.clear(),
+                (Overlay::Confirm(_), Command::WaitForWorker) => return self.choose_waiting(),
                 // Whatever it is, it is not the one letter that throws anything away.
                 (Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_), _) => {
                     drop(self.overlays.pop());

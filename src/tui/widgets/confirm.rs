@@ -15,7 +15,8 @@ use super::dialog;
 use super::group::GroupQuestion;
 use super::text_field::TextField;
 use crate::domain::run::Run;
-use crate::{Error, Result};
+use crate::ops::runs::RetryPlan;
+use crate::{Error, ErrorKind, Result};
 
 /// The longest text that can be typed.
 const LIMIT: usize = 40;
@@ -62,6 +63,20 @@ pub struct Confirm {
     stage: Stage,
     error: Option<Error>,
     request_id: String,
+    waiting: Waiting,
+    /// The key of the second choice, as it is shown.
+    wait_key: String,
+}
+
+/// Whether a new run would wait for a worker.
+#[derive(Debug, PartialEq, Eq)]
+enum Waiting {
+    /// It would not, as far as is known.
+    No,
+    /// It would, and that is refused: why.
+    Refused(String),
+    /// It would, and that was chosen: why.
+    Chosen(String),
 }
 
 impl Confirm {
@@ -82,6 +97,38 @@ impl Confirm {
             stage: Stage::Typing,
             error: None,
             request_id: Uuid::new_v4().to_string(),
+            waiting: Waiting::No,
+            wait_key: String::new(),
+        }
+    }
+
+    /// The same with the key of the second choice.
+    pub fn with_wait_key(self, wait_key: String) -> Self {
+        Self { wait_key, ..self }
+    }
+
+    /// Whether the second choice is open: to queue what waits for a worker.
+    pub fn offers_waiting(&self) -> bool {
+        match &self.subject {
+            Subject::Run { .. } => matches!(self.waiting, Waiting::Refused(_)),
+            Subject::Group(question) => question.offers_waiting(),
+        }
+    }
+
+    /// The second choice. Gives the error whose plan has to be made again, if it is about one.
+    pub fn wait_for_worker(&mut self) -> Option<String> {
+        if !self.offers_waiting() {
+            return None;
+        }
+        self.error = None;
+        match &mut self.subject {
+            Subject::Run { .. } => {
+                if let Waiting::Refused(why) = &mut self.waiting {
+                    self.waiting = Waiting::Chosen(std::mem::take(why));
+                }
+                None
+            }
+            Subject::Group(question) => Some(question.wait_for_worker()),
         }
     }
 
@@ -99,17 +146,18 @@ impl Confirm {
         }
     }
 
-    /// Takes the count of targets that a retry covers.
-    pub fn take_targets(&mut self, counted: Result<usize>) {
-        let Subject::Run { run, targets, .. } = &mut self.subject else { return };
-        match counted {
-            Ok(0) => {
-                self.error = Some(Error::refused(format!(
-                    "nothing of run {} can be retried: what failed or was left undone is archived",
-                    run.id
-                )));
+    /// Takes what a retry would do.
+    pub fn take_plan(&mut self, plan: Result<RetryPlan>) {
+        let Subject::Run { targets, .. } = &mut self.subject else { return };
+        match plan {
+            Ok(plan) => {
+                if let Some(why) = plan.refusal {
+                    self.error = Some(Error::refused(why));
+                    return;
+                }
+                *targets = Some(plan.targets());
+                self.waiting = plan.obstacle().map_or(Waiting::No, Waiting::Refused);
             }
-            Ok(n) => *targets = Some(n),
             Err(error) => self.error = Some(error),
         }
     }
@@ -117,16 +165,24 @@ impl Confirm {
     /// It went wrong: the dialog stays, and says why.
     pub fn failed(&mut self, error: Error) {
         self.stage = Stage::Typing;
+        if error.kind() == ErrorKind::NoWorker {
+            // The last worker that supports the type has gone while this was open.
+            self.waiting = Waiting::Refused(error.message().to_owned());
+            self.error = None;
+            return;
+        }
         self.error = Some(error);
     }
 
     /// Whether nothing can be confirmed, now or later.
     pub fn asks_nothing(&self) -> bool {
-        matches!(&self.subject, Subject::Group(question) if question.is_empty())
+        let empty = matches!(&self.subject, Subject::Group(question) if question.is_empty());
+        empty || matches!(self.waiting, Waiting::Refused(_))
     }
 
     fn phrase(&self) -> Option<String> {
         match &self.subject {
+            Subject::Run { .. } if matches!(self.waiting, Waiting::Refused(_)) => None,
             Subject::Run { run, control, targets } => control.phrase(run, *targets),
             Subject::Group(question) => question.phrase(),
         }
@@ -153,6 +209,7 @@ impl Confirm {
                 control: *control,
                 confirm: Some(phrase),
                 request_id: self.request_id.clone(),
+                wait_for_worker: matches!(self.waiting, Waiting::Chosen(_)),
             }),
             Subject::Group(question) => Confirmed::Group(question.request(phrase)?),
         })
@@ -190,6 +247,14 @@ impl Confirm {
                 lines.push(Line::from(look.span(role, line)));
             }
         };
+        match &self.waiting {
+            Waiting::Refused(why) => put(Role::Failed, &format!("Refused: {why}.")),
+            Waiting::Chosen(why) => put(Role::Warning, &format!("The new run waits: {why}.")),
+            Waiting::No => {}
+        }
+        if self.offers_waiting() {
+            put(Role::Hint, &format!("{} queues it all the same, to wait for one.", self.wait_key));
+        }
         if let Some(phrase) = self.phrase() {
             put(
                 Role::Hint,

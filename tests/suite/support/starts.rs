@@ -52,6 +52,7 @@ impl Wish {
             reason: Some(reason()),
             confirm: Some(plan.phrase.clone()),
             request_id: self.request_id.clone(),
+            wait_for_worker: true,
             ..StartRunbook::of_plan(&self.key, plan.id, self.source)
         }
     }
