@@ -19,7 +19,7 @@ use crate::support::stores::{Store, both_engines};
 
 impl Store {
     /// A run of one tenant that fails with these messages.
-    async fn failed_run(&self, tenant_id: i64, reason: ReasonCode, messages: &[&str]) -> i64 {
+    pub async fn failed_run(&self, tenant_id: i64, reason: ReasonCode, messages: &[&str]) -> i64 {
         let id = self.start("policy.sync", tenant_id).await;
         self.pass(1);
         let claimed = self.claim().await;
@@ -124,7 +124,7 @@ both_engines! {
     }
 
     async fn fr_025_012_a_group_is_tried_again_run_by_run(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_demo_worker().await;
         let admin = store.administrator().await;
         let throttled = ReasonCode::ProviderThrottled;
         let old = store.failed_run(1, throttled, &["429 on page 1"]).await;

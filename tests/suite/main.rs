@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
 mod access;
+mod advice;
 mod alerts;
 mod alerts_cli;
 mod append_only;
@@ -24,6 +25,7 @@ mod house;
 mod keymap;
 mod notifications;
 mod notifications_cli;
+mod operation_types;
 mod overview;
 mod overview_cli;
 mod overview_health;

@@ -101,6 +101,8 @@ impl Store {
     /// 90 minutes ago: four failed (three of them say the same), one partly, two succeeded, one
     /// blocked, one waiting since, one stuck; and one of each end 40 hours ago.
     pub async fn with_trouble(&self) {
+        self.mark_demo().await;
+        crate::console::run_control::beat(&self.ops, "demo-worker", &["policy.sync"], false).await;
         let before = Past::of(self, TimeDelta::hours(40));
         before.failed("policy.sync", 1, THROTTLED, "429 from 10.0.0.9, retry after 90 s").await;
         before.succeeded("policy.sync", 2, 5).await;

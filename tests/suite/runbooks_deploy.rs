@@ -13,14 +13,14 @@ use crate::support::stores::both_engines;
 const RUNS: &str = "select count(*) from operation_runs";
 
 /// A declaration of the backfill.
-fn backfill(id: &str, aimed: &str) -> String {
+pub fn backfill(id: &str, aimed: &str) -> String {
     format!(
         "[[deploy.runbooks]]\nid = \"{id}\"\nrunbook = \"findings.lifecycle_backfill\"\n{aimed}\n\
          reason_code = \"DATA_REPAIR\"\nreason = \"rows of the March import\"\n"
     )
 }
 
-fn declare(person: &Person, declarations: &[String]) {
+pub fn declare(person: &Person, declarations: &[String]) {
     std::fs::create_dir_all(person.dir("config")).unwrap();
     std::fs::write(person.dir("config/config.toml"), declarations.join("\n")).unwrap();
 }

@@ -342,7 +342,8 @@ both_engines! {
     async fn fr_013_012_an_unknown_type_stays_queued_and_is_warned_of(store) {
         use tenantpilot::ops::workers::ListWorkers;
         let store = store.with_platform().await.with_ledger().await;
-        let future = store.start("findings.newer_than_this", 1).await;
+        let future = store.start("policy.sync", 1).await;
+        store.sql("update operation_runs set type = 'findings.newer_than_this'").await.unwrap();
         let worker = Running::start(&store, settings());
         let known = store.probe(RunScope::Tenant(1), json!({}), Rollout::default()).await;
         store.end_of(known).await;

@@ -24,7 +24,7 @@ const SAYS: [(ReasonCode, &str); 3] = [
 impl Store {
     /// Runs that fail: four tenants throttled, two of them without a right, one without an answer.
     pub async fn with_errors(self) -> Self {
-        let store = self.with_platform().await;
+        let store = self.with_platform().await.with_demo_worker().await;
         for (which, kind, tenants) in
             [(0, "policy.sync", 1..5), (1, "inventory.sync", 2..4), (2, "backup.snapshot", 3..4)]
         {

@@ -28,7 +28,7 @@ pub const KEY: &str = "findings.lifecycle_backfill";
 
 /// A platform with findings to backfill: 3 in tenant 1, 2 in tenant 2, 1 in tenant 3.
 pub async fn prepared(store: Store) -> Store {
-    let store = store.with_platform().await;
+    let store = store.with_platform().await.with_active_worker().await;
     store.administrator().await;
     for (tenant, each) in [(1, 3), (2, 2), (3, 1)] {
         store.legacy_findings(&[tenant], each).await;
