@@ -299,24 +299,25 @@ fn evidence(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     if run.status != RunStatus::Completed {
         out.line("")?;
         out.message(format!("follow it with: tenantpilot runs watch {}", run.id));
-    } else if matches!(
+        return Ok(());
+    }
+    let id = run.id;
+    match detail.facts(now).retry() {
+        Retry::Possible { targets } => {
+            let phrase = retry_phrase(usize::try_from(targets).unwrap_or(usize::MAX));
+            let confirm = phrase.map_or(String::new(), |phrase| format!(" --confirm '{phrase}'"));
+            out.message(format!("retry it: tenantpilot runs retry {id}{confirm}"));
+        }
+        Retry::NeedsWorker { .. } => {
+            let why = Support::NoWorker.obstacle(&run.run_type).unwrap_or_default();
+            out.message(format!("a retry waits for a worker: {why}"));
+        }
+        Retry::Impossible(_) => {}
+    }
+    if matches!(
         run.outcome,
         RunOutcome::Failed | RunOutcome::PartiallySucceeded | RunOutcome::Blocked
     ) {
-        let id = run.id;
-        match detail.facts(now).retry() {
-            Retry::Possible { targets } => {
-                let confirm = retry_phrase(usize::try_from(targets).unwrap_or(usize::MAX));
-                let confirm =
-                    confirm.map_or(String::new(), |phrase| format!(" --confirm '{phrase}'"));
-                out.message(format!("retry it: tenantpilot runs retry {id}{confirm}"));
-            }
-            Retry::NeedsWorker { .. } => {
-                let why = Support::NoWorker.obstacle(&run.run_type).unwrap_or_default();
-                out.message(format!("a retry waits for a worker: {why}"));
-            }
-            Retry::Impossible(_) => {}
-        }
         out.message(format!(
             "ask for support: tenantpilot support create --run {id} --summary TEXT"
         ));

@@ -236,7 +236,11 @@ impl Numbers {
 const TYPES: &[&str] = &[
     "policy.sync",
     "policy.sync",
+    "policy.sync",
     "inventory.sync",
+    "inventory.sync",
+    "inventory.sync",
+    "findings.lifecycle_backfill",
     "findings.lifecycle_backfill",
     "stored_report.create",
     "backup.snapshot",
@@ -250,9 +254,9 @@ impl Store {
         let (created, ended) = ("'2026-11-20T11:50:00+00:00'", "'2026-11-20T11:55:00+00:00'");
         let (one, two) = (1000 + 2 * id, 1001 + 2 * id);
         let kind = numbers.one_of(TYPES);
-        let state = numbers.below(14);
+        let state = numbers.below(16);
         let many = kind != "findings.lifecycle_backfill" && numbers.below(3) == 0;
-        let archived = [numbers.below(8) == 0, numbers.below(8) == 0];
+        let archived = [numbers.below(12) == 0, numbers.below(12) == 0];
         let archived = archived.map(|gone| if gone { created } else { "null" });
         let mut sql = String::new();
         for (tenant, archived) in [(one, archived[0]), (two, archived[1])] {
@@ -290,7 +294,7 @@ impl Store {
             let target = match (status, outcome) {
                 ("completed", "succeeded") => "succeeded",
                 ("completed", "blocked" | "cancelled") => "skipped",
-                ("completed", _) => numbers.one_of(&["failed", "failed", "failed", "succeeded"]),
+                ("completed", _) => numbers.one_of(&["failed", "failed", "failed", "failed", "failed", "succeeded"]),
                 _ => "pending",
             };
             let reason = if target == "failed" { "'timeout'" } else { "null" };
@@ -323,7 +327,7 @@ both_engines! {
         let (mut possible, mut waiting, mut sample) = (0, 0, None);
         let mut console = None;
         for id in 1..=STATES {
-            // A third as another user, a quarter in a database that is no demo's.
+            // A third as another user, a tenth in a database that is no demo's.
             let name = if id <= STATES * 2 / 3 { "administrator" } else { "most" };
             if id == 1 || id == STATES * 2 / 3 + 1 {
                 person.run_with(&["login", name, "--password-file", "-"], PASSWORD).ends(0);
@@ -331,7 +335,7 @@ both_engines! {
                 opened.log_in(name).await;
                 console = Some(opened);
             }
-            if id == STATES * 5 / 6 {
+            if id == STATES * 9 / 10 {
                 store.sql("delete from platform_settings where key = 'demo'").await.unwrap();
             }
             let console = console.as_mut().unwrap();
@@ -355,7 +359,7 @@ both_engines! {
                 Verdict::Impossible => {}
             }
         }
-        assert!((possible + waiting) * 3 >= STATES && waiting >= 5 && possible >= 40, "{possible} {waiting}");
+        assert!(possible * 3 >= STATES && waiting >= 5, "{possible} {waiting}");
         // A disagreement of each of the four is found.
         let (told, page, dialog) = sample.unwrap();
         let of = |told: &serde_json::Value, page: &str, footer: &str, dialog: &str| {

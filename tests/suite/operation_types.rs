@@ -301,7 +301,7 @@ both_engines! {
         console.keys("y<enter>").await;
         assert_eq!(store.number(&format!("select count(*) from operation_runs where retry_of_run_id = {failed}")).await, 1);
         // The worker goes while the dialog is open.
-        store.sql("update operation_runs set status = 'completed', outcome = 'cancelled', completed_at = updated_at where retry_of_run_id is not null").await.unwrap();
+        store.sql("update operation_runs set status = 'completed', outcome = 'cancelled', completed_at = updated_at, summary_counts = '{}' where retry_of_run_id is not null").await.unwrap();
         beat(&store.ops, "w", &["policy.sync"], false).await;
         console.keys("r").await;
         console.keys("GR").await;
