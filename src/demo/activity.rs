@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-use super::traffic::CUSTOMER_TYPES;
+use super::simulator::CUSTOMER_TYPES;
 use super::words::CHECKPOINTS;
 use crate::Result;
 use crate::access::Actor;

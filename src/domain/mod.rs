@@ -10,6 +10,7 @@ pub mod operation_type;
 pub mod plan;
 pub mod rollout;
 pub mod run;
+pub mod run_end;
 pub mod run_filter;
 pub mod run_state;
 pub mod safe_text;

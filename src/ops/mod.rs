@@ -227,6 +227,7 @@ operations! {
     telemetry::RebuildRollups => telemetry::RebuildRollups,
     workers::Beat => workers::Beat::sample(),
     workers::Leave => workers::Leave { id: "nobody".to_owned() },
+    workers::Reclaim => workers::Reclaim { owners: Vec::new() },
     workers::ListWorkers => workers::ListWorkers,
     users::CreateFirstAdministrator => users::CreateFirstAdministrator::sample(),
     users::IsUnclaimed => users::IsUnclaimed,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::runs::{End, counts_of, write_end};
 use super::store::lifecycle::{self, Held};
 use super::store::targets::{self, Tally};
-use super::store::{reconcile, requests};
+use super::store::{reconcile, requests, target_ends};
 use super::{AuditStatus, Context};
 use crate::Result;
 use crate::domain::failure::ReasonCode;
@@ -76,13 +76,11 @@ async fn close(context: &mut Context, id: i64, by: i64, before: DateTime<Utc>) -
     let begun = reconcile::begun(tx, id).await?;
     let stored = SummaryCounts::from_json(&was.summary_counts.0).unwrap_or_default();
     let Settled { counts, outcome, undone } = settle(&stored, &tally, begun, cancelled);
-    let failed = Some(ReasonCode::UnexpectedError.as_str());
-    let (status, reason) = match outcome {
-        _ if undone => ("skipped", None),
-        RunOutcome::Succeeded => ("succeeded", None),
-        _ => ("failed", failed),
+    let status = match outcome {
+        _ if undone => "skipped",
+        RunOutcome::Succeeded => "succeeded",
+        _ => "failed",
     };
-    lifecycle::settle_targets(tx, id, status, reason, now).await?;
     let mut end = End { outcome, counts, stop: None, reason: None };
     if undone {
         let message = sanitize::message(&format!("{said}; closed by run {by}"));
@@ -95,6 +93,8 @@ async fn close(context: &mut Context, id: i64, by: i64, before: DateTime<Utc>) -
             _ => StopReason::Closed,
         });
     }
+    // After its failures are written: a target with failed items fails for the commonest of them.
+    target_ends::settle(tx, id, status, None, now).await?;
     let mut row = context.audit_row(ACTION, AuditStatus::Succeeded);
     row.break_glass |= was.break_glass;
     row.run_id = Some(id);

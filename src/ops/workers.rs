@@ -8,8 +8,8 @@ use crate::Result;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::ops::alerts::{self, AlertSummary};
-use crate::ops::store::lifecycle;
 use crate::ops::store::workers::{self, Announcement};
+use crate::ops::store::{lifecycle, targets};
 use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::workers::{HeldRow, WorkerRow};
@@ -104,6 +104,44 @@ impl Operation for Leave {
 
     async fn execute(self, context: &mut Context) -> Result<()> {
         workers::remove(context.tx()?, &self.id).await
+    }
+}
+
+/// Takes workers that are known to be gone off the list, and puts the runs they held back into
+/// the queue. The steps they were in stay counted: one of them may be what ended the process.
+#[derive(Debug, Clone)]
+pub struct Reclaim {
+    /// The ids of the processes.
+    pub owners: Vec<String>,
+}
+
+impl Operation for Reclaim {
+    const NAME: &'static str = "workers.reclaim";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    /// The runs that are in the queue again.
+    type Output = Vec<i64>;
+
+    async fn execute(self, context: &mut Context) -> Result<Vec<i64>> {
+        let now = context.now();
+        let tx = context.tx()?;
+        let mut reclaimed = Vec::new();
+        for owner in &self.owners {
+            for run_id in workers::held_by(tx, owner).await? {
+                let Some(held) = lifecycle::hold(tx, run_id).await? else { continue };
+                if held.status != "running" {
+                    continue;
+                }
+                // Should the process be there after all, it writes nothing more.
+                let fence = lifecycle::raise_fence(tx, run_id).await?;
+                targets::none_in_flight(tx, run_id).await?;
+                let steps = targets::tally(tx, run_id).await?.steps;
+                lifecycle::release(tx, run_id, fence, false, steps, now).await?;
+                reclaimed.push(run_id);
+            }
+            workers::remove(tx, owner).await?;
+        }
+        Ok(reclaimed)
     }
 }
 

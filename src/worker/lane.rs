@@ -116,7 +116,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
         let then = planned.unwrap_or_default();
         let ordinal = then.as_ref().map(|target| target.ordinal);
         let tried = step(ground, &begun, ordinal).await;
-        let taken = matches!(&tried, Tried::Stepped(Stepped::Finished { begun: Some(_) }));
+        let taken = matches!(&tried, Tried::Stepped(Stepped::Finished { begun: Some(_), .. }));
         if let Some(then) = then
             && !taken
         {
@@ -129,9 +129,17 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             *outages = 0;
             Next::Same(Begun { steps, errors: 0, ..begun })
         }
-        Tried::Stepped(Stepped::Finished { begun: following }) => {
+        Tried::Stepped(Stepped::Waits) => {
             *outages = 0;
             ground.give_back(ordinal).await;
+            Next::Plan
+        }
+        Tried::Stepped(Stepped::Finished { failed, begun: following }) => {
+            *outages = 0;
+            ground.give_back(ordinal).await;
+            if failed {
+                ground.count_failure();
+            }
             following.map_or(Next::Plan, Next::Other)
         }
         Tried::Stepped(Stepped::Elsewhere) => {

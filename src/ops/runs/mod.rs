@@ -7,6 +7,7 @@ mod given;
 mod list;
 mod read;
 mod retry;
+mod shares;
 mod start;
 mod step;
 
@@ -18,13 +19,14 @@ pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
     ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
 };
-pub(in crate::ops) use finish::{End, counts_of, write_end};
+pub(in crate::ops) use finish::{End, write_end};
 pub use finish::{FinishRun, ReleaseRun, Released};
 pub(in crate::ops) use given::check_reserved;
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub(in crate::ops) use retry::retry_targets;
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
+pub(in crate::ops) use shares::counts_of;
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{

@@ -206,6 +206,9 @@ struct TargetRow {
     status: String,
     starts: i64,
     reason_code: Option<String>,
+    items: i64,
+    failed_items: i64,
+    item_total: Option<i64>,
     updated_at: DateTime<Utc>,
 }
 
@@ -213,7 +216,8 @@ struct TargetRow {
 pub async fn targets(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunTarget>> {
     let rows: Vec<TargetRow> = on_tx!(tx, c => {
         sqlx::query_as(
-            "select g.ordinal, g.tenant_id, t.name as tenant_name, g.status, g.starts, g.reason_code, g.updated_at \
+            "select g.ordinal, g.tenant_id, t.name as tenant_name, g.status, g.starts, g.reason_code, \
+             g.items, g.failed_items, g.item_total, g.updated_at \
              from operation_run_targets g left join tenants t on t.id = g.tenant_id where g.run_id = $1 \
              order by case g.status when 'failed' then 0 when 'pending' then 1 when 'skipped' then 2 else 3 end, \
              g.ordinal limit $2",
@@ -232,6 +236,9 @@ pub async fn targets(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunTarg
                 status: row.status.parse()?,
                 starts: row.starts,
                 reason_code: row.reason_code,
+                items: row.items,
+                failed_items: row.failed_items,
+                item_total: row.item_total,
                 updated_at: row.updated_at,
             })
         })

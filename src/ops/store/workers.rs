@@ -57,6 +57,16 @@ pub async fn remove(tx: &mut Tx, id: &str) -> Result<()> {
     })
 }
 
+/// The runs that a process holds.
+pub async fn held_by(tx: &mut Tx, owner: &str) -> Result<Vec<i64>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar("select run_id from operation_run_leases where owner = $1 order by run_id")
+            .bind(owner)
+            .fetch_all(c)
+            .await?)
+    })
+}
+
 /// Forgets workers that have been silent for a day and hold nothing.
 pub async fn forget_silent(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
