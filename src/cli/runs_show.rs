@@ -301,6 +301,9 @@ fn target_row(target: &RunTarget, env: &Env) -> [String; 6] {
         target.status.to_string(),
         target.starts.to_string(),
         text::short_time(target.updated_at, env.zone()),
-        target.reason_code.clone().unwrap_or_default(),
+        match (target.reason_code.clone().unwrap_or_default(), target.failed_share()) {
+            (reason, Some(share)) => format!("{reason}, {share}"),
+            (reason, None) => reason,
+        },
     ]
 }

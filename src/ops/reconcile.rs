@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::runs::{End, counts_of, write_end};
+use super::runs::{End, counts_of, outcome_of, write_end};
 use super::store::lifecycle::{self, Held};
 use super::store::targets::{self, Tally};
 use super::store::{reconcile, requests, target_ends};
@@ -82,9 +82,18 @@ async fn close(context: &mut Context, id: i64, by: i64, before: DateTime<Utc>) -
         _ => "failed",
     };
     let mut end = End { outcome, counts, stop: None, reason: None };
+    // What somebody worked at and nobody finishes has failed; what nobody began is skipped.
+    let failed = undone && matches!(outcome, RunOutcome::Failed | RunOutcome::PartiallySucceeded);
     if undone {
         let message = sanitize::message(&format!("{said}; closed by run {by}"));
-        lifecycle::insert_failure(tx, id, was.tenant_id, cause.as_str(), &message, now).await?;
+        let tenants = if failed {
+            targets::fail_started(tx, id, cause.as_str(), now).await?
+        } else {
+            vec![was.tenant_id]
+        };
+        for tenant in tenants {
+            lifecycle::insert_failure(tx, id, tenant, cause.as_str(), &message, now).await?;
+        }
         end.reason = Some(cause.as_str().to_owned());
         end.stop = Some(match (outcome, cause) {
             (RunOutcome::Blocked, _) => StopReason::Blocked,
@@ -95,6 +104,10 @@ async fn close(context: &mut Context, id: i64, by: i64, before: DateTime<Utc>) -
     }
     // After its failures are written: a target with failed items fails for the commonest of them.
     target_ends::settle(tx, id, status, None, now).await?;
+    if failed {
+        let tally = targets::tally(tx, id).await?;
+        (end.counts, end.outcome) = (counts_of(&tally), outcome_of(&tally, None, 0));
+    }
     let mut row = context.audit_row(ACTION, AuditStatus::Succeeded);
     row.break_glass |= was.break_glass;
     row.run_id = Some(id);

@@ -19,6 +19,8 @@ mod console;
 mod database;
 mod database_clock;
 mod database_opening;
+mod demo_retries;
+mod failed_targets;
 mod failures_cli;
 mod fingerprints;
 mod house;

@@ -106,6 +106,7 @@ impl Store {
                         self.ops.run(&system, fail).await.unwrap();
                         break;
                     }
+                    Stepped::Waits => panic!("no runbook asks for a pause"),
                     Stepped::Elsewhere => panic!("nobody else is at it"),
                 }
             }

@@ -26,7 +26,7 @@ pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPag
 pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub(in crate::ops) use retry::retry_targets;
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
-pub(in crate::ops) use shares::counts_of;
+pub(in crate::ops) use shares::{counts_of, outcome_of};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{
