@@ -12,6 +12,7 @@ pub mod activity;
 pub mod alerts;
 pub mod auth;
 pub mod break_glass;
+pub mod condition;
 pub mod dashboard;
 pub(crate) mod findings;
 pub mod flags;
@@ -171,6 +172,7 @@ operations! {
     overview::FoldRunCounts => overview::FoldRunCounts,
     overview::CheckRunCounts => overview::CheckRunCounts,
     overview::RebuildRunCounts => overview::RebuildRunCounts,
+    condition::ReadCondition => condition::ReadCondition,
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
     plans::Preflight => plans::Preflight::sample(),

@@ -1,7 +1,7 @@
 //! The condition of the database as this worker meets it: told once per change, and never told
 //! over before everything that failed was written again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,10 @@ use tokio::time::Instant;
 
 use super::event::WorkerEvent;
 use crate::Error;
+use crate::domain::database_fault::Condition as Kind;
+
+/// So often in a row a lock has to be held by others before that is an outage.
+const HOLDS_ON: u32 = 3;
 
 /// What meets the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +31,8 @@ pub enum Source {
 struct State {
     failing: BTreeSet<Source>,
     since: Option<Instant>,
+    /// How often in a row a lock was not free in time.
+    met: BTreeMap<Source, u32>,
     /// The causes that were told in this outage.
     told: Vec<String>,
 }
@@ -41,6 +47,14 @@ impl Condition {
     /// Notes a failure of `source`; gives what to tell, where it is new.
     pub fn failed(&self, source: Source, error: &Error) -> Option<WorkerEvent> {
         let mut state = self.locked();
+        if error.condition() == Some(Kind::Locked) {
+            // Writers meet now and then; who waits longer waits for somebody who holds on.
+            let met = state.met.entry(source).or_default();
+            *met += 1;
+            if *met < HOLDS_ON {
+                return None;
+            }
+        }
         state.failing.insert(source);
         state.since.get_or_insert_with(Instant::now);
         let why = match error.fault() {
@@ -57,6 +71,7 @@ impl Condition {
     /// Notes that `source` wrote something; gives what to tell, where nothing fails any more.
     pub fn wrote(&self, source: Source) -> Option<WorkerEvent> {
         let mut state = self.locked();
+        state.met.remove(&source);
         if !state.failing.remove(&source) || !state.failing.is_empty() {
             return None;
         }
@@ -69,6 +84,7 @@ impl Condition {
     /// that the database takes writes.
     pub fn forget(&self, is_meant: impl Fn(Source) -> bool) {
         let mut state = self.locked();
+        state.met.retain(|source, _| !is_meant(*source));
         if state.failing.is_empty() {
             return;
         }

@@ -87,6 +87,8 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
                 let failed = shared.condition.is_failing(Source::Heart);
                 shared.wrote(Source::Heart);
                 shared.settle_owed().await;
+                // With short heartbeats there is no look in between.
+                shared.check_schema().await;
                 if failed {
                     shared.hint.notify_waiters();
                 }

@@ -234,26 +234,26 @@ impl Worker {
         let step = settings.step_timeout();
         // A frozen worker's transaction ends by itself before its lease does, so that what it
         // holds locked never outlives its claim.
-        let limits = |connections, patience: Duration| ConnectionLimits {
+        let limits = |connections, lock: Duration| ConnectionLimits {
             connections,
             idle_in_transaction: Some(step),
             // Longer than a step may take, so that a slow step is told from a slow server.
             statement: Some(step + step / 4),
             // Shorter, so that a lock of another session is told from a slow step.
-            lock: Some(patience / 4 * 3),
+            lock: Some(lock),
             pages: ops_settings.limits.pages,
         };
-        let with = |connections, patience| OpsSettings {
-            limits: limits(connections, patience),
+        let with = |connections, patience, lock| OpsSettings {
+            limits: limits(connections, lock),
             patience,
             ..ops_settings.clone()
         };
-        let steps = with(settings.lanes + settings.slots + 2, step);
+        let steps = with(settings.lanes + settings.slots + 2, step, step / 4 * 3);
         let ops = Ops::open(url, Create::Never, clock.clone(), steps)?;
         // A heartbeat that is answered late is worth as much as none.
         let patience =
             (settings.lease / 6).clamp(Duration::from_millis(100), Duration::from_millis(1_300));
-        let heart_ops = Ops::open(url, Create::Never, clock, with(1, patience))?;
+        let heart_ops = Ops::open(url, Create::Never, clock, with(1, patience, patience * 2))?;
         let (events, receiver) = mpsc::unbounded_channel();
         let info = WorkerInfo {
             id: uuid::Uuid::new_v4().to_string(),

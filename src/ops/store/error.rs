@@ -8,6 +8,14 @@ use crate::{Error, ErrorKind};
 
 /// SQLSTATE of the triggers that keep a table append-only (PostgreSQL).
 const APPEND_ONLY: &str = "TP001";
+/// How the texts of the same triggers end on SQLite, which has no codes of one's own.
+const APPEND_ONLY_TEXTS: [&str; 5] = [
+    "is append-only",
+    "never changes",
+    "that was used stays",
+    "is never replaced",
+    "keeps its number",
+];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -21,7 +29,7 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(database) => {
                 let fault = fault_of(database.as_ref());
                 let error = match fault.sqlite() {
-                    Some(number) => of_sqlite(number, &fault),
+                    Some(number) => of_sqlite(number, &fault, database.message()),
                     None => of_sqlstate(&fault),
                 };
                 error.with_fault(fault)
@@ -119,7 +127,7 @@ fn of_sqlstate(fault: &DatabaseFault) -> Error {
     }
 }
 
-fn of_sqlite(number: u32, fault: &DatabaseFault) -> Error {
+fn of_sqlite(number: u32, fault: &DatabaseFault, message: &str) -> Error {
     match number & 0xff {
         5 | 6 => Error::new(ErrorKind::TimedOut, "the database is busy with another writer")
             .hint("try again"),
@@ -133,8 +141,11 @@ fn of_sqlite(number: u32, fault: &DatabaseFault) -> Error {
             .hint("free space on it; what waits goes on by itself"),
         14 => Error::new(ErrorKind::Unreachable, "the database file cannot be opened")
             .hint("check the path, or make a new database: tenantpilot migrate"),
-        // A trigger of ours: the append-only tables raise it.
-        19 if number == 1811 => Error::refused("this record can never be changed"),
+        19 if number == 1811 && APPEND_ONLY_TEXTS.iter().any(|text| message.ends_with(text)) => {
+            Error::refused("this record can never be changed")
+        }
+        // Raised by a trigger of somebody else's.
+        19 if number == 1811 => Error::failed("the database refused the statement (code 1811)"),
         19 => conflict(fault),
         1 => Error::refused("the database's schema is not the one this version needs")
             .hint("run: tenantpilot migrate"),

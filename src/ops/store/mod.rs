@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod bulk_rows;
 pub mod bulk_state;
 pub mod clock;
+pub mod condition;
 pub mod customers;
 pub mod database;
 pub mod diagnostics;
