@@ -142,6 +142,15 @@ pub struct WorkersView {
     pub alerts: AlertSummary,
 }
 
+impl WorkersView {
+    /// The workers that a screen shows: those of the last day, and those that are gone and still
+    /// hold something.
+    pub fn shown(&self) -> impl Iterator<Item = &WorkerRow> {
+        let holds = |worker: &&WorkerRow| self.leases.iter().any(|held| held.owner == worker.id);
+        self.workers.iter().chain(self.gone.iter().filter(holds))
+    }
+}
+
 /// Reads who works, and who holds what.
 #[derive(Debug, Clone, Copy)]
 pub struct ListWorkers;

@@ -85,7 +85,7 @@ fn failure(run: &Claimed, ordinal: i64) -> FailStep {
         fence: run.fence,
         ordinal,
         steps: 0,
-        reason: ReasonCode::TenantGone,
+        reason: ReasonCode::ValidationFailed,
         message: "gone".to_owned(),
         again_in: None,
         fault: None,

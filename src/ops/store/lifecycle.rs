@@ -111,7 +111,8 @@ async fn take(tx: &mut Tx, id: i64, claim: Claim<'_>) -> Result<Option<Claimed>>
 
 /// The oldest run that seems free to claim, held where the engine holds rows.
 async fn claimable(tx: &mut Tx, types: &str, except: &[i64]) -> Result<Option<i64>> {
-    let except: String = except.iter().map(|id| format!(",{id},")).collect();
+    let except: Vec<String> = except.iter().map(ToString::to_string).collect();
+    let except = format!(",{},", except.join(","));
     on_tx!(tx, c => {
         Ok(sqlx::query_scalar(concat!(
             "select r.id from operation_runs r \

@@ -61,7 +61,8 @@ impl<D: Engine> Transaction<D> {
     /// Undoes everything written in it; closing the connection does that where it cannot be told.
     pub async fn rollback(mut self) {
         if let Err(error) = self.end("rollback").await {
-            tracing::debug!(code = ?error.as_database_error().and_then(|e| e.code()), "a connection was closed instead of a rollback");
+            let error = crate::Error::from(error);
+            tracing::debug!(%error, "a connection was closed instead of a rollback");
         }
     }
 

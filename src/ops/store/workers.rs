@@ -109,7 +109,8 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<WorkerRow>> {
         Ok(sqlx::query_as(concat!(
             "select id, name, version, runbooks, slots, heartbeat_seconds, started_at, heartbeat_at, stopping, outage, \
              heartbeat_at < ", database_in!("(-3 * heartbeat_seconds)"), " as silent, \
-             heartbeat_at < ", database_in!("(-86400)"), " as gone \
+             heartbeat_at < ", database_in!("(-86400)"), " and heartbeat_at < ",
+            database_in!("(-3 * heartbeat_seconds)"), " as gone \
              from workers order by heartbeat_at < ", database_in!("(-86400)"), ", started_at, id limit 200"
         ))
         .fetch_all(c)

@@ -18,9 +18,10 @@ pub struct Writes {
 #[derive(Debug, Clone, Copy)]
 struct Refused {
     condition: Condition,
-    /// The newest heartbeat of a worker, as the first look after the refusal found it; none
-    /// before that look.
-    written_at: Option<Option<DateTime<Utc>>>,
+    /// Whether the database was looked at since.
+    looked: bool,
+    /// The newest heartbeat of a worker that the first look found.
+    written_at: Option<DateTime<Utc>>,
 }
 
 impl Writes {
@@ -29,20 +30,18 @@ impl Writes {
         if let Answer::Condition(Ok(known)) = answer {
             // A worker that wrote since shows that the refusal is over.
             match &mut self.refused {
-                Some(Refused { written_at: Some(before), .. }) if known.written_at > *before => {
-                    self.refused = None;
+                Some(refused) if !refused.looked => {
+                    *refused = Refused { looked: true, written_at: known.written_at, ..*refused };
                 }
-                Some(refused) => {
-                    refused.written_at.get_or_insert(known.written_at);
-                }
-                None => {}
+                Some(refused) if known.written_at > refused.written_at => self.refused = None,
+                _ => {}
             }
             self.known = known.clone();
         }
         let refuses = answer.error().and_then(crate::Error::condition);
         match refuses {
             Some(condition @ (Condition::ReadOnly | Condition::Full)) => {
-                self.refused = Some(Refused { condition, written_at: None });
+                self.refused = Some(Refused { condition, looked: false, written_at: None });
             }
             None if answer.wrote() => self.refused = None,
             _ => {}

@@ -73,13 +73,13 @@ impl Workers {
             lines.push(ScreenLine { spans: Vec::new(), key: None });
         }
         lines.push(worker_head(look, width));
-        if view.workers.is_empty() {
+        if view.shown().next().is_none() {
             let text = "No worker was heard of in the last day. Start one with: tenantpilot worker";
             for text in wrapped(text, width) {
                 lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
             }
         }
-        for worker in &view.workers {
+        for worker in view.shown() {
             let held: Vec<i64> = self.held_by(&worker.id).map(|lease| lease.run_id).collect();
             lines.push(worker_line(worker, &held, look, width));
         }
