@@ -34,6 +34,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    uncertain: bool,
 }
 
 /// The result of nearly everything here.
@@ -42,7 +43,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, uncertain: false }
+    }
+
+    /// A COMMIT was sent and its answer was lost: the change may or may not have been made.
+    pub(crate) fn uncertain(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let error = Self { uncertain: true, ..Self::new(kind, message) };
+        error.hint("the change may or may not have been made; look before you try again")
     }
 
     /// It was tried and did not work.
@@ -100,6 +107,11 @@ impl Error {
     /// What to do next, if there is something.
     pub fn next_step(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Whether the change may have been made all the same.
+    pub fn is_uncertain(&self) -> bool {
+        self.uncertain
     }
 
     /// Whether the same call may succeed later without any change.

@@ -83,15 +83,16 @@ pub struct AuditRow {
     pub break_glass: bool,
 }
 
-/// Writes one row.
+/// Writes one row. The transaction's commit can be looked up by it.
 pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
-    on_tx!(tx, c => {
-        sqlx::query(
+    let (id, occurred_at, transaction): (i64, DateTime<Utc>, Option<String>) = on_tx!(tx, c => {
+        sqlx::query_as(concat!(
             "insert into audit_logs (plane, actor_kind, actor_id, actor_name, origin, action, status, \
              workspace_id, tenant_id, run_id, target_type, target_id, before_state, after_state, \
              metadata, occurred_at, break_glass) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-        )
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             returning id, occurred_at, ", transaction_id!()
+        ))
         .bind(row.plane)
         .bind(row.actor_kind)
         .bind(row.actor_id)
@@ -109,10 +110,12 @@ pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
         .bind(Json(&row.metadata))
         .bind(row.occurred_at)
         .bind(row.break_glass)
-        .execute(c)
-        .await?;
-        Ok(())
-    })
+        .fetch_one(c)
+        .await?
+    });
+    tx.remember(transaction.as_deref());
+    tx.remember_audit(id, occurred_at);
+    Ok(())
 }
 
 /// The rows about one run, oldest first, at most `limit`.

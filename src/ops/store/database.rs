@@ -10,8 +10,9 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 
+use super::commit::PgTx;
 use super::error::unreachable_database;
 use crate::domain::safe_text::quoted;
 use crate::{Error, ErrorKind, Result};
@@ -72,7 +73,7 @@ pub enum Db {
 /// An open transaction; rolled back when dropped.
 pub enum Tx {
     /// PostgreSQL.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PgTx),
     /// SQLite.
     Sqlite(Transaction<'static, Sqlite>),
 }
@@ -160,7 +161,9 @@ impl Db {
         Ok(match self.clone() {
             Self::Postgres(pool) => {
                 let begin = "begin isolation level repeatable read read only";
-                Tx::Postgres(to_the_end(async move { pool.begin_with(begin).await }).await?)
+                let options = pool.connect_options();
+                let begun = to_the_end(async move { pool.begin_with(begin).await }).await?;
+                Tx::Postgres(PgTx::new(begun, options))
             }
             Self::Sqlite(pool, _) => {
                 Tx::Sqlite(to_the_end(async move { pool.begin_with("begin").await }).await?)
@@ -173,7 +176,9 @@ impl Db {
     pub async fn begin_write(&self) -> Result<Tx> {
         Ok(match self.clone() {
             Self::Postgres(pool) => {
-                Tx::Postgres(to_the_end(async move { pool.begin().await }).await?)
+                let options = pool.connect_options();
+                let begun = to_the_end(async move { pool.begin().await }).await?;
+                Tx::Postgres(PgTx::new(begun, options))
             }
             Self::Sqlite(pool, _) => Tx::Sqlite(
                 to_the_end(async move { pool.begin_with("begin immediate").await }).await?,
@@ -228,15 +233,6 @@ impl Tx {
             )
             .execute(&mut **transaction)
             .await?;
-        }
-        Ok(())
-    }
-
-    /// Makes everything written in it lasting.
-    pub async fn commit(self) -> Result<()> {
-        match self {
-            Self::Postgres(transaction) => transaction.commit().await?,
-            Self::Sqlite(transaction) => transaction.commit().await?,
         }
         Ok(())
     }

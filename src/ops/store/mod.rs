@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod bulk_rows;
 pub mod bulk_state;
 pub mod clock;
+pub mod commit;
 pub mod customers;
 pub mod database;
 pub mod diagnostics;
@@ -55,7 +56,8 @@ pub use database::{Db, Tx};
 /// `claim_lock!()`, `for_share!("alias")`, `for_update!()`, `database_now!()`,
 /// `database_in!("$3")` (that many seconds from now), `five_minutes!("e.occurred_at")`,
 /// `hour!(..)` and `day!(..)` (the start of the step of the clock that a time lies in, in UTC),
-/// `milliseconds!()` (how long the ended run `r` took), `duration_step!()` (the step that lies in).
+/// `milliseconds!()` (how long the ended run `r` took), `duration_step!()` (the step that lies in),
+/// `transaction_id!()` (by which a commit can be looked up; null on SQLite).
 macro_rules! on_tx {
     ($tx:expr, $c:ident => $body:block) => {
         match $tx {
@@ -85,6 +87,11 @@ macro_rules! on_tx {
                         " for update of r skip locked"
                     };
                 }
+                macro_rules! transaction_id {
+                    () => {
+                        "pg_current_xact_id()::text"
+                    };
+                }
                 macro_rules! five_minutes {
                     ($at:literal) => {
                         concat!("date_bin('5 minutes', ", $at, ", timestamptz '2000-01-01T00:00Z')")
@@ -111,7 +118,7 @@ macro_rules! on_tx {
                     };
                 }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 10] = [
+                const _: [&str; 11] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
@@ -122,6 +129,7 @@ macro_rules! on_tx {
                     day!("x"),
                     milliseconds!(),
                     duration_step!(),
+                    transaction_id!(),
                 ];
                 let $c = &mut **transaction;
                 $body
@@ -154,6 +162,11 @@ macro_rules! on_tx {
                 macro_rules! claim_lock {
                     () => {
                         ""
+                    };
+                }
+                macro_rules! transaction_id {
+                    () => {
+                        "null"
                     };
                 }
                 macro_rules! five_minutes {
@@ -193,7 +206,7 @@ macro_rules! on_tx {
                     };
                 }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 10] = [
+                const _: [&str; 11] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
@@ -204,6 +217,7 @@ macro_rules! on_tx {
                     day!("x"),
                     milliseconds!(),
                     duration_step!(),
+                    transaction_id!(),
                 ];
                 let $c = &mut **transaction;
                 $body

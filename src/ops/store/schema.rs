@@ -150,7 +150,7 @@ async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
     };
     done.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            let error = Error::from(error);
+            let error = interrupted(Error::from(error));
             Trouble::Meanwhile(if before == 0 && error.kind() == ErrorKind::Refused {
                 Error::refused("the database holds tables that are not TenantPilot's")
                     .hint("use an empty database, or check the address")
@@ -170,6 +170,15 @@ async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
         _ => Trouble::Lasting(Error::failed("the schema could not be brought up to date")),
     })?;
     Ok(migrator(db).iter().filter(|migration| migration.version > before).count())
+}
+
+/// An error in the middle of migrating: each migration is committed by itself, so some may be
+/// applied.
+pub fn interrupted(error: Error) -> Error {
+    if error.retry_can_help() {
+        return error.hint("some migrations may be applied; migrate again: it goes on from there");
+    }
+    error
 }
 
 fn newer(database: i64, program: i64) -> Error {
