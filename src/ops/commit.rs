@@ -66,7 +66,7 @@ fn shown_by(operation: &str) -> Option<&'static str> {
         "runs.cancel" | "runs.close" | "runs.pause" | "runs.resume" => "runs list",
         "runs.start" | "runs.retry" | "runbooks.start" | "overview.retry_group" => "runs list",
         "support.create_request" => "support list",
-        name if name.starts_with("settings.") => "platform settings list",
+        "platform.set_setting" => "platform settings list",
         name if name.starts_with("users.") => "users list",
         _ => return None,
     })

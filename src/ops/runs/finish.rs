@@ -1,8 +1,9 @@
 //! The end of a run, in one transaction: counts from its targets, outcome, one notification,
 //! one alert, one audit row. Also the ways to let go of a run that has not ended.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::alerting;
 use super::execute::{held, lost, settle};
 use crate::access::Requirement;
 use crate::domain::failure::ReasonCode;
@@ -148,8 +149,8 @@ pub(in crate::ops) async fn write_end(
     let outcome = end.outcome;
     let blindly = context.completes_blindly();
     let tx = context.tx()?;
-    let reason = match end.reason {
-        Some(code) => Some(code),
+    let reason = match &end.reason {
+        Some(code) => Some(code.clone()),
         None => lifecycle::dominant_reason(tx, run.id).await?,
     };
     let bad = matches!(outcome, RunOutcome::Failed | RunOutcome::PartiallySucceeded);
@@ -169,16 +170,11 @@ pub(in crate::ops) async fn write_end(
     if !lifecycle::complete(tx, &ending).await? && !blindly {
         return Err(lost());
     }
-    let alert = (outcome == RunOutcome::Failed).then(|| alert(run, reason.as_deref()));
     let title = format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), run.id);
-    lifecycle::announce(tx, run, &title, alert.as_ref(), now).await?;
+    lifecycle::announce(tx, run, &title, now).await?;
+    alerting::raise(context, run, &end, reason.as_deref()).await?;
     audit_end(context, run, &end.counts, outcome, reason.as_deref()).await?;
     Ok(outcome)
-}
-
-fn alert(run: &Held, reason: Option<&str>) -> Value {
-    json!({ "event": "operations.run.failed", "run_id": run.id, "type": run.run_type,
-            "tenant_id": run.tenant_id, "reason_code": reason, "view": format!("run/{}", run.id) })
 }
 
 /// Writes the audit row of an end in a savepoint: if that fails, the run still completes,

@@ -434,14 +434,8 @@ pub async fn count_audit_gap(tx: &mut Tx, run_id: i64) -> Result<()> {
     })
 }
 
-/// Writes the one terminal notification of a run, and the alert if it failed.
-pub async fn announce(
-    tx: &mut Tx,
-    held: &Held,
-    title: &str,
-    alert: Option<&Value>,
-    now: DateTime<Utc>,
-) -> Result<()> {
+/// Writes the one terminal notification of a run.
+pub async fn announce(tx: &mut Tx, held: &Held, title: &str, now: DateTime<Utc>) -> Result<()> {
     on_tx!(tx, c => {
         if let Some(platform_user_id) = held.platform_user_id {
             sqlx::query(
@@ -452,18 +446,7 @@ pub async fn announce(
             .bind(held.id)
             .bind(title)
             .bind(now)
-            .execute(&mut *c)
-            .await?;
-        }
-        if let Some(payload) = alert {
-            sqlx::query(
-                "insert into alert_deliveries (event, run_id, payload, next_attempt_at, created_at) \
-                 values ('operations.run.failed', $1, $2, $3, $3) on conflict do nothing",
-            )
-            .bind(held.id)
-            .bind(Json(payload))
-            .bind(now)
-            .execute(&mut *c)
+            .execute(c)
             .await?;
         }
         Ok(())

@@ -22,6 +22,7 @@ pub mod fingerprints;
 pub mod lifecycle;
 pub mod names;
 pub mod notifications;
+pub mod open_alerts;
 pub mod overview;
 pub mod plans;
 pub mod preferences;
