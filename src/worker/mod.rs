@@ -252,6 +252,7 @@ impl Worker {
             idle_in_transaction: Some(step),
             // Longer than a step may take, so that a slow step is told from a slow server.
             statement: Some(step + step / 4),
+            ..ConnectionLimits::default()
         };
         let with = |connections, patience| OpsSettings {
             limits: limits(connections),

@@ -29,6 +29,10 @@ pub(super) async fn raise(
     let about = (run.id, run.run_type.as_str());
     let tx = context.tx()?;
     let recovered = open_alerts::close(tx, about).await?;
+    let about_end = AlertEvent::of_end(end.outcome, reason);
+    if recovered.is_empty() && about_end.is_empty() {
+        return Ok(());
+    }
     let sent = settings::alert_events(tx).await?;
     let sends = |event: AlertEvent| sent.iter().any(|name| name == event.as_str());
     if !recovered.is_empty() && sends(AlertEvent::Recovered) {
@@ -40,7 +44,6 @@ pub(super) async fn raise(
         payload.insert("alerted_run_id".to_owned(), json!(alerted));
         enqueue(tx, AlertEvent::Recovered, run, payload, now).await?;
     }
-    let about_end = AlertEvent::of_end(end.outcome, reason);
     let Some(event) = about_end.into_iter().find(|event| sends(*event)) else { return Ok(()) };
     let count = |key| end.counts.get(key).unwrap_or(0);
     let share = settings::failed_share(tx).await?;

@@ -19,8 +19,6 @@ use super::Tx;
 use super::error::unreachable_database;
 use crate::{Error, ErrorKind, Result};
 
-/// How long the answer is looked up: a server that restarts needs a moment.
-const LOOK_UP: Duration = Duration::from_secs(4);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What is said where a database does not answer in time.
@@ -35,6 +33,8 @@ pub struct PgTx {
 /// What the commit of a transaction can be looked up by.
 struct Trail {
     options: Arc<PgConnectOptions>,
+    /// How long it is looked up.
+    patience: Duration,
     /// The transaction's id.
     id: Option<String>,
     /// An audit row of it.
@@ -62,12 +62,14 @@ impl DerefMut for PgTx {
 }
 
 impl PgTx {
-    /// A transaction that was begun on a server which `options` lead to.
+    /// A transaction that was begun on a server which `options` lead to; what becomes of its
+    /// COMMIT is looked up for at most `patience`.
     pub fn new(
         transaction: Transaction<'static, Postgres>,
         options: Arc<PgConnectOptions>,
+        patience: Duration,
     ) -> Self {
-        Self { transaction, trail: Trail { options, id: None, audit: None } }
+        Self { transaction, trail: Trail { options, patience, id: None, audit: None } }
     }
 
     /// Undoes everything written in it.
@@ -95,7 +97,7 @@ impl Trail {
     /// What became of the transaction; none where that cannot be found out.
     async fn look_up(&self) -> Option<Fate> {
         let id = self.id.as_deref()?;
-        let until = Instant::now() + LOOK_UP;
+        let until = Instant::now() + self.patience;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             match timeout(left, self.look(id)).await {
                 Ok(Ok(Some(fate))) => return Some(fate),

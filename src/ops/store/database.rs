@@ -53,19 +53,27 @@ pub struct ConnectionLimits {
     pub idle_in_transaction: Option<Duration>,
     /// A statement that takes longer is ended (PostgreSQL).
     pub statement: Option<Duration>,
+    /// How long it is looked up what became of a COMMIT whose answer was lost (PostgreSQL): a
+    /// server that restarts needs a moment.
+    pub look_up: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { connections: 8, idle_in_transaction: None, statement: None }
+        Self {
+            connections: 8,
+            idle_in_transaction: None,
+            statement: None,
+            look_up: Duration::from_secs(4),
+        }
     }
 }
 
 /// A pool of connections to the platform database.
 #[derive(Debug, Clone)]
 pub enum Db {
-    /// PostgreSQL.
-    Postgres(PgPool),
+    /// PostgreSQL, and how long a lost answer to COMMIT is looked up.
+    Postgres(PgPool, Duration),
     /// SQLite, with the file's path.
     Sqlite(SqlitePool, PathBuf),
 }
@@ -114,7 +122,7 @@ impl Db {
             .min_connections(0)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres(pool, limits.look_up))
     }
 
     fn open_sqlite(path: &Path, create: Create, limits: &ConnectionLimits) -> Result<Self> {
@@ -151,7 +159,7 @@ impl Db {
     /// Which engine it is.
     pub fn engine(&self) -> Engine {
         match self {
-            Self::Postgres(_) => Engine::Postgres,
+            Self::Postgres(..) => Engine::Postgres,
             Self::Sqlite(..) => Engine::Sqlite,
         }
     }
@@ -159,11 +167,11 @@ impl Db {
     /// Starts a transaction that sees one state of the database and writes nothing.
     pub async fn begin_read(&self) -> Result<Tx> {
         Ok(match self.clone() {
-            Self::Postgres(pool) => {
+            Self::Postgres(pool, look_up) => {
                 let begin = "begin isolation level repeatable read read only";
                 let options = pool.connect_options();
                 let begun = to_the_end(async move { pool.begin_with(begin).await }).await?;
-                Tx::Postgres(PgTx::new(begun, options))
+                Tx::Postgres(PgTx::new(begun, options, look_up))
             }
             Self::Sqlite(pool, _) => {
                 Tx::Sqlite(to_the_end(async move { pool.begin_with("begin").await }).await?)
@@ -175,10 +183,10 @@ impl Db {
     /// transaction that reads first and writes later fails under contention.
     pub async fn begin_write(&self) -> Result<Tx> {
         Ok(match self.clone() {
-            Self::Postgres(pool) => {
+            Self::Postgres(pool, look_up) => {
                 let options = pool.connect_options();
                 let begun = to_the_end(async move { pool.begin().await }).await?;
-                Tx::Postgres(PgTx::new(begun, options))
+                Tx::Postgres(PgTx::new(begun, options, look_up))
             }
             Self::Sqlite(pool, _) => Tx::Sqlite(
                 to_the_end(async move { pool.begin_with("begin immediate").await }).await?,
@@ -189,7 +197,7 @@ impl Db {
     /// A watch on other processes' changes.
     pub async fn watch(&self) -> Result<ChangeWatch> {
         Ok(match self {
-            Self::Postgres(pool) => {
+            Self::Postgres(pool, _) => {
                 let mut listener = PgListener::connect_with(pool).await?;
                 listener.listen("tenantpilot_runs").await?;
                 ChangeWatch::Postgres(Box::new(listener))
@@ -205,7 +213,7 @@ impl Db {
     /// Closes every connection.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool, _) => pool.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }
@@ -267,7 +275,7 @@ impl ChangeWatch {
     /// cannot say, so the caller has to look. The first call on SQLite says yes.
     pub async fn changed(&mut self) -> Result<Option<bool>> {
         match self {
-            Self::Postgres(_) => Ok(None),
+            Self::Postgres(..) => Ok(None),
             Self::Sqlite { connection, file, last } => {
                 // An open file that was removed or replaced would answer for ever.
                 if identity(&file.path) != file.identity {

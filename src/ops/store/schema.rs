@@ -53,7 +53,7 @@ pub fn program_version(db: &Db) -> i64 {
 /// Looks at the schema.
 pub async fn state(db: &Db) -> Result<SchemaState> {
     let database: Option<i64> = match db {
-        Db::Postgres(pool) => {
+        Db::Postgres(pool, _) => {
             let known: bool =
                 sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
                     .fetch_one(pool)
@@ -145,7 +145,7 @@ async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
         SchemaState::Older { database, .. } => database,
     };
     let done = match db {
-        Db::Postgres(pool) => POSTGRES.run(pool).await,
+        Db::Postgres(pool, _) => POSTGRES.run(pool).await,
         Db::Sqlite(pool, _) => SQLITE.run(pool).await,
     };
     done.map_err(|error| match error {
