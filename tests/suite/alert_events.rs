@@ -91,7 +91,7 @@ both_engines! {
         assert_eq!(events(&store, Some(blocked)).await, ["blocked"]);
         let lost = store.start("report.build", 2).await;
         let held = store.claim().await;
-        store.sql(&format!("update operation_run_targets set starts = 1, started_at = '2026-11-20T12:00:00+00:00' where run_id = {lost}")).await.unwrap();
+        store.sql(&format!("update operation_run_targets set starts = 1 where run_id = {lost}")).await.unwrap();
         let finish = FinishRun { run_id: lost, fence: held.fence, stop: Some(StopReason::WorkerLost) };
         store.ops.run(&Actor::System, finish).await.unwrap();
         assert_eq!(events(&store, Some(lost)).await, ["worker_lost"]);
@@ -150,7 +150,7 @@ both_engines! {
         // Where lost workers are not told of as such, their run still failed.
         let lost = store.start("report.build", 2).await;
         let held = store.claim().await;
-        store.sql(&format!("update operation_run_targets set starts = 1, started_at = '2026-11-20T12:00:00+00:00' where run_id = {lost}")).await.unwrap();
+        store.sql(&format!("update operation_run_targets set starts = 1 where run_id = {lost}")).await.unwrap();
         let finish = FinishRun { run_id: lost, fence: held.fence, stop: Some(StopReason::WorkerLost) };
         store.ops.run(&Actor::System, finish).await.unwrap();
         assert_eq!(events(&store, Some(lost)).await, ["failed"]);

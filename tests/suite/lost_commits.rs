@@ -110,7 +110,13 @@ impl Scene<'_> {
     }
 
     async fn failed(&self) -> i64 {
-        self.store.sql("update operation_runs set paused_at = '2026-11-20T12:00:00+00:00' where status = 'queued'").await.unwrap();
+        // Only the new run is there to be claimed.
+        for text in [
+            "update operation_runs set paused_at = created_at where status = 'queued'",
+            "update operation_run_leases set expires_at = '2100-01-01T00:00:00+00:00'",
+        ] {
+            self.store.sql(text).await.unwrap();
+        }
         self.store.ended(&format!("retried.type{}", self.n), 1, 1, 1, 1).await
     }
 }

@@ -245,7 +245,8 @@ impl Shared {
             }
             let trap = self.spring(&buffer[..read], &mut within);
             let cut = trap.as_ref().map(|trap| trap.cut);
-            if cut == Some(Cut::Silent) {
+            // Before the server can answer.
+            if cut.is_some() {
                 silent.store(true, Ordering::SeqCst);
             }
             let forwards = read > 0 && cut != Some(Cut::Before);
