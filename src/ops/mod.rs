@@ -410,14 +410,15 @@ impl Ops {
                 }
                 done.map_err(|error| self.explained::<O>(error, run_id))
             }
-            Access::Read => self.patiently(self.run_in_one(actor, operation)).await?.0,
+            // On the heap: these are large, and everything that asks would be.
+            Access::Read => self.patiently(Box::pin(self.run_in_one(actor, operation))).await?.0,
             Access::Write => {
                 let patience = self.inner.settings.patience * O::PATIENCE;
-                let work = self.run_in_one(actor, operation);
+                let work = Box::pin(self.run_in_one(actor, operation));
                 match tokio::time::timeout(patience, work).await {
                     Ok(worked) => {
                         let (done, tx) = worked?;
-                        self.settle::<O>(done, tx, patience, run_id).await
+                        Box::pin(self.settle::<O>(done, tx, patience, run_id)).await
                     }
                     Err(_) => Err(commit::unanswered()),
                 }

@@ -418,7 +418,10 @@ fn cases() -> Vec<Case> {
             "runbooks.preflight",
             0,
             |_s| 0,
-            |s| { s.run(Preflight::new("findings.lifecycle_backfill", RunScope::Tenant(3))).await },
+            |s| {
+                let preflight = Preflight::new("findings.lifecycle_backfill", RunScope::Tenant(3));
+                s.run(preflight).await
+            },
             |_, _| "select count(*) from runbook_plans".to_owned()
         ),
         case!(
@@ -643,7 +646,10 @@ fn cases() -> Vec<Case> {
                 s.user().await;
                 0
             },
-            |s| { s.run(SetActive { username: s.name(), active: false }).await },
+            |s| {
+                let disable = SetActive { username: s.name(), active: false };
+                s.run(disable).await
+            },
             |n, _| format!(
                 "select count(*) from platform_users where username = 'user{n}' and not active"
             )

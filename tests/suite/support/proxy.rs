@@ -31,8 +31,6 @@ struct State {
     closed: bool,
     /// What happens at a COMMIT.
     trap: Option<Trap>,
-    /// How many COMMITs clients have sent.
-    commits: usize,
     /// Counts cuts: a connection of an older generation is dead.
     generation: u64,
     /// Writes that passed the gate and are not done yet.
@@ -130,11 +128,6 @@ impl Proxy {
     /// Whether a COMMIT was cut off since the last trap was set.
     pub fn sprung(&self) -> bool {
         self.shared.state.lock().unwrap().trap.is_none()
-    }
-
-    /// How many COMMITs clients have sent.
-    pub fn commits(&self) -> usize {
-        self.shared.state.lock().unwrap().commits
     }
 
     /// Ends a cut; only new connections profit.
@@ -275,7 +268,6 @@ impl Shared {
         if !text.contains("COMMIT\0") && !text.contains("commit\0") {
             return None;
         }
-        state.commits += 1;
         let meant = std::mem::take(within) || statement.is_none();
         let trap = state.trap.as_mut().filter(|_| meant)?;
         if trap.passes > 0 {
