@@ -44,6 +44,10 @@ impl Ops {
             return unreachable_database();
         }
         let known = "the change may or may not have been made; look before you try again";
+        if O::NAME == "auth.login" {
+            return error
+                .hint("a session may or may not have been made, and is not used; log in again");
+        }
         match (run_id, shown_by(O::NAME)) {
             (Some(id), _) => error.hint(format!("{known}: tenantpilot runs show {id}")),
             (None, Some(command)) => error.hint(format!("{known}: tenantpilot {command}")),

@@ -19,6 +19,8 @@ use super::Tx;
 use super::error::unreachable_database;
 use crate::{Error, ErrorKind, Result};
 
+/// How long the answer to COMMIT is waited for where nothing else is said.
+const ANSWER: Duration = Duration::from_secs(30);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What is said where a database does not answer in time.
@@ -79,7 +81,7 @@ impl PgTx {
 
     async fn commit(self, limit: Option<Duration>) -> Result<()> {
         let Self { transaction, trail } = self;
-        let error = match within(limit, transaction.commit()).await {
+        let error = match within(limit.or(Some(ANSWER)), transaction.commit()).await {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) if is_answer(&error) => return Err(error.into()),
             Some(Err(error)) => Error::from(error),
@@ -239,7 +241,7 @@ pub async fn commit_record(tx: Tx) -> Result<()> {
 /// The error of something that had to be written down before anything else could be done.
 pub fn before_anything(error: Error) -> Error {
     if error.is_uncertain() {
-        return unreachable_database().hint("only the attempt was counted; check that it runs");
+        return unreachable_database().hint("at most the attempt was counted; check that it runs");
     }
     error
 }
