@@ -1,6 +1,7 @@
 //! Plain types and rules of the platform: no I/O, no clock, no database.
 
 pub mod capability;
+pub mod confirmation;
 pub mod csv;
 pub mod failure;
 pub mod fingerprint;

@@ -7,11 +7,14 @@ use super::finish;
 use super::step::Asked;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation, Confirmed};
 use crate::domain::rollout::StopReason;
-use crate::domain::run::Run;
+use crate::domain::run::{Run, RunStatus};
+use crate::ops::consent::Consent;
+use crate::ops::store::audit::NewAudit;
 use crate::ops::store::lifecycle::{self, Held};
-use crate::ops::store::{Tx, requests, run_read};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::store::{Tx, requests, run_read, savepoint};
+use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
 use crate::{Error, Result};
 
 const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
@@ -47,10 +50,12 @@ pub(in crate::ops) async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> 
 }
 
 /// Cancels a run: at once if nobody holds it, else its worker is asked to stop.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CancelRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for CancelRun {
@@ -60,8 +65,21 @@ impl Operation for CancelRun {
     type Output = Controlled;
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let run = visible(context, self.run_id).await?;
-        audit_decision(context, &run, Self::NAME).await?;
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        end(context, row, attempt, &self.consent).await
+    }
+}
+
+impl CancelRun {
+    async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
+        let run = not_ended(context, self.run_id).await?;
+        let (confirmed, _) = self.consent.allow(&cancel_confirmation(&run)?)?;
+        self.cancel(context, &run, &confirmed).await
+    }
+
+    async fn cancel(&self, context: &mut Context, run: &Run, _: &Confirmed) -> Result<Controlled> {
+        audit_decision(context, run, Self::NAME, &self.consent).await?;
         match ask(context, self.run_id, "cancel").await? {
             Ask::Requested(new) => Ok(requested(new)),
             Ask::Free(held) => {
@@ -73,10 +91,12 @@ impl Operation for CancelRun {
 }
 
 /// Pauses a run: at once if nobody holds it, else once the steps in flight are done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PauseRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for PauseRun {
@@ -86,12 +106,25 @@ impl Operation for PauseRun {
     type Output = Controlled;
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let now = context.now();
-        let run = visible(context, self.run_id).await?;
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        end(context, row, attempt, &self.consent).await
+    }
+}
+
+impl PauseRun {
+    async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
+        let run = not_ended(context, self.run_id).await?;
         if run.paused_at.is_some() {
             return Ok(Controlled::AlreadyRequested);
         }
-        audit_decision(context, &run, Self::NAME).await?;
+        let (confirmed, _) = self.consent.allow(&Confirmation::of(&Action::Pause(run.id))?)?;
+        self.pause(context, &run, &confirmed).await
+    }
+
+    async fn pause(&self, context: &mut Context, run: &Run, _: &Confirmed) -> Result<Controlled> {
+        let now = context.now();
+        audit_decision(context, run, Self::NAME, &self.consent).await?;
         match ask(context, self.run_id, "pause").await? {
             Ask::Requested(new) => Ok(requested(new)),
             Ask::Free(held) => {
@@ -103,10 +136,12 @@ impl Operation for PauseRun {
 }
 
 /// Lets a paused run go on, or takes a pause back that its worker has not made yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ResumeRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for ResumeRun {
@@ -116,13 +151,27 @@ impl Operation for ResumeRun {
     type Output = ();
 
     async fn execute(self, context: &mut Context) -> Result<()> {
-        let now = context.now();
-        let run = visible(context, self.run_id).await?;
-        audit_decision(context, &run, Self::NAME).await?;
-        let tx = context.tx()?;
-        if lifecycle::status(tx, self.run_id).await? == "completed" {
-            return Err(ended(self.run_id));
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        end(context, row, attempt, &self.consent).await
+    }
+}
+
+impl ResumeRun {
+    async fn attempt(&self, context: &mut Context) -> Result<()> {
+        let run = not_ended(context, self.run_id).await?;
+        let asked = requests::of_run(context.tx()?, run.id).await?;
+        if run.paused_at.is_none() && !asked.iter().any(|row| row.kind == "pause") {
+            return Err(self.not_paused());
         }
+        let (confirmed, _) = self.consent.allow(&Confirmation::of(&Action::Resume(run.id))?)?;
+        self.resume(context, &run, &confirmed).await
+    }
+
+    async fn resume(&self, context: &mut Context, run: &Run, _: &Confirmed) -> Result<()> {
+        let now = context.now();
+        audit_decision(context, run, Self::NAME, &self.consent).await?;
+        let tx = context.tx()?;
         let withdrawn = requests::withdraw(tx, self.run_id, "pause").await?;
         let held = lifecycle::hold(tx, self.run_id).await?;
         let resumed = match held {
@@ -134,16 +183,22 @@ impl Operation for ResumeRun {
         if withdrawn || resumed {
             return Ok(());
         }
-        Err(Error::refused(format!("run {} is not paused", self.run_id)))
+        Err(self.not_paused())
+    }
+
+    fn not_paused(&self) -> Error {
+        Error::refused(format!("run {} is not paused", self.run_id))
     }
 }
 
 /// Closes a run by force, whatever its worker does: the fence grows, so that nothing the
 /// worker still tries has an effect.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CloseRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for CloseRun {
@@ -153,14 +208,69 @@ impl Operation for CloseRun {
     type Output = ();
 
     async fn execute(self, context: &mut Context) -> Result<()> {
-        let run = visible(context, self.run_id).await?;
-        audit_decision(context, &run, Self::NAME).await?;
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        end(context, row, attempt, &self.consent).await
+    }
+}
+
+impl CloseRun {
+    async fn attempt(&self, context: &mut Context) -> Result<()> {
+        let run = not_ended(context, self.run_id).await?;
+        let (confirmed, _) = self.consent.allow(&Confirmation::of(&Action::Close(run.id))?)?;
+        self.close(context, &run, &confirmed).await
+    }
+
+    async fn close(&self, context: &mut Context, run: &Run, _: &Confirmed) -> Result<()> {
+        audit_decision(context, run, Self::NAME, &self.consent).await?;
         let tx = context.tx()?;
         let held = active(tx, self.run_id).await?;
         let held = Held { fence: lifecycle::raise_fence(tx, held.id).await?, ..held };
         finish::conclude(context, &held, Some(StopReason::Closed)).await?;
         Ok(())
     }
+}
+
+/// What confirms a cancel of this run.
+///
+/// # Errors
+/// None in fact: no name is part of it.
+pub fn cancel_confirmation(run: &Run) -> Result<Confirmation> {
+    Confirmation::of(&Action::Cancel { run_id: run.id, targets: run.target_count })
+}
+
+/// Begins an attempt on a run; gives the row that a refusal leaves.
+async fn begin(
+    context: &mut Context,
+    action: &'static str,
+    run_id: i64,
+    consent: &Consent,
+) -> Result<NewAudit> {
+    let mut row = consent.row(context, action);
+    row.target_type = Some("operation_run");
+    row.target_id = Some(run_id.to_string());
+    savepoint::begin(context.tx()?).await?;
+    Ok(row)
+}
+
+/// Ends an attempt on a run: a refusal leaves its row, a rehearsal nothing.
+async fn end<T>(
+    context: &mut Context,
+    row: NewAudit,
+    attempt: Result<T>,
+    consent: &Consent,
+) -> Result<T> {
+    let done = refusal::settle(context, row, attempt).await?;
+    if consent.dry_run {
+        context.undo();
+    }
+    Ok(done)
+}
+
+/// A run within the actor's view that has not ended.
+async fn not_ended(context: &mut Context, run_id: i64) -> Result<Run> {
+    let run = visible(context, run_id).await?;
+    if run.status == RunStatus::Completed { Err(ended(run_id)) } else { Ok(run) }
 }
 
 enum Ask {
@@ -231,12 +341,18 @@ pub(super) async fn visible(context: &mut Context, run_id: i64) -> Result<Run> {
 }
 
 /// Writes down who decided what about a run, and how it stood.
-async fn audit_decision(context: &mut Context, run: &Run, action: &'static str) -> Result<()> {
+async fn audit_decision(
+    context: &mut Context,
+    run: &Run,
+    action: &'static str,
+    consent: &Consent,
+) -> Result<()> {
     let mut row = context.audit_row(action, AuditStatus::Succeeded);
     row.run_id = Some(run.id);
     row.tenant_id = run.tenant_id;
     row.workspace_id = run.workspace_id;
     row.before = Some(json!({ "status": run.status.as_str(), "paused": run.paused_at.is_some() }));
     row.metadata = json!({ "type": run.run_type });
+    consent.mark(&mut row.metadata);
     context.audit(&row).await
 }
