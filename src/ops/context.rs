@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::store::{self, Db, Tx, audit::NewAudit};
 use super::{AuditStatus, Ops, OpsSettings};
-use crate::access::{Actor, Permit, Requirement};
+use crate::access::{Actor, Permit, Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::{Error, Result};
 
@@ -131,6 +131,20 @@ impl Context {
             return Ok(());
         }
         let error = Error::forbidden(capability);
+        let mut row = self.audit_row(action, AuditStatus::Denied);
+        row.metadata = json!({ "answer": error.message() });
+        self.audit(&row).await?;
+        self.keep_on_error();
+        Err(error)
+    }
+
+    /// Refuses an actor whose view is restricted: what `action` changes holds for every
+    /// workspace. The refusal is audited as denied.
+    pub(super) async fn require_unrestricted(&mut self, action: &'static str) -> Result<()> {
+        if self.permit.scope() == ViewScope::All {
+            return Ok(());
+        }
+        let error = Error::restricted();
         let mut row = self.audit_row(action, AuditStatus::Denied);
         row.metadata = json!({ "answer": error.message() });
         self.audit(&row).await?;
