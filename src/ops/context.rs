@@ -17,16 +17,17 @@ pub struct Context {
     permit: Permit,
     tx: Option<Tx>,
     keep_on_error: bool,
+    refusal_audited: bool,
     undone: bool,
 }
 
 impl Context {
     pub(super) fn with_tx(ops: Ops, permit: Permit, tx: Tx) -> Self {
-        Self { ops, permit, tx: Some(tx), keep_on_error: false, undone: false }
+        Self { ops, permit, tx: Some(tx), keep_on_error: false, refusal_audited: false, undone: false }
     }
 
     pub(super) fn stepwise(ops: Ops, permit: Permit) -> Self {
-        Self { ops, permit, tx: None, keep_on_error: false, undone: false }
+        Self { ops, permit, tx: None, keep_on_error: false, refusal_audited: false, undone: false }
     }
 
     pub(super) fn into_tx(self) -> Option<Tx> {
@@ -41,6 +42,16 @@ impl Context {
     /// leaves its audit row.
     pub(super) fn keep_on_error(&mut self) {
         self.keep_on_error = true;
+    }
+
+    /// Whether a stepwise operation has audited its own refusal.
+    pub(super) fn is_refusal_audited(&self) -> bool {
+        self.refusal_audited
+    }
+
+    /// Notes that a stepwise operation has audited its own refusal past [`Context::audit`].
+    pub(super) fn refusal_audited(&mut self) {
+        self.refusal_audited = true;
     }
 
     pub(super) fn is_undone(&self) -> bool {
@@ -166,7 +177,9 @@ impl Context {
     /// Writes an audit row in the operation's transaction: what cannot be audited does not
     /// happen.
     pub(super) async fn audit(&mut self, row: &NewAudit) -> Result<()> {
-        store::audit::insert(self.tx()?, row).await
+        store::audit::insert(self.tx()?, row).await?;
+        self.refusal_audited |= matches!(row.status, AuditStatus::Denied | AuditStatus::Refused);
+        Ok(())
     }
 }
 

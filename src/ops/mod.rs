@@ -121,6 +121,15 @@ macro_rules! operations {
         /// Tries every operation as `actor` with harmless arguments; gives each one's error.
         /// For tests of the access check.
         pub async fn try_each(ops: &Ops, actor: &Actor) -> Vec<(Listing, Option<Error>)> {
+            try_those(ops, actor, |_| true).await
+        }
+
+        /// The same for the operations that `wanted` selects.
+        pub async fn try_those(
+            ops: &Ops,
+            actor: &Actor,
+            wanted: impl Fn(&Listing) -> bool,
+        ) -> Vec<(Listing, Option<Error>)> {
             let mut tried = Vec::new();
             $({
                 let listing = Listing {
@@ -128,8 +137,10 @@ macro_rules! operations {
                     requirement: <$kind as Operation>::REQUIREMENT,
                     access: <$kind as Operation>::ACCESS,
                 };
-                let operation: $kind = $sample;
-                tried.push((listing, try_one(ops, actor, operation).await));
+                if wanted(&listing) {
+                    let operation: $kind = $sample;
+                    tried.push((listing, try_one(ops, actor, operation).await));
+                }
             })+
             tried
         }
@@ -203,6 +214,7 @@ operations! {
     runs::ResumeRun => runs::ResumeRun { run_id: 0 },
     runs::RetryRun => runs::RetryRun::sample(),
     runs::PlanRetry => runs::PlanRetry { run_id: 0 },
+    runbooks::ListRunbooks => runbooks::ListRunbooks,
     runbooks::StartRunbook => runbooks::StartRunbook::sample(),
     runs::ListRuns => runs::ListRuns::default(),
     runs::CountRuns => runs::CountRuns,
@@ -396,9 +408,13 @@ impl Ops {
                 let permit = self.permit::<O>(actor).await?;
                 let mut context = Context::stepwise(self.clone(), permit);
                 let done = operation.execute(&mut context).await;
+                let told = context.is_refusal_audited();
                 // What it has not committed is not to happen.
                 if let Some(tx) = context.into_tx() {
                     tx.rollback().await?;
+                }
+                if let (Err(error), false) = (&done, told) {
+                    self.audit_denial::<O>(actor, error).await?;
                 }
                 done
             }
@@ -417,17 +433,54 @@ impl Ops {
         }
     }
 
+    /// Checks that an actor may ask for `D`, before what leads up to it is read or typed. A
+    /// denial is audited as one of `D`: whoever may not decide has been refused the decision,
+    /// whatever a command asks first.
+    ///
+    /// # Errors
+    /// As [`Ops::run`] of `D` at its start.
+    pub async fn allow<D: Operation>(&self, actor: &Actor) -> Result<()> {
+        self.permit::<D>(actor).await.map(drop)
+    }
+
+    /// Runs `look`, which shows what `D` would do: a denial of either is audited as one of `D`.
+    ///
+    /// # Errors
+    /// As [`Ops::allow`] of `D` and [`Ops::run`] of `look`.
+    pub async fn prepare<D: Operation, O: Operation>(
+        &self,
+        actor: &Actor,
+        look: O,
+    ) -> Result<O::Output> {
+        self.allow::<D>(actor).await?;
+        let looked = self.run(actor, look).await;
+        if let Err(error) = &looked
+            && O::ACCESS == Access::Read
+        {
+            self.audit_denial::<D>(actor, error).await?;
+        }
+        looked
+    }
+
+    /// Audits a decision that was denied after the door, where its own transaction has not.
+    async fn audit_denial<O: Operation>(&self, actor: &Actor, error: &Error) -> Result<()> {
+        use ErrorKind as K;
+        if matches!(actor, Actor::Platform(_))
+            && matches!(error.kind(), K::Forbidden | K::NotLoggedIn | K::NotFound)
+        {
+            let tx = self.patiently(self.inner.db.begin_write()).await?;
+            leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
+        }
+        Ok(())
+    }
+
     async fn permit<O: Operation>(&self, actor: &Actor) -> Result<Permit> {
         let mut tx = self.patiently(self.inner.db.begin_read()).await?;
         store::clock::follow(&mut tx, &self.inner.clock).await?;
         let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
         tx.rollback().await?;
-        if let Err(error) = &permit
-            && matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotLoggedIn)
-            && matches!(actor, Actor::Platform(_))
-        {
-            let tx = self.patiently(self.inner.db.begin_write()).await?;
-            leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
+        if let Err(error) = &permit {
+            self.audit_denial::<O>(actor, error).await?;
         }
         permit
     }
@@ -458,11 +511,18 @@ impl Ops {
             };
         let mut context = Context::with_tx(self.clone(), permit, tx);
         let done = operation.execute(&mut context).await;
-        let keep = (done.is_ok() && !context.is_undone()) || context.keeps_on_error();
+        let told = context.keeps_on_error();
+        let keep = (done.is_ok() && !context.is_undone()) || told;
         match context.into_tx() {
             Some(tx) if keep => tx.commit().await?,
             Some(tx) => tx.rollback().await?,
             None => {}
+        }
+        if writes
+            && !told
+            && let Err(error) = &done
+        {
+            self.audit_denial::<O>(actor, error).await?;
         }
         done
     }
@@ -477,8 +537,8 @@ impl Ops {
     }
 }
 
-/// Audits a change that was denied at the door: by somebody who lacks a capability, or whose
-/// session ended before they came to it. Other errors leave nothing behind.
+/// Audits a change that was denied: the actor lacks a capability, their session has ended, or
+/// what they named lies outside of their restricted view. Other errors leave nothing behind.
 async fn leave_trace<O: Operation>(
     mut tx: Tx,
     actor: &Actor,
@@ -487,9 +547,17 @@ async fn leave_trace<O: Operation>(
 ) -> Result<()> {
     // What asks for no capability is no decision: a sign of life, a logout.
     let decides = matches!(O::REQUIREMENT, Requirement::All(_) | Requirement::Any(_));
-    let ended =
-        error.kind() == ErrorKind::NotLoggedIn && decides && matches!(actor, Actor::Platform(_));
-    if error.kind() != ErrorKind::Forbidden && !ended {
+    let denied = match (error.kind(), actor) {
+        (ErrorKind::Forbidden, _) => true,
+        (ErrorKind::NotLoggedIn, Actor::Platform(_)) => decides,
+        // What a restricted view hides and what does not exist look the same here, too.
+        (ErrorKind::NotFound, Actor::Platform(session)) if decides => {
+            let row = store::sessions::by_id(&mut tx, session.id(), false).await?;
+            row.is_some_and(|row| row.restricted)
+        }
+        _ => false,
+    };
+    if !denied {
         return tx.rollback().await;
     }
     let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
