@@ -23,7 +23,14 @@ pub struct Context {
 
 impl Context {
     pub(super) fn with_tx(ops: Ops, permit: Permit, tx: Tx) -> Self {
-        Self { ops, permit, tx: Some(tx), keep_on_error: false, refusal_audited: false, undone: false }
+        Self {
+            ops,
+            permit,
+            tx: Some(tx),
+            keep_on_error: false,
+            refusal_audited: false,
+            undone: false,
+        }
     }
 
     pub(super) fn stepwise(ops: Ops, permit: Permit) -> Self {

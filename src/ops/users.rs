@@ -348,8 +348,7 @@ impl SetCapabilities {
             let typed = self.confirm.as_deref();
             rights::confirm_high(&before.username, &before.high_capabilities, &high, typed)?;
         }
-        let stays =
-            rights::keeps_the_door_open(before.active, &self.capabilities, view.is_all());
+        let stays = rights::keeps_the_door_open(before.active, &self.capabilities, view.is_all());
         let names = self.capabilities.names();
         let change = UserChange {
             capabilities: Some(&names),
@@ -393,8 +392,7 @@ pub struct SetActive {
 impl SetActive {
     async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
         let before = changeable(context, &self.username).await?;
-        let stays =
-            rights::keeps_the_door_open(self.active, &before.capabilities, before.view_all);
+        let stays = rights::keeps_the_door_open(self.active, &before.capabilities, before.view_all);
         let change = UserChange { active: Some(self.active), ..UserChange::default() };
         changed(context, before, &change, stays, None).await
     }

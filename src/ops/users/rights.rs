@@ -40,8 +40,10 @@ impl UserView {
     /// meant that.
     pub(super) fn check(&self) -> Result<()> {
         match self {
-            Self::Workspaces(ids) if ids.is_empty() => Err(Error::usage("no workspaces given")
-                .hint("add --workspace ID or --all-workspaces")),
+            Self::Workspaces(ids) if ids.is_empty() => {
+                Err(Error::usage("no workspaces given")
+                    .hint("add --workspace ID or --all-workspaces"))
+            }
             _ => Ok(()),
         }
     }
