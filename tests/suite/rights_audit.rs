@@ -1,5 +1,7 @@
 //! Every denied decision is on record once, and a decision that leaves no row is none.
 
+use std::time::Duration;
+
 use tenantpilot::access::{Actor, ClientKind, Requirement};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::ops::alerts::RetryAlert;
@@ -12,7 +14,7 @@ use tenantpilot::ops::runs::{
     CancelRun, CloseRun, GetRun, PauseRun, PlanRetry, ResumeRun, RetryRun, RunScope,
 };
 use tenantpilot::ops::users::{GetUser, SetActive, SetCapabilities};
-use tenantpilot::ops::{Access, Engine, try_those};
+use tenantpilot::ops::{Access, Engine, OpsSettings, try_those};
 use tenantpilot::{ErrorKind, Result};
 
 use crate::database::texts;
@@ -171,23 +173,26 @@ both_engines! {
         };
         for (swallow, back) in swallows {
             store.sql(swallow).await.unwrap();
+            // New connections: an old one may keep a statement that the rule has emptied.
+            let ops = store.another(OpsSettings { patience: Duration::from_secs(60), ..OpsSettings::default() });
             let rows = store.number(kept).await;
             let sessions = store.number("select count(*) from platform_sessions").await;
             let flag = SetFlag { name: ADMIN_MAINTENANCE_FLAG.to_owned(), on: true, confirm: Some(format!("{ADMIN_MAINTENANCE_FLAG} on")), dry_run: false };
             let narrow = SetCapabilities { view: Some(view_of(&[1])), ..SetCapabilities::new("viewer", Role::Viewer.capabilities()) };
             let nobody = Actor::Anonymous { origin: ORIGIN.to_owned() };
             let answers: Vec<(&str, Result<()>)> = vec![
-                ("flag", store.ops.run(&root.actor, flag).await.map(drop)),
-                ("narrow", store.ops.run(&root.actor, narrow).await.map(drop)),
-                ("disable", store.ops.run(&root.actor, SetActive { username: "viewer".to_owned(), active: false }).await.map(drop)),
-                ("cancel", store.ops.run(&root.actor, CancelRun { run_id: run }).await.map(drop)),
-                ("login", store.ops.run(&nobody, Login::new("administrator", PASSWORD, ClientKind::Cli)).await.map(drop)),
-                ("denied", store.ops.run(&viewer.actor, CancelRun { run_id: run }).await.map(drop)),
+                ("flag", ops.run(&root.actor, flag).await.map(drop)),
+                ("narrow", ops.run(&root.actor, narrow).await.map(drop)),
+                ("disable", ops.run(&root.actor, SetActive { username: "viewer".to_owned(), active: false }).await.map(drop)),
+                ("cancel", ops.run(&root.actor, CancelRun { run_id: run }).await.map(drop)),
+                ("login", ops.run(&nobody, Login::new("administrator", PASSWORD, ClientKind::Cli)).await.map(drop)),
+                ("denied", ops.run(&viewer.actor, CancelRun { run_id: run }).await.map(drop)),
             ];
             for (what, answer) in answers {
                 let error = answer.expect_err(what);
                 assert!(error.message().contains("audit"), "{what}: {error}");
             }
+            ops.close().await;
             store.sql(back).await.unwrap();
             assert_eq!(store.number(kept).await, rows);
             assert_eq!(store.number("select count(*) from platform_sessions").await, sessions);
