@@ -164,6 +164,14 @@ impl Store {
                    ('worker-1', 'host:1', '1.0.0', '[\"inventory.sync\"]', 4, 10, '2026-11-20T08:00:00+00:00', '2026-11-20T10:00:00+00:00')").await.unwrap();
         if outside {
             store.fill_outside(&root, other).await;
+        } else {
+            for gone in [
+                "users where workspace_id = 2",
+                "tenants where workspace_id = 2",
+                "workspaces where id = 2",
+            ] {
+                store.sql(&format!("delete from {gone}")).await.unwrap();
+            }
         }
         store
             .sql("update operation_runs set paused_at = null where status = 'queued'")
