@@ -122,6 +122,13 @@ impl Store {
                  select id, {ordinal}, 'tenant', {tenant}, 'succeeded', '2026-11-20T11:59:50+00:00' from operation_runs where id > {first}"
             )).await.unwrap();
         }
+        // A run of the view tries one outside of it again.
+        self.sql(&format!(
+            "update operation_runs set retry_of_run_id = {} where id = 7",
+            first + 1
+        ))
+        .await
+        .unwrap();
         // Its alerts are given up, its runs are without a row in the audit log.
         self.sql("update alert_deliveries set status = 'dead', attempts = 9, last_error = 'gone', last_attempt_at = '2026-11-20T11:00:00+00:00' \
                   where run_id in (select id from operation_runs where workspace_id = 2)").await.unwrap();
