@@ -5,6 +5,7 @@
 //! demo have no other way to the database, so none of them can forget a check.
 
 mod context;
+mod denial;
 mod mutant;
 mod store;
 
@@ -433,47 +434,6 @@ impl Ops {
         }
     }
 
-    /// Checks that an actor may ask for `D`, before what leads up to it is read or typed. A
-    /// denial is audited as one of `D`: whoever may not decide has been refused the decision,
-    /// whatever a command asks first.
-    ///
-    /// # Errors
-    /// As [`Ops::run`] of `D` at its start.
-    pub async fn allow<D: Operation>(&self, actor: &Actor) -> Result<()> {
-        self.permit::<D>(actor).await.map(drop)
-    }
-
-    /// Runs `look`, which shows what `D` would do: a denial of either is audited as one of `D`.
-    ///
-    /// # Errors
-    /// As [`Ops::allow`] of `D` and [`Ops::run`] of `look`.
-    pub async fn prepare<D: Operation, O: Operation>(
-        &self,
-        actor: &Actor,
-        look: O,
-    ) -> Result<O::Output> {
-        self.allow::<D>(actor).await?;
-        let looked = self.run(actor, look).await;
-        if let Err(error) = &looked
-            && O::ACCESS == Access::Read
-        {
-            self.audit_denial::<D>(actor, error).await?;
-        }
-        looked
-    }
-
-    /// Audits a decision that was denied after the door, where its own transaction has not.
-    async fn audit_denial<O: Operation>(&self, actor: &Actor, error: &Error) -> Result<()> {
-        use ErrorKind as K;
-        if matches!(actor, Actor::Platform(_))
-            && matches!(error.kind(), K::Forbidden | K::NotLoggedIn | K::NotFound)
-        {
-            let tx = self.patiently(self.inner.db.begin_write()).await?;
-            leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
-        }
-        Ok(())
-    }
-
     async fn permit<O: Operation>(&self, actor: &Actor) -> Result<Permit> {
         let mut tx = self.patiently(self.inner.db.begin_read()).await?;
         store::clock::follow(&mut tx, &self.inner.clock).await?;
@@ -502,7 +462,7 @@ impl Ops {
                 Err(error) => {
                     // A denied change leaves its trace; a denied look only its answer.
                     if writes {
-                        leave_trace::<O>(tx, actor, &error, self.inner.clock.now()).await?;
+                        denial::leave_trace::<O>(tx, actor, &error, self.inner.clock.now()).await?;
                     } else {
                         tx.rollback().await?;
                     }
@@ -535,34 +495,6 @@ impl Ops {
                 .hint("it may be frozen, overloaded or locked; nothing was changed")),
         }
     }
-}
-
-/// Audits a change that was denied: the actor lacks a capability, their session has ended, or
-/// what they named lies outside of their restricted view. Other errors leave nothing behind.
-async fn leave_trace<O: Operation>(
-    mut tx: Tx,
-    actor: &Actor,
-    error: &Error,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    // What asks for no capability is no decision: a sign of life, a logout.
-    let decides = matches!(O::REQUIREMENT, Requirement::All(_) | Requirement::Any(_));
-    let denied = match (error.kind(), actor) {
-        (ErrorKind::Forbidden, _) => true,
-        (ErrorKind::NotLoggedIn, Actor::Platform(_)) => decides,
-        // What a restricted view hides and what does not exist look the same here, too.
-        (ErrorKind::NotFound, Actor::Platform(session)) if decides => {
-            let row = store::sessions::by_id(&mut tx, session.id(), false).await?;
-            row.is_some_and(|row| row.restricted)
-        }
-        _ => false,
-    };
-    if !denied {
-        return tx.rollback().await;
-    }
-    let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
-    store::audit::insert(&mut tx, &row).await?;
-    tx.commit().await
 }
 
 /// Looks the actor up in the transaction and holds them against the requirement.

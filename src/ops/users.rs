@@ -1,6 +1,7 @@
 //! Managing platform users. A change is held against what the user may do and see now, and what
 //! they may do and see afterwards: neither goes beyond the actor's own capabilities and view.
 
+mod create;
 mod first;
 mod rights;
 
@@ -9,11 +10,12 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use create::{CreateUser, NewPlatformUser};
 pub use first::{CreateFirstAdministrator, IsUnclaimed};
 pub use rights::UserView;
 
 use super::store::audit::NewAudit;
-use super::store::users::{self, NewUser, UserChange, UserRow};
+use super::store::users::{self, UserChange, UserRow};
 use super::store::{Tx, savepoint, sessions};
 use super::{Access, AuditStatus, Context, Operation, password, refusal};
 use crate::access::Requirement;
@@ -23,8 +25,6 @@ use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
 
 const MANAGE: Requirement = Requirement::All(&[Capability::UsersManage]);
-/// The longest display name.
-const MAX_DISPLAY_NAME: usize = 100;
 
 /// A platform user as administrators see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -112,83 +112,6 @@ impl Reader {
     }
 }
 
-/// What a new platform user is made of.
-#[derive(Debug, Clone)]
-pub struct NewPlatformUser {
-    /// Name to log in with.
-    pub username: String,
-    /// Name for display; empty: the user name.
-    pub display_name: String,
-    /// First password; a dry run does not look at it.
-    pub password: SecretString,
-    /// What they may do.
-    pub capabilities: CapabilitySet,
-    /// What they may see.
-    pub view: UserView,
-    /// The user name as it was typed; required where a high capability is granted.
-    pub confirm: Option<String>,
-    /// Checks everything except the password and the confirmation, and creates nothing.
-    pub dry_run: bool,
-}
-
-/// Makes a platform user.
-#[derive(Debug)]
-pub struct CreateUser(
-    /// What they are made of.
-    pub NewPlatformUser,
-);
-
-impl CreateUser {
-    pub(super) fn sample() -> Self {
-        Self(NewPlatformUser {
-            username: String::new(),
-            display_name: String::new(),
-            password: password::secret("not a password"),
-            capabilities: CapabilitySet::default(),
-            view: UserView::All,
-            confirm: None,
-            dry_run: true,
-        })
-    }
-
-    async fn attempt(self, context: &mut Context) -> Result<PlatformUser> {
-        let Self(new) = self;
-        new.view.check()?;
-        rights::may_grant(context, &new.capabilities, &new.view).await?;
-        let (dry_run, confirm) = (new.dry_run, new.confirm.clone());
-        let prepared = prepare(context, new).await?;
-        if !dry_run {
-            let high = HighCapability::held(&prepared.capabilities, prepared.view.is_all());
-            rights::confirm_high(&prepared.username, &[], &high, confirm.as_deref())?;
-        }
-        let now = context.now();
-        insert(context.tx()?, &prepared, now).await
-    }
-}
-
-impl Operation for CreateUser {
-    const NAME: &'static str = "users.create";
-    const REQUIREMENT: Requirement = MANAGE;
-    const ACCESS: Access = Access::Write;
-    const ONE_AT_A_TIME: bool = true;
-    type Output = PlatformUser;
-
-    async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let (row, dry_run) = (about(context, Self::NAME, &self.0.username), self.0.dry_run);
-        savepoint::begin(context.tx()?).await?;
-        let attempt = self.attempt(context).await;
-        let user = refusal::settle(context, row.clone(), attempt).await?;
-        if dry_run {
-            context.undo();
-        } else {
-            let mut row = row;
-            row.after = Some(user.facts());
-            context.audit(&row).await?;
-        }
-        Ok(user)
-    }
-}
-
 /// The row of a change of the user called `name`, as it succeeds.
 fn about(context: &Context, action: &'static str, name: &str) -> NewAudit {
     let mut row = context.audit_row(action, AuditStatus::Succeeded);
@@ -196,49 +119,6 @@ fn about(context: &Context, action: &'static str, name: &str) -> NewAudit {
     let name: String = password::normalise_name(name).chars().take(password::MAX_NAME).collect();
     row.target_id = Some(quoted(&name).trim_matches('"').to_owned());
     row
-}
-
-struct Prepared {
-    username: String,
-    display_name: String,
-    hash: String,
-    capabilities: CapabilitySet,
-    view: UserView,
-}
-
-async fn prepare(context: &Context, new: NewPlatformUser) -> Result<Prepared> {
-    let username = password::new_name(&new.username)?;
-    let display_name =
-        if new.display_name.trim().is_empty() { username.clone() } else { new.display_name };
-    if display_name.chars().count() > MAX_DISPLAY_NAME || display_name.chars().any(char::is_control)
-    {
-        return Err(Error::usage(format!(
-            "a display name is one line of at most {MAX_DISPLAY_NAME} characters"
-        )));
-    }
-    let hash = if new.dry_run {
-        // The row is undone.
-        String::new()
-    } else {
-        password::check_rules(&new.password)?;
-        password::hash(&context.ops().inner.hashing, &new.password).await?
-    };
-    let (capabilities, view) = (new.capabilities, new.view);
-    Ok(Prepared { username, display_name, hash, capabilities, view })
-}
-
-async fn insert(tx: &mut Tx, prepared: &Prepared, now: DateTime<Utc>) -> Result<PlatformUser> {
-    let new = NewUser {
-        username: &prepared.username,
-        display_name: &prepared.display_name,
-        password_hash: &prepared.hash,
-        capabilities: &prepared.capabilities.names(),
-        view_all: prepared.view.is_all(),
-        now,
-    };
-    let id = users::insert(tx, &new).await?;
-    users::set_workspaces(tx, id, prepared.view.workspaces()).await?;
-    user_by_name(tx, &prepared.username, false).await
 }
 
 fn unknown(username: &str) -> Error {

@@ -3,7 +3,8 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{NewPlatformUser, PlatformUser, UserView, insert, prepare};
+use super::create::{insert, prepare};
+use super::{NewPlatformUser, PlatformUser, UserView};
 use crate::access::Requirement;
 use crate::domain::capability::Role;
 use crate::ops::store::{audit, users};
