@@ -154,7 +154,7 @@ impl Operation for Login {
         row.actor_name = Some(username.clone());
         row.origin = Some(origin);
         row.metadata = json!({ "client": self.kind.as_str() });
-        store::audit::insert(&mut tx, &row).await?;
+        store::audit::insert(&mut tx, &row).await.map_err(context::unaudited)?;
         tx.commit().await?;
         Ok((Session { actor, username, capabilities, restricted, expires_at }, token))
     }
@@ -173,7 +173,7 @@ pub(super) async fn reserve(
         sessions::reserve_attempt(&mut tx, origin, username, now, now - WINDOW, ATTEMPTS).await?;
     if left < 0 {
         let row = attempt(context, action, origin, username, AuditStatus::Throttled);
-        store::audit::insert(&mut tx, &row).await?;
+        store::audit::insert(&mut tx, &row).await.map_err(context::unaudited)?;
     }
     tx.commit().await?;
     if left >= 0 {
@@ -193,7 +193,7 @@ pub(super) async fn note(
 ) -> Result<()> {
     let mut tx = context.db().begin_write().await?;
     let row = attempt(context, action, origin, username, status);
-    store::audit::insert(&mut tx, &row).await?;
+    store::audit::insert(&mut tx, &row).await.map_err(context::unaudited)?;
     tx.commit().await
 }
 

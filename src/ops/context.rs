@@ -152,8 +152,14 @@ impl Context {
     /// Writes an audit row in the operation's transaction: what cannot be audited does not
     /// happen.
     pub(super) async fn audit(&mut self, row: &NewAudit) -> Result<()> {
-        store::audit::insert(self.tx()?, row).await
+        store::audit::insert(self.tx()?, row).await.map_err(unaudited)
     }
+}
+
+/// An audit row that cannot be written refuses what it tells of: the error says so, and the cause
+/// stands in its hint.
+pub(super) fn unaudited(error: Error) -> Error {
+    error.told_as("the audit row could not be written, so nothing was done")
 }
 
 /// A row about `actor`, without their name.
