@@ -25,7 +25,7 @@ pub use finish::{FinishRun, ReleaseRun, Released};
 pub(in crate::ops) use given::check_reserved;
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use postpone::{OpenStart, PostponeRun, TakeBackStarts};
-pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
+pub use read::{ELSEWHERE_BOUND, FailureGroup, Gaps, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub(in crate::ops) use retry::retry_targets;
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};

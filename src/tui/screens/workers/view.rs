@@ -90,7 +90,7 @@ impl Workers {
             lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
         }
         for lease in &view.leases {
-            let worker = view.workers.iter().find(|worker| worker.id == lease.owner);
+            let worker = view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
             lines.push(lease_line(lease, worker, look, width));
         }
         lines
@@ -119,6 +119,11 @@ fn warnings(view: &WorkersView) -> Vec<String> {
                 runs(unserved.queued)
             )
         }));
+    }
+    for worker in view.workers.iter().filter(|worker| !worker.silent) {
+        if let Some(outage) = &worker.outage {
+            texts.push(format!("{} waits for the database: {outage}", worker.name));
+        }
     }
     let overdue = view.leases.iter().filter(|lease| lease.overdue).count();
     match overdue {
@@ -161,6 +166,8 @@ fn worker_line(worker: &WorkerRow, held: &[i64], look: &Look, width: usize) -> S
         (Role::Stale, look.glyph("‼", "!"), "silent")
     } else if worker.stopping {
         (Role::Paused, look.glyph("◌", "."), "stopping")
+    } else if worker.outage.is_some() {
+        (Role::Stale, look.glyph("‼", "!"), "outage")
     } else {
         (Role::Success, look.glyph("●", "*"), "living")
     };
