@@ -82,7 +82,8 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
         env.out.line("")?;
         let mut table = Table::new(&["RUN", "TYPE", "HELD BY", "STATE", &since, &beat]).right(0);
         for lease in &view.leases {
-            let worker = view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
+            let worker =
+                view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
             table.push([
                 lease.run_id.to_string(),
                 text::name(&lease.run_type, ascii),

@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn conditions_of_the_server_are_told_from_faults_of_a_statement() {
         let condition = |code: &str| DatabaseFault::new(code, None, None).condition();
-        for code in ["58030", "57P01", "XX000", "XX001", "53300", "08006", "10", "266", "11", "26"] {
+        for code in ["58030", "57P01", "XX000", "XX001", "53300", "08006", "10", "266", "11", "26"]
+        {
             assert_eq!(condition(code), Some(Condition::Other), "{code}");
         }
         for (code, expected) in [
@@ -120,7 +121,9 @@ mod tests {
         ] {
             assert_eq!(condition(code), Some(expected), "{code}");
         }
-        for code in ["P0001", "23505", "57014", "40001", "40P01", "42501", "19", "2067", "1811", "1"] {
+        for code in
+            ["P0001", "23505", "57014", "40001", "40P01", "42501", "19", "2067", "1811", "1"]
+        {
             assert_eq!(condition(code), None, "{code}");
         }
     }

@@ -116,9 +116,7 @@ impl Operation for CreateFirstAdministrator {
         row.target_type = Some("platform_user");
         row.target_id = Some(user.username.clone());
         row.after = Some(json!({ "role": user.role }));
-        super::store::audit::insert(&mut tx, &row)
-            .await
-            .map_err(super::context::unaudited)?;
+        super::store::audit::insert(&mut tx, &row).await.map_err(super::context::unaudited)?;
         tx.commit().await?;
         Ok(user)
     }

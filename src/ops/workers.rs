@@ -58,7 +58,13 @@ impl Beat {
             slots: 1,
             heartbeat: Duration::from_secs(10),
         };
-        Self { worker, stopping: true, runs: Vec::new(), lease: Duration::from_secs(30), outage: None }
+        Self {
+            worker,
+            stopping: true,
+            runs: Vec::new(),
+            lease: Duration::from_secs(30),
+            outage: None,
+        }
     }
 }
 

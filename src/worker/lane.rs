@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use super::backoff;
 use super::condition::Source;
 use super::execution::{Ground, Halt};
@@ -13,6 +12,7 @@ use crate::domain::database_fault::DatabaseFault;
 use crate::domain::failure::{ReasonCode, RetryHelp};
 use crate::ops::runs::{BeginTarget, Beginning, Begun, FailStep, RunStep, Stepped};
 use crate::{Error, ErrorKind};
+use futures_util::FutureExt as _;
 
 /// So many failures in a row that a retry may help, and the target is failed.
 const ATTEMPTS: i64 = 5;
@@ -181,9 +181,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             ground.shared.rest(PAUSE).await;
             Next::Plan
         }
-        Tried::Error(error)
-            if error.kind() == ErrorKind::Lost || error.condition().is_some() =>
-        {
+        Tried::Error(error) if error.kind() == ErrorKind::Lost || error.condition().is_some() => {
             interrupted(ground, ordinal, &error, outages).await
         }
         Tried::Error(error) => {

@@ -184,10 +184,14 @@ impl Shared {
 
     /// Takes back what is owed, now that the database takes writes.
     pub async fn settle_owed(&self) {
-        let owed =
-            std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
+        let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         for starts in owed {
-            if self.heart_ops.run(&Actor::System, starts.clone()).await.is_err_and(|e| e.retry_can_help()) {
+            if self
+                .heart_ops
+                .run(&Actor::System, starts.clone())
+                .await
+                .is_err_and(|e| e.retry_can_help())
+            {
                 self.owe(starts);
             }
         }
@@ -237,6 +241,7 @@ impl Worker {
             statement: Some(step + step / 4),
             // Shorter, so that a lock of another session is told from a slow step.
             lock: Some(patience / 4 * 3),
+            pages: ops_settings.limits.pages,
         };
         let with = |connections, patience| OpsSettings {
             limits: limits(connections, patience),
@@ -360,9 +365,7 @@ async fn wait_for_database(shared: &Shared) -> Result<()> {
             // That it takes writes again, the first heartbeat says.
             Ok(()) => return Ok(()),
             Err(_) if shared.is_stopping() => return Ok(()),
-            Err(error)
-                if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut) =>
-            {
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut) => {
                 shared.failed(Source::Heart, &error);
                 shared.rest(POLL).await;
             }

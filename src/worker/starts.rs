@@ -31,8 +31,7 @@ impl Starts {
     pub fn may_have_begun(&self, target: &Pending, fault: Option<&DatabaseFault>) {
         let mut open = self.locked();
         let (steps, counted) = (target.steps, target.starts);
-        let entry =
-            open.entry(target.ordinal).or_insert(Open { steps, counted, fault: None });
+        let entry = open.entry(target.ordinal).or_insert(Open { steps, counted, fault: None });
         entry.fault = fault.cloned();
     }
 

@@ -146,7 +146,7 @@ both_engines! {
         for wrong in ["0", "-1", "soon", "36501"] {
             assert!(set(wrong).ends(2).err.contains("product_usage.retention_days"));
         }
-        let settings = OpsSettings { usage_retention: Days::new(30).unwrap(), ..OpsSettings::default() };
+        let settings = OpsSettings { usage_retention: Days::new(30).ok(), ..OpsSettings::default() };
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let (worker, _events) = Worker::open(&store.url, WorkerSettings::default(), &settings, Clock::system(), stopped).unwrap();
         let running = tokio::spawn(worker.run());

@@ -31,6 +31,6 @@ pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{
-    Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Outage, Pulse, Refresh, RunStep,
-    START_LIMIT, Stepped,
+    Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Outage, Pulse, Refresh,
+    RunStep, START_LIMIT, Stepped,
 };

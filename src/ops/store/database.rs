@@ -56,11 +56,13 @@ pub struct ConnectionLimits {
     /// A lock of another session is waited for so long; on SQLite, at most as long as it always
     /// is.
     pub lock: Option<Duration>,
+    /// A file may have at most so many pages, or as many as it has (SQLite).
+    pub pages: Option<u32>,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { connections: 8, idle_in_transaction: None, statement: None, lock: None }
+        Self { connections: 8, idle_in_transaction: None, statement: None, lock: None, pages: None }
     }
 }
 
@@ -139,7 +141,10 @@ impl Db {
             create_private_file(path)?;
         }
         let busy = limits.lock.unwrap_or(BUSY_TIMEOUT).min(BUSY_TIMEOUT);
-        let options = sqlite_options(path).busy_timeout(busy);
+        let mut options = sqlite_options(path).busy_timeout(busy);
+        if let Some(pages) = limits.pages {
+            options = options.pragma("max_page_count", pages.to_string());
+        }
         let watched = Watched::new(path);
         let pool = SqlitePoolOptions::new()
             .max_connections(limits.connections.min(4))
@@ -166,11 +171,13 @@ impl Db {
         Ok(match self.clone() {
             Self::Postgres(pool) => {
                 let begin = "begin isolation level repeatable read read only";
-                Tx::Postgres(to_the_end(async move { Transaction::begin(&pool, begin).await }).await?)
+                Tx::Postgres(
+                    to_the_end(async move { Transaction::begin(&pool, begin).await }).await?,
+                )
             }
-            Self::Sqlite(pool, _) => {
-                Tx::Sqlite(to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?)
-            }
+            Self::Sqlite(pool, _) => Tx::Sqlite(
+                to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?,
+            ),
         })
     }
 
@@ -178,11 +185,12 @@ impl Db {
     /// transaction that reads first and writes later fails under contention.
     pub async fn begin_write(&self) -> Result<Tx> {
         Ok(match self.clone() {
-            Self::Postgres(pool) => {
-                Tx::Postgres(to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?)
-            }
+            Self::Postgres(pool) => Tx::Postgres(
+                to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?,
+            ),
             Self::Sqlite(pool, _) => Tx::Sqlite(
-                to_the_end(async move { Transaction::begin(&pool, "begin immediate").await }).await?,
+                to_the_end(async move { Transaction::begin(&pool, "begin immediate").await })
+                    .await?,
             ),
         })
     }

@@ -125,11 +125,8 @@ fn of_sqlite(number: u32, fault: &DatabaseFault) -> Error {
             .hint("try again"),
         8 => Error::refused("the database file is read-only")
             .hint("check the permissions of the file and its folder"),
-        10 => Error::new(
-            ErrorKind::Unreachable,
-            "the database file could not be read or written",
-        )
-        .hint("check the disk that it is on"),
+        10 => Error::new(ErrorKind::Unreachable, "the database file could not be read or written")
+            .hint("check the disk that it is on"),
         11 | 26 => Error::failed("the file is not a usable TenantPilot database")
             .hint("check the path, or restore the file from a backup"),
         13 => Error::failed("the database's disk is full")

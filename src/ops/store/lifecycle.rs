@@ -6,8 +6,8 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::{Tx, fingerprints, on_tx, savepoint};
-use crate::{Error, Result};
 use crate::domain::fingerprint::fingerprint;
+use crate::{Error, Result};
 
 /// How often a claim looks again after another worker was faster.
 const CLAIM_TRIES: u32 = 3;
@@ -82,27 +82,27 @@ pub async fn claim(tx: &mut Tx, claim: Claim<'_>, except: &[i64]) -> Result<Clai
 
 /// Claims one run, if it is still free.
 async fn take(tx: &mut Tx, id: i64, claim: Claim<'_>) -> Result<Option<Claimed>> {
-        // The look before may have seen a lease that another worker has renewed or taken since:
-        // waiting for the run's row reads that row again, but not the lease. With the row held,
-        // a look of its own sees what was committed.
-        let claimed: Option<Claimed> = on_tx!(tx, c => {
-            sqlx::query_as(concat!(
-                "update operation_runs set lease_owner = $1, fence = fence + 1, \
-                 takeovers = case when status = 'queued' or takeover_mark < 0 then 0 \
-                 when takeover_mark = m.steps then takeovers + 1 else 1 end, takeover_mark = m.steps, status = 'running', \
-                 started_at = coalesce(started_at, $3), updated_at = $3 \
-                 from (select cast(coalesce(sum(g.steps), 0) as bigint) as steps \
-                 from operation_run_targets g where g.run_id = $2) m \
-                 where id = $2 and paused_at is null and (status = 'queued' or (status = 'running' and exists \
-                 (select 1 from operation_run_leases l where l.run_id = $2 and l.expires_at < ",
-                database_now!(), "))) returning id, type, fence, tenant_id, takeovers, rollout"
-            ))
-            .bind(claim.owner)
-            .bind(id)
-            .bind(claim.now)
-            .fetch_optional(c)
-            .await?
-        });
+    // The look before may have seen a lease that another worker has renewed or taken since:
+    // waiting for the run's row reads that row again, but not the lease. With the row held,
+    // a look of its own sees what was committed.
+    let claimed: Option<Claimed> = on_tx!(tx, c => {
+        sqlx::query_as(concat!(
+            "update operation_runs set lease_owner = $1, fence = fence + 1, \
+             takeovers = case when status = 'queued' or takeover_mark < 0 then 0 \
+             when takeover_mark = m.steps then takeovers + 1 else 1 end, takeover_mark = m.steps, status = 'running', \
+             started_at = coalesce(started_at, $3), updated_at = $3 \
+             from (select cast(coalesce(sum(g.steps), 0) as bigint) as steps \
+             from operation_run_targets g where g.run_id = $2) m \
+             where id = $2 and paused_at is null and (status = 'queued' or (status = 'running' and exists \
+             (select 1 from operation_run_leases l where l.run_id = $2 and l.expires_at < ",
+            database_now!(), "))) returning id, type, fence, tenant_id, takeovers, rollout"
+        ))
+        .bind(claim.owner)
+        .bind(id)
+        .bind(claim.now)
+        .fetch_optional(c)
+        .await?
+    });
     if let Some(claimed) = &claimed {
         set_lease(tx, claimed.id, claim.owner, claim.lease_seconds).await?;
     }

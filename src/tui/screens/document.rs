@@ -184,10 +184,9 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
             } else {
                 match get(CountKey::Skipped) {
                     0 => format!("All of it was done: {} of {total}.", get(CountKey::Succeeded)),
-                    skipped => format!(
-                        "{} of {total} done; {skipped} skipped.",
-                        get(CountKey::Succeeded)
-                    ),
+                    skipped => {
+                        format!("{} of {total} done; {skipped} skipped.", get(CountKey::Succeeded))
+                    }
                 }
             };
             w.text(Role::Success, 0, &text);

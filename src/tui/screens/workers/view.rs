@@ -90,7 +90,8 @@ impl Workers {
             lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
         }
         for lease in &view.leases {
-            let worker = view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
+            let worker =
+                view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
             lines.push(lease_line(lease, worker, look, width));
         }
         lines
