@@ -141,6 +141,7 @@ operations! {
     activity::OpenDiagnostics => activity::OpenDiagnostics { subject: activity::DiagnosticsSubject::Tenant(0), source_surface: crate::domain::telemetry::SourceSurface::Tenant },
     activity::StoreReport => activity::StoreReport::sample(),
     activity::RequestReviewPack => activity::RequestReviewPack::sample(),
+    activity::CompleteReviewPack => activity::CompleteReviewPack { pack_id: 0, run_id: 0 },
     alerts::ListAlerts => alerts::ListAlerts::default(),
     alerts::SummariseAlerts => alerts::SummariseAlerts,
     alerts::RetryAlert => alerts::RetryAlert { id: 0 },
