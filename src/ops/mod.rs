@@ -200,6 +200,7 @@ operations! {
     runs::Canary => runs::Canary { run_id: 0, first: 1 },
     runs::Refresh => runs::Refresh { run_id: 0, fence: 0 },
     runs::FinishRun => runs::FinishRun { run_id: 0, fence: 0, stop: None },
+    runs::BlockRun => runs::BlockRun::sample(),
     runs::ReleaseRun => runs::ReleaseRun { run_id: 0, fence: 0, pause: false },
     runs::CancelRun => runs::CancelRun { run_id: 0 },
     runs::CloseRun => runs::CloseRun { run_id: 0 },
