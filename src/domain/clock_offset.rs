@@ -3,12 +3,15 @@
 /// A clock that differs by more than this is wrong.
 const TOLERANCE_SECONDS: i64 = 300;
 
+/// What a worker whose clock is wrong does not do.
+pub const CONSEQUENCE: &str = "it starts no scheduled and no destructive work";
+
 /// Whether a clock that is `seconds` ahead of the database's (negative: behind) is wrong.
 pub fn is_wrong(seconds: i64) -> bool {
-    seconds.abs() > TOLERANCE_SECONDS
+    seconds.unsigned_abs() > TOLERANCE_SECONDS.unsigned_abs()
 }
 
-/// In words: `200 days ahead`, `20 minutes behind`.
+/// In words: `200 days ahead of the database's`, `20 minutes behind the database's`.
 pub fn words(seconds: i64) -> String {
     let size = seconds.unsigned_abs();
     let (count, unit) = match size {
@@ -18,17 +21,8 @@ pub fn words(seconds: i64) -> String {
         _ => (size / 86_400, "day"),
     };
     let plural = if count == 1 { "" } else { "s" };
-    let direction = if seconds < 0 { "behind" } else { "ahead" };
-    format!("{count} {unit}{plural} {direction}")
-}
-
-/// What a worker whose clock is wrong does not do, after "the clock is ...".
-pub fn consequence(seconds: i64) -> String {
-    format!(
-        "{} of the database's; no scheduled and no destructive work is started",
-        words(seconds).replace("behind", "behind that")
-    )
-    .replace("behind that of", "behind")
+    let direction = if seconds < 0 { "behind" } else { "ahead of" };
+    format!("{count} {unit}{plural} {direction} the database's")
 }
 
 #[cfg(test)]
@@ -38,11 +32,11 @@ mod tests {
     #[test]
     fn an_offset_is_told_in_its_largest_unit() {
         for (seconds, text) in [
-            (1, "1 second ahead"),
-            (-301, "5 minutes behind"),
-            (1_200, "20 minutes ahead"),
-            (-86_400, "24 hours behind"),
-            (200 * 86_400, "200 days ahead"),
+            (1, "1 second ahead of the database's"),
+            (-301, "5 minutes behind the database's"),
+            (1_200, "20 minutes ahead of the database's"),
+            (-86_400, "24 hours behind the database's"),
+            (200 * 86_400, "200 days ahead of the database's"),
         ] {
             assert_eq!(words(seconds), text);
         }

@@ -1,6 +1,7 @@
 //! Plain types and rules of the platform: no I/O, no clock, no database.
 
 pub mod capability;
+pub mod clock_offset;
 pub mod csv;
 pub mod database_fault;
 pub mod failure;

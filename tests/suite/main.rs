@@ -32,6 +32,8 @@ mod overview_health;
 mod plans;
 mod plans_guards;
 mod redaction;
+mod retention;
+mod retention_clock;
 mod run_filter;
 mod runbooks;
 mod runbooks_backfill;
