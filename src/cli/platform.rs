@@ -130,7 +130,7 @@ fn places(env: &Env) -> Result<Vec<(&'static str, std::path::PathBuf)>> {
     ])
 }
 
-/// What a look at the database tells.
+/// The state of the database, for `info`.
 struct Found {
     schema: (SchemaState, i64),
     /// What an operator should know: settings without effect, whose clock counts.

@@ -80,7 +80,7 @@ pub(in crate::ops) async fn usage_retention(context: &mut Context) -> Result<Day
     Ok(own.map_or(platform, |own| own.max(platform)))
 }
 
-/// Refuses whoever sees only some workspaces what concerns all of them.
+/// Refuses a user with a restricted view: a platform setting concerns all workspaces.
 fn require_unrestricted(context: &Context) -> Result<()> {
     if context.permit().scope() == ViewScope::All {
         return Ok(());

@@ -122,3 +122,31 @@ fn fr_005_028_while_the_database_is_frozen_keys_move_open_help_and_leave_at_once
         proxy.resume();
     });
 }
+
+#[test]
+fn fr_005_038_a_console_that_ends_gives_back_the_connection_that_listens() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await;
+        store.administrator().await;
+        // More consoles, one after the other, than the service has connections.
+        for nth in 0..20 {
+            let mut console = Console::open(&store.ops, 80, 24).await;
+            console.log_in("administrator").await;
+            assert!(console.screen().contains("● live"), "console {nth}:\n{}", console.screen());
+        }
+    });
+}
+
+#[test]
+fn fr_005_038_only_captures_of_a_lost_database_show_one() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/captures");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let shows = std::fs::read_to_string(&path).unwrap().contains("database lost");
+        let named = path.file_name().unwrap().to_string_lossy().contains("lost");
+        assert!(named || !shows, "{} shows a lost database", path.display());
+        seen += usize::from(named && shows);
+    }
+    assert!(seen > 0, "no capture shows a lost database");
+}
