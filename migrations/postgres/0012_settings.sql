@@ -8,11 +8,6 @@ on conflict (key) do nothing;
 
 insert into platform_settings (key, value, updated_at)
 values
-    ('alerts.events',
-     'operations.run.failed,operations.run.partially_succeeded,operations.run.blocked,operations.run.worker_lost,operations.run.recovered',
-     now()),
-    ('alerts.failed_share', 'any', now()),
-    ('retention.prune_bound', '20%', now()),
     ('product_usage.retention_days', '90', now())
 on conflict (key) do nothing;
 

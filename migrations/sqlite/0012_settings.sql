@@ -8,11 +8,6 @@ on conflict (key) do nothing;
 
 insert into platform_settings (key, value, updated_at)
 values
-    ('alerts.events',
-     'operations.run.failed,operations.run.partially_succeeded,operations.run.blocked,operations.run.worker_lost,operations.run.recovered',
-     strftime('%Y-%m-%dT%H:%M:%f+00:00')),
-    ('alerts.failed_share', 'any', strftime('%Y-%m-%dT%H:%M:%f+00:00')),
-    ('retention.prune_bound', '20%', strftime('%Y-%m-%dT%H:%M:%f+00:00')),
     ('product_usage.retention_days', '90', strftime('%Y-%m-%dT%H:%M:%f+00:00'))
 on conflict (key) do nothing;
 

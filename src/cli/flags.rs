@@ -28,7 +28,7 @@ pub enum PlatformCommand {
     #[command(subcommand, before_help = examples!(
         "tenantpilot platform settings list",
         "tenantpilot platform settings set product_usage.retention_days 365",
-        "tenantpilot platform settings reset alerts.events --dry-run",
+        "tenantpilot platform settings reset environment.label --dry-run",
     ))]
     Settings(SettingsCommand),
 }

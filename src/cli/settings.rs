@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Env, Table, ask, examples};
 use crate::Result;
+use crate::domain::safe_text::SafeText;
 use crate::domain::setting::SettingKey;
 use crate::ops::settings::{ListSettings, PlatformSetting, SetSetting, SettingSet};
 
@@ -21,7 +22,7 @@ pub enum SettingsCommand {
         json: bool,
     },
     /// Show one setting
-    #[command(before_help = examples!("tenantpilot platform settings get alerts.events"))]
+    #[command(before_help = examples!("tenantpilot platform settings get environment.label"))]
     Get {
         /// Name of the setting
         #[arg(value_name = "KEY")]
@@ -33,7 +34,8 @@ pub enum SettingsCommand {
     /// Set a setting
     #[command(before_help = examples!(
         "tenantpilot platform settings set product_usage.retention_days 365",
-        "tenantpilot platform settings set alerts.events failed,worker_lost --confirm alerts.events",
+        "tenantpilot platform settings set product_usage.retention_days 30 \\",
+        "    --confirm product_usage.retention_days",
         "tenantpilot platform settings set environment.label 'PRODUCTION EU' --dry-run",
     ))]
     Set {
@@ -47,7 +49,7 @@ pub enum SettingsCommand {
         how: ChangeArgs,
     },
     /// Reset a setting to its default
-    #[command(before_help = examples!("tenantpilot platform settings reset alerts.failed_share"))]
+    #[command(before_help = examples!("tenantpilot platform settings reset environment.color"))]
     Reset {
         /// Name of the setting
         #[arg(value_name = "KEY")]
@@ -96,12 +98,13 @@ async fn list(json: bool, env: &Env) -> Result<u8> {
         env.out.json(&json!({ "schema_version": 1, "settings": settings }))?;
         return Ok(0);
     }
-    let mut table = Table::new(&["SETTING", "VALUE", "DEFAULT", "ABOUT"]);
+    let mut table = Table::new(&["SETTING", "VALUE", "DEFAULT"]);
     for setting in settings {
         let default =
             if setting.value == setting.default { "=" } else { shown(setting.default) }.to_owned();
         let value = if setting.invalid { "(not valid)" } else { shown(&setting.value) }.to_owned();
-        table.push([setting.key.to_string(), value, default, setting.about.to_owned()]);
+        table.push([setting.key.to_string(), value, default]);
+        table.note(&SafeText::new(setting.about));
     }
     table.print(&env.out)?;
     Ok(0)
@@ -154,8 +157,8 @@ async fn change(key: String, value: Option<String>, how: ChangeArgs, env: &Env) 
     let (key, before, after) = (done.key, shown(&done.before), shown(&done.after));
     env.out.line(match (done.changed, how.dry_run) {
         (false, _) => format!("{key} is {after} already"),
-        (true, false) => format!("{key} set to {after} (was {before})"),
-        (true, true) => format!("{key} would be set to {after} (is {before}); nothing was changed"),
+        (true, false) => format!("{key} set to {after}, was {before}"),
+        (true, true) => format!("{key} would be set to {after}, is {before}; nothing was changed"),
     })?;
     Ok(0)
 }

@@ -17,13 +17,6 @@ pub enum Kind {
         /// The largest.
         max: i64,
     },
-    /// A share from 1 % to 100 %, written `20%`; `any` where zero is meant and allowed.
-    Percent {
-        /// Whether `any` may be written: a share above zero, however small.
-        any: bool,
-    },
-    /// Words of a closed list, separated by commas; `none` for an empty one.
-    Words(&'static [&'static str]),
     /// One word of a closed list.
     Choice(&'static [&'static str]),
     /// One line of text; empty where nothing is set.
@@ -38,10 +31,6 @@ pub enum Kind {
 pub enum Stricter {
     /// A larger value.
     Higher,
-    /// A smaller value.
-    Lower,
-    /// More words.
-    More,
     /// Neither way.
     Neither,
 }
@@ -84,29 +73,10 @@ macro_rules! settings {
     };
 }
 
-/// The events that an alert may be about.
-pub const ALERT_EVENTS: &[&str] = &[
-    "operations.run.failed",
-    "operations.run.partially_succeeded",
-    "operations.run.blocked",
-    "operations.run.worker_lost",
-    "operations.run.recovered",
-];
-
 /// The colours of an environment.
 pub const COLORS: &[&str] = &["red", "yellow", "green", "blue", "magenta", "cyan", "white"];
 
 settings! {
-    /// Which events are sent as alerts.
-    AlertEvents "alerts.events" Kind::Words(ALERT_EVENTS),
-        "operations.run.failed,operations.run.partially_succeeded,operations.run.blocked,operations.run.worker_lost,operations.run.recovered",
-        More, "events that are sent as alerts";
-    /// From which share of failed targets an alert is sent.
-    AlertFailedShare "alerts.failed_share" Kind::Percent { any: true },
-        "any", Lower, "share of failed targets from which an alert is sent";
-    /// How much an unattended prune may delete.
-    RetentionPruneBound "retention.prune_bound" Kind::Percent { any: false },
-        "20%", Lower, "largest share of a table, or two days' worth of rows, that an unattended prune deletes";
     /// The name of the environment.
     EnvironmentLabel "environment.label" Kind::Text { max: 24 },
         "", Neither, "name of the environment in every header";
@@ -150,9 +120,6 @@ impl SettingKey {
     pub fn allowed(self) -> String {
         match self.kind() {
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
-            Kind::Percent { any: true } => "any, or a share from 1% to 100%".to_owned(),
-            Kind::Percent { any: false } => "a share from 1% to 100%".to_owned(),
-            Kind::Words(words) => format!("none, or a list of: {}", words.join(", ")),
             Kind::Choice(words) => format!("one of: {}", words.join(", ")),
             Kind::Text { max } => format!("one line of at most {max} characters"),
         }
@@ -168,9 +135,6 @@ impl SettingKey {
             Kind::Integer { min, max } => whole_number(trimmed)
                 .filter(|number| (min..=max).contains(number))
                 .map(|number| number.to_string()),
-            Kind::Percent { any: true } if trimmed == "any" => Some("any".to_owned()),
-            Kind::Percent { .. } => percent(trimmed).map(|share| format!("{share}%")),
-            Kind::Words(known) => words(trimmed, known),
             Kind::Choice(known) => {
                 known.iter().find(|word| **word == trimmed).map(|word| (*word).to_owned())
             }
@@ -190,17 +154,13 @@ impl SettingKey {
         match self.stricter() {
             Stricter::Neither => false,
             Stricter::Higher => number(value) < number(than),
-            Stricter::Lower => number(value) > number(than),
-            Stricter::More => than
-                .split(',')
-                .any(|word| word != "none" && !value.split(',').any(|other| other == word)),
         }
     }
 }
 
-/// The number in a normalized value; `any` is zero.
+/// The number in a normalized value of a number.
 pub fn number(value: &str) -> i64 {
-    value.trim_end_matches('%').parse().unwrap_or(0)
+    value.parse().unwrap_or(0)
 }
 
 fn whole_number(text: &str) -> Option<i64> {
@@ -208,26 +168,6 @@ fn whole_number(text: &str) -> Option<i64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text.len() == 1 || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
-}
-
-fn percent(text: &str) -> Option<i64> {
-    let share = whole_number(text.strip_suffix('%')?)?;
-    (1..=100).contains(&share).then_some(share)
-}
-
-/// The words of `text` in the order of `known`; a word may leave out what comes before its
-/// last dot.
-fn words(text: &str, known: &[&str]) -> Option<String> {
-    if text == "none" {
-        return Some("none".to_owned());
-    }
-    let typed: Vec<&str> = text.split(',').map(str::trim).collect();
-    let is = |word: &str, typed: &str| word == typed || word.rsplit('.').next() == Some(typed);
-    if !typed.iter().all(|typed| known.iter().any(|word| is(word, typed))) {
-        return None;
-    }
-    let chosen = known.iter().filter(|word| typed.iter().any(|typed| is(word, typed)));
-    Some(chosen.copied().collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
@@ -247,10 +187,6 @@ mod tests {
         use SettingKey as K;
         let good = [
             (K::UsageRetentionDays, " 365 ", "365"),
-            (K::RetentionPruneBound, "5%", "5%"),
-            (K::AlertFailedShare, "any", "any"),
-            (K::AlertEvents, "recovered, failed", "operations.run.failed,operations.run.recovered"),
-            (K::AlertEvents, "none", "none"),
             (K::EnvironmentColor, "red", "red"),
             (K::EnvironmentLabel, "  PRODUCTION EU ", "PRODUCTION EU"),
             (K::SupportContactText, "", ""),
@@ -264,13 +200,6 @@ mod tests {
             (K::UsageRetentionDays, "007"),
             (K::UsageRetentionDays, "36501"),
             (K::UsageRetentionDays, ""),
-            (K::RetentionPruneBound, "any"),
-            (K::RetentionPruneBound, "0%"),
-            (K::RetentionPruneBound, "20"),
-            (K::AlertFailedShare, "101%"),
-            (K::AlertEvents, ""),
-            (K::AlertEvents, "failed,"),
-            (K::AlertEvents, "started"),
             (K::EnvironmentColor, "Red"),
             (K::EnvironmentLabel, "a\u{202e}b"),
             (K::EnvironmentLabel, "0123456789012345678901234"),
@@ -286,11 +215,6 @@ mod tests {
         assert!(K::UsageRetentionDays.is_looser("30", "90"));
         assert!(!K::UsageRetentionDays.is_looser("90", "90"));
         assert!(!K::UsageRetentionDays.is_looser("365", "90"));
-        assert!(K::RetentionPruneBound.is_looser("50%", "20%"));
-        assert!(K::AlertFailedShare.is_looser("1%", "any"));
-        assert!(K::AlertEvents.is_looser("none", K::AlertEvents.default_text()));
-        assert!(K::AlertEvents.is_looser("operations.run.failed", "operations.run.blocked"));
-        assert!(!K::AlertEvents.is_looser(K::AlertEvents.default_text(), "none"));
         assert!(!K::EnvironmentLabel.is_looser("", "PROD"));
     }
 }
