@@ -118,6 +118,16 @@ impl Drop for Proxy {
 }
 
 impl State {
+    /// Cuts what leads to clients: the server still reads what it is sent, and answers to nobody.
+    fn lose_clients(&mut self) {
+        self.loses = None;
+        self.cut = true;
+        self.generation += 1;
+        for [client, _] in std::mem::take(&mut self.connections).into_values() {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    }
+
     fn drop_connections(&mut self) {
         self.generation += 1;
         for stream in std::mem::take(&mut self.connections).into_values().flatten() {
@@ -173,20 +183,18 @@ impl Shared {
             if !self.enter(generation) {
                 break;
             }
-            let written = read > 0 && to.write_all(&buffer[..read]).is_ok();
-            self.leave();
-            if !written {
-                break;
-            }
             let text = String::from_utf8_lossy(&buffer[..read]);
             let loses = self.state.lock().unwrap().loses.clone();
             within |= loses.is_some_and(|statement| text.contains(&statement));
-            if within && text.contains("COMMIT") {
-                let mut state = self.state.lock().unwrap();
-                state.loses = None;
-                state.cut = true;
-                // The server still reads what it was sent, and answers to nobody.
-                state.drop_connections();
+            let lost = within && text.contains("COMMIT");
+            if lost {
+                // Before the server has it: an answer that is quick would arrive.
+                self.state.lock().unwrap().lose_clients();
+            }
+            let written = read > 0 && to.write_all(&buffer[..read]).is_ok();
+            self.leave();
+            if lost || !written {
+                break;
             }
         }
         let _ = to.shutdown(Shutdown::Both);
