@@ -147,7 +147,7 @@ impl Operation for Login {
         )
         .await?;
         sessions::clear_attempts(&mut tx, Some(&origin), &counted).await?;
-        let restricted = !users::workspaces(&mut tx, current.id).await?.is_empty();
+        let restricted = !current.view_all;
         let actor = Actor::Platform(gate::session(session_id, self.kind));
         let mut row = context::blank(&actor, Self::NAME, AuditStatus::Succeeded, now);
         row.actor_id = Some(current.id);

@@ -237,6 +237,7 @@ async fn prepared(
         capabilities: Value::from(account.role.capabilities().names()),
         // Nobody looks at half a platform.
         active: stage == Stage::Whole,
+        view_all: true,
         created_at: now,
         updated_at: now,
     })

@@ -96,7 +96,7 @@ rows! {
     /// A person of the customers' plane.
     UserRow in "users" { id: i64, workspace_id: i64, email: String, name: String, active: bool, created_at: DateTime<Utc>, }
     /// A person of the system plane.
-    PlatformUserRow in "platform_users" { id: i64, username: String, display_name: String, password_hash: String, capabilities: Value, active: bool, created_at: DateTime<Utc>, updated_at: DateTime<Utc>, }
+    PlatformUserRow in "platform_users" { id: i64, username: String, display_name: String, password_hash: String, capabilities: Value, active: bool, view_all: bool, created_at: DateTime<Utc>, updated_at: DateTime<Utc>, }
     /// A tenant's connection to its provider.
     ConnectionRow in "provider_connections" { id: i64, workspace_id: i64, tenant_id: i64, provider: &'static str, status: &'static str, last_error_code: Option<&'static str>, last_checked_at: Moment, consent_expires_at: Moment, created_at: DateTime<Utc>, }
     /// An operation run; its type stands in `run_type`.

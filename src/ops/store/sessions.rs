@@ -46,8 +46,7 @@ macro_rules! session_columns {
     () => {
         "select s.id, s.kind, s.platform_user_id, s.last_active_at, s.idle_seconds, s.expires_at, \
          s.ended_at is not null as ended, s.credential_version <> u.credential_version as outdated, \
-         u.username, u.capabilities, u.active, exists (select 1 from platform_user_workspaces w \
-         where w.platform_user_id = u.id) as restricted, s.origin, g.id as grant_id, \
+         u.username, u.capabilities, u.active, not u.view_all as restricted, s.origin, g.id as grant_id, \
          g.reason_code as grant_reason_code, g.reason as grant_reason, \
          g.granted_at as grant_granted_at, g.expires_at as grant_expires_at \
          from platform_sessions s join platform_users u on u.id = s.platform_user_id \

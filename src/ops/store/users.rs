@@ -20,6 +20,8 @@ pub struct UserRow {
     pub capabilities: Json<Vec<String>>,
     /// Whether they may log in.
     pub active: bool,
+    /// Whether they see all workspaces.
+    pub view_all: bool,
     /// Creation.
     pub created_at: DateTime<Utc>,
     /// Last change.
@@ -39,6 +41,8 @@ pub struct CredentialRow {
     pub credential_version: i64,
     /// Capabilities, as stored.
     pub capabilities: Json<Vec<String>>,
+    /// Whether they see all workspaces.
+    pub view_all: bool,
 }
 
 /// The credentials behind a normalised name. `hold` keeps the row until the transaction
@@ -46,10 +50,10 @@ pub struct CredentialRow {
 pub async fn credentials(tx: &mut Tx, username: &str, hold: bool) -> Result<Option<CredentialRow>> {
     on_tx!(tx, c => {
         let sql = if hold {
-            concat!("select u.id, u.password_hash, u.active, u.credential_version, u.capabilities \
+            concat!("select u.id, u.password_hash, u.active, u.credential_version, u.capabilities, u.view_all \
                      from platform_users u where u.username = $1", for_share!("u"))
         } else {
-            "select id, password_hash, active, credential_version, capabilities \
+            "select id, password_hash, active, credential_version, capabilities, view_all \
              from platform_users where username = $1"
         };
         Ok(sqlx::query_as(sql).bind(username).fetch_optional(c).await?)
@@ -85,6 +89,8 @@ pub struct NewUser<'a> {
     pub password_hash: &'a str,
     /// Capabilities.
     pub capabilities: &'a [&'static str],
+    /// Whether they see all workspaces.
+    pub view_all: bool,
     /// Now.
     pub now: DateTime<Utc>,
 }
@@ -97,13 +103,14 @@ pub async fn insert(tx: &mut Tx, new: &NewUser<'_>) -> Result<i64> {
     let made: Result<i64, sqlx::Error> = on_tx!(tx, c => {
         sqlx::query_scalar(
             "insert into platform_users (username, display_name, password_hash, capabilities, \
-             created_at, updated_at) values ($1, $2, $3, $4, $5, $5) returning id",
+             view_all, created_at, updated_at) values ($1, $2, $3, $4, $6, $5, $5) returning id",
         )
         .bind(new.username)
         .bind(new.display_name)
         .bind(new.password_hash)
         .bind(Json(new.capabilities))
         .bind(new.now)
+        .bind(new.view_all)
         .fetch_one(c)
         .await
     });
@@ -120,7 +127,7 @@ pub async fn insert(tx: &mut Tx, new: &NewUser<'_>) -> Result<i64> {
 pub async fn all(tx: &mut Tx) -> Result<Vec<UserRow>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "select id, username, display_name, capabilities, active, created_at, updated_at \
+            "select id, username, display_name, capabilities, active, view_all, created_at, updated_at \
              from platform_users order by username",
         )
         .fetch_all(c)
@@ -132,10 +139,10 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<UserRow>> {
 pub async fn by_name(tx: &mut Tx, username: &str, hold: bool) -> Result<Option<UserRow>> {
     on_tx!(tx, c => {
         let sql = if hold {
-            concat!("select id, username, display_name, capabilities, active, created_at, updated_at \
+            concat!("select id, username, display_name, capabilities, active, view_all, created_at, updated_at \
                      from platform_users where username = $1", for_update!())
         } else {
-            "select id, username, display_name, capabilities, active, created_at, updated_at \
+            "select id, username, display_name, capabilities, active, view_all, created_at, updated_at \
              from platform_users where username = $1"
         };
         Ok(sqlx::query_as(sql).bind(username).fetch_optional(c).await?)
@@ -149,6 +156,8 @@ pub struct UserChange<'a> {
     pub capabilities: Option<&'a [&'static str]>,
     /// New active flag.
     pub active: Option<bool>,
+    /// New answer to whether they see all workspaces.
+    pub view_all: Option<bool>,
     /// New PHC string.
     pub password_hash: Option<&'a str>,
 }
@@ -164,6 +173,7 @@ pub async fn change(
         sqlx::query(
             "update platform_users set capabilities = coalesce($2, capabilities), \
              active = coalesce($3, active), password_hash = coalesce($4, password_hash), \
+             view_all = coalesce($6, view_all), \
              credential_version = credential_version + 1, updated_at = $5 where id = $1",
         )
         .bind(id)
@@ -171,22 +181,14 @@ pub async fn change(
         .bind(change.active)
         .bind(change.password_hash)
         .bind(now)
+        .bind(change.view_all)
         .execute(c)
         .await?;
         Ok(())
     })
 }
 
-/// How many active users other than `id` hold the capability named `capability`.
-pub async fn other_active_holders(tx: &mut Tx, id: i64, capability: &str) -> Result<i64> {
-    let users = all(tx).await?;
-    let others = users.iter().filter(|user| {
-        user.id != id && user.active && user.capabilities.iter().any(|name| name == capability)
-    });
-    Ok(i64::try_from(others.count()).unwrap_or(i64::MAX))
-}
-
-/// The workspaces a user's view is restricted to; empty means all.
+/// The workspaces of a restricted user's view; none is none, and never all.
 pub async fn workspaces(tx: &mut Tx, id: i64) -> Result<Vec<i64>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_scalar(
