@@ -20,7 +20,7 @@ use tenantpilot::ops::overview::{
     CheckRunCounts, ListFingerprints, ReadOverview, RebuildRunCounts,
 };
 use tenantpilot::ops::telemetry::RebuildRollups;
-use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser};
+use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser, UserView};
 use tenantpilot::ops::{Create, Ops, OpsSettings, password};
 use tokio::runtime::Runtime;
 
@@ -130,7 +130,9 @@ async fn finish(url: &str) {
         display_name: String::new(),
         password: password::secret(PASSWORD),
         capabilities: Role::Administrator.capabilities(),
-        workspaces: vec![1],
+        view: UserView::Workspaces(vec![1]),
+        confirm: Some("restricted".to_owned()),
+        dry_run: false,
     };
     ops.run(&admin, CreateUser(new)).await.unwrap();
     let before = Instant::now();

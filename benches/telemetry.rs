@@ -19,7 +19,7 @@ use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::auth::Login;
 use tenantpilot::ops::telemetry::{CheckRollups, FoldRollups, RebuildRollups, Summarise};
-use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser};
+use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser, UserView};
 use tenantpilot::ops::{Create, Ops, OpsSettings, password};
 use tokio::runtime::Runtime;
 
@@ -115,7 +115,9 @@ async fn add_restricted(url: &str) {
         display_name: String::new(),
         password: password::secret(PASSWORD),
         capabilities: Role::Administrator.capabilities(),
-        workspaces: (1..=10).collect(),
+        view: UserView::Workspaces((1..=10).collect()),
+        confirm: Some("restricted".to_owned()),
+        dry_run: false,
     };
     ops.run(&admin, CreateUser(new)).await.unwrap();
     let before = Instant::now();

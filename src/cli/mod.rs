@@ -181,7 +181,7 @@ enum Command {
     /// Manage platform users
     #[command(subcommand, before_help = examples!(
         "tenantpilot users list",
-        "tenantpilot users create ben --role oncall",
+        "tenantpilot users create ben --role viewer --all-workspaces",
         "tenantpilot users disable ben --confirm ben",
     ))]
     Users(users::UsersCommand),

@@ -1,4 +1,6 @@
-//! `users`: managing platform users, and making the first one.
+//! `users`: managing platform users.
+
+mod grant;
 
 use serde_json::json;
 
@@ -10,8 +12,7 @@ use crate::domain::capability::{Capability, CapabilitySet, Role};
 use crate::ops::auth::Session;
 use crate::ops::password::normalise_name;
 use crate::ops::users::{
-    CreateFirstAdministrator, CreateUser, GetUser, IsUnclaimed, ListUsers, NewPlatformUser,
-    PlatformUser, ResetPassword, SetActive, SetCapabilities, Unlock,
+    GetUser, ListUsers, PlatformUser, ResetPassword, SetActive, Unlock, UserView,
 };
 use crate::ops::{Operation, Ops};
 use crate::{Error, Result};
@@ -25,7 +26,8 @@ pub enum UsersCommand {
     /// Create a platform user; the first one of a platform is its administrator
     #[command(before_help = examples!(
         "tenantpilot users create ana --role administrator",
-        "tenantpilot users create ben --role oncall --workspace 3 --password-file -",
+        "tenantpilot users create eva --role viewer --all-workspaces",
+        "tenantpilot users create ben --role oncall --workspace 3 --confirm ben --password-file -",
     ))]
     Create(CreateArgs),
     /// List platform users
@@ -36,7 +38,7 @@ pub enum UsersCommand {
     Show(OneArgs),
     /// Set what a user may do and see; ends their sessions
     #[command(before_help = examples!(
-        "tenantpilot users set-capabilities ben --role operator",
+        "tenantpilot users set-capabilities ben --role operator --confirm ben",
         "tenantpilot users set-capabilities ben --role viewer --workspace 3 --workspace 4",
     ))]
     SetCapabilities(SetArgs),
@@ -89,14 +91,48 @@ pub struct CreateArgs {
     /// Name for display; the user name when absent
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
-    /// Show only this workspace; may be repeated; all workspaces when absent
-    #[arg(long = "workspace", value_name = "ID")]
-    workspaces: Vec<i64>,
+    #[command(flatten)]
+    view: ViewArgs,
     #[command(flatten)]
     password: PasswordSource,
+    #[command(flatten)]
+    how: HighArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What a user sees.
+#[derive(Debug, clap::Args)]
+pub struct ViewArgs {
+    /// Show only this workspace; may be repeated
+    #[arg(long = "workspace", value_name = "ID", conflicts_with = "all_workspaces")]
+    workspaces: Vec<i64>,
+    /// Show all workspaces
+    #[arg(long)]
+    all_workspaces: bool,
+}
+
+impl ViewArgs {
+    /// The view that was asked for, if one was.
+    fn view(&self) -> Option<UserView> {
+        match (self.all_workspaces, self.workspaces.is_empty()) {
+            (true, _) => Some(UserView::All),
+            (false, false) => Some(UserView::Workspaces(self.workspaces.clone())),
+            (false, true) => None,
+        }
+    }
+}
+
+/// How a high capability is granted.
+#[derive(Debug, clap::Args)]
+pub struct HighArgs {
+    /// The user name once more; required to grant a high capability
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+    /// Check everything and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of commands about one user.
@@ -118,12 +154,10 @@ pub struct SetArgs {
     name: String,
     #[command(flatten)]
     rights: Rights,
-    /// Show only this workspace; may be repeated; the view stays as it is when absent
-    #[arg(long = "workspace", value_name = "ID", conflicts_with = "all_workspaces")]
-    workspaces: Vec<i64>,
-    /// Show all workspaces
-    #[arg(long)]
-    all_workspaces: bool,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    how: HighArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -165,21 +199,14 @@ pub struct ResetArgs {
 /// Whatever the operation says.
 pub async fn run(command: UsersCommand, env: &Env) -> Result<u8> {
     match command {
-        UsersCommand::Create(args) => create(args, env).await?,
+        UsersCommand::Create(args) => grant::create(args, env).await?,
         UsersCommand::List(args) => list(&args, env).await?,
         UsersCommand::Show(args) => {
             let (ops, session) = logged_in(env).await?;
             let user = ops.run(&session.actor, GetUser { username: args.name }).await?;
             show(env, &user, args.json)?;
         }
-        UsersCommand::SetCapabilities(args) => {
-            let workspaces =
-                (args.all_workspaces || !args.workspaces.is_empty()).then_some(args.workspaces);
-            let capabilities = args.rights.set();
-            let change = SetCapabilities { username: args.name, capabilities, workspaces };
-            changed(env, change, "their rights are set; their sessions have ended", args.json)
-                .await?;
-        }
+        UsersCommand::SetCapabilities(args) => grant::set_capabilities(args, env).await?,
         UsersCommand::Disable(args) => disable(args, env).await?,
         UsersCommand::Enable(args) => {
             let change = SetActive { username: args.name, active: true };
@@ -209,51 +236,6 @@ async fn logged_in(env: &Env) -> Result<(Ops, Session)> {
     Ok((ops, session))
 }
 
-async fn create(args: CreateArgs, env: &Env) -> Result<()> {
-    args.password.check(env)?;
-    let ops = env.ops().await?;
-    let capabilities = args.rights.set();
-    let Some(session) = env.resume(&ops).await? else {
-        return first(args, &capabilities, env, &ops).await;
-    };
-    let password = args.password.new_one(env, &args.name).await?;
-    let new = NewPlatformUser {
-        username: args.name,
-        display_name: args.display_name.unwrap_or_default(),
-        password,
-        capabilities,
-        workspaces: args.workspaces,
-    };
-    let user = ops.run(&session.actor, CreateUser(new)).await?;
-    done(env, &user, "is created", args.json)
-}
-
-/// Without a login, only the first administrator can be made, and only as just that.
-async fn first(args: CreateArgs, capabilities: &CapabilitySet, env: &Env, ops: &Ops) -> Result<()> {
-    if !ops.run(&env.anonymous(), IsUnclaimed).await? {
-        return Err(Error::not_logged_in());
-    }
-    let hint = format!("create it with: {FIRST_STEP}");
-    if *capabilities != Role::Administrator.capabilities() {
-        return Err(Error::refused(
-            "this platform has no users yet; the first one has to be an administrator",
-        )
-        .hint(hint));
-    }
-    if args.display_name.is_some() || !args.workspaces.is_empty() {
-        return Err(Error::usage(
-            "the first administrator has no display name of their own and sees all workspaces",
-        )
-        .hint(hint));
-    }
-    let password = args.password.new_one(env, &args.name).await?;
-    let first = CreateFirstAdministrator { username: args.name, password };
-    let user = ops.run(&env.anonymous(), first).await?;
-    done(env, &user, "is the first administrator of this platform", args.json)?;
-    env.out.message(format!("log in with: tenantpilot login {}", user.username));
-    Ok(())
-}
-
 async fn list(args: &JsonArgs, env: &Env) -> Result<()> {
     let (ops, session) = logged_in(env).await?;
     let users = ops.run(&session.actor, ListUsers).await?;
@@ -261,13 +243,15 @@ async fn list(args: &JsonArgs, env: &Env) -> Result<()> {
         return env.out.json(&json!({ "schema_version": 1, "users": users }));
     }
     let created = text::time_heading("CREATED", env.zone());
-    let mut table = Table::new(&["NAME", "ROLE", "ACTIVE", "WORKSPACES", &created, "DISPLAY NAME"]);
+    let headings = ["NAME", "ROLE", "ACTIVE", "WORKSPACES", "HIGH", &created, "DISPLAY NAME"];
+    let mut table = Table::new(&headings);
     for user in users {
         table.push([
             user.username.clone(),
             role(&user),
             if user.active { "yes" } else { "no" }.to_owned(),
             workspaces(&user),
+            high(&user),
             text::short_time(user.created_at, env.zone()),
             text::name(&user.display_name, env.ascii()),
         ]);
@@ -280,10 +264,20 @@ fn role(user: &PlatformUser) -> String {
 }
 
 fn workspaces(user: &PlatformUser) -> String {
-    if user.workspaces.is_empty() {
+    if user.view_all {
         return "all".to_owned();
     }
-    user.workspaces.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+    let mut shown: Vec<String> = user.workspaces.iter().map(i64::to_string).collect();
+    if user.more_workspaces {
+        shown.push("others".to_owned());
+    }
+    if shown.is_empty() { "none".to_owned() } else { shown.join(",") }
+}
+
+/// The high capabilities of a user, a word each.
+fn high(user: &PlatformUser) -> String {
+    let words: Vec<_> = user.high_capabilities.iter().map(|high| high.word()).collect();
+    words.join(",")
 }
 
 fn show(env: &Env, user: &PlatformUser, json: bool) -> Result<()> {
@@ -298,6 +292,10 @@ fn show(env: &Env, user: &PlatformUser, json: bool) -> Result<()> {
     env.out.line(format!("workspaces    {}", workspaces(user)))?;
     env.out.line(format!("created       {}", text::time(user.created_at, zone)))?;
     env.out.line(format!("updated       {}", text::time(user.updated_at, zone)))?;
+    for (i, high) in user.high_capabilities.iter().enumerate() {
+        let heading = if i == 0 { "high" } else { "" };
+        env.out.line(format!("{heading:<12}  {}: {}", high.name(), high.allows()))?;
+    }
     for (i, capability) in user.capabilities.iter().enumerate() {
         let heading = if i == 0 { "capabilities" } else { "" };
         env.out.line(format!("{heading:<12}  {capability}"))?;
@@ -327,7 +325,8 @@ async fn disable(args: DisableArgs, env: &Env) -> Result<()> {
         ask::can_confirm(env, args.confirm.as_deref(), &name)?;
     }
     let (ops, session) = logged_in(env).await?;
-    let user = ops.run(&session.actor, GetUser { username: name }).await?;
+    let look = GetUser { username: name };
+    let user = ops.prepare::<SetActive, _>(&session.actor, look).await?;
     if args.dry_run {
         return rehearse(env, &ops, &session, &user, args.json).await;
     }
@@ -346,12 +345,13 @@ async fn rehearse(
     user: &PlatformUser,
     json: bool,
 ) -> Result<()> {
-    let manages =
-        |user: &PlatformUser| user.active && user.capabilities.has(Capability::UsersManage);
+    let manages = |user: &PlatformUser| {
+        user.active && user.view_all && user.capabilities.has(Capability::UsersManage)
+    };
     let others = ops.run(&session.actor, ListUsers).await?;
     if manages(user) && !others.iter().any(|other| other.id != user.id && manages(other)) {
-        return Err(Error::refused("that is the last active user who may manage users")
-            .hint("make another administrator first"));
+        return Err(Error::refused("that is the last active user manager who sees all workspaces")
+            .hint("create another administrator first"));
     }
     if json {
         return env.out.json(&json!({ "schema_version": 1, "dry_run": true, "user": user }));
@@ -367,7 +367,8 @@ async fn rehearse(
 async fn reset_password(args: ResetArgs, env: &Env) -> Result<()> {
     args.password.check(env)?;
     let (ops, session) = logged_in(env).await?;
-    let user = ops.run(&session.actor, GetUser { username: args.name }).await?;
+    let look = GetUser { username: args.name };
+    let user = ops.prepare::<ResetPassword, _>(&session.actor, look).await?;
     let password = args.password.new_one(env, &user.username).await?;
     let change = ResetPassword { username: user.username, password };
     let user = ops.run(&session.actor, change).await?;

@@ -5,6 +5,7 @@ pub mod csv;
 pub mod failure;
 pub mod fingerprint;
 pub mod health;
+pub mod high_capability;
 pub mod identity;
 pub mod operation_type;
 pub mod plan;

@@ -1,21 +1,30 @@
-//! Managing platform users.
+//! Managing platform users. A change is held against what the user may do and see now, and what
+//! they may do and see afterwards: neither goes beyond the actor's own capabilities and view.
+
+mod create;
+mod first;
+mod rights;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::store::users::{self, NewUser, UserChange, UserRow};
-use super::store::{Tx, sessions};
-use super::{Access, AuditStatus, Context, Operation, password};
-use crate::access::{Requirement, ViewScope};
+pub use create::{CreateUser, NewPlatformUser};
+pub use first::{CreateFirstAdministrator, IsUnclaimed};
+pub use rights::UserView;
+
+use super::store::audit::NewAudit;
+use super::store::users::{self, UserChange, UserRow};
+use super::store::{Tx, savepoint, sessions};
+use super::{Access, AuditStatus, Context, Operation, password, refusal};
+use crate::access::Requirement;
 use crate::domain::capability::{Capability, CapabilitySet, Role};
+use crate::domain::high_capability::HighCapability;
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
 
 const MANAGE: Requirement = Requirement::All(&[Capability::UsersManage]);
-/// The longest display name.
-const MAX_DISPLAY_NAME: usize = 100;
 
 /// A platform user as administrators see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,8 +39,15 @@ pub struct PlatformUser {
     pub role: Option<Role>,
     /// What they may do.
     pub capabilities: CapabilitySet,
-    /// Workspaces their view is restricted to; empty: sees all.
+    /// Whether they see all workspaces.
+    pub view_all: bool,
+    /// Workspaces their view is restricted to, as far as the reader sees them; empty where they
+    /// see all.
     pub workspaces: Vec<i64>,
+    /// Whether they see workspaces that the reader does not see.
+    pub more_workspaces: bool,
+    /// The high capabilities among what they may do.
+    pub high_capabilities: Vec<HighCapability>,
     /// Whether they may log in.
     pub active: bool,
     /// Creation.
@@ -48,242 +64,86 @@ impl PlatformUser {
             username: row.username,
             display_name: row.display_name,
             role: capabilities.role(),
+            high_capabilities: HighCapability::held(&capabilities, row.view_all),
             capabilities,
-            workspaces,
+            view_all: row.view_all,
+            workspaces: if row.view_all { Vec::new() } else { workspaces },
+            more_workspaces: false,
             active: row.active,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
     }
-}
 
-/// What a new platform user is made of.
-#[derive(Debug, Clone)]
-pub struct NewPlatformUser {
-    /// Name to log in with.
-    pub username: String,
-    /// Name for display; empty: the user name.
-    pub display_name: String,
-    /// First password.
-    pub password: SecretString,
-    /// What they may do.
-    pub capabilities: CapabilitySet,
-    /// Workspaces their view is restricted to; empty: sees all.
-    pub workspaces: Vec<i64>,
-}
-
-/// Makes the first administrator of a database without any platform user. Whoever can
-/// reach an empty database may do this, once; afterwards only administrators make users.
-#[derive(Debug)]
-pub struct CreateFirstAdministrator {
-    /// Name to log in with.
-    pub username: String,
-    /// First password.
-    pub password: SecretString,
-}
-
-impl CreateFirstAdministrator {
-    pub(super) fn sample() -> Self {
-        // Not a name that is allowed, so that trying it on an empty database makes nobody.
-        Self { username: String::new(), password: password::secret("not a password") }
+    /// Whether their view goes no further than these workspaces.
+    fn sees_at_most(&self, workspaces: &[i64]) -> bool {
+        !self.view_all && self.workspaces.iter().all(|id| workspaces.contains(id))
     }
-}
 
-impl Operation for CreateFirstAdministrator {
-    const NAME: &'static str = "users.create_first_administrator";
-    const REQUIREMENT: Requirement = Requirement::BeforeLogin;
-    const ACCESS: Access = Access::Stepwise;
-    type Output = PlatformUser;
-
-    async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let new = NewPlatformUser {
-            display_name: String::new(),
-            capabilities: Role::Administrator.capabilities(),
-            workspaces: Vec::new(),
-            username: self.username,
-            password: self.password,
-        };
-        let prepared = prepare(context, new).await?;
-        let mut tx = context.db().begin_write().await?;
-        users::lock_creation(&mut tx).await?;
-        if users::count(&mut tx).await? > 0 {
-            tx.rollback().await?;
-            return Err(Error::refused("this platform already has users")
-                .hint("log in as an administrator to create more"));
-        }
-        let user = insert(&mut tx, context, &prepared).await?;
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.target_type = Some("platform_user");
-        row.target_id = Some(user.username.clone());
-        row.after = Some(json!({ "role": user.role }));
-        super::store::audit::insert(&mut tx, &row).await?;
-        tx.commit().await?;
-        Ok(user)
+    /// The user as a reader with this view sees them, if they share a workspace.
+    fn seen_by(mut self, reader: &Reader) -> Option<Self> {
+        let Some(own) = &reader.view else { return Some(self) };
+        let all = self.workspaces.len();
+        self.workspaces.retain(|id| own.contains(id));
+        self.more_workspaces = self.workspaces.len() < all;
+        let shared = self.view_all || !self.workspaces.is_empty();
+        (shared || reader.id == Some(self.id)).then_some(self)
     }
-}
 
-/// Whether there is no platform user yet, so that the first administrator is still to be
-/// made. Whoever can reach the database finds that out by trying; asking first is kinder.
-#[derive(Debug)]
-pub struct IsUnclaimed;
-
-impl Operation for IsUnclaimed {
-    const NAME: &'static str = "users.is_unclaimed";
-    const REQUIREMENT: Requirement = Requirement::BeforeLogin;
-    const ACCESS: Access = Access::Read;
-    type Output = bool;
-
-    async fn execute(self, context: &mut Context) -> Result<bool> {
-        Ok(users::count(context.tx()?).await? == 0)
-    }
-}
-
-/// Makes a platform user.
-#[derive(Debug)]
-pub struct CreateUser(
-    /// What they are made of.
-    pub NewPlatformUser,
-);
-
-impl CreateUser {
-    pub(super) fn sample() -> Self {
-        Self(NewPlatformUser {
-            username: String::new(),
-            display_name: String::new(),
-            password: password::secret("not a password"),
-            capabilities: CapabilitySet::default(),
-            workspaces: Vec::new(),
+    /// What the audit log keeps of their rights.
+    fn facts(&self) -> Value {
+        json!({
+            "active": self.active, "capabilities": self.capabilities,
+            "view_all": self.view_all, "workspaces": self.workspaces,
         })
     }
 }
 
-impl Operation for CreateUser {
-    const NAME: &'static str = "users.create";
-    const REQUIREMENT: Requirement = MANAGE;
-    const ACCESS: Access = Access::Write;
-    const ONE_AT_A_TIME: bool = true;
-    type Output = PlatformUser;
+/// Who looks at users.
+struct Reader {
+    id: Option<i64>,
+    view: Option<Vec<i64>>,
+}
 
-    async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let workspaces = Some(self.0.workspaces.as_slice());
-        no_more_than_own(context, Self::NAME, &self.0.username, &self.0.capabilities, workspaces)
-            .await?;
-        let prepared = prepare(context, self.0).await?;
-        let now = context.now();
-        let user = insert_at(context.tx()?, &prepared, now).await?;
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.target_type = Some("platform_user");
-        row.target_id = Some(user.username.clone());
-        row.after =
-            Some(json!({ "capabilities": user.capabilities, "workspaces": user.workspaces }));
-        context.audit(&row).await?;
-        Ok(user)
+impl Reader {
+    async fn of(context: &mut Context) -> Result<Self> {
+        let id = context.permit().holder().map(|holder| holder.platform_user_id);
+        Ok(Self { id, view: rights::own_view(context).await? })
     }
 }
 
-struct Prepared {
-    username: String,
-    display_name: String,
-    hash: String,
-    capabilities: CapabilitySet,
-    workspaces: Vec<i64>,
-}
-
-async fn prepare(context: &Context, new: NewPlatformUser) -> Result<Prepared> {
-    let username = password::new_name(&new.username)?;
-    let display_name =
-        if new.display_name.trim().is_empty() { username.clone() } else { new.display_name };
-    if display_name.chars().count() > MAX_DISPLAY_NAME || display_name.chars().any(char::is_control)
-    {
-        return Err(Error::usage(format!(
-            "a display name is one line of at most {MAX_DISPLAY_NAME} characters"
-        )));
-    }
-    password::check_rules(&new.password)?;
-    let hash = password::hash(&context.ops().inner.hashing, &new.password).await?;
-    Ok(Prepared {
-        username,
-        display_name,
-        hash,
-        capabilities: new.capabilities,
-        workspaces: new.workspaces,
-    })
-}
-
-async fn insert(tx: &mut Tx, context: &Context, prepared: &Prepared) -> Result<PlatformUser> {
-    insert_at(tx, prepared, context.now()).await
-}
-
-async fn insert_at(tx: &mut Tx, prepared: &Prepared, now: DateTime<Utc>) -> Result<PlatformUser> {
-    let new = NewUser {
-        username: &prepared.username,
-        display_name: &prepared.display_name,
-        password_hash: &prepared.hash,
-        capabilities: &prepared.capabilities.names(),
-        now,
-    };
-    let id = users::insert(tx, &new).await?;
-    users::set_workspaces(tx, id, &prepared.workspaces).await?;
-    user_by_name(tx, &prepared.username, false).await
-}
-
-/// Nobody can give what they do not hold, nor open workspaces outside of their own view; an
-/// attempt is audited.
-async fn no_more_than_own(
-    context: &mut Context,
-    action: &'static str,
-    name: &str,
-    wanted: &CapabilitySet,
-    workspaces: Option<&[i64]>,
-) -> Result<()> {
-    if let Some(capability) = wanted.iter().find(|capability| !context.permit().has(*capability)) {
-        return denied(context, action, name, Error::forbidden(capability)).await;
-    }
-    let (Some(holder), ViewScope::Restricted { .. }, Some(workspaces)) =
-        (context.permit().holder().cloned(), context.permit().scope(), workspaces)
-    else {
-        return Ok(());
-    };
-    let own = users::workspaces(context.tx()?, holder.platform_user_id).await?;
-    if workspaces.is_empty() {
-        let error = Error::refused("your view is restricted, so you cannot open all workspaces")
-            .hint("name workspaces of your own view");
-        return denied(context, action, name, error).await;
-    }
-    match workspaces.iter().find(|id| !own.contains(id)) {
-        None => Ok(()),
-        Some(id) => {
-            denied(context, action, name, Error::not_found(format!("workspace {id}"))).await
-        }
-    }
-}
-
-/// Refuses a change of the user called `name`, and leaves the row that says so.
-async fn denied(
-    context: &mut Context,
-    action: &'static str,
-    name: &str,
-    error: Error,
-) -> Result<()> {
-    let mut row = context.audit_row(action, AuditStatus::Denied);
+/// The row of a change of the user called `name`, as it succeeds.
+fn about(context: &Context, action: &'static str, name: &str) -> NewAudit {
+    let mut row = context.audit_row(action, AuditStatus::Succeeded);
     row.target_type = Some("platform_user");
-    row.target_id = Some(password::normalise_name(name).chars().take(password::MAX_NAME).collect());
-    row.metadata = json!({ "answer": error.message() });
-    context.audit(&row).await?;
-    context.keep_on_error();
-    Err(error)
+    let name: String = password::normalise_name(name).chars().take(password::MAX_NAME).collect();
+    row.target_id = Some(quoted(&name).trim_matches('"').to_owned());
+    row
+}
+
+fn unknown(username: &str) -> Error {
+    Error::not_found(format!("platform user {}", quoted(username)))
 }
 
 async fn user_by_name(tx: &mut Tx, name: &str, hold: bool) -> Result<PlatformUser> {
     let username = password::normalise_name(name);
-    let row = users::by_name(tx, &username, hold)
-        .await?
-        .ok_or_else(|| Error::not_found(format!("platform user {}", quoted(&username))))?;
+    let row = users::by_name(tx, &username, hold).await?.ok_or_else(|| unknown(&username))?;
     let workspaces = users::workspaces(tx, row.id).await?;
     Ok(PlatformUser::of(row, workspaces))
 }
 
-/// Lists all platform users, by name.
+/// A user whom the actor may change: within their view, and with no more rights than theirs.
+async fn changeable(context: &mut Context, name: &str) -> Result<PlatformUser> {
+    let user = user_by_name(context.tx()?, name, true).await?;
+    let reader = Reader::of(context).await?;
+    if user.clone().seen_by(&reader).is_none() {
+        return Err(unknown(&user.username));
+    }
+    rights::may_change(context, &user).await?;
+    Ok(user)
+}
+
+/// Lists the platform users of the actor's view, by name.
 #[derive(Debug)]
 pub struct ListUsers;
 
@@ -294,17 +154,18 @@ impl Operation for ListUsers {
     type Output = Vec<PlatformUser>;
 
     async fn execute(self, context: &mut Context) -> Result<Vec<PlatformUser>> {
+        let reader = Reader::of(context).await?;
         let tx = context.tx()?;
         let mut found = Vec::new();
         for row in users::all(tx).await? {
             let workspaces = users::workspaces(tx, row.id).await?;
-            found.push(PlatformUser::of(row, workspaces));
+            found.extend(PlatformUser::of(row, workspaces).seen_by(&reader));
         }
         Ok(found)
     }
 }
 
-/// Reads one platform user.
+/// Reads one platform user of the actor's view.
 #[derive(Debug)]
 pub struct GetUser {
     /// Name.
@@ -318,7 +179,10 @@ impl Operation for GetUser {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        user_by_name(context.tx()?, &self.username, false).await
+        let reader = Reader::of(context).await?;
+        let user = user_by_name(context.tx()?, &self.username, false).await?;
+        let username = user.username.clone();
+        user.seen_by(&reader).ok_or_else(|| unknown(&username))
     }
 }
 
@@ -329,17 +193,50 @@ pub struct SetCapabilities {
     pub username: String,
     /// New capabilities.
     pub capabilities: CapabilitySet,
-    /// New restriction of the view; none leaves it.
-    pub workspaces: Option<Vec<i64>>,
+    /// New view; none leaves it.
+    pub view: Option<UserView>,
+    /// The user name as it was typed; required where a high capability is granted.
+    pub confirm: Option<String>,
+    /// Checks everything except the confirmation, and changes nothing.
+    pub dry_run: bool,
 }
 
 impl SetCapabilities {
+    /// A change of capabilities that leaves the view.
+    pub fn new(username: &str, capabilities: CapabilitySet) -> Self {
+        let username = username.to_owned();
+        Self { username, capabilities, view: None, confirm: None, dry_run: false }
+    }
+
     pub(super) fn sample() -> Self {
-        Self {
-            username: "nobody".to_owned(),
-            capabilities: CapabilitySet::default(),
-            workspaces: None,
+        Self { dry_run: true, ..Self::new("nobody", CapabilitySet::default()) }
+    }
+
+    async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
+        let before = changeable(context, &self.username).await?;
+        let view = match &self.view {
+            Some(view) => view.clone(),
+            None if before.view_all => UserView::All,
+            None => UserView::Workspaces(before.workspaces.clone()),
+        };
+        if self.view.is_some() {
+            view.check()?;
         }
+        rights::may_grant(context, &self.capabilities, &view).await?;
+        if !self.dry_run {
+            let high = HighCapability::held(&self.capabilities, view.is_all());
+            let typed = self.confirm.as_deref();
+            rights::confirm_high(&before.username, &before.high_capabilities, &high, typed)?;
+        }
+        let stays = rights::keeps_the_door_open(before.active, &self.capabilities, view.is_all());
+        let names = self.capabilities.names();
+        let change = UserChange {
+            capabilities: Some(&names),
+            view_all: Some(view.is_all()),
+            ..UserChange::default()
+        };
+        let workspaces = self.view.as_ref().map(UserView::workspaces);
+        changed(context, before, &change, stays, workspaces).await
     }
 }
 
@@ -351,13 +248,15 @@ impl Operation for SetCapabilities {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let workspaces = self.workspaces.as_deref();
-        no_more_than_own(context, Self::NAME, &self.username, &self.capabilities, workspaces)
-            .await?;
-        let keeps_managing = self.capabilities.has(Capability::UsersManage);
-        let names = self.capabilities.names();
-        let change = UserChange { capabilities: Some(&names), ..UserChange::default() };
-        changed(context, Self::NAME, &self.username, &change, keeps_managing, self.workspaces).await
+        let row = about(context, Self::NAME, &self.username);
+        savepoint::begin(context.tx()?).await?;
+        let attempt = self.attempt(context).await;
+        let done = refusal::settle(context, row.clone(), attempt).await?;
+        if self.dry_run {
+            context.undo();
+            return Ok(done.1);
+        }
+        succeeded(context, row, done).await
     }
 }
 
@@ -370,6 +269,15 @@ pub struct SetActive {
     pub active: bool,
 }
 
+impl SetActive {
+    async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
+        let before = changeable(context, &self.username).await?;
+        let stays = rights::keeps_the_door_open(self.active, &before.capabilities, before.view_all);
+        let change = UserChange { active: Some(self.active), ..UserChange::default() };
+        changed(context, before, &change, stays, None).await
+    }
+}
+
 impl Operation for SetActive {
     const NAME: &'static str = "users.set_active";
     const REQUIREMENT: Requirement = MANAGE;
@@ -378,8 +286,11 @@ impl Operation for SetActive {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let change = UserChange { active: Some(self.active), ..UserChange::default() };
-        changed(context, Self::NAME, &self.username, &change, self.active, None).await
+        let row = about(context, Self::NAME, &self.username);
+        savepoint::begin(context.tx()?).await?;
+        let attempt = self.attempt(context).await;
+        let done = refusal::settle(context, row.clone(), attempt).await?;
+        succeeded(context, row, done).await
     }
 }
 
@@ -392,6 +303,17 @@ pub struct ResetPassword {
     pub password: SecretString,
 }
 
+impl ResetPassword {
+    async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
+        // Who sets a password can act as that user, so this is held against their rights.
+        let before = changeable(context, &self.username).await?;
+        password::check_rules(&self.password)?;
+        let hash = password::hash(&context.ops().inner.hashing, &self.password).await?;
+        let change = UserChange { password_hash: Some(&hash), ..UserChange::default() };
+        changed(context, before, &change, true, None).await
+    }
+}
+
 impl Operation for ResetPassword {
     const NAME: &'static str = "users.reset_password";
     const REQUIREMENT: Requirement = MANAGE;
@@ -400,54 +322,43 @@ impl Operation for ResetPassword {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        password::check_rules(&self.password)?;
-        // A new password makes whoever sets it that user: nobody becomes more than they are.
-        let target = user_by_name(context.tx()?, &self.username, false).await?;
-        let (held, view) = (target.capabilities, target.workspaces);
-        no_more_than_own(context, Self::NAME, &self.username, &held, Some(&view)).await?;
-        let hash = password::hash(&context.ops().inner.hashing, &self.password).await?;
-        let change = UserChange { password_hash: Some(&hash), ..UserChange::default() };
-        changed(context, Self::NAME, &self.username, &change, true, None).await
+        let row = about(context, Self::NAME, &self.username);
+        savepoint::begin(context.tx()?).await?;
+        let attempt = self.attempt(context).await;
+        let done = refusal::settle(context, row.clone(), attempt).await?;
+        succeeded(context, row, done).await
     }
 }
 
-/// Applies a change, ends the user's sessions, and audits it with before and after.
+/// Applies a change and ends the user's sessions; gives the user before and after. `stays`: the
+/// user is an active, unrestricted user manager afterwards.
 async fn changed(
     context: &mut Context,
-    action: &'static str,
-    name: &str,
+    before: PlatformUser,
     change: &UserChange<'_>,
-    keeps_managing: bool,
-    workspaces: Option<Vec<i64>>,
-) -> Result<PlatformUser> {
+    stays: bool,
+    workspaces: Option<&[i64]>,
+) -> Result<(PlatformUser, PlatformUser)> {
     let now = context.now();
     let tx = context.tx()?;
-    let before = user_by_name(tx, name, true).await?;
-    if !keeps_managing && before.active && before.capabilities.has(Capability::UsersManage) {
-        let others =
-            users::other_active_holders(tx, before.id, Capability::UsersManage.as_str()).await?;
-        if others == 0 {
-            let mut row = context.audit_row(action, AuditStatus::Refused);
-            row.target_type = Some("platform_user");
-            row.target_id = Some(before.username.clone());
-            context.audit(&row).await?;
-            context.keep_on_error();
-            return Err(Error::refused("that is the last active user who may manage users")
-                .hint("make another administrator first"));
-        }
-    }
+    rights::keep_one_manager(tx, &before, stays).await?;
     users::change(tx, before.id, change, now).await?;
     if let Some(workspaces) = workspaces {
-        users::set_workspaces(tx, before.id, &workspaces).await?;
+        users::set_workspaces(tx, before.id, workspaces).await?;
     }
     sessions::end_all(tx, before.id, now, "credentials changed").await?;
-    let after = user_by_name(tx, name, false).await?;
-    let state = |user: &PlatformUser| json!({ "active": user.active, "capabilities": user.capabilities, "workspaces": user.workspaces });
-    let mut row = context.audit_row(action, AuditStatus::Succeeded);
-    row.target_type = Some("platform_user");
-    row.target_id = Some(after.username.clone());
-    row.before = Some(state(&before));
-    row.after = Some(state(&after));
+    let after = user_by_name(tx, &before.username, false).await?;
+    Ok((before, after))
+}
+
+/// Audits a change that was made.
+async fn succeeded(
+    context: &mut Context,
+    mut row: NewAudit,
+    (before, after): (PlatformUser, PlatformUser),
+) -> Result<PlatformUser> {
+    row.before = Some(before.facts());
+    row.after = Some(after.facts());
     context.audit(&row).await?;
     Ok(after)
 }
@@ -463,15 +374,15 @@ impl Operation for Unlock {
     const NAME: &'static str = "users.unlock";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
+    const ONE_AT_A_TIME: bool = true;
     type Output = i64;
 
     async fn execute(self, context: &mut Context) -> Result<i64> {
-        let tx = context.tx()?;
-        let user = user_by_name(tx, &self.username, false).await?;
-        let cleared = sessions::clear_attempts(tx, None, &user.username).await?;
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.target_type = Some("platform_user");
-        row.target_id = Some(user.username);
+        let mut row = about(context, Self::NAME, &self.username);
+        savepoint::begin(context.tx()?).await?;
+        let attempt = changeable(context, &self.username).await;
+        let user = refusal::settle(context, row.clone(), attempt).await?;
+        let cleared = sessions::clear_attempts(context.tx()?, None, &user.username).await?;
         row.metadata = json!({ "cleared": cleared });
         context.audit(&row).await?;
         Ok(cleared)

@@ -1,0 +1,143 @@
+//! Making platform users.
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use super::{MANAGE, PlatformUser, UserView, about, rights, user_by_name};
+use crate::access::Requirement;
+use crate::domain::capability::CapabilitySet;
+use crate::domain::high_capability::HighCapability;
+use crate::ops::store::users::{self, NewUser};
+use crate::ops::store::{Tx, savepoint};
+use crate::ops::{Access, Context, Operation, password, refusal};
+use crate::{Error, Result};
+
+/// The longest display name.
+const MAX_DISPLAY_NAME: usize = 100;
+
+/// What a new platform user is made of.
+#[derive(Debug, Clone)]
+pub struct NewPlatformUser {
+    /// Name to log in with.
+    pub username: String,
+    /// Name for display; empty: the user name.
+    pub display_name: String,
+    /// First password; a dry run does not look at it.
+    pub password: SecretString,
+    /// What they may do.
+    pub capabilities: CapabilitySet,
+    /// What they may see.
+    pub view: UserView,
+    /// The user name as it was typed; required where a high capability is granted.
+    pub confirm: Option<String>,
+    /// Checks everything except the password and the confirmation, and creates nothing.
+    pub dry_run: bool,
+}
+
+/// Makes a platform user.
+#[derive(Debug)]
+pub struct CreateUser(
+    /// What they are made of.
+    pub NewPlatformUser,
+);
+
+impl CreateUser {
+    pub(in crate::ops) fn sample() -> Self {
+        Self(NewPlatformUser {
+            username: String::new(),
+            display_name: String::new(),
+            password: password::secret("not a password"),
+            capabilities: CapabilitySet::default(),
+            view: UserView::All,
+            confirm: None,
+            dry_run: true,
+        })
+    }
+
+    async fn attempt(self, context: &mut Context) -> Result<PlatformUser> {
+        let Self(new) = self;
+        new.view.check()?;
+        rights::may_grant(context, &new.capabilities, &new.view).await?;
+        let (dry_run, confirm) = (new.dry_run, new.confirm.clone());
+        let prepared = prepare(context, new).await?;
+        if !dry_run {
+            let high = HighCapability::held(&prepared.capabilities, prepared.view.is_all());
+            rights::confirm_high(&prepared.username, &[], &high, confirm.as_deref())?;
+        }
+        let now = context.now();
+        insert(context.tx()?, &prepared, now).await
+    }
+}
+
+impl Operation for CreateUser {
+    const NAME: &'static str = "users.create";
+    const REQUIREMENT: Requirement = MANAGE;
+    const ACCESS: Access = Access::Write;
+    const ONE_AT_A_TIME: bool = true;
+    type Output = PlatformUser;
+
+    async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
+        let (row, dry_run) = (about(context, Self::NAME, &self.0.username), self.0.dry_run);
+        savepoint::begin(context.tx()?).await?;
+        let attempt = self.attempt(context).await;
+        let user = refusal::settle(context, row.clone(), attempt).await?;
+        if dry_run {
+            context.undo();
+        } else {
+            let mut row = row;
+            row.after = Some(user.facts());
+            context.audit(&row).await?;
+        }
+        Ok(user)
+    }
+}
+
+/// A new user whose name and password hold.
+pub(super) struct Prepared {
+    username: String,
+    display_name: String,
+    hash: String,
+    capabilities: CapabilitySet,
+    view: UserView,
+}
+
+/// Checks the rules of a new user, and hashes the password.
+pub(super) async fn prepare(context: &Context, new: NewPlatformUser) -> Result<Prepared> {
+    let username = password::new_name(&new.username)?;
+    let display_name =
+        if new.display_name.trim().is_empty() { username.clone() } else { new.display_name };
+    if display_name.chars().count() > MAX_DISPLAY_NAME || display_name.chars().any(char::is_control)
+    {
+        return Err(Error::usage(format!(
+            "a display name is one line of at most {MAX_DISPLAY_NAME} characters"
+        )));
+    }
+    let hash = if new.dry_run {
+        // The row is undone.
+        String::new()
+    } else {
+        password::check_rules(&new.password)?;
+        password::hash(&context.ops().inner.hashing, &new.password).await?
+    };
+    let (capabilities, view) = (new.capabilities, new.view);
+    Ok(Prepared { username, display_name, hash, capabilities, view })
+}
+
+/// Stores a new user.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    prepared: &Prepared,
+    now: DateTime<Utc>,
+) -> Result<PlatformUser> {
+    let new = NewUser {
+        username: &prepared.username,
+        display_name: &prepared.display_name,
+        password_hash: &prepared.hash,
+        capabilities: &prepared.capabilities.names(),
+        view_all: prepared.view.is_all(),
+        now,
+    };
+    let id = users::insert(tx, &new).await?;
+    users::set_workspaces(tx, id, prepared.view.workspaces()).await?;
+    user_by_name(tx, &prepared.username, false).await
+}
