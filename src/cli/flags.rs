@@ -95,7 +95,7 @@ async fn set(args: SetFlagArgs, env: &Env) -> Result<u8> {
     // The operation looks at what was given, so that a refusal is on record.
     let mut confirm = args.confirm;
     if confirm.is_none() && env.can_ask() {
-        let known = ops.run(&session.actor, ListFlags).await?;
+        let known = ops.prepare::<SetFlag, _>(&session.actor, ListFlags).await?;
         // A question about a flag that is not there would be a joke.
         if let Some(flag) = known.iter().find(|flag| flag.name == args.name) {
             let what =

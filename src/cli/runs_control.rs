@@ -69,7 +69,7 @@ pub async fn cancel(args: CancelArgs, env: &Env) -> Result<u8> {
         };
         return answer(&args.run, env, &ops, &session, done, words).await;
     }
-    let detail = ops.run(&session.actor, GetRun { id }).await?;
+    let detail = ops.prepare::<CloseRun, _>(&session.actor, GetRun { id }).await?;
     let what = format!(
         "Run {id} ({}) would be closed by force, and its worker fenced off.",
         detail.run.run_type
@@ -114,7 +114,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     let id = args.run.id;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let targets = ops.run(&session.actor, PlanRetry { run_id: id }).await?;
+    let targets = ops.prepare::<RetryRun, _>(&session.actor, PlanRetry { run_id: id }).await?;
     if let Some(phrase) = retry_phrase(targets) {
         let what = format!("{targets} targets of run {id} would be tried again.");
         ask::confirm(env, args.confirm.as_deref(), &phrase, &what)?;

@@ -134,12 +134,11 @@ async fn change(key: String, value: Option<String>, how: ChangeArgs, env: &Env) 
     let session = env.session(&ops).await?;
     let mut set = SetSetting { key, value, confirm: how.confirm, dry_run: how.dry_run };
     if set.confirm.is_none() && !set.dry_run && env.can_ask() {
-        // What would happen, before a less strict value is asked to be confirmed. A refusal is
-        // left to the change itself, which puts it on record.
+        // What would happen, before a less strict value is asked to be confirmed. A refusal of
+        // the dry run is on record already.
         let look = SetSetting { dry_run: true, ..set.clone() };
-        if let Ok(done) = ops.run(&session.actor, look).await
-            && done.looser
-        {
+        let done = ops.run(&session.actor, look).await?;
+        if done.looser {
             let what = format!(
                 "{} becomes less strict: {} instead of {}.",
                 done.key,

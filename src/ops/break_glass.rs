@@ -98,6 +98,7 @@ impl Operation for EnterBreakGlass {
         if let Err(error) = context.begin_checked(&Self::REQUIREMENT, true).await {
             if error.kind() == ErrorKind::Forbidden {
                 auth::note(context, Self::NAME, &origin, name, AuditStatus::Denied).await?;
+                context.refusal_audited();
             }
             return Err(error);
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::store::{self, Db, Tx, audit::NewAudit};
 use super::{AuditStatus, Ops, OpsSettings};
-use crate::access::{Actor, Permit, Requirement};
+use crate::access::{Actor, Permit, Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::{Error, Result};
 
@@ -17,16 +17,24 @@ pub struct Context {
     permit: Permit,
     tx: Option<Tx>,
     keep_on_error: bool,
+    refusal_audited: bool,
     undone: bool,
 }
 
 impl Context {
     pub(super) fn with_tx(ops: Ops, permit: Permit, tx: Tx) -> Self {
-        Self { ops, permit, tx: Some(tx), keep_on_error: false, undone: false }
+        Self {
+            ops,
+            permit,
+            tx: Some(tx),
+            keep_on_error: false,
+            refusal_audited: false,
+            undone: false,
+        }
     }
 
     pub(super) fn stepwise(ops: Ops, permit: Permit) -> Self {
-        Self { ops, permit, tx: None, keep_on_error: false, undone: false }
+        Self { ops, permit, tx: None, keep_on_error: false, refusal_audited: false, undone: false }
     }
 
     pub(super) fn into_tx(self) -> Option<Tx> {
@@ -41,6 +49,16 @@ impl Context {
     /// leaves its audit row.
     pub(super) fn keep_on_error(&mut self) {
         self.keep_on_error = true;
+    }
+
+    /// Whether a stepwise operation has audited its own refusal.
+    pub(super) fn is_refusal_audited(&self) -> bool {
+        self.refusal_audited
+    }
+
+    /// Notes that a stepwise operation has audited its own refusal past [`Context::audit`].
+    pub(super) fn refusal_audited(&mut self) {
+        self.refusal_audited = true;
     }
 
     pub(super) fn is_undone(&self) -> bool {
@@ -138,6 +156,20 @@ impl Context {
         Err(error)
     }
 
+    /// Refuses an actor whose view is restricted: what `action` changes holds for every
+    /// workspace. The refusal is audited as denied.
+    pub(super) async fn require_unrestricted(&mut self, action: &'static str) -> Result<()> {
+        if self.permit.scope() == ViewScope::All {
+            return Ok(());
+        }
+        let error = Error::restricted();
+        let mut row = self.audit_row(action, AuditStatus::Denied);
+        row.metadata = json!({ "answer": error.message() });
+        self.audit(&row).await?;
+        self.keep_on_error();
+        Err(error)
+    }
+
     /// A row about this actor that says `action` ended as `status`.
     pub(super) fn audit_row(&self, action: &'static str, status: AuditStatus) -> NewAudit {
         let mut row = blank(self.permit.actor(), action, status, self.now());
@@ -152,7 +184,9 @@ impl Context {
     /// Writes an audit row in the operation's transaction: what cannot be audited does not
     /// happen.
     pub(super) async fn audit(&mut self, row: &NewAudit) -> Result<()> {
-        store::audit::insert(self.tx()?, row).await
+        store::audit::insert(self.tx()?, row).await?;
+        self.refusal_audited |= matches!(row.status, AuditStatus::Denied | AuditStatus::Refused);
+        Ok(())
     }
 }
 

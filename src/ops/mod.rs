@@ -5,6 +5,7 @@
 //! demo have no other way to the database, so none of them can forget a check.
 
 mod context;
+mod denial;
 mod mutant;
 mod store;
 
@@ -121,6 +122,15 @@ macro_rules! operations {
         /// Tries every operation as `actor` with harmless arguments; gives each one's error.
         /// For tests of the access check.
         pub async fn try_each(ops: &Ops, actor: &Actor) -> Vec<(Listing, Option<Error>)> {
+            try_those(ops, actor, |_| true).await
+        }
+
+        /// The same for the operations that `wanted` selects.
+        pub async fn try_those(
+            ops: &Ops,
+            actor: &Actor,
+            wanted: impl Fn(&Listing) -> bool,
+        ) -> Vec<(Listing, Option<Error>)> {
             let mut tried = Vec::new();
             $({
                 let listing = Listing {
@@ -128,8 +138,10 @@ macro_rules! operations {
                     requirement: <$kind as Operation>::REQUIREMENT,
                     access: <$kind as Operation>::ACCESS,
                 };
-                let operation: $kind = $sample;
-                tried.push((listing, try_one(ops, actor, operation).await));
+                if wanted(&listing) {
+                    let operation: $kind = $sample;
+                    tried.push((listing, try_one(ops, actor, operation).await));
+                }
             })+
             tried
         }
@@ -203,6 +215,7 @@ operations! {
     runs::ResumeRun => runs::ResumeRun { run_id: 0 },
     runs::RetryRun => runs::RetryRun::sample(),
     runs::PlanRetry => runs::PlanRetry { run_id: 0 },
+    runbooks::ListRunbooks => runbooks::ListRunbooks,
     runbooks::StartRunbook => runbooks::StartRunbook::sample(),
     runs::ListRuns => runs::ListRuns::default(),
     runs::CountRuns => runs::CountRuns,
@@ -395,10 +408,15 @@ impl Ops {
             Access::Stepwise => {
                 let permit = self.permit::<O>(actor).await?;
                 let mut context = Context::stepwise(self.clone(), permit);
-                let done = operation.execute(&mut context).await;
+                // On the heap: callers hold many of these at once.
+                let done = Box::pin(operation.execute(&mut context)).await;
+                let told = context.is_refusal_audited();
                 // What it has not committed is not to happen.
                 if let Some(tx) = context.into_tx() {
                     tx.rollback().await?;
+                }
+                if let (Err(error), false) = (&done, told) {
+                    Box::pin(self.audit_denial::<O>(actor, error)).await?;
                 }
                 done
             }
@@ -422,12 +440,8 @@ impl Ops {
         store::clock::follow(&mut tx, &self.inner.clock).await?;
         let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
         tx.rollback().await?;
-        if let Err(error) = &permit
-            && matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotLoggedIn)
-            && matches!(actor, Actor::Platform(_))
-        {
-            let tx = self.patiently(self.inner.db.begin_write()).await?;
-            leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
+        if let Err(error) = &permit {
+            Box::pin(self.audit_denial::<O>(actor, error)).await?;
         }
         permit
     }
@@ -449,7 +463,7 @@ impl Ops {
                 Err(error) => {
                     // A denied change leaves its trace; a denied look only its answer.
                     if writes {
-                        leave_trace::<O>(tx, actor, &error, self.inner.clock.now()).await?;
+                        denial::leave_trace::<O>(tx, actor, &error, self.inner.clock.now()).await?;
                     } else {
                         tx.rollback().await?;
                     }
@@ -457,12 +471,19 @@ impl Ops {
                 }
             };
         let mut context = Context::with_tx(self.clone(), permit, tx);
-        let done = operation.execute(&mut context).await;
-        let keep = (done.is_ok() && !context.is_undone()) || context.keeps_on_error();
+        let done = Box::pin(operation.execute(&mut context)).await;
+        let told = context.keeps_on_error();
+        let keep = (done.is_ok() && !context.is_undone()) || told;
         match context.into_tx() {
             Some(tx) if keep => tx.commit().await?,
             Some(tx) => tx.rollback().await?,
             None => {}
+        }
+        if writes
+            && !told
+            && let Err(error) = &done
+        {
+            Box::pin(self.audit_denial::<O>(actor, error)).await?;
         }
         done
     }
@@ -475,26 +496,6 @@ impl Ops {
                 .hint("it may be frozen, overloaded or locked; nothing was changed")),
         }
     }
-}
-
-/// Audits a change that was denied at the door: by somebody who lacks a capability, or whose
-/// session ended before they came to it. Other errors leave nothing behind.
-async fn leave_trace<O: Operation>(
-    mut tx: Tx,
-    actor: &Actor,
-    error: &Error,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    // What asks for no capability is no decision: a sign of life, a logout.
-    let decides = matches!(O::REQUIREMENT, Requirement::All(_) | Requirement::Any(_));
-    let ended =
-        error.kind() == ErrorKind::NotLoggedIn && decides && matches!(actor, Actor::Platform(_));
-    if error.kind() != ErrorKind::Forbidden && !ended {
-        return tx.rollback().await;
-    }
-    let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
-    store::audit::insert(&mut tx, &row).await?;
-    tx.commit().await
 }
 
 /// Looks the actor up in the transaction and holds them against the requirement.

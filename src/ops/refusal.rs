@@ -6,6 +6,7 @@ use super::runs::RunScope;
 use super::store::audit::NewAudit;
 use super::store::savepoint;
 use super::{AuditStatus, Context};
+use crate::access::ViewScope;
 use crate::{Error, ErrorKind, Result};
 
 /// How many tenants of a scope an audit row names.
@@ -43,16 +44,23 @@ pub(super) async fn record(
     if !is_refusal(error) {
         return Ok(false);
     }
-    row.status = if error.kind() == ErrorKind::Forbidden {
-        AuditStatus::Denied
-    } else {
-        AuditStatus::Refused
-    };
+    row.status = status(context, error);
     if let Some(facts) = row.metadata.as_object_mut() {
         facts.insert("answer".to_owned(), json!(error.message()));
     }
     context.audit(&row).await?;
     Ok(true)
+}
+
+/// How the audit log calls a refusal. What a restricted view hides was denied, and what does
+/// not exist looks the same to such a view.
+pub(super) fn status(context: &Context, error: &Error) -> AuditStatus {
+    match (error.kind(), context.permit().scope()) {
+        (ErrorKind::Forbidden, _) | (ErrorKind::NotFound, ViewScope::Restricted { .. }) => {
+            AuditStatus::Denied
+        }
+        _ => AuditStatus::Refused,
+    }
 }
 
 /// Whether a rule refused it, rather than something that broke.

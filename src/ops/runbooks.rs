@@ -18,12 +18,27 @@ use crate::ops::runs::{
 use crate::ops::store::plans::{self as store, PlanRow};
 use crate::ops::store::{run_write, savepoint, settings};
 use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
-use crate::runbooks::Runbook;
+use crate::runbooks::{Registry, Runbook};
 use crate::{Error, Result};
 
 /// The setting of the platform that lets customers start maintenance; off unless it says
 /// `true`.
 pub const ADMIN_MAINTENANCE_FLAG: &str = "allow_admin_maintenance_actions";
+
+/// Lists the runbooks that this process can start.
+#[derive(Debug, Clone, Copy)]
+pub struct ListRunbooks;
+
+impl Operation for ListRunbooks {
+    const NAME: &'static str = "runbooks.list";
+    const REQUIREMENT: Requirement = Requirement::All(&[Capability::RunbooksView]);
+    const ACCESS: Access = Access::Read;
+    type Output = Registry;
+
+    async fn execute(self, context: &mut Context) -> Result<Registry> {
+        Ok(context.settings().registry.clone())
+    }
+}
 
 /// Starts a runbook as its plan says, as the platform user who made the plan, or the system.
 ///

@@ -16,10 +16,10 @@ use crate::ops::auth::{Login, Logout, Session, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
 use crate::ops::dashboard::ChooseWindow;
 use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
-use crate::ops::overview::{ListFingerprints, PlanGroupRetry, ReadOverview};
+use crate::ops::overview::{ListFingerprints, PlanGroupRetry, ReadOverview, RetryGroup};
 use crate::ops::plans::Counted;
 use crate::ops::platform::{NameValues, PlatformInfo};
-use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry};
+use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry, RetryRun};
 use crate::ops::telemetry::Summarise;
 use crate::ops::workers::ListWorkers;
 use crate::ops::{ChangeWatch, Engine, Ops};
@@ -421,7 +421,8 @@ async fn answer(
             Answer::MarkedAllRead(up_to_id, ops.run(actor, MarkAllRead { up_to_id }).await)
         }
         Request::PlanRetry(run_id) => {
-            Answer::PlanRetry(run_id, ops.run(actor, PlanRetry { run_id }).await)
+            let look = PlanRetry { run_id };
+            Answer::PlanRetry(run_id, ops.prepare::<RetryRun, _>(actor, look).await)
         }
         Request::Control(request) => {
             let done = request.send(ops, actor).await;
@@ -438,7 +439,7 @@ async fn answer(
         }
         Request::PlanGroup(fingerprint, window) => {
             let plan = PlanGroupRetry { fingerprint: fingerprint.clone(), window };
-            Answer::PlanGroup(fingerprint, ops.run(actor, plan).await)
+            Answer::PlanGroup(fingerprint, ops.prepare::<RetryGroup, _>(actor, plan).await)
         }
         Request::RetryGroup(request) => {
             let done = request.send(ops, actor).await;

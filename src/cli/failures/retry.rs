@@ -38,7 +38,8 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
     let (fingerprint, window) = (args.fingerprint.clone(), args.window.window);
-    let plan = ops.run(&session.actor, PlanGroupRetry { fingerprint, window }).await?;
+    let look = PlanGroupRetry { fingerprint, window };
+    let plan = ops.prepare::<RetryGroup, _>(&session.actor, look).await?;
     if args.dry_run {
         rehearsed(&plan, &args, env)?;
         return if plan.runs.is_empty() { Err(nothing()) } else { Ok(0) };

@@ -74,7 +74,7 @@ pub enum RunbooksCommand {
 /// Whatever the operation says.
 pub async fn run(command: RunbooksCommand, env: &Env) -> Result<u8> {
     match command {
-        RunbooksCommand::List { json } => show::list(json, env),
+        RunbooksCommand::List { json } => show::list(json, env).await,
         RunbooksCommand::Show { key, json } => show::show(&key, json, env).await,
         RunbooksCommand::Preflight(args) => plan::preflight(args, env).await,
         RunbooksCommand::Plan(args) => plan::plan(args, env).await,

@@ -8,7 +8,9 @@ use crate::domain::capability::Capability;
 use crate::domain::run::{Run, ScopeKind};
 use crate::domain::run_filter::RunFilter;
 use crate::domain::run_state::RunState;
+use crate::ops::Ops;
 use crate::ops::auth::Session;
+use crate::ops::runbooks::ListRunbooks;
 use crate::ops::runs::ListRuns;
 use crate::runbooks::Runbook;
 use crate::{ErrorKind, Result};
@@ -19,9 +21,11 @@ const LAST_RUNS: i64 = 3;
 /// Lists the runbooks.
 ///
 /// # Errors
-/// Where the output cannot be written.
-pub fn list(json: bool, env: &Env) -> Result<u8> {
-    let registry = env.ops_settings().registry;
+/// *Not logged in*, *forbidden* without the capability to see runbooks.
+pub async fn list(json: bool, env: &Env) -> Result<u8> {
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let registry = ops.run(&session.actor, ListRunbooks).await?;
     if json {
         let rows: Vec<Value> = registry.iter().map(|runbook| describe(runbook.as_ref())).collect();
         env.out.json(&json!({ "schema_version": 1, "runbooks": rows }))?;
@@ -60,26 +64,18 @@ fn scopes(runbook: &dyn Runbook) -> String {
     scopes.join(", ")
 }
 
-/// Shows one runbook; also without a login, then without what only that can tell.
+/// Shows one runbook.
 ///
 /// # Errors
-/// *Usage* for an unknown key.
+/// *Usage* for an unknown key, *not logged in*, *forbidden* without the capability to see runbooks.
 pub async fn show(key: &str, json: bool, env: &Env) -> Result<u8> {
-    let registry = env.ops_settings().registry;
+    let ops = env.ops().await?;
+    let session = env.session(&ops).await?;
+    let registry = ops.run(&session.actor, ListRunbooks).await?;
     let runbook = registry.get(key)?.as_ref();
-    let mut nobody = "you are not logged in";
-    let (session, runs) = match person(env, runbook).await {
-        Ok(found) => found,
-        Err(error) => {
-            env.out.message(format!("the database was not asked: {}", error.message()));
-            nobody = "whether you hold it is not known";
-            (None, None)
-        }
-    };
-    let held = session.map(|session| {
-        session.capabilities.has(Capability::RunbooksRun)
-            && session.capabilities.has(runbook.capability())
-    });
+    let runs = last_runs(&ops, &session, runbook).await?;
+    let held = session.capabilities.has(Capability::RunbooksRun)
+        && session.capabilities.has(runbook.capability());
     if json {
         let mut value = describe(runbook);
         let now = env.clock.now();
@@ -100,11 +96,7 @@ pub async fn show(key: &str, json: bool, env: &Env) -> Result<u8> {
         out.line(format!("input      {name}: {about}; {default} where it is not given"))?;
     }
     out.line(format!("confirmed  {}", confirmed(runbook)))?;
-    let held = match held {
-        Some(true) => "you hold it",
-        Some(false) => "you lack it",
-        None => nobody,
-    };
+    let held = if held { "you hold it" } else { "you lack it" };
     out.line(format!(
         "needs      {} and {}: {held}",
         Capability::RunbooksRun,
@@ -128,16 +120,18 @@ fn confirmed(runbook: &dyn Runbook) -> String {
     }
 }
 
-/// The session there is, and the runbook's last runs as far as it may see them.
-async fn person(env: &Env, runbook: &dyn Runbook) -> Result<(Option<Session>, Option<Vec<Run>>)> {
-    let ops = env.ops().await?;
-    let Some(session) = env.resume(&ops).await? else { return Ok((None, None)) };
+/// The runbook's last runs; none where the actor may not see runs.
+async fn last_runs(
+    ops: &Ops,
+    session: &Session,
+    runbook: &dyn Runbook,
+) -> Result<Option<Vec<Run>>> {
     // A key has no sign that the language would take for its own.
     let filter = RunFilter::parse(&format!("type:{}", runbook.key())).unwrap_or_default();
     let list = ListRuns { filter, limit: LAST_RUNS, ..ListRuns::default() };
     match ops.run(&session.actor, list).await {
-        Ok(page) => Ok((Some(session), Some(page.runs))),
-        Err(error) if error.kind() == ErrorKind::Forbidden => Ok((Some(session), None)),
+        Ok(page) => Ok(Some(page.runs)),
+        Err(error) if error.kind() == ErrorKind::Forbidden => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -105,7 +105,7 @@ impl CreateArgs {
     async fn about(&self, ops: &Ops, actor: &Actor) -> Result<DiagnosticsSubject> {
         if let Some(fingerprint) = self.fingerprint.clone() {
             let asked = GetFingerprint { fingerprint, window: self.window };
-            let sample = ops.run(actor, asked).await?.sample;
+            let sample = ops.prepare::<Compose, _>(actor, asked).await?.sample;
             let tenant_id = self.subject.tenant.or(sample.tenant_id);
             return Ok(DiagnosticsSubject::Run { run_id: sample.run_id, tenant_id });
         }

@@ -12,7 +12,7 @@ use crate::ops::dashboard::window_of;
 use crate::ops::runbooks::confirm;
 use crate::ops::runs::{RetryRun, retry_phrase, retry_targets};
 use crate::ops::store::fingerprints as rows;
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
 use crate::{Error, ErrorKind, Result};
 
 /// How many runs one call tries again at most.
@@ -174,7 +174,10 @@ impl RetryGroup {
                 None => Ok(()),
             },
         };
-        let status = if checked.is_ok() { AuditStatus::Succeeded } else { AuditStatus::Refused };
+        let status = match &checked {
+            Ok(()) => AuditStatus::Succeeded,
+            Err(error) => refusal::status(context, error),
+        };
         let mut row = context.audit_row(Self::NAME, status);
         row.target_type = Some("failure_fingerprint");
         row.target_id = Some(self.fingerprint.clone());

@@ -6,8 +6,8 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::{Tx, on_tx};
-use crate::Result;
 use crate::text_enum;
+use crate::{Error, Result};
 
 text_enum! {
     /// How an audited action ended.
@@ -84,8 +84,12 @@ pub struct AuditRow {
 }
 
 /// Writes one row.
+///
+/// # Errors
+/// *Failed* where the database takes the statement and keeps no row: a rule or a trigger
+/// swallowed it, and what it tells of must not happen either.
 pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
-    on_tx!(tx, c => {
+    let written = on_tx!(tx, c => {
         sqlx::query(
             "insert into audit_logs (plane, actor_kind, actor_id, actor_name, origin, action, status, \
              workspace_id, tenant_id, run_id, target_type, target_id, before_state, after_state, \
@@ -110,9 +114,14 @@ pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
         .bind(row.occurred_at)
         .bind(row.break_glass)
         .execute(c)
-        .await?;
-        Ok(())
-    })
+        .await?
+        .rows_affected()
+    });
+    if written == 1 {
+        return Ok(());
+    }
+    Err(Error::failed("the audit log did not keep the row of this action")
+        .hint("nothing was changed; a rule or a trigger of the database swallows audit rows"))
 }
 
 /// The rows about one run, oldest first, at most `limit`.

@@ -1,0 +1,83 @@
+//! Denied decisions: each leaves one row in the audit log, whatever was read or asked first.
+
+use chrono::{DateTime, Utc};
+
+use super::store::{self, Tx};
+use super::{Access, Operation, Ops, context};
+use crate::access::{Actor, Requirement};
+use crate::{Error, ErrorKind, Result};
+
+impl Ops {
+    /// Checks that an actor may ask for `D`, before what leads up to it is read or typed. A
+    /// denial is audited as one of `D`: whoever may not decide has been refused the decision,
+    /// whatever a command asks first.
+    ///
+    /// # Errors
+    /// As [`Ops::run`] of `D` at its start.
+    pub async fn allow<D: Operation>(&self, actor: &Actor) -> Result<()> {
+        self.permit::<D>(actor).await.map(drop)
+    }
+
+    /// Runs `look`, which shows what `D` would do: a denial of either is audited as one of `D`.
+    ///
+    /// # Errors
+    /// As [`Ops::allow`] of `D` and [`Ops::run`] of `look`.
+    pub async fn prepare<D: Operation, O: Operation>(
+        &self,
+        actor: &Actor,
+        look: O,
+    ) -> Result<O::Output> {
+        self.allow::<D>(actor).await?;
+        let looked = self.run(actor, look).await;
+        if let Err(error) = &looked
+            && O::ACCESS == Access::Read
+        {
+            Box::pin(self.audit_denial::<D>(actor, error)).await?;
+        }
+        looked
+    }
+
+    /// Audits a decision that was denied after the door, where its own transaction has not.
+    pub(super) async fn audit_denial<O: Operation>(
+        &self,
+        actor: &Actor,
+        error: &Error,
+    ) -> Result<()> {
+        use ErrorKind as K;
+        if matches!(actor, Actor::Platform(_))
+            && matches!(error.kind(), K::Forbidden | K::NotLoggedIn | K::NotFound)
+        {
+            let tx = self.patiently(self.inner.db.begin_write()).await?;
+            leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Audits a change that was denied: the actor lacks a capability, their session has ended, or
+/// what they named lies outside of their restricted view. Other errors leave nothing behind.
+pub(super) async fn leave_trace<O: Operation>(
+    mut tx: Tx,
+    actor: &Actor,
+    error: &Error,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    // What asks for no capability is no decision: a sign of life, a logout.
+    let decides = matches!(O::REQUIREMENT, Requirement::All(_) | Requirement::Any(_));
+    let denied = match (error.kind(), actor) {
+        (ErrorKind::Forbidden, _) => true,
+        (ErrorKind::NotLoggedIn, Actor::Platform(_)) => decides,
+        // What a restricted view hides and what does not exist look the same here, too.
+        (ErrorKind::NotFound, Actor::Platform(session)) if decides => {
+            let row = store::sessions::by_id(&mut tx, session.id(), false).await?;
+            row.is_some_and(|row| row.restricted)
+        }
+        _ => false,
+    };
+    if !denied {
+        return tx.rollback().await;
+    }
+    let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
+    store::audit::insert(&mut tx, &row).await?;
+    tx.commit().await
+}
