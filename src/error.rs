@@ -74,6 +74,12 @@ impl Error {
         .hint("ask an administrator of the platform for it")
     }
 
+    /// The actor sees some workspaces only, and this touches all of them.
+    pub fn restricted() -> Self {
+        Self::new(ErrorKind::Forbidden, "forbidden: your view is restricted to some workspaces")
+            .hint("ask an administrator who sees all workspaces; this touches the whole platform")
+    }
+
     /// There is no live session.
     pub fn not_logged_in() -> Self {
         Self::new(ErrorKind::NotLoggedIn, "you are not logged in, or your session has ended")

@@ -100,6 +100,7 @@ impl Operation for SetFlag {
         row.target_type = Some("platform_flag");
         row.target_id = Some(quoted(&self.name).trim_matches('"').to_owned());
         row.metadata = json!({ "wanted": self.on });
+        context.require_unrestricted(Self::NAME).await?;
         savepoint::begin(context.tx()?).await?;
         let attempt = self.attempt(context).await;
         let (before, after) = refusal::settle(context, row.clone(), attempt).await?;

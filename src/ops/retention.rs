@@ -116,8 +116,7 @@ impl PruneUsage {
         let setting = settings::usage_retention(context).await?;
         let days = self.days.map_or(Ok(setting), Days::new)?;
         if context.permit().scope() != ViewScope::All {
-            return Err(Error::refused("your view is restricted to some workspaces")
-                .hint("ask somebody who sees all of them: this touches the whole platform"));
+            return Err(Error::restricted());
         }
         if context.permit().break_glass().is_some() && !self.dry_run {
             return Err(Error::refused("break-glass asks for a reason, and there is none here")

@@ -8,7 +8,7 @@ use super::retention::Days;
 use super::runbooks::confirm;
 use super::store::{Tx, savepoint, settings as rows};
 use super::{Access, AuditStatus, Context, Operation, refusal};
-use crate::access::{Requirement, ViewScope};
+use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::safe_text::quoted;
 use crate::domain::setting::{SettingKey, number};
@@ -78,15 +78,6 @@ pub(in crate::ops) async fn usage_retention(context: &mut Context) -> Result<Day
     let platform = strict(context.tx()?, SettingKey::UsageRetentionDays).await?;
     let platform = Days::new(number(&platform))?;
     Ok(own.map_or(platform, |own| own.max(platform)))
-}
-
-/// Refuses a user with a restricted view: a platform setting concerns all workspaces.
-fn require_unrestricted(context: &Context) -> Result<()> {
-    if context.permit().scope() == ViewScope::All {
-        return Ok(());
-    }
-    Err(Error::refused("your view is restricted to some workspaces")
-        .hint("platform settings need a view of all workspaces; ask an administrator"))
 }
 
 /// Lists the platform's settings.
@@ -188,7 +179,7 @@ impl Operation for SetSetting {
 impl SetSetting {
     async fn attempt(&self, context: &mut Context) -> Result<(SettingSet, bool)> {
         let key: SettingKey = self.key.parse()?;
-        require_unrestricted(context)?;
+        context.require_unrestricted(Self::NAME).await?;
         let after = match &self.value {
             Some(text) => key.normalized(text)?,
             None => key.default_text().to_owned(),

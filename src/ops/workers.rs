@@ -149,7 +149,7 @@ impl Operation for ListWorkers {
                 .filter(|worker| !worker.silent && !worker.stopping)
                 .any(|worker| worker.runbooks.0.iter().any(|known| known == run_type))
         };
-        let unserved = workers::queued_types(tx)
+        let unserved = workers::queued_types(tx, scope)
             .await?
             .into_iter()
             .filter(|(run_type, _)| !known(run_type))

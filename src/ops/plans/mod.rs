@@ -166,17 +166,18 @@ impl From<PlanRow> for Plan {
     }
 }
 
-/// A plan of the actor's own. What does not exist and what is somebody else's get the same
-/// answer: a plan names tenants that others may not see.
+/// A plan of the actor's own, within their view of now. What does not exist, what belongs to
+/// another user and what the view no longer holds get the same answer: a plan names tenants.
 pub(in crate::ops) async fn own(context: &mut Context, id: i64, hold: bool) -> Result<PlanRow> {
     let holder = context.permit().holder().map(|holder| holder.platform_user_id);
-    store::by_id(context.tx()?, id, hold)
-        .await?
-        .filter(|plan| plan.platform_user_id == holder)
-        .ok_or_else(|| {
-            Error::not_found(format!("plan {id}"))
-                .hint("a plan belongs to the person who made it: run a preflight of your own")
-        })
+    let view = context.permit().scope();
+    let tx = context.tx()?;
+    let plan = store::by_id(tx, id, hold).await?.filter(|plan| plan.platform_user_id == holder);
+    let visible = store::in_view(tx, id, view).await?;
+    plan.filter(|_| visible).ok_or_else(|| {
+        Error::not_found(format!("plan {id}"))
+            .hint("a plan belongs to the person who made it: run a preflight of your own")
+    })
 }
 
 /// Reads one plan of the actor's own.

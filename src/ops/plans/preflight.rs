@@ -232,7 +232,8 @@ async fn expected(
     key: &str,
     targets: &[TargetCounts],
 ) -> Result<Option<(i64, i64)>> {
-    let past = plans::history(context.tx()?, key, PAST_RUNS).await?;
+    let view = context.permit().scope();
+    let past = plans::history(context.tx()?, key, PAST_RUNS, view).await?;
     let records = targets.iter().fold(0_i64, |sum, target| sum.saturating_add(target.total));
     #[expect(clippy::cast_precision_loss, reason = "an estimate, shown in whole seconds")]
     let mut seconds: Vec<f64> = past

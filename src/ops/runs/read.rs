@@ -127,6 +127,10 @@ impl Operation for GetRun {
         } else {
             Vec::new()
         };
+        let retry_of = match facts.retry_of_run_id {
+            Some(id) => run_read::by_id(tx, id, scope).await?.map(|run| run.id),
+            None => None,
+        };
         let waits = run.status == RunStatus::Queued && run.paused_at.is_none();
         let waits = waits || run.lease_overdue;
         Ok(RunDetail {
@@ -134,7 +138,7 @@ impl Operation for GetRun {
             in_flight: if running { run_read::in_flight(tx, self.id).await? } else { 0 },
             stop_reason: facts.stop_reason.and_then(|text| text.parse().ok()),
             rollout: serde_json::from_value(facts.rollout.0).unwrap_or_default(),
-            retry_of: facts.retry_of_run_id,
+            retry_of,
             retried_by,
             retryable,
             served: if waits { Some(served(tx, &run.run_type).await?) } else { None },

@@ -15,7 +15,7 @@ use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::domain::telemetry::{SubjectType, UsageEvent};
 use crate::ops::runbooks::refuse_admin;
 use crate::ops::store::run_write::{self, NewRun};
-use crate::ops::store::{Tx, customers, savepoint, scope_locks};
+use crate::ops::store::{Tx, customers, run_read, savepoint, scope_locks};
 use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
@@ -215,6 +215,7 @@ pub(in crate::ops) async fn create(
     }
     let break_glass = glass.is_some();
     let holder = context.permit().holder().map(|h| (h.platform_user_id, h.username.clone()));
+    let view = context.permit().scope();
     let tx = context.tx()?;
     let new = NewRun {
         workspace_id: frozen.workspace_id,
@@ -253,7 +254,7 @@ pub(in crate::ops) async fn create(
         }
         if let Some(run_id) = run_write::insert(tx, &new).await? {
             if locked {
-                lock_scope(tx, start.run_type, run_id, frozen).await?;
+                lock_scope(tx, start.run_type, run_id, frozen, view).await?;
             }
             return Ok(Started { run_id, created: true });
         }
@@ -297,8 +298,15 @@ impl Operation for FindRequest {
     }
 }
 
-/// Takes the locks that keep runs of a runbook apart; the refusal names the other run.
-async fn lock_scope(tx: &mut Tx, runbook: &str, run_id: i64, frozen: &Frozen) -> Result<()> {
+/// Takes the locks that keep runs of a runbook apart; the refusal names the other run, where the
+/// actor may see it.
+async fn lock_scope(
+    tx: &mut Tx,
+    runbook: &str,
+    run_id: i64,
+    frozen: &Frozen,
+    view: ViewScope,
+) -> Result<()> {
     let many = frozen.kind != ScopeKind::Tenant;
     let tenants = frozen.targets.iter().flatten().count();
     let tenants = i64::try_from(tenants).unwrap_or(i64::MAX);
@@ -309,6 +317,10 @@ async fn lock_scope(tx: &mut Tx, runbook: &str, run_id: i64, frozen: &Frozen) ->
     if other == 0 {
         return Err(Error::refused(format!("another run of {runbook} has just ended"))
             .hint("run a new preflight"));
+    }
+    if run_read::by_id(tx, other, view).await?.is_none() {
+        return Err(Error::refused(format!("another run of {runbook} is active"))
+            .hint("it is outside of your view; try again once it has ended"));
     }
     let at = match held.tenant_name {
         Some(name) => format!("at tenant {} ({})", held.tenant_id, SafeText::new(&name)),
@@ -406,7 +418,7 @@ async fn resolve(tx: &mut Tx, scope: &RunScope, eyes: Eyes) -> Result<Frozen> {
                 return Err(Error::not_found("that scope"));
             }
             if view != ViewScope::All {
-                return Err(Error::refused("your view is restricted to some workspaces")
+                return Err(Error::restricted()
                     .hint("choose tenants or a workspace of your view instead of all"));
             }
             let ids =
@@ -418,8 +430,7 @@ async fn resolve(tx: &mut Tx, scope: &RunScope, eyes: Eyes) -> Result<Frozen> {
                 return Err(Error::not_found("that scope"));
             }
             if view != ViewScope::All {
-                return Err(Error::refused("your view is restricted to some workspaces")
-                    .hint("ask somebody who sees all of them: this touches the whole platform"));
+                return Err(Error::restricted());
             }
             Frozen {
                 kind: ScopeKind::Platform,

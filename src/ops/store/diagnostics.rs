@@ -168,8 +168,9 @@ pub async fn runs(tx: &mut Tx, tenant_id: i64, view: ViewScope, limit: i64) -> R
             " as lease_overdue from operation_runs r", run_joins!(), "where r.id in (\
              select id from (select id from operation_runs where tenant_id = $1 \
              order by created_at desc, id desc limit $3) own union \
-             select run_id from (select run_id from operation_run_targets where tenant_id = $1 \
-             order by run_id desc limit $3) share)", in_view!(),
+             select run_id from (select g.run_id from operation_run_targets g \
+             join operation_runs r on r.id = g.run_id where g.tenant_id = $1", in_view!(),
+            "order by g.run_id desc limit $3) share)", in_view!(),
             "order by r.created_at desc, r.id desc limit $3"
         ))
         .bind(tenant_id)

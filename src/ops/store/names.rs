@@ -38,19 +38,30 @@ pub async fn workspaces(tx: &mut Tx, scope: ViewScope) -> Result<Vec<String>> {
     })
 }
 
-/// Types and initiators of the newest runs, each sorted and without doubles.
+/// Types and initiators of the newest runs of a view, each sorted and without doubles.
 pub async fn of_recent_runs(tx: &mut Tx, scope: ViewScope) -> Result<(Vec<String>, Vec<String>)> {
+    // The view bounds which runs are the newest: others must not push its own out of sight.
+    macro_rules! newest {
+        ($view:literal) => {
+            concat!(
+                "select distinct n.type, n.initiator_name from (select r.type, r.initiator_name \
+                 from operation_runs r where true",
+                $view,
+                " order by r.created_at desc, r.id desc limit $1) n"
+            )
+        };
+    }
     let rows: Vec<(String, Option<String>)> = on_tx!(tx, c => {
-        sqlx::query_as(
-            "select distinct n.type, n.initiator_name from (select r.type, r.initiator_name, r.workspace_id \
-             from operation_runs r order by r.created_at desc, r.id desc limit $2) n \
-             where $1 is null or exists (select 1 from platform_user_workspaces v \
-             where v.platform_user_id = $1 and v.workspace_id = n.workspace_id)",
-        )
-        .bind(restricted_to(scope))
-        .bind(RECENT)
-        .fetch_all(c)
-        .await?
+        let query = match scope {
+            ViewScope::All => sqlx::query_as(newest!("")).bind(RECENT),
+            ViewScope::Restricted { platform_user_id } => sqlx::query_as(newest!(
+                " and r.workspace_id in (select v.workspace_id from platform_user_workspaces v \
+                 where v.platform_user_id = $2)"
+            ))
+            .bind(RECENT)
+            .bind(platform_user_id),
+        };
+        query.fetch_all(c).await?
     });
     let mut types: Vec<String> = rows.iter().map(|(run_type, _)| run_type.clone()).collect();
     let mut initiators: Vec<String> = rows.into_iter().filter_map(|(_, name)| name).collect();

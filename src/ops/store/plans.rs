@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
+use super::run_read::restricted_to;
 use super::{Tx, on_tx};
 use crate::Result;
+use crate::access::ViewScope;
 use crate::domain::plan::TargetCounts;
 
 /// A plan as stored.
@@ -167,6 +169,25 @@ pub async fn by_id(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<PlanRow>> 
     })
 }
 
+/// Whether every target of a plan lies within a view; the platform itself lies within an
+/// unrestricted one only.
+pub async fn in_view(tx: &mut Tx, plan_id: i64, view: ViewScope) -> Result<bool> {
+    let ViewScope::Restricted { platform_user_id } = view else { return Ok(true) };
+    on_tx!(tx, c => {
+        let outside: i64 = sqlx::query_scalar(
+            "select count(*) from (select 1 from runbook_plan_targets g \
+             left join tenants t on t.id = g.tenant_id where g.plan_id = $1 \
+             and (t.id is null or t.workspace_id not in (select v.workspace_id \
+             from platform_user_workspaces v where v.platform_user_id = $2)) limit 1) o",
+        )
+        .bind(plan_id)
+        .bind(platform_user_id)
+        .fetch_one(c)
+        .await?;
+        Ok(outside == 0)
+    })
+}
+
 /// The targets of a plan, in their order.
 pub async fn targets(tx: &mut Tx, plan_id: i64) -> Result<Vec<TargetCounts>> {
     let rows: Vec<(Option<i64>, i64, i64)> = on_tx!(tx, c => {
@@ -226,16 +247,23 @@ pub struct PastRun {
     pub summary_counts: Json<Value>,
 }
 
-/// The newest runs of a runbook that succeeded, at most `limit`.
-pub async fn history(tx: &mut Tx, runbook: &str, limit: i64) -> Result<Vec<PastRun>> {
+/// The newest runs of a runbook within a view that succeeded, at most `limit`.
+pub async fn history(
+    tx: &mut Tx,
+    runbook: &str,
+    limit: i64,
+    view: ViewScope,
+) -> Result<Vec<PastRun>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "select started_at, completed_at, target_count, summary_counts from operation_runs \
-             where type = $1 and outcome = 'succeeded' and started_at is not null \
-             order by created_at desc, id desc limit $2",
+            "select r.started_at, r.completed_at, r.target_count, r.summary_counts from operation_runs r \
+             where r.type = $1 and r.outcome = 'succeeded' and r.started_at is not null \
+             and ($3 is null or r.workspace_id in (select v.workspace_id from platform_user_workspaces v \
+             where v.platform_user_id = $3)) order by r.created_at desc, r.id desc limit $2",
         )
         .bind(runbook)
         .bind(limit)
+        .bind(restricted_to(view))
         .fetch_all(c)
         .await?)
     })

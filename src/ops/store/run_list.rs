@@ -15,8 +15,8 @@ use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
 use self::terms::{ACTIVE, Binds, BindsOn, Values, outcome_of, push_term};
-use super::run_read::{RunRow, overdue, restricted_to, run_columns, run_joins};
-use super::{Tx, on_tx};
+use super::run_read::{RunRow, overdue, run_columns, run_joins};
+use super::{Tx, on_tx, users};
 use crate::Result;
 use crate::access::ViewScope;
 use crate::domain::run::Run;
@@ -86,7 +86,10 @@ pub struct Found {
 
 /// Reads a page.
 pub async fn page(tx: &mut Tx, query: &Query<'_>) -> Result<Found> {
-    let plan = Plan::of(query);
+    let mut plan = Plan::of(query);
+    if let ViewScope::Restricted { platform_user_id } = query.scope {
+        plan.within = Some(users::workspaces(tx, platform_user_id).await?);
+    }
     let wanted = query.limit + 1;
     let rows: Vec<RunRow> = on_tx!(tx, c => {
         plan.statement(query, wanted).build_query_as().fetch_all(c).await?
@@ -125,7 +128,9 @@ struct Plan<'a> {
     times: Vec<&'a Term>,
     /// Applied to the window.
     rest: Vec<&'a Term>,
-    restricted_to: Option<i64>,
+    /// The workspaces of a restricted view. They bound what is read, not what is kept of it:
+    /// nothing that a page tells may follow from runs outside of the view.
+    within: Option<Vec<i64>>,
 }
 
 impl<'a> Plan<'a> {
@@ -140,7 +145,7 @@ impl<'a> Plan<'a> {
             .partition(|term| {
                 !term.negated && matches!(term.kind, TermKind::Since(_) | TermKind::Until(_))
             });
-        Self { leading, times, rest, restricted_to: restricted_to(query.scope) }
+        Self { leading, times, rest, within: None }
     }
 
     /// The whole statement of a page.
@@ -171,7 +176,7 @@ impl<'a> Plan<'a> {
 
     /// Whether conditions are left that no index serves.
     fn windowed(&self) -> bool {
-        !self.rest.is_empty() || self.restricted_to.is_some()
+        !self.rest.is_empty()
     }
 
     fn push_window<DB: Binds>(&self, sql: &mut QueryBuilder<DB>, query: &Query<'_>, bound: i64)
@@ -192,7 +197,8 @@ impl<'a> Plan<'a> {
         for term in &self.times {
             push_term(sql, term, query.now);
         }
-        if let Some((column, value)) = self.leading.and_then(key_of) {
+        self.push_view(sql);
+        if let Some((column, value)) = self.key() {
             self.push_keyed(sql, query, column, &value);
             return;
         }
@@ -266,7 +272,7 @@ impl<'a> Plan<'a> {
     fn push_order<DB: Binds>(&self, sql: &mut QueryBuilder<DB>, page: Page) {
         let direction = if page.backwards() { "" } else { " desc" };
         sql.push(" order by ");
-        if let Some((column, _)) = self.leading.and_then(key_of) {
+        if let Some((column, _)) = self.key() {
             sql.push(format_args!("{column}{direction}, "));
         }
         sql.push(format_args!("r.created_at{direction}, r.id{direction}"));
@@ -279,13 +285,35 @@ impl<'a> Plan<'a> {
         for term in &self.rest {
             push_term(sql, term, query.now);
         }
-        if let Some(platform_user_id) = self.restricted_to {
-            sql.push(
-                " and exists (select 1 from platform_user_workspaces v where v.platform_user_id = ",
-            );
-            Values::int(sql, platform_user_id);
-            sql.push(" and v.workspace_id = r.workspace_id)");
+    }
+
+    /// The equality that leads: of the filter, or of a view of one workspace.
+    fn key(&self) -> Option<(&'static str, KeyValue)> {
+        match (self.leading, self.within.as_deref()) {
+            (Some(term), _) => key_of(term),
+            (None, Some([one])) => Some(("r.workspace_id", KeyValue::Id(*one))),
+            (None, _) => None,
         }
+    }
+
+    /// Leaves out runs that are not within the view.
+    fn push_view<DB: Binds>(&self, sql: &mut QueryBuilder<DB>)
+    where
+        Values: BindsOn<DB>,
+    {
+        let Some(within) = &self.within else { return };
+        if within.is_empty() {
+            sql.push(" and 1 = 0");
+            return;
+        }
+        sql.push(" and r.workspace_id in (");
+        for (n, id) in within.iter().enumerate() {
+            if n > 0 {
+                sql.push(", ");
+            }
+            Values::int(sql, *id);
+        }
+        sql.push(")");
     }
 }
 

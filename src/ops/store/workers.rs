@@ -155,13 +155,16 @@ pub async fn leases(tx: &mut Tx, scope: ViewScope, limit: i64) -> Result<Vec<Hel
     })
 }
 
-/// Queued types and how many runs of each wait, at most 100 types.
-pub async fn queued_types(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+/// Queued types within a view and how many runs of each wait, at most 100 types.
+pub async fn queued_types(tx: &mut Tx, scope: ViewScope) -> Result<Vec<(String, i64)>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "select type, count(*) from operation_runs where status in ('queued', 'running') \
-             and status = 'queued' and paused_at is null group by type order by type limit 100",
+            "select r.type, count(*) from operation_runs r where r.status in ('queued', 'running') \
+             and r.status = 'queued' and r.paused_at is null and ($1 is null or exists \
+             (select 1 from platform_user_workspaces v where v.platform_user_id = $1 \
+             and v.workspace_id = r.workspace_id)) group by r.type order by r.type limit 100",
         )
+        .bind(super::run_read::restricted_to(scope))
         .fetch_all(c)
         .await?)
     })

@@ -124,6 +124,5 @@ pub(in crate::ops) fn whole_platform(context: &Context) -> Result<()> {
     if context.permit().scope() == ViewScope::All {
         return Ok(());
     }
-    Err(Error::refused("your view is restricted to some workspaces")
-        .hint("ask somebody who sees all of them: this touches the whole platform"))
+    Err(Error::restricted())
 }
