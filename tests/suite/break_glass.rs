@@ -272,7 +272,7 @@ both_engines! {
         let root = store.administrator().await;
         let session = store.user(&root, Role::OnCall).await;
         let glass = take(&store, &session, 60).await.unwrap();
-        let taken = SetCapabilities { username: "oncall".to_owned(), capabilities: Role::Viewer.capabilities(), workspaces: None };
+        let taken = SetCapabilities::new("oncall", Role::Viewer.capabilities());
         store.ops.run(&root.actor, taken).await.unwrap();
         assert_eq!(store.ops.run(&session.actor, EndBreakGlass).await.unwrap_err().kind(), ErrorKind::NotLoggedIn);
         let session = store.login("oncall").await;

@@ -95,8 +95,13 @@ impl Person {
         self.run_with(&["login", name, "--password-file", "-"], &format!("{PASSWORD}\n"))
     }
 
-    fn create(&self, name: &str, more: &[&str]) -> Done {
-        let mut arguments = vec!["users", "create", name, "--password-file", "-"];
+    /// Creates a user who sees all workspaces where none is named.
+    pub fn create(&self, name: &str, more: &[&str]) -> Done {
+        let mut arguments =
+            vec!["users", "create", name, "--password-file", "-", "--confirm", name];
+        if !more.contains(&"--workspace") {
+            arguments.push("--all-workspaces");
+        }
         arguments.extend(more);
         self.run_with(&arguments, PASSWORD)
     }
@@ -241,11 +246,11 @@ both_engines! {
         let names: Vec<_> = users["users"].as_array().unwrap().iter().map(|u| &u["username"]).collect();
         assert_eq!(names, ["ana", "ben"]);
         let set = ["users", "set-capabilities", "ben", "--capability", "platform.access_system_panel",
-            "--capability", "platform.users.manage", "--all-workspaces", "--json"];
+            "--capability", "platform.users.manage", "--all-workspaces", "--confirm", "ben", "--json"];
         let user = person.run(&set).ends(0).json();
         assert_eq!(user["user"]["capabilities"].as_array().unwrap().len(), 2);
         assert_eq!(user["user"]["role"], Value::Null);
-        assert_eq!(user["user"]["workspaces"], serde_json::json!([]));
+        assert_eq!((&user["user"]["workspaces"], &user["user"]["view_all"]), (&serde_json::json!([]), &Value::Bool(true)));
         let reset = ["users", "reset-password", "ben", "--password-file", "-"];
         person.run_with(&reset, "another good one").ends(0);
         let ben = Person::at(&store.url);

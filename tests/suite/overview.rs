@@ -378,7 +378,7 @@ both_engines! {
             store.ops.run(&one.actor, CheckRunCounts).await.err(),
             store.ops.run(&one.actor, RebuildRunCounts).await.err(),
         ] {
-            assert_eq!(refused.unwrap().kind(), ErrorKind::Refused);
+            assert_eq!(refused.unwrap().kind(), ErrorKind::Forbidden);
         }
     }
 

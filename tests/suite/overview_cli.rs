@@ -18,7 +18,7 @@ use tenantpilot::ops::runs::{
 use tenantpilot::ops::{Create, Ops, OpsSettings};
 
 use crate::cli::{Done, Person, done};
-use crate::support::stores::{PASSWORD, Store, both_engines};
+use crate::support::stores::{Store, both_engines};
 
 pub const THROTTLED: ReasonCode = ReasonCode::ProviderThrottled;
 
@@ -188,11 +188,9 @@ pub fn pasted(person: &Person, told: &str, lead: &str) -> Done {
 }
 
 pub fn created(person: &Person, name: &str, capabilities: &[&str]) -> Person {
-    let mut arguments = vec!["users", "create", name, "--password-file", "-"];
-    for capability in capabilities {
-        arguments.extend(["--capability", capability]);
-    }
-    person.run_with(&arguments, PASSWORD).ends(0);
+    let arguments: Vec<&str> =
+        capabilities.iter().flat_map(|capability| ["--capability", *capability]).collect();
+    person.create(name, &arguments).ends(0);
     let other = Person::at(person.url());
     other.login(name).ends(0);
     other

@@ -365,7 +365,7 @@ both_engines! {
         most.retain(|capability| *capability != Capability::RunbookFindingsLifecycleBackfill);
         let plan = wish.plan(&store.ops, &ben.actor).await.unwrap();
         let less: CapabilitySet = most.into_iter().collect();
-        let take = SetCapabilities { username: "ben".to_owned(), capabilities: less, workspaces: None };
+        let take = SetCapabilities::new("ben", less);
         store.ops.run(&admin.actor, take).await.unwrap();
         let error = store.ops.run(&ben.actor, wish.start(&plan)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotLoggedIn, "the session ended with the change");

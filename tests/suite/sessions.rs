@@ -68,7 +68,7 @@ both_engines! {
         let mut viewer = store.user(&root, Role::Viewer).await;
 
         let capabilities = Role::OnCall.capabilities();
-        let change = SetCapabilities { username: name(), capabilities, workspaces: None };
+        let change = SetCapabilities { confirm: Some(name()), ..SetCapabilities::new("viewer", capabilities) };
         store.ops.run(&root.actor, change).await.unwrap();
         let denied = store.ops.run(&viewer.actor, CountRuns).await.unwrap_err();
         assert_eq!(denied.kind(), ErrorKind::NotLoggedIn);
@@ -301,7 +301,9 @@ both_engines! {
             display_name: String::new(),
             password: password::secret(PASSWORD),
             capabilities: no_panel,
-            workspaces: Vec::new(),
+            view: tenantpilot::ops::users::UserView::All,
+            confirm: None,
+            dry_run: false,
         };
         store.ops.run(&root.actor, tenantpilot::ops::users::CreateUser(new)).await.unwrap();
         assert!(attempt(&store, "10.0.0.1", "Nobody", "wrong").await.is_err());

@@ -8,18 +8,18 @@ use tenantpilot::domain::safe_text::is_unseen;
 
 use crate::cli::{Person, done};
 use crate::overview_cli::{created, fingerprint, readable};
-use crate::support::stores::{PASSWORD, both_engines};
+use crate::support::stores::both_engines;
 use crate::support_cli::{ACCESS, OPEN, OPENINGS, REQUESTS, SEND, create, failed, reference};
 
 const OPS: &str = "platform.ops.view";
 
 /// Somebody with these capabilities who sees workspace 2 only.
 fn restricted(person: &Person, name: &str, capabilities: &[&str]) -> Person {
-    let mut arguments = vec!["users", "create", name, "--password-file", "-", "--workspace", "2"];
+    let mut arguments = vec!["--workspace", "2"];
     for capability in capabilities {
         arguments.extend(["--capability", capability]);
     }
-    person.run_with(&arguments, PASSWORD).ends(0);
+    person.create(name, &arguments).ends(0);
     let other = Person::at(person.url());
     other.login(name).ends(0);
     other

@@ -20,7 +20,7 @@ use tenantpilot::ops::users::SetCapabilities;
 use tenantpilot::{Error, ErrorKind};
 
 use crate::database::texts;
-use crate::support::stores::{Store, both_engines, noon};
+use crate::support::stores::{Store, both_engines, noon, view_of};
 use crate::support_diagnostics::refuse_audit;
 
 const RUN: DiagnosticsSubject = DiagnosticsSubject::Run { run_id: 4, tenant_id: None };
@@ -91,8 +91,7 @@ both_engines! {
         let on_call = store.user(&first, Role::OnCall).await;
         let evidence = compose(&store, &on_call, RUN).await;
         let lose = async |capabilities: CapabilitySet| {
-            let username = "oncall".to_owned();
-            store.ops.run(&first.actor, SetCapabilities { username, capabilities, workspaces: None }).await.unwrap();
+            store.ops.run(&first.actor, SetCapabilities::new("oncall", capabilities)).await.unwrap();
             store.login("oncall").await
         };
         let reference = Reference::new(noon());
@@ -110,7 +109,7 @@ both_engines! {
         let on_call = lose(creates_only()).await;
         send(&store, &on_call, &evidence, &without, reference).await.unwrap();
         // A view that was narrowed meanwhile narrows the request.
-        let restrict = SetCapabilities { username: "oncall".to_owned(), capabilities: creates_only(), workspaces: Some(vec![1]) };
+        let restrict = SetCapabilities { view: Some(view_of(&[1])), ..SetCapabilities::new("oncall", creates_only()) };
         store.ops.run(&first.actor, restrict).await.unwrap();
         let on_call = store.login("oncall").await;
         let error = send(&store, &on_call, &evidence, &without, Reference::new(noon())).await.unwrap_err();

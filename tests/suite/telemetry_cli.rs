@@ -107,7 +107,7 @@ both_engines! {
         let store = store.with_platform().await;
         store.aged(&[days(100)]).await;
         let person = Person::administrator(&store.url);
-        person.run_with(&["users", "create", "val", "--role", "viewer", "--password-file", "-"], crate::support::stores::PASSWORD).ends(0);
+        person.create("val", &["--role", "viewer"]).ends(0);
         let viewer = Person::at(&store.url);
         viewer.login("val").ends(0);
         let refused = viewer.run(&["product-usage", "prune"]).ends(3);

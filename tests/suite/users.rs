@@ -13,7 +13,7 @@ use tenantpilot::ops::users::{
 use tenantpilot::{Error, Result};
 
 use crate::database::texts;
-use crate::support::stores::{ORIGIN, PASSWORD, Store, both_engines};
+use crate::support::stores::{ORIGIN, PASSWORD, Store, both_engines, view_of};
 
 fn new(name: &str, capabilities: CapabilitySet, workspaces: &[i64]) -> CreateUser {
     CreateUser(NewPlatformUser {
@@ -21,7 +21,9 @@ fn new(name: &str, capabilities: CapabilitySet, workspaces: &[i64]) -> CreateUse
         display_name: String::new(),
         password: password::secret(PASSWORD),
         capabilities,
-        workspaces: workspaces.to_vec(),
+        view: view_of(workspaces),
+        confirm: Some(password::normalise_name(name)),
+        dry_run: false,
     })
 }
 
@@ -32,7 +34,11 @@ async fn set(
     capabilities: CapabilitySet,
     workspaces: Option<Vec<i64>>,
 ) -> Result<PlatformUser> {
-    let change = SetCapabilities { username: name.to_owned(), capabilities, workspaces };
+    let change = SetCapabilities {
+        view: workspaces.map(|ids| view_of(&ids)),
+        confirm: Some(name.to_owned()),
+        ..SetCapabilities::new(name, capabilities)
+    };
     store.ops.run(&by.actor, change).await
 }
 
@@ -62,7 +68,7 @@ both_engines! {
 
         let changed = set(&store, &root, "vera", Role::Operator.capabilities(), Some(Vec::new())).await.unwrap();
         assert_eq!(changed.role, Some(Role::Operator));
-        assert!(changed.workspaces.is_empty());
+        assert!(changed.workspaces.is_empty() && changed.view_all && !made.view_all);
         let off = switch(&store, &root, "vera", false).await.unwrap();
         assert!(!off.active);
         assert!(switch(&store, &root, "vera", true).await.unwrap().active);
@@ -96,7 +102,7 @@ both_engines! {
         ] {
             let error = refused.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Refused);
-            assert!(error.message().contains("last active user"), "{error}");
+            assert!(error.message().contains("last active user manager"), "{error}");
         }
         let rows = texts(&store, "select action from audit_logs where status = 'refused' order by id").await;
         assert_eq!(rows, ["users.set_capabilities", "users.set_active"]);

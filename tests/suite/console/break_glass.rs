@@ -257,7 +257,7 @@ both_engines! {
         shows!(console, "this needs the capability");
         assert_eq!(store.number("select count(*) from audit_logs where action = 'break_glass.enter' and status = 'denied'").await, 1);
         // Taken by somebody, it ends the session, and the dialog with it.
-        let taken = SetCapabilities { username: "oncall".to_owned(), capabilities: Role::Viewer.capabilities(), workspaces: None };
+        let taken = SetCapabilities::new("oncall", Role::Viewer.capabilities());
         store.sql("update platform_users set capabilities = '[]' where username = 'oncall'").await.unwrap();
         store.ops.run(&root.actor, taken).await.unwrap();
         console.keys(&format!("{}<enter>", typed())).await;

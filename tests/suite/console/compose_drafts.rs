@@ -237,7 +237,7 @@ both_engines! {
         }
         // Properly: the session ends, and after the login the draft is offered.
         let fewer = all.iter().filter(|it| *it != Capability::SupportDiagnosticsView).collect();
-        let change = SetCapabilities { username: "eva".to_owned(), capabilities: fewer, workspaces: None };
+        let change = SetCapabilities::new("eva", fewer);
         store.ops.run(&administrator.actor, change).await.unwrap();
         console.keys("S").await;
         shows!(console, "Log in");

@@ -375,7 +375,7 @@ both_engines! {
         store.user_with(&root, "other", Role::Operator.capabilities(), &[]).await;
         let mut console = at_run(&ops, "other").await;
         console.keys("XCANCEL 1").await;
-        let taken = SetCapabilities { username: "other".to_owned(), capabilities: viewer, workspaces: None };
+        let taken = SetCapabilities::new("other", viewer);
         store.ops.run(&root.actor, taken).await.unwrap();
         console.keys("<enter>").await;
         shows!(console, "your session has ended");

@@ -245,7 +245,7 @@ both_engines! {
         console.keys(ALL).await;
         console.keys("<enter>").await;
         console.keys(SETTINGS).await;
-        let taken = SetCapabilities { username: "other".to_owned(), capabilities: with(&few), workspaces: None };
+        let taken = SetCapabilities::new("other", with(&few));
         store.ops.run(&root.actor, taken).await.unwrap();
         console.keys("BACKFILL 4<enter>").await;
         shows!(console, "your session has ended");

@@ -12,7 +12,7 @@ use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::capability::{CapabilitySet, Role};
 use tenantpilot::ops::auth::{Login, Session};
-use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser};
+use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser, UserView};
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings, password};
 
 use super::postgres::{DatabaseGuard, postgres_database_from, postgres_url, with_database};
@@ -170,7 +170,7 @@ impl Store {
         self.user_with(by, role.as_str(), role.capabilities(), &[]).await
     }
 
-    /// Makes a user, as `by`, and logs in as them.
+    /// Makes a user, as `by`, and logs in as them; without workspaces they see all.
     pub async fn user_with(
         &self,
         by: &Session,
@@ -183,7 +183,9 @@ impl Store {
             display_name: String::new(),
             password: password::secret(PASSWORD),
             capabilities,
-            workspaces: workspaces.to_vec(),
+            view: view_of(workspaces),
+            confirm: Some(name.to_owned()),
+            dry_run: false,
         };
         self.ops.run(&by.actor, CreateUser(new)).await.unwrap();
         self.login(name).await
@@ -194,6 +196,11 @@ impl Store {
         let actor = Actor::Anonymous { origin: ORIGIN.to_owned() };
         self.ops.run(&actor, Login::new(name, PASSWORD, ClientKind::Console)).await.unwrap().0
     }
+}
+
+/// A view of these workspaces; of all where none is named.
+pub fn view_of(workspaces: &[i64]) -> UserView {
+    if workspaces.is_empty() { UserView::All } else { UserView::Workspaces(workspaces.to_vec()) }
 }
 
 /// Runs a test's future on a runtime of its own.

@@ -1,0 +1,294 @@
+//! Rights on the command line: what has to be said of a new user, and that every command that
+//! decides leaves its denied row.
+
+use serde_json::json;
+use tenantpilot::domain::capability::Capability;
+
+use crate::cli::Person;
+use crate::database::texts;
+use crate::support::stores::{PASSWORD, Store, both_engines};
+
+const DENIED: &str = "select action from audit_logs where status = 'denied' order by id";
+
+/// A command that decides something, what it needs, and what the audit log calls it; none where
+/// a preview of its own is denied first for some of the capabilities.
+type Decision = (&'static [&'static str], &'static [Capability], Option<&'static str>);
+
+fn decisions() -> Vec<Decision> {
+    use Capability as C;
+    const RUNS: &[C] = &[C::OpsView, C::OpsManage];
+    const USERS: &[C] = &[C::UsersManage];
+    const START: &[C] = &[C::RunbooksView, C::RunbooksRun];
+    const PLAN: &[C] = &[C::RunbooksView, C::RunbookFindingsLifecycleBackfill];
+    const PRUNE: &[C] = &[C::RunbooksRun, C::RunbookProductUsagePrune];
+    const FLAG: &str = "allow_admin_maintenance_actions";
+    vec![
+        (
+            &[
+                "users",
+                "create",
+                "x",
+                "--role",
+                "viewer",
+                "--all-workspaces",
+                "--password-file",
+                "-",
+            ],
+            USERS,
+            Some("users.create"),
+        ),
+        (
+            &["users", "create", "x", "--role", "viewer", "--all-workspaces", "--dry-run"],
+            USERS,
+            Some("users.create"),
+        ),
+        (
+            &["users", "set-capabilities", "ben", "--role", "viewer"],
+            USERS,
+            Some("users.set_capabilities"),
+        ),
+        (
+            &["users", "set-capabilities", "ben", "--role", "viewer", "--dry-run"],
+            USERS,
+            Some("users.set_capabilities"),
+        ),
+        (&["users", "disable", "ben", "--confirm", "ben"], USERS, Some("users.set_active")),
+        (&["users", "disable", "ben", "--dry-run"], USERS, Some("users.set_active")),
+        (&["users", "enable", "ben"], USERS, Some("users.set_active")),
+        (
+            &["users", "reset-password", "ben", "--password-file", "-"],
+            USERS,
+            Some("users.reset_password"),
+        ),
+        (&["users", "unlock", "ben"], USERS, Some("users.unlock")),
+        (&["runs", "cancel", "1"], RUNS, Some("runs.cancel")),
+        (&["runs", "cancel", "1", "--force", "--confirm", "CLOSE 1"], RUNS, Some("runs.close")),
+        (&["runs", "retry", "1"], RUNS, Some("runs.retry")),
+        (&["runs", "pause", "1"], RUNS, Some("runs.pause")),
+        (&["runs", "resume", "1"], RUNS, Some("runs.resume")),
+        (&["failures", "retry", "000000000000"], RUNS, Some("overview.retry_group")),
+        (&["failures", "retry", "000000000000", "--dry-run"], RUNS, Some("overview.retry_group")),
+        (
+            &["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1"],
+            START,
+            Some("runbooks.start"),
+        ),
+        (
+            &["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1", "--dry-run"],
+            START,
+            Some("runbooks.start"),
+        ),
+        (
+            &["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1"],
+            &[C::RunbookFindingsLifecycleBackfill],
+            None,
+        ),
+        (
+            &["runbooks", "preflight", "findings.lifecycle_backfill", "--tenant", "1"],
+            PLAN,
+            Some("runbooks.preflight"),
+        ),
+        (&["alerts", "retry", "1"], RUNS, Some("alerts.retry")),
+        (
+            &[
+                "break-glass",
+                "enter",
+                "--reason-code",
+                "INCIDENT",
+                "--reason",
+                "checkout is down",
+                "--password-file",
+                "-",
+            ],
+            &[C::BreakGlassUse],
+            Some("break_glass.enter"),
+        ),
+        (&["break-glass", "end"], &[C::BreakGlassUse], Some("break_glass.end")),
+        (
+            &["support", "diagnostics", "--tenant", "1"],
+            &[C::SupportDiagnosticsView],
+            Some("support.open_diagnostics"),
+        ),
+        (
+            &["support", "create", "--tenant", "1", "--summary", "it is slow", "--confirm", "SEND"],
+            &[C::SupportRequestsCreate],
+            Some("support.compose"),
+        ),
+        (
+            &[
+                "support",
+                "create",
+                "--fingerprint",
+                "000000000000",
+                "--summary",
+                "it is slow",
+                "--dry-run",
+            ],
+            &[C::SupportRequestsCreate],
+            Some("support.compose"),
+        ),
+        (&["product-usage", "prune"], PRUNE, Some("product_usage.prune")),
+        (&["product-usage", "prune", "--dry-run"], PRUNE, Some("product_usage.prune")),
+        (&["product-usage", "rebuild"], RUNS, Some("telemetry.rebuild_rollups")),
+        (&["overview", "rebuild"], RUNS, Some("overview.rebuild_counts")),
+        (&["overview", "window", "7d"], &[], Some("dashboard.choose_window")),
+        (&["platform", "set-flag", FLAG, "on", "--confirm", "x"], USERS, Some("platform.set_flag")),
+        (&["platform", "set-flag", FLAG, "on", "--dry-run"], USERS, Some("platform.set_flag")),
+        (
+            &["platform", "settings", "set", "environment.label", "X"],
+            &[C::SettingsManage],
+            Some("platform.set_setting"),
+        ),
+        (
+            &["platform", "settings", "reset", "environment.label"],
+            &[C::SettingsManage],
+            Some("platform.set_setting"),
+        ),
+        (&["notifications", "read", "1"], &[], Some("notifications.mark_read")),
+        (&["notifications", "read", "--all"], &[], Some("notifications.mark_all_read")),
+    ]
+}
+
+/// Gives `eva` all capabilities but one, without ending her session.
+async fn without(store: &Store, lacking: Capability) {
+    let left: Vec<String> = Capability::ALL
+        .iter()
+        .filter(|held| **held != lacking)
+        .map(|held| format!("\"{held}\""))
+        .collect();
+    let sql = format!(
+        "update platform_users set capabilities = '[{}]' where username = 'eva'",
+        left.join(",")
+    );
+    store.sql(&sql).await.unwrap();
+}
+
+both_engines! {
+    async fn fr_040_003_a_new_user_needs_a_view_that_is_said(store) {
+        let store = store.with_platform().await;
+        let person = Person::at(&store.url);
+        // The first user of a platform needs none.
+        person.run_with(&["users", "create", "ana", "--role", "administrator", "--password-file", "-"], PASSWORD).ends(0);
+        person.login("ana").ends(0);
+        let create = |more: &[&str]| {
+            let arguments = [&["users", "create", "ben", "--role", "viewer", "--password-file", "-"], more].concat();
+            person.run_with(&arguments, PASSWORD)
+        };
+        let unsaid = create(&[]).ends(2);
+        assert!(unsaid.err.contains("--workspace ID or --all-workspaces"), "{unsaid:?}");
+        create(&["--workspace", "1", "--all-workspaces"]).ends(2);
+        assert_eq!(store.number("select count(*) from platform_users").await, 1);
+        let dry = create(&["--workspace", "1", "--dry-run"]).ends(0);
+        assert!(dry.out.contains("nothing was changed"), "{dry:?}");
+        assert_eq!(store.number("select count(*) from platform_users").await, 1);
+        let made = create(&["--workspace", "1", "--json"]).ends(0).json();
+        assert_eq!((&made["user"]["view_all"], &made["user"]["workspaces"]), (&json!(false), &json!([1])));
+        let ben = Person::at(&store.url);
+        ben.login("ben").ends(0);
+        ben.run(&["runs", "list"]).ends(0);
+    }
+
+    async fn fr_040_006_high_capabilities_are_named_asked_for_and_marked(store) {
+        let person = Person::administrator(&store.url);
+        let create = |more: &[&str]| {
+            let arguments = [&["users", "create", "ben", "--role", "operator", "--all-workspaces", "--password-file", "-"], more].concat();
+            person.run_with(&arguments, PASSWORD)
+        };
+        let refused = create(&[]).ends(2);
+        for part in ["platform.break_glass.use", "platform.runbooks.run on all workspaces", "--confirm ben"] {
+            assert!(refused.err.contains(part), "{part:?}: {refused:?}");
+        }
+        create(&["--confirm", "be"]).ends(5);
+        let dry = create(&["--dry-run", "--json"]).ends(0).json();
+        assert_eq!(dry["granted_high_capabilities"].as_array().unwrap().len(), 2);
+        let made = create(&["--confirm", "ben"]).ends(0);
+        assert!(made.err.contains("start runbooks on the tenants of every workspace"), "{made:?}");
+        person.create("vera", &["--role", "viewer"]).ends(0);
+        let list = person.run(&["users", "list"]).ends(0).out;
+        let line = |name: &str| list.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {list}"));
+        assert!(line("ana").contains("users,settings,break-glass,runbooks"), "{list}");
+        assert!(line("ben").contains("break-glass,runbooks"), "{list}");
+        assert!(!line("vera").contains("runbooks"), "{list}");
+        let shown = person.run(&["users", "show", "ben"]).ends(0).out;
+        assert!(shown.contains("platform.break_glass.use: take break-glass"), "{shown}");
+        let set = |more: &[&str]| person.run(&[&["users", "set-capabilities", "vera", "--role", "oncall"], more].concat());
+        set(&[]).ends(2);
+        set(&["--dry-run"]).ends(0);
+        set(&["--confirm", "vera"]).ends(0);
+        // It has them now.
+        set(&[]).ends(0);
+    }
+
+    async fn fr_040_010_every_command_that_decides_leaves_one_denied_row(store) {
+        let store = store.with_platform().await;
+        store.start("policy.sync", 1).await;
+        let admin = Person::administrator(&store.url);
+        admin.create("ben", &["--role", "viewer"]).ends(0);
+        let eva = Person::at(&store.url);
+        admin.create("eva", &["--role", "administrator"]).ends(0);
+        eva.login("eva").ends(0);
+        let mut tried = 0;
+        for (arguments, needed, action) in decisions() {
+            for lacking in needed.iter().chain([&Capability::AccessSystemPanel]) {
+                without(&store, *lacking).await;
+                let before = texts(&store, DENIED).await.len();
+                let done = eva.run_with(arguments, PASSWORD).ends(3);
+                assert!(done.err.contains(lacking.as_str()), "{arguments:?} without {lacking}: {done:?}");
+                let rows = texts(&store, DENIED).await.split_off(before);
+                assert_eq!(rows.len(), 1, "{arguments:?} without {lacking}: {rows:?}");
+                if let Some(action) = action {
+                    assert_eq!(rows, [action], "{arguments:?} without {lacking}");
+                }
+                tried += 1;
+            }
+        }
+        assert!(tried > 80, "{tried} denials were tried");
+        assert_eq!(store.number("select count(*) from platform_users where username = 'x'").await, 0);
+        assert_eq!(store.number("select count(*) from operation_runs where status = 'queued'").await, 1);
+    }
+
+    async fn fr_040_011_a_run_outside_of_the_view_is_denied_on_record_by_its_commands(store) {
+        let store = store.with_platform().await;
+        let hidden = store.ended("policy.sync", 3, 4, 4, 5).await.to_string();
+        let admin = Person::administrator(&store.url);
+        admin.create("one", &["--role", "administrator", "--workspace", "1"]).ends(0);
+        let one = Person::at(&store.url);
+        one.login("one").ends(0);
+        let close = format!("CLOSE {hidden}");
+        for (arguments, action) in [
+            (&["runs", "retry", &hidden][..], "runs.retry"),
+            (&["runs", "cancel", &hidden], "runs.cancel"),
+            (&["runs", "cancel", &hidden, "--force", "--confirm", &close], "runs.close"),
+            (&["runs", "pause", &hidden], "runs.pause"),
+            (&["users", "disable", "two", "--confirm", "two"], "users.set_active"),
+            (&["users", "reset-password", "two", "--password-file", "-"], "users.reset_password"),
+        ] {
+            let before = texts(&store, DENIED).await.len();
+            one.run_with(arguments, PASSWORD).ends(4);
+            assert_eq!(texts(&store, DENIED).await.split_off(before), [action], "{arguments:?}");
+        }
+    }
+
+    async fn fr_040_013_runbooks_are_listed_to_those_who_may_see_them(store) {
+        let admin = Person::administrator(&store.url);
+        admin.create("eva", &["--role", "administrator"]).ends(0);
+        let eva = Person::at(&store.url);
+        let commands: [&[&str]; 2] = [&["runbooks", "list"], &["runbooks", "show", "findings.lifecycle_backfill"]];
+        for command in commands {
+            eva.run(command).ends(4);
+        }
+        eva.login("eva").ends(0);
+        without(&store, Capability::RunbooksView).await;
+        for command in commands {
+            let denied = eva.run(command).ends(3);
+            assert!(denied.err.contains("platform.runbooks.view"), "{denied:?}");
+            assert!(denied.out.is_empty(), "{denied:?}");
+        }
+        // A look is on no record.
+        assert!(texts(&store, DENIED).await.is_empty());
+        without(&store, Capability::RunbooksRun).await;
+        for command in commands {
+            eva.run(command).ends(0);
+        }
+    }
+}
