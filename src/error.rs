@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::domain::database_fault::{Condition, DatabaseFault};
+
 /// What kind of trouble it is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -34,6 +36,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    fault: Option<Box<DatabaseFault>>,
 }
 
 /// The result of nearly everything here.
@@ -42,7 +45,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, fault: None }
     }
 
     /// It was tried and did not work.
@@ -93,6 +96,35 @@ impl Error {
         self
     }
 
+    /// Adds what the database said of it.
+    #[must_use]
+    pub(crate) fn with_fault(mut self, fault: DatabaseFault) -> Self {
+        self.fault = Some(Box::new(fault));
+        self
+    }
+
+    /// The same failure, told by `message`: what it was, and what the database said, stay.
+    #[must_use]
+    pub(crate) fn told_as(mut self, message: impl Into<String>) -> Self {
+        let cause = std::mem::replace(&mut self.message, message.into());
+        self.hint = Some(match self.hint.take() {
+            Some(hint) => format!("{cause}; {hint}"),
+            None => cause,
+        });
+        self
+    }
+
+    /// What the database said of it, if it was the database's.
+    pub fn fault(&self) -> Option<&DatabaseFault> {
+        self.fault.as_deref()
+    }
+
+    /// The condition of the server that it comes from, whoever asks.
+    pub fn condition(&self) -> Option<Condition> {
+        let reported = self.fault.as_ref().and_then(|fault| fault.condition());
+        reported.or((self.kind == ErrorKind::Unreachable).then_some(Condition::Other))
+    }
+
     /// What kind of trouble it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -110,7 +142,7 @@ impl Error {
 
     /// Whether the same call may succeed later without any change.
     pub fn retry_can_help(&self) -> bool {
-        matches!(self.kind, ErrorKind::TimedOut | ErrorKind::Unreachable)
+        self.kind == ErrorKind::TimedOut || self.condition().is_some()
     }
 
     /// The process's exit code for it.

@@ -283,7 +283,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Overview(args)) => Box::pin(overview::run(args, env)).await,
         Some(Command::Failures(command)) => Box::pin(failures::run(command, env)).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
-        Some(Command::Runbooks(command)) => runbooks::run(command, env).await,
+        Some(Command::Runbooks(command)) => Box::pin(runbooks::run(command, env)).await,
         Some(Command::Tenants(command)) => support::tenants(command, env).await,
         Some(Command::Support(command)) => Box::pin(support::run(command, env)).await,
         Some(Command::Workers(command)) => workers::run(command, env).await,

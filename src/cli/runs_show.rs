@@ -11,7 +11,7 @@ use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::run::{RunOutcome, RunStatus, RunTarget};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::{FailureGroup, GetRun, RunDetail, Served};
+use crate::ops::runs::{FailureGroup, GetRun, RunDetail, RunFault, Served};
 
 /// How many failures of one reason are shown as text; `--json` has them all.
 const EXAMPLES: usize = 5;
@@ -78,6 +78,7 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
             })
             .collect();
         fields.insert("requests".to_owned(), Value::Array(requests));
+        fields.insert("gaps".to_owned(), json!(detail.gaps));
     }
     value
 }
@@ -167,10 +168,18 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     if !counts.is_empty() {
         out.line(format!("counts     {}", counts.join("  ")))?;
     }
-    if run.audit_gaps > 0 {
-        out.line(format!("audit      {} rows could not be written", run.audit_gaps))?;
+    for gap in detail.gaps.lines(run.audit_gaps) {
+        out.line(format!("missing    {gap}"))?;
+    }
+    for RunFault { during, fault, times, last_at } in &detail.faults {
+        let (times, at) = (times_of(*times), text::time(*last_at, zone));
+        out.line(format!("database   {during}: {fault}; {times}, last {at}"))?;
     }
     Ok(())
+}
+
+fn times_of(n: i64) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
 fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
@@ -258,7 +267,7 @@ fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
     {
         out.line("")?;
         out.line("context")?;
-        for (key, value) in context {
+        for (key, value) in context.iter().filter(|(key, _)| *key != "database_faults") {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             out.line(format!("  {key}: {value}"))?;
         }

@@ -60,7 +60,7 @@ impl WorkerArgs {
 ///
 /// # Errors
 /// *Usage* for settings that could not keep a lease alive; *refused* for a schema that is not
-/// this version's. An unreachable database is waited for.
+/// this version's, or has become newer since (exit code 5). An unreachable database is waited for.
 pub async fn run(args: WorkerArgs, env: &Env) -> Result<u8> {
     let alerts = Some(AlertSettings::from_config(&env.config)?);
     let settings = WorkerSettings { alerts, ..args.settings()? };
@@ -87,8 +87,14 @@ pub async fn run(args: WorkerArgs, env: &Env) -> Result<u8> {
                 // A worker that has ended already needs no telling.
                 let _ = stop.send(true);
             }
-            event = events.recv() => if let Some(event) = event && !args.quiet {
+            event = events.recv() => if let Some(event) = event
+                && (!args.quiet || event.is_trouble())
+            {
                 let at = text::time(env.clock.now(), env.zone());
+                if event.is_trouble() {
+                    env.out.message(format!("{at}  {event}"));
+                    continue;
+                }
                 // Nobody reading what a worker says is no reason to stop working.
                 let _ = env.out.line(format!("{at}  {event}")).and_then(|()| env.out.flush());
             },

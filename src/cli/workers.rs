@@ -13,6 +13,9 @@ pub enum WorkersCommand {
     /// List the workers, their leases, and what no worker can execute
     #[command(before_help = examples!("tenantpilot workers list", "tenantpilot workers list --json"))]
     List {
+        /// List also workers that were not heard of for more than a day
+        #[arg(long)]
+        all: bool,
         /// Answer as JSON
         #[arg(long)]
         json: bool,
@@ -24,10 +27,13 @@ pub enum WorkersCommand {
 /// # Errors
 /// Whatever the operation says.
 pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
-    let WorkersCommand::List { json } = command;
+    let WorkersCommand::List { all, json } = command;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let view = ops.run(&session.actor, ListWorkers).await?;
+    let mut view = ops.run(&session.actor, ListWorkers).await?;
+    if all {
+        view.workers.append(&mut view.gone);
+    }
     if json {
         env.out.json(&as_json(&view))?;
         return Ok(0);
@@ -40,9 +46,10 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
         let mut table =
             Table::new(&["WORKER", "STATE", "HOLDS", "SLOTS", &since, &beat, "VERSION"]);
         for worker in &view.workers {
-            let state = match (worker.silent, worker.stopping) {
-                (true, _) => "silent",
-                (_, true) => "stopping",
+            let state = match (worker.silent, worker.stopping, &worker.outage) {
+                (true, ..) => "silent",
+                (_, true, _) => "stopping",
+                (.., Some(_)) => "outage",
                 _ => "working",
             };
             let holds = view.leases.iter().filter(|lease| lease.owner == worker.id).count();
@@ -58,11 +65,25 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
         }
         table.print(&env.out)?;
     }
+    for worker in view.workers.iter().filter(|worker| !worker.silent) {
+        if let Some(outage) = &worker.outage {
+            let name = text::name(&worker.name, ascii);
+            env.out.message(format!("warning: {name} waits for the database: {outage}"));
+        }
+    }
+    match view.gone.len() {
+        0 => {}
+        n => env.out.message(format!(
+            "{n} worker{} not heard of for more than a day; list with --all",
+            if n == 1 { "" } else { "s" }
+        )),
+    }
     if !view.leases.is_empty() {
         env.out.line("")?;
         let mut table = Table::new(&["RUN", "TYPE", "HELD BY", "STATE", &since, &beat]).right(0);
         for lease in &view.leases {
-            let worker = view.workers.iter().find(|worker| worker.id == lease.owner);
+            let worker =
+                view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
             table.push([
                 lease.run_id.to_string(),
                 text::name(&lease.run_type, ascii),
@@ -98,7 +119,8 @@ fn as_json(view: &WorkersView) -> serde_json::Value {
             json!({
                 "id": worker.id, "name": worker.name, "version": worker.version,
                 "types": worker.runbooks.0, "slots": worker.slots, "silent": worker.silent,
-                "stopping": worker.stopping, "started_at": worker.started_at,
+                "stopping": worker.stopping, "outage": worker.outage, "gone": worker.gone,
+                "started_at": worker.started_at,
                 "heartbeat_at": worker.heartbeat_at,
             })
         })

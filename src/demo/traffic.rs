@@ -194,7 +194,7 @@ impl Executor {
             heartbeat: HEARTBEAT,
         };
         let runs = self.jobs.iter().map(|job| job.run_id).collect();
-        let beat = Beat { worker, stopping: false, runs, lease: LEASE };
+        let beat = Beat { worker, stopping: false, runs, lease: LEASE, outage: None };
         let held = self.ops.run(&Actor::System, beat).await?;
         self.jobs.retain(|job| held.contains(&job.run_id));
         Ok(())

@@ -2,6 +2,7 @@
 
 pub mod capability;
 pub mod csv;
+pub mod database_fault;
 pub mod failure;
 pub mod fingerprint;
 pub mod health;

@@ -13,6 +13,7 @@ pub mod activity;
 pub mod alerts;
 pub mod auth;
 pub mod break_glass;
+pub mod condition;
 pub mod dashboard;
 pub(crate) mod findings;
 pub mod flags;
@@ -183,6 +184,7 @@ operations! {
     overview::FoldRunCounts => overview::FoldRunCounts,
     overview::CheckRunCounts => overview::CheckRunCounts,
     overview::RebuildRunCounts => overview::RebuildRunCounts,
+    condition::ReadCondition => condition::ReadCondition,
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
     plans::Preflight => plans::Preflight::sample(),
@@ -196,12 +198,15 @@ operations! {
     runs::StartRun => runs::StartRun::sample(),
     runs::FindRequest => runs::FindRequest { request_id: "none".to_owned() },
     runs::ClaimRun => runs::ClaimRun::sample(),
+    runs::ClaimNext => runs::ClaimNext::sample(),
+    runs::PostponeRun => runs::PostponeRun::sample(),
+    runs::TakeBackStarts => runs::TakeBackStarts { run_id: 0, fence: 0, starts: Vec::new() },
     runs::ExtendLease => runs::ExtendLease { run_id: 0, owner: String::new(), lease: Duration::from_secs(30) },
     runs::ReportProgress => runs::ReportProgress { run_id: 0, fence: 0, counts: crate::domain::summary_counts::SummaryCounts::default() },
     runs::RecordFailure => runs::RecordFailure::sample(),
     runs::CompleteRun => runs::CompleteRun { run_id: 0, fence: 0, blocked: None },
     runs::DueTargets => runs::DueTargets { run_id: 0, after: -1, started: false, limit: 1 },
-    runs::BeginTarget => runs::BeginTarget { run_id: 0, fence: 0, ordinal: 0, crash: None },
+    runs::BeginTarget => runs::BeginTarget { run_id: 0, fence: 0, ordinal: 0, crash: None, outage: None },
     runs::RunStep => runs::RunStep { run_id: 0, fence: 0, ordinal: 0, steps: 0, chunk: 1, then: None },
     runs::FailStep => runs::FailStep::sample(),
     runs::Pulse => runs::Pulse { run_id: 0, fence: 0 },

@@ -25,6 +25,8 @@ pub enum Mutant {
     NoMarker,
     /// A run is completed without looking whether it still is this worker's.
     CompletionWithoutLock,
+    /// A start that an outage came after counts as one that crashed.
+    CountedOutages,
 }
 
 impl Mutant {
@@ -34,6 +36,7 @@ impl Mutant {
         ("incremented_counters", Self::IncrementedCounters),
         ("no_marker", Self::NoMarker),
         ("completion_without_lock", Self::CompletionWithoutLock),
+        ("counted_outages", Self::CountedOutages),
     ];
 }
 
@@ -59,6 +62,11 @@ impl Context {
     /// Whether writes of a worker are fenced, as they have to be.
     pub(super) fn fenced(&self) -> bool {
         self.mutant() != Some(Mutant::NoFence)
+    }
+
+    /// Whether starts that outages came after are taken back, as they have to be.
+    pub(super) fn takes_starts_back(&self) -> bool {
+        self.mutant() != Some(Mutant::CountedOutages)
     }
 
     /// Where a build with [`Mutant::NoMarker`] tears effect and marker apart.

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::runs::{End, counts_of, write_end};
+use super::store::faults::{self, During};
 use super::store::lifecycle::{self, Held};
 use super::store::targets::{self, Tally};
-use super::store::{reconcile, requests};
+use super::store::{reconcile, requests, savepoint};
 use super::{AuditStatus, Context};
 use crate::Result;
 use crate::domain::failure::ReasonCode;
@@ -45,8 +46,18 @@ pub(crate) async fn close_chunk(
     let last_id = ids.last().copied().filter(|_| looked_at >= limit);
     let mut closed = 0;
     for id in ids {
-        if close(context, id, by, before).await? {
-            closed += 1;
+        // One run whose end cannot be written keeps none of the others from theirs.
+        savepoint::begin(context.tx()?).await?;
+        let attempt = close(context, id, by, before).await;
+        match savepoint::settle(context.tx()?, attempt).await? {
+            Ok(done) => closed += i64::from(done),
+            Err(error) if error.retry_can_help() => return Err(error),
+            Err(error) => {
+                let now = context.now();
+                let fault = error.fault();
+                tracing::error!(run_id = id, %error, "a run could not be closed");
+                faults::try_record(context.tx()?, id, During::End, fault, now).await?;
+            }
         }
     }
     Ok(Chunk { looked_at, closed, last_id })

@@ -14,6 +14,8 @@ use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::workers::{HeldRow, WorkerRow};
 
+/// How much of an outage's cause is kept.
+const OUTAGE_SHOWN: usize = 200;
 /// How many leases a view shows.
 const LEASES_SHOWN: i64 = 500;
 
@@ -43,6 +45,8 @@ pub struct Beat {
     pub runs: Vec<i64>,
     /// From now on, for this long.
     pub lease: Duration,
+    /// What it waits for, where some of its work meets an outage.
+    pub outage: Option<String>,
 }
 
 impl Beat {
@@ -54,7 +58,13 @@ impl Beat {
             slots: 1,
             heartbeat: Duration::from_secs(10),
         };
-        Self { worker, stopping: true, runs: Vec::new(), lease: Duration::from_secs(30) }
+        Self {
+            worker,
+            stopping: true,
+            runs: Vec::new(),
+            lease: Duration::from_secs(30),
+            outage: None,
+        }
     }
 }
 
@@ -75,6 +85,7 @@ impl Operation for Beat {
             slots: i64::from(self.worker.slots),
             heartbeat_seconds: self.worker.heartbeat.as_secs_f64(),
             stopping: self.stopping,
+            outage: self.outage.map(|cause| cause.chars().take(OUTAGE_SHOWN).collect()),
         };
         workers::announce(tx, &announcement).await?;
         workers::forget_silent(tx).await?;
@@ -119,14 +130,25 @@ pub struct Unserved {
 /// Workers, leases, and what nobody can execute.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WorkersView {
-    /// Workers heard of lately, silent ones included.
+    /// Workers heard of in the last day, silent ones included.
     pub workers: Vec<WorkerRow>,
+    /// Workers that were not heard of for more than a day.
+    pub gone: Vec<WorkerRow>,
     /// The leases within the view.
     pub leases: Vec<HeldRow>,
     /// Queued types that no living worker knows.
     pub unserved: Vec<Unserved>,
     /// Alerts that are not delivered.
     pub alerts: AlertSummary,
+}
+
+impl WorkersView {
+    /// The workers that a screen shows: those of the last day, and those that are gone and still
+    /// hold something.
+    pub fn shown(&self) -> impl Iterator<Item = &WorkerRow> {
+        let holds = |worker: &&WorkerRow| self.leases.iter().any(|held| held.owner == worker.id);
+        self.workers.iter().chain(self.gone.iter().filter(holds))
+    }
 }
 
 /// Reads who works, and who holds what.
@@ -142,7 +164,8 @@ impl Operation for ListWorkers {
     async fn execute(self, context: &mut Context) -> Result<WorkersView> {
         let scope = context.permit().scope();
         let tx = context.tx()?;
-        let workers = workers::list(tx).await?;
+        let (gone, workers): (Vec<_>, Vec<_>) =
+            workers::list(tx).await?.into_iter().partition(|worker| worker.gone);
         let known = |run_type: &str| {
             workers
                 .iter()
@@ -157,6 +180,6 @@ impl Operation for ListWorkers {
             .collect();
         let leases = workers::leases(tx, scope, LEASES_SHOWN).await?;
         let alerts = alerts::summary(tx, scope).await?;
-        Ok(WorkersView { workers, leases, unserved, alerts })
+        Ok(WorkersView { workers, gone, leases, unserved, alerts })
     }
 }

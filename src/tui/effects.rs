@@ -14,6 +14,7 @@ use super::wizard::WizardAnswer;
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Session, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
+use crate::ops::condition::ReadCondition;
 use crate::ops::dashboard::ChooseWindow;
 use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
 use crate::ops::overview::{ListFingerprints, PlanGroupRetry, ReadOverview, RetryGroup};
@@ -391,6 +392,7 @@ async fn answer(
 ) -> Answer {
     match request {
         Request::Platform => Answer::Platform(platform(ops, actor).await),
+        Request::Condition => Answer::Condition(ops.run(actor, ReadCondition).await),
         Request::Login { username, password } => Answer::Login(
             ops.run(actor, Login::with(&username, password, kind))
                 .await

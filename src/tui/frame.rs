@@ -182,6 +182,10 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
         Some(age) => {
             (Role::Stale, vec![format!("{} {} old", look.glyph("○", "o"), whole_seconds(age))])
         }
+        None if app.link.writes.trouble().is_some() => {
+            let trouble = app.link.writes.trouble().unwrap_or_default();
+            (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))])
+        }
         None => (Role::Live, vec![format!("{} live", look.glyph("●", "*"))]),
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::run_filter::RunFilter;
 use crate::domain::start_reason::StartReason;
 use crate::domain::window::Window;
 use crate::ops::auth::Session;
+use crate::ops::condition::DatabaseCondition;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::overview::{FingerprintPage, GroupRetried, GroupRetryPlan, Overview};
 use crate::ops::platform::{FilterNames, Platform};
@@ -66,6 +67,8 @@ pub enum Msg {
 pub enum Slot {
     /// The header's facts.
     Platform,
+    /// Whether the database takes writes.
+    Condition,
     /// Login and logout.
     Session,
     /// Signs of life of the person.
@@ -140,7 +143,7 @@ impl Slot {
     /// Whether the database's hints of change make its subscription due at once. Sums over a
     /// long time are not asked again at each change.
     pub const fn follows_hints(self) -> bool {
-        !matches!(self, Self::Usage | Self::Overview | Self::Errors)
+        !matches!(self, Self::Usage | Self::Overview | Self::Errors | Self::Condition)
     }
 }
 
@@ -149,6 +152,8 @@ impl Slot {
 pub enum Request {
     /// The header's facts.
     Platform,
+    /// Whether the database takes writes.
+    Condition,
     /// A login.
     Login {
         /// Name as typed.
@@ -267,6 +272,8 @@ pub struct PageRequest {
 pub enum Answer {
     /// The header's facts.
     Platform(Result<Platform>),
+    /// Whether the database takes writes.
+    Condition(Result<DatabaseCondition>),
     /// A login.
     Login(Result<Session>),
     /// The end of the session.
@@ -326,10 +333,25 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether it is the answer to a write that was made.
+    pub fn wrote(&self) -> bool {
+        match self {
+            Self::Login(result) => result.is_ok(),
+            Self::Logout(result) | Self::Touch(result) => result.is_ok(),
+            Self::MarkedRead(_, result) => result.is_ok(),
+            Self::MarkedAllRead(_, result) => result.is_ok(),
+            Self::Control(_, result) => result.is_ok(),
+            Self::WindowChosen(_, result) => result.is_ok(),
+            Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => result.is_ok(),
+            _ => false,
+        }
+    }
+
     /// What went wrong, if something did.
     pub fn error(&self) -> Option<&Error> {
         match self {
             Self::Platform(result) => result.as_ref().err(),
+            Self::Condition(result) => result.as_ref().err(),
             Self::Login(result) => result.as_ref().err(),
             Self::Logout(result) | Self::Touch(result) => result.as_ref().err(),
             Self::Page(_, result) => result.as_ref().err(),

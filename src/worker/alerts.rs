@@ -228,7 +228,10 @@ impl Shared {
     async fn ask<O: crate::ops::Operation>(&self, operation: O) -> Option<O::Output> {
         match self.ops.run(&Actor::System, operation).await {
             Ok(output) => {
-                if self.lost.swap(false, Ordering::Relaxed) {
+                // Only a write shows that what could not be written can be.
+                if O::ACCESS == crate::ops::Access::Write
+                    && self.lost.swap(false, Ordering::Relaxed)
+                {
                     tracing::info!("the outbox of alerts can be reached again");
                 }
                 Some(output)

@@ -1,7 +1,7 @@
 //! One run under execution: lanes over its targets, until they are done or something halts it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +9,20 @@ use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::condition::Source;
+use super::event::{Loss, WorkerEvent};
 use super::heart::Until;
 use super::plan::Plan;
-use super::{GRACE, Shared, WorkerEvent, backoff, lane};
+use super::starts::Starts;
+use super::{GRACE, Shared, backoff, lane};
 use crate::access::Actor;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::sanitize;
-use crate::ops::runs::{Canary, Claimed, FinishRun, HowFar, Pulse, Refresh, ReleaseRun, Released};
+use crate::ops::Access;
+use crate::ops::runs::{
+    Canary, Claimed, FinishRun, HowFar, Pulse, Refresh, ReleaseRun, Released, TAKEOVER_LIMIT,
+    TakeBackStarts,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// How often requests are looked for.
@@ -24,6 +31,8 @@ const PULSE: Duration = Duration::from_secs(1);
 const REFRESH: Duration = Duration::from_secs(2);
 /// How long the lanes are held up for that at most.
 const GATE_WAIT: Duration = Duration::from_millis(100);
+/// So often an outage that meets one run only is waited out before the run is put off.
+const TRIES: u32 = 4;
 /// The wait for targets that were put off.
 const IDLE: Duration = Duration::from_millis(200);
 
@@ -34,6 +43,8 @@ pub enum Halt {
     Go,
     /// More targets failed than the run bears.
     Threshold,
+    /// The database refuses to write the run.
+    Refused,
     /// The worker is told to stop.
     Shutdown,
     /// Somebody wants it paused.
@@ -55,11 +66,37 @@ pub struct Ground {
     rollout: Rollout,
     total: AtomicU64,
     failed: AtomicU64,
+    pub starts: Starts,
     halt: watch::Sender<Halt>,
     crashes: Mutex<HashMap<i64, String>>,
+    /// Whether the claim was lost because its lease could not be renewed in time.
+    expired: AtomicBool,
+    /// What the database refuses the run with.
+    refusal: Mutex<Option<Error>>,
 }
 
 impl Ground {
+    pub fn target(&self, ordinal: i64) -> Source {
+        Source::Target(self.run_id, ordinal)
+    }
+
+    /// Puts the run off: the database refuses to write it.
+    pub fn refuse(&self, error: Error) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.halt(Halt::Refused);
+    }
+
+    fn refusal(&self) -> Error {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        refusal.unwrap_or_else(|| Error::failed("the database refuses the run"))
+    }
+
+    fn loss(&self) -> Outcome {
+        let expired = self.expired.load(Ordering::Relaxed);
+        let why = if expired { Loss::Expired } else { Loss::Taken };
+        Outcome::Told(WorkerEvent::Lost { run_id: self.run_id, why })
+    }
+
     pub fn is_halted(&self) -> bool {
         *self.halt.borrow() != Halt::Go
     }
@@ -118,6 +155,16 @@ impl Ground {
 pub struct Execution {
     ground: Arc<Ground>,
     until: watch::Receiver<Until>,
+    /// Whether it is only to be closed: its workers keep disappearing.
+    closes: bool,
+}
+
+/// What came of an execution.
+pub enum Outcome {
+    /// What is to be told of it.
+    Told(WorkerEvent),
+    /// The database refuses to write it; the worker still holds it.
+    Unwritten(Error),
 }
 
 /// How the targets came to an end.
@@ -130,12 +177,22 @@ enum Worked {
     Release { pause: bool },
     /// The claim is lost.
     Lost,
+    /// The database refuses to write it.
+    Unwritten(Error),
+}
+
+impl Worked {
+    /// What an unanswered question comes to.
+    fn of_error(error: Error) -> Self {
+        if error.kind() == ErrorKind::Lost { Self::Lost } else { Self::Unwritten(error) }
+    }
 }
 
 impl Execution {
     pub fn new(shared: Arc<Shared>, claimed: Claimed, until: watch::Receiver<Until>) -> Self {
         let rollout: Rollout = serde_json::from_value(claimed.rollout).unwrap_or_default();
         let (halt, _) = watch::channel(Halt::Go);
+        let closes = claimed.takeovers > TAKEOVER_LIMIT;
         let ground = Ground {
             shared,
             run_id: claimed.id,
@@ -145,47 +202,66 @@ impl Execution {
             rollout,
             total: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            starts: Starts::default(),
             halt,
             crashes: Mutex::new(HashMap::new()),
+            expired: AtomicBool::new(false),
+            refusal: Mutex::default(),
         };
-        Self { ground: Arc::new(ground), until }
+        Self { ground: Arc::new(ground), until, closes }
     }
 
     /// Executes it to an end; says which.
-    pub async fn run(self) -> WorkerEvent {
-        let run_id = self.ground.run_id;
+    pub async fn run(self) -> Outcome {
         let mut watchers = JoinSet::new();
         watchers.spawn(guard_lease(Arc::clone(&self.ground), self.until.clone()));
         watchers.spawn(guard_stop(Arc::clone(&self.ground)));
         watchers.spawn(pulse(Arc::clone(&self.ground)));
         watchers.spawn(refresh(Arc::clone(&self.ground)));
-        let worked = self.work().await;
+        let worked = if self.closes {
+            // Nobody gets on with it: one more worker would only be the next to be lost.
+            tracing::error!(run_id = self.ground.run_id, "closing a run whose workers disappear");
+            Worked::Stop(StopReason::WorkerLost)
+        } else {
+            self.work().await
+        };
         // The guards stay until the end is written: a lost claim ends that, too.
-        let event = match worked {
-            Worked::Lost => WorkerEvent::Lost { run_id },
+        let outcome = match worked {
+            Worked::Lost => self.ground.loss(),
+            Worked::Unwritten(error) => Outcome::Unwritten(error),
             Worked::Done => self.finish(None).await,
             Worked::Stop(reason) => self.finish(Some(reason)).await,
             Worked::Release { pause } => self.release(pause).await,
         };
         watchers.shutdown().await;
-        event
+        if let Outcome::Told(WorkerEvent::Lost { run_id, .. }) = &outcome {
+            // This process is alive, so nothing that it started has crashed.
+            let starts = self.ground.starts.take_all();
+            self.ground.shared.owe(TakeBackStarts {
+                run_id: *run_id,
+                fence: self.ground.fence,
+                starts,
+            });
+        }
+        outcome
     }
 
     async fn work(&self) -> Worked {
         let ground = &self.ground;
-        let how_far = || Refresh { run_id: ground.run_id, fence: ground.fence };
-        let Ok(far) = self.insist(how_far).await else { return Worked::Lost };
-        ground.know(far);
+        match self.insist(|| self.far()).await {
+            Ok(far) => ground.know(far),
+            Err(error) => return Worked::of_error(error),
+        }
         let mut outages = 0;
         // What a lost worker had in flight may be what killed it. One at a time it kills
         // nobody else, and only its own starts add up.
         let mut suspects = true;
         loop {
-            let Ok(canary) = self.canary().await else { return Worked::Lost };
-            let bound = match canary {
-                Ahead::Rest => i64::MAX,
-                Ahead::First => i64::from(ground.rollout.canary),
-                Ahead::Failed => return Worked::Stop(StopReason::CanaryFailed),
+            let bound = match self.canary().await {
+                Ok(Ahead::Rest) => i64::MAX,
+                Ok(Ahead::First) => i64::from(ground.rollout.canary),
+                Ok(Ahead::Failed) => return Worked::Stop(StopReason::CanaryFailed),
+                Err(error) => return Worked::of_error(error),
             };
             ground.plan.lock().await.again(bound, suspects);
             self.lanes(if suspects { 1 } else { ground.rollout.concurrency }).await;
@@ -193,6 +269,7 @@ impl Execution {
             match halt {
                 Halt::Go => {}
                 Halt::Lost => return Worked::Lost,
+                Halt::Refused => return Worked::Unwritten(ground.refusal()),
                 Halt::Cancel => return self.unless_done(Worked::Stop(StopReason::Cancelled)).await,
                 Halt::Threshold => {
                     return self.unless_done(Worked::Stop(StopReason::ErrorThreshold)).await;
@@ -200,11 +277,10 @@ impl Execution {
                 Halt::Pause => return self.unless_done(Worked::Release { pause: true }).await,
                 Halt::Shutdown => return self.unless_done(Worked::Release { pause: false }).await,
             }
-            let far = self.insist(|| Refresh { run_id: ground.run_id, fence: ground.fence }).await;
-            match far {
+            match self.insist(|| self.far()).await {
                 Ok(far) if far.pending == 0 => return Worked::Done,
                 Ok(far) => ground.know(far),
-                Err(_) => return Worked::Lost,
+                Err(error) => return Worked::of_error(error),
             }
             if suspects {
                 suspects = false;
@@ -216,13 +292,16 @@ impl Execution {
         }
     }
 
+    fn far(&self) -> Refresh {
+        Refresh { run_id: self.ground.run_id, fence: self.ground.fence }
+    }
+
     /// A run whose last target was just done has ended, whatever was asked of it since.
     async fn unless_done(&self, otherwise: Worked) -> Worked {
-        let ground = &self.ground;
-        match self.insist(|| Refresh { run_id: ground.run_id, fence: ground.fence }).await {
+        match self.insist(|| self.far()).await {
             Ok(far) if far.pending == 0 => Worked::Done,
             Ok(_) => otherwise,
-            Err(_) => Worked::Lost,
+            Err(error) => Worked::of_error(error),
         }
     }
 
@@ -261,13 +340,13 @@ impl Execution {
         lanes.shutdown().await;
     }
 
-    async fn canary(&self) -> Result<Ahead, ()> {
+    async fn canary(&self) -> Result<Ahead> {
         let first = i64::from(self.ground.rollout.canary);
         if first == 0 {
             return Ok(Ahead::Rest);
         }
         let run_id = self.ground.run_id;
-        let (pending, failed) = self.insist(|| Canary { run_id, first }).await.map_err(drop)?;
+        let (pending, failed) = self.insist(|| Canary { run_id, first }).await?;
         Ok(match (pending, failed) {
             (_, 1..) => Ahead::Failed,
             (0, _) => Ahead::Rest,
@@ -275,39 +354,62 @@ impl Execution {
         })
     }
 
-    async fn finish(&self, stop: Option<StopReason>) -> WorkerEvent {
+    async fn finish(&self, stop: Option<StopReason>) -> Outcome {
         let (run_id, fence) = (self.ground.run_id, self.ground.fence);
         match self.insist(|| FinishRun { run_id, fence, stop }).await {
-            Ok(outcome) => WorkerEvent::Ended { run_id, outcome },
-            Err(error) => {
-                if error.kind() != ErrorKind::Lost {
-                    tracing::error!(run_id, %error, "a run could not be completed");
-                }
-                WorkerEvent::Lost { run_id }
-            }
+            Ok(outcome) => Outcome::Told(WorkerEvent::Ended { run_id, outcome }),
+            Err(error) => self.not_written(error),
         }
     }
 
-    async fn release(&self, pause: bool) -> WorkerEvent {
+    async fn release(&self, pause: bool) -> Outcome {
         let (run_id, fence) = (self.ground.run_id, self.ground.fence);
-        match self.insist(|| ReleaseRun { run_id, fence, pause }).await {
+        let event = match self.insist(|| ReleaseRun { run_id, fence, pause }).await {
             Ok(Released::Ended(outcome)) => WorkerEvent::Ended { run_id, outcome },
             Ok(Released::Paused) => WorkerEvent::Released { run_id, paused: true },
             Ok(Released::Queued) => WorkerEvent::Released { run_id, paused: false },
-            Err(_) => WorkerEvent::Lost { run_id },
+            Err(error) => return self.not_written(error),
+        };
+        Outcome::Told(event)
+    }
+
+    fn not_written(&self, error: Error) -> Outcome {
+        let Ground { run_id, shared, .. } = &*self.ground;
+        if error.kind() == ErrorKind::Lost {
+            return self.ground.loss();
         }
+        if shared.is_stopping() {
+            return Outcome::Told(WorkerEvent::Lost { run_id: *run_id, why: Loss::Unreleased });
+        }
+        Outcome::Unwritten(error)
     }
 
     /// Asks until the database answers or the claim is lost. An answer that got lost on its
-    /// way is no trouble: these questions can be asked twice.
+    /// way is no trouble: these questions can be asked twice. Where only this run is refused, the
+    /// error comes back after some tries, so that the next run has its turn.
     async fn insist<O: crate::ops::Operation>(&self, ask: impl Fn() -> O) -> Result<O::Output> {
+        let shared = &self.ground.shared;
+        let source = Source::Run(self.ground.run_id);
         let mut outages = 0;
+        let mut refused = 0;
         let mut halt = self.ground.halt.subscribe();
         loop {
-            let answer = self.ground.shared.ops.run(&Actor::System, ask()).await;
-            match answer {
-                Err(error) if error.retry_can_help() => {}
-                other => return other,
+            let error = match shared.ops.run(&Actor::System, ask()).await {
+                Ok(answer) => {
+                    if O::ACCESS == Access::Write {
+                        shared.wrote(source);
+                    }
+                    return Ok(answer);
+                }
+                Err(error) if error.retry_can_help() => error,
+                Err(error) => return Err(error),
+            };
+            shared.failed(source, &error);
+            if !shared.condition.is_failing(Source::Heart) {
+                refused += 1;
+            }
+            if refused > TRIES || (shared.is_stopping() && outages > 3) {
+                return Err(error);
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff::pause(IDLE, outages, Duration::from_secs(2))) => {}
@@ -316,9 +418,6 @@ impl Execution {
                 }
             }
             outages += 1;
-            if self.ground.shared.is_stopping() && outages > 3 {
-                return Err(Error::new(ErrorKind::Lost, "the worker stops; others go on with it"));
-            }
         }
     }
 }
@@ -347,6 +446,7 @@ async fn guard_lease(ground: Arc<Ground>, mut until: watch::Receiver<Until>) {
         };
         tokio::select! {
             () = tokio::time::sleep_until(deadline) => {
+                ground.expired.store(true, Ordering::Relaxed);
                 ground.halt(Halt::Lost);
                 return;
             }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Shared, WorkerEvent};
+use super::Shared;
+use super::condition::Source;
 use crate::access::Actor;
+use crate::ops::SchemaState;
 use crate::ops::runs::Claimed;
 use crate::ops::workers::Beat;
 
@@ -64,7 +66,6 @@ impl Heart {
 pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
     let heartbeat = shared.settings.heartbeat;
     let mut due = Instant::now();
-    let mut lost: Option<Instant> = None;
     loop {
         // A claim's lease is as good as a heartbeat; what counts is the time the question
         // was asked, not the time of its answer.
@@ -77,37 +78,40 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
                 stopping: shared.is_stopping(),
                 runs: asked.clone(),
                 lease: shared.settings.lease,
+                outage: shared.condition.cause(),
             };
             let answer = shared.heart_ops.run(&Actor::System, beat).await;
             if let Ok(held) = &answer {
                 heart.set(&asked, held, asked_at + shared.settings.lease);
+                // Only a write shows that the database takes writes.
+                let failed = shared.condition.is_failing(Source::Heart);
+                shared.wrote(Source::Heart);
+                shared.settle_owed().await;
+                // With short heartbeats there is no look in between.
+                shared.check_schema().await;
+                if failed {
+                    shared.hint.notify_waiters();
+                }
             }
             answer.map(drop)
         } else {
-            shared.heart_ops.schema_state().await.map(drop)
-        };
-        match (&answer, lost) {
-            (Ok(()), Some(since)) => {
-                shared.tell(WorkerEvent::DatabaseBack { away: since.elapsed() });
-                lost = None;
-                shared.hint.notify_waiters();
-            }
-            (Err(error), None) => {
-                if error.retry_can_help() {
-                    shared.tell(WorkerEvent::DatabaseLost { why: error.message().to_owned() });
-                } else {
-                    tracing::error!(%error, "a heartbeat failed");
+            match shared.heart_ops.schema_state().await {
+                Ok(SchemaState::Newer { .. }) => {
+                    shared.check_schema().await;
+                    Ok(())
                 }
-                lost = Some(asked_at);
+                other => other.map(drop),
             }
-            _ => {}
+        };
+        if let Err(error) = &answer {
+            shared.failed(Source::Heart, error);
         }
-        if answer.is_err() {
+        if answer.is_err() || shared.condition.is_failing(Source::Heart) {
             due = Instant::now();
         }
         let pause = LOOK.min(heartbeat).min(due.saturating_duration_since(Instant::now()));
         // A database that refuses at once must not be asked without end.
         let pause = if answer.is_err() { LOOK.min(heartbeat / 2) } else { pause };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pause.max(Duration::from_millis(10))).await;
     }
 }

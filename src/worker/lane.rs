@@ -4,15 +4,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use tokio::time::Instant;
-
 use super::backoff;
+use super::condition::Source;
 use super::execution::{Ground, Halt};
 use crate::access::Actor;
+use crate::domain::database_fault::DatabaseFault;
 use crate::domain::failure::{ReasonCode, RetryHelp};
 use crate::ops::runs::{BeginTarget, Beginning, Begun, FailStep, RunStep, Stepped};
 use crate::{Error, ErrorKind};
+use futures_util::FutureExt as _;
 
 /// So many failures in a row that a retry may help, and the target is failed.
 const ATTEMPTS: i64 = 5;
@@ -21,7 +21,9 @@ const TIMEOUTS: i64 = 2;
 /// The longest pause before a target is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after a crash or an unanswered question.
-const BREATH: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(200);
+/// So often in a row the database may refuse a run before it is put off.
+const REFUSALS: u32 = 4;
 
 /// What one try of a step came to.
 enum Tried {
@@ -74,7 +76,7 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
         let target = match planned {
             Ok(target) => target?,
             Err(error) => {
-                stumble(ground, &error, outages).await;
+                wait_out(ground, Source::Run(ground.run_id), &error, outages).await;
                 continue;
             }
         };
@@ -84,17 +86,26 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
             fence: ground.fence,
             ordinal,
             crash: ground.crash_of(ordinal),
+            outage: ground.starts.outage(ordinal),
         };
         match ground.shared.ops.run(&Actor::System, begin).await {
-            Ok(Beginning::Begun(begun)) => return Some(begun),
+            Ok(Beginning::Begun(begun)) => {
+                ground.starts.began(&begun);
+                return Some(begun);
+            }
             Ok(Beginning::Crashed) => {
+                ground.starts.ended(ordinal);
                 ground.give_back(ordinal).await;
                 ground.count_failure();
             }
-            Ok(Beginning::Done) => ground.give_back(ordinal).await,
-            Err(error) => {
+            Ok(Beginning::Done) => {
+                ground.starts.ended(ordinal);
                 ground.give_back(ordinal).await;
-                stumble(ground, &error, outages).await;
+            }
+            Err(error) => {
+                ground.starts.may_have_begun(&target, error.fault());
+                ground.give_back(ordinal).await;
+                wait_out(ground, ground.target(ordinal), &error, outages).await;
             }
         }
     }
@@ -127,47 +138,81 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
     match tried {
         Tried::Stepped(Stepped::GoesOn { steps }) => {
             *outages = 0;
-            Next::Same(Begun { steps, errors: 0, ..begun })
+            ground.shared.wrote(ground.target(ordinal));
+            // What it did next counts as started with the end of the step before.
+            let begun = Begun { steps, errors: 0, starts: 1, ..begun };
+            ground.starts.began(&begun);
+            Next::Same(begun)
         }
         Tried::Stepped(Stepped::Finished { begun: following }) => {
             *outages = 0;
+            ground.shared.wrote(ground.target(ordinal));
+            ground.starts.ended(ordinal);
             ground.give_back(ordinal).await;
+            if let Some(following) = &following {
+                ground.starts.began(following);
+            }
             following.map_or(Next::Plan, Next::Other)
         }
         Tried::Stepped(Stepped::Elsewhere) => {
+            ground.starts.ended(ordinal);
             ground.give_back(ordinal).await;
             Next::Plan
         }
         Tried::Stepped(Stepped::Failed { reason, message }) => {
             let again = (reason.retry() == RetryHelp::Helps).then_some(ATTEMPTS);
-            fail(ground, &begun, reason, message, again).await
+            fail(ground, &begun, Failed { reason, message, again, fault: None }, outages).await
+        }
+        // A database that answers nobody makes every step slow.
+        Tried::TimedOut if ground.shared.condition.is_failing(Source::Heart) => {
+            let error = Error::new(ErrorKind::Unreachable, "the database does not answer");
+            interrupted(ground, ordinal, &error, outages).await
         }
         Tried::TimedOut => {
             let message =
                 format!("the step took longer than {:?}", ground.shared.settings.step_timeout());
-            fail(ground, &begun, ReasonCode::Timeout, message, Some(TIMEOUTS)).await
+            let (reason, again) = (ReasonCode::Timeout, Some(TIMEOUTS));
+            fail(ground, &begun, Failed { reason, message, again, fault: None }, outages).await
         }
         Tried::Crashed(text) => {
+            ground.starts.ended(ordinal);
             ground.note_crash(ordinal, text);
             ground.give_back(ordinal).await;
-            ground.shared.rest(BREATH).await;
+            ground.shared.rest(PAUSE).await;
             Next::Plan
         }
-        // Too busy, too slow: the database is there, and the step is to be tried again.
-        Tried::Error(error) if error.kind() == ErrorKind::TimedOut => {
-            let message = error.message().to_owned();
-            fail(ground, &begun, ReasonCode::Conflict, message, Some(ATTEMPTS)).await
-        }
-        Tried::Error(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Lost) => {
-            ground.give_back(ordinal).await;
-            stumble(ground, &error, outages).await;
-            Next::Plan
+        Tried::Error(error) if error.kind() == ErrorKind::Lost || error.condition().is_some() => {
+            interrupted(ground, ordinal, &error, outages).await
         }
         Tried::Error(error) => {
-            let message = error.message().to_owned();
-            fail(ground, &begun, ReasonCode::UnexpectedError, message, None).await
+            let fault = error.fault().cloned();
+            tracing::error!(
+                run_id = ground.run_id,
+                ordinal,
+                %error,
+                fault = fault.as_ref().map(tracing::field::display),
+                "the database failed a step"
+            );
+            let message = match &fault {
+                Some(fault) => format!("{} ({fault})", error.message()),
+                None => error.message().to_owned(),
+            };
+            // Too busy, too slow: the database is there, and the step is to be tried again.
+            let (reason, again) = match error.kind() {
+                ErrorKind::TimedOut => (ReasonCode::Conflict, Some(ATTEMPTS)),
+                _ => (ReasonCode::UnexpectedError, None),
+            };
+            fail(ground, &begun, Failed { reason, message, again, fault }, outages).await
         }
     }
+}
+
+/// An outage or a lost claim kept a step from being done: its start counts for nothing.
+async fn interrupted(ground: &Ground, ordinal: i64, error: &Error, outages: &mut u32) -> Next {
+    ground.starts.interrupted(ordinal, error.fault());
+    ground.give_back(ordinal).await;
+    wait_out(ground, ground.target(ordinal), error, outages).await;
+    Next::Plan
 }
 
 async fn step(ground: &Ground, begun: &Begun, then: Option<i64>) -> Tried {
@@ -189,15 +234,19 @@ async fn step(ground: &Ground, begun: &Begun, then: Option<i64>) -> Tried {
     }
 }
 
-/// Writes a failure down: put off while `again` attempts are not used up, failed for good
-/// otherwise.
-async fn fail(
-    ground: &Ground,
-    begun: &Begun,
+/// How a step failed.
+struct Failed {
     reason: ReasonCode,
     message: String,
+    /// After so many failures in a row it is not tried again; none: not at all.
     again: Option<i64>,
-) -> Next {
+    fault: Option<DatabaseFault>,
+}
+
+/// Writes a failure down: put off while its attempts are not used up, failed for good otherwise.
+async fn fail(ground: &Ground, begun: &Begun, failed: Failed, outages: &mut u32) -> Next {
+    let Failed { reason, message, again, fault } = failed;
+    let ordinal = begun.ordinal;
     let again_in = again.filter(|attempts| begun.errors + 1 < *attempts).map(|_| {
         let n = u32::try_from(begun.errors).unwrap_or(0);
         backoff::pause(ground.shared.settings.retry_pause, n, LONGEST_PAUSE)
@@ -205,35 +254,42 @@ async fn fail(
     let failed = FailStep {
         run_id: ground.run_id,
         fence: ground.fence,
-        ordinal: begun.ordinal,
+        ordinal,
         steps: begun.steps,
         reason,
         message,
         again_in,
+        fault,
     };
-    let written = ground.shared.ops.run(&Actor::System, failed).await;
-    match &written {
-        Ok(true) if again_in.is_none() => ground.count_failure(),
-        Ok(_) => {}
-        Err(error) => stumble(ground, error, &mut 0).await,
+    match ground.shared.ops.run(&Actor::System, failed).await {
+        Ok(written) => {
+            *outages = 0;
+            ground.shared.wrote(ground.target(ordinal));
+            ground.starts.ended(ordinal);
+            // A target that is skipped because its tenant is gone has not failed.
+            if written && again_in.is_none() && reason != ReasonCode::TenantGone {
+                ground.count_failure();
+            }
+            ground.give_back(ordinal).await;
+            Next::Plan
+        }
+        Err(error) => interrupted(ground, ordinal, &error, outages).await,
     }
-    ground.give_back(begun.ordinal).await;
-    Next::Plan
 }
 
-/// After an error of the database: a lost claim ends the execution, anything else is waited
-/// out.
-async fn stumble(ground: &Ground, error: &Error, outages: &mut u32) {
+/// After an error of the database: a lost claim ends the execution, an outage is waited out. What
+/// the database refuses again and again puts the run off, so that the next one has its turn.
+async fn wait_out(ground: &Ground, source: Source, error: &Error, outages: &mut u32) {
     if error.kind() == ErrorKind::Lost {
         ground.halt(Halt::Lost);
         return;
     }
-    if !error.retry_can_help() {
-        tracing::error!(run_id = ground.run_id, %error, "a step could not be started");
+    ground.shared.failed(source, error);
+    if !error.retry_can_help() && *outages >= REFUSALS {
+        ground.refuse(error.clone());
+        return;
     }
-    let started = Instant::now();
-    ground.shared.rest(backoff::pause(BREATH, *outages, Duration::from_secs(2))).await;
-    tracing::debug!(waited = ?started.elapsed(), "tried again after an outage");
+    ground.shared.rest(backoff::pause(PAUSE, *outages, Duration::from_secs(2))).await;
     *outages += 1;
 }
 

@@ -8,14 +8,19 @@
 pub mod alerts;
 
 mod backoff;
+mod condition;
+mod event;
 mod execution;
 mod heart;
 mod lane;
 mod plan;
+mod postponed;
 mod rollups;
 mod schedule;
+mod slot;
+mod starts;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -23,14 +28,15 @@ use tokio::task::JoinSet;
 
 use crate::access::Actor;
 use crate::clock::Clock;
-use crate::domain::run::RunOutcome;
-use crate::ops::runs::{ClaimRun, Claimed};
+use crate::ops::runs::TakeBackStarts;
 use crate::ops::workers::{Leave, WorkerInfo};
-use crate::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
+use crate::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings, SchemaState};
 use crate::{Error, ErrorKind, Result};
 use alerts::{AlertSender, AlertSettings};
-use execution::Execution;
+use condition::{Condition, Source};
+pub use event::{Loss, WorkerEvent};
 use heart::Heart;
+use postponed::Postponed;
 
 /// How long a worker that is told to stop waits for its steps before it gives them up.
 const GRACE: Duration = Duration::from_secs(8);
@@ -108,88 +114,6 @@ impl WorkerSettings {
     }
 }
 
-/// What a worker tells whoever runs it. Never more than ids, types and outcomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorkerEvent {
-    /// It is ready.
-    Ready {
-        /// Its name.
-        name: String,
-        /// The types it executes.
-        types: Vec<String>,
-    },
-    /// It holds a run now.
-    Claimed {
-        /// The run.
-        run_id: i64,
-        /// Its type.
-        run_type: String,
-        /// Whether another worker was lost on it.
-        taken_over: bool,
-    },
-    /// A run has ended.
-    Ended {
-        /// The run.
-        run_id: i64,
-        /// How.
-        outcome: RunOutcome,
-    },
-    /// It let go of a run that has not ended.
-    Released {
-        /// The run.
-        run_id: i64,
-        /// Whether the run is paused.
-        paused: bool,
-    },
-    /// It lost its claim on a run, and wrote nothing more.
-    Lost {
-        /// The run.
-        run_id: i64,
-    },
-    /// The database does not answer.
-    DatabaseLost {
-        /// What it looks like from here.
-        why: String,
-    },
-    /// The database answers again.
-    DatabaseBack {
-        /// How long it was away.
-        away: Duration,
-    },
-    /// It was told to stop, and finishes its steps.
-    Stopping,
-}
-
-impl std::fmt::Display for WorkerEvent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Ready { name, types } => {
-                write!(f, "worker {name} is ready for {}", types.join(", "))
-            }
-            Self::Claimed { run_id, run_type, taken_over: false } => {
-                write!(f, "run {run_id} claimed: {run_type}")
-            }
-            Self::Claimed { run_id, run_type, taken_over: true } => {
-                write!(f, "run {run_id} taken over from a lost worker: {run_type}")
-            }
-            Self::Ended { run_id, outcome } => {
-                write!(f, "run {run_id} {}", outcome.as_str().replace('_', " "))
-            }
-            Self::Released { run_id, paused: true } => write!(f, "run {run_id} paused"),
-            Self::Released { run_id, paused: false } => write!(f, "run {run_id} back in the queue"),
-            Self::Lost { run_id } => write!(
-                f,
-                "run {run_id} given up: its claim is lost, and another worker goes on with it"
-            ),
-            Self::DatabaseLost { why } => write!(f, "database lost, retrying: {why}"),
-            Self::DatabaseBack { away } => {
-                write!(f, "database back after {} s", away.as_secs())
-            }
-            Self::Stopping => f.write_str("stopping: finishing the steps in flight"),
-        }
-    }
-}
-
 /// What every part of a worker shares.
 pub(crate) struct Shared {
     /// For claims and steps.
@@ -203,13 +127,74 @@ pub(crate) struct Shared {
     /// Told when there may be work.
     pub hint: Notify,
     pub stop: watch::Receiver<bool>,
+    /// Stops the worker, whoever runs it.
+    stopper: watch::Sender<bool>,
+    pub condition: Condition,
+    pub postponed: Postponed,
+    /// Starts of lost runs that are to be taken back once the database takes writes.
+    owed: Mutex<Vec<TakeBackStarts>>,
+    /// The error that the worker ends with: the schema has become newer.
+    outdated: Mutex<Option<Error>>,
 }
 
 impl Shared {
     pub fn tell(&self, event: WorkerEvent) {
-        tracing::info!(worker = %self.info.name, "{event}");
+        if event.is_trouble() {
+            tracing::warn!(worker = %self.info.name, "{event}");
+        } else {
+            tracing::info!(worker = %self.info.name, "{event}");
+        }
         // Nobody listening is no reason to stop working.
         let _ = self.events.send(event);
+    }
+
+    /// Notes that something could not be written, and says so where that is new.
+    pub fn failed(&self, source: Source, error: &Error) {
+        if let Some(event) = self.condition.failed(source, error) {
+            self.tell(event);
+        }
+    }
+
+    /// Notes that something was written.
+    pub fn wrote(&self, source: Source) {
+        if let Some(event) = self.condition.wrote(source) {
+            self.tell(event);
+        }
+    }
+
+    /// Looks at the schema. One that is newer than this program ends the worker.
+    pub async fn check_schema(&self) -> bool {
+        let newer = matches!(self.heart_ops.schema_state().await, Ok(SchemaState::Newer { .. }));
+        if newer && let Err(error) = self.heart_ops.require_current_schema().await {
+            let mut outdated = self.outdated.lock().unwrap_or_else(PoisonError::into_inner);
+            if outdated.is_none() {
+                self.tell(WorkerEvent::Outdated { why: error.message().to_owned() });
+                *outdated = Some(error);
+            }
+            drop(outdated);
+            self.stopper.send_replace(true);
+        }
+        newer
+    }
+
+    /// Keeps starts of a lost run for when they can be taken back.
+    pub fn owe(&self, starts: TakeBackStarts) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(starts);
+    }
+
+    /// Takes back what is owed, now that the database takes writes.
+    pub async fn settle_owed(&self) {
+        let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
+        for starts in owed {
+            if self
+                .heart_ops
+                .run(&Actor::System, starts.clone())
+                .await
+                .is_err_and(|e| e.retry_can_help())
+            {
+                self.owe(starts);
+            }
+        }
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -229,6 +214,8 @@ impl Shared {
 /// A worker process, or a worker inside one.
 pub struct Worker {
     shared: Arc<Shared>,
+    /// Says true once whoever runs it wants it to stop.
+    stop: watch::Receiver<bool>,
 }
 
 impl Worker {
@@ -247,23 +234,26 @@ impl Worker {
         let step = settings.step_timeout();
         // A frozen worker's transaction ends by itself before its lease does, so that what it
         // holds locked never outlives its claim.
-        let limits = |connections| ConnectionLimits {
+        let limits = |connections, lock: Duration| ConnectionLimits {
             connections,
             idle_in_transaction: Some(step),
             // Longer than a step may take, so that a slow step is told from a slow server.
             statement: Some(step + step / 4),
+            // Shorter, so that a lock of another session is told from a slow step.
+            lock: Some(lock),
+            pages: ops_settings.limits.pages,
         };
-        let with = |connections, patience| OpsSettings {
-            limits: limits(connections),
+        let with = |connections, patience, lock| OpsSettings {
+            limits: limits(connections, lock),
             patience,
             ..ops_settings.clone()
         };
-        let steps = with(settings.lanes + settings.slots + 2, step);
+        let steps = with(settings.lanes + settings.slots + 2, step, step / 4 * 3);
         let ops = Ops::open(url, Create::Never, clock.clone(), steps)?;
         // A heartbeat that is answered late is worth as much as none.
         let patience =
             (settings.lease / 6).clamp(Duration::from_millis(100), Duration::from_millis(1_300));
-        let heart_ops = Ops::open(url, Create::Never, clock, with(1, patience))?;
+        let heart_ops = Ops::open(url, Create::Never, clock, with(1, patience, patience * 2))?;
         let (events, receiver) = mpsc::unbounded_channel();
         let info = WorkerInfo {
             id: uuid::Uuid::new_v4().to_string(),
@@ -277,6 +267,7 @@ impl Worker {
             // One writer at a time: more would only wait for each other.
             Engine::Sqlite => 1,
         };
+        let (stopper, stopping) = watch::channel(*stop.borrow());
         let shared = Shared {
             ops,
             heart_ops,
@@ -285,29 +276,48 @@ impl Worker {
             info,
             events,
             hint: Notify::new(),
-            stop,
+            stop: stopping,
+            stopper,
+            condition: Condition::default(),
+            postponed: Postponed::default(),
+            owed: Mutex::default(),
+            outdated: Mutex::default(),
         };
-        Ok((Self { shared: Arc::new(shared) }, receiver))
+        Ok((Self { shared: Arc::new(shared), stop }, receiver))
     }
 
     /// Works until it is told to stop; then lets go of what it holds. A database that goes
     /// away is waited for.
     ///
     /// # Errors
-    /// Only those of the start: a schema that is not this version's.
+    /// A schema that is not this version's at the start, or has become newer since.
     pub async fn run(self) -> Result<()> {
-        let shared = self.shared;
-        wait_for_database(&shared).await?;
+        let Self { shared, mut stop } = self;
+        let told = Arc::clone(&shared);
+        let forward = tokio::spawn(async move {
+            // An error says that whoever could stop it is gone, which is a reason to stop.
+            let _ = stop.wait_for(|stop| *stop).await;
+            told.stopper.send_replace(true);
+        });
+        let done = Self::work(&shared).await;
+        forward.abort();
+        done?;
+        let outdated = shared.outdated.lock().unwrap_or_else(PoisonError::into_inner).take();
+        outdated.map_or(Ok(()), Err)
+    }
+
+    async fn work(shared: &Arc<Shared>) -> Result<()> {
+        wait_for_database(shared).await?;
         if shared.is_stopping() {
             return Ok(());
         }
         let heart = Arc::new(Heart::new());
-        let beating = tokio::spawn(heart::beat(Arc::clone(&shared), Arc::clone(&heart)));
+        let beating = tokio::spawn(heart::beat(Arc::clone(shared), Arc::clone(&heart)));
         let mut background = JoinSet::new();
-        background.spawn(watch_for_work(Arc::clone(&shared)));
-        background.spawn(rollups::keep(Arc::clone(&shared)));
+        background.spawn(watch_for_work(Arc::clone(shared)));
+        background.spawn(rollups::keep(Arc::clone(shared)));
         if shared.settings.schedule {
-            background.spawn(schedule::keep(Arc::clone(&shared)));
+            background.spawn(schedule::keep(Arc::clone(shared)));
         }
         let sender = shared.settings.alerts.clone().map(|alerts| {
             let sender = AlertSender::new(shared.ops.clone(), alerts);
@@ -319,10 +329,10 @@ impl Worker {
         });
         let mut slots = JoinSet::new();
         for _ in 0..shared.settings.slots {
-            slots.spawn(work(Arc::clone(&shared), Arc::clone(&heart)));
+            slots.spawn(slot::work(Arc::clone(shared), Arc::clone(&heart)));
         }
         let mut stop = shared.stop.clone();
-        // An error says that whoever could stop it is gone, which is a reason to stop.
+        // The sender lives as long as the worker.
         let _ = stop.wait_for(|stop| *stop).await;
         shared.tell(WorkerEvent::Stopping);
         let work_off = async {
@@ -350,80 +360,17 @@ impl Worker {
 
 /// Waits until the database is there, with the schema of this version.
 async fn wait_for_database(shared: &Shared) -> Result<()> {
-    let mut lost = None;
     loop {
         match shared.ops.require_current_schema().await {
-            Ok(()) => {
-                if let Some(since) = lost {
-                    let away = tokio::time::Instant::now().duration_since(since);
-                    shared.tell(WorkerEvent::DatabaseBack { away });
-                }
-                return Ok(());
-            }
-            Err(error) if error.retry_can_help() && !shared.is_stopping() => {
-                if lost.is_none() {
-                    lost = Some(tokio::time::Instant::now());
-                    shared.tell(WorkerEvent::DatabaseLost { why: error.message().to_owned() });
-                }
+            // That it takes writes again, the first heartbeat says.
+            Ok(()) => return Ok(()),
+            Err(_) if shared.is_stopping() => return Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut) => {
+                shared.failed(Source::Heart, &error);
                 shared.rest(POLL).await;
             }
-            Err(_) if shared.is_stopping() => return Ok(()),
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// One slot: claims a run, executes it, and looks for the next.
-async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
-    let mut outages = 0;
-    while !shared.is_stopping() {
-        let asked_at = tokio::time::Instant::now();
-        match claim(&shared).await {
-            Ok(Some(claimed)) => {
-                outages = 0;
-                let held = heart.hold(&claimed, asked_at + shared.settings.lease);
-                shared.tell(WorkerEvent::Claimed {
-                    run_id: claimed.id,
-                    run_type: claimed.run_type.clone(),
-                    taken_over: claimed.takeovers > 0,
-                });
-                let run_id = claimed.id;
-                let event = Execution::new(Arc::clone(&shared), claimed, held).run().await;
-                heart.let_go(run_id);
-                shared.tell(event);
-                // Where one run was, there may be more.
-                shared.hint.notify_waiters();
-            }
-            Ok(None) => {
-                outages = 0;
-                wait_for_work(&shared).await;
-            }
-            Err(error) => {
-                if !error.retry_can_help() {
-                    tracing::error!(%error, "a run could not be claimed");
-                }
-                shared.rest(backoff::pause(Duration::from_millis(250), outages, POLL * 3)).await;
-                outages += 1;
-            }
-        }
-    }
-}
-
-async fn claim(shared: &Shared) -> Result<Option<Claimed>> {
-    let claim = ClaimRun {
-        owner: shared.info.id.clone(),
-        types: shared.info.types.clone(),
-        lease: shared.settings.lease,
-    };
-    shared.ops.run(&Actor::System, claim).await
-}
-
-async fn wait_for_work(shared: &Shared) {
-    let mut stop = shared.stop.clone();
-    tokio::select! {
-        () = shared.hint.notified() => {}
-        () = tokio::time::sleep(backoff::around(POLL)) => {}
-        _ = stop.wait_for(|stop| *stop) => {}
     }
 }
 

@@ -25,6 +25,8 @@ mod house;
 mod keymap;
 mod notifications;
 mod notifications_cli;
+mod outages;
+mod outages_end;
 mod overview;
 mod overview_cli;
 mod overview_health;

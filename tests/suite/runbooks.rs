@@ -76,7 +76,7 @@ impl Store {
         let (mut steps_done, mut failed) = (0, Vec::new());
         for target in self.ops.run(&system, due).await.unwrap() {
             let ordinal = target.ordinal;
-            let begin = BeginTarget { run_id, fence, ordinal, crash: None };
+            let begin = BeginTarget { run_id, fence, ordinal, crash: None, outage: None };
             let begun = self.ops.run(&system, begin).await.unwrap();
             assert!(matches!(begun, Beginning::Begun(_)), "{begun:?}");
             let mut steps = target.steps;
@@ -102,6 +102,7 @@ impl Store {
                             reason,
                             message,
                             again_in: None,
+                            fault: None,
                         };
                         self.ops.run(&system, fail).await.unwrap();
                         break;

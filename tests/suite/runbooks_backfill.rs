@@ -385,7 +385,7 @@ both_engines! {
         }
     }
 
-    async fn fr_014_006_a_tenant_that_is_gone_fails_alone(store) {
+    async fn fr_014_006_a_tenant_that_is_gone_is_skipped_alone(store) {
         let store = store.with_platform().await;
         let findings: Vec<_> = (1..=4).map(|id| legacy(id, id, "a", "open")).collect();
         put(&store, &findings).await;
@@ -394,8 +394,10 @@ both_engines! {
         store.sql("update tenants set archived_at = '2026-11-20T00:00:00+00:00' where id = 2").await.unwrap();
         store.sql("update workspaces set archived_at = '2026-11-20T00:00:00+00:00' where id = 2").await.unwrap();
         let done = store.work_off(&claimed, 500).await;
-        assert_eq!(done.outcome, RunOutcome::PartiallySucceeded);
-        assert_eq!((done.count("succeeded"), done.count("failed"), done.count("updated")), (1, 3, 1));
+        assert_eq!(done.outcome, RunOutcome::Succeeded);
+        assert_eq!((done.count("succeeded"), done.count("skipped"), done.count("updated")), (1, 3, 1));
+        let gone = "select count(*) from operation_run_targets where status = 'skipped' and skip_reason = 'tenant_gone'";
+        assert_eq!(store.number(gone).await, 3);
         assert!(done.failed.iter().all(|(reason, _)| *reason == ReasonCode::TenantGone), "{:?}", done.failed);
         assert_eq!(one(&store, 1).await.status, "new");
         assert_eq!(all(&store).await[1..], findings[1..]);

@@ -65,7 +65,8 @@ async fn claimed_backfill(store: &Store, by: &Session) -> Claimed {
 }
 
 async fn begin(store: &Store, run: &Claimed, ordinal: i64) {
-    let begin = BeginTarget { run_id: run.id, fence: run.fence, ordinal, crash: None };
+    let begin =
+        BeginTarget { run_id: run.id, fence: run.fence, ordinal, crash: None, outage: None };
     store.ops.run(&Actor::System, begin).await.unwrap();
 }
 
@@ -84,9 +85,10 @@ fn failure(run: &Claimed, ordinal: i64) -> FailStep {
         fence: run.fence,
         ordinal,
         steps: 0,
-        reason: ReasonCode::TenantGone,
+        reason: ReasonCode::ValidationFailed,
         message: "gone".to_owned(),
         again_in: None,
+        fault: None,
     }
 }
 
@@ -264,7 +266,7 @@ both_engines! {
         let before = texts(&store, &rows).await;
         let (run_id, fence) = (run.id, run.fence);
         let finish = FinishRun { run_id, fence, stop: None };
-        let begin = BeginTarget { run_id, fence, ordinal: 1, crash: None };
+        let begin = BeginTarget { run_id, fence, ordinal: 1, crash: None, outage: None };
         let errors = [
             store.ops.run(&Actor::System, step(&run, 0)).await.unwrap_err(),
             store.ops.run(&Actor::System, failure(&run, 0)).await.unwrap_err(),

@@ -22,7 +22,7 @@ use crate::support::stores::Store;
 use crate::support::stores::both_engines;
 
 /// Quick beats and short pauses; nothing a test waits for depends on how long they are.
-fn settings() -> WorkerSettings {
+pub fn settings() -> WorkerSettings {
     WorkerSettings {
         lease: Duration::from_secs(30),
         heartbeat: Duration::from_millis(500),
@@ -32,27 +32,30 @@ fn settings() -> WorkerSettings {
     }
 }
 
-fn ops_settings() -> OpsSettings {
+pub fn ops_settings() -> OpsSettings {
     OpsSettings { registry: Registry::standard().with_probe(), ..OpsSettings::default() }
 }
 
 /// A worker in the background.
-struct Running {
+pub struct Running {
     stop: watch::Sender<bool>,
-    events: mpsc::UnboundedReceiver<WorkerEvent>,
-    task: JoinHandle<tenantpilot::Result<()>>,
+    pub events: mpsc::UnboundedReceiver<WorkerEvent>,
+    pub task: JoinHandle<tenantpilot::Result<()>>,
 }
 
 impl Running {
-    fn start(store: &Store, settings: WorkerSettings) -> Self {
+    pub fn start(store: &Store, settings: WorkerSettings) -> Self {
+        Self::with(store, settings, &ops_settings())
+    }
+
+    pub fn with(store: &Store, settings: WorkerSettings, ops: &OpsSettings) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let opened =
-            Worker::open(&store.url, settings, &ops_settings(), store.clock.clone(), stopped);
+        let opened = Worker::open(&store.url, settings, ops, store.clock.clone(), stopped);
         let (worker, events) = opened.unwrap();
         Self { stop, events, task: tokio::spawn(worker.run()) }
     }
 
-    async fn stop(mut self) -> Vec<WorkerEvent> {
+    pub async fn stop(mut self) -> Vec<WorkerEvent> {
         self.stop.send(true).unwrap();
         self.task.await.unwrap().unwrap();
         let mut events = Vec::new();
@@ -89,7 +92,7 @@ impl Store {
         self.ops.run(&Actor::System, GetRun { id }).await.unwrap()
     }
 
-    async fn until(&self, id: i64, what: &str, is: impl Fn(&RunDetail) -> bool) -> RunDetail {
+    pub async fn until(&self, id: i64, what: &str, is: impl Fn(&RunDetail) -> bool) -> RunDetail {
         for _ in 0..6_000 {
             let detail = self.detail(id).await;
             if is(&detail) {
@@ -100,16 +103,16 @@ impl Store {
         panic!("run {id} never was {what}: {:?}", self.detail(id).await.run);
     }
 
-    async fn end_of(&self, id: i64) -> RunDetail {
+    pub async fn end_of(&self, id: i64) -> RunDetail {
         self.until(id, "completed", |detail| detail.run.status == RunStatus::Completed).await
     }
 
-    fn state(&self, detail: &RunDetail) -> RunState {
+    pub fn state(&self, detail: &RunDetail) -> RunState {
         RunState::of(&detail.run, self.clock.now())
     }
 }
 
-fn counts(detail: &RunDetail) -> [u64; 5] {
+pub fn counts(detail: &RunDetail) -> [u64; 5] {
     let get = |key| detail.run.summary_counts.get(key).unwrap_or(0);
     [
         get(CountKey::Total),
@@ -293,7 +296,7 @@ both_engines! {
         assert_eq!((store.state(&detail), detail.run.lease_owner), (RunState::Cancelled, None));
         loop {
             match worker.events.recv().await {
-                Some(WorkerEvent::Lost { run_id }) if run_id == id => break,
+                Some(WorkerEvent::Lost { run_id, .. }) if run_id == id => break,
                 Some(_) => {}
                 None => panic!("the worker never noticed"),
             }

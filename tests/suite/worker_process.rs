@@ -38,6 +38,10 @@ impl Process {
         let status = self.0.wait().unwrap();
         let mut said = String::new();
         self.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        // Trouble is told on the other stream.
+        if let Some(mut trouble) = self.0.stderr.take() {
+            trouble.read_to_string(&mut said).unwrap();
+        }
         (status.code().unwrap_or(-1), said)
     }
 }
@@ -365,6 +369,6 @@ fn fr_013_017_a_worker_lives_through_an_outage_and_the_run_ends_exactly() {
     assert_eq!(block_on(store.number(left)), 0);
     let (code, said) = worker.stop();
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("database lost, retrying"), "{said}");
+    assert!(said.contains("database outage, retrying: the database cannot be reached"), "{said}");
     assert!(said.contains("database back after"), "{said}");
 }

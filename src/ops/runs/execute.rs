@@ -10,8 +10,8 @@ use crate::domain::rollout::StopReason;
 use crate::domain::run::RunOutcome;
 use crate::domain::sanitize;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
-use crate::ops::store::lifecycle::{self, Claim, Claimed, Held};
-use crate::ops::store::targets;
+use crate::ops::store::lifecycle::{self, Claim, Claimed, Claims, Held};
+use crate::ops::store::{schema, targets};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -48,6 +48,24 @@ impl Operation for ClaimRun {
     type Output = Option<Claimed>;
 
     async fn execute(self, context: &mut Context) -> Result<Option<Claimed>> {
+        loop {
+            let mut claims = self.claim(context, &[]).await?;
+            let Some(claimed) = claims.claimed.take() else {
+                return claims.refused.pop().map_or(Ok(None), |(_, error)| Err(error));
+            };
+            if claimed.takeovers <= TAKEOVER_LIMIT {
+                return Ok(Some(claimed));
+            }
+            // Nobody gets on with it: one more worker would only be the next to be lost.
+            let run = held(context.tx()?, claimed.id, claimed.fence).await?;
+            tracing::error!(run_id = claimed.id, "closing a run whose workers keep disappearing");
+            conclude(context, &run, Some(StopReason::WorkerLost)).await?;
+        }
+    }
+}
+
+impl ClaimRun {
+    async fn claim(&self, context: &mut Context, except: &[i64]) -> Result<Claims> {
         if self.lease < MIN_LEASE || self.owner.is_empty() {
             return Err(Error::usage(format!(
                 "a claim needs an owner and a lease of at least {} ms",
@@ -60,20 +78,44 @@ impl Operation for ClaimRun {
             lease_seconds: self.lease.as_secs_f64(),
             now: context.now(),
         };
-        loop {
-            let tx = context.tx()?;
-            let Some(claimed) = lifecycle::claim(tx, claim).await? else { return Ok(None) };
-            if claimed.takeovers > 0 {
-                targets::none_in_flight(tx, claimed.id).await?;
-            }
-            if claimed.takeovers <= TAKEOVER_LIMIT {
-                return Ok(Some(claimed));
-            }
-            // Nobody gets on with it: one more worker would only be the next to be lost.
-            let run = held(tx, claimed.id, claimed.fence).await?;
-            tracing::error!(run_id = claimed.id, "closing a run whose workers keep disappearing");
-            conclude(context, &run, Some(StopReason::WorkerLost)).await?;
+        let tx = context.tx()?;
+        let claims = lifecycle::claim(tx, claim, except).await?;
+        if let Some(claimed) = &claims.claimed
+            && claimed.takeovers > 0
+        {
+            targets::none_in_flight(tx, claimed.id).await?;
         }
+        Ok(claims)
+    }
+}
+
+/// Claims the next run for a worker: none that it has put off, none while the schema is newer than
+/// its program. A run whose workers keep disappearing is claimed as well, to be closed in a
+/// transaction of its own.
+#[derive(Debug, Clone)]
+pub struct ClaimNext {
+    /// The claim.
+    pub claim: ClaimRun,
+    /// Runs to leave alone.
+    pub except: Vec<i64>,
+}
+
+impl ClaimNext {
+    pub(in crate::ops) fn sample() -> Self {
+        Self { claim: ClaimRun::sample(), except: Vec::new() }
+    }
+}
+
+impl Operation for ClaimNext {
+    const NAME: &'static str = "runs.claim_next";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = Claims;
+
+    async fn execute(self, context: &mut Context) -> Result<Claims> {
+        let program = schema::program_version(context.db());
+        schema::refuse_newer(context.tx()?, program).await?;
+        self.claim.claim(context, &self.except).await
     }
 }
 

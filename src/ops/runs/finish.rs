@@ -1,6 +1,7 @@
 //! The end of a run, in one transaction: counts from its targets, outcome, one notification,
 //! one alert, one audit row. Also the ways to let go of a run that has not ended.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::execute::{held, lost, settle};
@@ -9,9 +10,11 @@ use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::RunOutcome;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
+use crate::ops::store::faults::{self, During};
 use crate::ops::store::lifecycle::{self, Ending, Held};
+use crate::ops::store::outages::{self, Gap};
 use crate::ops::store::targets::{self, Tally};
-use crate::ops::store::{audit, requests, run_read, savepoint};
+use crate::ops::store::{Tx, audit, requests, run_read, savepoint};
 use crate::ops::{Access, AuditStatus, Context, Mutant, Operation};
 use crate::{Error, Result};
 
@@ -88,6 +91,9 @@ pub(in crate::ops) async fn conclude(
     let now = context.now();
     let derived = context.mutant() != Some(Mutant::IncrementedCounters);
     let tx = context.tx()?;
+    // A run of which only the end is missing lost nothing with its workers.
+    let undone = targets::tally(tx, run.id).await?.pending > 0;
+    let stop = stop.filter(|stop| undone || *stop != StopReason::WorkerLost);
     if stop == Some(StopReason::WorkerLost) {
         let reason = ReasonCode::WorkerLost.as_str();
         for tenant in targets::fail_started(tx, run.id, reason, now).await? {
@@ -122,7 +128,13 @@ pub(in crate::ops) async fn conclude(
             outcome = known;
         }
     }
-    let end = End { outcome, counts, stop, reason: None };
+    let mut end = End { outcome, counts, stop, reason: None };
+    if stop.is_none() && tally.gone > 0 && tally.gone == tally.total && tally.steps == 0 {
+        // Nothing was attempted: every tenant was gone before its turn.
+        end.outcome = RunOutcome::Blocked;
+        end.stop = Some(StopReason::Blocked);
+        end.reason = Some(ReasonCode::TenantGone.as_str().to_owned());
+    }
     write_end(context, run, end).await
 }
 
@@ -171,9 +183,45 @@ pub(in crate::ops) async fn write_end(
     }
     let alert = (outcome == RunOutcome::Failed).then(|| alert(run, reason.as_deref()));
     let title = format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), run.id);
-    lifecycle::announce(tx, run, &title, alert.as_ref(), now).await?;
+    savepoint::begin(tx).await?;
+    let notified = lifecycle::notify(tx, run, &title, now).await;
+    or_gap(tx, run.id, Gap::Notification, notified, now).await?;
+    if let Some(alert) = &alert {
+        savepoint::begin(tx).await?;
+        let alerted = lifecycle::alert(tx, run, alert, now).await;
+        or_gap(tx, run.id, Gap::Alert, alerted, now).await?;
+    }
     audit_end(context, run, &end.counts, outcome, reason.as_deref()).await?;
     Ok(outcome)
+}
+
+/// Ends what was written since a savepoint. What the database refuses is counted as a gap, and the
+/// run ends without it; in an outage nothing ends, and the whole end is tried again.
+async fn or_gap(
+    tx: &mut Tx,
+    run_id: i64,
+    gap: Gap,
+    written: Result<()>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let Err(error) = savepoint::settle(tx, written).await? else { return Ok(()) };
+    if error.retry_can_help() {
+        return Err(error);
+    }
+    let (what, during) = match gap {
+        Gap::Notification => ("notification", During::Notification),
+        Gap::Alert => ("alert", During::Alert),
+        Gap::Audit => ("audit row", During::Audit),
+    };
+    let fault = error.fault();
+    tracing::error!(
+        run_id,
+        %error,
+        fault = fault.map(tracing::field::display),
+        "the {what} of a run's end could not be written"
+    );
+    faults::try_record(tx, run_id, during, fault, now).await?;
+    outages::count_gap(tx, run_id, gap).await
 }
 
 fn alert(run: &Held, reason: Option<&str>) -> Value {
@@ -207,16 +255,11 @@ async fn audit_end(
     row.workspace_id = run.workspace_id;
     row.metadata =
         json!({ "type": run.run_type, "outcome": outcome.as_str(), "reason_code": reason });
+    let now = context.now();
     let tx = context.tx()?;
     savepoint::begin(tx).await?;
-    match audit::insert(tx, &row).await {
-        Ok(()) => savepoint::release(tx).await,
-        Err(error) => {
-            tracing::error!(run_id = run.id, %error, "an audit row could not be written");
-            savepoint::undo(tx).await?;
-            lifecycle::count_audit_gap(tx, run.id).await
-        }
-    }
+    let audited = audit::insert(tx, &row).await;
+    or_gap(tx, run.id, Gap::Audit, audited, now).await
 }
 
 /// Lets go of a run that has not ended: back to the queue, or paused. Its steps are over.

@@ -5,29 +5,32 @@ mod execute;
 mod finish;
 mod given;
 mod list;
+mod postpone;
 mod read;
 mod retry;
 mod start;
 mod step;
 
 pub use super::store::audit::AuditRow;
-pub use super::store::lifecycle::Claimed;
+pub use super::store::faults::{During, RunFault};
+pub use super::store::lifecycle::{Claimed, Claims};
 pub use super::store::requests::RequestRow;
 pub use super::store::targets::{Begun, Pending};
 pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
-    ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
+    ClaimNext, ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
 };
 pub(in crate::ops) use finish::{End, counts_of, write_end};
 pub use finish::{FinishRun, ReleaseRun, Released};
 pub(in crate::ops) use given::check_reserved;
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
-pub use read::{ELSEWHERE_BOUND, FailureGroup, GetRun, RunDetail, Served, TARGETS_SHOWN};
+pub use postpone::{OpenStart, PostponeRun, TakeBackStarts};
+pub use read::{ELSEWHERE_BOUND, FailureGroup, Gaps, GetRun, RunDetail, Served, TARGETS_SHOWN};
 pub(in crate::ops) use retry::retry_targets;
 pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{
-    Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Pulse, Refresh, RunStep,
-    START_LIMIT, Stepped,
+    Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Outage, Pulse, Refresh,
+    RunStep, START_LIMIT, Stepped,
 };

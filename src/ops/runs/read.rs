@@ -7,6 +7,7 @@ use crate::domain::capability::Capability;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::run::{Lease, Run, RunFailure, RunStatus, RunTarget};
 use crate::ops::store::audit::{self, AuditRow};
+use crate::ops::store::faults::{self, RunFault};
 use crate::ops::store::requests::{self, RequestRow};
 use crate::ops::store::{Tx, run_read, workers};
 use crate::ops::{Access, Context, Operation};
@@ -85,6 +86,32 @@ pub struct RunDetail {
     pub retryable: i64,
     /// Whether anybody could claim it; none unless it waits in the queue, or is stuck.
     pub served: Option<Served>,
+    /// What the database said of its failures: codes and names, also part of its context.
+    pub faults: Vec<RunFault>,
+    /// What its end could not write beside audit rows.
+    pub gaps: Gaps,
+}
+
+/// What the end of a run could not write, beside audit rows, which every list counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Gaps {
+    /// Notifications.
+    pub notifications: i64,
+    /// Alerts.
+    pub alerts: i64,
+}
+
+impl Gaps {
+    /// In words, one line for each that there is.
+    pub fn lines(self, audit: i64) -> Vec<String> {
+        [("audit row", audit), ("notification", self.notifications), ("alert", self.alerts)]
+            .into_iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(what, n)| {
+                format!("{n} {what}{} could not be written", if n == 1 { "" } else { "s" })
+            })
+            .collect()
+    }
 }
 
 impl RunDetail {
@@ -118,7 +145,13 @@ impl Operation for GetRun {
             ),
             None => None,
         };
-        let facts = run_read::facts(tx, self.id).await?;
+        let mut facts = run_read::facts(tx, self.id).await?;
+        let faults = faults::of_run(tx, self.id).await?;
+        if let Value::Object(known) = &mut facts.context.0
+            && !faults.is_empty()
+        {
+            known.insert("database_faults".to_owned(), serde_json::json!(faults));
+        }
         let ended = run.status == RunStatus::Completed;
         let running = run.status == RunStatus::Running;
         let retryable = if ended { run_read::count_retryable(tx, &run).await? } else { 0 };
@@ -153,6 +186,8 @@ impl Operation for GetRun {
             lease: run_read::lease(tx, self.id).await?,
             audit,
             elsewhere,
+            faults,
+            gaps: Gaps { notifications: facts.notification_gaps, alerts: facts.alert_gaps },
             run,
         })
     }

@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::execute::held;
 use crate::access::Requirement;
+use crate::domain::database_fault::DatabaseFault;
 use crate::domain::failure::ReasonCode;
 use crate::domain::sanitize;
+use crate::ops::store::faults::{self, During};
 use crate::ops::store::targets::{self, Begun, Found, Left, Pending};
 use crate::ops::store::{Tx, lifecycle};
 use crate::ops::{Access, Context, Mutant, Operation};
@@ -65,6 +67,18 @@ pub struct BeginTarget {
     pub ordinal: i64,
     /// What its last crash said, if that is known.
     pub crash: Option<String>,
+    /// What came between its last start and the step, if an outage did.
+    pub outage: Option<Outage>,
+}
+
+/// An outage that kept a started step from being done. The start counts for nothing then: only a
+/// process that died or panicked in a step makes it a crash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// The starts that count so far.
+    pub counted: i64,
+    /// What the database said, if it said anything.
+    pub fault: Option<DatabaseFault>,
 }
 
 impl Operation for BeginTarget {
@@ -76,13 +90,18 @@ impl Operation for BeginTarget {
     async fn execute(self, context: &mut Context) -> Result<Beginning> {
         let now = context.now();
         let fenced = context.fenced();
+        let takes_back = context.takes_starts_back();
         let tx = context.tx()?;
         let found = found(tx, self.run_id, self.ordinal, self.fence, fenced).await?;
         if found.status != "pending" {
             return Ok(Beginning::Done);
         }
-        if let Some(begun) = targets::begin(tx, self.run_id, self.ordinal, START_LIMIT, now).await?
-        {
+        let fault = self.outage.as_ref().and_then(|outage| outage.fault.as_ref());
+        faults::try_record(tx, self.run_id, During::Step, fault, now).await?;
+        let counted = self.outage.map(|outage| outage.counted).filter(|_| takes_back);
+        let begun =
+            targets::begin(tx, self.run_id, self.ordinal, START_LIMIT, counted, now).await?;
+        if let Some(begun) = begun {
             return Ok(Beginning::Begun(begun));
         }
         let why = self.crash.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
@@ -154,6 +173,11 @@ impl Operation for RunStep {
         if found.status != "pending" || found.steps != self.steps {
             return Ok(Stepped::Elsewhere);
         }
+        if found.gone {
+            let tenant_id = found.tenant_id.unwrap_or_default();
+            let message = format!("tenant {tenant_id} was archived or removed");
+            return Ok(Stepped::Failed { reason: ReasonCode::TenantGone, message });
+        }
         let runbook = context.settings().registry.get(&found.run_type)?.clone();
         let step = Step {
             run_id: self.run_id,
@@ -205,14 +229,15 @@ impl RunStep {
         }
         let tx = context.tx()?;
         let begun = match self.then {
-            Some(next) => targets::begin(tx, self.run_id, next, START_LIMIT, now).await?,
+            Some(next) => targets::begin(tx, self.run_id, next, START_LIMIT, None, now).await?,
             None => None,
         };
         Ok(Stepped::Finished { begun })
     }
 }
 
-/// Writes down that a step failed: the target is put off, or ends as failed.
+/// Writes down that a step failed: the target is put off, or ends as failed. One whose tenant is
+/// gone is skipped: nothing is left to do for it.
 #[derive(Debug, Clone)]
 pub struct FailStep {
     /// Run.
@@ -229,6 +254,8 @@ pub struct FailStep {
     pub message: String,
     /// Try again after this long; none: the target is failed.
     pub again_in: Option<Duration>,
+    /// What the database said, if it failed the step.
+    pub fault: Option<DatabaseFault>,
 }
 
 impl FailStep {
@@ -241,6 +268,7 @@ impl FailStep {
             reason: ReasonCode::UnexpectedError,
             message: String::new(),
             again_in: None,
+            fault: None,
         }
     }
 }
@@ -257,6 +285,11 @@ impl Operation for FailStep {
         let fenced = context.fenced();
         let tx = context.tx()?;
         let found = found(tx, self.run_id, self.ordinal, self.fence, fenced).await?;
+        faults::try_record(tx, self.run_id, During::Step, self.fault.as_ref(), now).await?;
+        if self.reason == ReasonCode::TenantGone {
+            let reason = self.reason.as_str();
+            return targets::skip(tx, self.run_id, self.ordinal, self.steps, reason, now).await;
+        }
         if let Some(pause) = self.again_in {
             return targets::put_off(
                 tx,

@@ -86,11 +86,23 @@ pub struct AuditRow {
 /// Writes one row.
 ///
 /// # Errors
-/// *Failed* where the database takes the statement and keeps no row: a rule or a trigger
-/// swallowed it, and what it tells of must not happen either.
+/// An audit row that cannot be written refuses what it tells of: the error says so, with the
+/// cause in its hint. *Failed* also where the database takes the statement and keeps no row: a
+/// rule or a trigger swallowed it.
 pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
-    let written = on_tx!(tx, c => {
-        sqlx::query(
+    let written = rows_written(tx, row).await.map_err(|error| {
+        error.told_as("the audit row could not be written, so nothing was done")
+    })?;
+    if written == 1 {
+        return Ok(());
+    }
+    Err(Error::failed("the audit log did not keep the row of this action")
+        .hint("nothing was changed; a rule or a trigger of the database swallows audit rows"))
+}
+
+async fn rows_written(tx: &mut Tx, row: &NewAudit) -> Result<u64> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query(
             "insert into audit_logs (plane, actor_kind, actor_id, actor_name, origin, action, status, \
              workspace_id, tenant_id, run_id, target_type, target_id, before_state, after_state, \
              metadata, occurred_at, break_glass) \
@@ -114,14 +126,9 @@ pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
         .bind(row.occurred_at)
         .bind(row.break_glass)
         .execute(c)
-        .await?
-        .rows_affected()
-    });
-    if written == 1 {
-        return Ok(());
-    }
-    Err(Error::failed("the audit log did not keep the row of this action")
-        .hint("nothing was changed; a rule or a trigger of the database swallows audit rows"))
+        .await
+        .map(|done| done.rows_affected())?)
+    })
 }
 
 /// The rows about one run, oldest first, at most `limit`.

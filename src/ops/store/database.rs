@@ -10,9 +10,10 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Postgres, Sqlite, SqliteConnection};
 
 use super::error::unreachable_database;
+use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
 use crate::{Error, ErrorKind, Result};
 
@@ -52,11 +53,16 @@ pub struct ConnectionLimits {
     pub idle_in_transaction: Option<Duration>,
     /// A statement that takes longer is ended (PostgreSQL).
     pub statement: Option<Duration>,
+    /// A lock of another session is waited for so long; on SQLite, at most as long as it always
+    /// is.
+    pub lock: Option<Duration>,
+    /// A file may have at most so many pages, or as many as it has (SQLite).
+    pub pages: Option<u32>,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { connections: 8, idle_in_transaction: None, statement: None }
+        Self { connections: 8, idle_in_transaction: None, statement: None, lock: None, pages: None }
     }
 }
 
@@ -72,9 +78,9 @@ pub enum Db {
 /// An open transaction; rolled back when dropped.
 pub enum Tx {
     /// PostgreSQL.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Transaction<Postgres>),
     /// SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<Sqlite>),
 }
 
 impl Db {
@@ -100,6 +106,7 @@ impl Db {
         let limited = [
             ("idle_in_transaction_session_timeout", limits.idle_in_transaction),
             ("statement_timeout", limits.statement),
+            ("lock_timeout", limits.lock),
         ];
         let limited = limited
             .into_iter()
@@ -133,7 +140,11 @@ impl Db {
             }
             create_private_file(path)?;
         }
-        let options = sqlite_options(path);
+        let busy = limits.lock.unwrap_or(BUSY_TIMEOUT).min(BUSY_TIMEOUT);
+        let mut options = sqlite_options(path).busy_timeout(busy);
+        if let Some(pages) = limits.pages {
+            options = options.pragma("max_page_count", pages.to_string());
+        }
         let watched = Watched::new(path);
         let pool = SqlitePoolOptions::new()
             .max_connections(limits.connections.min(4))
@@ -160,11 +171,13 @@ impl Db {
         Ok(match self.clone() {
             Self::Postgres(pool) => {
                 let begin = "begin isolation level repeatable read read only";
-                Tx::Postgres(to_the_end(async move { pool.begin_with(begin).await }).await?)
+                Tx::Postgres(
+                    to_the_end(async move { Transaction::begin(&pool, begin).await }).await?,
+                )
             }
-            Self::Sqlite(pool, _) => {
-                Tx::Sqlite(to_the_end(async move { pool.begin_with("begin").await }).await?)
-            }
+            Self::Sqlite(pool, _) => Tx::Sqlite(
+                to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?,
+            ),
         })
     }
 
@@ -172,11 +185,12 @@ impl Db {
     /// transaction that reads first and writes later fails under contention.
     pub async fn begin_write(&self) -> Result<Tx> {
         Ok(match self.clone() {
-            Self::Postgres(pool) => {
-                Tx::Postgres(to_the_end(async move { pool.begin().await }).await?)
-            }
+            Self::Postgres(pool) => Tx::Postgres(
+                to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?,
+            ),
             Self::Sqlite(pool, _) => Tx::Sqlite(
-                to_the_end(async move { pool.begin_with("begin immediate").await }).await?,
+                to_the_end(async move { Transaction::begin(&pool, "begin immediate").await })
+                    .await?,
             ),
         })
     }
@@ -232,7 +246,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes everything written in it lasting.
+    /// Makes everything written in it lasting. Where that fails, its connection is closed.
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Postgres(transaction) => transaction.commit().await?,
@@ -241,11 +255,12 @@ impl Tx {
         Ok(())
     }
 
-    /// Undoes everything written in it.
+    /// Undoes everything written in it. Where the database cannot be told, or has undone it
+    /// already, its connection is closed, which undoes it as well.
     pub async fn rollback(self) -> Result<()> {
         match self {
-            Self::Postgres(transaction) => transaction.rollback().await?,
-            Self::Sqlite(transaction) => transaction.rollback().await?,
+            Self::Postgres(transaction) => transaction.rollback().await,
+            Self::Sqlite(transaction) => transaction.rollback().await,
         }
         Ok(())
     }

@@ -1,9 +1,21 @@
 //! What a driver's error means to a person. Its own text stays behind: it can hold row data.
 
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::SqliteError;
+
+use crate::domain::database_fault::DatabaseFault;
 use crate::{Error, ErrorKind};
 
 /// SQLSTATE of the triggers that keep a table append-only (PostgreSQL).
 const APPEND_ONLY: &str = "TP001";
+/// How the texts of the same triggers end on SQLite, which has no codes of one's own.
+const APPEND_ONLY_TEXTS: [&str; 5] = [
+    "is append-only",
+    "never changes",
+    "that was used stays",
+    "is never replaced",
+    "keeps its number",
+];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -11,11 +23,16 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Io(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => unreachable_database(),
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => unreachable_database(),
             sqlx::Error::Tls(_) => unreachable_database().hint("the TLS handshake with it failed; check sslmode and the certificates"),
             sqlx::Error::Database(database) => {
-                let code = database.code().unwrap_or_default();
-                of_code(&code, database.constraint())
+                let fault = fault_of(database.as_ref());
+                let error = match fault.sqlite() {
+                    Some(number) => of_sqlite(number, &fault, database.message()),
+                    None => of_sqlstate(&fault),
+                };
+                error.with_fault(fault)
             }
             sqlx::Error::Protocol(_) => unreachable_database(),
             sqlx::Error::ColumnDecode { index, .. } => {
@@ -34,14 +51,35 @@ pub fn unreachable_database() -> Error {
         .hint("check that it runs and that the database URL is right; nothing was changed")
 }
 
-fn of_code(code: &str, constraint: Option<&str>) -> Error {
-    // SQLite gives extended result codes as numbers; the low byte is the primary code.
-    if let Ok(number) = code.parse::<u32>()
-        && code.len() < 5
-    {
-        return of_sqlite(number);
-    }
+/// What may be kept of a driver's error.
+fn fault_of(error: &dyn DatabaseError) -> DatabaseFault {
+    let code = error.code().unwrap_or_default();
+    let (constraint, table) = match error.try_downcast_ref::<SqliteError>() {
+        Some(_) => names_in_sqlite(&code, error.message()),
+        None => (error.constraint(), error.table()),
+    };
+    DatabaseFault::new(&code, constraint, table)
+}
+
+/// Constraint and table, which SQLite tells in its text only. What a trigger raises is a text of
+/// its own and has neither.
+fn names_in_sqlite<'a>(code: &str, message: &'a str) -> (Option<&'a str>, Option<&'a str>) {
+    let of = |kind: &str| message.strip_prefix(kind)?.strip_prefix(" constraint failed: ");
     match code {
+        // CHECK
+        "275" => (of("CHECK"), None),
+        // NOT NULL, PRIMARY KEY, UNIQUE: the first column tells the table.
+        "1299" | "1555" | "2067" => {
+            let kind = if code == "1299" { "NOT NULL" } else { "UNIQUE" };
+            let column = of(kind).and_then(|columns| columns.split(", ").next());
+            (column, column.and_then(|column| Some(column.split_once('.')?.0)))
+        }
+        _ => (None, None),
+    }
+}
+
+fn of_sqlstate(fault: &DatabaseFault) -> Error {
+    match fault.code.as_str() {
         "28P01" | "28000" => {
             Error::new(ErrorKind::Unreachable, "the database refused the name or password")
                 .hint("check the user and password of the database URL")
@@ -62,45 +100,61 @@ fn of_code(code: &str, constraint: Option<&str>) -> Error {
         }
         "22021" | "22P05" => Error::usage("a text holds a character that cannot be stored")
             .hint("remove the null characters from it"),
-        "53100" => Error::failed("the database's disk is full"),
+        "53100" => Error::failed("the database's disk is full")
+            .hint("free space on the server; what waits goes on by itself"),
+        "53200" => Error::new(ErrorKind::Unreachable, "the database is out of memory"),
+        "53300" => Error::new(ErrorKind::Unreachable, "the database has too many connections"),
+        "55P03" => Error::new(ErrorKind::TimedOut, "a lock in the database was not free in time")
+            .hint("another session holds it; try again"),
         "40001" | "40P01" => {
             Error::new(ErrorKind::TimedOut, "the database was too busy").hint("try again")
         }
         APPEND_ONLY => Error::refused("this record can never be changed"),
+        "XX001" | "XX002" => Error::failed("the database reports damaged data")
+            .hint("see the server's log; restore from a backup"),
+        c if c.starts_with("58") || c.starts_with("XX") => {
+            Error::failed(format!("the database's server failed (code {c})"))
+                .hint("see the server's log")
+        }
         // The server has ended a session whose process had fallen asleep: the connection is gone
         // with its transaction.
         "25P03" | "25P04" | "57P05" => unreachable_database(),
         c if c.starts_with("08") || c.starts_with("57P") || c.starts_with("53") => {
             unreachable_database()
         }
-        c if c.starts_with("23") => conflict(constraint),
+        c if c.starts_with("23") => conflict(fault),
         c => Error::failed(format!("the database refused the statement (code {c})")),
     }
 }
 
-fn of_sqlite(number: u32) -> Error {
+fn of_sqlite(number: u32, fault: &DatabaseFault, message: &str) -> Error {
     match number & 0xff {
         5 | 6 => Error::new(ErrorKind::TimedOut, "the database is busy with another writer")
             .hint("try again"),
         8 => Error::refused("the database file is read-only")
             .hint("check the permissions of the file and its folder"),
-        10 => unreachable_database().hint("the database file could not be read or written"),
+        10 => Error::new(ErrorKind::Unreachable, "the database file could not be read or written")
+            .hint("check the disk that it is on"),
         11 | 26 => Error::failed("the file is not a usable TenantPilot database")
             .hint("check the path, or restore the file from a backup"),
-        13 => Error::failed("the disk is full; nothing was changed"),
+        13 => Error::failed("the database's disk is full")
+            .hint("free space on it; what waits goes on by itself"),
         14 => Error::new(ErrorKind::Unreachable, "the database file cannot be opened")
             .hint("check the path, or make a new database: tenantpilot migrate"),
-        // A trigger of ours: the append-only tables raise it.
-        19 if number == 1811 => Error::refused("this record can never be changed"),
-        19 => conflict(None),
+        19 if number == 1811 && APPEND_ONLY_TEXTS.iter().any(|text| message.ends_with(text)) => {
+            Error::refused("this record can never be changed")
+        }
+        // Raised by a trigger of somebody else's.
+        19 if number == 1811 => Error::failed("the database refused the statement (code 1811)"),
+        19 => conflict(fault),
         1 => Error::refused("the database's schema is not the one this version needs")
             .hint("run: tenantpilot migrate"),
         other => Error::failed(format!("the database refused the statement (code {other})")),
     }
 }
 
-fn conflict(constraint: Option<&str>) -> Error {
-    let rule = constraint.map(|name| format!(" ({name})")).unwrap_or_default();
+fn conflict(fault: &DatabaseFault) -> Error {
+    let rule = fault.constraint.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     Error::refused(format!("a rule of the database forbids it{rule}"))
 }
 

@@ -5,12 +5,14 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::{Tx, fingerprints, on_tx};
-use crate::Result;
+use super::{Tx, fingerprints, on_tx, savepoint};
 use crate::domain::fingerprint::fingerprint;
+use crate::{Error, Result};
 
 /// How often a claim looks again after another worker was faster.
 const CLAIM_TRIES: u32 = 3;
+/// How many runs that cannot be claimed one claim gets past.
+const REFUSALS: usize = 20;
 
 /// What a claim got.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -45,42 +47,72 @@ pub struct Claim<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Claims the oldest queued run, or one whose lease has run out by the database's clock.
-pub async fn claim(tx: &mut Tx, claim: Claim<'_>) -> Result<Option<Claimed>> {
+/// A claim, and the runs that could not be claimed though nobody holds them.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// The run that was claimed.
+    pub claimed: Option<Claimed>,
+    /// Runs whose claim the database refused, with what it said.
+    pub refused: Vec<(i64, Error)>,
+}
+
+/// Claims the oldest queued run, or one whose lease has run out by the database's clock, but none
+/// of `except`. A run whose claim the database refuses holds up none behind it.
+pub async fn claim(tx: &mut Tx, claim: Claim<'_>, except: &[i64]) -> Result<Claims> {
     let types = Value::from(claim.types.to_vec()).to_string();
-    for _ in 0..CLAIM_TRIES {
-        let Some(id) = claimable(tx, &types).await? else { return Ok(None) };
-        // The look above may have seen a lease that another worker has renewed or taken since:
-        // waiting for the run's row reads that row again, but not the lease. With the row held,
-        // a look of its own sees what was committed.
-        let claimed: Option<Claimed> = on_tx!(tx, c => {
-            sqlx::query_as(concat!(
-                "update operation_runs set lease_owner = $1, fence = fence + 1, \
-                 takeovers = case when status = 'queued' then 0 when takeover_mark = m.steps then takeovers + 1 \
-                 else 1 end, takeover_mark = m.steps, status = 'running', \
-                 started_at = coalesce(started_at, $3), updated_at = $3 \
-                 from (select cast(coalesce(sum(g.steps), 0) as bigint) as steps \
-                 from operation_run_targets g where g.run_id = $2) m \
-                 where id = $2 and paused_at is null and (status = 'queued' or (status = 'running' and exists \
-                 (select 1 from operation_run_leases l where l.run_id = $2 and l.expires_at < ",
-                database_now!(), "))) returning id, type, fence, tenant_id, takeovers, rollout"
-            ))
-            .bind(claim.owner)
-            .bind(id)
-            .bind(claim.now)
-            .fetch_optional(c)
-            .await?
-        });
-        if let Some(claimed) = claimed {
-            set_lease(tx, claimed.id, claim.owner, claim.lease_seconds).await?;
-            return Ok(Some(claimed));
+    let mut except = except.to_vec();
+    let mut refused = Vec::new();
+    let mut tries = 0;
+    while tries < CLAIM_TRIES && refused.len() < REFUSALS {
+        let Some(id) = claimable(tx, &types, &except).await? else { break };
+        savepoint::begin(tx).await?;
+        let taken = take(tx, id, claim).await;
+        match savepoint::settle(tx, taken).await? {
+            Ok(Some(claimed)) => return Ok(Claims { claimed: Some(claimed), refused }),
+            Ok(None) => tries += 1,
+            Err(error) if error.retry_can_help() => return Err(error),
+            Err(error) => {
+                except.push(id);
+                refused.push((id, error));
+            }
         }
     }
-    Ok(None)
+    Ok(Claims { claimed: None, refused })
+}
+
+/// Claims one run, if it is still free.
+async fn take(tx: &mut Tx, id: i64, claim: Claim<'_>) -> Result<Option<Claimed>> {
+    // The look before may have seen a lease that another worker has renewed or taken since:
+    // waiting for the run's row reads that row again, but not the lease. With the row held,
+    // a look of its own sees what was committed.
+    let claimed: Option<Claimed> = on_tx!(tx, c => {
+        sqlx::query_as(concat!(
+            "update operation_runs set lease_owner = $1, fence = fence + 1, \
+             takeovers = case when status = 'queued' or takeover_mark < 0 then 0 \
+             when takeover_mark = m.steps then takeovers + 1 else 1 end, takeover_mark = m.steps, status = 'running', \
+             started_at = coalesce(started_at, $3), updated_at = $3 \
+             from (select cast(coalesce(sum(g.steps), 0) as bigint) as steps \
+             from operation_run_targets g where g.run_id = $2) m \
+             where id = $2 and paused_at is null and (status = 'queued' or (status = 'running' and exists \
+             (select 1 from operation_run_leases l where l.run_id = $2 and l.expires_at < ",
+            database_now!(), "))) returning id, type, fence, tenant_id, takeovers, rollout"
+        ))
+        .bind(claim.owner)
+        .bind(id)
+        .bind(claim.now)
+        .fetch_optional(c)
+        .await?
+    });
+    if let Some(claimed) = &claimed {
+        set_lease(tx, claimed.id, claim.owner, claim.lease_seconds).await?;
+    }
+    Ok(claimed)
 }
 
 /// The oldest run that seems free to claim, held where the engine holds rows.
-async fn claimable(tx: &mut Tx, types: &str) -> Result<Option<i64>> {
+async fn claimable(tx: &mut Tx, types: &str, except: &[i64]) -> Result<Option<i64>> {
+    let except: Vec<String> = except.iter().map(ToString::to_string).collect();
+    let except = format!(",{},", except.join(","));
     on_tx!(tx, c => {
         Ok(sqlx::query_scalar(concat!(
             "select r.id from operation_runs r \
@@ -88,9 +120,11 @@ async fn claimable(tx: &mut Tx, types: &str) -> Result<Option<i64>> {
              where r.status in ('queued', 'running') and r.paused_at is null \
              and (r.status = 'queued' or l.expires_at < ", database_now!(), ") \
              and ($1 = '[]' or $1 like '%\"' || replace(r.type, '_', '\\_') || '\"%' escape '\\') \
+             and $2 not like '%,' || cast(r.id as text) || ',%' \
              order by r.created_at, r.id limit 1", claim_lock!()
         ))
         .bind(types)
+        .bind(except)
         .fetch_optional(c)
         .await?)
     })
@@ -423,49 +457,36 @@ pub async fn complete(tx: &mut Tx, ending: &Ending<'_>) -> Result<bool> {
     })
 }
 
-/// Counts an audit row that could not be written.
-pub async fn count_audit_gap(tx: &mut Tx, run_id: i64) -> Result<()> {
+/// Writes the one terminal notification of a run, if somebody started it.
+pub async fn notify(tx: &mut Tx, held: &Held, title: &str, now: DateTime<Utc>) -> Result<()> {
+    let Some(platform_user_id) = held.platform_user_id else { return Ok(()) };
     on_tx!(tx, c => {
-        sqlx::query("update operation_runs set audit_gaps = audit_gaps + 1 where id = $1")
-            .bind(run_id)
-            .execute(c)
-            .await?;
+        sqlx::query(
+            "insert into notifications (platform_user_id, kind, run_id, title, created_at) \
+             values ($1, 'run_completed', $2, $3, $4) on conflict do nothing",
+        )
+        .bind(platform_user_id)
+        .bind(held.id)
+        .bind(title)
+        .bind(now)
+        .execute(c)
+        .await?;
         Ok(())
     })
 }
 
-/// Writes the one terminal notification of a run, and the alert if it failed.
-pub async fn announce(
-    tx: &mut Tx,
-    held: &Held,
-    title: &str,
-    alert: Option<&Value>,
-    now: DateTime<Utc>,
-) -> Result<()> {
+/// Writes the alert of a run that failed.
+pub async fn alert(tx: &mut Tx, held: &Held, payload: &Value, now: DateTime<Utc>) -> Result<()> {
     on_tx!(tx, c => {
-        if let Some(platform_user_id) = held.platform_user_id {
-            sqlx::query(
-                "insert into notifications (platform_user_id, kind, run_id, title, created_at) \
-                 values ($1, 'run_completed', $2, $3, $4) on conflict do nothing",
-            )
-            .bind(platform_user_id)
-            .bind(held.id)
-            .bind(title)
-            .bind(now)
-            .execute(&mut *c)
-            .await?;
-        }
-        if let Some(payload) = alert {
-            sqlx::query(
-                "insert into alert_deliveries (event, run_id, payload, next_attempt_at, created_at) \
-                 values ('operations.run.failed', $1, $2, $3, $3) on conflict do nothing",
-            )
-            .bind(held.id)
-            .bind(Json(payload))
-            .bind(now)
-            .execute(&mut *c)
-            .await?;
-        }
+        sqlx::query(
+            "insert into alert_deliveries (event, run_id, payload, next_attempt_at, created_at) \
+             values ('operations.run.failed', $1, $2, $3, $3) on conflict do nothing",
+        )
+        .bind(held.id)
+        .bind(Json(payload))
+        .bind(now)
+        .execute(c)
+        .await?;
         Ok(())
     })
 }

@@ -46,7 +46,7 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
 }
 
 /// Keeps other folds away; whoever ends a run goes on, and readers do.
-async fn lock(transaction: &mut sqlx::Transaction<'static, sqlx::Postgres>) -> Result<()> {
+async fn lock(transaction: &mut super::transaction::Transaction<sqlx::Postgres>) -> Result<()> {
     sqlx::query("lock table operation_run_hours in share row exclusive mode")
         .execute(&mut **transaction)
         .await?;

@@ -213,7 +213,8 @@ struct TargetRow {
 pub async fn targets(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunTarget>> {
     let rows: Vec<TargetRow> = on_tx!(tx, c => {
         sqlx::query_as(
-            "select g.ordinal, g.tenant_id, t.name as tenant_name, g.status, g.starts, g.reason_code, g.updated_at \
+            "select g.ordinal, g.tenant_id, t.name as tenant_name, g.status, g.starts, \
+             coalesce(g.reason_code, g.skip_reason) as reason_code, g.updated_at \
              from operation_run_targets g left join tenants t on t.id = g.tenant_id where g.run_id = $1 \
              order by case g.status when 'failed' then 0 when 'pending' then 1 when 'skipped' then 2 else 3 end, \
              g.ordinal limit $2",
@@ -357,12 +358,16 @@ pub struct Facts {
     pub stop_reason: Option<String>,
     /// The run that it tries again.
     pub retry_of_run_id: Option<i64>,
+    /// Notifications that its end could not write.
+    pub notification_gaps: i64,
+    /// Alerts that its end could not write.
+    pub alert_gaps: i64,
 }
 
 /// The facts of a run.
 pub async fn facts(tx: &mut Tx, run_id: i64) -> Result<Facts> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as("select context, rollout, stop_reason, retry_of_run_id from operation_runs where id = $1")
+        Ok(sqlx::query_as("select context, rollout, stop_reason, retry_of_run_id, notification_gaps, alert_gaps from operation_runs where id = $1")
             .bind(run_id)
             .fetch_one(c)
             .await?)

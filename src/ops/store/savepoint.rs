@@ -19,10 +19,30 @@ pub async fn release(tx: &mut Tx) -> Result<()> {
     })
 }
 
-/// Undoes what was written since.
+/// Undoes what was written since, and forgets the point: one of the same name around it is the
+/// next to come back to.
 pub async fn undo(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("rollback to savepoint step").execute(c).await?;
+        sqlx::query("rollback to savepoint step").execute(&mut *c).await?;
+        sqlx::query("release savepoint step").execute(c).await?;
         Ok(())
     })
+}
+
+/// Ends an attempt that began at the point: keeps what it wrote, or undoes it and gives its error.
+///
+/// # Errors
+/// The attempt's own error where it cannot be undone, as on a full disk, when SQLite undoes the
+/// whole transaction: then nothing more can be written in it.
+pub async fn settle<T>(tx: &mut Tx, attempt: Result<T>) -> Result<Result<T>> {
+    match attempt {
+        Ok(done) => {
+            release(tx).await?;
+            Ok(Ok(done))
+        }
+        Err(error) => match undo(tx).await {
+            Ok(()) => Ok(Err(error)),
+            Err(_) => Err(error),
+        },
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::{Db, database::Engine};
+use super::{Db, Tx, database::Engine, on_tx};
 use crate::{Error, ErrorKind, Result};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -104,6 +104,22 @@ pub async fn require_current(db: &Db) -> Result<()> {
         ))
         .hint("run: tenantpilot migrate")),
         SchemaState::Newer { database, program } => Err(newer(database, program)),
+    }
+}
+
+/// Refuses a schema that is newer than `program`, as it is committed.
+///
+/// # Errors
+/// *Refused*, with both versions.
+pub async fn refuse_newer(tx: &mut Tx, program: i64) -> Result<()> {
+    let database: Option<i64> = on_tx!(tx, c => {
+        sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+            .fetch_one(c)
+            .await?
+    });
+    match database {
+        Some(database) if database > program => Err(newer(database, program)),
+        _ => Ok(()),
     }
 }
 

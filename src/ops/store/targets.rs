@@ -19,6 +19,8 @@ pub struct Pending {
     pub steps: i64,
     /// Failures in a row that may be retried.
     pub errors: i64,
+    /// Starts since its last progress.
+    pub starts: i64,
 }
 
 /// Pending targets that are due, after `after`, in order; `started` leaves out those that no
@@ -32,7 +34,7 @@ pub async fn due(
 ) -> Result<Vec<Pending>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(concat!(
-            "select ordinal, tenant_id, steps, errors from operation_run_targets \
+            "select ordinal, tenant_id, steps, errors, starts from operation_run_targets \
              where run_id = $1 and status = 'pending' and ordinal > $2 and (starts > 0 or not $4) \
              and (next_attempt_at is null or next_attempt_at <= ", database_now!(), ") \
              order by ordinal limit $3"
@@ -71,27 +73,33 @@ pub struct Begun {
     pub steps: i64,
     /// Failures in a row that may be retried.
     pub errors: i64,
+    /// Starts since its last progress, this one included.
+    pub starts: i64,
 }
 
 /// Counts a start of a pending target that was started less than `limit` times since its
-/// last progress; none where it is not.
+/// last progress; none where it is not. `counted` are the starts that count so far, where the
+/// worker knows that an outage came between a start and its step.
 pub async fn begin(
     tx: &mut Tx,
     run_id: i64,
     ordinal: i64,
     limit: i64,
+    counted: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<Option<Begun>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(
-            "update operation_run_targets set starts = starts + 1, step_started_at = $4, next_attempt_at = null, \
-             updated_at = $4 where run_id = $1 and ordinal = $2 and status = 'pending' and starts < $3 \
-             returning ordinal, tenant_id, steps, errors",
+            "update operation_run_targets set starts = coalesce($5, starts) + 1, step_started_at = $4, \
+             next_attempt_at = null, updated_at = $4 \
+             where run_id = $1 and ordinal = $2 and status = 'pending' and coalesce($5, starts) < $3 \
+             returning ordinal, tenant_id, steps, errors, starts",
         )
         .bind(run_id)
         .bind(ordinal)
         .bind(limit)
         .bind(now)
+        .bind(counted)
         .fetch_optional(c)
         .await?)
     })
@@ -119,6 +127,8 @@ pub struct Found {
     pub steps: i64,
     /// Where its last step left off.
     pub progress: Json<Value>,
+    /// Whether its tenant was archived or removed.
+    pub gone: bool,
 }
 
 /// Reads run and target for a step, the run held against a claim until the step is over.
@@ -126,7 +136,10 @@ pub async fn find(tx: &mut Tx, run_id: i64, ordinal: i64) -> Result<Option<Found
     on_tx!(tx, c => {
         Ok(sqlx::query_as(concat!(
             "select r.type, r.started_at, r.context, r.fence, r.status as run_status, g.tenant_id, g.status, \
-             g.steps, g.progress from operation_runs r join operation_run_targets g on g.run_id = r.id \
+             g.steps, g.progress, g.tenant_id is not null and (t.id is null or t.archived_at is not null \
+             or w.archived_at is not null) as gone \
+             from operation_runs r join operation_run_targets g on g.run_id = r.id \
+             left join tenants t on t.id = g.tenant_id left join workspaces w on w.id = t.workspace_id \
              where r.id = $1 and g.ordinal = $2", for_share!("r")
         ))
         .bind(run_id)
@@ -193,6 +206,32 @@ pub async fn fail(
     on_tx!(tx, c => {
         let done = sqlx::query(
             "update operation_run_targets set status = 'failed', reason_code = $4, step_started_at = null, \
+             next_attempt_at = null, updated_at = $5 \
+             where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3",
+        )
+        .bind(run_id)
+        .bind(ordinal)
+        .bind(steps)
+        .bind(reason_code)
+        .bind(now)
+        .execute(c)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    })
+}
+
+/// Skips a pending target for a reason of its own; false if it is not pending at that marker.
+pub async fn skip(
+    tx: &mut Tx,
+    run_id: i64,
+    ordinal: i64,
+    steps: i64,
+    reason_code: &str,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    on_tx!(tx, c => {
+        let done = sqlx::query(
+            "update operation_run_targets set status = 'skipped', skip_reason = $4, step_started_at = null, \
              next_attempt_at = null, updated_at = $5 \
              where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3",
         )
@@ -299,6 +338,8 @@ pub struct Tally {
     pub failed: i64,
     /// Left undone.
     pub skipped: i64,
+    /// Left undone because their tenants are gone.
+    pub gone: i64,
     /// Tenants that were done, well or not.
     pub tenants: i64,
     /// Pending with a step under way.
@@ -324,6 +365,7 @@ pub async fn tally(tx: &mut Tx, run_id: i64) -> Result<Tally> {
              count(*) filter (where status = 'succeeded') as succeeded, \
              count(*) filter (where status = 'failed') as failed, \
              count(*) filter (where status = 'skipped') as skipped, \
+             count(*) filter (where skip_reason = 'tenant_gone') as gone, \
              count(*) filter (where kind = 'tenant' and status in ('succeeded', 'failed')) as tenants, \
              count(*) filter (where status = 'pending' and step_started_at is not null) as in_flight, \
              cast(coalesce(sum(steps), 0) as bigint) as steps, \

@@ -59,7 +59,7 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
 }
 
 /// Keeps other folds away; readers and writers of events go on.
-async fn lock(transaction: &mut sqlx::Transaction<'static, sqlx::Postgres>) -> Result<()> {
+async fn lock(transaction: &mut super::transaction::Transaction<sqlx::Postgres>) -> Result<()> {
     sqlx::query("lock table product_usage_hours in share row exclusive mode")
         .execute(&mut **transaction)
         .await?;

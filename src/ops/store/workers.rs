@@ -25,6 +25,8 @@ pub struct Announcement<'a> {
     pub heartbeat_seconds: f64,
     /// Whether it takes no new runs any more.
     pub stopping: bool,
+    /// The condition of the database that it waits for.
+    pub outage: Option<String>,
 }
 
 /// Notes a sign of life, by the database's clock.
@@ -32,9 +34,9 @@ pub async fn announce(tx: &mut Tx, worker: &Announcement<'_>) -> Result<()> {
     on_tx!(tx, c => {
         sqlx::query(concat!(
             "insert into workers (id, name, version, runbooks, slots, heartbeat_seconds, started_at, \
-             heartbeat_at, stopping) values ($1, $2, $3, $4, $5, $6, ", database_now!(), ", ",
-            database_now!(), ", $7) on conflict (id) do update set heartbeat_at = excluded.heartbeat_at, \
-             stopping = excluded.stopping"
+             heartbeat_at, stopping, outage) values ($1, $2, $3, $4, $5, $6, ", database_now!(), ", ",
+            database_now!(), ", $7, $8) on conflict (id) do update set heartbeat_at = excluded.heartbeat_at, \
+             stopping = excluded.stopping, outage = excluded.outage"
         ))
         .bind(worker.id)
         .bind(worker.name)
@@ -43,6 +45,7 @@ pub async fn announce(tx: &mut Tx, worker: &Announcement<'_>) -> Result<()> {
         .bind(worker.slots)
         .bind(worker.heartbeat_seconds)
         .bind(worker.stopping)
+        .bind(worker.outage.as_deref())
         .execute(c)
         .await?;
         Ok(())
@@ -92,17 +95,23 @@ pub struct WorkerRow {
     pub heartbeat_at: DateTime<Utc>,
     /// Whether it takes no new runs any more.
     pub stopping: bool,
+    /// The condition of the database that it waits for.
+    pub outage: Option<String>,
     /// Whether it missed three heartbeats, by the database's clock.
     pub silent: bool,
+    /// Whether it was not heard of for more than a day.
+    pub gone: bool,
 }
 
 /// Every worker that was heard of lately, the longest running first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<WorkerRow>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(concat!(
-            "select id, name, version, runbooks, slots, heartbeat_seconds, started_at, heartbeat_at, stopping, \
-             heartbeat_at < ", database_in!("(-3 * heartbeat_seconds)"), " as silent \
-             from workers order by started_at, id limit 200"
+            "select id, name, version, runbooks, slots, heartbeat_seconds, started_at, heartbeat_at, stopping, outage, \
+             heartbeat_at < ", database_in!("(-3 * heartbeat_seconds)"), " as silent, \
+             heartbeat_at < ", database_in!("(-86400)"), " and heartbeat_at < ",
+            database_in!("(-3 * heartbeat_seconds)"), " as gone \
+             from workers order by heartbeat_at < ", database_in!("(-86400)"), ", started_at, id limit 200"
         ))
         .fetch_all(c)
         .await?)

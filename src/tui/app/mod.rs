@@ -3,6 +3,7 @@
 mod break_glass;
 mod commands;
 mod compose;
+mod condition;
 mod control;
 mod notices;
 mod overview;
@@ -20,6 +21,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Rect, Size};
 
 use crate::config::TimeZone;
+use crate::domain::database_fault::Condition;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::window::Window;
 use crate::drafts::Drafts;
@@ -146,6 +148,8 @@ pub struct Link {
     pub answered: Option<DateTime<Utc>>,
     /// Why it does not.
     pub trouble: Option<Error>,
+    /// Whether it takes writes.
+    pub writes: condition::Writes,
 }
 
 /// The whole state of one console.
@@ -488,12 +492,15 @@ impl App {
             }
             answer => answer,
         };
+        self.link.writes.note(&answer);
         if let Some(error) = answer.error() {
             // A file that is garbage answers, but not with anything that could be shown.
             let lost = matches!(
                 error.kind(),
                 ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Failed
             );
+            // One that is full answers reads.
+            let lost = lost && error.condition() != Some(Condition::Full);
             if lost {
                 self.link.trouble = Some(error.clone());
             } else {

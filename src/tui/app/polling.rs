@@ -49,6 +49,7 @@ impl App {
         };
         subs.push(Inbox::count(every));
         subs.push(self.glass_poll());
+        subs.push(self.condition_poll());
         subs
     }
 

@@ -17,7 +17,7 @@ use crate::domain::rollout::StopReason;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::RunDetail;
+use crate::ops::runs::{RunDetail, RunFault};
 
 /// Failures shown under each reason.
 const SAMPLES: usize = 3;
@@ -182,7 +182,12 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
             let text = if total == 0 {
                 "There was nothing to do.".to_owned()
             } else {
-                format!("All of it was done: {} of {}.", get(CountKey::Succeeded), total)
+                match get(CountKey::Skipped) {
+                    0 => format!("All of it was done: {} of {total}.", get(CountKey::Succeeded)),
+                    skipped => {
+                        format!("{} of {total} done; {skipped} skipped.", get(CountKey::Succeeded))
+                    }
+                }
             };
             w.text(Role::Success, 0, &text);
         }
@@ -234,12 +239,12 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
     for group in &detail.groups {
         reason(w, detail, &group.reason_code, Some(group.count));
     }
-    if run.audit_gaps > 0 {
-        w.text(
-            Role::Warning,
-            0,
-            &format!("{} audit row(s) of this run could not be written.", run.audit_gaps),
-        );
+    for gap in detail.gaps.lines(run.audit_gaps) {
+        w.text(Role::Warning, 0, &format!("{gap}."));
+    }
+    for RunFault { during, fault, times, .. } in &detail.faults {
+        let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
+        w.text(Role::Warning, 0, &format!("database, {during}: {fault}; {times}"));
     }
 }
 

@@ -62,8 +62,8 @@ impl Workers {
         self.view.value().is_some()
     }
 
-    fn workers(&self) -> &[WorkerRow] {
-        self.view.value().map_or(&[], |view| view.workers.as_slice())
+    fn workers(&self) -> impl Iterator<Item = &WorkerRow> {
+        self.view.value().into_iter().flat_map(WorkersView::shown)
     }
 
     fn leases(&self) -> &[HeldRow] {
@@ -75,7 +75,7 @@ impl Workers {
     }
 
     fn keys(&self) -> Vec<Key> {
-        let workers = self.workers().iter().map(|worker| Key::Worker(worker.id.clone()));
+        let workers = self.workers().map(|worker| Key::Worker(worker.id.clone()));
         workers.chain(self.leases().iter().map(|lease| Key::Lease(lease.run_id))).collect()
     }
 
@@ -123,9 +123,7 @@ impl Workers {
 
     fn is_trouble(&self, key: &Key) -> bool {
         match key {
-            Key::Worker(id) => {
-                self.workers().iter().any(|worker| worker.id == *id && worker.silent)
-            }
+            Key::Worker(id) => self.workers().any(|worker| worker.id == *id && worker.silent),
             Key::Lease(id) => {
                 self.leases().iter().any(|lease| lease.run_id == *id && lease.overdue)
             }

@@ -32,7 +32,7 @@ fn fr_017_008_a_transaction_that_the_server_ended_is_tried_again() {
             lease: Duration::from_mins(5),
         };
         let fence = sleepy.run(&Actor::System, claim).await.unwrap().unwrap().fence;
-        let begin = BeginTarget { run_id, fence, ordinal: 0, crash: None };
+        let begin = BeginTarget { run_id, fence, ordinal: 0, crash: None, outage: None };
         let begun = sleepy.run(&Actor::System, begin).await.unwrap();
         assert!(matches!(begun, Beginning::Begun(_)), "{begun:?}");
         let step = RunStep { run_id, fence, ordinal: 0, steps: 0, chunk: 1, then: None };

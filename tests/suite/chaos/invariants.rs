@@ -67,7 +67,7 @@ pub async fn violations(arena: &Arena, base: i64, stopped: &HashSet<i64>) -> Vec
         check_run(run, &own, stopped.contains(&run.id), &mut wrong);
         let context: Value = serde_json::from_str(&run.context).unwrap_or_default();
         for target in own {
-            check_target(run, target, &context["inputs"], &mut wrong);
+            check_target(run, target, &context["inputs"], arena.figures.kills > 0, &mut wrong);
         }
     }
     check_identities(&runs, &mut wrong);
@@ -189,7 +189,7 @@ fn check_run(run: &Run, targets: &[&Target], stopped: bool, wrong: &mut Wrong) {
     wrong.unless(asked, || format!("stop: nobody stopped run {id}, which was {stop:?}"));
 }
 
-fn check_target(run: &Run, target: &Target, inputs: &Value, wrong: &mut Wrong) {
+fn check_target(run: &Run, target: &Target, inputs: &Value, killed: bool, wrong: &mut Wrong) {
     let Target { run_id, tenant_id, steps, lines, .. } = target;
     let name = format!("tenant {tenant_id} of run {run_id}");
     wrong.unless(lines == &target.distinct_lines, || {
@@ -214,7 +214,8 @@ fn check_target(run: &Run, target: &Target, inputs: &Value, wrong: &mut Wrong) {
             format!("failure: {name} failed as {reason:?} and has {failures:?}")
         });
         let fair = match reason {
-            Some("step_crashed") => target.starts == START_LIMIT,
+            // Only a process that died or panicked in a step makes a crash.
+            Some("step_crashed") => target.starts == START_LIMIT && (killed || named("panic")),
             Some("worker_lost") => run.stop_reason.as_deref() == Some("worker_lost"),
             Some("permission_denied") => named("deny"),
             // The machine may be that slow.

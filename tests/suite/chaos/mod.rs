@@ -5,6 +5,7 @@
 
 mod arena;
 mod cluster;
+mod conditions;
 mod eyes;
 mod figures;
 mod fleet;

@@ -18,7 +18,7 @@ const TRIES: u64 = 12;
 
 /// Plays a scenario as it is, where nothing may be wrong, and with the bug, which has to show
 /// as a violation that begins with one of `signs`.
-fn is_noticed(
+pub fn is_noticed(
     engine: Engine,
     mutant: &str,
     workers: usize,

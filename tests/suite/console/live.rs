@@ -165,9 +165,9 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         let slots = |console: &Console| console.app.subscriptions().iter().map(|sub| sub.slot).collect::<Vec<_>>();
-        assert_eq!(slots(&console), [Slot::List, Slot::Counts, Slot::Unread, Slot::BreakGlass]);
+        assert_eq!(slots(&console), [Slot::List, Slot::Counts, Slot::Unread, Slot::BreakGlass, Slot::Condition]);
         console.keys("<enter>").await;
-        assert_eq!(slots(&console), [Slot::Detail, Slot::Unread, Slot::BreakGlass]);
+        assert_eq!(slots(&console), [Slot::Detail, Slot::Unread, Slot::BreakGlass, Slot::Condition]);
         let every = console.app.poll_every();
         console.send(Msg::Focus(false)).await;
         assert!(console.app.poll_every() > every, "slower without the focus");
@@ -178,7 +178,7 @@ both_engines! {
         assert!(console.screen().contains("◌ paused"));
         console.keys("p+").await;
         assert!(console.app.poll_every() < every);
-        assert_eq!(slots(&console), [Slot::Detail, Slot::Unread, Slot::BreakGlass]);
+        assert_eq!(slots(&console), [Slot::Detail, Slot::Unread, Slot::BreakGlass, Slot::Condition]);
     }
 
     async fn fr_005_009_a_run_that_is_open_is_live(store) {

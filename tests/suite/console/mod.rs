@@ -5,6 +5,7 @@ mod captures;
 pub mod compose;
 mod compose_captures;
 mod compose_drafts;
+mod condition;
 mod errors;
 mod inbox;
 mod keys;

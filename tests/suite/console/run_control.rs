@@ -54,7 +54,8 @@ pub async fn claim(ops: &Ops) -> Claimed {
 
 pub async fn begin(ops: &Ops, held: &Claimed, ordinals: std::ops::Range<i64>) {
     for ordinal in ordinals {
-        let begin = BeginTarget { run_id: held.id, fence: held.fence, ordinal, crash: None };
+        let begin =
+            BeginTarget { run_id: held.id, fence: held.fence, ordinal, crash: None, outage: None };
         ops.run(&Actor::System, begin).await.unwrap();
     }
 }
@@ -82,6 +83,7 @@ pub async fn fail(ops: &Ops, held: &Claimed, ordinal: i64) {
         reason: ReasonCode::PermissionDenied,
         message: "a right is missing".to_owned(),
         again_in: None,
+        fault: None,
     };
     ops.run(&Actor::System, fail).await.unwrap();
 }
@@ -104,7 +106,8 @@ pub async fn beat(ops: &Ops, id: &str, types: &[&str], stopping: bool) {
         slots: 4,
         heartbeat: Duration::from_secs(3600),
     };
-    let beat = Beat { worker, stopping, runs: Vec::new(), lease: Duration::from_secs(30) };
+    let beat =
+        Beat { worker, stopping, runs: Vec::new(), lease: Duration::from_secs(30), outage: None };
     ops.run(&Actor::System, beat).await.unwrap();
 }
 

@@ -1,5 +1,6 @@
 //! The tab of workers.
 
+use tenantpilot::ops::Engine;
 use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::Slot;
 
@@ -37,7 +38,11 @@ both_engines! {
         claim(&ops).await;
         beat(&ops, "b", &["testing.probe"], true).await;
         beat(&ops, "c", &["testing.probe"], false).await;
-        store.sql("update workers set heartbeat_at = '2020-01-01T00:00:00+00:00', heartbeat_seconds = 10 where id = 'c'").await.unwrap();
+        let hour_ago = match store.engine {
+            Engine::Postgres => "now() - interval '1 hour'",
+            Engine::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-1 hours')",
+        };
+        store.sql(&format!("update workers set heartbeat_at = {hour_ago}, heartbeat_seconds = 10 where id = 'c'")).await.unwrap();
         console.poll().await;
         shows!(console, "1, 2");
         shows!(console, "◌ stopping");

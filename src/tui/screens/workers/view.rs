@@ -73,13 +73,13 @@ impl Workers {
             lines.push(ScreenLine { spans: Vec::new(), key: None });
         }
         lines.push(worker_head(look, width));
-        if view.workers.is_empty() {
+        if view.shown().next().is_none() {
             let text = "No worker was heard of in the last day. Start one with: tenantpilot worker";
             for text in wrapped(text, width) {
                 lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
             }
         }
-        for worker in &view.workers {
+        for worker in view.shown() {
             let held: Vec<i64> = self.held_by(&worker.id).map(|lease| lease.run_id).collect();
             lines.push(worker_line(worker, &held, look, width));
         }
@@ -90,7 +90,8 @@ impl Workers {
             lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
         }
         for lease in &view.leases {
-            let worker = view.workers.iter().find(|worker| worker.id == lease.owner);
+            let worker =
+                view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
             lines.push(lease_line(lease, worker, look, width));
         }
         lines
@@ -119,6 +120,11 @@ fn warnings(view: &WorkersView) -> Vec<String> {
                 runs(unserved.queued)
             )
         }));
+    }
+    for worker in view.workers.iter().filter(|worker| !worker.silent) {
+        if let Some(outage) = &worker.outage {
+            texts.push(format!("{} waits for the database: {outage}", worker.name));
+        }
     }
     let overdue = view.leases.iter().filter(|lease| lease.overdue).count();
     match overdue {
@@ -161,6 +167,8 @@ fn worker_line(worker: &WorkerRow, held: &[i64], look: &Look, width: usize) -> S
         (Role::Stale, look.glyph("‼", "!"), "silent")
     } else if worker.stopping {
         (Role::Paused, look.glyph("◌", "."), "stopping")
+    } else if worker.outage.is_some() {
+        (Role::Stale, look.glyph("‼", "!"), "outage")
     } else {
         (Role::Success, look.glyph("●", "*"), "living")
     };

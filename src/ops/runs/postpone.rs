@@ -1,0 +1,101 @@
+//! What a worker does about an outage once it can: puts the end of a run off, and takes back what
+//! counts as a crash without being one.
+
+use std::time::Duration;
+
+use crate::access::Requirement;
+use crate::domain::database_fault::DatabaseFault;
+use crate::ops::store::faults::{self, During};
+use crate::ops::store::{outages, savepoint, targets};
+use crate::ops::{Access, Context, Operation};
+use crate::{Error, Result};
+
+/// Puts off a run whose end could not be written: its lease ends after a while, and whoever claims
+/// it then takes it from no lost worker.
+#[derive(Debug, Clone)]
+pub struct PostponeRun {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// For how long.
+    pub pause: Duration,
+    /// What the database said.
+    pub fault: Option<DatabaseFault>,
+}
+
+impl PostponeRun {
+    pub(in crate::ops) fn sample() -> Self {
+        Self { run_id: 0, fence: 0, pause: Duration::from_secs(1), fault: None }
+    }
+}
+
+impl Operation for PostponeRun {
+    const NAME: &'static str = "runs.postpone";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        let now = context.now();
+        let tx = context.tx()?;
+        let Self { run_id, fence, pause, fault } = self;
+        if !outages::postpone(tx, run_id, fence, pause.as_secs_f64()).await? {
+            return Err(super::execute::lost());
+        }
+        faults::try_record(tx, run_id, During::End, fault.as_ref(), now).await?;
+        // The run's own row may be what cannot be written.
+        savepoint::begin(tx).await?;
+        let marked = outages::no_takeover(tx, run_id, fence).await;
+        savepoint::settle(tx, marked).await?.or_else(only_if_lasting)?;
+        savepoint::begin(tx).await?;
+        let taken_back = targets::take_back_starts(tx, run_id).await;
+        savepoint::settle(tx, taken_back).await?.or_else(only_if_lasting)
+    }
+}
+
+/// Bears what the database refuses; an outage is an error.
+fn only_if_lasting(error: Error) -> Result<()> {
+    if error.retry_can_help() { Err(error) } else { Ok(()) }
+}
+
+/// A start after which an outage came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenStart {
+    /// The target.
+    pub ordinal: i64,
+    /// Its marker at the start.
+    pub steps: i64,
+    /// The starts that counted before it.
+    pub counted: i64,
+}
+
+/// Takes back the starts of a run that a worker lost to an outage, and the takeover that followed:
+/// the worker is alive, and nothing crashed. Starts that were followed by progress are left alone.
+#[derive(Debug, Clone)]
+pub struct TakeBackStarts {
+    /// Run.
+    pub run_id: i64,
+    /// The fence of the lost claim.
+    pub fence: i64,
+    /// The starts.
+    pub starts: Vec<OpenStart>,
+}
+
+impl Operation for TakeBackStarts {
+    const NAME: &'static str = "runs.take_back_starts";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = ();
+
+    async fn execute(self, context: &mut Context) -> Result<()> {
+        if !context.takes_starts_back() {
+            return Ok(());
+        }
+        let tx = context.tx()?;
+        for OpenStart { ordinal, steps, counted } in self.starts {
+            outages::take_back_start(tx, self.run_id, ordinal, steps, counted).await?;
+        }
+        outages::take_back_takeover(tx, self.run_id, self.fence).await
+    }
+}

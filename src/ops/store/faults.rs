@@ -1,0 +1,123 @@
+//! What the database said of the failures of a run: codes and names, never values.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Tx, on_tx, savepoint};
+use crate::domain::database_fault::DatabaseFault;
+use crate::{Error, Result};
+
+/// So many kinds of failure are kept of a run.
+const MOST: i64 = 20;
+
+crate::text_enum! {
+    /// What a run was at when the database failed it.
+    pub enum During as "moment" {
+        /// A step of a target.
+        Step = "step",
+        /// Its end.
+        End = "end",
+        /// The notification of its end.
+        Notification = "notification",
+        /// The alert of its end.
+        Alert = "alert",
+        /// The audit row of its end.
+        Audit = "audit",
+    }
+}
+
+/// Keeps a failure of a run. Not on the run's own row, which steps hold.
+pub async fn record(
+    tx: &mut Tx,
+    run_id: i64,
+    during: During,
+    fault: &DatabaseFault,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    on_tx!(tx, c => {
+        sqlx::query(
+            "insert into operation_run_faults (run_id, during, code, constraint_name, table_name, first_at, last_at) \
+             select $1, $2, $3, $4, $5, $6, $6 where (select count(*) from operation_run_faults where run_id = $1) < $7 \
+             or exists (select 1 from operation_run_faults where run_id = $1 and during = $2 and code = $3 \
+             and constraint_name = $4 and table_name = $5) \
+             on conflict (run_id, during, code, constraint_name, table_name) \
+             do update set times = operation_run_faults.times + 1, last_at = excluded.last_at",
+        )
+        .bind(run_id)
+        .bind(during.as_str())
+        .bind(fault.code.as_str())
+        .bind(fault.constraint.as_deref().unwrap_or_default())
+        .bind(fault.table.as_deref().unwrap_or_default())
+        .bind(now)
+        .bind(MOST)
+        .execute(c)
+        .await?;
+        Ok(())
+    })
+}
+
+/// The same, where that it cannot be kept must not undo what it comes with.
+pub async fn try_record(
+    tx: &mut Tx,
+    run_id: i64,
+    during: During,
+    fault: Option<&DatabaseFault>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let Some(fault) = fault else { return Ok(()) };
+    savepoint::begin(tx).await?;
+    let kept = record(tx, run_id, during, fault, now).await;
+    if let Err(error) = savepoint::settle(tx, kept).await? {
+        tracing::warn!(run_id, %error, "a failure of the database could not be kept");
+    }
+    Ok(())
+}
+
+/// A failure as a run shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunFault {
+    /// What the run was at.
+    pub during: During,
+    /// What the database said.
+    #[serde(flatten)]
+    pub fault: DatabaseFault,
+    /// How often.
+    pub times: i64,
+    /// When it last happened.
+    pub last_at: DateTime<Utc>,
+}
+
+#[derive(sqlx::FromRow)]
+struct FaultRow {
+    during: String,
+    code: String,
+    constraint_name: String,
+    table_name: String,
+    times: i64,
+    last_at: DateTime<Utc>,
+}
+
+/// The failures of a run, the newest first.
+pub async fn of_run(tx: &mut Tx, run_id: i64) -> Result<Vec<RunFault>> {
+    let rows: Vec<FaultRow> = on_tx!(tx, c => {
+        sqlx::query_as(
+            "select during, code, constraint_name, table_name, times, last_at from operation_run_faults \
+             where run_id = $1 order by last_at desc, during, code",
+        )
+        .bind(run_id)
+        .fetch_all(c)
+        .await?
+    });
+    rows.into_iter()
+        .map(|row| {
+            let fault =
+                DatabaseFault::new(&row.code, Some(&row.constraint_name), Some(&row.table_name));
+            Ok::<_, Error>(RunFault {
+                during: row.during.parse()?,
+                fault,
+                times: row.times,
+                last_at: row.last_at,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,72 @@
+//! What is known of whether the database takes writes. Answers to reads say nothing of that.
+
+use chrono::{DateTime, Utc};
+
+use super::App;
+use crate::domain::database_fault::Condition;
+use crate::ops::condition::DatabaseCondition;
+use crate::tui::msg::{Answer, Request, Slot, Sub};
+
+/// What was heard of writes.
+#[derive(Debug, Clone, Default)]
+pub struct Writes {
+    /// The refusal of a write of this console that none has followed which succeeded.
+    refused: Option<Refused>,
+    known: DatabaseCondition,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    condition: Condition,
+    /// Whether the database was looked at since.
+    looked: bool,
+    /// The newest heartbeat of a worker that the first look found.
+    written_at: Option<DateTime<Utc>>,
+}
+
+impl Writes {
+    /// Takes note of what an answer tells.
+    pub(super) fn note(&mut self, answer: &Answer) {
+        if let Answer::Condition(Ok(known)) = answer {
+            // A worker that wrote since shows that the refusal is over.
+            match &mut self.refused {
+                Some(refused) if !refused.looked => {
+                    *refused = Refused { looked: true, written_at: known.written_at, ..*refused };
+                }
+                Some(refused) if known.written_at > refused.written_at => self.refused = None,
+                _ => {}
+            }
+            self.known = known.clone();
+        }
+        let refuses = answer.error().and_then(crate::Error::condition);
+        match refuses {
+            Some(condition @ (Condition::ReadOnly | Condition::Full)) => {
+                self.refused = Some(Refused { condition, looked: false, written_at: None });
+            }
+            None if answer.wrote() => self.refused = None,
+            _ => {}
+        }
+    }
+
+    /// What the header says instead of "live"; none while nothing is known against it.
+    pub fn trouble(&self) -> Option<String> {
+        let refuses = self.known.refuses.or(self.refused.map(|refused| refused.condition));
+        match refuses {
+            Some(Condition::ReadOnly) => Some("read-only".to_owned()),
+            Some(Condition::Full) => Some("disk full".to_owned()),
+            _ => self.known.outage.as_ref().map(|_| "worker outage".to_owned()),
+        }
+    }
+}
+
+impl App {
+    /// How the database's condition is kept up with.
+    pub(super) fn condition_poll(&self) -> Sub {
+        Sub {
+            slot: Slot::Condition,
+            request: Request::Condition,
+            every: self.poll_every(),
+            when_changed: false,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Runs that this worker has put off because the database refuses to write them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff;
+
+/// The first pause; it doubles.
+const FIRST: Duration = Duration::from_secs(2);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+struct PutOff {
+    until: Instant,
+    times: u32,
+    told: String,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Postponed {
+    runs: Mutex<HashMap<i64, PutOff>>,
+}
+
+impl Postponed {
+    /// Puts a run off; gives for how long, and whether its cause is a new one.
+    pub fn put_off(&self, run_id: i64, why: &str) -> (Duration, bool) {
+        let mut runs = self.locked();
+        let entry = runs.entry(run_id).or_insert_with(|| PutOff {
+            until: Instant::now(),
+            times: 0,
+            told: String::new(),
+        });
+        let pause = backoff::pause(FIRST, entry.times, LONGEST);
+        entry.until = Instant::now() + pause;
+        entry.times += 1;
+        let new = entry.told != why;
+        why.clone_into(&mut entry.told);
+        (pause, new)
+    }
+
+    /// The runs whose time has not come.
+    pub fn waiting(&self) -> Vec<i64> {
+        let now = Instant::now();
+        self.locked().iter().filter(|(_, run)| run.until > now).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether a run was put off before.
+    pub fn has(&self, run_id: i64) -> bool {
+        self.locked().contains_key(&run_id)
+    }
+
+    /// The run was written after all, or is somebody else's.
+    pub fn forget(&self, run_id: i64) {
+        self.locked().remove(&run_id);
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, PutOff>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,110 @@
+//! One slot of a worker: claims a run, executes it, and looks for the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::condition::Source;
+use super::event::WorkerEvent;
+use super::execution::{Execution, Outcome};
+use super::heart::Heart;
+use super::{POLL, Shared, backoff};
+use crate::access::Actor;
+use crate::ops::runs::{ClaimNext, ClaimRun, Claims, PostponeRun};
+use crate::{Error, ErrorKind, Result};
+
+/// Works until the worker stops.
+pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
+    let mut outages = 0;
+    while !shared.is_stopping() {
+        let asked_at = tokio::time::Instant::now();
+        let claims = match claim(&shared).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                if error.kind() == ErrorKind::Refused && !error.retry_can_help() {
+                    // A schema that has become newer refuses every claim.
+                    shared.check_schema().await;
+                }
+                shared.failed(Source::Claim, &error);
+                shared.rest(backoff::pause(Duration::from_millis(250), outages, POLL * 3)).await;
+                outages += 1;
+                continue;
+            }
+        };
+        outages = 0;
+        for (run_id, error) in &claims.refused {
+            put_off(&shared, *run_id, error);
+        }
+        let Some(claimed) = claims.claimed else {
+            shared.condition.forget(|source| source == Source::Claim);
+            wait_for_work(&shared).await;
+            continue;
+        };
+        shared.wrote(Source::Claim);
+        let held = heart.hold(&claimed, asked_at + shared.settings.lease);
+        if !shared.postponed.has(claimed.id) {
+            shared.tell(WorkerEvent::Claimed {
+                run_id: claimed.id,
+                run_type: claimed.run_type.clone(),
+                taken_over: claimed.takeovers > 0,
+            });
+        }
+        let (run_id, fence) = (claimed.id, claimed.fence);
+        let outcome = Execution::new(Arc::clone(&shared), claimed, held).run().await;
+        heart.let_go(run_id);
+        shared.condition.forget(|source| match source {
+            Source::Target(id, _) | Source::Run(id) => id == run_id,
+            Source::Heart | Source::Claim => false,
+        });
+        match outcome {
+            Outcome::Told(event) => {
+                shared.postponed.forget(run_id);
+                shared.tell(event);
+            }
+            Outcome::Unwritten(error) => postpone(&shared, run_id, fence, &error).await,
+        }
+        // Where one run was, there may be more.
+        shared.hint.notify_waiters();
+    }
+}
+
+async fn claim(shared: &Shared) -> Result<Claims> {
+    let claim = ClaimRun {
+        owner: shared.info.id.clone(),
+        types: shared.info.types.clone(),
+        lease: shared.settings.lease,
+    };
+    let next = ClaimNext { claim, except: shared.postponed.waiting() };
+    shared.ops.run(&Actor::System, next).await
+}
+
+/// Puts a run off in this worker's own memory, and says why where that is new.
+fn put_off(shared: &Shared, run_id: i64, error: &Error) -> Duration {
+    let why = match error.fault() {
+        Some(fault) => format!("{} ({fault})", error.message()),
+        None => error.message().to_owned(),
+    };
+    let (pause, new) = shared.postponed.put_off(run_id, &why);
+    if new {
+        shared.tell(WorkerEvent::Postponed { run_id, why, pause });
+    }
+    pause
+}
+
+/// Puts a run off for everybody, as far as the database lets that be written.
+async fn postpone(shared: &Shared, run_id: i64, fence: i64, error: &Error) {
+    let pause = put_off(shared, run_id, error);
+    let postpone = PostponeRun { run_id, fence, pause, fault: error.fault().cloned() };
+    if let Err(error) = shared.ops.run(&Actor::System, postpone).await {
+        // Its lease runs out by itself then.
+        tracing::debug!(run_id, %error, "a run could not be postponed in the database");
+    }
+}
+
+async fn wait_for_work(shared: &Shared) {
+    let mut stop = shared.stop.clone();
+    tokio::select! {
+        () = shared.hint.notified() => {}
+        () = tokio::time::sleep(backoff::around(POLL)) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}

@@ -1,0 +1,69 @@
+//! Starts of targets that neither progress nor a crash has ended yet. An outage that comes between
+//! a start and its step makes the start count for nothing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::database_fault::DatabaseFault;
+use crate::ops::runs::{Begun, OpenStart, Outage, Pending};
+
+#[derive(Debug)]
+struct Open {
+    steps: i64,
+    counted: i64,
+    fault: Option<DatabaseFault>,
+}
+
+/// The open starts of a run under execution, by position.
+#[derive(Debug, Default)]
+pub struct Starts {
+    open: Mutex<HashMap<i64, Open>>,
+}
+
+impl Starts {
+    /// A start was committed.
+    pub fn began(&self, begun: &Begun) {
+        let counted = begun.starts - 1;
+        self.locked().insert(begun.ordinal, Open { steps: begun.steps, counted, fault: None });
+    }
+
+    /// Whether a start was committed is not known: the database did not answer.
+    pub fn may_have_begun(&self, target: &Pending, fault: Option<&DatabaseFault>) {
+        let mut open = self.locked();
+        let (steps, counted) = (target.steps, target.starts);
+        let entry = open.entry(target.ordinal).or_insert(Open { steps, counted, fault: None });
+        entry.fault = fault.cloned();
+    }
+
+    /// An outage kept a step from being done.
+    pub fn interrupted(&self, ordinal: i64, fault: Option<&DatabaseFault>) {
+        if let Some(open) = self.locked().get_mut(&ordinal) {
+            open.fault = fault.cloned();
+        }
+    }
+
+    /// The start ended in order, or in a crash.
+    pub fn ended(&self, ordinal: i64) {
+        self.locked().remove(&ordinal);
+    }
+
+    /// What the next start of a target has to know.
+    pub fn outage(&self, ordinal: i64) -> Option<Outage> {
+        let open = self.locked();
+        let open = open.get(&ordinal)?;
+        Some(Outage { counted: open.counted, fault: open.fault.clone() })
+    }
+
+    /// All that is still open.
+    pub fn take_all(&self) -> Vec<OpenStart> {
+        let start = |(ordinal, open): (i64, Open)| {
+            let Open { steps, counted, .. } = open;
+            OpenStart { ordinal, steps, counted }
+        };
+        self.locked().drain().map(start).collect()
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,327 @@
+//! Conditions of the server are outages: the worker waits for them, and no target fails of them.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::{Connection as _, Executor as _};
+use tenantpilot::ErrorKind;
+use tenantpilot::access::Actor;
+use tenantpilot::domain::rollout::Rollout;
+use tenantpilot::domain::run::RunStatus;
+use tenantpilot::domain::run_state::RunState;
+use tenantpilot::ops::runs::{
+    BeginTarget, Beginning, CancelRun, ClaimRun, OpenStart, RunScope, TakeBackStarts,
+};
+use tenantpilot::ops::{ConnectionLimits, Engine, OpsSettings};
+use tenantpilot::worker::{WorkerEvent, WorkerSettings};
+
+use crate::cli::Person;
+use crate::support::stores::{Store, block_on, both_engines};
+use crate::worker::{Running, counts, ops_settings, settings};
+
+const ONE: WorkerSettingsOf = WorkerSettingsOf { lease: 3 };
+
+/// Settings of a worker with one lane of work and a short lease.
+struct WorkerSettingsOf {
+    lease: u64,
+}
+
+impl WorkerSettingsOf {
+    fn settings(&self) -> WorkerSettings {
+        let lease = Duration::from_secs(self.lease);
+        WorkerSettings { lease, heartbeat: Duration::from_millis(300), slots: 1, ..settings() }
+    }
+}
+
+/// The trigger that makes the database refuse lines of the ledger with a code.
+async fn refuse_steps(store: &Store, code: &str) {
+    store
+        .sql(&format!(
+            "create or replace function refuse() returns trigger language plpgsql as \
+             $$ begin raise exception 'token=hunter2secret' using errcode = '{code}'; end $$; \
+             create trigger refuse before insert on fault_ledger for each row execute function refuse()"
+        ))
+        .await
+        .unwrap();
+}
+
+/// Waits for an event; gives all that came, that one last.
+async fn until_told(worker: &mut Running, is: impl Fn(&WorkerEvent) -> bool) -> Vec<WorkerEvent> {
+    let mut told = Vec::new();
+    loop {
+        let next = tokio::time::timeout(Duration::from_mins(2), worker.events.recv()).await;
+        let event = next.unwrap_or_else(|_| panic!("it was never told: {told:?}")).unwrap();
+        let found = is(&event);
+        told.push(event);
+        if found {
+            return told;
+        }
+    }
+}
+
+fn lost(event: &WorkerEvent) -> bool {
+    matches!(event, WorkerEvent::DatabaseLost { .. })
+}
+
+fn back(event: &WorkerEvent) -> bool {
+    matches!(event, WorkerEvent::DatabaseBack { .. })
+}
+
+/// Lets an outage last for several tries of a step, ends it, and holds the run to its exact end.
+async fn outlive(store: &Store, worker: Running, id: i64, end: &str, why: &str) {
+    let mut worker = worker;
+    let mut told = until_told(&mut worker, lost).await;
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(store.detail(id).await.run.status, RunStatus::Running, "it waits");
+    store.sql(end).await.unwrap();
+    let detail = store.end_of(id).await;
+    assert_eq!(store.state(&detail), RunState::Succeeded, "{:?}", detail.failures);
+    assert_eq!(counts(&detail)[..4], [4, 4, 0, 0]);
+    assert!(detail.failures.is_empty());
+    told.extend(worker.stop().await);
+    let causes = told.iter().filter(|event| lost(event) && event.to_string().contains(why));
+    assert_eq!(causes.count(), 1, "once per change of state: {told:?}");
+    // A loaded machine may make one writer of a file wait for the other as well.
+    let all = told.iter().filter(|event| lost(event)).count();
+    let over = told.iter().filter(|event| back(event)).count();
+    assert!((1..=all).contains(&over) && all <= 3, "{told:?}");
+    let text = format!("{told:?}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn fr_037_001_conditions_of_a_postgresql_fail_no_target() {
+    for (code, why) in [
+        ("53100", "disk is full"),
+        ("55P03", "lock"),
+        ("25006", "read-only"),
+        ("58030", "58030"),
+        ("XX000", "XX000"),
+    ] {
+        block_on(async {
+            let store =
+                Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+            let id = store.probe(RunScope::All, json!({ "steps": 3 }), Rollout::default()).await;
+            refuse_steps(&store, code).await;
+            let worker = Running::start(&store, ONE.settings());
+            outlive(&store, worker, id, "drop trigger refuse on fault_ledger", why).await;
+            assert_eq!(store.number("select count(*) from fault_ledger").await, 12, "{code}");
+            let kept = format!(
+                "select count(*) from operation_run_faults where run_id = {id} and during = 'step' and code = '{code}'"
+            );
+            assert_eq!(store.number(&kept).await, 1, "{code}");
+        });
+    }
+}
+
+#[test]
+fn fr_037_001_a_full_sqlite_fails_no_target_and_is_used_again_once_there_is_room() {
+    block_on(async {
+        let store = Store::new(Engine::Sqlite).await.with_platform().await.with_ledger().await;
+        store.sql("create table filler (data blob)").await.unwrap();
+        store.sql("insert into filler values (zeroblob(4000000))").await.unwrap();
+        let inputs = json!({ "steps": 400 });
+        let id = store.probe(RunScope::All, inputs, Rollout::default()).await;
+        let size = store.number("select page_count from pragma_page_count").await;
+        let pages = Some(u32::try_from(size).unwrap());
+        let limits = ConnectionLimits { pages, ..ConnectionLimits::default() };
+        let ops = OpsSettings { limits, ..ops_settings() };
+        let worker = Running::with(&store, ONE.settings(), &ops);
+        outlive(&store, worker, id, "delete from filler", "disk is full").await;
+        assert_eq!(store.number("select count(*) from fault_ledger").await, 1_600);
+    });
+}
+
+both_engines! {
+    async fn fr_037_002_a_lock_of_another_session_is_waited_for(store) {
+        let store = store.with_platform().await.with_ledger().await;
+        let id = store.probe(RunScope::All, json!({ "steps": 40, "pause_ms": 5 }), Rollout::default()).await;
+        let mut worker = Running::start(&store, WorkerSettings { lease: Duration::from_secs(6), ..ONE.settings() });
+        store.until(id, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
+        let told = match store.engine {
+            Engine::Postgres => {
+                let mut other = sqlx::PgConnection::connect(&store.url).await.unwrap();
+                other.execute("begin").await.unwrap();
+                other.execute("lock table fault_ledger in access exclusive mode").await.unwrap();
+                let told = until_told(&mut worker, lost).await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                other.execute("rollback").await.unwrap();
+                told
+            }
+            Engine::Sqlite => {
+                let mut other = sqlx::SqliteConnection::connect(&store.url).await.unwrap();
+                other.execute("pragma busy_timeout = 10000").await.unwrap();
+                other.execute("begin immediate").await.unwrap();
+                let told = until_told(&mut worker, lost).await;
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                other.execute("rollback").await.unwrap();
+                told
+            }
+        };
+        assert!(told.iter().any(lost));
+        let detail = store.end_of(id).await;
+        assert_eq!(counts(&detail)[..4], [4, 4, 0, 0], "{:?}", detail.failures);
+        assert_eq!(store.number("select count(*) from fault_ledger").await, 160);
+        worker.stop().await;
+    }
+
+    async fn fr_037_003_a_start_that_an_outage_came_after_is_taken_back(store) {
+        let store = store.with_platform().await.with_ledger().await;
+        let run_id = store.probe(RunScope::Tenants(vec![1, 2]), json!({}), Rollout::default()).await;
+        let service = store.another(ops_settings());
+        let claim = |owner: &str| ClaimRun {
+            owner: owner.to_owned(), types: vec!["testing.probe".to_owned()], lease: Duration::from_mins(5),
+        };
+        let first = service.run(&Actor::System, claim("a")).await.unwrap().unwrap();
+        let begin = |fence, outage| BeginTarget { run_id, fence, ordinal: 0, crash: None, outage };
+        let starts = format!("select starts from operation_run_targets where run_id = {run_id} and ordinal = 0");
+        // A worker that knows of the outage begins as often as it likes, also where it does not
+        // know whether the last start was committed.
+        for counted in [0, 0, 0, 0, 1] {
+            let outage = tenantpilot::ops::runs::Outage { counted, fault: None };
+            let begun = service.run(&Actor::System, begin(first.fence, Some(outage))).await.unwrap();
+            assert!(matches!(begun, Beginning::Begun(_)), "{begun:?}");
+            assert_eq!(store.number(&starts).await, counted + 1);
+        }
+        // It loses the run, and another one takes over.
+        store.sql("update operation_run_leases set expires_at = '2020-01-01T00:00:00+00:00'").await.unwrap();
+        let second = service.run(&Actor::System, claim("b")).await.unwrap().unwrap();
+        assert_eq!(second.takeovers, 1);
+        let back = TakeBackStarts {
+            run_id, fence: first.fence, starts: vec![OpenStart { ordinal: 0, steps: 0, counted: 1 }],
+        };
+        service.run(&Actor::System, back.clone()).await.unwrap();
+        assert_eq!(store.number(&starts).await, 1);
+        assert_eq!(store.number("select takeovers from operation_runs").await, 0);
+        // What counted before stays, and progress is not touched.
+        service.run(&Actor::System, back.clone()).await.unwrap();
+        assert_eq!(store.number(&starts).await, 1);
+        store.sql("update operation_run_targets set steps = 1, starts = 2 where ordinal = 0").await.unwrap();
+        service.run(&Actor::System, back).await.unwrap();
+        assert_eq!(store.number(&starts).await, 2);
+    }
+
+    async fn fr_037_009_a_worker_that_meets_a_newer_schema_says_so_and_ends(store) {
+        let store = store.with_platform().await.with_ledger().await;
+        let under_way = store.probe(RunScope::All, json!({ "steps": 4000, "pause_ms": 5 }), Rollout::default()).await;
+        let mut worker = Running::start(&store, ONE.settings());
+        store.until(under_way, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
+        let (checksum, now) = match store.engine {
+            Engine::Postgres => ("''::bytea", "now()"),
+            Engine::Sqlite => ("x''", "datetime('now')"),
+        };
+        store.sql(&format!(
+            "insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+             values (9000, 'newer', {now}, true, {checksum}, 0)"
+        )).await.unwrap();
+        // Once the newer schema stands, nothing is claimed any more, however quick one is.
+        let claim = ClaimRun { owner: "quick".to_owned(), types: Vec::new(), lease: Duration::from_mins(5) };
+        let next = tenantpilot::ops::runs::ClaimNext { claim, except: Vec::new() };
+        let refused = store.ops.run(&Actor::System, next).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Refused);
+        assert!(refused.message().contains("9000"), "{refused}");
+        let told = until_told(&mut worker, |event| matches!(event, WorkerEvent::Outdated { .. })).await;
+        assert!(told.last().unwrap().to_string().contains("9000"), "{told:?}");
+        let ended = tokio::time::timeout(Duration::from_secs(30), worker.task).await.unwrap().unwrap();
+        assert_eq!(ended.unwrap_err().exit_code(), 5);
+        let status = format!("select status from operation_runs where id = {under_way}");
+        assert_eq!(store.text(&status).await, "queued", "what it held is released");
+    }
+
+    async fn fr_037_010_a_refusal_for_want_of_its_audit_row_says_so(store) {
+        let store = store.with_platform().await;
+        let admin = store.administrator().await;
+        let id = store.start("policy.sync", 1).await;
+        let refuse = match store.engine {
+            Engine::Postgres => "create function no() returns trigger language plpgsql as $$ begin raise exception 'no' \
+                using errcode = '53100'; end $$; \
+                create trigger no before insert on audit_logs for each row execute function no()",
+            Engine::Sqlite => "create trigger no before insert on audit_logs begin select raise(abort, 'no'); end",
+        };
+        store.sql(refuse).await.unwrap();
+        let error = store.ops.run(&admin.actor, CancelRun { run_id: id }).await.unwrap_err();
+        assert_eq!(error.message(), "the audit row could not be written, so nothing was done");
+        assert!(error.message().len() <= 80);
+        let cause = if store.engine == Engine::Postgres { "disk is full" } else { "the database" };
+        assert!(error.next_step().unwrap().contains(cause), "{error}");
+        assert_eq!(store.text(&format!("select status from operation_runs where id = {id}")).await, "queued");
+    }
+
+    async fn fr_037_011_workers_of_another_day_are_listed_only_when_asked_for(store) {
+        let store = store.with_platform().await;
+        let insert = |id: &str, days: i64| {
+            let at = match store.engine {
+                Engine::Postgres => format!("now() - interval '{days} days 1 hour'"),
+                Engine::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-{days} days', '-1 hours')"),
+            };
+            format!("insert into workers (id, name, version, runbooks, slots, heartbeat_seconds, started_at, heartbeat_at) \
+                     values ('{id}', 'host:{id}', '1', '[]', 1, 10, {at}, {at})")
+        };
+        store.sql(&insert("lately", 0)).await.unwrap();
+        store.sql(&insert("longago", 2)).await.unwrap();
+        let person = Person::administrator(&store.url);
+        let listed = person.run(&["workers", "list"]).ends(0);
+        assert!(listed.out.contains("host:lately") && !listed.out.contains("host:longago"), "{listed:?}");
+        assert!(listed.err.contains("1 worker not heard of for more than a day; list with --all"), "{listed:?}");
+        let all = person.run(&["workers", "list", "--all", "--json"]).ends(0).json();
+        let gone: Vec<(&str, bool)> = all["workers"].as_array().unwrap().iter()
+            .map(|worker| (worker["name"].as_str().unwrap(), worker["gone"].as_bool().unwrap())).collect();
+        assert_eq!(gone, [("host:lately", false), ("host:longago", true)]);
+    }
+
+    async fn fr_037_012_a_target_whose_tenant_is_gone_is_skipped(store) {
+        let store = store.with_platform().await.with_ledger().await;
+        let some = store.probe(RunScope::All, json!({ "steps": 2 }), Rollout::default()).await;
+        let none = store.probe(RunScope::Tenant(2), json!({ "n": 2 }), Rollout::default()).await;
+        store.sql("update tenants set archived_at = '2026-11-20T12:00:00+00:00' where id = 2").await.unwrap();
+        let worker = Running::start(&store, settings());
+        let detail = store.end_of(some).await;
+        assert_eq!((store.state(&detail), counts(&detail)), (RunState::Succeeded, [4, 3, 0, 1, 6]));
+        assert!(detail.failures.is_empty());
+        let target = detail.targets.iter().find(|target| target.tenant_id == Some(2)).unwrap();
+        assert_eq!((target.status.as_str(), target.reason_code.as_deref()), ("skipped", Some("tenant_gone")));
+        let detail = store.end_of(none).await;
+        assert_eq!((store.state(&detail), counts(&detail)[3]), (RunState::Blocked, 1));
+        assert_eq!(detail.run.reason_code.as_deref(), Some("tenant_gone"));
+        worker.stop().await;
+    }
+}
+
+#[test]
+fn fr_037_004_a_read_only_database_is_told_once_and_back_only_with_a_write() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+        let name = store.text("select current_database()::text").await;
+        let others = "select pg_terminate_backend(pid) from pg_stat_activity \
+                      where datname = current_database() and pid <> pg_backend_pid()";
+        let mut worker = Running::start(&store, ONE.settings());
+        until_told(&mut worker, |event| matches!(event, WorkerEvent::Ready { .. })).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let read_only =
+            |on: &str| format!("alter database {name} set default_transaction_read_only = {on}");
+        store.sql(&read_only("on")).await.unwrap();
+        store.sql(others).await.unwrap();
+        let told = until_told(&mut worker, |event| event.to_string().contains("read-only")).await;
+        assert!(!told.iter().any(back), "{told:?}");
+        // Long enough for many tries, each of which may read.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let mut more = Vec::new();
+        while let Ok(event) = worker.events.try_recv() {
+            more.push(event);
+        }
+        assert!(!more.iter().any(back), "no write has succeeded: {more:?}");
+        assert!(more.len() <= 2, "not per try: {more:?}");
+        let writable = format!(
+            "begin read write; alter database {name} set default_transaction_read_only = off; commit"
+        );
+        crate::support::postgres::administer(&writable).await;
+        crate::support::postgres::administer(&format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        ))
+        .await;
+        until_told(&mut worker, back).await;
+        let id = store.probe(RunScope::All, json!({}), Rollout::default()).await;
+        assert_eq!(counts(&store.end_of(id).await)[..2], [4, 4]);
+        worker.stop().await;
+    });
+}
