@@ -37,6 +37,7 @@ pub struct Error {
     message: String,
     hint: Option<String>,
     fault: Option<Box<DatabaseFault>>,
+    uncertain: bool,
 }
 
 /// The result of nearly everything here.
@@ -45,7 +46,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, fault: None }
+        Self { kind, message: message.into(), hint: None, fault: None, uncertain: false }
+    }
+
+    /// A COMMIT was sent and its answer was lost: the change may or may not have been made.
+    pub(crate) fn uncertain(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let error = Self { uncertain: true, ..Self::new(kind, message) };
+        error.hint("the change may or may not have been made; look before you try again")
     }
 
     /// It was tried and did not work.
@@ -138,6 +145,11 @@ impl Error {
     /// What to do next, if there is something.
     pub fn next_step(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Whether the change may have been made all the same.
+    pub fn is_uncertain(&self) -> bool {
+        self.uncertain
     }
 
     /// Whether the same call may succeed later without any change.

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::runs::as_json;
 use super::{Env, ask, break_glass};
-use crate::Result;
 use crate::domain::run::{Run, RunStatus, Source};
 use crate::ops::Ops;
 use crate::ops::auth::Session;
@@ -12,6 +11,7 @@ use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, GetRun, PauseRun, PlanRetry, ResumeRun, RetryRun, Started,
     retry_phrase,
 };
+use crate::{Error, Result};
 
 /// A run, and how to answer.
 #[derive(Debug, clap::Args)]
@@ -112,6 +112,7 @@ pub async fn resume(args: OneRun, env: &Env) -> Result<u8> {
 /// As [`cancel`]; *refused* where nothing failed or was left undone.
 pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     let id = args.run.id;
+    let request = args.request_id.unwrap_or_else(new_request);
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
     let targets = ops.prepare::<RetryRun, _>(&session.actor, PlanRetry { run_id: id }).await?;
@@ -123,15 +124,18 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
         run_id: id,
         confirm: retry_phrase(targets),
         source: Source::Cli,
-        request_id: args.request_id,
+        request_id: Some(request.clone()),
     };
     break_glass::notice(env, &ops, &session).await;
-    let retried = ops.run(&session.actor, retry).await?;
-    let run = ops.run(&session.actor, GetRun { id: retried.started.run_id }).await?.run;
+    let retried = ops.run(&session.actor, retry).await;
+    let retried = retried.map_err(|error| again(env, error, &request))?;
+    // It is started, whether it can be looked at or not.
+    let new = retried.started.run_id;
+    let run = ops.run(&session.actor, GetRun { id: new }).await.ok().map(|detail| detail.run);
     if args.run.json {
         env.out.json(&json!({
             "schema_version": 1,
-            "run": as_json(&run, env.clock.now()),
+            "run": run.map_or_else(|| json!({ "id": new }), |run| as_json(&run, env.clock.now())),
             "created": retried.started.created,
             "retry_of": id,
             "target_count": retried.targets,
@@ -139,7 +143,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
         }))?;
         return Ok(0);
     }
-    started(env, retried.started, &run)?;
+    started(env, retried.started, run.as_ref())?;
     env.out.message(format!("it tries {} of run {id} again", targets_word(retried.targets)));
     if retried.gone > 0 {
         env.out.message(format!("left out, since archived by now: {}", targets_word(retried.gone)));
@@ -151,23 +155,42 @@ fn targets_word(n: usize) -> String {
     if n == 1 { "1 target".to_owned() } else { format!("{n} targets") }
 }
 
-/// Says what a start gave, and how to look at it.
+/// An idempotency key for a start that was given none.
+pub fn new_request() -> String {
+    format!("cli:{}", uuid::Uuid::new_v4())
+}
+
+/// Where a start may have been made, says how to repeat it so that it is made once.
+pub fn again(env: &Env, error: Error, request: &str) -> Error {
+    if error.is_uncertain() {
+        env.out.message(format!(
+            "repeat the command with --request-id {request}: it starts one run in any case"
+        ));
+    }
+    error
+}
+
+/// Says what a start gave, and how to look at it; the run where it could be read.
 ///
 /// # Errors
 /// Where the output cannot be written.
-pub fn started(env: &Env, started: Started, run: &Run) -> Result<()> {
+pub fn started(env: &Env, started: Started, run: Option<&Run>) -> Result<()> {
     let id = started.run_id;
     if started.created {
         env.out.line(format!("queued as run {id}"))?;
-    } else if run.status == RunStatus::Completed {
-        env.out.line(format!("this request made run {id} before, which has ended"))?;
+    } else if let Some(run) = run {
+        if run.status == RunStatus::Completed {
+            env.out.line(format!("this request made run {id} before, which has ended"))?;
+        } else {
+            let state = match (run.status, run.paused_at) {
+                (RunStatus::Running, _) => "running",
+                (_, Some(_)) => "paused",
+                _ => "queued",
+            };
+            env.out.line(format!("already {state} as run {id}"))?;
+        }
     } else {
-        let state = match (run.status, run.paused_at) {
-            (RunStatus::Running, _) => "running",
-            (_, Some(_)) => "paused",
-            _ => "queued",
-        };
-        env.out.line(format!("already {state} as run {id}"))?;
+        env.out.line(format!("this is run {id}"))?;
     }
     env.out.message(format!("follow it: tenantpilot runs watch {id}"));
     Ok(())
@@ -183,14 +206,18 @@ async fn answer(
 ) -> Result<u8> {
     let id = args.id;
     if args.json {
-        let run = ops.run(&session.actor, GetRun { id }).await?.run;
+        // It is done, whether it can be looked at or not.
+        let run = ops
+            .run(&session.actor, GetRun { id })
+            .await
+            .map_or_else(|_| json!({ "id": id }), |detail| as_json(&detail.run, env.clock.now()));
         let result = match done {
             Controlled::Done => "done",
             Controlled::Requested => "requested",
             Controlled::AlreadyRequested => "already_requested",
         };
         env.out.json(&json!({
-            "schema_version": 1, "result": result, "run": as_json(&run, env.clock.now()),
+            "schema_version": 1, "result": result, "run": run,
         }))?;
         return Ok(0);
     }

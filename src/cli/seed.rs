@@ -58,7 +58,13 @@ pub async fn run(args: SeedArgs, env: &Env) -> Result<u8> {
     let mut progress = |line: &str| env.out.message(line);
     let seeded = seed(&ops, &amounts, args.seed, &mut progress).await;
     ops.close().await;
-    let seeded = seeded?;
+    // It is loaded in several transactions.
+    let seeded = seeded.map_err(|error| {
+        if error.retry_can_help() {
+            return error.hint("a part may be stored: remove this database and seed an empty one");
+        }
+        error
+    })?;
     if args.json {
         env.out.json(&Answer { schema_version: 1, seeded })?;
         return Ok(0);

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::cast::{Cast, number};
 use super::draft::{Draft, Starter};
+use crate::domain::alert::AlertEvent;
 use crate::domain::failure::ReasonCode;
 use crate::domain::fingerprint::fingerprint;
 use crate::domain::identity::identity_hash;
@@ -172,13 +173,14 @@ impl<'a> Writer<'a> {
                 read_at: (id % 7 != 0).then(|| end + Duration::seconds(25)),
             });
         }
-        if draft.outcome == RunOutcome::Failed {
-            let reason = draft.dominant().map(ReasonCode::as_str);
+        let reason = draft.dominant().map(ReasonCode::as_str);
+        if let Some(event) = AlertEvent::of_end(draft.outcome, reason).first() {
             chunk.alerts.push(AlertRow {
-                event: "operations.run.failed",
+                event: event.as_str(),
                 run_id: id,
-                payload: json!({ "event": "operations.run.failed", "run_id": id, "type": draft.run_type,
-                    "tenant_id": draft.tenant.map(super::draft::tenant_id), "reason_code": reason,
+                payload: json!({ "event": event.as_str(), "run_id": id, "type": draft.run_type,
+                    "tenant_id": draft.tenant.map(super::draft::tenant_id),
+                    "outcome": draft.outcome.as_str(), "reason_code": reason,
                     "view": format!("run/{id}") }),
                 status: "delivered",
                 attempts: 1,

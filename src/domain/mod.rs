@@ -1,5 +1,6 @@
 //! Plain types and rules of the platform: no I/O, no clock, no database.
 
+pub mod alert;
 pub mod capability;
 pub mod csv;
 pub mod database_fault;

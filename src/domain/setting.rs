@@ -17,6 +17,13 @@ pub enum Kind {
         /// The largest.
         max: i64,
     },
+    /// A share from 1 % to 100 %, written `20%`; `any` where zero is meant and allowed.
+    Percent {
+        /// Whether `any` may be written: a share above zero, however small.
+        any: bool,
+    },
+    /// Words of a closed list, separated by commas; `all` for all of them, `none` for none.
+    Words(&'static [&'static str]),
     /// One word of a closed list.
     Choice(&'static [&'static str]),
     /// One line of text; empty where nothing is set.
@@ -31,6 +38,10 @@ pub enum Kind {
 pub enum Stricter {
     /// A larger value.
     Higher,
+    /// A smaller value.
+    Lower,
+    /// More words.
+    More,
     /// Neither way.
     Neither,
 }
@@ -73,10 +84,26 @@ macro_rules! settings {
     };
 }
 
+/// The events that an alert may be about.
+pub const ALERT_EVENTS: &[&str] = &[
+    "operations.run.failed",
+    "operations.run.partially_succeeded",
+    "operations.run.blocked",
+    "operations.run.worker_lost",
+    "operations.run.recovered",
+];
+
 /// The colours of an environment.
 pub const COLORS: &[&str] = &["red", "yellow", "green", "blue", "magenta", "cyan", "white"];
 
 settings! {
+    /// Which events are sent as alerts.
+    AlertEvents "alerts.events" Kind::Words(ALERT_EVENTS),
+        "all",
+        More, "events that are sent as alerts";
+    /// From which share of failed targets an alert is sent.
+    AlertFailedShare "alerts.failed_share" Kind::Percent { any: true },
+        "any", Lower, "share of failed targets from which an alert is sent";
     /// The name of the environment.
     EnvironmentLabel "environment.label" Kind::Text { max: 24 },
         "", Neither, "name of the environment in every header";
@@ -120,6 +147,9 @@ impl SettingKey {
     pub fn allowed(self) -> String {
         match self.kind() {
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Percent { any: true } => "any, or a share from 1% to 100%".to_owned(),
+            Kind::Percent { any: false } => "a share from 1% to 100%".to_owned(),
+            Kind::Words(words) => format!("all, none, or a list of: {}", words.join(", ")),
             Kind::Choice(words) => format!("one of: {}", words.join(", ")),
             Kind::Text { max } => format!("one line of at most {max} characters"),
         }
@@ -135,6 +165,9 @@ impl SettingKey {
             Kind::Integer { min, max } => whole_number(trimmed)
                 .filter(|number| (min..=max).contains(number))
                 .map(|number| number.to_string()),
+            Kind::Percent { any: true } if trimmed == "any" => Some("any".to_owned()),
+            Kind::Percent { .. } => percent(trimmed).map(|share| format!("{share}%")),
+            Kind::Words(known) => words(trimmed, known),
             Kind::Choice(known) => {
                 known.iter().find(|word| **word == trimmed).map(|word| (*word).to_owned())
             }
@@ -154,13 +187,18 @@ impl SettingKey {
         match self.stricter() {
             Stricter::Neither => false,
             Stricter::Higher => number(value) < number(than),
+            Stricter::Lower => number(value) > number(than),
+            Stricter::More => {
+                let has = words_of(value, ALERT_EVENTS);
+                words_of(than, ALERT_EVENTS).iter().any(|word| !has.contains(word))
+            }
         }
     }
 }
 
-/// The number in a normalized value of a number.
+/// The number in a normalized value; `any` is zero.
 pub fn number(value: &str) -> i64 {
-    value.parse().unwrap_or(0)
+    value.trim_end_matches('%').parse().unwrap_or(0)
 }
 
 fn whole_number(text: &str) -> Option<i64> {
@@ -168,6 +206,36 @@ fn whole_number(text: &str) -> Option<i64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text.len() == 1 || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
+}
+
+fn percent(text: &str) -> Option<i64> {
+    let share = whole_number(text.strip_suffix('%')?)?;
+    (1..=100).contains(&share).then_some(share)
+}
+
+/// The normal form of typed words: in the order of `known`, `all` or `none`. A word may leave
+/// out what comes before its last dot.
+fn words(text: &str, known: &[&str]) -> Option<String> {
+    if ["all", "none"].contains(&text) {
+        return Some(text.to_owned());
+    }
+    let typed: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is = |word: &str, typed: &str| word == typed || word.rsplit('.').next() == Some(typed);
+    if !typed.iter().all(|typed| known.iter().any(|word| is(word, typed))) {
+        return None;
+    }
+    let chosen = known.iter().filter(|word| typed.iter().any(|typed| is(word, typed)));
+    let chosen: Vec<&str> = chosen.copied().collect();
+    Some(if chosen.len() == known.len() { "all".to_owned() } else { chosen.join(",") })
+}
+
+/// The words that a normal form stands for.
+pub fn words_of<'a>(value: &'a str, known: &'static [&'static str]) -> Vec<&'a str> {
+    match value {
+        "all" => known.to_vec(),
+        "none" => Vec::new(),
+        some => some.split(',').collect(),
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +255,10 @@ mod tests {
         use SettingKey as K;
         let good = [
             (K::UsageRetentionDays, " 365 ", "365"),
+            (K::AlertFailedShare, "any", "any"),
+            (K::AlertEvents, "recovered, failed", "operations.run.failed,operations.run.recovered"),
+            (K::AlertEvents, "none", "none"),
+            (K::AlertEvents, "worker_lost,blocked,failed,partially_succeeded,recovered", "all"),
             (K::EnvironmentColor, "red", "red"),
             (K::EnvironmentLabel, "  PRODUCTION EU ", "PRODUCTION EU"),
             (K::SupportContactText, "", ""),
@@ -200,6 +272,10 @@ mod tests {
             (K::UsageRetentionDays, "007"),
             (K::UsageRetentionDays, "36501"),
             (K::UsageRetentionDays, ""),
+            (K::AlertFailedShare, "101%"),
+            (K::AlertEvents, ""),
+            (K::AlertEvents, "failed,"),
+            (K::AlertEvents, "started"),
             (K::EnvironmentColor, "Red"),
             (K::EnvironmentLabel, "a\u{202e}b"),
             (K::EnvironmentLabel, "0123456789012345678901234"),
@@ -215,6 +291,10 @@ mod tests {
         assert!(K::UsageRetentionDays.is_looser("30", "90"));
         assert!(!K::UsageRetentionDays.is_looser("90", "90"));
         assert!(!K::UsageRetentionDays.is_looser("365", "90"));
+        assert!(K::AlertFailedShare.is_looser("1%", "any"));
+        assert!(K::AlertEvents.is_looser("none", K::AlertEvents.default_text()));
+        assert!(K::AlertEvents.is_looser("operations.run.failed", "operations.run.blocked"));
+        assert!(!K::AlertEvents.is_looser(K::AlertEvents.default_text(), "none"));
         assert!(!K::EnvironmentLabel.is_looser("", "PROD"));
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::store::audit::NewAudit;
+use super::store::commit::{before_anything, commit_record};
 use super::store::sessions::{self, NewSession, SessionRow};
 use super::store::{self, users};
 use super::{Access, AuditStatus, Context, Operation, context, password};
@@ -175,7 +176,7 @@ pub(super) async fn reserve(
         let row = attempt(context, action, origin, username, AuditStatus::Throttled);
         store::audit::insert(&mut tx, &row).await?;
     }
-    tx.commit().await?;
+    tx.commit().await.map_err(before_anything)?;
     if left >= 0 {
         return Ok(());
     }
@@ -194,7 +195,7 @@ pub(super) async fn note(
     let mut tx = context.db().begin_write().await?;
     let row = attempt(context, action, origin, username, status);
     store::audit::insert(&mut tx, &row).await?;
-    tx.commit().await
+    commit_record(tx).await
 }
 
 fn attempt(

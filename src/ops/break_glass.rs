@@ -113,7 +113,7 @@ impl Operation for EnterBreakGlass {
             let until = store::break_glass::open_until(tx, id).await?;
             let row = context.audit_row(Self::NAME, AuditStatus::Refused);
             context.audit(&row).await?;
-            context.end(true).await?;
+            context.end_refused(true).await?;
             return Err(already(until.unwrap_or(expires_at)));
         };
         sessions::clear_attempts(tx, Some(&origin), name).await?;

@@ -96,6 +96,15 @@ impl Context {
         }
     }
 
+    /// Ends the transaction of a stepwise operation that refuses, and keeps its record of that.
+    pub(super) async fn end_refused(&mut self, keep: bool) -> Result<()> {
+        match self.tx.take() {
+            Some(tx) if keep => store::commit::commit_record(tx).await,
+            Some(tx) => tx.rollback().await,
+            None => Ok(()),
+        }
+    }
+
     /// Commits, and goes on after a pause in a transaction of its own. Nothing is held in the
     /// meantime.
     pub(super) async fn commit_and_begin(&mut self, pause: Duration) -> Result<()> {

@@ -79,5 +79,5 @@ pub(super) async fn leave_trace<O: Operation>(
     }
     let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
     store::audit::insert(&mut tx, &row).await?;
-    tx.commit().await
+    store::commit::commit_record(tx).await
 }

@@ -4,6 +4,7 @@
 //! The SQL lives in a private child module. A screen, the command line, the worker and the
 //! demo have no other way to the database, so none of them can forget a check.
 
+mod commit;
 mod context;
 mod denial;
 mod mutant;
@@ -87,6 +88,11 @@ pub trait Operation: Listed + Send + Sized + 'static {
     const PATIENCE: u32 = 3;
     /// What it gives.
     type Output: Send + 'static;
+
+    /// The run it changes, where that shows whether a change was made whose answer was lost.
+    fn run_id(&self) -> Option<i64> {
+        None
+    }
 
     /// Does it. Only [`Ops::run`] can make the context.
     fn execute(self, context: &mut Context) -> impl Future<Output = Result<Self::Output>> + Send;
@@ -381,7 +387,8 @@ impl Ops {
     /// Brings the schema up to date; gives how many migrations were applied.
     pub async fn migrate(&self) -> Result<usize> {
         let applied = store::schema::migrate(&self.inner.db).await?;
-        self.run(&Actor::System, overview::FillFingerprints).await?;
+        let filled = self.run(&Actor::System, overview::FillFingerprints).await;
+        filled.map_err(store::schema::interrupted)?;
         Ok(applied)
     }
 
@@ -409,6 +416,7 @@ impl Ops {
     /// *Not logged in* for an ended session, *forbidden* with the capability named, and
     /// whatever the operation says.
     pub async fn run<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
+        let run_id = operation.run_id();
         match O::ACCESS {
             Access::Stepwise => {
                 let permit = self.permit::<O>(actor).await?;
@@ -423,18 +431,19 @@ impl Ops {
                 if let (Err(error), false) = (&done, told) {
                     Box::pin(self.audit_denial::<O>(actor, error)).await?;
                 }
-                done
+                done.map_err(|error| self.explained::<O>(error, run_id))
             }
-            Access::Read => self.patiently(self.run_in_one(actor, operation)).await,
+            // On the heap: these are large, and everything that asks would be.
+            Access::Read => self.patiently(Box::pin(self.run_in_one(actor, operation))).await?.0,
             Access::Write => {
                 let patience = self.inner.settings.patience * O::PATIENCE;
-                match tokio::time::timeout(patience, self.run_in_one(actor, operation)).await {
-                    Ok(done) => done,
-                    Err(_) => Err(Error::new(
-                        ErrorKind::TimedOut,
-                        "the database did not answer; the change may or may not have been made",
-                    )
-                    .hint("look before you try again")),
+                let work = Box::pin(self.run_in_one(actor, operation));
+                match tokio::time::timeout(patience, work).await {
+                    Ok(worked) => {
+                        let (done, tx) = worked?;
+                        Box::pin(self.settle::<O>(done, tx, patience, run_id)).await
+                    }
+                    Err(_) => Err(commit::unanswered()),
                 }
             }
         }
@@ -451,7 +460,13 @@ impl Ops {
         permit
     }
 
-    async fn run_in_one<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
+    /// Checks and executes in one transaction; gives the answer, and the transaction if it is
+    /// to be committed.
+    async fn run_in_one<O: Operation>(
+        &self,
+        actor: &Actor,
+        operation: O,
+    ) -> Result<(Result<O::Output>, Option<Tx>)> {
         let writes = O::ACCESS == Access::Write;
         let mut tx = if writes {
             self.inner.db.begin_write().await?
@@ -480,7 +495,13 @@ impl Ops {
         let told = context.keeps_on_error();
         let keep = (done.is_ok() && !context.is_undone()) || told;
         match context.into_tx() {
-            Some(tx) if keep => tx.commit().await?,
+            Some(mut tx) if keep && writes => {
+                // A worker does its work again until it knows; a person is told.
+                if !matches!(actor, Actor::System) {
+                    tx.identify().await?;
+                }
+                return Ok((done, Some(tx)));
+            }
             Some(tx) => tx.rollback().await?,
             None => {}
         }
@@ -490,7 +511,7 @@ impl Ops {
         {
             Box::pin(self.audit_denial::<O>(actor, error)).await?;
         }
-        done
+        Ok((done, None))
     }
 
     /// Waits for the database as long as the settings say.

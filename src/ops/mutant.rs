@@ -27,10 +27,12 @@ pub enum Mutant {
     CompletionWithoutLock,
     /// A start that an outage came after counts as one that crashed.
     CountedOutages,
+    /// A COMMIT whose answer is lost counts as one that was never sent.
+    DeniesLostCommits,
 }
 
 impl Mutant {
-    /// Every mutant, with its name.
+    /// Every mutant of the execution of runs, with its name.
     pub const ALL: &'static [(&'static str, Self)] = &[
         ("no_fence", Self::NoFence),
         ("incremented_counters", Self::IncrementedCounters),
@@ -47,6 +49,14 @@ impl Ops {
         return self.inner.settings.mutant != Some(Mutant::NoFence);
         #[cfg(not(debug_assertions))]
         true
+    }
+
+    /// Whether a COMMIT whose answer is lost counts as one that was never sent.
+    pub(super) fn denies_lost_commits(&self) -> bool {
+        #[cfg(debug_assertions)]
+        return self.inner.settings.mutant == Some(Mutant::DeniesLostCommits);
+        #[cfg(not(debug_assertions))]
+        false
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
 use super::runbooks::confirm;
+use super::store::audit::NewAudit;
 use super::store::retention;
 use super::{Access, AuditStatus, Context, Operation, refusal, settings};
 use crate::access::{Requirement, ViewScope};
@@ -162,7 +163,7 @@ impl Operation for PruneUsage {
                     row.metadata = json!({ "days": self.days });
                     refusal::record(context, row, &error).await?;
                 }
-                context.end(!self.dry_run).await?;
+                context.end_refused(!self.dry_run).await?;
                 return Err(error);
             }
         };
@@ -175,23 +176,48 @@ impl Operation for PruneUsage {
         // The decision is on record before anything is gone for good, and its end after.
         row.metadata = json!({ "days": days.get(), "cutoff": cutoff, "events": old });
         context.audit(&row).await?;
-        let mut events = 0;
-        loop {
-            let deleted = prune_chunk(context, days, at, CHUNK).await?;
-            events += deleted;
-            if deleted < CHUNK {
-                break;
-            }
-            context.end(true).await?;
-            context.begin_checked(&Self::REQUIREMENT, true).await?;
+        let mut kept = 0;
+        match delete(context, days, at, row, &mut kept).await {
+            Ok(events) => Ok(Pruned { days: days.get(), cutoff, events }),
+            Err(error) => Err(cut_short(error, kept)),
         }
-        row.action = "product_usage.pruned";
-        row.occurred_at = context.now();
-        row.metadata = json!({ "days": days.get(), "cutoff": cutoff, "deleted": events });
-        context.audit(&row).await?;
-        context.end(true).await?;
-        Ok(Pruned { days: days.get(), cutoff, events })
     }
+}
+
+/// Deletes chunk by chunk; `kept` says how many are gone for good so far.
+async fn delete(
+    context: &mut Context,
+    days: Days,
+    at: DateTime<Utc>,
+    mut row: NewAudit,
+    kept: &mut i64,
+) -> Result<i64> {
+    let mut events = 0;
+    loop {
+        let deleted = prune_chunk(context, days, at, CHUNK).await?;
+        events += deleted;
+        if deleted < CHUNK {
+            break;
+        }
+        context.end(true).await?;
+        *kept = events;
+        context.begin_checked(&PruneUsage::REQUIREMENT, true).await?;
+    }
+    row.action = "product_usage.pruned";
+    row.occurred_at = context.now();
+    row.metadata = json!({ "days": days.get(), "cutoff": days.cutoff(at), "deleted": events });
+    context.audit(&row).await?;
+    context.end(true).await?;
+    Ok(events)
+}
+
+/// The error of a prune that ended early: what is gone is gone.
+fn cut_short(error: Error, deleted: i64) -> Error {
+    if deleted == 0 {
+        return error;
+    }
+    let text = format!("{}; at least {deleted} event(s) were deleted before", error.message());
+    Error::new(error.kind(), text).hint("prune again: it deletes the rest")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{Access, AuditStatus, Context, Operation, refusal};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::safe_text::quoted;
-use crate::domain::setting::{SettingKey, number};
+use crate::domain::setting::{ALERT_EVENTS, SettingKey, number, words_of};
 use crate::{Error, Result};
 
 /// A setting as it is in force.
@@ -69,6 +69,17 @@ pub(in crate::ops) async fn strict(tx: &mut Tx, key: SettingKey) -> Result<Strin
             .hint(format!("set it: tenantpilot platform settings set {key} VALUE")));
     }
     Ok(setting.value)
+}
+
+/// The events that are sent as alerts.
+pub(in crate::ops) async fn alert_events(tx: &mut Tx) -> Result<Vec<String>> {
+    let value = lenient(tx, SettingKey::AlertEvents).await?;
+    Ok(words_of(&value, ALERT_EVENTS).into_iter().map(str::to_owned).collect())
+}
+
+/// The share of failed targets, in percent, from which an alert is sent; 0 for any.
+pub(in crate::ops) async fn failed_share(tx: &mut Tx) -> Result<i64> {
+    Ok(number(&lenient(tx, SettingKey::AlertFailedShare).await?))
 }
 
 /// For how many days product usage events are kept: the platform's setting, or this client's

@@ -242,6 +242,7 @@ impl Worker {
             // Shorter, so that a lock of another session is told from a slow step.
             lock: Some(lock),
             pages: ops_settings.limits.pages,
+            ..ConnectionLimits::default()
         };
         let with = |connections, patience, lock| OpsSettings {
             limits: limits(connections, lock),

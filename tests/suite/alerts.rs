@@ -147,7 +147,7 @@ both_engines! {
         let ops = Ops::open(&store.url, Create::Never, clock.clone(), OpsSettings::default()).unwrap();
         (store.ops, store.clock) = (ops, clock);
         let run_id = store.ended("policy.sync", 3, 4, 4, 0).await;
-        store.ended("policy.sync", 3, 4, 0, 0).await;
+        store.ended("policy.sync", 4, 4, 0, 0).await;
         let receiver = Receiver::new(vec![], Reply::status(204));
         let running = Running::start(&store.ops, settings(&receiver.url()));
         until!(delivered(&store).await == 1);

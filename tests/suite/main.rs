@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
 mod access;
+mod alert_events;
 mod alerts;
 mod alerts_cli;
 mod append_only;
@@ -23,6 +24,8 @@ mod failures_cli;
 mod fingerprints;
 mod house;
 mod keymap;
+mod lost_commits;
+mod lost_commits_cli;
 mod notifications;
 mod notifications_cli;
 mod outages;

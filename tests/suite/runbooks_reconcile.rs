@@ -202,7 +202,7 @@ both_engines! {
         assert_eq!(failures.len(), 2, "{failures:?}");
         assert!(failures[1].starts_with("worker_lost ") && failures[1].ends_with(&format!("run {by}")), "{failures:?}");
         assert_eq!(count(&store, "notifications", run.id).await, 1);
-        assert_eq!(count(&store, "alert_deliveries", run.id).await, 0);
+        assert_eq!(count(&store, "alert_deliveries", run.id).await, 1);
         assert_eq!(count(&store, "operation_run_leases", run.id).await, 0);
         let audit = format!("select action || cast(metadata as text) from audit_logs where run_id = {} order by id", run.id);
         let audit = texts(&store, &audit).await;

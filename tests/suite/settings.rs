@@ -35,12 +35,12 @@ both_engines! {
         assert_eq!(done.out, "product_usage.retention_days set to 365, was 90\n");
         assert!(settings(&["set", DAYS, "365"]).ends(0).out.contains("is 365 already"));
         assert_eq!(settings(&["get", DAYS, "--json"]).ends(0).json()["setting"]["value"], "365");
-        for (key, value) in [(DAYS, "0"), (DAYS, "soon"), ("environment.color", "beige")] {
+        for (key, value) in [(DAYS, "0"), (DAYS, "soon"), ("environment.color", "beige"), ("alerts.events", "started")] {
             let wrong = settings(&["set", key, value]).ends(2);
             assert!(wrong.err.contains("allowed:"), "{wrong:?}");
         }
         let unknown = settings(&["set", "nosuch", "1"]).ends(2);
-        assert!(unknown.err.contains("one of: environment.label"), "{unknown:?}");
+        assert!(unknown.err.contains("one of: alerts.events"), "{unknown:?}");
         assert_eq!(settings(&["get", DAYS]).ends(0).out, "365\n");
         settings(&["reset", DAYS, "--confirm", DAYS]).ends(0);
         assert_eq!(settings(&["get", DAYS]).ends(0).out, "90\n");
@@ -75,7 +75,7 @@ both_engines! {
 
     async fn fr_033_003_a_looser_value_needs_the_name_typed(store) {
         let admin = store.administrator().await;
-        for (key, looser) in [(DAYS, "30"), (DAYS, "7")] {
+        for (key, looser) in [(DAYS, "30"), ("alerts.failed_share", "50%"), ("alerts.events", "none")] {
             let error = store.ops.run(&admin.actor, set(key, looser)).await.unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
             let wrong = SetSetting { confirm: Some("yes".to_owned()), ..set(key, looser) };

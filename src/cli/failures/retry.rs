@@ -68,7 +68,7 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
     };
     let done = ops.run(&session.actor, retry).await?;
     answer(&plan, &done, &args, env)?;
-    if done.started.is_empty() { Err(nothing()) } else { Ok(0) }
+    if done.started.is_empty() { Err(nothing()) } else { Ok(u8::from(!done.unknown.is_empty())) }
 }
 
 fn nothing() -> Error {
@@ -123,6 +123,7 @@ fn answer(plan: &GroupRetryPlan, done: &GroupRetried, args: &RetryArgs, env: &En
                 "fingerprint": plan.fingerprint,
                 "started": started,
                 "refused": done.refused,
+                "unknown": done.unknown,
                 "skipped": plan.skipped,
                 "left": plan.left,
             },
@@ -133,6 +134,11 @@ fn answer(plan: &GroupRetryPlan, done: &GroupRetried, args: &RetryArgs, env: &En
     }
     for one in &done.refused {
         env.out.message(not_started(one));
+    }
+    for run in &done.unknown {
+        env.out.message(format!(
+            "run {run}: its retry may or may not have been started; look: tenantpilot runs list"
+        ));
     }
     left_out(plan, env);
     if let Some((_, run)) = done.started.first() {

@@ -111,7 +111,7 @@ pub async fn deploy(args: DeployArgs, env: &Env) -> Result<u8> {
             Ok(outcome) => outcome,
             Err(error) if is_answer(&error) => Outcome::refused(&error),
             Err(error) => {
-                broken = Some(error);
+                broken = Some(cut_short(&deployment.id, &error));
                 break;
             }
         };
@@ -145,6 +145,13 @@ pub async fn deploy(args: DeployArgs, env: &Env) -> Result<u8> {
         (None, Some(code)) => Ok(code),
         (None, None) => Ok(u8::from(failed)),
     }
+}
+
+/// The error of a deployment that could not be asked for: those named before are done, and what
+/// becomes of this one is found out by doing it once more.
+fn cut_short(id: &str, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{id}: {}", error.message()))
+        .hint("deploy again: each declaration is started once, whatever came of it before")
 }
 
 /// Whether an error says something about one declaration, not about the database.

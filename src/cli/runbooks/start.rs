@@ -103,6 +103,7 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         }
         (None, None) => return Err(crate::Error::usage("it was not said what to aim at")),
     };
+    let request_id = args.request_id.clone().unwrap_or_else(runs_control::new_request);
     let mut confirm = args.confirm.clone();
     if let Looked::Seen(plan) = &plan {
         let asks = plan.must_confirm && confirm.is_none() && env.can_ask();
@@ -124,11 +125,12 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         rollout,
         reason: reason.clone(),
         confirm,
-        request_id: args.request_id,
+        request_id: Some(request_id.clone()),
         dry_run: args.dry_run,
         ..StartRunbook::of_plan(&args.key, plan.id(), Source::Cli)
     };
-    let started = ops.run(actor, request).await?;
+    let started = ops.run(actor, request).await;
+    let started = started.map_err(|error| runs_control::again(env, error, &request_id))?;
     let shown = plan.seen().map(as_json);
     if args.dry_run {
         if args.json {
@@ -155,11 +157,7 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         }))?;
         return Ok(0);
     }
-    match run {
-        Ok(detail) => runs_control::started(env, started, &detail.run)?,
-        Err(_) if started.created => env.out.line(format!("queued as run {}", started.run_id))?,
-        Err(_) => env.out.line(format!("this is run {}", started.run_id))?,
-    }
+    runs_control::started(env, started, run.ok().map(|detail| detail.run).as_ref())?;
     Ok(0)
 }
 

@@ -10,7 +10,7 @@ use crate::domain::run::{RunStatus, Source};
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runbooks::confirm;
-use crate::ops::runs::{RetryRun, retry_phrase, retry_targets};
+use crate::ops::runs::{RetryRun, Started, retry_phrase, retry_targets};
 use crate::ops::store::fingerprints as rows;
 use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
 use crate::{Error, ErrorKind, Result};
@@ -147,6 +147,8 @@ pub struct GroupRetried {
     pub started: Vec<(i64, i64)>,
     /// Runs that were not tried again, and why.
     pub refused: Vec<Skipped>,
+    /// Runs that may or may not be tried again: the answer of the database was lost.
+    pub unknown: Vec<i64>,
 }
 
 impl RetryGroup {
@@ -190,9 +192,38 @@ impl RetryGroup {
             facts.insert("answer".to_owned(), json!(error.message()));
         }
         context.audit(&row).await?;
-        context.end(true).await?;
+        context.end_refused(true).await?;
         checked.map(|()| plan)
     }
+
+    /// Tries one run again, in a transaction of its own.
+    async fn retry(&self, context: &mut Context, run: &Planned) -> Result<Started> {
+        context.begin_checked(&Self::REQUIREMENT, true).await?;
+        let retry = RetryRun {
+            run_id: run.run_id,
+            confirm: retry_phrase(run.targets),
+            source: self.source,
+            request_id: None,
+        };
+        match retry.execute(context).await {
+            Ok(retried) => {
+                context.end(true).await?;
+                Ok(retried.started)
+            }
+            Err(error) => {
+                // A refusal has left its audit row.
+                context.end_refused(is_refusal(&error)).await?;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Usage | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Refused
+    )
 }
 
 impl Operation for RetryGroup {
@@ -204,41 +235,32 @@ impl Operation for RetryGroup {
     async fn execute(self, context: &mut Context) -> Result<GroupRetried> {
         let plan = self.check(context).await?;
         let mut done = GroupRetried::default();
+        let mut broken = None;
         for run in plan.runs {
-            context.begin_checked(&Self::REQUIREMENT, true).await?;
-            let retry = RetryRun {
-                run_id: run.run_id,
-                confirm: retry_phrase(run.targets),
-                source: self.source,
-                request_id: None,
-            };
-            match retry.execute(context).await {
-                Ok(retried) if retried.started.created => {
-                    context.end(true).await?;
-                    done.started.push((run.run_id, retried.started.run_id));
-                }
-                Ok(retried) => {
-                    context.end(true).await?;
-                    let why = format!("run {} is already at it", retried.started.run_id);
-                    done.refused.push(Skipped { run_id: run.run_id, why });
-                }
-                Err(error) => {
-                    // A refusal has left its audit row.
-                    let refused = matches!(
-                        error.kind(),
-                        ErrorKind::Usage
-                            | ErrorKind::Forbidden
-                            | ErrorKind::NotFound
-                            | ErrorKind::Refused
-                    );
-                    context.end(refused).await?;
-                    if !refused && done.started.is_empty() {
-                        return Err(error);
-                    }
-                    let why = error.message().to_owned();
-                    done.refused.push(Skipped { run_id: run.run_id, why });
-                }
+            let run_id = run.run_id;
+            if let Some(why) = &broken {
+                done.refused.push(Skipped { run_id, why: String::clone(why) });
+                continue;
             }
+            let why = match self.retry(context, &run).await {
+                Ok(started) if started.created => {
+                    done.started.push((run_id, started.run_id));
+                    continue;
+                }
+                Ok(started) => format!("run {} is already at it", started.run_id),
+                Err(error) if is_refusal(&error) => error.message().to_owned(),
+                Err(error) if done.started.is_empty() => return Err(error),
+                // What was started is told in any case, and the others are not waited for.
+                Err(error) => {
+                    broken = Some(error.message().to_owned());
+                    if error.is_uncertain() {
+                        done.unknown.push(run_id);
+                        continue;
+                    }
+                    error.message().to_owned()
+                }
+            };
+            done.refused.push(Skipped { run_id, why });
         }
         Ok(done)
     }

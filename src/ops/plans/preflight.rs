@@ -89,7 +89,7 @@ impl Operation for Preflight {
             }
             Err(error) => {
                 let told = refusal::record(context, row, &error).await?;
-                context.end(told).await?;
+                context.end_refused(told).await?;
                 Err(error)
             }
         }

@@ -59,6 +59,10 @@ impl Operation for CancelRun {
     const ACCESS: Access = Access::Write;
     type Output = Controlled;
 
+    fn run_id(&self) -> Option<i64> {
+        Some(self.run_id)
+    }
+
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
         let run = visible(context, self.run_id).await?;
         audit_decision(context, &run, Self::NAME).await?;
@@ -84,6 +88,10 @@ impl Operation for PauseRun {
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
     type Output = Controlled;
+
+    fn run_id(&self) -> Option<i64> {
+        Some(self.run_id)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
         let now = context.now();
@@ -114,6 +122,10 @@ impl Operation for ResumeRun {
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
     type Output = ();
+
+    fn run_id(&self) -> Option<i64> {
+        Some(self.run_id)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<()> {
         let now = context.now();
@@ -151,6 +163,10 @@ impl Operation for CloseRun {
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
     type Output = ();
+
+    fn run_id(&self) -> Option<i64> {
+        Some(self.run_id)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<()> {
         let run = visible(context, self.run_id).await?;

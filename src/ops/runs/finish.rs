@@ -2,8 +2,9 @@
 //! one alert, one audit row. Also the ways to let go of a run that has not ended.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::alerting;
 use super::execute::{held, lost, settle};
 use crate::access::Requirement;
 use crate::domain::failure::ReasonCode;
@@ -160,8 +161,8 @@ pub(in crate::ops) async fn write_end(
     let outcome = end.outcome;
     let blindly = context.completes_blindly();
     let tx = context.tx()?;
-    let reason = match end.reason {
-        Some(code) => Some(code),
+    let reason = match &end.reason {
+        Some(code) => Some(code.clone()),
         None => lifecycle::dominant_reason(tx, run.id).await?,
     };
     let bad = matches!(outcome, RunOutcome::Failed | RunOutcome::PartiallySucceeded);
@@ -181,16 +182,13 @@ pub(in crate::ops) async fn write_end(
     if !lifecycle::complete(tx, &ending).await? && !blindly {
         return Err(lost());
     }
-    let alert = (outcome == RunOutcome::Failed).then(|| alert(run, reason.as_deref()));
     let title = format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), run.id);
     savepoint::begin(tx).await?;
     let notified = lifecycle::notify(tx, run, &title, now).await;
     or_gap(tx, run.id, Gap::Notification, notified, now).await?;
-    if let Some(alert) = &alert {
-        savepoint::begin(tx).await?;
-        let alerted = lifecycle::alert(tx, run, alert, now).await;
-        or_gap(tx, run.id, Gap::Alert, alerted, now).await?;
-    }
+    savepoint::begin(tx).await?;
+    let alerted = alerting::raise(context, run, &end, reason.as_deref()).await;
+    or_gap(context.tx()?, run.id, Gap::Alert, alerted, now).await?;
     audit_end(context, run, &end.counts, outcome, reason.as_deref()).await?;
     Ok(outcome)
 }
@@ -222,11 +220,6 @@ async fn or_gap(
     );
     faults::try_record(tx, run_id, during, fault, now).await?;
     outages::count_gap(tx, run_id, gap).await
-}
-
-fn alert(run: &Held, reason: Option<&str>) -> Value {
-    json!({ "event": "operations.run.failed", "run_id": run.id, "type": run.run_type,
-            "tenant_id": run.tenant_id, "reason_code": reason, "view": format!("run/{}", run.id) })
 }
 
 /// Writes the audit row of an end in a savepoint: if that fails, the run still completes,

@@ -1,5 +1,6 @@
 //! Operation runs: starting, executing and reading them.
 
+mod alerting;
 mod control;
 mod execute;
 mod finish;

@@ -83,31 +83,37 @@ pub struct AuditRow {
     pub break_glass: bool,
 }
 
-/// Writes one row.
+/// Writes one row. The transaction's commit can be looked up by it.
 ///
 /// # Errors
 /// An audit row that cannot be written refuses what it tells of: the error says so, with the
 /// cause in its hint. *Failed* also where the database takes the statement and keeps no row: a
 /// rule or a trigger swallowed it.
 pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
-    let written = rows_written(tx, row).await.map_err(|error| {
+    let written = write(tx, row).await.map_err(|error| {
         error.told_as("the audit row could not be written, so nothing was done")
     })?;
-    if written == 1 {
-        return Ok(());
-    }
-    Err(Error::failed("the audit log did not keep the row of this action")
-        .hint("nothing was changed; a rule or a trigger of the database swallows audit rows"))
+    let Some((id, occurred_at, transaction)) = written else {
+        return Err(Error::failed("the audit log did not keep the row of this action")
+            .hint("nothing was changed; a rule or a trigger of the database swallows audit rows"));
+    };
+    tx.remember(transaction.as_deref());
+    tx.remember_audit(id, occurred_at);
+    Ok(())
 }
 
-async fn rows_written(tx: &mut Tx, row: &NewAudit) -> Result<u64> {
+/// A written row's id and time, and the transaction's id on PostgreSQL.
+type Written = (i64, DateTime<Utc>, Option<String>);
+
+async fn write(tx: &mut Tx, row: &NewAudit) -> Result<Option<Written>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query(
+        Ok(sqlx::query_as(concat!(
             "insert into audit_logs (plane, actor_kind, actor_id, actor_name, origin, action, status, \
              workspace_id, tenant_id, run_id, target_type, target_id, before_state, after_state, \
              metadata, occurred_at, break_glass) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-        )
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             returning id, occurred_at, ", transaction_id!()
+        ))
         .bind(row.plane)
         .bind(row.actor_kind)
         .bind(row.actor_id)
@@ -125,9 +131,8 @@ async fn rows_written(tx: &mut Tx, row: &NewAudit) -> Result<u64> {
         .bind(Json(&row.metadata))
         .bind(row.occurred_at)
         .bind(row.break_glass)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected())?)
+        .fetch_optional(c)
+        .await?)
     })
 }
 

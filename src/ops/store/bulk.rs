@@ -203,7 +203,7 @@ pub async fn set_sequences(tx: &mut Tx) -> Result<()> {
 /// Refreshes what the planners know, and leaves no long log behind. After the commit.
 pub async fn tidy(db: &Db) -> Result<()> {
     match db {
-        Db::Postgres(pool) => {
+        Db::Postgres(pool, _) => {
             for table in NUMBERED.iter().chain(LARGE) {
                 sqlx::query(AssertSqlSafe(format!("vacuum (analyze) {table}")))
                     .execute(pool)

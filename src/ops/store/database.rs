@@ -10,8 +10,9 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Postgres, Sqlite, SqliteConnection};
+use sqlx::{Connection as _, Sqlite, SqliteConnection};
 
+use super::commit::PgTx;
 use super::error::unreachable_database;
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
@@ -58,19 +59,29 @@ pub struct ConnectionLimits {
     pub lock: Option<Duration>,
     /// A file may have at most so many pages, or as many as it has (SQLite).
     pub pages: Option<u32>,
+    /// How long it is looked up what became of a COMMIT whose answer was lost (PostgreSQL): a
+    /// server that restarts needs a moment.
+    pub look_up: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { connections: 8, idle_in_transaction: None, statement: None, lock: None, pages: None }
+        Self {
+            connections: 8,
+            idle_in_transaction: None,
+            statement: None,
+            lock: None,
+            pages: None,
+            look_up: Duration::from_secs(4),
+        }
     }
 }
 
 /// A pool of connections to the platform database.
 #[derive(Debug, Clone)]
 pub enum Db {
-    /// PostgreSQL.
-    Postgres(PgPool),
+    /// PostgreSQL, and how long a lost answer to COMMIT is looked up.
+    Postgres(PgPool, Duration),
     /// SQLite, with the file's path.
     Sqlite(SqlitePool, PathBuf),
 }
@@ -78,7 +89,7 @@ pub enum Db {
 /// An open transaction; rolled back when dropped.
 pub enum Tx {
     /// PostgreSQL.
-    Postgres(Transaction<Postgres>),
+    Postgres(PgTx),
     /// SQLite.
     Sqlite(Transaction<Sqlite>),
 }
@@ -120,7 +131,7 @@ impl Db {
             .min_connections(0)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres(pool, limits.look_up))
     }
 
     fn open_sqlite(path: &Path, create: Create, limits: &ConnectionLimits) -> Result<Self> {
@@ -161,7 +172,7 @@ impl Db {
     /// Which engine it is.
     pub fn engine(&self) -> Engine {
         match self {
-            Self::Postgres(_) => Engine::Postgres,
+            Self::Postgres(..) => Engine::Postgres,
             Self::Sqlite(..) => Engine::Sqlite,
         }
     }
@@ -169,11 +180,12 @@ impl Db {
     /// Starts a transaction that sees one state of the database and writes nothing.
     pub async fn begin_read(&self) -> Result<Tx> {
         Ok(match self.clone() {
-            Self::Postgres(pool) => {
+            Self::Postgres(pool, look_up) => {
                 let begin = "begin isolation level repeatable read read only";
-                Tx::Postgres(
-                    to_the_end(async move { Transaction::begin(&pool, begin).await }).await?,
-                )
+                let options = pool.connect_options();
+                let begun =
+                    to_the_end(async move { Transaction::begin(&pool, begin).await }).await?;
+                Tx::Postgres(PgTx::new(begun, options, look_up))
             }
             Self::Sqlite(pool, _) => Tx::Sqlite(
                 to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?,
@@ -185,9 +197,12 @@ impl Db {
     /// transaction that reads first and writes later fails under contention.
     pub async fn begin_write(&self) -> Result<Tx> {
         Ok(match self.clone() {
-            Self::Postgres(pool) => Tx::Postgres(
-                to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?,
-            ),
+            Self::Postgres(pool, look_up) => {
+                let options = pool.connect_options();
+                let begun =
+                    to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?;
+                Tx::Postgres(PgTx::new(begun, options, look_up))
+            }
             Self::Sqlite(pool, _) => Tx::Sqlite(
                 to_the_end(async move { Transaction::begin(&pool, "begin immediate").await })
                     .await?,
@@ -198,7 +213,7 @@ impl Db {
     /// A watch on other processes' changes.
     pub async fn watch(&self) -> Result<ChangeWatch> {
         Ok(match self {
-            Self::Postgres(pool) => {
+            Self::Postgres(pool, _) => {
                 let mut listener = PgListener::connect_with(pool).await?;
                 listener.listen("tenantpilot_runs").await?;
                 ChangeWatch::Postgres(Box::new(listener))
@@ -214,7 +229,7 @@ impl Db {
     /// Closes every connection.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool, _) => pool.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }
@@ -242,15 +257,6 @@ impl Tx {
             )
             .execute(&mut **transaction)
             .await?;
-        }
-        Ok(())
-    }
-
-    /// Makes everything written in it lasting. Where that fails, its connection is closed.
-    pub async fn commit(self) -> Result<()> {
-        match self {
-            Self::Postgres(transaction) => transaction.commit().await?,
-            Self::Sqlite(transaction) => transaction.commit().await?,
         }
         Ok(())
     }
@@ -286,7 +292,7 @@ impl ChangeWatch {
     /// cannot say, so the caller has to look. The first call on SQLite says yes.
     pub async fn changed(&mut self) -> Result<Option<bool>> {
         match self {
-            Self::Postgres(_) => Ok(None),
+            Self::Postgres(..) => Ok(None),
             Self::Sqlite { connection, file, last } => {
                 // An open file that was removed or replaced would answer for ever.
                 if identity(&file.path) != file.identity {

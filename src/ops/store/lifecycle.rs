@@ -474,19 +474,3 @@ pub async fn notify(tx: &mut Tx, held: &Held, title: &str, now: DateTime<Utc>) -
         Ok(())
     })
 }
-
-/// Writes the alert of a run that failed.
-pub async fn alert(tx: &mut Tx, held: &Held, payload: &Value, now: DateTime<Utc>) -> Result<()> {
-    on_tx!(tx, c => {
-        sqlx::query(
-            "insert into alert_deliveries (event, run_id, payload, next_attempt_at, created_at) \
-             values ('operations.run.failed', $1, $2, $3, $3) on conflict do nothing",
-        )
-        .bind(held.id)
-        .bind(Json(payload))
-        .bind(now)
-        .execute(c)
-        .await?;
-        Ok(())
-    })
-}

@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod bulk_rows;
 pub mod bulk_state;
 pub mod clock;
+pub mod commit;
 pub mod condition;
 pub mod customers;
 pub mod database;
@@ -23,6 +24,7 @@ pub mod fingerprints;
 pub mod lifecycle;
 pub mod names;
 pub mod notifications;
+pub mod open_alerts;
 pub mod outages;
 pub mod overview;
 pub mod plans;
@@ -59,7 +61,8 @@ pub use database::{Db, Tx};
 /// `claim_lock!()`, `for_share!("alias")`, `for_update!()`, `database_now!()`,
 /// `database_in!("$3")` (that many seconds from now), `five_minutes!("e.occurred_at")`,
 /// `hour!(..)` and `day!(..)` (the start of the step of the clock that a time lies in, in UTC),
-/// `milliseconds!()` (how long the ended run `r` took), `duration_step!()` (the step that lies in).
+/// `milliseconds!()` (how long the ended run `r` took), `duration_step!()` (the step that lies in),
+/// `transaction_id!()` (by which a commit can be looked up; null on SQLite).
 macro_rules! on_tx {
     ($tx:expr, $c:ident => $body:block) => {
         match $tx {
@@ -89,6 +92,11 @@ macro_rules! on_tx {
                         " for update of r skip locked"
                     };
                 }
+                macro_rules! transaction_id {
+                    () => {
+                        "pg_current_xact_id()::text"
+                    };
+                }
                 macro_rules! five_minutes {
                     ($at:literal) => {
                         concat!("date_bin('5 minutes', ", $at, ", timestamptz '2000-01-01T00:00Z')")
@@ -115,7 +123,7 @@ macro_rules! on_tx {
                     };
                 }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 10] = [
+                const _: [&str; 11] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
@@ -126,6 +134,7 @@ macro_rules! on_tx {
                     day!("x"),
                     milliseconds!(),
                     duration_step!(),
+                    transaction_id!(),
                 ];
                 let $c = &mut **transaction;
                 $body
@@ -158,6 +167,11 @@ macro_rules! on_tx {
                 macro_rules! claim_lock {
                     () => {
                         ""
+                    };
+                }
+                macro_rules! transaction_id {
+                    () => {
+                        "null"
                     };
                 }
                 macro_rules! five_minutes {
@@ -197,7 +211,7 @@ macro_rules! on_tx {
                     };
                 }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 10] = [
+                const _: [&str; 11] = [
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
@@ -208,6 +222,7 @@ macro_rules! on_tx {
                     day!("x"),
                     milliseconds!(),
                     duration_step!(),
+                    transaction_id!(),
                 ];
                 let $c = &mut **transaction;
                 $body

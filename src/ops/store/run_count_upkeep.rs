@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::commit::PgTx;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -46,7 +47,7 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
 }
 
 /// Keeps other folds away; whoever ends a run goes on, and readers do.
-async fn lock(transaction: &mut super::transaction::Transaction<sqlx::Postgres>) -> Result<()> {
+async fn lock(transaction: &mut PgTx) -> Result<()> {
     sqlx::query("lock table operation_run_hours in share row exclusive mode")
         .execute(&mut **transaction)
         .await?;

@@ -53,7 +53,7 @@ pub fn program_version(db: &Db) -> i64 {
 /// Looks at the schema.
 pub async fn state(db: &Db) -> Result<SchemaState> {
     let database: Option<i64> = match db {
-        Db::Postgres(pool) => {
+        Db::Postgres(pool, _) => {
             let known: bool =
                 sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
                     .fetch_one(pool)
@@ -161,12 +161,12 @@ async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
         SchemaState::Older { database, .. } => database,
     };
     let done = match db {
-        Db::Postgres(pool) => POSTGRES.run(pool).await,
+        Db::Postgres(pool, _) => POSTGRES.run(pool).await,
         Db::Sqlite(pool, _) => SQLITE.run(pool).await,
     };
     done.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            let error = Error::from(error);
+            let error = interrupted(Error::from(error));
             Trouble::Meanwhile(if before == 0 && error.kind() == ErrorKind::Refused {
                 Error::refused("the database holds tables that are not TenantPilot's")
                     .hint("use an empty database, or check the address")
@@ -186,6 +186,15 @@ async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
         _ => Trouble::Lasting(Error::failed("the schema could not be brought up to date")),
     })?;
     Ok(migrator(db).iter().filter(|migration| migration.version > before).count())
+}
+
+/// An error in the middle of migrating: each migration is committed by itself, so some may be
+/// applied.
+pub fn interrupted(error: Error) -> Error {
+    if error.retry_can_help() {
+        return error.hint("some migrations may be applied; migrate again: it goes on from there");
+    }
+    error
 }
 
 fn newer(database: i64, program: i64) -> Error {

@@ -36,6 +36,9 @@ pub struct SessionRow {
     pub restricted: bool,
     /// Where it is used from.
     pub origin: String,
+    /// The transaction that holds the user's row; none where nothing is held.
+    #[sqlx(default)]
+    pub transaction: Option<String>,
     /// The user's open break-glass grant, whether or not it has expired.
     #[sqlx(flatten)]
     pub grant: OpenGrant,
@@ -44,27 +47,33 @@ pub struct SessionRow {
 /// What both look-ups of a session read.
 macro_rules! session_columns {
     () => {
-        "select s.id, s.kind, s.platform_user_id, s.last_active_at, s.idle_seconds, s.expires_at, \
+        session_columns!("null")
+    };
+    ($transaction:expr) => {
+        concat!("select ", $transaction, " as \"transaction\", s.id, s.kind, s.platform_user_id, s.last_active_at, s.idle_seconds, s.expires_at, \
          s.ended_at is not null as ended, s.credential_version <> u.credential_version as outdated, \
          u.username, u.capabilities, u.active, not u.view_all as restricted, s.origin, g.id as grant_id, \
          g.reason_code as grant_reason_code, g.reason as grant_reason, \
          g.granted_at as grant_granted_at, g.expires_at as grant_expires_at \
          from platform_sessions s join platform_users u on u.id = s.platform_user_id \
-         left join break_glass_grants g on g.platform_user_id = u.id and g.ended_at is null "
+         left join break_glass_grants g on g.platform_user_id = u.id and g.ended_at is null ")
     };
 }
 
 /// A session by id. In a writing transaction it holds the user's row, so that a change of
-/// capabilities waits until the write is done, or comes first and is seen.
+/// capabilities waits until the write is done, or comes first and is seen. Holding it gives the
+/// transaction its id, which comes along: its commit can be looked up by it.
 pub async fn by_id(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<SessionRow>> {
-    on_tx!(tx, c => {
+    let row: Option<SessionRow> = on_tx!(tx, c => {
         let sql = if hold {
-            concat!(session_columns!(), "where s.id = $1", for_share!("u"))
+            concat!(session_columns!(transaction_id!()), "where s.id = $1", for_share!("u"))
         } else {
             concat!(session_columns!(), "where s.id = $1")
         };
-        Ok(sqlx::query_as(sql).bind(id).fetch_optional(c).await?)
-    })
+        sqlx::query_as(sql).bind(id).fetch_optional(c).await?
+    });
+    tx.remember(row.as_ref().and_then(|row| row.transaction.as_deref()));
+    Ok(row)
 }
 
 /// A session by its token's hash.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::commit::PgTx;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -59,7 +60,7 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
 }
 
 /// Keeps other folds away; readers and writers of events go on.
-async fn lock(transaction: &mut super::transaction::Transaction<sqlx::Postgres>) -> Result<()> {
+async fn lock(transaction: &mut PgTx) -> Result<()> {
     sqlx::query("lock table product_usage_hours in share row exclusive mode")
         .execute(&mut **transaction)
         .await?;

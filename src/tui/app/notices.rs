@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::App;
-use crate::Result;
 use crate::ops::notifications::Marked;
 use crate::tui::look::grouped;
 use crate::tui::msg::Effect;
 use crate::tui::screens::inbox::Inbox;
+use crate::{Error, Result};
 
 impl App {
     /// Opens the run of the selected notice, which counts as having read it.
@@ -47,7 +47,7 @@ impl App {
         match result {
             Ok(_) => self.after_marking(),
             Err(error) => {
-                self.say(format!("not marked as read: {error}"));
+                self.say(unmarked(&error));
                 Vec::new()
             }
         }
@@ -64,7 +64,7 @@ impl App {
                 self.say(format!("{n} marked as read"));
             }
             Err(error) => {
-                self.say(format!("not marked as read: {error}"));
+                self.say(unmarked(&error));
                 return Vec::new();
             }
         }
@@ -76,4 +76,9 @@ impl App {
     fn after_marking(&self) -> Vec<Effect> {
         if self.session.is_some() { self.inbox.refresh() } else { Vec::new() }
     }
+}
+
+/// Says that notices were not marked, if that is known.
+fn unmarked(error: &Error) -> String {
+    if error.is_uncertain() { error.to_string() } else { format!("not marked as read: {error}") }
 }

@@ -162,13 +162,14 @@ impl GroupQuestion {
 pub struct GroupReport {
     started: Vec<(i64, i64)>,
     refused: Vec<Skipped>,
+    unknown: Vec<i64>,
     top: usize,
 }
 
 impl GroupReport {
     /// Tells what came of it.
     pub fn of(done: GroupRetried) -> Self {
-        Self { started: done.started, refused: done.refused, top: 0 }
+        Self { started: done.started, refused: done.refused, unknown: done.unknown, top: 0 }
     }
 
     /// The new runs, as far as a list can be told; none where there is none.
@@ -201,6 +202,9 @@ impl GroupReport {
             for one in &self.refused {
                 put(Role::Text, &format!("run {}: {}", one.run_id, one.why));
             }
+        }
+        for run in &self.unknown {
+            put(Role::Warning, &format!("Run {run}: its retry may or may not have been started."));
         }
         match self.started.len() {
             0 => {}

@@ -139,7 +139,8 @@ fn check_run(run: &Run, targets: &[&Target], stopped: bool, wrong: &mut Wrong) {
     wrong.unless(run.notifications == expected, || {
         format!("notification: run {id} has {} instead of {expected}", run.notifications)
     });
-    let expected = i64::from(run.outcome == "failed");
+    let bad = ["failed", "partially_succeeded", "blocked"];
+    let expected = i64::from(bad.contains(&run.outcome.as_str()));
     wrong.unless(run.alerts == expected, || {
         format!("alert: run {id}, {}, has {} instead of {expected}", run.outcome, run.alerts)
     });
@@ -263,7 +264,8 @@ fn runs_sql(engine: Engine, base: i64) -> String {
          r.audit_gaps, r.lease_owner, r.created_at, r.completed_at, \
          (select count(*) from audit_logs a where a.run_id = r.id and a.action = 'runs.complete') as audits, \
          (select count(*) from notifications n where n.run_id = r.id) as notifications, \
-         (select count(*) from alert_deliveries d where d.run_id = r.id) as alerts, \
+         (select count(*) from alert_deliveries d where d.run_id = r.id \
+         and d.event <> 'operations.run.recovered') as alerts, \
          (select count(*) from operation_run_leases l where l.run_id = r.id) as leases \
          from operation_runs r where r.id > {base} order by r.id"
     )

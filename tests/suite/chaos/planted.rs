@@ -24,7 +24,8 @@ const DAMAGE: &[(&str, &str)] = &[
     ("delete from operation_run_targets where tenant_id = 2", "lost"),
     ("update operation_run_targets set items = items + 1 where tenant_id = 2", "counts"),
     ("update operation_runs set outcome = 'cancelled'", "outcome"),
-    ("update operation_runs set outcome = 'failed', reason_code = 'timeout'", "alert"),
+    ("update operation_runs set outcome = 'failed', reason_code = 'timeout'", "outcome"),
+    ("delete from alert_deliveries", "alert"),
     ("update operation_runs set stop_reason = 'cancelled'", "stop"),
     (
         "insert into audit_logs (plane, actor_kind, action, status, run_id, metadata, occurred_at) \

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -28,8 +29,8 @@ struct State {
     paused: bool,
     cut: bool,
     closed: bool,
-    /// The transaction whose answer is to be lost, by a statement of it.
-    loses: Option<String>,
+    /// What happens at a COMMIT.
+    trap: Option<Trap>,
     /// Counts cuts: a connection of an older generation is dead.
     generation: u64,
     /// Writes that passed the gate and are not done yet.
@@ -37,6 +38,29 @@ struct State {
     last_id: u64,
     /// Both ends of each connection, by its number.
     connections: BTreeMap<u64, [TcpStream; 2]>,
+}
+
+/// Where a COMMIT is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The server never gets it.
+    Before,
+    /// The server gets it, and its answer is lost.
+    After,
+    /// The server gets it, and the client waits for an answer that never comes.
+    Silent,
+}
+
+/// A COMMIT to be cut off.
+#[derive(Debug, Clone)]
+struct Trap {
+    cut: Cut,
+    /// Only of a transaction in which this was sent.
+    statement: Option<String>,
+    /// So many COMMITs pass before.
+    passes: usize,
+    /// Whether the whole database is lost with it, or only that connection.
+    lost: bool,
 }
 
 impl Proxy {
@@ -91,7 +115,19 @@ impl Proxy {
     /// Loses the database as soon as the answer to the commit of a transaction comes, in which
     /// `statement` was sent: it is committed, and nobody is told.
     pub fn lose_answer_to(&self, statement: &str) {
-        self.shared.state.lock().unwrap().loses = Some(statement.to_owned());
+        self.trap(Cut::After, Some(statement), 0, true);
+    }
+
+    /// Cuts a COMMIT off after so many others: one of a transaction in which `statement` was
+    /// sent, or any. With `lost` the whole database is lost until it is restored.
+    pub fn trap(&self, cut: Cut, statement: Option<&str>, passes: usize, lost: bool) {
+        let statement = statement.map(str::to_owned);
+        self.shared.state.lock().unwrap().trap = Some(Trap { cut, statement, passes, lost });
+    }
+
+    /// Whether a COMMIT was cut off since the last trap was set.
+    pub fn sprung(&self) -> bool {
+        self.shared.state.lock().unwrap().trap.is_none()
     }
 
     /// Ends a cut; only new connections profit.
@@ -118,16 +154,6 @@ impl Drop for Proxy {
 }
 
 impl State {
-    /// Cuts what leads to clients: the server still reads what it is sent, and answers to nobody.
-    fn lose_clients(&mut self) {
-        self.loses = None;
-        self.cut = true;
-        self.generation += 1;
-        for [client, _] in std::mem::take(&mut self.connections).into_values() {
-            let _ = client.shutdown(Shutdown::Both);
-        }
-    }
-
     fn drop_connections(&mut self) {
         self.generation += 1;
         for stream in std::mem::take(&mut self.connections).into_values().flatten() {
@@ -167,15 +193,42 @@ impl Shared {
         state.connections.insert(id, [client.try_clone().unwrap(), server.try_clone().unwrap()]);
         drop(state);
         let back = Arc::clone(&self);
+        let silent = Arc::new(AtomicBool::new(false));
         let (from, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-        let answers = thread::spawn(move || back.forward(from, to, generation));
-        self.forward(client, server, generation);
+        let held = Arc::clone(&silent);
+        let answers = thread::spawn(move || back.answer(from, to, generation, &held));
+        self.forward(client, server, generation, &silent);
         let _ = answers.join();
         self.state.lock().unwrap().connections.remove(&id);
     }
 
-    /// Copies one direction until an end closes or the connection is cut.
-    fn forward(&self, mut from: TcpStream, mut to: TcpStream, generation: u64) {
+    /// Copies what the server says until an end closes or the connection is cut.
+    fn answer(&self, mut from: TcpStream, mut to: TcpStream, generation: u64, silent: &AtomicBool) {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = from.read(&mut buffer).unwrap_or(0);
+            if !self.enter(generation) {
+                break;
+            }
+            let held = silent.load(Ordering::SeqCst);
+            let written = read > 0 && (held || to.write_all(&buffer[..read]).is_ok());
+            self.leave();
+            if !written {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+    }
+
+    /// Copies what the client says, and looks for COMMITs in it.
+    fn forward(
+        &self,
+        mut from: TcpStream,
+        mut to: TcpStream,
+        generation: u64,
+        silent: &AtomicBool,
+    ) {
         let mut buffer = [0; 16 * 1024];
         let mut within = false;
         loop {
@@ -183,22 +236,45 @@ impl Shared {
             if !self.enter(generation) {
                 break;
             }
-            let text = String::from_utf8_lossy(&buffer[..read]);
-            let loses = self.state.lock().unwrap().loses.clone();
-            within |= loses.is_some_and(|statement| text.contains(&statement));
-            let lost = within && text.contains("COMMIT");
-            if lost {
-                // Before the server has it: an answer that is quick would arrive.
-                self.state.lock().unwrap().lose_clients();
+            let trap = self.spring(&buffer[..read], &mut within);
+            let cut = trap.as_ref().map(|trap| trap.cut);
+            // Before the server can answer.
+            if cut.is_some() {
+                silent.store(true, Ordering::SeqCst);
             }
-            let written = read > 0 && to.write_all(&buffer[..read]).is_ok();
+            let forwards = read > 0 && cut != Some(Cut::Before);
+            let written = forwards && to.write_all(&buffer[..read]).is_ok();
             self.leave();
-            if lost || !written {
+            if trap.is_some_and(|trap| trap.lost) {
+                let mut state = self.state.lock().unwrap();
+                state.cut = true;
+                // The server still reads what it was sent, and answers to nobody.
+                state.drop_connections();
+            }
+            if !written || cut == Some(Cut::After) {
                 break;
             }
         }
-        let _ = to.shutdown(Shutdown::Both);
         let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+    }
+
+    /// The trap that a client's message sets off, if it holds a COMMIT that one waits for.
+    fn spring(&self, message: &[u8], within: &mut bool) -> Option<Trap> {
+        let text = String::from_utf8_lossy(message);
+        let mut state = self.state.lock().unwrap();
+        let statement = state.trap.as_ref().and_then(|trap| trap.statement.clone());
+        *within |= statement.as_ref().is_some_and(|statement| text.contains(statement));
+        if !text.contains("COMMIT\0") && !text.contains("commit\0") {
+            return None;
+        }
+        let meant = std::mem::take(within) || statement.is_none();
+        let trap = state.trap.as_mut().filter(|_| meant)?;
+        if trap.passes > 0 {
+            trap.passes -= 1;
+            return None;
+        }
+        state.trap.take()
     }
 
     /// Waits while paused; false once the connection is cut.

@@ -1,0 +1,245 @@
+//! The end of a transaction. Where the answer to COMMIT is lost, whether it was committed is
+//! looked up on a new connection; an error says what is true, or that it is not known.
+//!
+//! PostgreSQL keeps the state of recent transactions (`pg_xact_status`). The id comes with a
+//! statement that is sent anyway, so that looking it up later costs nothing now. A server that
+//! crashed may give an id again; where the transaction wrote an audit row, that has to be there,
+//! too.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection, Postgres, Sqlite};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Tx;
+use super::error::unreachable_database;
+use super::transaction::Transaction;
+use crate::{Error, ErrorKind, Result};
+
+/// How long the answer to COMMIT is waited for where nothing else is said.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+/// What is said where a database does not answer in time.
+pub const NO_ANSWER: &str = "the database did not answer";
+
+/// A transaction on PostgreSQL, with what its commit can be looked up by.
+pub struct PgTx {
+    transaction: Transaction<Postgres>,
+    trail: Trail,
+}
+
+/// What the commit of a transaction can be looked up by.
+struct Trail {
+    options: Arc<PgConnectOptions>,
+    /// How long it is looked up.
+    patience: Duration,
+    /// The transaction's id.
+    id: Option<String>,
+    /// An audit row of it.
+    audit: Option<(i64, DateTime<Utc>)>,
+}
+
+/// What became of a transaction.
+enum Fate {
+    Committed,
+    Aborted,
+}
+
+impl Deref for PgTx {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for PgTx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
+
+impl PgTx {
+    /// A transaction that was begun on a server which `options` lead to; what becomes of its
+    /// COMMIT is looked up for at most `patience`.
+    pub fn new(
+        transaction: Transaction<Postgres>,
+        options: Arc<PgConnectOptions>,
+        patience: Duration,
+    ) -> Self {
+        Self { transaction, trail: Trail { options, patience, id: None, audit: None } }
+    }
+
+    /// Undoes everything written in it, or closes its connection, which does so too.
+    pub async fn rollback(self) {
+        self.transaction.rollback().await;
+    }
+
+    async fn commit(self, limit: Option<Duration>) -> Result<()> {
+        let Self { transaction, trail } = self;
+        let error = match within(limit.or(Some(ANSWER)), transaction.commit()).await {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) if is_answer(&error) => return Err(error.into()),
+            Some(Err(error)) => Error::from(error),
+            None => Error::new(ErrorKind::TimedOut, NO_ANSWER).hint("nothing was changed"),
+        };
+        match trail.look_up().await {
+            Some(Fate::Committed) => Ok(()),
+            Some(Fate::Aborted) => Err(error),
+            None => Err(Error::uncertain(error.kind(), error.message())),
+        }
+    }
+}
+
+impl Trail {
+    /// What became of the transaction; none where that cannot be found out.
+    async fn look_up(&self) -> Option<Fate> {
+        let id = self.id.as_deref()?;
+        let until = Instant::now() + self.patience;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            match timeout(left, self.look(id)).await {
+                Ok(Ok(Some(fate))) => return Some(fate),
+                // Still being committed, or no answer yet.
+                Ok(Ok(None) | Err(_)) => sleep(PAUSE).await,
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    async fn look(&self, id: &str) -> sqlx::Result<Option<Fate>> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let (audit_id, occurred_at) = self.audit.unzip();
+        // A standby may not have heard of it yet.
+        let (standby, status, seen): (bool, Option<String>, bool) = sqlx::query_as(
+            "select pg_is_in_recovery(), pg_xact_status($1::text::xid8), \
+             $2::bigint is null or exists (select 1 from audit_logs where id = $2 and occurred_at = $3)",
+        )
+        .bind(id)
+        .bind(audit_id)
+        .bind(occurred_at)
+        .fetch_one(&mut connection)
+        .await?;
+        // It has answered; how the connection ends makes no difference.
+        let _ = connection.close().await;
+        Ok(match status.as_deref() {
+            Some("committed") if seen && !standby => Some(Fate::Committed),
+            Some("aborted") if !standby => Some(Fate::Aborted),
+            _ => None,
+        })
+    }
+}
+
+/// Whether the server has answered COMMIT with an error, and so undone the transaction. A server
+/// that shuts down or crashes says so whether it had committed or not.
+fn is_answer(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return false };
+    let code = database.code().unwrap_or_default();
+    !["08", "57P", "58", "XX"].iter().any(|class| code.starts_with(class))
+}
+
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => timeout(limit, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+async fn commit_sqlite(transaction: Transaction<Sqlite>, limit: Option<Duration>) -> Result<()> {
+    let error = match within(limit, transaction.commit()).await {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(error)) => error,
+        None => return Err(Error::uncertain(ErrorKind::TimedOut, NO_ANSWER)),
+    };
+    let code = match &error {
+        sqlx::Error::Database(database) => database.code().and_then(|code| code.parse().ok()),
+        _ => None,
+    };
+    match code.map(|code: u32| code & 0xff) {
+        // Its pages may be in the log, and be found there by whoever opens the file next.
+        Some(10) | None => {
+            let error = Error::from(error);
+            Err(Error::uncertain(error.kind(), error.message()))
+        }
+        Some(5 | 6) => Err(Error::from(error).hint("nothing was changed; try again")),
+        // SQLite has answered, and the transaction is undone.
+        Some(_) => Err(error.into()),
+    }
+}
+
+impl Tx {
+    /// Makes everything written in it lasting.
+    ///
+    /// # Errors
+    /// An uncertain one where the answer was lost and could not be looked up; after any other,
+    /// nothing of it was made.
+    pub async fn commit(self) -> Result<()> {
+        self.commit_within(None).await
+    }
+
+    /// The same, and waits no longer than `limit` for the answer before it is looked up.
+    pub async fn commit_within(self, limit: Option<Duration>) -> Result<()> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit(limit).await,
+            Self::Sqlite(transaction) => commit_sqlite(transaction, limit).await,
+        }
+    }
+
+    /// Keeps the transaction's id, which a statement gave.
+    pub fn remember(&mut self, id: Option<&str>) {
+        if let (Self::Postgres(PgTx { trail, .. }), Some(id)) = (self, id) {
+            trail.id = Some(id.to_owned());
+        }
+    }
+
+    /// Keeps which audit row was written last.
+    pub fn remember_audit(&mut self, id: i64, occurred_at: DateTime<Utc>) {
+        if let Self::Postgres(PgTx { trail, .. }) = self {
+            trail.audit = Some((id, occurred_at));
+        }
+    }
+
+    /// Asks for the transaction's id where no statement gave it.
+    pub async fn identify(&mut self) -> Result<()> {
+        if let Self::Postgres(transaction) = self
+            && transaction.trail.id.is_none()
+        {
+            let ask = sqlx::query_scalar("select pg_current_xact_id()::text");
+            let id: String = ask.fetch_one(&mut **transaction).await?;
+            transaction.trail.id = Some(id);
+        }
+        Ok(())
+    }
+
+    /// Forgets what its commit could be looked up by.
+    pub fn forget(&mut self) {
+        if let Self::Postgres(PgTx { trail, .. }) = self {
+            trail.id = None;
+        }
+    }
+}
+
+/// What became of a record that goes with an answer which nothing can change: one that is not
+/// known to be written counts as written.
+///
+/// # Errors
+/// Whatever kept it from being written, for certain.
+pub async fn commit_record(tx: Tx) -> Result<()> {
+    match tx.commit().await {
+        Err(error) if error.is_uncertain() => Ok(()),
+        done => done,
+    }
+}
+
+/// The error of something that had to be written down before anything else could be done.
+pub fn before_anything(error: Error) -> Error {
+    if error.is_uncertain() {
+        return unreachable_database().hint("at most the attempt was counted; check that it runs");
+    }
+    error
+}
