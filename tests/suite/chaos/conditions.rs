@@ -89,7 +89,7 @@ async fn round(arena: &mut Arena, number: u64, seed: u64) -> Vec<String> {
     arena.wait_for(&lines, rng.random_range(1..20)).await;
     // Now and then for longer than the lease.
     let mut pause = || Duration::from_millis(rng.random_range(400..2_500));
-    let mut pauses: Vec<Duration> = (0..CODES.len() + 1).map(|_| pause()).collect();
+    let mut pauses: Vec<Duration> = (0..=CODES.len()).map(|_| pause()).collect();
     if arena.engine == Engine::Postgres {
         for code in CODES {
             refuse(arena, code, pauses.pop().unwrap_or_default()).await;
