@@ -7,7 +7,7 @@ use crate::Result;
 use crate::domain::window::Window;
 use crate::ops::retention::{Days, PruneUsage, prune_phrase};
 use crate::ops::settings::UsageRetention;
-use crate::ops::telemetry::{CheckRollups, RebuildRollups, Summarise, Summary};
+use crate::ops::telemetry::{CheckRollups, NOT_KEPT, RebuildRollups, Summarise, Summary};
 
 /// What can be done with product usage.
 #[derive(Debug, clap::Subcommand)]
@@ -98,29 +98,40 @@ async fn summary(args: SummaryArgs, env: &Env) -> Result<u8> {
 
 fn told(summary: &Summary, env: &Env) -> Result<()> {
     env.out.line(summary.sentence())?;
-    let noun = if summary.active_workspaces == 1 { "workspace" } else { "workspaces" };
-    let (active, before) = (summary.active_workspaces, summary.previous.active_workspaces);
-    env.out.line(format!("{active} active {noun} ({before} in the window before)"))?;
+    let before = shown(summary.previous.active_workspaces);
+    env.out.line(match summary.active_workspaces {
+        Some(1) => format!("1 active workspace ({before} in the window before)"),
+        Some(n) => format!("{n} active workspaces ({before} in the window before)"),
+        None => format!("active workspaces: {NOT_KEPT} ({before} in the window before)"),
+    })?;
     let mut table = Table::new(&["WHAT", "EVENTS", "BEFORE", "CHANGE"]).right(1).right(2).right(3);
     for family in &summary.families {
         table.push([
             family.label.to_owned(),
-            family.count.to_string(),
-            family.previous.to_string(),
-            text::change(family.count, family.previous),
+            shown(family.count),
+            shown(family.previous),
+            changed(family.count, family.previous),
         ]);
     }
     let (total, before) = (summary.total_events, summary.previous.total_events);
-    table.push([
-        "total".to_owned(),
-        total.to_string(),
-        before.to_string(),
-        text::change(total, before),
-    ]);
+    table.push(["total".to_owned(), shown(total), shown(before), changed(total, before)]);
     table.print(&env.out)?;
     let (start, end) = (summary.window.start_at, summary.window.end_at);
     let zone = env.zone();
     env.out.line(format!("from {} to {}", text::time(start, zone), text::time(end, zone)))
+}
+
+/// A number, or that it is not kept.
+fn shown(count: Option<i64>) -> String {
+    count.map_or_else(|| NOT_KEPT.to_owned(), |count| count.to_string())
+}
+
+/// The change of a number; there is none to what is not kept.
+fn changed(now: Option<i64>, before: Option<i64>) -> String {
+    match (now, before) {
+        (Some(now), Some(before)) => text::change(now, before),
+        _ => NOT_KEPT.to_owned(),
+    }
 }
 
 async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::text::{self, Table};
 use super::{Env, examples};
 use crate::Result;
+use crate::domain::clock_offset::{CONSEQUENCE, words};
 use crate::ops::workers::{ListWorkers, WorkersView};
 
 /// What can be done with workers.
@@ -50,6 +51,7 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
                 (true, ..) => "silent",
                 (_, true, _) => "stopping",
                 (.., Some(_)) => "outage",
+                _ if worker.wrong_clock().is_some() => "clock wrong",
                 _ => "working",
             };
             let holds = view.leases.iter().filter(|lease| lease.owner == worker.id).count();
@@ -69,6 +71,13 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
         if let Some(outage) = &worker.outage {
             let name = text::name(&worker.name, ascii);
             env.out.message(format!("warning: {name} waits for the database: {outage}"));
+        }
+        if let Some(seconds) = worker.wrong_clock() {
+            let name = text::name(&worker.name, ascii);
+            env.out.message(format!(
+                "warning: the clock of {name} is {}; {CONSEQUENCE}",
+                words(seconds)
+            ));
         }
     }
     match view.gone.len() {
@@ -119,7 +128,8 @@ fn as_json(view: &WorkersView) -> serde_json::Value {
             json!({
                 "id": worker.id, "name": worker.name, "version": worker.version,
                 "types": worker.runbooks.0, "slots": worker.slots, "silent": worker.silent,
-                "stopping": worker.stopping, "outage": worker.outage, "gone": worker.gone,
+                "stopping": worker.stopping, "outage": worker.outage,
+                "clock_offset_seconds": worker.clock_offset_seconds, "gone": worker.gone,
                 "started_at": worker.started_at,
                 "heartbeat_at": worker.heartbeat_at,
             })

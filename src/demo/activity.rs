@@ -14,15 +14,17 @@ use crate::domain::run::Source;
 use crate::domain::telemetry::SourceSurface;
 use crate::ops::Ops;
 use crate::ops::activity::{
-    DiagnosticsSubject, OpenDiagnostics, RequestReviewPack, SaveCheckpoint,
+    DiagnosticsSubject, OpenDiagnostics, PACK_TYPE, RequestReviewPack, SaveCheckpoint,
 };
 use crate::ops::runs::StartRun;
 
 /// What customers remember of what they did.
 #[derive(Debug, Default)]
 pub struct Habits {
-    /// Per tenant: its onboarding session, and the checkpoint it reached.
+    /// Per tenant: its onboarding session, and the checkpoint it works on.
     onboarding: HashMap<i64, (i64, usize)>,
+    /// The pack that a run makes.
+    packs: HashMap<i64, i64>,
     /// The run started last, with its tenant.
     last_run: Option<(i64, i64)>,
 }
@@ -46,14 +48,17 @@ impl Habits {
                     Some((id, at)) => (Some(*id), (*at + 1) % CHECKPOINTS.len()),
                     None => (None, 0),
                 };
-                let save = SaveCheckpoint {
+                let save = |session_id, state: &str| SaveCheckpoint {
                     session_id,
                     tenant_id: Some(tenant_id),
                     checkpoint_key: CHECKPOINTS[at].to_owned(),
-                    lifecycle_state: "completed".to_owned(),
+                    lifecycle_state: state.to_owned(),
                 };
-                let saved = ops.run(&actor, save).await?;
-                self.onboarding.insert(tenant_id, (saved.session_id, at));
+                // Work on a checkpoint first; only its completion is an event.
+                let begun = ops.run(&actor, save(session_id, "in_progress")).await?;
+                let id = begun.session_id;
+                self.onboarding.insert(tenant_id, (id, at));
+                ops.run(&actor, save(Some(id), "completed")).await?;
             }
             10..28 => {
                 let open = match self.last_run {
@@ -75,8 +80,10 @@ impl Habits {
                     include_operations: rng.random_bool(0.7),
                     include_pii: rng.random_bool(0.2),
                 };
-                if ops.run(&actor, request).await?.created {
-                    self.start(ops, &actor, "review_pack.generate", tenant_id).await?;
+                let answer = ops.run(&actor, request).await?;
+                if answer.created {
+                    let run_id = self.start(ops, &actor, PACK_TYPE, tenant_id).await?;
+                    self.packs.insert(run_id, answer.pack_id);
                 }
             }
             _ => {
@@ -93,10 +100,15 @@ impl Habits {
         actor: &Actor,
         run_type: &str,
         tenant_id: i64,
-    ) -> Result<()> {
+    ) -> Result<i64> {
         let start = StartRun::for_tenant(run_type, tenant_id, Source::Admin);
         let started = ops.run(actor, start).await?;
         self.last_run = Some((started.run_id, tenant_id));
-        Ok(())
+        Ok(started.run_id)
+    }
+
+    /// The pack that a run made, if a customer requested one with it.
+    pub fn pack_of(&mut self, run_id: i64) -> Option<i64> {
+        self.packs.remove(&run_id)
     }
 }

@@ -20,7 +20,7 @@ use crate::access::Actor;
 use crate::domain::failure::ReasonCode;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::Ops;
-use crate::ops::activity::StoreReport;
+use crate::ops::activity::{CompleteReviewPack, StoreReport};
 use crate::ops::runs::{
     ClaimRun, CompleteRun, GetRun, Pulse, RecordFailure, ReleaseRun, ReportProgress,
 };
@@ -323,12 +323,17 @@ impl Executor {
             .with(CountKey::Succeeded, job.done - job.failed)
             .with(CountKey::Failed, job.failed);
         let (run_id, fence, ended) = (job.run_id, job.fence, job.done == job.total);
-        let reports = job.reports && job.failed < job.total;
+        let succeeded = job.failed < job.total;
+        let reports = job.reports && succeeded;
         self.ops.run(&Actor::System, ReportProgress { run_id, fence, counts }).await?;
         if ended {
             if reports {
                 let report_type = words::report(&mut self.rng).to_owned();
                 self.ops.run(&Actor::System, StoreReport { run_id, report_type }).await?;
+            }
+            let pack_id = self.habits.pack_of(run_id).filter(|_| succeeded);
+            if let Some(pack_id) = pack_id {
+                self.ops.run(&Actor::System, CompleteReviewPack { pack_id, run_id }).await?;
             }
             self.ops.run(&Actor::System, CompleteRun { run_id, fence, blocked: None }).await?;
         }

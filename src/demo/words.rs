@@ -140,6 +140,7 @@ fn templates(reason: ReasonCode) -> &'static [&'static str] {
         ReasonCode::WorkerLost => &["the lease ran out three times without progress"],
         ReasonCode::StepCrashed => &["the step stopped the worker three times in a row"],
         ReasonCode::TenantGone => &["the tenant was archived before its turn"],
+        ReasonCode::PruneBoundExceeded => &["more events are too old than a prune may delete"],
         ReasonCode::Cancelled => &["cancelled before this part was done"],
         ReasonCode::UnexpectedError => {
             &["unexpected answer from the provider: field value is missing in item {n}"]

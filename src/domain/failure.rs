@@ -33,6 +33,8 @@ text_enum! {
         StepCrashed = "step_crashed",
         /// The tenant was archived or removed meanwhile.
         TenantGone = "tenant_gone",
+        /// An unattended prune would delete more than its bound allows.
+        PruneBoundExceeded = "prune_bound_exceeded",
         /// It was cancelled before this part was done.
         Cancelled = "cancelled",
         /// Nothing in this registry fits.
@@ -92,6 +94,7 @@ impl ReasonCode {
             | Self::StaleQueued
             | Self::WorkerLost
             | Self::StepCrashed
+            | Self::PruneBoundExceeded
             | Self::Cancelled
             | Self::UnexpectedError => RetryHelp::Maybe,
             Self::ProviderAuthExpired
@@ -178,6 +181,12 @@ impl ReasonCode {
                 "Tenant gone",
                 "the tenant was archived or removed before its turn",
                 "Check that the tenant was meant to go; nothing is left to do for it.",
+            ),
+            Self::PruneBoundExceeded => (
+                "Prune bound exceeded",
+                "an unattended prune would delete more than its bound allows; nothing was deleted",
+                "Check the machine's clock and the setting product_usage.retention_days; if the \
+                 deletion is right, start product_usage.prune yourself.",
             ),
             Self::Cancelled => (
                 "Cancelled",

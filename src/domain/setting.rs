@@ -104,6 +104,9 @@ settings! {
     /// From which share of failed targets an alert is sent.
     AlertFailedShare "alerts.failed_share" Kind::Percent { any: true },
         "any", Lower, "share of failed targets from which an alert is sent";
+    /// How much an unattended prune may delete.
+    RetentionPruneBound "retention.prune_bound" Kind::Percent { any: false },
+        "20%", Lower, "largest share of a table, or two days' worth of rows, that an unattended prune deletes";
     /// The name of the environment.
     EnvironmentLabel "environment.label" Kind::Text { max: 24 },
         "", Neither, "name of the environment in every header";
@@ -255,6 +258,7 @@ mod tests {
         use SettingKey as K;
         let good = [
             (K::UsageRetentionDays, " 365 ", "365"),
+            (K::RetentionPruneBound, "5%", "5%"),
             (K::AlertFailedShare, "any", "any"),
             (K::AlertEvents, "recovered, failed", "operations.run.failed,operations.run.recovered"),
             (K::AlertEvents, "none", "none"),
@@ -272,6 +276,9 @@ mod tests {
             (K::UsageRetentionDays, "007"),
             (K::UsageRetentionDays, "36501"),
             (K::UsageRetentionDays, ""),
+            (K::RetentionPruneBound, "any"),
+            (K::RetentionPruneBound, "0%"),
+            (K::RetentionPruneBound, "20"),
             (K::AlertFailedShare, "101%"),
             (K::AlertEvents, ""),
             (K::AlertEvents, "failed,"),
@@ -291,6 +298,7 @@ mod tests {
         assert!(K::UsageRetentionDays.is_looser("30", "90"));
         assert!(!K::UsageRetentionDays.is_looser("90", "90"));
         assert!(!K::UsageRetentionDays.is_looser("365", "90"));
+        assert!(K::RetentionPruneBound.is_looser("50%", "20%"));
         assert!(K::AlertFailedShare.is_looser("1%", "any"));
         assert!(K::AlertEvents.is_looser("none", K::AlertEvents.default_text()));
         assert!(K::AlertEvents.is_looser("operations.run.failed", "operations.run.blocked"));

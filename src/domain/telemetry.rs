@@ -13,7 +13,7 @@ use crate::{Error, Result};
 text_enum! {
     /// What customers do that is counted.
     pub enum UsageEvent as "product usage event" {
-        /// A checkpoint of onboarding changed.
+        /// Another checkpoint of onboarding is the last completed one.
         OnboardingCheckpoint = "product.onboarding.checkpoint_completed",
         /// Support diagnostics were opened.
         DiagnosticsOpened = "product.support_diagnostics.opened",
@@ -21,7 +21,7 @@ text_enum! {
         OperationStarted = "product.operations.started",
         /// A report was stored.
         ReportCreated = "product.stored_report.created",
-        /// A review pack was asked for.
+        /// A review pack was requested.
         ReviewPackRequested = "product.review_pack.requested",
     }
 }

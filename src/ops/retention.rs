@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::runbooks::confirm;
 use super::store::audit::NewAudit;
-use super::store::retention;
+use super::store::retention::{self, LedgerSize};
 use super::{Access, AuditStatus, Context, Operation, refusal, settings};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
@@ -43,15 +43,15 @@ impl Days {
         Err(Error::usage(format!("events are kept for 1 to {MAX_DAYS} days, not {days}")))
     }
 
-    /// The retention that a run's inputs ask for; 90 days where they do not say.
+    /// The retention that inputs give; none where they leave it to the platform's setting.
     ///
     /// # Errors
     /// *Usage* for anything but a whole number from 1 to 36,500.
-    pub fn from_inputs(inputs: &Value) -> Result<Self> {
+    pub fn from_inputs(inputs: &Value) -> Result<Option<Self>> {
         match inputs.get(DAYS_INPUT) {
-            None | Some(Value::Null) => Ok(Self(DEFAULT_DAYS)),
+            None | Some(Value::Null) => Ok(None),
             Some(value) => match value.as_i64() {
-                Some(days) => Self::new(days),
+                Some(days) => Self::new(days).map(Some),
                 None => Err(Error::usage("the days to keep events must be a whole number")),
             },
         }
@@ -68,8 +68,17 @@ impl Days {
     }
 }
 
+/// The retention that a run's inputs give, or the platform's setting.
+pub(crate) async fn days_of(context: &mut Context, inputs: &Value) -> Result<Days> {
+    match Days::from_inputs(inputs)? {
+        Some(days) => Ok(days),
+        None => settings::usage_retention(context).await,
+    }
+}
+
 /// Deletes at most `limit` product usage events that are too old at `at`, the oldest first;
-/// gives how many. Fewer than `limit`: none is left.
+/// gives how many. Fewer than `limit`: none is left. The ledger remembers in the same
+/// transaction from when on it is complete.
 pub(crate) async fn prune_chunk(
     context: &mut Context,
     days: Days,
@@ -77,7 +86,17 @@ pub(crate) async fn prune_chunk(
     limit: i64,
 ) -> Result<i64> {
     let (cutoff, limit) = (days.cutoff(at), limit.max(1));
-    let deleted = retention::delete_usage_events(context.tx()?, cutoff, limit).await?;
+    let tx = context.tx()?;
+    let newest = retention::newest_usage_event(tx).await?;
+    let deleted = retention::delete_usage_events(tx, cutoff, limit).await?;
+    if let Some(newest) = newest
+        && deleted > 0
+    {
+        // Where there was no event, none is missing: whatever a wrong clock says, events that
+        // are written from now on are kept.
+        let kept_from = cutoff.min(newest + Duration::microseconds(1));
+        retention::keep_usage_from(tx, kept_from).await?;
+    }
     Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }
 
@@ -88,6 +107,43 @@ pub(crate) async fn count_old(
     at: DateTime<Utc>,
 ) -> Result<(i64, i64)> {
     retention::count_usage_events(context.tx()?, days.cutoff(at)).await
+}
+
+/// Why a run may not delete what is too old at `at`: nobody watches over it, and it would
+/// delete more than its bound. None: it may.
+pub(crate) async fn beyond_bound(
+    context: &mut Context,
+    run_id: i64,
+    days: Days,
+    at: DateTime<Utc>,
+) -> Result<Option<String>> {
+    let tx = context.tx()?;
+    if !retention::is_unattended(tx, run_id).await? {
+        return Ok(None);
+    }
+    let size = retention::ledger_size(tx, days.cutoff(at)).await?;
+    let bound = bound(&size, settings::prune_bound(tx).await?);
+    let LedgerSize { old, total, .. } = size;
+    Ok((old > bound).then(|| {
+        format!(
+            "{old} of {total} events are older than {} days; an unattended prune deletes at most {bound}",
+            days.get()
+        )
+    }))
+}
+
+/// How many events an unattended prune may delete: `percent` of the ledger or two days' worth,
+/// whichever is more. A prune that would leave nothing is never the work of two days: then the
+/// percentage alone counts.
+fn bound(size: &LedgerSize, percent: i64) -> i64 {
+    let share = size.total.saturating_mul(percent) / 100;
+    let (Some(oldest), Some(newest)) = (size.oldest, size.newest) else { return share };
+    if size.old >= size.total {
+        return share;
+    }
+    let days = (newest - oldest).num_days().max(1);
+    let daily = size.total / days + i64::from(size.total % days > 0);
+    share.max(daily.saturating_mul(2))
 }
 
 /// What has to be typed before more is deleted than the platform's retention allows.
@@ -227,12 +283,39 @@ mod tests {
 
     #[test]
     fn days_are_a_whole_number_from_one_to_a_hundred_years() {
-        assert_eq!(Days::from_inputs(&json!({})).unwrap().get(), 90);
-        assert_eq!(Days::from_inputs(&json!({ "days": 1 })).unwrap().get(), 1);
-        assert_eq!(Days::from_inputs(&json!({ "days": 36_500 })).unwrap().get(), 36_500);
+        assert_eq!(Days::from_inputs(&json!({})).unwrap(), None);
+        for right in [1, 36_500] {
+            let days = Days::from_inputs(&json!({ "days": right })).unwrap();
+            assert_eq!(days.map(Days::get), Some(right));
+        }
         for wrong in [json!(0), json!(-1), json!(36_501), json!(1.5), json!("30"), json!([1])] {
             let error = Days::from_inputs(&json!({ "days": wrong })).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Usage);
+        }
+    }
+    #[test]
+    fn a_bound_is_a_share_or_two_days_worth_and_never_everything() {
+        let newest = DateTime::UNIX_EPOCH + Duration::days(20_000);
+        let size = |old, total, days| LedgerSize {
+            old,
+            total,
+            oldest: (total > 0).then_some(newest - Duration::days(days)),
+            newest: (total > 0).then_some(newest),
+        };
+        for (size, percent, expected) in [
+            (size(0, 0, 0), 20, 0),
+            (size(10, 910, 91), 20, 182),
+            // Two days of a ledger of five are more than a fifth of it.
+            (size(40, 100, 5), 20, 40),
+            (size(40, 101, 5), 20, 42),
+            (size(2, 3, 49), 20, 2),
+            // What would leave nothing has no two days.
+            (size(100, 100, 1), 20, 20),
+            (size(1, 1, 0), 20, 0),
+            (size(100, 100, 1), 100, 100),
+            (size(10, 100, 50), 1, 4),
+        ] {
+            assert_eq!(bound(&size, percent), expected, "{size:?} {percent} %");
         }
     }
 }

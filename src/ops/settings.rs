@@ -82,6 +82,11 @@ pub(in crate::ops) async fn failed_share(tx: &mut Tx) -> Result<i64> {
     Ok(number(&lenient(tx, SettingKey::AlertFailedShare).await?))
 }
 
+/// The largest share of a table, in percent, that an unattended prune deletes.
+pub(in crate::ops) async fn prune_bound(tx: &mut Tx) -> Result<i64> {
+    Ok(number(&strict(tx, SettingKey::RetentionPruneBound).await?))
+}
+
 /// For how many days product usage events are kept: the platform's setting, or this client's
 /// own where that is longer.
 pub(in crate::ops) async fn usage_retention(context: &mut Context) -> Result<Days> {

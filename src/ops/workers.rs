@@ -76,6 +76,7 @@ impl Operation for Beat {
     type Output = Vec<i64>;
 
     async fn execute(self, context: &mut Context) -> Result<Vec<i64>> {
+        let ahead = context.ops().clock().ahead();
         let tx = context.tx()?;
         let announcement = Announcement {
             id: &self.worker.id,
@@ -85,6 +86,7 @@ impl Operation for Beat {
             slots: i64::from(self.worker.slots),
             heartbeat_seconds: self.worker.heartbeat.as_secs_f64(),
             stopping: self.stopping,
+            clock_offset_seconds: ahead.map(|ahead| ahead.num_seconds()),
             outage: self.outage.map(|cause| cause.chars().take(OUTAGE_SHOWN).collect()),
         };
         workers::announce(tx, &announcement).await?;

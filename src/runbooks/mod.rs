@@ -72,6 +72,19 @@ pub trait Runbook: Send + Sync + 'static {
         }
     }
 
+    /// Fills in what inputs leave to the platform's settings. A plan keeps what it gives, so that
+    /// a run does what its plan showed, whatever the settings say by then.
+    ///
+    /// # Errors
+    /// Those of reading a setting.
+    fn settle<'a>(
+        &'a self,
+        _context: &'a mut Context,
+        inputs: &'a Value,
+    ) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move { Ok(inputs.clone()) })
+    }
+
     /// Counts what a run on this target would change, and what there is in all, as it would
     /// have at `as_of`: a plan that is looked at again counts by its own time, not by the time
     /// that went by.
@@ -155,6 +168,13 @@ pub enum StepError {
         /// Why.
         reason: ReasonCode,
         /// What happened, for a person; sanitised before it is stored.
+        message: String,
+    },
+    /// A precondition does not hold: the run ends as blocked. Only before anything was done.
+    Blocked {
+        /// Why.
+        reason: ReasonCode,
+        /// What was found, for a person; sanitised before it is stored.
         message: String,
     },
     /// The database failed; the target is tried again where it stands.

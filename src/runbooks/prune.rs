@@ -23,8 +23,8 @@ impl Runbook for PruneUsage {
     }
 
     fn changes(&self) -> &'static str {
-        "Deletes product usage events that are older than their retention (90 days where the \
-         input `days` says nothing else)."
+        "Deletes product usage events that are older than their retention (the platform's setting \
+         where the input `days` says nothing else)."
     }
 
     fn undo(&self) -> &'static str {
@@ -63,8 +63,21 @@ impl Runbook for PruneUsage {
         &[Input {
             name: retention::DAYS_INPUT,
             about: "for how many days events are kept, 1 to 36500",
-            default: "90",
+            default: "the platform's setting",
         }]
+    }
+
+    fn settle<'a>(
+        &'a self,
+        context: &'a mut Context,
+        inputs: &'a Value,
+    ) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            let mut inputs = inputs.clone();
+            let days = retention::days_of(context, &inputs).await?;
+            inputs[retention::DAYS_INPUT] = json!(days.get());
+            Ok(inputs)
+        })
     }
 
     fn preflight<'a>(
@@ -75,7 +88,7 @@ impl Runbook for PruneUsage {
         as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
-            let days = Days::from_inputs(inputs)?;
+            let days = retention::days_of(context, inputs).await?;
             let (affected, total) = retention::count_old(context, days, as_of).await?;
             Ok(Affected { affected, total })
         })
@@ -87,12 +100,25 @@ impl Runbook for PruneUsage {
         step: &'a Step,
     ) -> BoxFuture<'a, Result<Progress, StepError>> {
         Box::pin(async move {
-            let days = Days::from_inputs(&step.inputs).map_err(|error| StepError::Failed {
+            let given = Days::from_inputs(&step.inputs).map_err(|error| StepError::Failed {
                 reason: ReasonCode::ValidationFailed,
                 message: error.message().to_owned(),
             })?;
+            let days = match given {
+                Some(days) => days,
+                None => retention::days_of(context, &step.inputs).await?,
+            };
+            // A start that lies ahead was written by a wrong clock.
+            let at = step.run_started_at.min(context.now());
+            // Decided once for the whole run, before anything is deleted.
+            if step.cursor.is_null()
+                && let Some(message) =
+                    retention::beyond_bound(context, step.run_id, days, at).await?
+            {
+                return Err(StepError::Blocked { reason: ReasonCode::PruneBoundExceeded, message });
+            }
             let limit = step.chunk.max(1);
-            let deleted = retention::prune_chunk(context, days, step.run_started_at, limit).await?;
+            let deleted = retention::prune_chunk(context, days, at, limit).await?;
             // What was deleted is gone, so the next chunk begins where this one did.
             Ok(Progress {
                 next: (deleted == limit).then(|| json!({ "more": true })),

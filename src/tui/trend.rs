@@ -29,6 +29,25 @@ pub fn bars(values: &[i64], height: u16, ascii: bool) -> Vec<Vec<&'static str>> 
     rows.map(|row| values.iter().map(|value| cell(*value, row)).collect()).collect()
 }
 
+/// The same of values some of which are not kept, which have a glyph of their own.
+pub fn kept_bars(values: &[Option<i64>], height: u16, ascii: bool) -> Vec<Vec<&'static str>> {
+    let known: Vec<i64> = values.iter().map(|value| value.unwrap_or(0)).collect();
+    let mut rows = bars(&known, height, ascii);
+    if let Some(lowest) = rows.last_mut() {
+        for (cell, value) in lowest.iter_mut().zip(values) {
+            if value.is_none() {
+                *cell = not_kept(ascii);
+            }
+        }
+    }
+    rows
+}
+
+/// What stands for a value that is not kept.
+pub fn not_kept(ascii: bool) -> &'static str {
+    if ascii { "x" } else { "×" }
+}
+
 /// How a number differs from the one before: `+12 (+20 %)`, `same`, or `new` where there was
 /// nothing before.
 pub fn change(now: i64, before: i64) -> String {
@@ -82,6 +101,16 @@ mod tests {
         assert_eq!(drawn(&[0, 1, 2, 3, 4], 1, true), ["._-=#"]);
         assert_eq!(drawn(&[i64::MAX, 1], 1, false), ["█▁"]);
         assert_eq!(drawn(&[], 1, false), [""]);
+    }
+
+    #[test]
+    fn what_is_not_kept_is_no_zero() {
+        let values = [None, Some(0), Some(1)];
+        for (ascii, drawn) in [(false, ["  █", "×·█"]), (true, ["  #", "x.#"])] {
+            let rows: Vec<String> =
+                kept_bars(&values, 2, ascii).iter().map(|row| row.concat()).collect();
+            assert_eq!(rows, drawn);
+        }
     }
 
     #[test]

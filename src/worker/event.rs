@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::domain::clock_offset;
 use crate::domain::run::RunOutcome;
 
 /// Why a worker holds a run no longer, though it has not ended.
@@ -80,6 +81,13 @@ pub enum WorkerEvent {
         /// Which versions.
         why: String,
     },
+    /// Its clock differs from the database's.
+    ClockWrong {
+        /// Seconds ahead of the database's; negative: behind.
+        ahead: i64,
+    },
+    /// Its clock agrees with the database's again.
+    ClockRight,
     /// It was told to stop, and finishes its steps.
     Stopping,
 }
@@ -93,6 +101,8 @@ impl WorkerEvent {
                 | Self::DatabaseLost { .. }
                 | Self::DatabaseBack { .. }
                 | Self::Outdated { .. }
+                | Self::ClockWrong { .. }
+                | Self::ClockRight
         )
     }
 }
@@ -135,6 +145,15 @@ impl fmt::Display for WorkerEvent {
                 write!(f, "database back after {} s", away.as_secs())
             }
             Self::Outdated { why } => write!(f, "stopping, no run is claimed any more: {why}"),
+            Self::ClockWrong { ahead } => write!(
+                f,
+                "this machine's clock is {}; {}",
+                clock_offset::words(*ahead),
+                clock_offset::CONSEQUENCE.replace("it starts", "the worker starts")
+            ),
+            Self::ClockRight => {
+                f.write_str("this machine's clock agrees with the database's again")
+            }
             Self::Stopping => f.write_str("stopping: finishing the steps in flight"),
         }
     }

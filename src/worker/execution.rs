@@ -9,6 +9,7 @@ use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::clock::is_destructive;
 use super::condition::Source;
 use super::event::{Loss, WorkerEvent};
 use super::heart::Until;
@@ -16,12 +17,13 @@ use super::plan::Plan;
 use super::starts::Starts;
 use super::{GRACE, Shared, backoff, lane};
 use crate::access::Actor;
+use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::sanitize;
 use crate::ops::Access;
 use crate::ops::runs::{
-    Canary, Claimed, FinishRun, HowFar, Pulse, Refresh, ReleaseRun, Released, TAKEOVER_LIMIT,
-    TakeBackStarts,
+    BlockRun, Canary, Claimed, FinishRun, HowFar, Pulse, Refresh, ReleaseRun, Released,
+    TAKEOVER_LIMIT, TakeBackStarts,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -43,8 +45,12 @@ pub enum Halt {
     Go,
     /// More targets failed than the run bears.
     Threshold,
+    /// A precondition of its work does not hold.
+    Blocked,
     /// The database refuses to write the run.
     Refused,
+    /// The machine's clock is wrong, and the run is destructive.
+    Clock,
     /// The worker is told to stop.
     Shutdown,
     /// Somebody wants it paused.
@@ -73,9 +79,17 @@ pub struct Ground {
     expired: AtomicBool,
     /// What the database refuses the run with.
     refusal: Mutex<Option<Error>>,
+    /// Why the run is to end as blocked.
+    block: Mutex<Option<(ReasonCode, String)>>,
 }
 
 impl Ground {
+    /// Ends the run as blocked: a precondition of its work does not hold.
+    pub fn block(&self, reason: ReasonCode, message: String) {
+        *self.block.lock().unwrap_or_else(PoisonError::into_inner) = Some((reason, message));
+        self.halt(Halt::Blocked);
+    }
+
     pub fn target(&self, ordinal: i64) -> Source {
         Source::Target(self.run_id, ordinal)
     }
@@ -157,6 +171,8 @@ pub struct Execution {
     until: watch::Receiver<Until>,
     /// Whether it is only to be closed: its workers keep disappearing.
     closes: bool,
+    /// Whether it is not executed while the machine's clock is wrong.
+    guarded: bool,
 }
 
 /// What came of an execution.
@@ -173,6 +189,8 @@ enum Worked {
     Done,
     /// It stops, and what is left is skipped.
     Stop(StopReason),
+    /// It ends as blocked.
+    Blocked,
     /// It is let go of.
     Release { pause: bool },
     /// The claim is lost.
@@ -207,8 +225,10 @@ impl Execution {
             crashes: Mutex::new(HashMap::new()),
             expired: AtomicBool::new(false),
             refusal: Mutex::default(),
+            block: Mutex::default(),
         };
-        Self { ground: Arc::new(ground), until, closes }
+        let guarded = is_destructive(&claimed.run_type);
+        Self { ground: Arc::new(ground), until, closes, guarded }
     }
 
     /// Executes it to an end; says which.
@@ -216,6 +236,9 @@ impl Execution {
         let mut watchers = JoinSet::new();
         watchers.spawn(guard_lease(Arc::clone(&self.ground), self.until.clone()));
         watchers.spawn(guard_stop(Arc::clone(&self.ground)));
+        if self.guarded {
+            watchers.spawn(super::clock::guard(Arc::clone(&self.ground)));
+        }
         watchers.spawn(pulse(Arc::clone(&self.ground)));
         watchers.spawn(refresh(Arc::clone(&self.ground)));
         let worked = if self.closes {
@@ -231,6 +254,7 @@ impl Execution {
             Worked::Unwritten(error) => Outcome::Unwritten(error),
             Worked::Done => self.finish(None).await,
             Worked::Stop(reason) => self.finish(Some(reason)).await,
+            Worked::Blocked => self.finish_blocked().await,
             Worked::Release { pause } => self.release(pause).await,
         };
         watchers.shutdown().await;
@@ -275,7 +299,10 @@ impl Execution {
                     return self.unless_done(Worked::Stop(StopReason::ErrorThreshold)).await;
                 }
                 Halt::Pause => return self.unless_done(Worked::Release { pause: true }).await,
-                Halt::Shutdown => return self.unless_done(Worked::Release { pause: false }).await,
+                Halt::Blocked => return Worked::Blocked,
+                Halt::Shutdown | Halt::Clock => {
+                    return self.unless_done(Worked::Release { pause: false }).await;
+                }
             }
             match self.insist(|| self.far()).await {
                 Ok(far) if far.pending == 0 => return Worked::Done,
@@ -357,6 +384,17 @@ impl Execution {
     async fn finish(&self, stop: Option<StopReason>) -> Outcome {
         let (run_id, fence) = (self.ground.run_id, self.ground.fence);
         match self.insist(|| FinishRun { run_id, fence, stop }).await {
+            Ok(outcome) => Outcome::Told(WorkerEvent::Ended { run_id, outcome }),
+            Err(error) => self.not_written(error),
+        }
+    }
+
+    async fn finish_blocked(&self) -> Outcome {
+        let (run_id, fence) = (self.ground.run_id, self.ground.fence);
+        let why = self.ground.block.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reason, message) = why.unwrap_or((ReasonCode::UnexpectedError, String::new()));
+        let block = || BlockRun { run_id, fence, reason, message: message.clone() };
+        match self.insist(block).await {
             Ok(outcome) => Outcome::Told(WorkerEvent::Ended { run_id, outcome }),
             Err(error) => self.not_written(error),
         }

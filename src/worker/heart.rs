@@ -13,7 +13,7 @@ use super::condition::Source;
 use crate::access::Actor;
 use crate::ops::SchemaState;
 use crate::ops::runs::Claimed;
-use crate::ops::workers::Beat;
+use crate::ops::workers::{Beat, WorkerInfo};
 
 /// How often the database is looked at between heartbeats.
 const LOOK: Duration = Duration::from_secs(1);
@@ -74,7 +74,7 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
             due = asked_at + heartbeat;
             let asked = heart.runs();
             let beat = Beat {
-                worker: shared.info.clone(),
+                worker: WorkerInfo { types: shared.types(), ..shared.info.clone() },
                 stopping: shared.is_stopping(),
                 runs: asked.clone(),
                 lease: shared.settings.lease,
@@ -103,8 +103,9 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
                 other => other.map(drop),
             }
         };
-        if let Err(error) = &answer {
-            shared.failed(Source::Heart, error);
+        match &answer {
+            Ok(()) => shared.look_at_clock(),
+            Err(error) => shared.failed(Source::Heart, error),
         }
         if answer.is_err() || shared.condition.is_failing(Source::Heart) {
             due = Instant::now();

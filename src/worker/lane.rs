@@ -159,6 +159,12 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             ground.give_back(ordinal).await;
             Next::Plan
         }
+        Tried::Stepped(Stepped::Blocked { reason, message }) => {
+            ground.starts.ended(ordinal);
+            ground.give_back(ordinal).await;
+            ground.block(reason, message);
+            Next::Plan
+        }
         Tried::Stepped(Stepped::Failed { reason, message }) => {
             let again = (reason.retry() == RetryHelp::Helps).then_some(ATTEMPTS);
             fail(ground, &begun, Failed { reason, message, again, fault: None }, outages).await

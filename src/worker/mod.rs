@@ -8,6 +8,7 @@
 pub mod alerts;
 
 mod backoff;
+mod clock;
 mod condition;
 mod event;
 mod execution;
@@ -33,6 +34,7 @@ use crate::ops::workers::{Leave, WorkerInfo};
 use crate::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings, SchemaState};
 use crate::{Error, ErrorKind, Result};
 use alerts::{AlertSender, AlertSettings};
+use clock::ClockWatch;
 use condition::{Condition, Source};
 pub use event::{Loss, WorkerEvent};
 use heart::Heart;
@@ -130,6 +132,7 @@ pub(crate) struct Shared {
     /// Stops the worker, whoever runs it.
     stopper: watch::Sender<bool>,
     pub condition: Condition,
+    pub clock: ClockWatch,
     pub postponed: Postponed,
     /// Starts of lost runs that are to be taken back once the database takes writes.
     owed: Mutex<Vec<TakeBackStarts>>,
@@ -280,6 +283,7 @@ impl Worker {
             stop: stopping,
             stopper,
             condition: Condition::default(),
+            clock: ClockWatch::default(),
             postponed: Postponed::default(),
             owed: Mutex::default(),
             outdated: Mutex::default(),
@@ -311,6 +315,10 @@ impl Worker {
         wait_for_database(shared).await?;
         if shared.is_stopping() {
             return Ok(());
+        }
+        // Before anything is claimed. Without an answer, the heart looks again.
+        if shared.ops.database_now().await.is_ok() {
+            shared.look_at_clock();
         }
         let heart = Arc::new(Heart::new());
         let beating = tokio::spawn(heart::beat(Arc::clone(shared), Arc::clone(&heart)));

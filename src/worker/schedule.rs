@@ -4,25 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::{Shared, backoff};
 use crate::Result;
 use crate::access::Actor;
 use crate::domain::run::Source;
 use crate::ops::Ops;
 use crate::ops::plans::Preflight;
-use crate::ops::retention::DAYS_INPUT;
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{FindRequest, RunScope, Started};
-use crate::ops::settings::UsageRetention;
 
 /// How often it is looked whether the day's work was started.
 const LOOK: Duration = Duration::from_secs(60);
 /// The runbooks that every day starts once.
-const DAILY: &[&str] = &[USAGE_PRUNE];
-/// The one that is told for how many days this platform keeps events.
-const USAGE_PRUNE: &str = "product_usage.prune";
+const DAILY: &[&str] = &["product_usage.prune"];
 
 /// Starts what each day needs.
 pub async fn keep(shared: Arc<Shared>) {
@@ -41,8 +35,19 @@ async fn start(shared: &Shared, key: &str) {
     if shared.ops.registry().get(key).is_err() {
         return;
     }
-    let day = shared.ops.clock().now().format("%Y-%m-%d");
-    let request_id = format!("schedule:{key}:{day}");
+    let now = match shared.ops.database_now().await {
+        Ok(now) => now,
+        Err(error) if error.retry_can_help() => return,
+        Err(error) => {
+            tracing::error!(%error, key, "the database's clock could not be read");
+            return;
+        }
+    };
+    shared.look_at_clock();
+    if shared.clock.is_wrong() {
+        return;
+    }
+    let request_id = format!("schedule:{key}:{}", now.format("%Y-%m-%d"));
     match start_once(&shared.ops, key, request_id).await {
         Ok(Some(started)) if started.created => {
             tracing::info!(run_id = started.run_id, key, "started the day's work");
@@ -59,12 +64,7 @@ async fn start_once(ops: &Ops, key: &str, request_id: String) -> Result<Option<S
     if ops.run(&Actor::System, found).await?.is_some() {
         return Ok(None);
     }
-    let mut preflight = Preflight::new(key, RunScope::Platform);
-    if key == USAGE_PRUNE {
-        let kept = ops.run(&Actor::System, UsageRetention).await?;
-        preflight.inputs = json!({ DAYS_INPUT: kept.get() });
-    }
-    let plan = ops.run(&Actor::System, preflight).await?;
+    let plan = ops.run(&Actor::System, Preflight::new(key, RunScope::Platform)).await?;
     let start = StartRunbook {
         request_id: Some(request_id),
         confirm: Some(plan.phrase),

@@ -70,7 +70,7 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
 async fn claim(shared: &Shared) -> Result<Claims> {
     let claim = ClaimRun {
         owner: shared.info.id.clone(),
-        types: shared.info.types.clone(),
+        types: shared.types(),
         lease: shared.settings.lease,
     };
     let next = ClaimNext { claim, except: shared.postponed.waiting() };

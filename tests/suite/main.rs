@@ -36,6 +36,7 @@ mod overview_health;
 mod plans;
 mod plans_guards;
 mod redaction;
+mod retention;
 mod rights;
 mod rights_audit;
 mod rights_cli;

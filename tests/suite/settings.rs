@@ -75,7 +75,7 @@ both_engines! {
 
     async fn fr_033_003_a_looser_value_needs_the_name_typed(store) {
         let admin = store.administrator().await;
-        for (key, looser) in [(DAYS, "30"), ("alerts.failed_share", "50%"), ("alerts.events", "none")] {
+        for (key, looser) in [(DAYS, "30"), ("retention.prune_bound", "90%"), ("alerts.failed_share", "50%"), ("alerts.events", "none")] {
             let error = store.ops.run(&admin.actor, set(key, looser)).await.unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
             let wrong = SetSetting { confirm: Some("yes".to_owned()), ..set(key, looser) };

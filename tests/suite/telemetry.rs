@@ -277,7 +277,7 @@ both_engines! {
         assert_eq!(store.usage_in_all().await, 1);
     }
 
-    async fn fr_023_004_a_checkpoint_that_changes_on_a_linked_tenant_is_recorded(store) {
+    async fn fr_023_004_another_last_completed_checkpoint_of_a_linked_tenant_is_recorded(store) {
         let store = store.with_platform().await;
         let run = async |actor: &Actor, save| store.ops.run(actor, save).await;
         // Without a tenant, nothing; linking one is no change of the checkpoint.
@@ -288,13 +288,22 @@ both_engines! {
         assert!(begun.changed && !linked.changed);
         assert_eq!(store.usage_in_all().await, 0);
         assert_eq!(store.count("tenant_onboarding_sessions where tenant_id = 1").await, 1);
-        // From now on each change, once.
+        // From now on each checkpoint that is completed after another one, once; a change of state alone
+        // is no event.
         for (key, state, events) in [
+            ("consent_granted", "in_progress", 0),
+            ("consent_granted", "completed", 0),
+            ("first_sync", "in_progress", 0),
+            ("first_sync", "blocked", 0),
+            ("first_sync", "completed", 1),
+            ("first_sync", "completed", 1),
             ("first_sync", "in_progress", 1),
-            ("first_sync", "in_progress", 1),
-            ("first_sync", "completed", 2),
-            ("first_sync", "completed", 2),
-            ("first_review", "completed", 3),
+            ("first_sync", "completed", 1),
+            ("first_review", "in_progress", 1),
+            ("first_review", "completed", 2),
+            ("first_sync", "in_progress", 2),
+            ("first_sync", "completed", 3),
+            ("first_review", "completed", 4),
         ] {
             run(&LANG, checkpoint(id, None, key, state)).await.unwrap();
             assert_eq!(store.usage(UsageEvent::OnboardingCheckpoint).await, events, "{key} {state}");
@@ -305,7 +314,14 @@ both_engines! {
              checkpoint_key=first_review lifecycle_state=completed completed_at=2026-11-20T12:00:00Z", begun.session_id
         ));
         let direct = run(&LANG, checkpoint(None, Some(2), "consent_granted", "in_progress")).await.unwrap();
-        assert!(direct.session_id != begun.session_id && !store.newest_usage().await.contains("completed_at"));
+        assert_ne!(direct.session_id, begun.session_id);
+        assert_eq!(store.usage_in_all().await, 4);
+        // A session that another writer moved stands where its state says.
+        store.sql(&format!("update tenant_onboarding_sessions set checkpoint_key = 'x', lifecycle_state = 'completed', \
+                            last_completed_checkpoint = null where id = {}", begun.session_id)).await.unwrap();
+        run(&LANG, checkpoint(id, None, "x", "in_progress")).await.unwrap();
+        run(&LANG, checkpoint(id, None, "x", "completed")).await.unwrap();
+        assert_eq!(store.usage_in_all().await, 4);
         // A link stays; other people's sessions and tenants do not exist.
         for (actor, save, kind) in [
             (LANG, checkpoint(id, Some(2), "a", "b"), ErrorKind::Refused),
@@ -435,17 +451,19 @@ both_engines! {
                  include_operations=true include_pii=false", first.pack_id
             )
         );
-        for (status, created) in [("requested", false), ("ready", false), ("failed", true)] {
+        let mut newest = first.pack_id;
+        for (status, created) in [("requested", true), ("ready", false), ("failed", true)] {
             store.sql(&format!("update review_packs set status = '{status}'")).await.unwrap();
             let again = store.ops.run(&LANG, pack(1, true, false)).await.unwrap();
             assert_eq!(again.created, created, "{status}");
-            assert_eq!(again.pack_id == first.pack_id, !created, "{status}");
+            assert_eq!(again.pack_id == newest, !created, "{status}");
+            newest = again.pack_id;
         }
         // Other options, or another tenant, are another pack.
         for other in [pack(1, false, false), pack(1, true, true), pack(2, true, false)] {
             assert!(store.ops.run(&LANG, other).await.unwrap().created);
         }
-        assert_eq!((store.count("review_packs").await, store.usage(event).await), (5, 7));
+        assert_eq!((store.count("review_packs").await, store.usage(event).await), (6, 7));
         for (actor, tenant_id, kind) in [
             (DIAZ, 1, ErrorKind::NotFound),
             (LANG, 9, ErrorKind::NotFound),
@@ -456,17 +474,18 @@ both_engines! {
             let error = store.ops.run(&actor, pack(tenant_id, true, true)).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{actor:?} {tenant_id}");
         }
-        assert_eq!((store.count("review_packs").await, store.usage(event).await), (5, 7));
-        // Many who ask at once share one pack.
+        assert_eq!((store.count("review_packs").await, store.usage(event).await), (6, 7));
+        // Many who ask at once share a ready one.
+        let ready = store.ops.run(&DIAZ, pack(3, true, true)).await.unwrap().pack_id;
+        store.sql(&format!("update review_packs set status = 'ready' where id = {ready}")).await.unwrap();
         let asked = (0..12).map(|_| {
             let ops = store.ops.clone();
             tokio::spawn(async move { ops.run(&DIAZ, pack(3, true, true)).await.unwrap() })
         });
-        let mut made = 0;
         for one in asked.collect::<Vec<_>>() {
-            made += i64::from(one.await.unwrap().created);
+            assert_eq!(one.await.unwrap().pack_id, ready);
         }
-        assert_eq!((made, store.usage(event).await), (1, 19));
+        assert_eq!((store.count("review_packs").await, store.usage(event).await), (7, 20));
     }
 
     async fn fr_023_009_a_source_and_its_event_happen_together_or_not_at_all(store) {

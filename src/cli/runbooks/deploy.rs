@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::scope::tenants;
 use crate::access::Actor;
@@ -169,7 +169,8 @@ async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcom
     let mut changed = false;
     if let Some(run_id) = ops.run(&Actor::System, find).await? {
         let detail = ops.run(&Actor::System, GetRun { id: run_id }).await?;
-        let identity = identity_hash(&deployment.runbook, &scope.to_json(), &deployment.inputs);
+        let inputs = as_settled(&deployment.inputs, &detail);
+        let identity = identity_hash(&deployment.runbook, &scope.to_json(), &inputs);
         changed = detail.run.identity_hash != identity;
         if !changed {
             return started_before(ops, detail).await;
@@ -212,6 +213,16 @@ async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcom
         }
         Err(error) => Err(error),
     }
+}
+
+/// The declared inputs, with what the platform's settings filled in when the run was planned: a
+/// setting that was changed since is no other declaration.
+fn as_settled(declared: &Value, run: &RunDetail) -> Value {
+    let mut inputs = run.context.get("inputs").cloned().unwrap_or_else(|| json!({}));
+    if let (Some(inputs), Some(declared)) = (inputs.as_object_mut(), declared.as_object()) {
+        inputs.extend(declared.clone());
+    }
+    inputs
 }
 
 fn scope_of(deployment: &Deployment) -> RunScope {

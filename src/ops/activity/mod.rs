@@ -9,7 +9,7 @@ mod review_packs;
 pub use diagnostics::{DiagnosticsOpened, DiagnosticsSubject, OpenDiagnostics};
 pub use onboarding::{CheckpointSaved, SaveCheckpoint};
 pub use reports::StoreReport;
-pub use review_packs::{RequestReviewPack, ReviewPackAnswer};
+pub use review_packs::{CompleteReviewPack, PACK_TYPE, RequestReviewPack, ReviewPackAnswer};
 
 use super::Context;
 use super::store::customers::{self, CustomerRow, TenantRow};
@@ -28,9 +28,19 @@ async fn customer(context: &mut Context) -> Result<CustomerRow> {
 /// A tenant of the customer's own workspace, held against archiving. One of another workspace
 /// does not exist for them.
 async fn own_tenant(context: &mut Context, who: &CustomerRow, id: i64) -> Result<TenantRow> {
-    let tenant = customers::tenant(context.tx()?, id, true)
-        .await?
-        .filter(|tenant| tenant.workspace_id == who.workspace_id && !tenant.is_platform)
+    let tenant = customers::tenant(context.tx()?, id, true).await?;
+    real(id, tenant.filter(|tenant| tenant.workspace_id == who.workspace_id))
+}
+
+/// A tenant of a customer, held against archiving.
+async fn real_tenant(context: &mut Context, id: i64) -> Result<TenantRow> {
+    real(id, customers::tenant(context.tx()?, id, true).await?)
+}
+
+/// A tenant that is there, not archived, and not the platform's own.
+fn real(id: i64, tenant: Option<TenantRow>) -> Result<TenantRow> {
+    let tenant = tenant
+        .filter(|tenant| !tenant.is_platform)
         .ok_or_else(|| Error::not_found(format!("tenant {id}")))?;
     if tenant.archived {
         return Err(Error::refused(format!("tenant {id} is archived")));

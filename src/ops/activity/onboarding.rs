@@ -6,13 +6,11 @@ use serde_json::json;
 use super::{customer, own_tenant};
 use crate::access::Requirement;
 use crate::domain::telemetry::{MAX_TOKEN, SubjectType, UsageEvent};
+pub use crate::ops::store::activity::COMPLETED;
 use crate::ops::store::activity::{self, OnboardingSession, OnboardingState};
 use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
-
-/// The state of a checkpoint that is done.
-pub const COMPLETED: &str = "completed";
 
 /// Says where a session of onboarding stands.
 #[derive(Debug, Clone)]
@@ -78,7 +76,13 @@ impl Operation for SaveCheckpoint {
                 || session.lifecycle_state != self.lifecycle_state
         });
         let now = context.now();
-        let completed_at = (self.lifecycle_state == COMPLETED).then_some(now);
+        let last = before.as_ref().and_then(OnboardingSession::last_completed);
+        let completed = self.lifecycle_state == COMPLETED;
+        let completed_at = match &before {
+            // It was completed then, and is not completed again.
+            Some(session) if completed && !changed => session.completed_at.or(Some(now)),
+            _ => completed.then_some(now),
+        };
         let state = OnboardingState {
             workspace_id: who.workspace_id,
             tenant_id,
@@ -86,6 +90,7 @@ impl Operation for SaveCheckpoint {
             checkpoint_key: &self.checkpoint_key,
             lifecycle_state: &self.lifecycle_state,
             completed_at,
+            last_completed: if completed { Some(&self.checkpoint_key) } else { last },
             now,
         };
         let session_id = match &before {
@@ -97,14 +102,13 @@ impl Operation for SaveCheckpoint {
                 session.id
             }
         };
-        if changed && tenant_id.is_some() {
-            let mut metadata = json!({
+        // Of a linked tenant, and only where another checkpoint is the last completed one now.
+        if tenant_id.is_some() && completed && last != Some(self.checkpoint_key.as_str()) {
+            let metadata = json!({
                 "checkpoint_key": self.checkpoint_key,
                 "lifecycle_state": self.lifecycle_state,
+                "completed_at": completed_at,
             });
-            if let Some(at) = completed_at {
-                metadata["completed_at"] = json!(at);
-            }
             let told = Told {
                 event: UsageEvent::OnboardingCheckpoint,
                 workspace_id: Some(who.workspace_id),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{customer, own_tenant};
+use super::{customer, own_tenant, real_tenant};
 use crate::access::{Actor, Requirement};
 use crate::domain::telemetry::{SubjectType, UsageEvent};
 use crate::ops::store::activity;
@@ -51,6 +51,7 @@ impl Operation for StoreReport {
         let (Some(workspace_id), Some(tenant_id)) = (run.workspace_id, run.tenant_id) else {
             return Err(Error::refused(format!("run {} has no tenant of its own", self.run_id)));
         };
+        real_tenant(context, tenant_id).await?;
         let code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if !(1..=80).contains(&self.report_type.len()) || !self.report_type.chars().all(code) {
             return Err(Error::usage(

@@ -1,21 +1,29 @@
-//! A customer asks for a review pack. One that is there already answers.
+//! A customer requests a review pack. A ready one of the same evidence answers.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::{customer, own_tenant};
-use crate::Result;
-use crate::access::Requirement;
+use crate::access::{Actor, Requirement};
+use crate::domain::identity::hex;
 use crate::domain::telemetry::{SourceSurface, SubjectType, UsageEvent};
-use crate::ops::store::activity::{self, PackOptions};
+use crate::ops::store::activity::{self, PackOptions, PackState};
 use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{Access, Context, Operation};
+use crate::{Error, Result};
 
-/// Asks for a review pack of a tenant.
+/// The type of the runs that make packs.
+pub const PACK_TYPE: &str = "review_pack.generate";
+/// For how long a pack may be reused.
+const LIFETIME: chrono::Duration = chrono::Duration::days(90);
+
+/// Requests a review pack of a tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestReviewPack {
     /// The tenant.
     pub tenant_id: i64,
-    /// Where it was asked for.
+    /// Where it was requested.
     pub source_surface: SourceSurface,
     /// Whether it lists operations.
     pub include_operations: bool,
@@ -40,7 +48,7 @@ impl RequestReviewPack {
 pub struct ReviewPackAnswer {
     /// The pack.
     pub pack_id: i64,
-    /// False: it was there already, asked for or ready.
+    /// False: a ready one answers.
     pub created: bool,
 }
 
@@ -52,8 +60,6 @@ impl Operation for RequestReviewPack {
 
     async fn execute(self, context: &mut Context) -> Result<ReviewPackAnswer> {
         let who = customer(context).await?;
-        // Before the tenant is looked at: a shared lock that becomes a stronger one deadlocks.
-        activity::queue_at_tenant(context.tx()?, self.tenant_id).await?;
         let tenant = own_tenant(context, &who, self.tenant_id).await?;
         let options = PackOptions {
             tenant_id: tenant.id,
@@ -61,11 +67,15 @@ impl Operation for RequestReviewPack {
             include_pii: self.include_pii,
         };
         let now = context.now();
+        let fingerprint = fingerprint(context, options).await?;
         let tx = context.tx()?;
-        let there = activity::usable_pack(tx, options).await?;
+        let there = activity::usable_pack(tx, options, &fingerprint, now).await?;
         let pack_id = match there {
             Some(pack_id) => pack_id,
-            None => activity::request_pack(tx, tenant.workspace_id, options, now).await?,
+            None => {
+                let state = state(&fingerprint, now);
+                activity::request_pack(tx, tenant.workspace_id, options, state).await?
+            }
         };
         let told = Told {
             event: UsageEvent::ReviewPackRequested,
@@ -82,4 +92,63 @@ impl Operation for RequestReviewPack {
         record(context, told).await?;
         Ok(ReviewPackAnswer { pack_id, created: there.is_none() })
     }
+}
+
+/// Marks a requested pack as ready. Whoever executes its run enters here: the system for a
+/// customer, or the customer.
+#[derive(Debug, Clone, Copy)]
+pub struct CompleteReviewPack {
+    /// The pack.
+    pub pack_id: i64,
+    /// The run that made it, of the same tenant.
+    pub run_id: i64,
+}
+
+impl Operation for CompleteReviewPack {
+    const NAME: &'static str = "activity.complete_review_pack";
+    const REQUIREMENT: Requirement = Requirement::InProcess;
+    const ACCESS: Access = Access::Write;
+    /// Until when the pack may be reused.
+    type Output = DateTime<Utc>;
+
+    async fn execute(self, context: &mut Context) -> Result<DateTime<Utc>> {
+        let unknown = || Error::not_found(format!("requested review pack {}", self.pack_id));
+        let found = activity::requested_pack(context.tx()?, self.pack_id).await?;
+        let options = found.ok_or_else(unknown)?;
+        if matches!(context.permit().actor(), Actor::Customer { .. }) {
+            let who = customer(context).await?;
+            own_tenant(context, &who, options.tenant_id).await.map_err(|_| unknown())?;
+        }
+        let run = activity::run(context.tx()?, self.run_id).await?;
+        let run = run.filter(|run| run.tenant_id == Some(options.tenant_id));
+        if run.is_none_or(|run| run.run_type != PACK_TYPE) {
+            return Err(Error::refused(format!(
+                "run {} makes no review pack of this tenant",
+                self.run_id
+            )));
+        }
+        let fingerprint = fingerprint(context, options).await?;
+        let state = state(&fingerprint, context.now());
+        activity::complete_pack(context.tx()?, self.pack_id, self.run_id, state).await?;
+        Ok(state.expires_at)
+    }
+}
+
+fn state(fingerprint: &str, now: DateTime<Utc>) -> PackState<'_> {
+    PackState { fingerprint, expires_at: now + LIFETIME, now }
+}
+
+/// A hash over the evidence that a pack is made of; another one once a row is added, removed or
+/// changed.
+async fn fingerprint(context: &mut Context, options: PackOptions) -> Result<String> {
+    let PackOptions { tenant_id, include_operations, .. } = options;
+    let groups =
+        activity::evidence(context.tx()?, tenant_id, include_operations, PACK_TYPE).await?;
+    let mut hasher = Sha256::new();
+    for group in groups {
+        let newest = group.newest.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
+        let newest = newest.unwrap_or_default();
+        hasher.update(format!("{} {} {newest}\n", group.kind, group.rows));
+    }
+    Ok(hex(&hasher.finalize()))
 }

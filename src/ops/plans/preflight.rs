@@ -99,6 +99,8 @@ impl Operation for Preflight {
 /// What a preflight saw.
 struct Found {
     frozen: Frozen,
+    /// With what the settings fill in.
+    inputs: Value,
     targets: Vec<TargetCounts>,
     confirmation: Confirmation,
     fleet: i64,
@@ -113,6 +115,7 @@ impl Preflight {
             return Err(Error::forbidden(runbook.capability()));
         }
         runbook.check_inputs(&self.inputs)?;
+        let inputs = runbook.settle(context, &self.inputs).await?;
         let view = context.permit().scope();
         let as_of = context.now();
         let frozen = look(context.tx()?, &self.scope.plain(), view).await?;
@@ -122,14 +125,14 @@ impl Preflight {
             context,
             runbook.as_ref(),
             &frozen.targets,
-            &self.inputs,
+            &inputs,
             as_of,
             self.progress.as_deref(),
         )
         .await?;
         let fleet = scope_choices::count(context.tx()?, view).await?;
         let expected = expected(context, &self.key, &targets).await?;
-        Ok(Found { frozen, targets, confirmation, fleet, expected, as_of })
+        Ok(Found { frozen, inputs, targets, confirmation, fleet, expected, as_of })
     }
 
     async fn store(
@@ -138,8 +141,8 @@ impl Preflight {
         found: Found,
         mut row: crate::ops::store::audit::NewAudit,
     ) -> Result<Plan> {
-        let Found { frozen, targets, confirmation, fleet, expected, as_of } = found;
-        let hash = plan_hash(&self.key, &frozen.scope_json, &self.inputs, &targets);
+        let Found { frozen, inputs, targets, confirmation, fleet, expected, as_of } = found;
+        let hash = plan_hash(&self.key, &frozen.scope_json, &inputs, &targets);
         let holder = context.permit().holder().map(|holder| holder.platform_user_id);
         let now = context.now();
         let tx = context.tx()?;
@@ -150,7 +153,7 @@ impl Preflight {
                 runbook: &self.key,
                 scope_kind: frozen.kind.as_str(),
                 scope: &frozen.scope_json,
-                inputs: &self.inputs,
+                inputs: &inputs,
                 hash: &hash,
                 targets: &targets,
                 fleet_count: fleet,

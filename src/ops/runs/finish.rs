@@ -10,6 +10,7 @@ use crate::access::Requirement;
 use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::RunOutcome;
+use crate::domain::sanitize;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::store::faults::{self, During};
 use crate::ops::store::lifecycle::{self, Ending, Held};
@@ -79,6 +80,43 @@ impl Operation for FinishRun {
             found.ok_or_else(|| Error::not_found(format!("run {}", self.run_id)))?
         };
         conclude(context, &run, self.stop).await
+    }
+}
+
+/// Ends a run as blocked, because a precondition of its work does not hold: nothing of it was
+/// attempted. Why is kept as its failure.
+#[derive(Debug, Clone)]
+pub struct BlockRun {
+    /// Run.
+    pub run_id: i64,
+    /// The claim's fence.
+    pub fence: i64,
+    /// Why.
+    pub reason: ReasonCode,
+    /// What was found; sanitised before it is stored.
+    pub message: String,
+}
+
+impl BlockRun {
+    pub(in crate::ops) fn sample() -> Self {
+        let reason = ReasonCode::UnexpectedError;
+        Self { run_id: 0, fence: 0, reason, message: String::new() }
+    }
+}
+
+impl Operation for BlockRun {
+    const NAME: &'static str = "runs.block";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    type Output = RunOutcome;
+
+    async fn execute(self, context: &mut Context) -> Result<RunOutcome> {
+        let now = context.now();
+        let tx = context.tx()?;
+        let run = held(tx, self.run_id, self.fence).await?;
+        let (reason, message) = (self.reason.as_str(), sanitize::message(&self.message));
+        lifecycle::insert_failure(tx, run.id, run.tenant_id, reason, &message, now).await?;
+        conclude(context, &run, Some(StopReason::Blocked)).await
     }
 }
 

@@ -21,8 +21,8 @@ pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
     ClaimNext, ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
 };
+pub use finish::{BlockRun, FinishRun, ReleaseRun, Released};
 pub(in crate::ops) use finish::{End, counts_of, write_end};
-pub use finish::{FinishRun, ReleaseRun, Released};
 pub(in crate::ops) use given::check_reserved;
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use postpone::{OpenStart, PostponeRun, TakeBackStarts};

@@ -139,6 +139,13 @@ pub enum Stepped {
         /// What was said.
         message: String,
     },
+    /// A precondition does not hold; nothing was written, and the run is to end as blocked.
+    Blocked {
+        /// Why.
+        reason: ReasonCode,
+        /// What was found.
+        message: String,
+    },
     /// The target is not where the worker thought; nothing was written.
     Elsewhere,
 }
@@ -197,6 +204,10 @@ impl Operation for RunStep {
             Err(StepError::Failed { reason, message }) => {
                 context.undo();
                 return Ok(Stepped::Failed { reason, message });
+            }
+            Err(StepError::Blocked { reason, message }) => {
+                context.undo();
+                return Ok(Stepped::Blocked { reason, message });
             }
         };
         context.between_effect_and_marker().await?;

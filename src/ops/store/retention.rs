@@ -36,3 +36,82 @@ pub async fn count_usage_events(tx: &mut Tx, cutoff: DateTime<Utc>) -> Result<(i
         .await?)
     })
 }
+
+/// How much of the ledger there is, and how much of it is from before a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct LedgerSize {
+    /// Events from before the moment.
+    pub old: i64,
+    /// All events.
+    pub total: i64,
+    /// The oldest event.
+    pub oldest: Option<DateTime<Utc>>,
+    /// The newest event.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// How large the ledger is, and how much of it is from before `cutoff`.
+pub async fn ledger_size(tx: &mut Tx, cutoff: DateTime<Utc>) -> Result<LedgerSize> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as(
+            "select (select count(*) from product_usage_events e where e.occurred_at < $1) as old, \
+             (select count(*) from product_usage_events) as total, \
+             (select min(e.occurred_at) from product_usage_events e) as oldest, \
+             (select max(e.occurred_at) from product_usage_events e) as newest",
+        )
+        .bind(cutoff)
+        .fetch_one(c)
+        .await?)
+    })
+}
+
+/// When the newest product usage event occurred.
+pub async fn newest_usage_event(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar("select max(e.occurred_at) from product_usage_events e")
+            .fetch_one(c)
+            .await?)
+    })
+}
+
+/// From when on no product usage event is missing because it was pruned; none: none was.
+pub async fn usage_kept_from(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar("select kept_from from product_usage_kept where id = 1")
+            .fetch_optional(c)
+            .await?)
+    })
+}
+
+/// Notes that product usage events from before `from` were pruned.
+pub async fn keep_usage_from(tx: &mut Tx, from: DateTime<Utc>) -> Result<()> {
+    // Only the first chunk of a prune moves it, so that prunes at once do not wait for each other.
+    if usage_kept_from(tx).await?.is_some_and(|kept| kept >= from) {
+        return Ok(());
+    }
+    on_tx!(tx, c => {
+        sqlx::query(
+            "insert into product_usage_kept as k (id, kept_from) values (1, $1) \
+             on conflict (id) do update set kept_from = excluded.kept_from \
+             where k.kept_from < excluded.kept_from",
+        )
+        .bind(from)
+        .execute(c)
+        .await?;
+        Ok(())
+    })
+}
+
+/// Whether nobody watches over a run: it was started by a schedule or a deployment.
+pub async fn is_unattended(tx: &mut Tx, run_id: i64) -> Result<bool> {
+    on_tx!(tx, c => {
+        let found: Option<bool> = sqlx::query_scalar(
+            "select source in ('schedule', 'deploy_hook') and platform_user_id is null and user_id is null \
+             from operation_runs where id = $1",
+        )
+        .bind(run_id)
+        .fetch_optional(c)
+        .await?;
+        Ok(found.unwrap_or(true))
+    })
+}

@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
+use crate::domain::clock_offset;
 
 /// A worker process as it announces itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Announcement<'a> {
     pub stopping: bool,
     /// The condition of the database that it waits for.
     pub outage: Option<String>,
+    /// How far its clock is ahead of the database's; negative: behind. None: not measured.
+    pub clock_offset_seconds: Option<i64>,
 }
 
 /// Notes a sign of life, by the database's clock.
@@ -34,9 +37,10 @@ pub async fn announce(tx: &mut Tx, worker: &Announcement<'_>) -> Result<()> {
     on_tx!(tx, c => {
         sqlx::query(concat!(
             "insert into workers (id, name, version, runbooks, slots, heartbeat_seconds, started_at, \
-             heartbeat_at, stopping, outage) values ($1, $2, $3, $4, $5, $6, ", database_now!(), ", ",
-            database_now!(), ", $7, $8) on conflict (id) do update set heartbeat_at = excluded.heartbeat_at, \
-             stopping = excluded.stopping, outage = excluded.outage"
+             heartbeat_at, stopping, outage, clock_offset_seconds) values ($1, $2, $3, $4, $5, $6, ", database_now!(), ", ",
+            database_now!(), ", $7, $8, $9) on conflict (id) do update set heartbeat_at = excluded.heartbeat_at, \
+             stopping = excluded.stopping, outage = excluded.outage, runbooks = excluded.runbooks, \
+             clock_offset_seconds = excluded.clock_offset_seconds"
         ))
         .bind(worker.id)
         .bind(worker.name)
@@ -46,6 +50,7 @@ pub async fn announce(tx: &mut Tx, worker: &Announcement<'_>) -> Result<()> {
         .bind(worker.heartbeat_seconds)
         .bind(worker.stopping)
         .bind(worker.outage.as_deref())
+        .bind(worker.clock_offset_seconds)
         .execute(c)
         .await?;
         Ok(())
@@ -97,6 +102,8 @@ pub struct WorkerRow {
     pub stopping: bool,
     /// The condition of the database that it waits for.
     pub outage: Option<String>,
+    /// How far its clock is ahead of the database's; negative: behind. None: not measured.
+    pub clock_offset_seconds: Option<i64>,
     /// Whether it missed three heartbeats, by the database's clock.
     pub silent: bool,
     /// Whether it was not heard of for more than a day.
@@ -108,6 +115,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<WorkerRow>> {
     on_tx!(tx, c => {
         Ok(sqlx::query_as(concat!(
             "select id, name, version, runbooks, slots, heartbeat_seconds, started_at, heartbeat_at, stopping, outage, \
+             clock_offset_seconds, \
              heartbeat_at < ", database_in!("(-3 * heartbeat_seconds)"), " as silent, \
              heartbeat_at < ", database_in!("(-86400)"), " and heartbeat_at < ",
             database_in!("(-3 * heartbeat_seconds)"), " as gone \
@@ -177,4 +185,11 @@ pub async fn queued_types(tx: &mut Tx, scope: ViewScope) -> Result<Vec<(String, 
         .fetch_all(c)
         .await?)
     })
+}
+
+impl WorkerRow {
+    /// How far its clock is from the database's, where that is too far.
+    pub fn wrong_clock(&self) -> Option<i64> {
+        self.clock_offset_seconds.filter(|seconds| clock_offset::is_wrong(*seconds))
+    }
 }

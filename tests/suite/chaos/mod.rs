@@ -4,6 +4,7 @@
 //! `tests/run` plays a short form; `tests/chaos` plays as many rounds as one likes.
 
 mod arena;
+mod clocks;
 mod cluster;
 mod conditions;
 mod eyes;

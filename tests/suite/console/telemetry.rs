@@ -134,10 +134,10 @@ both_engines! {
                 }
                 for most in [1_234_567, i64::MAX / 8] {
                     let mut huge = found.clone();
-                    huge.families[0].count = most;
-                    huge.families[0].trend[1] = most;
-                    huge.families[1].previous = most;
-                    huge.total_events = most;
+                    huge.families[0].count = Some(most);
+                    huge.families[0].trend[1] = Some(most);
+                    huge.families[1].previous = Some(most);
+                    huge.total_events = Some(most);
                     let answer = Box::new(Answer::Usage(Some(*window), Box::new(Ok(huge))));
                     console.send(Msg::Done { slot: Slot::Usage, answer }).await;
                     shows!(console, format!("{most} events in {}", window.label()).as_str());

@@ -8,10 +8,11 @@ use crate::domain::failure::ReasonCode;
 use crate::domain::run::Run;
 use crate::domain::run_state::RunState;
 use crate::ops::overview::{Offender, Overview as Told};
+use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::look::{Look, grouped, state_role};
 use crate::tui::screens::operations_tenant_text;
 use crate::tui::theme::Role;
-use crate::tui::trend::bars;
+use crate::tui::trend::kept_bars;
 
 /// From this width on, offenders stand in columns.
 const COLUMNS: usize = 76;
@@ -91,15 +92,20 @@ fn ends(look: &Look, name: &str, columns: usize) -> String {
 /// What customers used. These numbers open nothing.
 pub(super) fn usage(told: &Told, look: &Look, width: usize) -> Vec<Row> {
     let usage = &told.usage;
-    if usage.total_events == 0 && usage.previous.total_events == 0 {
+    if usage.total_events == Some(0) && usage.previous.total_events == Some(0) {
         let text = format!(" {}", usage.sentence());
         return vec![vec![head("USAGE"), Cell::plain(Role::Text, text)]];
     }
-    let cell = |name: &str, now: i64, was: i64| -> Row {
-        let (role, text) = of_counts(look, now, was, Good::Neither);
+    let cell = |name: &str, now: Option<i64>, was: Option<i64>| -> Row {
+        let number = now.map_or_else(|| NOT_KEPT.to_owned(), grouped);
+        let (role, text) = match (now, was) {
+            (Some(now), Some(was)) => of_counts(look, now, was, Good::Neither),
+            (Some(_), None) => (Role::Muted, format!("(before: {NOT_KEPT})")),
+            (None, _) => (Role::Muted, String::new()),
+        };
         vec![
             Cell::plain(Role::Text, format!(" {name} ")),
-            Cell::plain(Role::Title, grouped(now)),
+            Cell::plain(Role::Title, number),
             Cell::plain(role, format!(" {text}")),
         ]
     };
@@ -108,13 +114,17 @@ pub(super) fn usage(told: &Told, look: &Look, width: usize) -> Vec<Row> {
         cell("active workspaces", usage.active_workspaces, before.active_workspaces),
         cell("events", usage.total_events, before.total_events),
     ];
-    let mut sums = vec![0; usage.buckets.len()];
+    let mut sums: Vec<Option<i64>> = vec![None; usage.buckets.len()];
     for family in &usage.families {
         for (sum, count) in sums.iter_mut().zip(&family.trend) {
-            *sum += count;
+            *sum = match (*sum, count) {
+                (None, count) => *count,
+                (sum, None) => sum,
+                (Some(sum), Some(count)) => Some(sum + count),
+            };
         }
     }
-    let trend = bars(&sums, 1, look.ascii).concat().concat();
+    let trend = kept_bars(&sums, 1, look.ascii).concat().concat();
     groups.push(vec![Cell::plain(Role::Accent, format!(" {trend}"))]);
     let families = usage.families.iter().map(|family| {
         let name = match family.area {

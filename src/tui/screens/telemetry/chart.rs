@@ -5,10 +5,10 @@ use ratatui::text::{Line, Span};
 
 use super::super::super::look::{Look, grouped};
 use super::super::super::theme::Role;
-use super::super::super::trend::bars;
-use super::view::{Columns, peak};
+use super::super::super::trend::{kept_bars, not_kept};
+use super::view::{Columns, peak, shown};
 use crate::domain::window::{Step, Window};
-use crate::ops::telemetry::{Family, Summary};
+use crate::ops::telemetry::{Family, NOT_KEPT, Summary};
 
 /// The widest bars, with the column that sets them apart.
 const WIDEST: usize = 8;
@@ -74,7 +74,7 @@ impl<'a> Chart<'a> {
         let most = peak(trend);
         let details = self.details(family, look);
         let words = self.columns.words();
-        for (index, row) in bars(trend, self.height, look.ascii).into_iter().enumerate() {
+        for (index, row) in kept_bars(trend, self.height, look.ascii).into_iter().enumerate() {
             let mut spans = match index.checked_sub(1) {
                 None => first.to_vec(),
                 Some(at) => {
@@ -97,7 +97,11 @@ impl<'a> Chart<'a> {
         let last = row.len().saturating_sub(1);
         for (index, cell) in row.iter().enumerate() {
             let cut = (index == 0 && self.skipped == 0) || index == last;
-            let role = if cut || matches!(*cell, "·" | ".") { Role::Muted } else { Role::Accent };
+            let role = if cut || matches!(*cell, "·" | "." | "×" | "x") {
+                Role::Muted
+            } else {
+                Role::Accent
+            };
             let bar = format!("{}{}", cell.repeat(self.each - apart), " ".repeat(apart));
             spans.push(look.span(role, bar));
         }
@@ -105,18 +109,23 @@ impl<'a> Chart<'a> {
 
     /// What is told of a family where its trend has more than one row.
     fn details(&self, family: &Family, look: &Look) -> Vec<String> {
-        let before = format!("before {}", grouped(family.previous));
+        let before = format!("before {}", shown(family.previous));
         let most = peak(&family.trend);
-        let at = family.trend.iter().position(|count| *count == most);
+        let at = family.trend.iter().position(|count| *count == Some(most));
         let at = at.and_then(|at| self.summary.buckets.get(at));
         match at {
             Some(bucket) if most > 0 => {
                 let word = if self.window().step() == Step::Day { "on" } else { "at" };
                 let at = self.label(bucket.start_at, look);
-                vec![
-                    format!("{before}, top {} {word} {at}", grouped(most)),
-                    format!("on average {} {}", self.average(family.count), self.unit()),
-                ]
+                let mut lines = vec![format!("{before}, top {} {word} {at}", grouped(most))];
+                // The average of a part would be taken for that of the window.
+                if let (Some(count), None) = (family.count, self.summary.missing_before()) {
+                    lines.push(format!("on average {} {}", self.average(count), self.unit()));
+                }
+                lines
+            }
+            _ if family.count.is_none() => {
+                vec![format!("{NOT_KEPT} in {}, {before}", self.window().label())]
             }
             _ => vec![format!("none in {}, {before}", self.window().label())],
         }
@@ -196,7 +205,15 @@ impl<'a> Chart<'a> {
         };
         let top = if narrow { "TOP = tallest bar" } else { "TOP: tallest bar" };
         let nothing = format!("{} none", look.glyph("·", "."));
-        let parts = [bars, top.to_owned(), nothing];
+        let pruned = self
+            .summary
+            .families
+            .iter()
+            .any(|family| family.trend.get(self.skipped..).unwrap_or_default().contains(&None));
+        let mut parts = vec![bars, top.to_owned(), nothing];
+        if pruned {
+            parts.insert(1, format!("{} {NOT_KEPT}", not_kept(look.ascii)));
+        }
         let mut text = String::new();
         for part in parts {
             let more = if text.is_empty() { part } else { format!("{text}; {part}") };

@@ -95,11 +95,12 @@ impl Telemetry {
 fn says_the_same(a: &Summary, b: &Summary) -> bool {
     let numbers = |summary: &Summary| {
         let before = (summary.previous.active_workspaces, summary.previous.total_events);
-        (summary.window.key, summary.active_workspaces, summary.total_events, before)
+        let kept = summary.kept_from;
+        (summary.window.key, summary.active_workspaces, summary.total_events, before, kept)
     };
     let step: Step = a.window.key.step();
     let floors = |summary: &Summary| summary.buckets.last().map(|piece| step.floor(piece.start_at));
     numbers(a) == numbers(b)
         && a.families == b.families
-        && (a.total_events == 0 || floors(a) == floors(b))
+        && (!a.has_events() || floors(a) == floors(b))
 }

@@ -12,7 +12,7 @@ use super::super::super::trend::{change, short_change};
 use super::chart::{Chart, short_label};
 use super::{Around, Telemetry};
 use crate::domain::window::Window;
-use crate::ops::telemetry::Summary;
+use crate::ops::telemetry::{NOT_KEPT, Summary};
 
 /// Rows of the sums, without their blanks: the window, the sentence, workspaces, events.
 const HEAD: u16 = 4;
@@ -64,7 +64,7 @@ impl Columns {
         let pairs = pairs(summary);
         Self {
             label: widest(labels.chain(this.sums().map(str::to_owned)).collect()),
-            count: widest(pairs.iter().map(|(now, _)| grouped(*now)).collect()).max(5),
+            count: widest(pairs.iter().map(|(now, _)| shown(*now)).collect()).max(5),
             change: widest(pairs.iter().map(|(now, was)| this.changed(*now, *was)).collect())
                 .max(if short_labels { 6 } else { CHANGE }),
             top: widest(summary.families.iter().map(|f| grouped(peak(&f.trend))).collect()).max(3),
@@ -80,8 +80,12 @@ impl Columns {
         if self.short_labels { ["Workspaces", "Events"] } else { SUMS }
     }
 
-    fn changed(&self, now: i64, before: i64) -> String {
-        if self.short_changes { short_change(now, before) } else { change(now, before) }
+    fn changed(&self, now: Option<i64>, before: Option<i64>) -> String {
+        match (now, before) {
+            (Some(now), Some(before)) if self.short_changes => short_change(now, before),
+            (Some(now), Some(before)) => change(now, before),
+            _ => NOT_KEPT.to_owned(),
+        }
     }
 
     /// Columns of the words, the margin included.
@@ -94,19 +98,31 @@ impl Columns {
         self.words() + 1 + self.top + 1
     }
 
-    fn row(&self, look: &Look, name: &str, now: i64, before: i64) -> Vec<Span<'static>> {
+    fn row(
+        &self,
+        look: &Look,
+        name: &str,
+        now: Option<i64>,
+        before: Option<i64>,
+    ) -> Vec<Span<'static>> {
         let changed = self.changed(now, before);
-        let role = if changed == "same" { Role::Muted } else { Role::Text };
+        let role =
+            if matches!(changed.as_str(), "same" | NOT_KEPT) { Role::Muted } else { Role::Text };
         vec![
             look.span(Role::Text, format!(" {name:<label$} ", label = self.label)),
-            look.span(Role::Title, format!("{:>count$}", grouped(now), count = self.count)),
+            look.span(Role::Title, format!("{:>count$}", shown(now), count = self.count)),
             look.span(role, format!("  {changed:<width$}", width = self.change)),
         ]
     }
 }
 
+/// A number, or that it is not kept.
+pub(super) fn shown(count: Option<i64>) -> String {
+    count.map_or_else(|| NOT_KEPT.to_owned(), grouped)
+}
+
 /// Every number that has one before it.
-fn pairs(summary: &Summary) -> Vec<(i64, i64)> {
+fn pairs(summary: &Summary) -> Vec<(Option<i64>, Option<i64>)> {
     let before = &summary.previous;
     let mut pairs = vec![
         (summary.active_workspaces, before.active_workspaces),
@@ -116,8 +132,8 @@ fn pairs(summary: &Summary) -> Vec<(i64, i64)> {
     pairs
 }
 
-pub(super) fn peak(trend: &[i64]) -> i64 {
-    trend.iter().copied().max().unwrap_or(0)
+pub(super) fn peak(trend: &[Option<i64>]) -> i64 {
+    trend.iter().flatten().copied().max().unwrap_or(0)
 }
 
 /// The window in words that follow "the".
@@ -159,7 +175,7 @@ impl Telemetry {
         let width = usize::from(area.width);
         let mut lines = vec![self.window_line(around, width)];
         match (self.shown(around.window), &self.error) {
-            (Some(summary), _) if summary.total_events == 0 => {
+            (Some(summary), _) if !summary.has_events() => {
                 nothing(summary, around, area, &mut lines);
             }
             (Some(summary), _) => something(summary, around, area, &mut lines),
@@ -238,7 +254,7 @@ fn at_the_right(line: &mut Line<'static>, offers: &[String], width: usize, look:
 fn sums(summary: &Summary, columns: &Columns, look: &Look, lines: &mut Vec<Line<'static>>) {
     for (name, (now, before)) in columns.sums().iter().zip(pairs(summary)) {
         let mut spans = columns.row(look, name, now, before);
-        spans.push(look.span(Role::Muted, format!("  before {}", grouped(before))));
+        spans.push(look.span(Role::Muted, format!("  before {}", shown(before))));
         lines.push(spans.into());
     }
 }
@@ -255,7 +271,10 @@ fn something(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec
         format!("CHANGE: to the {before} before"),
         format!("vs. the {before} before"),
     ];
-    at_the_right(&mut sentence, &notes, width, look);
+    // Where the window before is not kept, there is no change to explain.
+    if summary.previous.total_events.is_some() {
+        at_the_right(&mut sentence, &notes, width, look);
+    }
     lines.push(sentence);
     if layout.blanks[0] {
         lines.push(Line::default());
@@ -294,7 +313,10 @@ fn nothing(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec<L
     lines.push(look.span(Role::Title, format!(" {}", summary.sentence())).into());
     let key = around.keymap.keys_for(Context::Telemetry, Command::WindowNext);
     let key = key.first().map_or(Command::WindowNext.id(), String::as_str);
-    let advice = if summary.window.key == Window::Month {
+    let advice = if summary.total_events.is_none() {
+        "Its events were pruned; the setting product_usage.retention_days says for how long they are kept."
+            .to_owned()
+    } else if summary.window.key == Window::Month {
         "This is the longest window; events are counted where customers use the product.".to_owned()
     } else {
         format!("Try a longer window: {key}.")
@@ -312,7 +334,9 @@ fn nothing(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec<L
     }
     for family in &summary.families {
         let mut spans = columns.row(look, family.label, family.count, family.previous);
-        spans.push(look.span(Role::Muted, "  none"));
+        if family.count.is_some() {
+            spans.push(look.span(Role::Muted, "  none"));
+        }
         lines.push(spans.into());
     }
 }

@@ -8,6 +8,7 @@ use ratatui::widgets::Widget;
 use super::super::super::look::{Look, grouped, wrapped};
 use super::super::super::theme::Role;
 use super::{Key, Workers};
+use crate::domain::clock_offset;
 use crate::domain::run_state::RunState;
 use crate::ops::workers::{HeldRow, WorkerRow, WorkersView};
 
@@ -125,6 +126,11 @@ fn warnings(view: &WorkersView) -> Vec<String> {
         if let Some(outage) = &worker.outage {
             texts.push(format!("{} waits for the database: {outage}", worker.name));
         }
+        if let Some(seconds) = worker.wrong_clock() {
+            let off = clock_offset::words(seconds);
+            let name = &worker.name;
+            texts.push(format!("the clock of {name} is {off}; {}", clock_offset::CONSEQUENCE));
+        }
     }
     let overdue = view.leases.iter().filter(|lease| lease.overdue).count();
     match overdue {
@@ -169,6 +175,8 @@ fn worker_line(worker: &WorkerRow, held: &[i64], look: &Look, width: usize) -> S
         (Role::Paused, look.glyph("◌", "."), "stopping")
     } else if worker.outage.is_some() {
         (Role::Stale, look.glyph("‼", "!"), "outage")
+    } else if worker.wrong_clock().is_some() {
+        (Role::Stale, look.glyph("‼", "!"), "clock")
     } else {
         (Role::Success, look.glyph("●", "*"), "living")
     };
