@@ -232,7 +232,12 @@ async fn summaries(ops: &Ops, actor: &Actor, window: Window) -> (f64, i64) {
     let mut events = 0;
     for _ in 0..SUMMARIES {
         let before = Instant::now();
-        events = ops.run(actor, Summarise { window: Some(window) }).await.unwrap().total_events;
+        events = ops
+            .run(actor, Summarise { window: Some(window) })
+            .await
+            .unwrap()
+            .total_events
+            .unwrap_or_default();
         times.push(before.elapsed());
     }
     (median(times), events)

@@ -16,9 +16,9 @@ pub fn words(seconds: i64) -> String {
     let size = seconds.unsigned_abs();
     let (count, unit) = match size {
         0..120 => (size, "second"),
-        120..7_200 => (size / 60, "minute"),
-        7_200..172_800 => (size / 3_600, "hour"),
-        _ => (size / 86_400, "day"),
+        120..7_200 => ((size + 30) / 60, "minute"),
+        7_200..172_800 => ((size + 1_800) / 3_600, "hour"),
+        _ => ((size + 43_200) / 86_400, "day"),
     };
     let plural = if count == 1 { "" } else { "s" };
     let direction = if seconds < 0 { "behind" } else { "ahead of" };
@@ -35,7 +35,7 @@ mod tests {
             (1, "1 second ahead of the database's"),
             (-301, "5 minutes behind the database's"),
             (1_200, "20 minutes ahead of the database's"),
-            (-86_400, "24 hours behind the database's"),
+            (-86_399, "24 hours behind the database's"),
             (200 * 86_400, "200 days ahead of the database's"),
         ] {
             assert_eq!(words(seconds), text);

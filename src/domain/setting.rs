@@ -106,7 +106,7 @@ settings! {
         "any", Lower, "share of failed targets from which an alert is sent";
     /// How much an unattended prune may delete.
     RetentionPruneBound "retention.prune_bound" Kind::Percent { any: false },
-        "20%", Lower, "largest share of a table, or two days' worth of rows, that an unattended prune deletes";
+        "20%", Lower, "most that an unattended prune deletes of a table, or two days' worth";
     /// The name of the environment.
     EnvironmentLabel "environment.label" Kind::Text { max: 24 },
         "", Neither, "name of the environment in every header";

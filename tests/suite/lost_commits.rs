@@ -103,6 +103,23 @@ impl Scene<'_> {
         self.store.ops.run(&self.administrator.actor, CreateUser(new)).await.unwrap();
     }
 
+    /// A pack that is not ready, and the run that makes it.
+    async fn requested_pack(&self) -> i64 {
+        self.store.sql("delete from review_packs").await.unwrap();
+        let request = activity::RequestReviewPack {
+            tenant_id: 1,
+            source_surface: SourceSurface::TenantReview,
+            include_operations: true,
+            include_pii: false,
+        };
+        let start = StartRun {
+            inputs: json!({ "n": self.n }),
+            ..StartRun::for_tenant("review_pack.generate", 1, Source::Admin)
+        };
+        self.store.ops.run(&CUSTOMER, start).await.unwrap();
+        self.store.ops.run(&CUSTOMER, request).await.unwrap().pack_id
+    }
+
     async fn queued(&self) -> i64 {
         let start = StartRun {
             inputs: json!({ "n": self.n }),
@@ -219,6 +236,19 @@ fn cases() -> Vec<Case> {
             |_, _| {
                 "select count(*) from product_usage_events where event_name = 'product.review_pack.requested'".to_owned()
             }
+        ),
+        case!(
+            "activity.complete_review_pack",
+            0,
+            |s| s.requested_pack().await,
+            |s| {
+                let run = "select max(id) from operation_runs where type = 'review_pack.generate'";
+                let run_id = s.store.number(run).await;
+                s.as_customer(activity::CompleteReviewPack { pack_id: s.id, run_id }).await
+            },
+            |_, id| format!(
+                "select count(*) from review_packs where id = {id} and status = 'ready'"
+            )
         ),
         case!(
             "alerts.retry",

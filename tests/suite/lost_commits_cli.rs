@@ -87,7 +87,9 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
         };
         let password = format!("{PASSWORD}\n");
         let secret = ["--password-file", "-"];
-        let ben = [&["users", "create", "ben", "--role", "viewer"], &secret[..]].concat();
+        let ben =
+            [&["users", "create", "ben", "--role", "viewer", "--all-workspaces"], &secret[..]]
+                .concat();
         desk.tried(
             &ben,
             &password,
@@ -96,7 +98,7 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
             "select count(*) from platform_users",
         )
         .await;
-        let rights = ["users", "set-capabilities", "ben", "--role", "operator"];
+        let rights = ["users", "set-capabilities", "ben", "--role", "operator", "--confirm", "ben"];
         desk.tried(&rights, "", AUDIT, "their rights are set", &audited("users.set_capabilities"))
             .await;
         desk.tried(

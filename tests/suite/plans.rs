@@ -442,6 +442,6 @@ both_engines! {
             }
         };
         told(&rows[0], &["succeeded", "\"affected_count\":8", "\"updated\":8", "\"outcome\":\"succeeded\""]);
-        told(&rows[1], &["failed", "\"affected_count\":5", "\"failed\":1", "\"outcome\":\"failed\""]);
+        told(&rows[1], &["succeeded", "\"affected_count\":5", "\"skipped\":1", "\"outcome\":\"blocked\""]);
     }
 }

@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use serde_json::{Value, json};
-use tenantpilot::ErrorKind;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::run::{RunOutcome, Source};
@@ -13,6 +12,7 @@ use tenantpilot::ops::activity::{CompleteReviewPack, RequestReviewPack, StoreRep
 use tenantpilot::ops::retention::PruneUsage;
 use tenantpilot::ops::runs::{RetryRun, RunScope, StartRun};
 use tenantpilot::ops::telemetry::{CheckRollups, Summarise, Summary};
+use tenantpilot::{Clock, ErrorKind};
 
 use crate::cli::Person;
 use crate::support::starts::Wish;
@@ -83,7 +83,7 @@ fn pack(tenant_id: i64, include_operations: bool) -> RequestReviewPack {
 
 /// A prune as somebody starts it.
 fn prune(source: Source, inputs: Value) -> Wish {
-    Wish { source, inputs, ..Wish::new(PRUNE, RunScope::Platform) }
+    Wish { inputs, source, ..Wish::new(PRUNE, RunScope::Platform) }
 }
 
 both_engines! {
@@ -238,7 +238,7 @@ both_engines! {
 
     async fn fr_041_004_a_declaration_stays_the_same_when_the_setting_changes(store) {
         let store = store.with_platform().await;
-        let now = Utc::now();
+        let now = Clock::system().now();
         store.usage_on_days(now, 200, 200, 1).await;
         store.usage_on_days(now, 1, 10, 10).await;
         let admin = Person::administrator(&store.url);
@@ -320,7 +320,7 @@ both_engines! {
 
     async fn fr_041_006_not_kept_stands_wherever_a_number_would(store) {
         let store = store.with_platform().await;
-        let now = Utc::now();
+        let now = Clock::system().now();
         store.usage_on_days(now, 0, 0, 3).await;
         store.usage_on_days(now, 35, 44, 5).await;
         let person = Person::administrator(&store.url);
@@ -394,7 +394,7 @@ both_engines! {
         };
         let start = text.find("insert into product_usage_kept").unwrap();
         let backfill = &text[start..start + text[start..].find(';').unwrap()];
-        let now = Utc::now();
+        let now = Clock::system().now();
         let at = |days: i64| (now - Duration::days(days)).to_rfc3339_opts(SecondsFormat::Secs, false);
         store.sql(backfill).await.unwrap();
         assert_eq!(store.number("select count(*) from product_usage_kept").await, 0);

@@ -375,7 +375,7 @@ both_engines! {
             store.ops.run(&one.actor, RebuildRollups).await.err(),
             store.ops.run(&one.actor, PruneUsage { days: None, confirm: None, dry_run: false }).await.err(),
         ] {
-            assert_eq!(refused.unwrap().kind(), ErrorKind::Refused);
+            assert_eq!(refused.unwrap().kind(), ErrorKind::Forbidden);
         }
         let summary = serde_json::to_value(store.summary(&admin.actor, Window::Month).await).unwrap();
         let mut texts = Vec::new();

@@ -21,7 +21,7 @@ use tenantpilot::ops::support::{Compose, CreateRequest, DiagnosticsSubject, Open
 use tenantpilot::ops::telemetry::FoldRollups;
 use tenantpilot::ops::users::{CreateUser, NewPlatformUser};
 use tenantpilot::ops::{
-    Access, Operation, Ops, OpsSettings, alerts, auth, break_glass, dashboard, flags,
+    Access, Operation, Ops, OpsSettings, alerts, auth, break_glass, condition, dashboard, flags,
     notifications, overview, password, plans, platform, runbooks, runs, settings, support, table,
     telemetry, users, workers,
 };
@@ -232,6 +232,7 @@ async fn answers(
         overview::ListFingerprints => ["": overview::ListFingerprints { window, limit: 0 }];
         overview::GetFingerprint => ["": overview::GetFingerprint { fingerprint: fingerprint.to_owned(), window }];
         overview::PlanGroupRetry => ["": overview::PlanGroupRetry { fingerprint: fingerprint.to_owned(), window }];
+        condition::ReadCondition => ["": condition::ReadCondition];
         platform::NameValues => ["": platform::NameValues];
         plans::GetPlan => ["own": plans::GetPlan { id: 1 }];
         plans::ListPlanTargets => ["own": plans::ListPlanTargets::all(1)];

@@ -285,7 +285,7 @@ both_engines! {
             (RunScope::Tenant(3), tenantpilot::ErrorKind::NotFound),
             (RunScope::Tenants(vec![1, 3]), tenantpilot::ErrorKind::NotFound),
             (RunScope::Workspace(2), tenantpilot::ErrorKind::NotFound),
-            (RunScope::All, tenantpilot::ErrorKind::Refused),
+            (RunScope::All, tenantpilot::ErrorKind::Forbidden),
         ] {
             let error = wish(scope.clone()).begin(&store.ops, &ben.actor).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{scope:?}: {error}");
@@ -294,7 +294,7 @@ both_engines! {
         wish(RunScope::Tenant(1)).begin(&store.ops, &ben.actor).await.unwrap();
         let platform = Wish::new("operations.reconcile_stale", RunScope::Platform);
         let error = platform.begin(&store.ops, &ben.actor).await.unwrap_err();
-        assert_eq!(error.kind(), tenantpilot::ErrorKind::Refused, "it would touch what is out of view");
+        assert_eq!(error.kind(), tenantpilot::ErrorKind::Forbidden, "it would touch what is out of view");
     }
 }
 

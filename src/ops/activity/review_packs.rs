@@ -70,12 +70,11 @@ impl Operation for RequestReviewPack {
         let fingerprint = fingerprint(context, options).await?;
         let tx = context.tx()?;
         let there = activity::usable_pack(tx, options, &fingerprint, now).await?;
-        let pack_id = match there {
-            Some(pack_id) => pack_id,
-            None => {
-                let state = state(&fingerprint, now);
-                activity::request_pack(tx, tenant.workspace_id, options, state).await?
-            }
+        let pack_id = if let Some(pack_id) = there {
+            pack_id
+        } else {
+            let state = state(&fingerprint, now);
+            activity::request_pack(tx, tenant.workspace_id, options, state).await?
         };
         let told = Told {
             event: UsageEvent::ReviewPackRequested,

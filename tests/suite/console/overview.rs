@@ -423,7 +423,7 @@ both_engines! {
         console.keys("<enter>").await;
         shows!(console, "◆ runs 1001, 1002: audit rows could not be written");
         shows!(console, "fewer reasons");
-        shows!(console, "1 alert is not delivered");
+        shows!(console, "3 alerts are not delivered");
         console.keys("g").await;
         let mut reasons = 0;
         while let Item::Reason(key) = selected(&console) {
