@@ -15,6 +15,7 @@ use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::Login;
 use tenantpilot::ops::overview::{
     CheckRunCounts, ListFingerprints, ReadOverview, RebuildRunCounts,
@@ -131,8 +132,7 @@ async fn finish(url: &str) {
         password: password::secret(PASSWORD),
         capabilities: Role::Administrator.capabilities(),
         view: UserView::Workspaces(vec![1]),
-        confirm: Some("restricted".to_owned()),
-        dry_run: false,
+        consent: Consent::typed("restricted"),
     };
     ops.run(&admin, CreateUser(new)).await.unwrap();
     let before = Instant::now();

@@ -17,6 +17,7 @@ use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::Login;
 use tenantpilot::ops::telemetry::{CheckRollups, FoldRollups, RebuildRollups, Summarise};
 use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser, UserView};
@@ -116,8 +117,7 @@ async fn add_restricted(url: &str) {
         password: password::secret(PASSWORD),
         capabilities: Role::Administrator.capabilities(),
         view: UserView::Workspaces((1..=10).collect()),
-        confirm: Some("restricted".to_owned()),
-        dry_run: false,
+        consent: Consent::typed("restricted"),
     };
     ops.run(&admin, CreateUser(new)).await.unwrap();
     let before = Instant::now();

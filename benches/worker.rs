@@ -17,6 +17,7 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::plans::Preflight;
 use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::RunScope;
@@ -111,8 +112,8 @@ async fn start(ops: &Ops, scope: RunScope, concurrency: u32) -> Begun {
     let preflight = asked.elapsed();
     let start = StartRunbook {
         rollout: Rollout { concurrency, ..Rollout::default() },
-        reason: Some(StartReason::new(StartReasonCode::DataRepair, "a measurement").unwrap()),
-        confirm: Some(plan.phrase),
+        consent: Consent::typed(plan.phrase)
+            .because(Some(StartReason::as_typed(StartReasonCode::DataRepair, "a measurement"))),
         ..StartRunbook::of_plan(KEY, plan.id, Source::Schedule)
     };
     let asked = Instant::now();

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::domain::confirmation::Confirmation;
 use crate::domain::database_fault::{Condition, DatabaseFault};
 
 /// What kind of trouble it is; decides the exit code.
@@ -38,6 +39,7 @@ pub struct Error {
     hint: Option<String>,
     fault: Option<Box<DatabaseFault>>,
     uncertain: bool,
+    asks: Option<Box<Confirmation>>,
 }
 
 /// The result of nearly everything here.
@@ -46,7 +48,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, fault: None, uncertain: false }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            fault: None,
+            uncertain: false,
+            asks: None,
+        }
     }
 
     /// A COMMIT was sent and its answer was lost: the change may or may not have been made.
@@ -108,6 +117,18 @@ impl Error {
     pub(crate) fn with_fault(mut self, fault: DatabaseFault) -> Self {
         self.fault = Some(Box::new(fault));
         self
+    }
+
+    /// Adds what confirms the action that was refused.
+    #[must_use]
+    pub(crate) fn asking(mut self, confirmation: Confirmation) -> Self {
+        self.asks = Some(Box::new(confirmation));
+        self
+    }
+
+    /// What confirms the action, where only that was missing.
+    pub fn asks(&self) -> Option<&Confirmation> {
+        self.asks.as_deref()
     }
 
     /// The same failure, told by `message`: what it was, and what the database said, stay.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::ask::{self, ConsentArgs};
 use super::text::{self, Table};
 use super::{Env, examples};
 use crate::ops::alerts::{Alert, AlertStatus, ListAlerts, RetryAlert};
@@ -18,7 +19,7 @@ pub enum AlertsCommand {
     ))]
     List(ListArgs),
     /// Have a dead alert tried again
-    #[command(before_help = examples!("tenantpilot alerts retry 17"))]
+    #[command(before_help = examples!("tenantpilot alerts retry 17 --yes"))]
     Retry(RetryArgs),
 }
 
@@ -43,6 +44,8 @@ pub struct RetryArgs {
     /// Number of the alert
     #[arg(value_name = "ID", value_parser = id)]
     id: i64,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -112,9 +115,19 @@ fn table(alerts: &[Alert], env: &Env) -> Result<()> {
 async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let alert = ops.run(&session.actor, RetryAlert { id: args.id }).await?;
+    let consent = args.consent.consent(env)?;
+    let retry = |consent| RetryAlert { id: args.id, consent };
+    let what = format!("Alert {} would be sent again.", args.id);
+    let alert = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await?;
+    let dry_run = args.consent.is_dry_run();
     if args.json {
-        env.out.json(&json!({ "schema_version": 1, "alert": alert }))?;
+        let mut answer = json!({ "schema_version": 1, "alert": alert });
+        if dry_run {
+            answer["dry_run"] = json!(true);
+        }
+        env.out.json(&answer)?;
+    } else if dry_run {
+        env.out.line(format!("alert {} would be tried again; nothing was changed", alert.id))?;
     } else {
         env.out.line(format!("alert {} is tried again", alert.id))?;
     }

@@ -11,8 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Env;
+use crate::access::Actor;
+use crate::domain::confirmation::{Confirmation, Given, Level};
 use crate::domain::safe_text::quoted;
+use crate::domain::start_reason::{StartReason, StartReasonCode};
 use crate::ops::password::{self, check_rules};
+use crate::ops::{Consent, Operation, Ops};
 use crate::paths;
 use crate::{Error, Result};
 
@@ -167,53 +171,105 @@ fn restore(modes: Option<&Termios>) {
     }
 }
 
-/// Holds a phrase against the one that is wanted; asks for it where it was not given.
-///
-/// # Errors
-/// *Usage* where nobody can be asked, *refused* for a wrong phrase.
-pub fn confirm(env: &Env, given: Option<&str>, wanted: &str, what: &str) -> Result<()> {
-    let typed = if let Some(given) = given {
-        given.to_owned()
-    } else {
-        can_confirm(env, None, wanted)?;
-        env.out.question(format!("{what} Type {} to go on:", quoted(wanted)));
-        let mut line = String::new();
-        io::stdin().read_line(&mut line).map_err(|_| Error::usage("nothing was typed"))?;
-        line.trim_end_matches(['\r', '\n']).to_owned()
-    };
-    if typed == wanted {
-        return Ok(());
-    }
-    Err(Error::refused(format!("{} is not the phrase {}", quoted(&typed), quoted(wanted)))
-        .hint("nothing was changed"))
+/// What confirms a change, or that it is only a dry run.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfirmArgs {
+    /// Confirm it; what needs a typed phrase takes --confirm instead
+    #[arg(long, conflicts_with = "confirm")]
+    yes: bool,
+    /// The phrase that confirms it; without it the command names the phrase
+    #[arg(long, value_name = "PHRASE")]
+    confirm: Option<String>,
+    /// Check everything and change nothing; needs no confirmation
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
-/// Asks for a phrase at a terminal; gives what was typed, as it is. None where nobody can be
-/// asked, or nothing was typed: what becomes of that is for who looks at the phrase.
-pub async fn phrase(env: &Env, wanted: &str, what: &str) -> Option<String> {
-    if !env.can_ask() {
-        return None;
+impl ConfirmArgs {
+    /// What was given; where that is nothing and somebody can be asked, that they are.
+    pub fn given(&self, env: &Env) -> Given {
+        match (&self.confirm, self.yes) {
+            (Some(typed), _) => Given::Typed(typed.clone()),
+            (None, true) => Given::Yes,
+            (None, false) if !self.dry_run && env.can_ask() => Given::Ask,
+            (None, false) => Given::Nothing,
+        }
     }
-    env.out.question(format!("{what} Type {} to go on:", quoted(wanted)));
+}
+
+/// The same with a reason.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConsentArgs {
+    #[command(flatten)]
+    confirm: ConfirmArgs,
+    /// Why: DATA_REPAIR, INCIDENT, SUPPORT or SECURITY
+    #[arg(long, value_name = "CODE", requires = "reason")]
+    reason_code: Option<String>,
+    /// Why, in your words; at most 500 characters, and at least 10 where a reason is required
+    #[arg(long, value_name = "TEXT", requires = "reason_code")]
+    reason: Option<String>,
+}
+
+impl ConsentArgs {
+    /// Whether it is only a dry run.
+    pub fn is_dry_run(&self) -> bool {
+        self.confirm.dry_run
+    }
+
+    /// What goes to the operation, which checks it, so that a refusal is on record.
+    ///
+    /// # Errors
+    /// *Usage* for an unknown code of a reason.
+    pub fn consent(&self, env: &Env) -> Result<Consent> {
+        let reason = match (&self.reason_code, &self.reason) {
+            (Some(code), Some(text)) => {
+                Some(StartReason::as_typed(code.parse::<StartReasonCode>()?, text))
+            }
+            _ => None,
+        };
+        Ok(Consent { given: self.confirm.given(env), reason, dry_run: self.is_dry_run() })
+    }
+}
+
+/// Runs a change that has to be confirmed. At a terminal, where nothing was given yet, it asks for
+/// what the operation wants; `what` says what would happen.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn confirmed<O: Operation>(
+    env: &Env,
+    ops: &Ops,
+    actor: &Actor,
+    what: &str,
+    consent: Consent,
+    change: impl Fn(Consent) -> O,
+) -> Result<O::Output> {
+    match ops.run(actor, change(consent.clone())).await {
+        Err(error) if consent.given == Given::Ask => {
+            let Some(confirmation) = error.asks() else { return Err(error) };
+            let given = asked(env, Given::Ask, confirmation, what).await;
+            ops.run(actor, change(Consent { given, ..consent })).await
+        }
+        done => done,
+    }
+}
+
+/// What was given, or what a person types who is asked for it.
+pub async fn asked(env: &Env, given: Given, confirmation: &Confirmation, what: &str) -> Given {
+    if given != Given::Ask {
+        return given;
+    }
+    let wanted = quoted(confirmation.asks());
+    let wanted = if confirmation.level == Level::Key { confirmation.asks() } else { &wanted };
+    env.out.question(format!("{what} Type {wanted} to go on:"));
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map(|_| line)
     })
     .await;
-    let line = read.ok()?.ok()?;
-    let typed = line.trim_end_matches(['\r', '\n']);
-    (!typed.is_empty()).then(|| typed.to_owned())
-}
-
-/// Refuses early where a phrase is missing and nobody can be asked for it.
-///
-/// # Errors
-/// *Usage*.
-pub fn can_confirm(env: &Env, given: Option<&str>, wanted: &str) -> Result<()> {
-    if given.is_some() || (!env.no_input && io::stdin().is_terminal()) {
-        return Ok(());
+    let Ok(Ok(line)) = read else { return Given::Nothing };
+    match line.trim_end_matches(['\r', '\n']) {
+        "" => Given::Nothing,
+        typed => confirmation.read(typed),
     }
-    // A phrase of several words has to survive a shell.
-    let shown = if wanted.contains(' ') { format!("'{wanted}'") } else { wanted.to_owned() };
-    Err(Error::usage("this has to be confirmed").hint(format!("add: --confirm {shown}")))
 }

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use super::ask::PasswordSource;
+use super::ask::{self, ConsentArgs, PasswordSource};
 use super::{Env, examples, text};
 use crate::Result;
 use crate::access::BreakGlass;
-use crate::domain::start_reason::{StartReason, StartReasonCode};
 use crate::ops::Ops;
 use crate::ops::auth::Session;
 use crate::ops::break_glass::{
     CurrentBreakGlass, DEFAULT_MINUTES, EndBreakGlass, EnterBreakGlass, check_minutes,
 };
+use crate::ops::password::secret;
 
 /// What can be done about break-glass.
 #[derive(Debug, clap::Subcommand)]
@@ -20,12 +20,14 @@ pub enum BreakGlassCommand {
     #[command(before_help = examples!(
         "tenantpilot break-glass enter --reason-code INCIDENT --reason 'checkout is down'",
         "tenantpilot break-glass enter --reason-code SECURITY --reason 'leaked key' \\",
-        "    --minutes 30 --password-file - < password.txt",
+        "    --minutes 30 --yes --password-file - < password.txt",
     ))]
     Enter(EnterArgs),
     /// End your break-glass before it expires
-    #[command(before_help = examples!("tenantpilot break-glass end"))]
+    #[command(before_help = examples!("tenantpilot break-glass end --yes"))]
     End {
+        #[command(flatten)]
+        consent: ConsentArgs,
         /// Answer as JSON
         #[arg(long)]
         json: bool,
@@ -42,12 +44,8 @@ pub enum BreakGlassCommand {
 /// Arguments of `break-glass enter`.
 #[derive(Debug, clap::Args)]
 pub struct EnterArgs {
-    /// Why: DATA_REPAIR, INCIDENT, SUPPORT or SECURITY
-    #[arg(long, value_name = "CODE")]
-    reason_code: String,
-    /// Why, in your words; at most 500 characters
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// For how many minutes, 5 to 240
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MINUTES)]
     minutes: u32,
@@ -65,10 +63,17 @@ pub struct EnterArgs {
 pub async fn run(command: BreakGlassCommand, env: &Env) -> Result<u8> {
     match command {
         BreakGlassCommand::Enter(args) => enter(args, env).await,
-        BreakGlassCommand::End { json } => {
+        BreakGlassCommand::End { consent: args, json } => {
             let ops = env.ops().await?;
             let session = env.session(&ops).await?;
-            ops.run(&session.actor, EndBreakGlass).await?;
+            let consent = args.consent(env)?;
+            let end = |consent| EndBreakGlass { consent };
+            let what = "Your break-glass would end.";
+            let glass = ask::confirmed(env, &ops, &session.actor, what, consent, end).await?;
+            if args.is_dry_run() {
+                let words = "your break-glass would end; nothing was changed";
+                return answer(env, json, Some(&glass), words);
+            }
             answer(env, json, None, "break-glass has ended")
         }
         BreakGlassCommand::Status { json } => {
@@ -85,14 +90,25 @@ pub async fn run(command: BreakGlassCommand, env: &Env) -> Result<u8> {
 }
 
 async fn enter(args: EnterArgs, env: &Env) -> Result<u8> {
-    let reason = StartReason::new(args.reason_code.parse::<StartReasonCode>()?, &args.reason)?;
+    let consent = args.consent.consent(env)?;
+    let dry_run = args.consent.is_dry_run();
     check_minutes(args.minutes)?;
-    args.password.check(env)?;
+    if !dry_run {
+        args.password.check(env)?;
+    }
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let password = args.password.existing(env).await?;
-    let enter = EnterBreakGlass { reason, minutes: args.minutes, password };
-    let glass = ops.run(&session.actor, enter).await?;
+    ops.allow::<EnterBreakGlass>(&session.actor).await?;
+    let password = if dry_run { secret("") } else { args.password.existing(env).await? };
+    let enter =
+        |consent| EnterBreakGlass { consent, minutes: args.minutes, password: password.clone() };
+    let what = "Every start of yours will need a reason, and what you do is marked.";
+    let glass = ask::confirmed(env, &ops, &session.actor, what, consent, enter).await?;
+    if dry_run {
+        let until = text::time(glass.expires_at, env.zone());
+        let words = format!("break-glass would be active until {until}; nothing was changed");
+        return answer(env, args.json, None, &words);
+    }
     answer(env, args.json, Some(&glass), &active(env, &glass))
 }
 

@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
+use super::ask::{self, ConsentArgs};
 use super::settings::{self, SettingsCommand};
-use super::{Env, Table, ask, examples};
+use super::{Env, Table, examples};
 use crate::Result;
-use crate::ops::flags::{ListFlags, SetFlag, flag_phrase};
+use crate::domain::confirmation::Given;
+use crate::ops::flags::{ListFlags, SetFlag};
 
 /// What can be done with the platform's flags.
 #[derive(Debug, clap::Subcommand)]
@@ -19,7 +21,7 @@ pub enum PlatformCommand {
     },
     /// Turn a flag on or off
     #[command(before_help = examples!(
-        "tenantpilot platform set-flag allow_admin_maintenance_actions on",
+        "tenantpilot platform set-flag allow_admin_maintenance_actions on --dry-run",
         "tenantpilot platform set-flag allow_admin_maintenance_actions off \\",
         "    --confirm 'allow_admin_maintenance_actions off'",
     ))]
@@ -27,7 +29,7 @@ pub enum PlatformCommand {
     /// List and change the platform's settings
     #[command(subcommand, before_help = examples!(
         "tenantpilot platform settings list",
-        "tenantpilot platform settings set product_usage.retention_days 365",
+        "tenantpilot platform settings set product_usage.retention_days 365 --yes",
         "tenantpilot platform settings reset environment.label --dry-run",
     ))]
     Settings(SettingsCommand),
@@ -49,12 +51,8 @@ pub struct SetFlagArgs {
     /// on or off
     #[arg(value_name = "on|off", hide_possible_values = true)]
     wanted: Wanted,
-    /// The phrase "NAME on" or "NAME off"
-    #[arg(long, value_name = "PHRASE")]
-    confirm: Option<String>,
-    /// Check everything and change nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -92,31 +90,29 @@ async fn set(args: SetFlagArgs, env: &Env) -> Result<u8> {
     let on = args.wanted == Wanted::On;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    // The operation looks at what was given, so that a refusal is on record.
-    let mut confirm = args.confirm;
-    if confirm.is_none() && env.can_ask() {
+    let consent = args.consent.consent(env)?;
+    let dry_run = args.consent.is_dry_run();
+    let mut what = String::new();
+    if consent.given == Given::Ask {
         let known = ops.prepare::<SetFlag, _>(&session.actor, ListFlags).await?;
-        // A question about a flag that is not there would be a joke.
         if let Some(flag) = known.iter().find(|flag| flag.name == args.name) {
-            let what =
-                format!("{} is {}; while it is on, {}.", flag.name, word(flag.on), flag.about);
-            confirm = ask::phrase(env, &flag_phrase(flag.name, on), &what).await;
+            what = format!("{} is {}; while it is on, {}.", flag.name, word(flag.on), flag.about);
         }
     }
-    let set = SetFlag { name: args.name, on, confirm, dry_run: args.dry_run };
-    let done = ops.run(&session.actor, set).await?;
+    let set = |consent| SetFlag { name: args.name.clone(), on, consent };
+    let done = ask::confirmed(env, &ops, &session.actor, &what, consent, set).await?;
     if args.json {
         let mut answer = json!({
             "schema_version": 1, "flag": done.flag, "changed": done.changed,
         });
-        if args.dry_run {
+        if dry_run {
             answer["dry_run"] = json!(true);
         }
         env.out.json(&answer)?;
         return Ok(0);
     }
     let (name, state) = (done.flag.name, word(on));
-    env.out.line(match (done.changed, args.dry_run) {
+    env.out.line(match (done.changed, dry_run) {
         (false, _) => format!("{name} is {state} already"),
         (true, false) => format!("{name} is {state} now"),
         (true, true) => format!("{name} would be turned {state}; nothing was changed"),

@@ -123,7 +123,7 @@ enum Command {
     #[command(subcommand, before_help = examples!(
         "tenantpilot runbooks list",
         "tenantpilot runbooks preflight findings.lifecycle_backfill --tenant 412",
-        "tenantpilot runbooks start findings.lifecycle_backfill --tenant 412",
+        "tenantpilot runbooks start findings.lifecycle_backfill --tenant 412 --yes",
         "tenantpilot runbooks deploy --dry-run",
     ))]
     Runbooks(runbooks::RunbooksCommand),
@@ -154,7 +154,7 @@ enum Command {
     /// List alerts and their delivery, and have a dead one tried again
     #[command(subcommand, before_help = examples!(
         "tenantpilot alerts list --status dead",
-        "tenantpilot alerts retry 17",
+        "tenantpilot alerts retry 17 --yes",
     ))]
     Alerts(alerts::AlertsCommand),
     /// List your notifications and mark them as read
@@ -168,27 +168,27 @@ enum Command {
     #[command(subcommand, before_help = examples!(
         "tenantpilot break-glass enter --reason-code INCIDENT --reason 'checkout is down'",
         "tenantpilot break-glass status",
-        "tenantpilot break-glass end",
+        "tenantpilot break-glass end --yes",
     ))]
     BreakGlass(break_glass::BreakGlassCommand),
     /// See what customers use, and keep the ledger of it in order
     #[command(subcommand, before_help = examples!(
         "tenantpilot product-usage summary --window 7d",
-        "tenantpilot product-usage prune --days 90",
+        "tenantpilot product-usage prune --dry-run",
         "tenantpilot product-usage check",
     ))]
     ProductUsage(product_usage::ProductUsageCommand),
     /// Manage platform users
     #[command(subcommand, before_help = examples!(
         "tenantpilot users list",
-        "tenantpilot users create ben --role viewer --all-workspaces",
+        "tenantpilot users create ben --role viewer --all-workspaces --yes",
         "tenantpilot users disable ben --confirm ben",
     ))]
     Users(users::UsersCommand),
     /// See and change the flags and settings of the whole platform
     #[command(subcommand, before_help = examples!(
         "tenantpilot platform flags",
-        "tenantpilot platform set-flag allow_admin_maintenance_actions on",
+        "tenantpilot platform set-flag allow_admin_maintenance_actions on --dry-run",
         "tenantpilot platform settings list",
     ))]
     Platform(flags::PlatformCommand),

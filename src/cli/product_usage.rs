@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
-use super::{Env, Table, ask, examples, text};
+use super::ask::{self, ConsentArgs};
+use super::{Env, Table, break_glass, examples, text};
 use crate::Result;
+use crate::domain::confirmation::Given;
 use crate::domain::window::Window;
-use crate::ops::retention::{Days, PruneUsage, prune_phrase};
+use crate::ops::retention::{Days, PruneUsage};
 use crate::ops::settings::UsageRetention;
 use crate::ops::telemetry::{CheckRollups, NOT_KEPT, RebuildRollups, Summarise, Summary};
 
@@ -20,7 +22,7 @@ pub enum ProductUsageCommand {
     Summary(SummaryArgs),
     /// Delete the events that are older than their retention
     #[command(before_help = examples!(
-        "tenantpilot product-usage prune",
+        "tenantpilot product-usage prune --confirm PRUNE",
         "tenantpilot product-usage prune --days 30 --dry-run",
         "tenantpilot product-usage prune --days 30 --confirm 'PRUNE 30'",
     ))]
@@ -60,12 +62,8 @@ pub struct PruneArgs {
     /// where absent
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     days: Option<i64>,
-    /// The phrase "PRUNE N", for fewer days than the setting says
-    #[arg(long, value_name = "PHRASE")]
-    confirm: Option<String>,
-    /// Count what would be deleted, and delete nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -139,35 +137,34 @@ async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {
     let days = args.days.map(Days::new).transpose()?;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let mut confirm = args.confirm;
+    let consent = args.consent.consent(env)?;
+    let dry_run = args.consent.is_dry_run();
+    let mut what = "The events beyond their retention would be deleted for good.".to_owned();
     if let Some(days) = days
-        && confirm.is_none()
-        && !args.dry_run
-        && env.can_ask()
+        && consent.given == Given::Ask
         && let Ok(kept) = ops.run(&session.actor, UsageRetention).await
-        && days < kept
     {
-        let kept = kept.get();
-        let what = format!(
-            "This platform keeps events for {kept} days; those older than {} days would be deleted for good.",
+        what = format!(
+            "This platform keeps events for {} days; those older than {} days would be deleted for good.",
+            kept.get(),
             days.get()
         );
-        confirm = ask::phrase(env, &prune_phrase(days.get()), &what).await;
     }
-    let prune = PruneUsage { days: days.map(Days::get), confirm, dry_run: args.dry_run };
-    let pruned = ops.run(&session.actor, prune).await?;
+    break_glass::notice(env, &ops, &session).await;
+    let prune = |consent| PruneUsage { days: days.map(Days::get), consent };
+    let pruned = ask::confirmed(env, &ops, &session.actor, &what, consent, prune).await?;
     let (events, days) = (pruned.events, pruned.days);
     if args.json {
         let mut answer = json!({
             "schema_version": 1,
             "prune": { "days": days, "cutoff": pruned.cutoff, "deleted": events },
         });
-        if args.dry_run {
+        if dry_run {
             answer["dry_run"] = json!(true);
             answer["prune"] = json!({ "days": days, "cutoff": pruned.cutoff, "to_delete": events });
         }
         env.out.json(&answer)?;
-    } else if args.dry_run {
+    } else if dry_run {
         env.out.line(format!(
             "{events} product usage event(s) older than {days} days would be deleted; nothing was changed."
         ))?;

@@ -36,21 +36,23 @@ pub enum RunsCommand {
     Watch(runs_watch::WatchArgs),
     /// Cancel a run: at once if nobody holds it, else after the steps in flight
     #[command(before_help = examples!(
-        "tenantpilot runs cancel 10480",
+        "tenantpilot runs cancel 10480 --dry-run",
+        "tenantpilot runs cancel 10480 --yes",
         "tenantpilot runs cancel 10480 --force --confirm 'CLOSE 10480'",
     ))]
     Cancel(runs_control::CancelArgs),
     /// Try those targets of an ended run again that failed or never ran
     #[command(before_help = examples!(
-        "tenantpilot runs retry 10480",
-        "tenantpilot runs retry 10480 --confirm 'RETRY 12' --json",
+        "tenantpilot runs retry 10480 --yes",
+        "tenantpilot runs retry 10480 --confirm 'RETRY 12' \\",
+        "    --reason-code INCIDENT --reason 'the provider is back'",
     ))]
     Retry(runs_control::RetryArgs),
     /// Pause a run: it rests in the queue until it is resumed
-    #[command(before_help = examples!("tenantpilot runs pause 10480"))]
+    #[command(before_help = examples!("tenantpilot runs pause 10480 --yes"))]
     Pause(runs_control::OneRun),
     /// Let a paused run go on
-    #[command(before_help = examples!("tenantpilot runs resume 10480"))]
+    #[command(before_help = examples!("tenantpilot runs resume 10480 --yes"))]
     Resume(runs_control::OneRun),
 }
 

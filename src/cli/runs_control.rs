@@ -2,23 +2,24 @@
 
 use serde_json::json;
 
+use super::ask::{self, ConsentArgs};
 use super::runs::as_json;
-use super::{Env, ask, break_glass};
+use super::{Env, break_glass};
 use crate::domain::run::{Run, RunStatus, Source};
-use crate::ops::Ops;
-use crate::ops::auth::Session;
 use crate::ops::runs::{
-    CancelRun, CloseRun, Controlled, GetRun, PauseRun, PlanRetry, ResumeRun, RetryRun, Started,
-    retry_phrase,
+    CancelRun, CloseRun, Controlled, GetRun, PauseRun, ResumeRun, Retried, RetryRun, Started,
 };
+use crate::ops::{Consent, Operation};
 use crate::{Error, Result};
 
-/// A run, and how to answer.
+/// A run, what confirms its change, and how to answer.
 #[derive(Debug, clap::Args)]
 pub struct OneRun {
-    /// Number of the run
+    /// Run ID
     #[arg(value_name = "ID", value_parser = super::runs::id)]
     id: i64,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -32,9 +33,6 @@ pub struct CancelArgs {
     /// Close it at once, whatever its worker does; for a worker that does not answer
     #[arg(long)]
     force: bool,
-    /// With --force: the phrase "CLOSE ID"
-    #[arg(long, value_name = "PHRASE", requires = "force")]
-    confirm: Option<String>,
 }
 
 /// Arguments of `runs retry`.
@@ -42,10 +40,7 @@ pub struct CancelArgs {
 pub struct RetryArgs {
     #[command(flatten)]
     run: OneRun,
-    /// The phrase "RETRY N", where more than one target is to be tried again
-    #[arg(long, value_name = "PHRASE")]
-    confirm: Option<String>,
-    /// Your own id of this request: the same one twice makes one run
+    /// Idempotency key: the same one twice makes one run
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
 }
@@ -55,28 +50,25 @@ pub struct RetryArgs {
 /// # Errors
 /// *Refused* for a run that has ended, *forbidden* without the capability.
 pub async fn cancel(args: CancelArgs, env: &Env) -> Result<u8> {
-    let id = args.run.id;
-    let ops = env.ops().await?;
-    let session = env.session(&ops).await?;
-    if !args.force {
-        let done = ops.run(&session.actor, CancelRun { run_id: id }).await?;
-        let words = match done {
-            Controlled::Done => "cancelled",
-            Controlled::Requested => "cancel requested; its worker stops after the steps in flight",
-            Controlled::AlreadyRequested => {
-                "a cancel was requested before; its worker has not ended it yet"
-            }
-        };
-        return answer(&args.run, env, &ops, &session, done, words).await;
+    if args.force {
+        let words = ["closed", "closed", "closed"];
+        let what = "would be closed by force, and its worker fenced off";
+        return control(&args.run, env, what, words, |run_id, consent| CloseRun {
+            run_id,
+            consent,
+        })
+        .await;
     }
-    let detail = ops.prepare::<CloseRun, _>(&session.actor, GetRun { id }).await?;
-    let what = format!(
-        "Run {id} ({}) would be closed by force, and its worker fenced off.",
-        detail.run.run_type
-    );
-    ask::confirm(env, args.confirm.as_deref(), &format!("CLOSE {id}"), &what)?;
-    ops.run(&session.actor, CloseRun { run_id: id }).await?;
-    answer(&args.run, env, &ops, &session, Controlled::Done, "closed").await
+    let words = [
+        "cancelled",
+        "cancel requested; its worker stops after the steps in flight",
+        "a cancel was requested before; its worker has not ended it yet",
+    ];
+    control(&args.run, env, "would be cancelled", words, |run_id, consent| CancelRun {
+        run_id,
+        consent,
+    })
+    .await
 }
 
 /// Pauses a run.
@@ -84,15 +76,13 @@ pub async fn cancel(args: CancelArgs, env: &Env) -> Result<u8> {
 /// # Errors
 /// As [`cancel`].
 pub async fn pause(args: OneRun, env: &Env) -> Result<u8> {
-    let ops = env.ops().await?;
-    let session = env.session(&ops).await?;
-    let done = ops.run(&session.actor, PauseRun { run_id: args.id }).await?;
-    let words = match done {
-        Controlled::Done => "paused",
-        Controlled::Requested => "pause requested; its worker rests after the steps in flight",
-        Controlled::AlreadyRequested => "it is paused already, or was asked to",
-    };
-    answer(&args, env, &ops, &session, done, words).await
+    let words = [
+        "paused",
+        "pause requested; its worker rests after the steps in flight",
+        "it is paused already, or was asked to",
+    ];
+    control(&args, env, "would be paused", words, |run_id, consent| PauseRun { run_id, consent })
+        .await
 }
 
 /// Lets a paused run go on.
@@ -100,10 +90,59 @@ pub async fn pause(args: OneRun, env: &Env) -> Result<u8> {
 /// # Errors
 /// As [`cancel`]; *refused* for a run that is not paused.
 pub async fn resume(args: OneRun, env: &Env) -> Result<u8> {
+    let words = ["goes on", "goes on", "goes on"];
+    control(&args, env, "would go on", words, |run_id, consent| ResumeRun { run_id, consent }).await
+}
+
+/// Asks something of a run. `words` tell what came of it: done, requested, requested before.
+async fn control<O>(
+    args: &OneRun,
+    env: &Env,
+    what: &str,
+    words: [&str; 3],
+    change: impl Fn(i64, Consent) -> O,
+) -> Result<u8>
+where
+    O: Operation<Output = Controlled>,
+{
+    let id = args.id;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    ops.run(&session.actor, ResumeRun { run_id: args.id }).await?;
-    answer(&args, env, &ops, &session, Controlled::Done, "goes on").await
+    let consent = args.consent.consent(env)?;
+    let asked = format!("Run {id} {what}.");
+    let change = |consent| change(id, consent);
+    let done = ask::confirmed(env, &ops, &session.actor, &asked, consent, change).await?;
+    let dry_run = args.consent.is_dry_run();
+    let (result, words) = match done {
+        Controlled::Done => ("done", words[0]),
+        Controlled::Requested => ("requested", words[1]),
+        Controlled::AlreadyRequested => ("already_requested", words[2]),
+    };
+    if args.json {
+        // It is done, whether it can be looked at or not.
+        let run = ops
+            .run(&session.actor, GetRun { id })
+            .await
+            .map_or_else(|_| json!({ "id": id }), |detail| as_json(&detail.run, env.clock.now()));
+        let mut answer = json!({ "schema_version": 1, "result": result, "run": run });
+        if dry_run {
+            answer["dry_run"] = json!(true);
+        }
+        env.out.json(&answer)?;
+        return Ok(0);
+    }
+    if dry_run {
+        env.out.line(match done {
+            Controlled::AlreadyRequested => format!("run {id}: {words}; nothing was changed"),
+            _ => format!("run {id} {what}; nothing was changed"),
+        })?;
+        return Ok(0);
+    }
+    env.out.line(format!("run {id}: {words}"))?;
+    if done == Controlled::Requested {
+        env.out.message(format!("follow it: tenantpilot runs watch {id}"));
+    }
+    Ok(0)
 }
 
 /// Tries the failed and skipped targets of an ended run again.
@@ -115,20 +154,20 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     let request = args.request_id.unwrap_or_else(new_request);
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let targets = ops.prepare::<RetryRun, _>(&session.actor, PlanRetry { run_id: id }).await?;
-    if let Some(phrase) = retry_phrase(targets) {
-        let what = format!("{targets} targets of run {id} would be tried again.");
-        ask::confirm(env, args.confirm.as_deref(), &phrase, &what)?;
-    }
-    let retry = RetryRun {
+    let consent = args.run.consent.consent(env)?;
+    break_glass::notice(env, &ops, &session).await;
+    let retry = |consent| RetryRun {
         run_id: id,
-        confirm: retry_phrase(targets),
+        consent,
         source: Source::Cli,
         request_id: Some(request.clone()),
     };
-    break_glass::notice(env, &ops, &session).await;
-    let retried = ops.run(&session.actor, retry).await;
+    let what = format!("The failed and undone targets of run {id} would be retried.");
+    let retried = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await;
     let retried = retried.map_err(|error| again(env, error, &request))?;
+    if args.run.consent.is_dry_run() {
+        return rehearsed(&args.run, &retried, env);
+    }
     // It is started, whether it can be looked at or not.
     let new = retried.started.run_id;
     let run = ops.run(&session.actor, GetRun { id: new }).await.ok().map(|detail| detail.run);
@@ -145,10 +184,40 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     }
     started(env, retried.started, run.as_ref())?;
     env.out.message(format!("it tries {} of run {id} again", targets_word(retried.targets)));
-    if retried.gone > 0 {
-        env.out.message(format!("left out, since archived by now: {}", targets_word(retried.gone)));
-    }
+    left_out(env, retried.gone);
     Ok(0)
+}
+
+/// Says what a retry would do, and what confirms it.
+fn rehearsed(args: &OneRun, retried: &Retried, env: &Env) -> Result<u8> {
+    let Retried { started, targets, gone, confirmation } = retried;
+    // A run that was made for the dry run is gone.
+    let there = (!started.created).then_some(started.run_id);
+    if args.json {
+        env.out.json(&json!({
+            "schema_version": 1, "dry_run": true, "created": started.created, "run_id": there,
+            "retry_of": args.id, "target_count": targets, "left_out_count": gone,
+            "confirmation": confirmation,
+        }))?;
+        return Ok(0);
+    }
+    if let Some(run) = there {
+        env.out.line(format!("run {run} does the same already; nothing was started"))?;
+        return Ok(0);
+    }
+    let (id, targets) = (args.id, targets_word(*targets));
+    env.out.line(format!("{targets} of run {id} would be retried; nothing was started"))?;
+    left_out(env, *gone);
+    let reason = if confirmation.reason.is_required() { " with a reason" } else { "" };
+    let option = confirmation.option();
+    env.out.message(format!("start it{reason}: tenantpilot runs retry {id} {option}"));
+    Ok(0)
+}
+
+fn left_out(env: &Env, gone: usize) {
+    if gone > 0 {
+        env.out.message(format!("left out, since archived by now: {}", targets_word(gone)));
+    }
 }
 
 fn targets_word(n: usize) -> String {
@@ -194,36 +263,4 @@ pub fn started(env: &Env, started: Started, run: Option<&Run>) -> Result<()> {
     }
     env.out.message(format!("follow it: tenantpilot runs watch {id}"));
     Ok(())
-}
-
-async fn answer(
-    args: &OneRun,
-    env: &Env,
-    ops: &Ops,
-    session: &Session,
-    done: Controlled,
-    words: &str,
-) -> Result<u8> {
-    let id = args.id;
-    if args.json {
-        // It is done, whether it can be looked at or not.
-        let run = ops
-            .run(&session.actor, GetRun { id })
-            .await
-            .map_or_else(|_| json!({ "id": id }), |detail| as_json(&detail.run, env.clock.now()));
-        let result = match done {
-            Controlled::Done => "done",
-            Controlled::Requested => "requested",
-            Controlled::AlreadyRequested => "already_requested",
-        };
-        env.out.json(&json!({
-            "schema_version": 1, "result": result, "run": run,
-        }))?;
-        return Ok(0);
-    }
-    env.out.line(format!("run {id}: {words}"))?;
-    if done == Controlled::Requested {
-        env.out.message(format!("follow it: tenantpilot runs watch {id}"));
-    }
-    Ok(0)
 }

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Env, Table, ask, examples};
+use super::ask::{self, ConsentArgs};
+use super::{Env, Table, examples};
 use crate::Result;
+use crate::domain::confirmation::Given;
 use crate::domain::safe_text::SafeText;
 use crate::domain::setting::SettingKey;
+use crate::ops::Consent;
 use crate::ops::settings::{ListSettings, PlatformSetting, SetSetting, SettingSet};
 
 /// What can be done with the platform's settings.
@@ -33,7 +36,7 @@ pub enum SettingsCommand {
     },
     /// Set a setting
     #[command(before_help = examples!(
-        "tenantpilot platform settings set product_usage.retention_days 365",
+        "tenantpilot platform settings set product_usage.retention_days 365 --yes",
         "tenantpilot platform settings set product_usage.retention_days 30 \\",
         "    --confirm product_usage.retention_days",
         "tenantpilot platform settings set environment.label 'PRODUCTION EU' --dry-run",
@@ -49,7 +52,7 @@ pub enum SettingsCommand {
         how: ChangeArgs,
     },
     /// Reset a setting to its default
-    #[command(before_help = examples!("tenantpilot platform settings reset environment.color"))]
+    #[command(before_help = examples!("tenantpilot platform settings reset environment.color --yes"))]
     Reset {
         /// Name of the setting
         #[arg(value_name = "KEY")]
@@ -59,15 +62,11 @@ pub enum SettingsCommand {
     },
 }
 
-/// How a change is made.
+/// How a change is made: a less strict value is confirmed by the setting's name.
 #[derive(Debug, clap::Args)]
 pub struct ChangeArgs {
-    /// The setting's name; required where the new value is less strict
-    #[arg(long, value_name = "KEY")]
-    confirm: Option<String>,
-    /// Check everything and change nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -132,29 +131,24 @@ async fn get(key: &str, json: bool, env: &Env) -> Result<u8> {
 async fn change(key: String, value: Option<String>, how: ChangeArgs, env: &Env) -> Result<u8> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let mut set = SetSetting { key, value, confirm: how.confirm, dry_run: how.dry_run };
-    if set.confirm.is_none() && !set.dry_run && env.can_ask() {
-        // What would happen, before a less strict value is asked to be confirmed. A refusal of
-        // the dry run is on record already.
-        let look = SetSetting { dry_run: true, ..set.clone() };
-        let done = ops.run(&session.actor, look).await?;
-        if done.looser {
-            let what = format!(
-                "{} becomes less strict: {} instead of {}.",
-                done.key,
-                shown(&done.after),
-                shown(&done.before)
-            );
-            set.confirm = ask::phrase(env, done.key.as_str(), &what).await;
-        }
+    let consent = how.consent.consent(env)?;
+    let dry_run = how.consent.is_dry_run();
+    let set = |consent| SetSetting { key: key.clone(), value: value.clone(), consent };
+    let mut what = String::new();
+    if consent.given == Given::Ask {
+        // A refusal of the dry run is on record already.
+        let done = ops.run(&session.actor, set(Consent::dry_run())).await?;
+        let becomes = if done.looser { "becomes less strict" } else { "would be set" };
+        let (key, after, before) = (done.key, shown(&done.after), shown(&done.before));
+        what = format!("{key} {becomes}: {after} instead of {before}.");
     }
-    let done = ops.run(&session.actor, set).await?;
+    let done = ask::confirmed(env, &ops, &session.actor, &what, consent, set).await?;
     if how.json {
-        env.out.json(&as_json(&done, how.dry_run))?;
+        env.out.json(&as_json(&done, dry_run))?;
         return Ok(0);
     }
     let (key, before, after) = (done.key, shown(&done.before), shown(&done.after));
-    env.out.line(match (done.changed, how.dry_run) {
+    env.out.line(match (done.changed, dry_run) {
         (false, _) => format!("{key} is {after} already"),
         (true, false) => format!("{key} set to {after}, was {before}"),
         (true, true) => format!("{key} would be set to {after}, is {before}; nothing was changed"),

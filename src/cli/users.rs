@@ -4,18 +4,18 @@ mod grant;
 
 use serde_json::json;
 
-use super::ask::{self, PasswordSource};
+use super::ask::{self, ConsentArgs, PasswordSource};
 use super::auth::JsonArgs;
 use super::text::{self, Table};
 use super::{Env, examples};
+use crate::Result;
 use crate::domain::capability::{Capability, CapabilitySet, Role};
 use crate::ops::auth::Session;
-use crate::ops::password::normalise_name;
+use crate::ops::password::{normalise_name, secret};
 use crate::ops::users::{
     GetUser, ListUsers, PlatformUser, ResetPassword, SetActive, Unlock, UserView,
 };
-use crate::ops::{Operation, Ops};
-use crate::{Error, Result};
+use crate::ops::{Consent, Operation, Ops};
 
 /// What a platform without users needs.
 pub const FIRST_STEP: &str = "tenantpilot users create NAME --role administrator";
@@ -26,7 +26,7 @@ pub enum UsersCommand {
     /// Create a platform user; the first one of a platform is its administrator
     #[command(before_help = examples!(
         "tenantpilot users create ana --role administrator",
-        "tenantpilot users create eva --role viewer --all-workspaces",
+        "tenantpilot users create eva --role viewer --all-workspaces --yes",
         "tenantpilot users create ben --role oncall --workspace 3 --confirm ben --password-file -",
     ))]
     Create(CreateArgs),
@@ -39,7 +39,7 @@ pub enum UsersCommand {
     /// Set what a user may do and see; ends their sessions
     #[command(before_help = examples!(
         "tenantpilot users set-capabilities ben --role operator --confirm ben",
-        "tenantpilot users set-capabilities ben --role viewer --workspace 3 --workspace 4",
+        "tenantpilot users set-capabilities ben --role viewer --workspace 3 --workspace 4 --yes",
     ))]
     SetCapabilities(SetArgs),
     /// Keep a user out and end their sessions
@@ -47,16 +47,16 @@ pub enum UsersCommand {
         "tenantpilot users disable ben --dry-run",
         "tenantpilot users disable ben --confirm ben",
     ))]
-    Disable(DisableArgs),
+    Disable(ChangeArgs),
     /// Let a disabled user in again
-    #[command(before_help = examples!("tenantpilot users enable ben"))]
-    Enable(OneArgs),
+    #[command(before_help = examples!("tenantpilot users enable ben --yes"))]
+    Enable(ChangeArgs),
     /// Give a user a new password; ends their sessions
     #[command(before_help = examples!("tenantpilot users reset-password ben"))]
     ResetPassword(ResetArgs),
     /// Clear the lock after too many wrong passwords
-    #[command(before_help = examples!("tenantpilot users unlock ben"))]
-    Unlock(OneArgs),
+    #[command(before_help = examples!("tenantpilot users unlock ben --yes"))]
+    Unlock(ChangeArgs),
 }
 
 /// What a user may do: a role, or single capabilities.
@@ -96,7 +96,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     password: PasswordSource,
     #[command(flatten)]
-    how: HighArgs,
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -124,17 +124,6 @@ impl ViewArgs {
     }
 }
 
-/// How a high capability is granted.
-#[derive(Debug, clap::Args)]
-pub struct HighArgs {
-    /// The user name once more; required to grant a high capability
-    #[arg(long, value_name = "NAME")]
-    confirm: Option<String>,
-    /// Check everything and change nothing
-    #[arg(long)]
-    dry_run: bool,
-}
-
 /// Arguments of commands about one user.
 #[derive(Debug, clap::Args)]
 pub struct OneArgs {
@@ -157,24 +146,20 @@ pub struct SetArgs {
     #[command(flatten)]
     view: ViewArgs,
     #[command(flatten)]
-    how: HighArgs,
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Arguments of `users disable`.
+/// Arguments of commands that change one user.
 #[derive(Debug, clap::Args)]
-pub struct DisableArgs {
+pub struct ChangeArgs {
     /// Name of the platform user
     #[arg(value_name = "NAME")]
     name: String,
-    /// The name once more
-    #[arg(long, value_name = "NAME")]
-    confirm: Option<String>,
-    /// Say what would happen, and change nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -188,6 +173,8 @@ pub struct ResetArgs {
     name: String,
     #[command(flatten)]
     password: PasswordSource,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -207,27 +194,10 @@ pub async fn run(command: UsersCommand, env: &Env) -> Result<u8> {
             show(env, &user, args.json)?;
         }
         UsersCommand::SetCapabilities(args) => grant::set_capabilities(args, env).await?,
-        UsersCommand::Disable(args) => disable(args, env).await?,
-        UsersCommand::Enable(args) => {
-            let change = SetActive { username: args.name, active: true };
-            changed(env, change, "is enabled", args.json).await?;
-        }
+        UsersCommand::Disable(args) => set_active(args, false, env).await?,
+        UsersCommand::Enable(args) => set_active(args, true, env).await?,
         UsersCommand::ResetPassword(args) => reset_password(args, env).await?,
-        UsersCommand::Unlock(args) => {
-            let (ops, session) = logged_in(env).await?;
-            let name = normalise_name(&args.name);
-            let cleared = ops.run(&session.actor, Unlock { username: args.name }).await?;
-            if args.json {
-                // It is done, whether the user can be read or not.
-                let user = ops.run(&session.actor, GetUser { username: name.clone() }).await;
-                let user = user.map_or_else(|_| json!({ "username": name }), |user| json!(user));
-                let answer = json!({ "schema_version": 1, "user": user, "cleared": cleared });
-                env.out.json(&answer)?;
-            } else {
-                env.out
-                    .line(format!("{name}: may log in again; {cleared} attempts are forgotten"))?;
-            }
-        }
+        UsersCommand::Unlock(args) => unlock(args, env).await?,
     }
     Ok(0)
 }
@@ -312,67 +282,89 @@ fn done(env: &Env, user: &PlatformUser, what: &str, json: bool) -> Result<()> {
     env.out.line(format!("{}: {what}", user.username))
 }
 
-async fn changed<O>(env: &Env, change: O, what: &str, json: bool) -> Result<()>
+/// Says what a dry run found.
+fn rehearsed(env: &Env, user: &PlatformUser, what: &str, json: bool) -> Result<()> {
+    if json {
+        return env.out.json(&json!({ "schema_version": 1, "dry_run": true, "user": user }));
+    }
+    env.out.line(format!("{}: {what}; nothing was changed", user.username))
+}
+
+/// Runs a change of a user; `would` says what it would do, and `what` what it did.
+async fn changed<O>(
+    env: &Env,
+    (name, consent, json): (&str, &ConsentArgs, bool),
+    [would, what]: [&str; 2],
+    change: impl Fn(Consent) -> O,
+) -> Result<()>
 where
     O: Operation<Output = PlatformUser>,
 {
     let (ops, session) = logged_in(env).await?;
-    let user = ops.run(&session.actor, change).await?;
+    let asked = format!("{} {would}.", normalise_name(name));
+    let given = consent.consent(env)?;
+    let user = ask::confirmed(env, &ops, &session.actor, &asked, given, change).await?;
+    if consent.is_dry_run() {
+        return rehearsed(env, &user, would, json);
+    }
     done(env, &user, what, json)
 }
 
-async fn disable(args: DisableArgs, env: &Env) -> Result<()> {
-    let name = normalise_name(&args.name);
-    if !args.dry_run {
-        ask::can_confirm(env, args.confirm.as_deref(), &name)?;
-    }
-    let (ops, session) = logged_in(env).await?;
-    let look = GetUser { username: name };
-    let user = ops.prepare::<SetActive, _>(&session.actor, look).await?;
-    if args.dry_run {
-        return rehearse(env, &ops, &session, &user, args.json).await;
-    }
-    let what = format!("{} will be kept out, and their sessions end.", user.username);
-    ask::confirm(env, args.confirm.as_deref(), &user.username, &what)?;
-    let change = SetActive { username: user.username, active: false };
-    let user = ops.run(&session.actor, change).await?;
-    done(env, &user, "is disabled; their sessions have ended", args.json)
-}
-
-/// Says what disabling would do.
-async fn rehearse(
-    env: &Env,
-    ops: &Ops,
-    session: &Session,
-    user: &PlatformUser,
-    json: bool,
-) -> Result<()> {
-    let manages = |user: &PlatformUser| {
-        user.active && user.view_all && user.capabilities.has(Capability::UsersManage)
-    };
-    let others = ops.run(&session.actor, ListUsers).await?;
-    if manages(user) && !others.iter().any(|other| other.id != user.id && manages(other)) {
-        return Err(Error::refused("that is the last active user manager who sees all workspaces")
-            .hint("create another administrator first"));
-    }
-    if json {
-        return env.out.json(&json!({ "schema_version": 1, "dry_run": true, "user": user }));
-    }
-    let what = if user.active {
-        "would be disabled, and their sessions would end; nothing was changed"
+async fn set_active(args: ChangeArgs, active: bool, env: &Env) -> Result<()> {
+    let words = if active {
+        ["would be let in again", "is enabled"]
     } else {
-        "is disabled already; nothing was changed"
+        ["would be kept out, and their sessions end", "is disabled; their sessions have ended"]
     };
-    env.out.line(format!("{}: {what}", user.username))
+    let name = normalise_name(&args.name);
+    let change = |consent| SetActive { username: name.clone(), active, consent };
+    changed(env, (&name, &args.consent, args.json), words, change).await
 }
 
 async fn reset_password(args: ResetArgs, env: &Env) -> Result<()> {
-    args.password.check(env)?;
+    let dry_run = args.consent.is_dry_run();
+    let password = if dry_run {
+        secret("")
+    } else {
+        args.password.check(env)?;
+        let (ops, session) = logged_in(env).await?;
+        let look = GetUser { username: args.name.clone() };
+        let user = ops.prepare::<ResetPassword, _>(&session.actor, look).await?;
+        args.password.new_one(env, &user.username).await?
+    };
+    let change = |consent| ResetPassword {
+        username: args.name.clone(),
+        password: password.clone(),
+        consent,
+    };
+    let words = [
+        "would get a new password, and their sessions end",
+        "has a new password; their sessions have ended",
+    ];
+    changed(env, (&args.name, &args.consent, args.json), words, change).await
+}
+
+async fn unlock(args: ChangeArgs, env: &Env) -> Result<()> {
     let (ops, session) = logged_in(env).await?;
-    let look = GetUser { username: args.name };
-    let user = ops.prepare::<ResetPassword, _>(&session.actor, look).await?;
-    let password = args.password.new_one(env, &user.username).await?;
-    let change = ResetPassword { username: user.username, password };
-    let user = ops.run(&session.actor, change).await?;
-    done(env, &user, "has a new password; their sessions have ended", args.json)
+    let name = normalise_name(&args.name);
+    let unlock = |consent| Unlock { username: name.clone(), consent };
+    let what = format!("The failed logins of {name} would be forgotten.");
+    let consent = args.consent.consent(env)?;
+    let cleared = ask::confirmed(env, &ops, &session.actor, &what, consent, unlock).await?;
+    let dry_run = args.consent.is_dry_run();
+    if args.json {
+        // It is done, whether the user can be read or not.
+        let user = ops.run(&session.actor, GetUser { username: name.clone() }).await;
+        let user = user.map_or_else(|_| json!({ "username": name }), |user| json!(user));
+        let mut answer = json!({ "schema_version": 1, "user": user, "cleared": cleared });
+        if dry_run {
+            answer["dry_run"] = json!(true);
+        }
+        return env.out.json(&answer);
+    }
+    env.out.line(if dry_run {
+        format!("{name}: {cleared} attempts would be forgotten; nothing was changed")
+    } else {
+        format!("{name}: may log in again; {cleared} attempts are forgotten")
+    })
 }

@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{excerpt, nearest};
+use crate::domain::confirmation::ReasonRule;
 use crate::domain::operation_type;
 use crate::domain::rollout::{ErrorThreshold, Rollout};
 use crate::domain::start_reason::{StartReason, StartReasonCode};
@@ -16,7 +17,7 @@ pub(super) const NAME: &str = "deploy.runbooks";
 /// The longest id.
 const MAX_ID: usize = 100;
 /// What a declaration may say.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "id",
     "runbook",
     "all_tenants",
@@ -24,6 +25,7 @@ const KEYS: [&str; 11] = [
     "workspace",
     "reason_code",
     "reason",
+    "confirm",
     "inputs",
     "concurrency",
     "error_threshold",
@@ -54,6 +56,8 @@ pub struct Deployment {
     pub scope: DeclaredScope,
     /// Why.
     pub reason: Option<StartReason>,
+    /// The phrase, for what its definition alone does not confirm.
+    pub confirm: Option<String>,
     /// The runbook's inputs.
     pub inputs: Value,
     /// How its targets are worked through.
@@ -131,6 +135,7 @@ impl Row<'_> {
             runbook,
             scope: self.scope()?,
             reason: self.reason()?,
+            confirm: self.text("confirm", "the phrase in quotes")?.map(str::to_owned),
             inputs: self.inputs()?,
             rollout: self.rollout()?,
         })
@@ -232,7 +237,7 @@ impl Row<'_> {
                 let code: StartReasonCode = code
                     .parse()
                     .map_err(|e: crate::Error| self.wrong("reason_code", e.message(), &codes))?;
-                StartReason::new(code, text)
+                StartReason::new(code, text, ReasonRule::Optional)
                     .map(Some)
                     .map_err(|error| self.wrong("reason", error.message(), words))
             }

@@ -1,5 +1,5 @@
-//! What a plan holds a start to: its targets with their counts, one hash over them, the
-//! phrase that confirms it, and the difference to what is there later.
+//! What a plan holds a start to: its targets with their counts, one hash over them, and the
+//! difference to what is there later.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,7 @@ use unicode_security::MixedScript as _;
 
 use super::identity::{canonical_text, hex};
 use super::safe_text;
-use crate::{Error, Result};
 
-/// At most so many tenants of one choice may have a name that could be taken for another: each
-/// of their ids has to be typed.
-pub const MAX_ODD: usize = 5;
 /// How many differences are spelled out; the others are counted.
 const SPELLED: usize = 3;
 
@@ -54,45 +50,6 @@ pub fn suspicion(name: &str) -> Option<&'static str> {
     let spaced = name.trim() != name || name.contains("  ");
     let composed = name.nfkc().ne(name.nfc());
     (unseen || spaced || composed).then_some("odd characters")
-}
-
-/// What has to be typed to confirm a start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confirmation {
-    /// The phrase: `BACKFILL 412`, `PRUNE` for the platform itself, and the ids of tenants
-    /// that were chosen by a name that could be taken for another, `BACKFILL 2 ID 7`.
-    pub phrase: String,
-    /// Whether it is compulsory; where it is not, what is given has to be right all the same.
-    pub compulsory: bool,
-}
-
-impl Confirmation {
-    /// The confirmation of a start of a runbook with `word` on these targets. `odd` are the
-    /// tenants among them that were chosen one by one and whose names could be taken for others.
-    ///
-    /// # Errors
-    /// *Refused* for more than [`MAX_ODD`] of those.
-    pub fn of(word: &str, targets: &[Option<i64>], odd: &[i64]) -> Result<Self> {
-        if odd.len() > MAX_ODD {
-            return Err(Error::refused(format!(
-                "{} of the chosen tenants have names that could be taken for others; at most {MAX_ODD} can be chosen at once",
-                odd.len()
-            ))
-            .hint("look at their ids, and choose fewer of them at a time"));
-        }
-        let mut phrase = match targets {
-            [None] => word.to_owned(),
-            targets => format!("{word} {}", targets.len()),
-        };
-        if !odd.is_empty() {
-            let ids: Vec<String> = odd.iter().map(ToString::to_string).collect();
-            phrase.push_str(" ID ");
-            phrase.push_str(&ids.join(" "));
-        }
-        // What touches the platform itself touches every tenant's share of it.
-        let compulsory = targets.len() > 1 || targets == [None] || !odd.is_empty();
-        Ok(Self { phrase, compulsory })
-    }
 }
 
 /// How what is there differs from what a plan says: by targets, or by what would change.
@@ -223,21 +180,6 @@ mod tests {
         ] {
             assert_eq!(suspicion(odd), Some("odd characters"), "{odd:?}");
         }
-    }
-
-    #[test]
-    fn phrases_name_the_word_the_number_and_ids_that_could_be_mistaken() {
-        let of = |targets: &[Option<i64>], mixed: &[i64]| {
-            let Confirmation { phrase, compulsory } =
-                Confirmation::of("BACKFILL", targets, mixed).unwrap();
-            (phrase, compulsory)
-        };
-        assert_eq!(of(&[Some(7)], &[]), ("BACKFILL 1".to_owned(), false));
-        assert_eq!(of(&[Some(7)], &[7]), ("BACKFILL 1 ID 7".to_owned(), true));
-        assert_eq!(of(&[Some(7), Some(8)], &[]), ("BACKFILL 2".to_owned(), true));
-        assert_eq!(of(&[Some(7), Some(8)], &[8]), ("BACKFILL 2 ID 8".to_owned(), true));
-        assert_eq!(of(&[None], &[]), ("BACKFILL".to_owned(), true));
-        assert!(Confirmation::of("BACKFILL", &[Some(1); 6], &[1, 2, 3, 4, 5, 6]).is_err());
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::store::{Tx, alerts};
-use super::{Access, AuditStatus, Context, Operation};
+use super::{Access, Consent, Context, Operation};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::sanitize;
 use crate::{Error, Result};
 
@@ -91,10 +92,12 @@ pub(super) async fn summary(tx: &mut Tx, scope: ViewScope) -> Result<AlertSummar
 }
 
 /// Has a dead alert tried again, now and with a fresh count of attempts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RetryAlert {
     /// Number.
     pub id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for RetryAlert {
@@ -105,10 +108,25 @@ impl Operation for RetryAlert {
     type Output = Alert;
 
     async fn execute(self, context: &mut Context) -> Result<Alert> {
+        let mut row = self.consent.begin(context, Self::NAME).await?;
+        row.target_type = Some("alert_delivery");
+        row.target_id = Some(self.id.to_string());
+        let attempt = self.attempt(context).await;
+        let (before, after) = self.consent.end(context, row.clone(), attempt).await?;
+        let state = |alert: &Alert| json!({ "status": alert.status, "attempts": alert.attempts });
+        row.run_id = before.run_id;
+        row.before = Some(state(&before));
+        row.after = Some(state(&after));
+        context.audit(&row).await?;
+        Ok(after)
+    }
+}
+
+impl RetryAlert {
+    async fn attempt(&self, context: &mut Context) -> Result<(Alert, Alert)> {
         let scope = context.permit().scope();
         let gone = || Error::not_found(format!("alert {}", self.id));
-        let tx = context.tx()?;
-        let before = alerts::by_id(tx, scope, self.id, true).await?.ok_or_else(gone)?;
+        let before = alerts::by_id(context.tx()?, scope, self.id, true).await?.ok_or_else(gone)?;
         match before.status {
             AlertStatus::Dead => {}
             AlertStatus::Pending => {
@@ -120,17 +138,10 @@ impl Operation for RetryAlert {
                 return Err(Error::refused(format!("alert {} was delivered", self.id)));
             }
         }
-        alerts::revive(tx, self.id).await?;
-        let after = alerts::by_id(tx, scope, self.id, false).await?.ok_or_else(gone)?;
-        let state = |alert: &Alert| json!({ "status": alert.status, "attempts": alert.attempts });
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.target_type = Some("alert_delivery");
-        row.target_id = Some(self.id.to_string());
-        row.run_id = before.run_id;
-        row.before = Some(state(&before));
-        row.after = Some(state(&after));
-        context.audit(&row).await?;
-        Ok(after)
+        self.consent.allow(context, &Confirmation::of(&Action::RetryAlert(self.id))?)?;
+        alerts::revive(context.tx()?, self.id).await?;
+        let after = alerts::by_id(context.tx()?, scope, self.id, false).await?.ok_or_else(gone)?;
+        Ok((before, after))
     }
 }
 

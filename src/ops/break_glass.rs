@@ -10,10 +10,10 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::store::{self, sessions, users};
-use super::{Access, AuditStatus, Context, Operation, auth, password};
+use super::{Access, AuditStatus, Consent, Context, Operation, auth, password};
 use crate::access::{BreakGlass, Permit, Requirement};
 use crate::domain::capability::Capability;
-use crate::domain::start_reason::{StartReason, StartReasonCode};
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::{Error, ErrorKind, Result};
 
 /// The shortest time it can be taken for, in minutes.
@@ -29,11 +29,11 @@ const USE: Requirement = Requirement::All(&[Capability::BreakGlassUse]);
 /// Takes break-glass.
 #[derive(Debug)]
 pub struct EnterBreakGlass {
-    /// Why.
-    pub reason: StartReason,
+    /// What confirms it, and why.
+    pub consent: Consent,
     /// For how many minutes.
     pub minutes: u32,
-    /// The person's own password, once more.
+    /// The person's own password, once more; a dry run does not look at it.
     pub password: SecretString,
 }
 
@@ -41,7 +41,7 @@ impl EnterBreakGlass {
     /// A harmless example, for the test of the access check.
     pub(in crate::ops) fn sample() -> Self {
         Self {
-            reason: StartReason { code: StartReasonCode::Incident, text: String::new() },
+            consent: Consent::dry_run(),
             minutes: 0,
             password: password::secret("not a password"),
         }
@@ -67,7 +67,12 @@ impl Operation for EnterBreakGlass {
     type Output = BreakGlass;
 
     async fn execute(self, context: &mut Context) -> Result<BreakGlass> {
-        let reason = StartReason::new(self.reason.code, &self.reason.text)?;
+        let confirmation = Confirmation::of(&Action::EnterBreakGlass)?;
+        let Some(reason) = self.consent.allow(context, &confirmation)? else {
+            return Err(
+                Error::usage("break-glass needs a reason").hint("give --reason-code and --reason")
+            );
+        };
         check_minutes(self.minutes)?;
         let Some(holder) = context.permit().holder().cloned() else {
             return Err(Error::not_logged_in());
@@ -83,6 +88,16 @@ impl Operation for EnterBreakGlass {
             return Err(already(glass.expires_at));
         }
 
+        if self.consent.dry_run {
+            let granted_at = context.now();
+            return Ok(BreakGlass {
+                grant_id: 0,
+                reason_code: reason.code,
+                reason: reason.text,
+                granted_at,
+                expires_at: granted_at + Duration::minutes(i64::from(self.minutes)),
+            });
+        }
         auth::reserve(context, Self::NAME, &origin, name).await?;
         let stored = user.filter(|user| user.active).map(|user| user.password_hash);
         let program = context.settings().program.clone();
@@ -145,7 +160,10 @@ fn already(until: DateTime<Utc>) -> Error {
 
 /// Ends the actor's own break-glass before it expires.
 #[derive(Debug)]
-pub struct EndBreakGlass;
+pub struct EndBreakGlass {
+    /// What confirms it.
+    pub consent: Consent,
+}
 
 impl Operation for EndBreakGlass {
     const NAME: &'static str = "break_glass.end";
@@ -155,17 +173,26 @@ impl Operation for EndBreakGlass {
     type Output = BreakGlass;
 
     async fn execute(self, context: &mut Context) -> Result<BreakGlass> {
-        let now = context.now();
-        let none = || Error::refused("break-glass is not active");
-        let glass = context.permit().break_glass().cloned().ok_or_else(none)?;
-        if !store::break_glass::end(context.tx()?, glass.grant_id, now).await? {
-            return Err(none());
-        }
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        let mut row = self.consent.begin(context, Self::NAME).await?;
         row.target_type = Some("break_glass_grant");
+        let attempt = self.attempt(context).await;
+        let glass = self.consent.end(context, row.clone(), attempt).await?;
         row.target_id = Some(glass.grant_id.to_string());
         row.before = Some(facts(&glass));
         context.audit(&row).await?;
+        Ok(glass)
+    }
+}
+
+impl EndBreakGlass {
+    async fn attempt(&self, context: &mut Context) -> Result<BreakGlass> {
+        let now = context.now();
+        let none = || Error::refused("break-glass is not active");
+        let glass = context.permit().break_glass().cloned().ok_or_else(none)?;
+        self.consent.allow(context, &Confirmation::of(&Action::EndBreakGlass)?)?;
+        if !store::break_glass::end(context.tx()?, glass.grant_id, now).await? {
+            return Err(none());
+        }
         Ok(glass)
     }
 }
@@ -185,13 +212,13 @@ impl Operation for CurrentBreakGlass {
     }
 }
 
-/// Refuses a start without a reason while the actor's break-glass is active.
+/// Refuses a start without a reason while the actor's break-glass is active. What the reason says
+/// is held against the rule where the start is confirmed.
 ///
 /// # Errors
 /// *Refused*.
-pub fn require_reason(permit: &Permit, reason: Option<&StartReason>) -> Result<()> {
-    let says = |reason: &StartReason| StartReason::new(reason.code, &reason.text).is_ok();
-    if permit.break_glass().is_none() || reason.is_some_and(says) {
+pub(in crate::ops) fn require_reason(permit: &Permit, consent: &Consent) -> Result<()> {
+    if permit.break_glass().is_none() || consent.reason.is_some() || consent.dry_run {
         return Ok(());
     }
     Err(missing_reason("").hint("give --reason-code and --reason"))

@@ -3,11 +3,12 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::runbooks::{ADMIN_MAINTENANCE_FLAG, confirm};
-use super::store::{savepoint, settings};
-use super::{Access, AuditStatus, Context, Operation, refusal};
+use super::runbooks::ADMIN_MAINTENANCE_FLAG;
+use super::store::settings;
+use super::{Access, Consent, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
 
@@ -60,31 +61,24 @@ pub struct SetFlag {
     pub name: String,
     /// On or off.
     pub on: bool,
-    /// What was typed; has to be [`flag_phrase`].
-    pub confirm: Option<String>,
-    /// Checks everything, and changes nothing.
-    pub dry_run: bool,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl SetFlag {
     /// A harmless example, for the test of the access check.
     pub(in crate::ops) fn sample() -> Self {
-        Self { name: "none_such".to_owned(), on: false, confirm: None, dry_run: true }
+        Self { name: "none_such".to_owned(), on: false, consent: Consent::dry_run() }
     }
 }
 
 /// A flag, and whether a change was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagSet {
-    /// The flag as it is now; after a rehearsal, as it would be.
+    /// The flag as it is now; after a dry run, as it would be.
     pub flag: Flag,
     /// False: it was so before.
     pub changed: bool,
-}
-
-/// What has to be typed before a flag is turned on or off.
-pub fn flag_phrase(name: &str, on: bool) -> String {
-    format!("{name} {}", if on { "on" } else { "off" })
 }
 
 impl Operation for SetFlag {
@@ -96,18 +90,14 @@ impl Operation for SetFlag {
     type Output = FlagSet;
 
     async fn execute(self, context: &mut Context) -> Result<FlagSet> {
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        let mut row = self.consent.begin(context, Self::NAME).await?;
         row.target_type = Some("platform_flag");
         row.target_id = Some(quoted(&self.name).trim_matches('"').to_owned());
-        row.metadata = json!({ "wanted": self.on });
-        context.require_unrestricted(Self::NAME).await?;
-        savepoint::begin(context.tx()?).await?;
+        row.metadata["wanted"] = json!(self.on);
         let attempt = self.attempt(context).await;
-        let (before, after) = refusal::settle(context, row.clone(), attempt).await?;
+        let (before, after) = self.consent.end(context, row.clone(), attempt).await?;
         let changed = before.on != after.on;
-        if self.dry_run {
-            context.undo();
-        } else if changed {
+        if changed {
             row.before = Some(json!({ "on": before.on }));
             row.after = Some(json!({ "on": after.on }));
             context.audit(&row).await?;
@@ -118,12 +108,14 @@ impl Operation for SetFlag {
 
 impl SetFlag {
     async fn attempt(&self, context: &mut Context) -> Result<(Flag, Flag)> {
+        context.require_unrestricted(Self::NAME).await?;
         let known = FLAGS.iter().find(|known| known.name == self.name).ok_or_else(|| {
             let names: Vec<_> = FLAGS.iter().map(|known| known.name).collect();
             Error::usage(format!("there is no flag {}", quoted(&self.name)))
                 .hint(format!("one of: {}", names.join(", ")))
         })?;
-        confirm(&flag_phrase(known.name, self.on), self.confirm.as_deref())?;
+        let action = Action::SetFlag(known.name, self.on);
+        self.consent.allow(context, &Confirmation::of(&action)?)?;
         let before = read(context, known).await?;
         let now = context.now();
         let value = if self.on { "true" } else { "false" };

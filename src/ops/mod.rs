@@ -5,6 +5,7 @@
 //! demo have no other way to the database, so none of them can forget a check.
 
 mod commit;
+pub mod consent;
 mod context;
 mod denial;
 mod mutant;
@@ -46,6 +47,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
+pub use consent::Consent;
 pub use context::Context;
 pub use mutant::Mutant;
 pub use store::audit::AuditStatus;
@@ -163,7 +165,7 @@ operations! {
     activity::CompleteReviewPack => activity::CompleteReviewPack { pack_id: 0, run_id: 0 },
     alerts::ListAlerts => alerts::ListAlerts::default(),
     alerts::SummariseAlerts => alerts::SummariseAlerts,
-    alerts::RetryAlert => alerts::RetryAlert { id: 0 },
+    alerts::RetryAlert => alerts::RetryAlert { id: 0, consent: Consent::default() },
     alerts::AreAlertsDue => alerts::AreAlertsDue,
     alerts::ClaimAlerts => alerts::ClaimAlerts { limit: 0, visibility: Duration::from_secs(30) },
     alerts::SettleAlert => alerts::SettleAlert::sample(),
@@ -174,7 +176,7 @@ operations! {
     auth::WhoAmI => auth::WhoAmI,
     auth::Touch => auth::Touch,
     break_glass::EnterBreakGlass => break_glass::EnterBreakGlass::sample(),
-    break_glass::EndBreakGlass => break_glass::EndBreakGlass,
+    break_glass::EndBreakGlass => break_glass::EndBreakGlass { consent: Consent::default() },
     break_glass::CurrentBreakGlass => break_glass::CurrentBreakGlass,
     notifications::ListNotifications => notifications::ListNotifications::default(),
     notifications::CountUnread => notifications::CountUnread,
@@ -222,10 +224,10 @@ operations! {
     runs::FinishRun => runs::FinishRun { run_id: 0, fence: 0, stop: None },
     runs::BlockRun => runs::BlockRun::sample(),
     runs::ReleaseRun => runs::ReleaseRun { run_id: 0, fence: 0, pause: false },
-    runs::CancelRun => runs::CancelRun { run_id: 0 },
-    runs::CloseRun => runs::CloseRun { run_id: 0 },
-    runs::PauseRun => runs::PauseRun { run_id: 0 },
-    runs::ResumeRun => runs::ResumeRun { run_id: 0 },
+    runs::CancelRun => runs::CancelRun { run_id: 0, consent: Consent::default() },
+    runs::CloseRun => runs::CloseRun { run_id: 0, consent: Consent::default() },
+    runs::PauseRun => runs::PauseRun { run_id: 0, consent: Consent::default() },
+    runs::ResumeRun => runs::ResumeRun { run_id: 0, consent: Consent::default() },
     runs::RetryRun => runs::RetryRun::sample(),
     runs::PlanRetry => runs::PlanRetry { run_id: 0 },
     runbooks::ListRunbooks => runbooks::ListRunbooks,
@@ -260,9 +262,9 @@ operations! {
     users::ListUsers => users::ListUsers,
     users::GetUser => users::GetUser { username: "nobody".to_owned() },
     users::SetCapabilities => users::SetCapabilities::sample(),
-    users::SetActive => users::SetActive { username: "nobody".to_owned(), active: false },
-    users::ResetPassword => users::ResetPassword { username: "nobody".to_owned(), password: password::secret("not a password") },
-    users::Unlock => users::Unlock { username: "nobody".to_owned() },
+    users::SetActive => users::SetActive { username: "nobody".to_owned(), active: false, consent: Consent::default() },
+    users::ResetPassword => users::ResetPassword { username: "nobody".to_owned(), password: password::secret("not a password"), consent: Consent::default() },
+    users::Unlock => users::Unlock { username: "nobody".to_owned(), consent: Consent::default() },
 }
 
 /// Tries one operation. On the heap from the start: all of them in one frame are too many.

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
-use super::runbooks::confirm;
 use super::store::audit::NewAudit;
 use super::store::retention::{self, LedgerSize};
-use super::{Access, AuditStatus, Context, Operation, refusal, settings};
+use super::{Access, AuditStatus, Consent, Context, Operation, break_glass, refusal, settings};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
-use crate::{Error, Result};
+use crate::domain::confirmation::{Action, Confirmation};
+use crate::{Error, ErrorKind, Result};
 
 /// The input that says for how many days events are kept.
 pub const DAYS_INPUT: &str = "days";
@@ -17,6 +17,9 @@ pub const DAYS_INPUT: &str = "days";
 pub const DEFAULT_DAYS: i64 = 90;
 /// The longest retention: a hundred years.
 const MAX_DAYS: i64 = 36_500;
+
+/// The word of the runbook.
+pub const WORD: &str = "PRUNE";
 
 /// How many events one transaction of [`PruneUsage`] deletes.
 const CHUNK: i64 = 2_000;
@@ -146,42 +149,47 @@ fn bound(size: &LedgerSize, percent: i64) -> i64 {
     share.max(daily.saturating_mul(2))
 }
 
-/// What has to be typed before more is deleted than the platform's retention allows.
-pub fn prune_phrase(days: i64) -> String {
-    format!("PRUNE {days}")
+/// The phrase for fewer days than the platform keeps events; none where its word does. Where the
+/// setting is not valid, nobody can say that they are not fewer.
+pub(crate) async fn exact_phrase(context: &mut Context, days: Days) -> Result<Option<String>> {
+    let fewer = match settings::usage_retention(context).await {
+        Ok(kept) => days < kept,
+        Err(error) if error.kind() == ErrorKind::Refused => true,
+        Err(error) => return Err(error),
+    };
+    Ok(fewer.then(|| format!("{WORD} {}", days.get())))
 }
 
 /// Deletes the product usage events that are older than their retention, at once and not as a
-/// run. Deleting what the daily run deletes anyway needs no confirmation; deleting more does.
+/// run. It is confirmed as the runbook is.
 #[derive(Debug, Clone)]
 pub struct PruneUsage {
     /// For how many days events are kept; none: as long as the platform's setting says.
     pub days: Option<i64>,
-    /// What was typed; has to be [`prune_phrase`] for fewer days than the setting says.
-    pub confirm: Option<String>,
-    /// Counts, and deletes nothing.
-    pub dry_run: bool,
+    /// What confirms it, and why.
+    pub consent: Consent,
 }
 
 impl PruneUsage {
     /// A harmless example, for the test of the access check.
     pub(in crate::ops) fn sample() -> Self {
-        Self { days: None, confirm: None, dry_run: true }
+        Self { days: None, consent: Consent::dry_run() }
     }
 
     async fn check(&self, context: &mut Context) -> Result<Days> {
-        let setting = settings::usage_retention(context).await?;
-        let days = self.days.map_or(Ok(setting), Days::new)?;
+        let days = match self.days {
+            Some(days) => Days::new(days)?,
+            None => settings::usage_retention(context).await?,
+        };
         if context.permit().scope() != ViewScope::All {
             return Err(Error::restricted());
         }
-        if context.permit().break_glass().is_some() && !self.dry_run {
-            return Err(Error::refused("break-glass asks for a reason, and there is none here")
-                .hint("start it with a reason: tenantpilot runbooks start product_usage.prune"));
-        }
-        if days < setting && !self.dry_run {
-            confirm(&prune_phrase(days.get()), self.confirm.as_deref())?;
-        }
+        break_glass::require_reason(context.permit(), &self.consent)?;
+        let exact = exact_phrase(context, days).await?;
+        let action = Action::Platform { word: WORD, exact: exact.as_deref() };
+        let glass = context.permit().break_glass().is_some();
+        let confirmation = Confirmation::of(&action)?.requiring_reason(glass);
+        self.consent.allow(context, &confirmation)?;
         Ok(days)
     }
 }
@@ -193,7 +201,7 @@ pub struct Pruned {
     pub days: i64,
     /// What is from before this moment was deleted.
     pub cutoff: DateTime<Utc>,
-    /// How many events; after a rehearsal, how many would be.
+    /// How many events; after a dry run, how many would be.
     pub events: i64,
 }
 
@@ -206,7 +214,8 @@ impl Operation for PruneUsage {
     type Output = Pruned;
 
     async fn execute(self, context: &mut Context) -> Result<Pruned> {
-        context.begin_checked(&Self::REQUIREMENT, !self.dry_run).await?;
+        let dry_run = self.consent.dry_run;
+        context.begin_checked(&Self::REQUIREMENT, !dry_run).await?;
         let at = context.now();
         let checked = self.check(context).await;
         let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
@@ -215,22 +224,24 @@ impl Operation for PruneUsage {
         let days = match checked {
             Ok(days) => days,
             Err(error) => {
-                if !self.dry_run {
+                let told = !dry_run && !self.consent.only_asks(&error);
+                if told {
                     row.metadata = json!({ "days": self.days });
                     refusal::record(context, row, &error).await?;
                 }
-                context.end_refused(!self.dry_run).await?;
+                context.end_refused(told).await?;
                 return Err(error);
             }
         };
         let cutoff = days.cutoff(at);
         let (old, _) = count_old(context, days, at).await?;
-        if self.dry_run {
+        if dry_run {
             context.end(false).await?;
             return Ok(Pruned { days: days.get(), cutoff, events: old });
         }
         // The decision is on record before anything is gone for good, and its end after.
         row.metadata = json!({ "days": days.get(), "cutoff": cutoff, "events": old });
+        self.consent.mark(&mut row.metadata);
         context.audit(&row).await?;
         let mut kept = 0;
         match delete(context, days, at, row, &mut kept).await {

@@ -4,20 +4,19 @@ use serde_json::{Value, json};
 
 use crate::access::{Actor, Requirement};
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::Confirmation;
 use crate::domain::identity::identity_hash;
 use crate::domain::plan::{Difference, plan_hash};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::Source;
 use crate::domain::safe_text::quoted;
-use crate::domain::sanitize;
-use crate::domain::start_reason::StartReason;
 use crate::ops::plans::{self, count_targets};
 use crate::ops::runs::{
     Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, used_request_id,
 };
 use crate::ops::store::plans::{self as store, PlanRow};
-use crate::ops::store::{run_write, savepoint, settings};
-use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
+use crate::ops::store::{run_write, settings};
+use crate::ops::{Access, Consent, Context, Operation};
 use crate::runbooks::{Registry, Runbook};
 use crate::{Error, Result};
 
@@ -58,16 +57,12 @@ pub struct StartRunbook {
     pub scope: Option<RunScope>,
     /// How the targets are worked through.
     pub rollout: Rollout,
-    /// Why, as it was typed; compulsory for more than one tenant.
-    pub reason: Option<StartReason>,
-    /// The phrase that was typed; compulsory for more than one tenant.
-    pub confirm: Option<String>,
+    /// What confirms it, and why.
+    pub consent: Consent,
     /// Where the start comes from.
     pub source: Source,
     /// The caller's own id of this request: a retry after a lost answer finds its run.
     pub request_id: Option<String>,
-    /// Checks everything, and starts nothing.
-    pub dry_run: bool,
 }
 
 impl StartRunbook {
@@ -79,11 +74,9 @@ impl StartRunbook {
             plan_hash: None,
             scope: None,
             rollout: Rollout::default(),
-            reason: None,
-            confirm: None,
+            consent: Consent::default(),
             source,
             request_id: None,
-            dry_run: false,
         }
     }
 
@@ -103,24 +96,17 @@ impl Operation for StartRunbook {
     type Output = Started;
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        let mut row = self.consent.begin(context, Self::NAME).await?;
         row.target_type = Some("runbook");
         row.target_id = Some(quoted(&self.key).trim_matches('"').to_owned());
-        row.metadata = json!({
+        let facts = json!({
             "plan_id": self.plan_id, "source": self.source.as_str(), "rollout": self.rollout,
-            "reason": self.reason.as_ref().map(|reason| json!({
-                "code": reason.code, "text": sanitize::message(&reason.text) })),
         });
-        if self.dry_run {
-            row.metadata["dry_run"] = json!(true);
-        }
-        savepoint::begin(context.tx()?).await?;
+        merge(&mut row.metadata, facts);
         let attempt = self.attempt(context).await;
-        let done = refusal::settle(context, row.clone(), attempt).await?;
+        let done = self.consent.end(context, row.clone(), attempt).await?;
         let (plan, started) = (done.plan, done.started);
-        if self.dry_run {
-            context.undo();
-        } else if !done.again {
+        if !self.consent.dry_run && !done.again {
             row.run_id = Some(started.run_id);
             row.workspace_id = done.tenant.map(|(workspace, _)| workspace);
             row.tenant_id = done.tenant.and_then(|(_, tenant)| tenant);
@@ -154,9 +140,8 @@ impl StartRunbook {
         if self.source == Source::Admin {
             refuse_admin(context).await?;
         }
-        crate::ops::break_glass::require_reason(context.permit(), self.reason.as_ref())?;
+        crate::ops::break_glass::require_reason(context.permit(), &self.consent)?;
         self.rollout.check()?;
-        let reason = self.reason.as_ref().map(StartReason::checked).transpose()?;
         // Held: the same plan cannot be used twice at once.
         let plan = plans::own(context, self.plan_id, true).await?;
         if let Some(run_id) = plan.used_by_run_id {
@@ -170,7 +155,9 @@ impl StartRunbook {
             let started = Started { run_id, created: false };
             return Ok(Attempt { tenant: None, plan, started, again: true });
         }
-        self.check_words(&plan)?;
+        let glass = context.permit().break_glass().is_some();
+        let stored = stored(&plan);
+        let reason = self.consent.allow(context, &stored.requiring_reason(glass))?;
         if let Some(started) = self.active(context, &plan, &identity).await? {
             return Ok(Attempt { tenant: None, plan, started, again: false });
         }
@@ -314,31 +301,23 @@ impl StartRunbook {
             return Err(Error::refused(difference.words()).hint("look at a new preflight first"));
         }
         // What has to be typed follows from what is there, not from what the row says.
-        let expected = plans::confirmation(context, runbook, &frozen).await?;
-        if expected.phrase != plan.phrase || expected.compulsory != plan.must_confirm {
-            return Err(Error::refused("the names of the tenants changed since preflight")
-                .hint("look at a new preflight first"));
+        let expected = plans::confirmation(context, runbook, &frozen, &plan.inputs.0).await?;
+        if expected != stored(plan) {
+            return Err(Error::refused("what confirms it changed since preflight")
+                .hint("the names of the tenants or a setting changed; look at a new preflight"));
         }
         Ok(frozen)
-    }
-
-    /// The reason and the phrase.
-    fn check_words(&self, plan: &PlanRow) -> Result<()> {
-        let targets = plan_targets(plan);
-        if targets > 1 && self.reason.is_none() {
-            return Err(Error::usage("a start on more than one tenant needs a reason")
-                .hint("give --reason-code and --reason"));
-        }
-        match (&self.confirm, plan.must_confirm) {
-            (None, false) => Ok(()),
-            (typed, _) => confirm(&plan.phrase, typed.as_deref()),
-        }
     }
 
     /// The daily work of the worker: it is recorded also where there was nothing to do.
     fn is_scheduled(&self, context: &Context) -> bool {
         self.source == Source::Schedule && *context.permit().actor() == Actor::System
     }
+}
+
+fn stored(plan: &PlanRow) -> Confirmation {
+    let tenants = (plan.scope_kind != "platform").then_some(plan.tenant_count);
+    Confirmation::stored(&plan.phrase, plan.must_confirm, tenants)
 }
 
 fn plan_targets(plan: &PlanRow) -> i64 {
@@ -359,15 +338,4 @@ pub(in crate::ops) async fn refuse_admin(context: &mut Context) -> Result<()> {
     }
     Err(Error::refused("maintenance cannot be started from the customers' side")
         .hint(format!("the platform's setting {ADMIN_MAINTENANCE_FLAG} is off")))
-}
-
-/// Refuses anything but the phrase itself.
-pub(in crate::ops) fn confirm(phrase: &str, typed: Option<&str>) -> Result<()> {
-    match typed {
-        Some(typed) if typed == phrase => Ok(()),
-        Some(_) => Err(Error::refused("the confirmation is not the phrase that was asked for")
-            .hint(format!("type exactly: {phrase}"))),
-        None => Err(Error::usage("this has to be confirmed")
-            .hint(format!("type exactly: {phrase} (on the command line: --confirm '{phrase}')"))),
-    }
 }

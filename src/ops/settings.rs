@@ -5,11 +5,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::retention::Days;
-use super::runbooks::confirm;
-use super::store::{Tx, savepoint, settings as rows};
-use super::{Access, AuditStatus, Context, Operation, refusal};
+use super::store::{Tx, settings as rows};
+use super::{Access, Consent, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::safe_text::quoted;
 use crate::domain::setting::{ALERT_EVENTS, SettingKey, number, words_of};
 use crate::{Error, Result};
@@ -138,16 +138,14 @@ pub struct SetSetting {
     pub key: String,
     /// The new value; none: the default.
     pub value: Option<String>,
-    /// What was typed; has to be the setting's name where the new value is less strict.
-    pub confirm: Option<String>,
-    /// Checks everything, and changes nothing.
-    pub dry_run: bool,
+    /// What confirms it: the setting's name where the new value is less strict.
+    pub consent: Consent,
 }
 
 impl SetSetting {
     /// A harmless example, for the test of the access check.
     pub(in crate::ops) fn sample() -> Self {
-        Self { key: "none.such".to_owned(), value: None, confirm: None, dry_run: true }
+        Self { key: "none.such".to_owned(), value: None, consent: Consent::dry_run() }
     }
 }
 
@@ -175,15 +173,12 @@ impl Operation for SetSetting {
     type Output = SettingSet;
 
     async fn execute(self, context: &mut Context) -> Result<SettingSet> {
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        let mut row = self.consent.begin(context, Self::NAME).await?;
         row.target_type = Some("platform_setting");
         row.target_id = Some(quoted(&self.key).trim_matches('"').to_owned());
-        savepoint::begin(context.tx()?).await?;
         let attempt = self.attempt(context).await;
-        let (set, invalid) = refusal::settle(context, row.clone(), attempt).await?;
-        if self.dry_run {
-            context.undo();
-        } else if set.changed || invalid {
+        let (set, invalid) = self.consent.end(context, row.clone(), attempt).await?;
+        if set.changed || invalid {
             row.before = Some(json!({ "value": set.before, "invalid": invalid }));
             row.after = Some(json!({ "value": set.after }));
             context.audit(&row).await?;
@@ -203,9 +198,8 @@ impl SetSetting {
         let stored = rows::get(context.tx()?, key.as_str()).await?;
         let before = PlatformSetting::of(key, stored.as_deref());
         let looser = key.is_looser(&after, &before.value);
-        if looser && !self.dry_run {
-            confirm(key.as_str(), self.confirm.as_deref())?;
-        }
+        let action = Action::Setting { key: key.as_str(), looser };
+        self.consent.allow(context, &Confirmation::of(&action)?)?;
         let changed = after != before.value;
         if changed || before.invalid {
             let now = context.now();

@@ -16,10 +16,11 @@ pub use rights::UserView;
 
 use super::store::audit::NewAudit;
 use super::store::users::{self, UserChange, UserRow};
-use super::store::{Tx, savepoint, sessions};
-use super::{Access, AuditStatus, Context, Operation, password, refusal};
+use super::store::{Tx, sessions};
+use super::{Access, Consent, Context, Operation, password};
 use crate::access::Requirement;
 use crate::domain::capability::{Capability, CapabilitySet, Role};
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::high_capability::HighCapability;
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
@@ -112,13 +113,23 @@ impl Reader {
     }
 }
 
-/// The row of a change of the user called `name`, as it succeeds.
-fn about(context: &Context, action: &'static str, name: &str) -> NewAudit {
-    let mut row = context.audit_row(action, AuditStatus::Succeeded);
+/// Begins a change of the user called `name`; gives its row, as it succeeds.
+async fn begin(
+    context: &mut Context,
+    action: &'static str,
+    name: &str,
+    consent: &Consent,
+) -> Result<NewAudit> {
+    let mut row = consent.begin(context, action).await?;
     row.target_type = Some("platform_user");
     let name: String = password::normalise_name(name).chars().take(password::MAX_NAME).collect();
     row.target_id = Some(quoted(&name).trim_matches('"').to_owned());
-    row
+    Ok(row)
+}
+
+/// Refuses a change of a user that was not confirmed.
+fn allow(context: &Context, consent: &Consent, name: &str, high: bool) -> Result<()> {
+    consent.allow(context, &Confirmation::of(&Action::User { name, high })?).map(drop)
 }
 
 fn unknown(username: &str) -> Error {
@@ -195,21 +206,19 @@ pub struct SetCapabilities {
     pub capabilities: CapabilitySet,
     /// New view; none leaves it.
     pub view: Option<UserView>,
-    /// The user name as it was typed; required where a high capability is granted.
-    pub confirm: Option<String>,
-    /// Checks everything except the confirmation, and changes nothing.
-    pub dry_run: bool,
+    /// What confirms it: the user name where a high capability is granted.
+    pub consent: Consent,
 }
 
 impl SetCapabilities {
     /// A change of capabilities that leaves the view.
     pub fn new(username: &str, capabilities: CapabilitySet) -> Self {
         let username = username.to_owned();
-        Self { username, capabilities, view: None, confirm: None, dry_run: false }
+        Self { username, capabilities, view: None, consent: Consent::default() }
     }
 
     pub(super) fn sample() -> Self {
-        Self { dry_run: true, ..Self::new("nobody", CapabilitySet::default()) }
+        Self::new("nobody", CapabilitySet::default())
     }
 
     async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
@@ -223,11 +232,9 @@ impl SetCapabilities {
             view.check()?;
         }
         rights::may_grant(context, &self.capabilities, &view).await?;
-        if !self.dry_run {
-            let high = HighCapability::held(&self.capabilities, view.is_all());
-            let typed = self.confirm.as_deref();
-            rights::confirm_high(&before.username, &before.high_capabilities, &high, typed)?;
-        }
+        let high = HighCapability::held(&self.capabilities, view.is_all());
+        let (name, held) = (&before.username, &before.high_capabilities);
+        rights::confirm_grant(context, name, held, &high, &self.consent)?;
         let stays = rights::keeps_the_door_open(before.active, &self.capabilities, view.is_all());
         let names = self.capabilities.names();
         let change = UserChange {
@@ -248,14 +255,9 @@ impl Operation for SetCapabilities {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let row = about(context, Self::NAME, &self.username);
-        savepoint::begin(context.tx()?).await?;
+        let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
         let attempt = self.attempt(context).await;
-        let done = refusal::settle(context, row.clone(), attempt).await?;
-        if self.dry_run {
-            context.undo();
-            return Ok(done.1);
-        }
+        let done = self.consent.end(context, row.clone(), attempt).await?;
         succeeded(context, row, done).await
     }
 }
@@ -267,11 +269,14 @@ pub struct SetActive {
     pub username: String,
     /// Whether they may log in.
     pub active: bool,
+    /// What confirms it: the user name to disable them.
+    pub consent: Consent,
 }
 
 impl SetActive {
     async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
         let before = changeable(context, &self.username).await?;
+        allow(context, &self.consent, &before.username, !self.active)?;
         let stays = rights::keeps_the_door_open(self.active, &before.capabilities, before.view_all);
         let change = UserChange { active: Some(self.active), ..UserChange::default() };
         changed(context, before, &change, stays, None).await
@@ -286,10 +291,9 @@ impl Operation for SetActive {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let row = about(context, Self::NAME, &self.username);
-        savepoint::begin(context.tx()?).await?;
+        let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
         let attempt = self.attempt(context).await;
-        let done = refusal::settle(context, row.clone(), attempt).await?;
+        let done = self.consent.end(context, row.clone(), attempt).await?;
         succeeded(context, row, done).await
     }
 }
@@ -299,14 +303,20 @@ impl Operation for SetActive {
 pub struct ResetPassword {
     /// Name.
     pub username: String,
-    /// New password.
+    /// New password; a dry run does not look at it.
     pub password: SecretString,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl ResetPassword {
     async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
         // Who sets a password can act as that user, so this is held against their rights.
         let before = changeable(context, &self.username).await?;
+        allow(context, &self.consent, &before.username, false)?;
+        if self.consent.dry_run {
+            return Ok((before.clone(), before));
+        }
         password::check_rules(&self.password)?;
         let hash = password::hash(&context.ops().inner.hashing, &self.password).await?;
         let change = UserChange { password_hash: Some(&hash), ..UserChange::default() };
@@ -322,10 +332,9 @@ impl Operation for ResetPassword {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let row = about(context, Self::NAME, &self.username);
-        savepoint::begin(context.tx()?).await?;
+        let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
         let attempt = self.attempt(context).await;
-        let done = refusal::settle(context, row.clone(), attempt).await?;
+        let done = self.consent.end(context, row.clone(), attempt).await?;
         succeeded(context, row, done).await
     }
 }
@@ -368,6 +377,16 @@ async fn succeeded(
 pub struct Unlock {
     /// Name.
     pub username: String,
+    /// What confirms it.
+    pub consent: Consent,
+}
+
+impl Unlock {
+    async fn attempt(&self, context: &mut Context) -> Result<i64> {
+        let user = changeable(context, &self.username).await?;
+        allow(context, &self.consent, &user.username, false)?;
+        sessions::clear_attempts(context.tx()?, None, &user.username).await
+    }
 }
 
 impl Operation for Unlock {
@@ -378,12 +397,10 @@ impl Operation for Unlock {
     type Output = i64;
 
     async fn execute(self, context: &mut Context) -> Result<i64> {
-        let mut row = about(context, Self::NAME, &self.username);
-        savepoint::begin(context.tx()?).await?;
-        let attempt = changeable(context, &self.username).await;
-        let user = refusal::settle(context, row.clone(), attempt).await?;
-        let cleared = sessions::clear_attempts(context.tx()?, None, &user.username).await?;
-        row.metadata = json!({ "cleared": cleared });
+        let mut row = begin(context, Self::NAME, &self.username, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        let cleared = self.consent.end(context, row.clone(), attempt).await?;
+        row.metadata["cleared"] = json!(cleared);
         context.audit(&row).await?;
         Ok(cleared)
     }

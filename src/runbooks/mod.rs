@@ -85,6 +85,19 @@ pub trait Runbook: Send + Sync + 'static {
         Box::pin(async move { Ok(inputs.clone()) })
     }
 
+    /// The phrase that replaces its word where the inputs go beyond a setting of the platform: a
+    /// person has to type it, or the definition of a deployment to give it.
+    ///
+    /// # Errors
+    /// Those of reading a setting.
+    fn exact_phrase<'a>(
+        &'a self,
+        _context: &'a mut Context,
+        _inputs: &'a Value,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Counts what a run on this target would change, and what there is in all, as it would
     /// have at `as_of`: a plan that is looked at again counts by its own time, not by the time
     /// that went by.

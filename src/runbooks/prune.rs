@@ -40,7 +40,18 @@ impl Runbook for PruneUsage {
     }
 
     fn word(&self) -> &'static str {
-        "PRUNE"
+        retention::WORD
+    }
+
+    fn exact_phrase<'a>(
+        &'a self,
+        context: &'a mut Context,
+        inputs: &'a Value,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            let days = retention::days_of(context, inputs).await?;
+            retention::exact_phrase(context, days).await
+        })
     }
 
     fn check_inputs(&self, inputs: &Value) -> Result<()> {

@@ -3,12 +3,13 @@
 use super::look::grouped;
 use super::screens::operations_tenant_text;
 use crate::access::Actor;
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::run::{Run, RunStatus, Source};
-use crate::ops::Ops;
 use crate::ops::overview::{GroupRetried, RetryGroup};
 use crate::ops::runs::{
-    CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryRun, retry_phrase,
+    CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryPlan, RetryRun,
 };
+use crate::ops::{Consent, Ops};
 use crate::{Error, Result};
 
 /// What can be asked of a run.
@@ -33,8 +34,8 @@ pub struct ControlRequest {
     pub run_id: i64,
     /// What is asked.
     pub control: Control,
-    /// What was typed where the operation asks for a phrase itself.
-    pub confirm: Option<String>,
+    /// What confirms it, and why.
+    pub consent: Consent,
     /// The same for every attempt of one dialog: a lost answer does not start two runs.
     pub request_id: String,
 }
@@ -46,8 +47,8 @@ pub struct GroupRequest {
     pub fingerprint: String,
     /// The runs, as the plan named them.
     pub run_ids: Vec<i64>,
-    /// What was typed where the operation asks for a phrase itself.
-    pub confirm: Option<String>,
+    /// What confirms it, and why.
+    pub consent: Consent,
 }
 
 impl GroupRequest {
@@ -56,7 +57,7 @@ impl GroupRequest {
         let retry = RetryGroup {
             fingerprint: self.fingerprint.clone(),
             run_ids: self.run_ids.clone(),
-            confirm: self.confirm.clone(),
+            consent: self.consent.clone(),
             source: Source::Console,
         };
         ops.run(actor, retry).await
@@ -64,12 +65,10 @@ impl GroupRequest {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlDone {
-    /// A cancel or a pause: made, or asked of the worker.
+    /// It was done, or asked of the worker.
     Controlled(Controlled),
-    /// It happened.
-    Done,
     /// A retry.
     Retried(Retried),
 }
@@ -77,28 +76,23 @@ pub enum ControlDone {
 impl ControlRequest {
     /// Sends it, as the person who is logged in.
     pub async fn send(&self, ops: &Ops, actor: &Actor) -> Result<ControlDone> {
-        let run_id = self.run_id;
-        Ok(match self.control {
-            Control::Cancel => ControlDone::Controlled(ops.run(actor, CancelRun { run_id }).await?),
-            Control::Pause => ControlDone::Controlled(ops.run(actor, PauseRun { run_id }).await?),
-            Control::Close => {
-                ops.run(actor, CloseRun { run_id }).await?;
-                ControlDone::Done
-            }
-            Control::Resume => {
-                ops.run(actor, ResumeRun { run_id }).await?;
-                ControlDone::Done
-            }
+        let (run_id, consent) = (self.run_id, self.consent.clone());
+        let done = match self.control {
+            Control::Cancel => ops.run(actor, CancelRun { run_id, consent }).await,
+            Control::Pause => ops.run(actor, PauseRun { run_id, consent }).await,
+            Control::Close => ops.run(actor, CloseRun { run_id, consent }).await,
+            Control::Resume => ops.run(actor, ResumeRun { run_id, consent }).await,
             Control::Retry => {
                 let retry = RetryRun {
                     run_id,
-                    confirm: self.confirm.clone(),
+                    consent,
                     source: Source::Console,
                     request_id: Some(self.request_id.clone()),
                 };
-                ControlDone::Retried(ops.run(actor, retry).await?)
+                return ops.run(actor, retry).await.map(ControlDone::Retried);
             }
-        })
+        };
+        done.map(ControlDone::Controlled)
     }
 
     /// What to tell once it was done, and the run to view then, if it made one.
@@ -174,15 +168,16 @@ impl Control {
         }
     }
 
-    /// What has to be typed; none for a retry before its targets are counted.
-    pub fn phrase(self, run: &Run, targets: Option<usize>) -> Option<String> {
-        let several = run.target_count > 1;
-        match self {
-            Self::Retry => targets.map(|n| retry_phrase(n).unwrap_or_else(yes)),
-            Self::Close => Some(format!("CLOSE {}", run.id)),
-            Self::Cancel if several => Some(format!("CANCEL {}", run.id)),
-            Self::Cancel | Self::Pause | Self::Resume => Some(yes()),
-        }
+    /// What confirms it; none for a retry before its targets are counted.
+    pub fn confirmation(self, run: &Run, plan: Option<&RetryPlan>) -> Option<Confirmation> {
+        let action = match self {
+            Self::Retry => return plan.map(|plan| plan.confirmation.clone()),
+            Self::Close => Action::Close(run.id),
+            Self::Cancel => Action::Cancel { run_id: run.id, targets: run.target_count },
+            Self::Pause => Action::Pause(run.id),
+            Self::Resume => Action::Resume(run.id),
+        };
+        Confirmation::of(&action).ok()
     }
 
     /// What will happen.
@@ -246,10 +241,6 @@ pub fn covered(run: &Run) -> String {
         Some(id) => format!("tenant {id}, {who}"),
         None => who,
     }
-}
-
-fn yes() -> String {
-    "y".to_owned()
 }
 
 /// What is said where the typed text is not the phrase.

@@ -23,7 +23,7 @@ use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry, RetryRun};
 use crate::ops::telemetry::Summarise;
 use crate::ops::workers::ListWorkers;
-use crate::ops::{ChangeWatch, Engine, Ops};
+use crate::ops::{ChangeWatch, Consent, Engine, Ops};
 use crate::{Error, Result};
 
 /// After a hint, a subscription is asked at the earliest this long after its last time.
@@ -456,10 +456,14 @@ async fn answer(
         }
         Request::BreakGlass => Answer::BreakGlass(ops.run(actor, CurrentBreakGlass).await),
         Request::EnterBreakGlass { reason, minutes, password } => {
-            let enter = EnterBreakGlass { reason, minutes, password };
+            let consent = Consent::yes().because(Some(reason));
+            let enter = EnterBreakGlass { consent, minutes, password };
             Answer::EnteredBreakGlass(ops.run(actor, enter).await)
         }
-        Request::EndBreakGlass => Answer::EndedBreakGlass(ops.run(actor, EndBreakGlass).await),
+        Request::EndBreakGlass => {
+            let end = EndBreakGlass { consent: Consent::yes() };
+            Answer::EndedBreakGlass(ops.run(actor, end).await)
+        }
         Request::Wizard(asked) => Answer::Wizard(Box::new(asked.answer(ops, actor, told).await)),
         Request::Support(asked) => Answer::Support(Box::new(asked.answer(ops, actor).await)),
         Request::Compose(asked) => Answer::Compose(Box::new(asked.answer(ops, actor).await)),

@@ -21,7 +21,7 @@ use crate::ops::condition::DatabaseCondition;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::overview::{FingerprintPage, GroupRetried, GroupRetryPlan, Overview};
 use crate::ops::platform::{FilterNames, Platform};
-use crate::ops::runs::{Page, RunCounts, RunDetail, RunPage};
+use crate::ops::runs::{Page, RetryPlan, RunCounts, RunDetail, RunPage};
 use crate::ops::telemetry::Summary;
 use crate::ops::workers::WorkersView;
 use crate::{Error, Result};
@@ -296,8 +296,8 @@ pub enum Answer {
     MarkedRead(BTreeSet<i64>, Result<Marked>),
     /// How many notices were marked as read, with the id up to which.
     MarkedAllRead(i64, Result<u64>),
-    /// How many targets a retry of a run would cover.
-    PlanRetry(i64, Result<usize>),
+    /// What a retry of a run would do.
+    PlanRetry(i64, Result<RetryPlan>),
     /// A change of a run, with what was asked.
     Control(ControlRequest, Result<ControlDone>),
     /// Workers and what they hold.

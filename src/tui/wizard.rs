@@ -12,14 +12,13 @@ use super::msg::{Answer, Effect, Request, Slot};
 use crate::access::Actor;
 use crate::domain::rollout::Rollout;
 use crate::domain::run::Source;
-use crate::domain::start_reason::StartReason;
-use crate::ops::Ops;
 use crate::ops::plans::{
     Counted, ListPlanTargets, ListScopeTenants, ListScopeWorkspaces, Plan, PlanTargets, Preflight,
     ScopeTenants, ScopeWorkspaces, targets_csv,
 };
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{RunScope, Started};
+use crate::ops::{Consent, Ops};
 use crate::{Error, ErrorKind, Result};
 
 /// The progress of a preflight is told at most this often.
@@ -188,10 +187,8 @@ pub struct StartRequest {
     pub scope: RunScope,
     /// How the targets are worked through.
     pub rollout: Rollout,
-    /// Why.
-    pub reason: Option<StartReason>,
-    /// What was typed.
-    pub confirm: String,
+    /// What confirms it, and why.
+    pub consent: Consent,
     /// The same for every attempt of one confirmation: a lost answer does not start two runs.
     pub request_id: String,
 }
@@ -203,8 +200,7 @@ impl StartRequest {
             plan_hash: Some(self.plan_hash.clone()),
             scope: Some(self.scope.clone()),
             rollout: self.rollout,
-            reason: self.reason.clone(),
-            confirm: Some(self.confirm.clone()),
+            consent: self.consent.clone(),
             request_id: Some(self.request_id.clone()),
             ..StartRunbook::of_plan(&self.key, self.plan_id, Source::Console)
         };

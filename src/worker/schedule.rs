@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::{Shared, backoff};
 use crate::Result;
 use crate::access::Actor;
+use crate::domain::confirmation::Given;
 use crate::domain::run::Source;
-use crate::ops::Ops;
 use crate::ops::plans::Preflight;
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{FindRequest, RunScope, Started};
+use crate::ops::{Consent, Ops};
 
 /// How often it is looked whether the day's work was started.
 const LOOK: Duration = Duration::from_secs(60);
@@ -67,7 +68,7 @@ async fn start_once(ops: &Ops, key: &str, request_id: String) -> Result<Option<S
     let plan = ops.run(&Actor::System, Preflight::new(key, RunScope::Platform)).await?;
     let start = StartRunbook {
         request_id: Some(request_id),
-        confirm: Some(plan.phrase),
+        consent: Consent::of(Given::Declared),
         ..StartRunbook::of_plan(key, plan.id, Source::Schedule)
     };
     ops.run(&Actor::System, start).await.map(Some)

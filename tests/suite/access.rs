@@ -6,6 +6,7 @@ use std::path::Path;
 use tenantpilot::ErrorKind;
 use tenantpilot::access::{Actor, Requirement};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::Session;
 use tenantpilot::ops::{Access, table, try_each};
 
@@ -123,7 +124,7 @@ both_engines! {
             tenantpilot::ops::runs::GetRun { id: 1 } => "platform.ops.view",
             tenantpilot::ops::platform::NameValues => "platform.ops.view",
             tenantpilot::ops::users::ListUsers => "platform.users.manage",
-            tenantpilot::ops::users::Unlock { username: "x".to_owned() } => "platform.users.manage",
+            tenantpilot::ops::users::Unlock { username: "x".to_owned(), consent: Consent::yes() } => "platform.users.manage",
         }
     }
 
@@ -183,8 +184,8 @@ both_engines! {
         refuse!(tenantpilot::ops::users::ListUsers);
         refuse!(tenantpilot::ops::users::GetUser { username: "administrator".to_owned() });
         assert!(texts(&store, denied).await.is_empty());
-        refuse!(tenantpilot::ops::users::SetActive { username: "administrator".to_owned(), active: false });
-        refuse!(tenantpilot::ops::users::Unlock { username: "administrator".to_owned() });
+        refuse!(tenantpilot::ops::users::SetActive { username: "administrator".to_owned(), active: false, consent: Consent::typed("administrator".to_owned()) });
+        refuse!(tenantpilot::ops::users::Unlock { username: "administrator".to_owned(), consent: Consent::yes() });
         refuse!(tenantpilot::ops::runs::CompleteRun { run_id: 1, fence: 1, blocked: None });
         assert_eq!(
             texts(&store, denied).await,

@@ -7,6 +7,7 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::rollout::StopReason;
 use tenantpilot::domain::run::Source;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::auth::Session;
 use tenantpilot::ops::runs::{CloseRun, FinishRun, RunScope, StartRun};
@@ -40,8 +41,7 @@ async fn set(store: &Store, by: &Session, key: &str, value: &str) {
     let set = SetSetting {
         key: key.to_owned(),
         value: Some(value.to_owned()),
-        confirm: Some(key.to_owned()),
-        dry_run: false,
+        consent: Consent::typed(key.to_owned()),
     };
     store.ops.run(&by.actor, set).await.unwrap();
 }
@@ -98,9 +98,9 @@ both_engines! {
         // A person ended these.
         let closed = store.start("policy.apply", 3).await;
         store.claim().await;
-        let cancel = tenantpilot::ops::runs::CancelRun { run_id: closed };
+        let cancel = tenantpilot::ops::runs::CancelRun { run_id: closed, consent: crate::support::starts::sure("CANCEL", closed) };
         store.ops.run(&administrator.actor, cancel).await.unwrap();
-        store.ops.run(&administrator.actor, CloseRun { run_id: closed }).await.unwrap();
+        store.ops.run(&administrator.actor, CloseRun { run_id: closed, consent: crate::support::starts::sure("CLOSE", closed) }).await.unwrap();
         assert_eq!(events(&store, Some(closed)).await, Vec::<String>::new());
         let many = many(&store, &[1, 2, 3, 4], &[4], 1).await;
         // Tenant 1 alerted above, for this type.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tenantpilot::ErrorKind;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::alerts::{AlertStatus, ListAlerts, RetryAlert, SummariseAlerts};
 
 use crate::alerts::{Running, listed, queue, settings, until};
@@ -63,18 +64,18 @@ both_engines! {
         // Somebody with more rights, but the same view.
         let keeper = store.user_with(&first, "keeper", Role::Operator.capabilities(), &[1]).await;
         store.sql("update alert_deliveries set status = 'dead'").await.unwrap();
-        let hidden = store.ops.run(&keeper.actor, RetryAlert { id: 1 }).await.unwrap_err();
+        let hidden = store.ops.run(&keeper.actor, RetryAlert { id: 1, consent: Consent::yes() }).await.unwrap_err();
         assert_eq!(hidden.kind(), ErrorKind::NotFound);
-        store.ops.run(&keeper.actor, RetryAlert { id: 2 }).await.unwrap();
+        store.ops.run(&keeper.actor, RetryAlert { id: 2, consent: Consent::yes() }).await.unwrap();
     }
 
     async fn fr_016_016_a_dead_alert_can_be_sent_again_by_who_may_and_leaves_its_trace(store) {
         let person = Person::administrator(&store.url);
         let id = dead(&store).await.to_string();
-        person.run(&["alerts", "retry", "99"]).ends(4);
-        person.run(&["alerts", "retry", "x"]).ends(2);
-        assert!(person.run(&["alerts", "retry", &id]).ends(0).out.contains("is tried again"));
-        let refused = person.run(&["alerts", "retry", &id, "--json"]).ends(5);
+        person.run(&["alerts", "retry", "99", "--yes"]).ends(4);
+        person.run(&["alerts", "retry", "x", "--yes"]).ends(2);
+        assert!(person.run(&["alerts", "retry", &id, "--yes"]).ends(0).out.contains("is tried again"));
+        let refused = person.run(&["alerts", "retry", &id, "--json", "--yes"]).ends(5);
         assert!(refused.err.contains("is still tried"), "{refused:?}");
         let audited = "select count(*) from audit_logs where action = 'alerts.retry' and status = 'succeeded' \
                        and target_id is not null and cast(before_state as text) like '%dead%' \
@@ -87,14 +88,14 @@ both_engines! {
         until!(listed(&store).await[0].status == AlertStatus::Delivered);
         running.end().await;
         assert_eq!(Some(&receiver.requests()[0].headers["x-tenantpilot-delivery"]), before.delivery_id.as_ref());
-        assert!(person.run(&["alerts", "retry", &id]).ends(5).err.contains("was delivered"));
+        assert!(person.run(&["alerts", "retry", &id, "--yes"]).ends(5).err.contains("was delivered"));
     }
 
     async fn fr_016_016_looking_is_not_enough_to_retry(store) {
         let id = dead(&store).await;
         let first = store.administrator().await;
         let viewer = store.user(&first, Role::Viewer).await;
-        let denied = store.ops.run(&viewer.actor, RetryAlert { id }).await.unwrap_err();
+        let denied = store.ops.run(&viewer.actor, RetryAlert { id, consent: Consent::yes() }).await.unwrap_err();
         assert_eq!(denied.kind(), ErrorKind::Forbidden);
         assert!(denied.message().contains("platform.ops.manage"), "{denied}");
         let denials = "select count(*) from audit_logs where action = 'alerts.retry' and status = 'denied'";

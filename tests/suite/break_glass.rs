@@ -7,29 +7,31 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tenantpilot::access::{Actor, BreakGlass, ClientKind};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::domain::confirmation::ReasonRule;
 use tenantpilot::domain::rollout::StopReason;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::{ATTEMPTS, Login, Session, WhoAmI};
 use tenantpilot::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
-use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::{CancelRun, GetRun, ListRuns, RetryRun, RunScope, Started};
-use tenantpilot::ops::users::{ListUsers, ResetPassword, SetActive, SetCapabilities};
+use tenantpilot::ops::users::{ListUsers, ResetPassword, SetActive};
 use tenantpilot::ops::{Ops, OpsSettings, password};
 use tenantpilot::{Error, ErrorKind};
 
 use crate::console::run_control::{claim, finish, service, start};
 use crate::database::texts;
 use crate::support::starts::Wish;
+use crate::support::starts::because;
 use crate::support::stores::{ORIGIN, PASSWORD, Store, both_engines};
 
 pub fn reason(text: &str) -> StartReason {
-    StartReason::new(StartReasonCode::Incident, text).unwrap()
+    StartReason::as_typed(StartReasonCode::Incident, text)
 }
 
 fn enter(minutes: u32, guess: &str) -> EnterBreakGlass {
     EnterBreakGlass {
-        reason: reason("checkout is down"),
+        consent: Consent::yes().because(Some(reason("checkout is down"))),
         minutes,
         password: password::secret(guess),
     }
@@ -73,7 +75,7 @@ pub async fn probe(
         ..Wish::new("testing.probe", RunScope::Tenant(tenant))
     };
     let plan = wish.plan(ops, actor).await?;
-    ops.run(actor, StartRunbook { reason, ..wish.start(&plan) }).await
+    ops.run(actor, because(&wish.start(&plan), reason)).await
 }
 
 /// A service whose password checks wait until a file is there, and find every password right.
@@ -125,13 +127,13 @@ both_engines! {
         assert_eq!(store.number(everything).await, 0);
 
         // Ending it.
-        let ended = store.ops.run(&session.actor, EndBreakGlass).await.unwrap();
+        let ended = store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
         assert_eq!(ended, glass);
         assert_eq!(current(&store, &session).await, None);
-        let error = store.ops.run(&session.actor, EndBreakGlass).await.unwrap_err();
+        let error = store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.to_string().contains("break-glass is not active"), "{error}");
-        assert_eq!(audited(&store, "break_glass.end").await, ["break_glass.end succeeded marked"]);
+        assert_eq!(audited(&store, "break_glass.end").await, ["break_glass.end succeeded marked", "break_glass.end refused"]);
     }
 
     async fn fr_021_002_the_password_is_checked_and_throttled_like_a_login(store) {
@@ -147,7 +149,7 @@ both_engines! {
         // The right one clears what was counted.
         take(&store, &session, 60).await.unwrap();
         assert_eq!(store.number("select count(*) from login_attempts").await, 0);
-        store.ops.run(&session.actor, EndBreakGlass).await.unwrap();
+        store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
 
         for _ in 0..ATTEMPTS {
             assert!(guess("wrong").await.unwrap_err().to_string().contains("not right"));
@@ -168,18 +170,18 @@ both_engines! {
 
     async fn fr_021_003_a_reason_has_to_say_something(store) {
         let session = store.administrator().await;
-        for text in ["", "   ", "\u{200b}\u{200d}\u{2060}", "\u{7}\u{1b}\u{9b}", "down\u{1b}[31m", "...", &"x".repeat(501), &"x".repeat(10 * 1024)] {
-            assert!(StartReason::new(StartReasonCode::Incident, text).is_err(), "{text:?}");
+        for text in ["", "   ", "\u{200b}\u{200d}\u{2060}", "\u{7}\u{1b}\u{9b}", "down\u{1b}[31m", "...", "ab", "x", "it hangs", "aaaaaaaaaaaa", "test test test", "asdfghjkl qwertz", &"x".repeat(501), &"x".repeat(10 * 1024)] {
+            assert!(StartReason::new(StartReasonCode::Incident, text, ReasonRule::Required).is_err(), "{text:?}");
             // Nor by the back door.
             let code = StartReasonCode::Incident;
-            let enter = EnterBreakGlass { reason: StartReason { code, text: text.to_owned() }, ..enter(60, PASSWORD) };
+            let enter = EnterBreakGlass { consent: Consent::yes().because(Some(StartReason { code, text: text.to_owned() })), ..enter(60, PASSWORD) };
             let error = store.ops.run(&session.actor, enter).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{text:?}: {error}");
         }
         assert_eq!(grants(&store).await, 0);
         assert_eq!(store.number("select count(*) from login_attempts").await, 0);
         let hostile = StartReason { code: StartReasonCode::Security, text: "a\u{202e}b\u{200b} leak password=hunter2hunter2".to_owned() };
-        let glass = store.ops.run(&session.actor, EnterBreakGlass { reason: hostile, ..enter(60, PASSWORD) }).await.unwrap();
+        let glass = store.ops.run(&session.actor, EnterBreakGlass { consent: Consent::yes().because(Some(hostile)), ..enter(60, PASSWORD) }).await.unwrap();
         assert!(!glass.reason.contains(|c: char| c.is_control() || c == '\u{202e}'), "{:?}", glass.reason);
         assert!(!glass.reason.contains("hunter2"), "{}", glass.reason);
         assert_eq!(texts(&store, "select reason from break_glass_grants").await, [glass.reason]);
@@ -195,7 +197,7 @@ both_engines! {
         assert_eq!(grants(&store).await, 0);
         for minutes in [5, 240] {
             take(&store, &session, minutes).await.unwrap();
-            store.ops.run(&session.actor, EndBreakGlass).await.unwrap();
+            store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
         }
     }
 
@@ -231,7 +233,7 @@ both_engines! {
     async fn fr_021_006_capability_and_session_are_checked_where_the_grant_is_written(store) {
         let root = store.administrator().await;
         let viewer = store.user(&root, Role::Viewer).await;
-        for refused in [take(&store, &viewer, 60).await.err(), store.ops.run(&viewer.actor, EndBreakGlass).await.err()] {
+        for refused in [take(&store, &viewer, 60).await.err(), store.ops.run(&viewer.actor, EndBreakGlass { consent: Consent::yes() }).await.err()] {
             let error = refused.unwrap();
             assert_eq!(error.kind(), ErrorKind::Forbidden);
             assert!(error.to_string().contains("platform.break_glass.use"), "{error}");
@@ -261,7 +263,7 @@ both_engines! {
         let (ops, flag) = slow(&store, &folder);
         let pending = tokio::spawn(async move { ops.run(&session.actor, enter(60, PASSWORD)).await });
         reserved(&store).await;
-        let reset = ResetPassword { username: "operator".to_owned(), password: password::secret("another long password") };
+        let reset = ResetPassword { username: "operator".to_owned(), password: password::secret("another long password"), consent: Consent::yes() };
         store.ops.run(&root.actor, reset).await.unwrap();
         std::fs::write(&flag, "").unwrap();
         assert_eq!(pending.await.unwrap().unwrap_err().kind(), ErrorKind::NotLoggedIn);
@@ -272,12 +274,12 @@ both_engines! {
         let root = store.administrator().await;
         let session = store.user(&root, Role::OnCall).await;
         let glass = take(&store, &session, 60).await.unwrap();
-        let taken = SetCapabilities::new("oncall", Role::Viewer.capabilities());
+        let taken = crate::support::starts::capabilities("oncall", Role::Viewer.capabilities());
         store.ops.run(&root.actor, taken).await.unwrap();
-        assert_eq!(store.ops.run(&session.actor, EndBreakGlass).await.unwrap_err().kind(), ErrorKind::NotLoggedIn);
+        assert_eq!(store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap_err().kind(), ErrorKind::NotLoggedIn);
         let session = store.login("oncall").await;
         assert_eq!(current(&store, &session).await, Some(glass));
-        assert_eq!(store.ops.run(&session.actor, EndBreakGlass).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap_err().kind(), ErrorKind::Forbidden);
         assert_eq!(audited(&store, "break_glass.end").await, ["break_glass.end denied marked"; 2]);
     }
 
@@ -289,10 +291,10 @@ both_engines! {
         store.sql("alter table gone rename to audit_logs").await.unwrap();
         take(&store, &session, 60).await.unwrap();
         store.sql("alter table audit_logs rename to gone").await.unwrap();
-        store.ops.run(&session.actor, EndBreakGlass).await.unwrap_err();
+        store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap_err();
         store.sql("alter table gone rename to audit_logs").await.unwrap();
         assert!(current(&store, &session).await.is_some());
-        store.ops.run(&session.actor, EndBreakGlass).await.unwrap();
+        store.ops.run(&session.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
     }
 
     async fn fr_021_008_it_is_active_for_one_person_in_every_session_until_its_time_is_over(store) {
@@ -310,12 +312,12 @@ both_engines! {
         assert_eq!(current(&store, &four).await, Some(glass.clone()));
         store.pass(1);
         assert_eq!(current(&store, &four).await, None);
-        assert_eq!(store.ops.run(&four.actor, EndBreakGlass).await.unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(store.ops.run(&four.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap_err().kind(), ErrorKind::Refused);
 
         // Ended in one session, it is over in all of them.
         take(&store, &four, 30).await.unwrap();
         let five = store.login("oncall").await;
-        store.ops.run(&five.actor, EndBreakGlass).await.unwrap();
+        store.ops.run(&five.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
         assert_eq!(current(&store, &four).await, None);
         assert_eq!(store.ops.run(&Actor::System, CurrentBreakGlass).await.unwrap_err().kind(), ErrorKind::NotLoggedIn);
     }
@@ -329,9 +331,9 @@ both_engines! {
         take(&store, &session, 60).await.unwrap();
         assert!(store.ops.run(&session.actor, ListRuns::default()).await.unwrap().runs.is_empty());
         for error in [
-            store.ops.run(&session.actor, CancelRun { run_id: 1 }).await.err(),
+            store.ops.run(&session.actor, CancelRun { run_id: 1, consent: crate::support::starts::sure("CANCEL", 1) }).await.err(),
             store.ops.run(&session.actor, ListUsers).await.err(),
-            probe(&service(&store), &session.actor, 1, Some(reason("why"))).await.err(),
+            probe(&service(&store), &session.actor, 1, Some(reason("the queue is stuck"))).await.err(),
         ] {
             assert_eq!(error.unwrap().kind(), ErrorKind::Forbidden);
         }
@@ -346,17 +348,19 @@ both_engines! {
         let free = probe(&ops, &root.actor, 1, None).await.unwrap().run_id;
         take(&store, &root, 60).await.unwrap();
         let blank = StartReason { code: StartReasonCode::Incident, text: "\u{200b} ".to_owned() };
-        for none in [None, Some(blank)] {
-            let error = probe(&ops, &root.actor, 2, none).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Refused);
-            assert!(error.to_string().contains("break-glass is active: every start needs a reason"), "{error}");
+        let error = probe(&ops, &root.actor, 2, None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains("break-glass is active: every start needs a reason"), "{error}");
+        for says_nothing in [blank, reason("ab"), reason("it hangs"), reason("aaaaaaaaaaaa")] {
+            let error = probe(&ops, &root.actor, 2, Some(says_nothing)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
         }
         let prune = Wish { source: Source::Cli, ..Wish::new("product_usage.prune", RunScope::Platform) };
         let plan = prune.plan(&ops, &root.actor).await.unwrap();
-        let prune = StartRunbook { reason: None, ..prune.start(&plan) };
+        let prune = because(&prune.start(&plan), None);
         assert!(ops.run(&root.actor, prune).await.unwrap_err().to_string().contains("needs a reason"));
         assert_eq!(store.number("select count(*) from operation_runs").await, 1);
-        let given = probe(&ops, &root.actor, 2, Some(reason("it hangs"))).await.unwrap().run_id;
+        let given = probe(&ops, &root.actor, 2, Some(reason("the import hangs"))).await.unwrap().run_id;
 
         // Both end with work left undone, and are tried again.
         for run_id in [free, given] {
@@ -364,19 +368,19 @@ both_engines! {
             assert_eq!(held.id, run_id);
             finish(&ops, &held, Some(StopReason::Closed)).await;
         }
-        let retry = |run_id| RetryRun { run_id, confirm: None, source: Source::Cli, request_id: None };
+        let retry = |run_id| RetryRun { run_id, consent: Consent::yes(), source: Source::Cli, request_id: None };
         let error = ops.run(&root.actor, retry(free)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused);
-        for part in ["every start needs a reason, and run 1 recorded none", "start it anew with a reason"] {
+        for part in ["every start needs a reason, and run 1 recorded none", "give --reason-code and --reason"] {
             assert!(error.to_string().contains(part), "{error}");
         }
         let again = ops.run(&root.actor, retry(given)).await.unwrap().started.run_id;
         let detail = ops.run(&root.actor, GetRun { id: again }).await.unwrap();
-        assert_eq!(detail.context["reason"]["text"], "it hangs");
+        assert_eq!(detail.context["reason"]["text"], "the import hangs");
         assert!(detail.run.break_glass);
         // The system has no break-glass, whoever else has.
         start(&ops, &[3]).await;
-        store.ops.run(&root.actor, EndBreakGlass).await.unwrap();
+        store.ops.run(&root.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
         ops.run(&root.actor, retry(free)).await.unwrap();
     }
 
@@ -387,21 +391,21 @@ both_engines! {
         let ops = service(&store);
         let before = probe(&ops, &root.actor, 1, None).await.unwrap().run_id;
         let glass = take(&store, &root, 60).await.unwrap();
-        let marked = probe(&ops, &root.actor, 2, Some(reason("it hangs"))).await.unwrap().run_id;
+        let marked = probe(&ops, &root.actor, 2, Some(reason("the import hangs"))).await.unwrap().run_id;
         let others = probe(&ops, &other.actor, 3, None).await.unwrap().run_id;
         // Starting what is there already marks nothing.
-        assert!(!probe(&ops, &root.actor, 1, Some(reason("why"))).await.unwrap().created);
+        assert!(!probe(&ops, &root.actor, 1, Some(reason("the queue is stuck"))).await.unwrap().created);
         // Everything that the person does is marked, on whatever.
-        ops.run(&root.actor, CancelRun { run_id: others }).await.unwrap();
-        let off = SetActive { username: "operator".to_owned(), active: false };
+        ops.run(&root.actor, CancelRun { run_id: others, consent: crate::support::starts::sure("CANCEL", others) }).await.unwrap();
+        let off = SetActive { username: "operator".to_owned(), active: false, consent: Consent::typed("operator".to_owned()) };
         ops.run(&root.actor, off).await.unwrap();
-        ops.run(&root.actor, EndBreakGlass).await.unwrap();
-        ops.run(&root.actor, SetActive { username: "operator".to_owned(), active: true }).await.unwrap();
+        ops.run(&root.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
+        ops.run(&root.actor, SetActive { username: "operator".to_owned(), active: true, consent: Consent::typed("operator".to_owned()) }).await.unwrap();
 
         let context: Value = serde_json::from_str(&store.text(&format!("select cast(context as text) from operation_runs where id = {marked}")).await).unwrap();
         assert_eq!(context["break_glass"], json!({ "grant_id": glass.grant_id, "reason_code": "INCIDENT",
                    "reason": "checkout is down", "expires_at": glass.expires_at }));
-        assert_eq!(context["reason"]["text"], "it hangs");
+        assert_eq!(context["reason"]["text"], "the import hangs");
         for id in [before, others] {
             assert!(!store.text(&format!("select cast(context as text) from operation_runs where id = {id}")).await.contains("break_glass"));
         }

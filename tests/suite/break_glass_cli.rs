@@ -5,8 +5,8 @@ use chrono::{DateTime, Duration, Utc};
 use crate::cli::Person;
 use crate::support::stores::{PASSWORD, both_engines};
 
-const ENTER: [&str; 6] =
-    ["break-glass", "enter", "--reason-code", "INCIDENT", "--reason", "checkout is down"];
+const ENTER: [&str; 7] =
+    ["break-glass", "enter", "--reason-code", "INCIDENT", "--reason", "checkout is down", "--yes"];
 
 fn with(more: &[&'static str]) -> Vec<&'static str> {
     [&ENTER, more].concat()
@@ -32,11 +32,11 @@ both_engines! {
 
         let again = person.run_with(&with(&["--password-file", "-"]), PASSWORD).ends(5);
         assert!(again.err.contains("active already, until"), "{again:?}");
-        assert!(person.run(&["break-glass", "end", "--json"]).ends(0).json()["break_glass"].is_null());
-        let ended = person.run(&["break-glass", "end"]).ends(5);
+        assert!(person.run(&["break-glass", "end", "--json", "--yes"]).ends(0).json()["break_glass"].is_null());
+        let ended = person.run(&["break-glass", "end", "--yes"]).ends(5);
         assert!(ended.err.contains("break-glass is not active"), "{ended:?}");
         person.run_with(&with(&["--password-file", "-"]), PASSWORD).ends(0);
-        assert_eq!(person.run(&["break-glass", "end"]).ends(0).out, "break-glass has ended\n");
+        assert_eq!(person.run(&["break-glass", "end", "--yes"]).ends(0).out, "break-glass has ended\n");
     }
 
     async fn fr_021_013_a_wrong_call_takes_nothing_and_asks_nothing(store) {
@@ -48,9 +48,9 @@ both_engines! {
             (with(&[]), "not a terminal to ask at"),
             (with(&["--password-file", "-", "--minutes", "4"]), "5 to 240 minutes"),
             (with(&["--password-file", "-", "--minutes", "241"]), "5 to 240 minutes"),
-            (vec!["break-glass", "enter", "--reason-code", "INCIDENT"], "--reason"),
-            (vec!["break-glass", "enter", "--reason-code", "WHIM", "--reason", "x", "--password-file", "-"], "reason code"),
-            (vec!["break-glass", "enter", "--reason-code", "INCIDENT", "--reason", " \u{200b}", "--password-file", "-"], "the reason is empty"),
+            (vec!["break-glass", "enter", "--reason-code", "INCIDENT", "--yes"], "--reason"),
+            (vec!["break-glass", "enter", "--reason-code", "WHIM", "--reason", "x", "--password-file", "-", "--yes"], "reason code"),
+            (vec!["break-glass", "enter", "--reason-code", "INCIDENT", "--reason", " \u{200b}", "--password-file", "-", "--yes"], "the reason is empty"),
         ] {
             let refused = person.run_with(&arguments, PASSWORD).ends(2);
             assert!(refused.err.contains(part) && refused.out.is_empty(), "{arguments:?}: {refused:?}");
@@ -64,15 +64,15 @@ both_engines! {
         store.legacy_findings(&[1, 2], 3).await;
         let person = Person::administrator(&store.url);
         let key = "findings.lifecycle_backfill";
-        let quiet = person.run(&["runbooks", "start", key, "--tenant", "1"]).ends(0);
+        let quiet = person.run(&["runbooks", "start", key, "--tenant", "1", "--yes"]).ends(0);
         assert!(!quiet.err.contains("break-glass"), "{quiet:?}");
         let plain = person.run(&["runs", "show", "1"]).ends(0);
         assert!(!plain.out.contains("break-glass"), "{plain:?}");
         person.run_with(&with(&["--password-file", "-"]), PASSWORD).ends(0);
-        let refused = person.run(&["runbooks", "start", key, "--tenant", "2"]).ends(5);
+        let refused = person.run(&["runbooks", "start", key, "--tenant", "2", "--yes"]).ends(5);
         assert!(refused.err.contains("error: break-glass is active: every start needs a reason"), "{refused:?}");
         assert!(refused.err.contains("hint: give --reason-code and --reason"), "{refused:?}");
-        let started = person.run(&["runbooks", "start", key, "--tenant", "2", "--reason-code", "SUPPORT", "--reason", "SR-7", "--json"]).ends(0);
+        let started = person.run(&["runbooks", "start", key, "--tenant", "2", "--reason-code", "SUPPORT", "--reason", "asked for in SR-7", "--json", "--yes"]).ends(0);
         assert_eq!(started.err.matches("break-glass is active until ").count(), 1, "{started:?}");
         assert_eq!(started.json()["run"]["break_glass"], true);
 
@@ -87,14 +87,14 @@ both_engines! {
 
         // A retry too. The first run recorded no reason.
         for id in ["1", "2"] {
-            person.run(&["runs", "cancel", id]).ends(0);
+            person.run(&["runs", "cancel", id, "--yes"]).ends(0);
         }
-        let refused = person.run(&["runs", "retry", "1"]).ends(5);
+        let refused = person.run(&["runs", "retry", "1", "--yes"]).ends(5);
         assert!(refused.err.contains("run 1 recorded none"), "{refused:?}");
-        let retried = person.run(&["runs", "retry", "2"]).ends(0);
+        let retried = person.run(&["runs", "retry", "2", "--yes"]).ends(0);
         assert!(retried.err.contains("break-glass is active until "), "{retried:?}");
         let run = person.run(&["runs", "show", "3", "--json"]).ends(0).json();
-        assert_eq!(run["run"]["context"]["reason"]["text"], "SR-7");
+        assert_eq!(run["run"]["context"]["reason"]["text"], "asked for in SR-7");
         assert_eq!(run["run"]["break_glass"], true);
     }
 }

@@ -205,7 +205,7 @@ both_engines! {
             assert!(!format!("{done:?}").contains(secret), "{done:?}");
         }
         assert_eq!(person.run_with(&["login", "ana", "--password-file", "-"], "").code, 2);
-        let short = ["users", "reset-password", "ana", "--password-file", "-"];
+        let short = ["users", "reset-password", "ana", "--password-file", "-", "--yes"];
         assert!(person.run_with(&short, "short").ends(2).err.contains("at least 8"));
     }
 
@@ -251,7 +251,7 @@ both_engines! {
         assert_eq!(user["user"]["capabilities"].as_array().unwrap().len(), 2);
         assert_eq!(user["user"]["role"], Value::Null);
         assert_eq!((&user["user"]["workspaces"], &user["user"]["view_all"]), (&serde_json::json!([]), &Value::Bool(true)));
-        let reset = ["users", "reset-password", "ben", "--password-file", "-"];
+        let reset = ["users", "reset-password", "ben", "--password-file", "-", "--yes"];
         person.run_with(&reset, "another good one").ends(0);
         let ben = Person::at(&store.url);
         ben.login("ben").ends(4);
@@ -260,7 +260,7 @@ both_engines! {
         }
         let locked = ben.run_with(&["login", "ben", "--password-file", "-"], "another good one").ends(5);
         assert!(locked.err.contains("too many attempts"), "{locked:?}");
-        person.run(&["users", "unlock", "ben", "--json"]).ends(0);
+        person.run(&["users", "unlock", "ben", "--json", "--yes"]).ends(0);
         ben.run_with(&["login", "ben", "--password-file", "-"], "another good one").ends(0);
         // What ben does not hold, ben cannot give.
         let forbidden = ben.create("eva", &["--role", "viewer"]).ends(3);
@@ -286,7 +286,7 @@ both_engines! {
         assert_eq!(user["user"]["active"], false);
         ben.run(&["whoami"]).ends(4);
         ben.login("ben").ends(4);
-        person.run(&["users", "enable", "ben"]).ends(0);
+        person.run(&["users", "enable", "ben", "--yes"]).ends(0);
         ben.login("ben").ends(0);
     }
 
@@ -295,7 +295,7 @@ both_engines! {
         person.create("ben", &["--role", "viewer"]).ends(0);
         let ben = Person::at(&store.url);
         ben.login("ben").ends(0);
-        for arguments in [vec!["users", "list"], vec!["users", "unlock", "ana"], vec!["users", "disable", "ana", "--confirm", "ana"]] {
+        for arguments in [vec!["users", "list"], vec!["users", "unlock", "ana", "--yes"], vec!["users", "disable", "ana", "--confirm", "ana"]] {
             let forbidden = ben.run(&arguments).ends(3);
             assert!(forbidden.err.contains("platform.users.manage"), "{forbidden:?}");
             assert_eq!(forbidden.err.lines().count(), 2, "{forbidden:?}");

@@ -158,7 +158,7 @@ fn fr_009_018_a_password_is_asked_for_without_showing_it() {
     assert_eq!(login.end(), 0);
     assert!(!seen.contains(PASSWORD), "{seen}");
 
-    let mut differ = Terminal::start(&person, &["users", "reset-password", "ana"], &[]);
+    let mut differ = Terminal::start(&person, &["users", "reset-password", "ana", "--yes"], &[]);
     differ.wait_for("New password of ana:");
     differ.type_in("one good password\r");
     differ.wait_for("Once more:");
@@ -199,7 +199,7 @@ fn fr_009_007_disabling_asks_for_the_name_at_a_terminal() {
     let store = block_on(Store::new(Engine::Sqlite));
     let person = Person::administrator(&store.url);
     person.create("ben", &["--role", "viewer"]).ends(0);
-    for (typed, code) in [("bob\r", 5), ("\r", 5), ("ben\r", 0)] {
+    for (typed, code) in [("bob\r", 5), ("\r", 2), ("ben\r", 0)] {
         let mut disable = Terminal::start(&person, &["users", "disable", "ben"], &[]);
         disable.wait_for("Type \"ben\" to go on:");
         disable.type_in(typed);

@@ -6,6 +6,7 @@ use sqlx::{Connection, PgConnection, Row};
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::{ATTEMPTS, Login, Session, WhoAmI};
 use tenantpilot::ops::break_glass::{CurrentBreakGlass, EnterBreakGlass};
 use tenantpilot::ops::plans::Preflight;
@@ -78,8 +79,12 @@ async fn follows(by: Duration) {
     wrong.run(&ours.actor, WhoAmI).await.unwrap();
 
     // Break-glass ends in half an hour, not by the wrong clock.
-    let reason = StartReason::new(StartReasonCode::Incident, "checkout is down").unwrap();
-    let enter = EnterBreakGlass { reason, minutes: 30, password: password::secret(PASSWORD) };
+    let reason = StartReason::as_typed(StartReasonCode::Incident, "checkout is down");
+    let enter = EnterBreakGlass {
+        consent: Consent::yes().because(Some(reason)),
+        minutes: 30,
+        password: password::secret(PASSWORD),
+    };
     let grant = wrong.run(&theirs.actor, enter).await.unwrap();
     assert!(near(grant.expires_at, real + Duration::minutes(30)), "{}", grant.expires_at);
     assert!(store.ops.run(&theirs.actor, CurrentBreakGlass).await.unwrap().is_some());
@@ -100,7 +105,7 @@ async fn follows(by: Duration) {
         if minutes == 6 {
             // A plan is good for a quarter of an hour wherever it is started.
             let start = StartRunbook {
-                confirm: Some(plan.phrase),
+                consent: Consent::typed(plan.phrase),
                 ..StartRunbook::of_plan(RECONCILE, plan.id, Source::Console)
             };
             wrong.run(&theirs.actor, start).await.unwrap();

@@ -13,6 +13,8 @@ use crate::overview_cli::{
 };
 use crate::support::stores::{Store, block_on, both_engines};
 
+const REASON: [&str; 4] = ["--reason-code", "INCIDENT", "--reason", "the provider is back"];
+
 both_engines! {
     async fn fr_027_006_errors_are_listed_once_each_the_commonest_first(store) {
         let store = store.with_platform().await;
@@ -93,22 +95,27 @@ both_engines! {
         assert_eq!(skipped, [open.id, old]);
         let wide = person.run(&["failures", "retry", &one, "--dry-run", "--window", "24h"]).ends(0);
         readable(&wide);
-        assert!(wide.err.ends_with(&format!("start them:\ntenantpilot failures retry {one} --window 24h --confirm 'RETRY 3'\n")), "{wide:?}");
+        assert!(wide.err.ends_with(&format!("start them with a reason:\ntenantpilot failures retry {one} --window 24h --confirm 'RETRY 3'\n")), "{wide:?}");
         let rehearsed = person.run(&["failures", "retry", &one, "--dry-run"]).ends(0);
         readable(&rehearsed);
         assert!(rehearsed.out.starts_with("3 targets of 3 runs would be tried again; nothing was started\nrun "), "{rehearsed:?}");
         assert!(rehearsed.err.contains(&format!("run {old} is not tried again: a newer run like it")), "{rehearsed:?}");
         assert!(rehearsed.err.contains(&format!("failures retry {one} --confirm 'RETRY 3'\n")), "{rehearsed:?}");
-        let asked = person.run(&["failures", "retry", &one]).ends(2);
+        let unsaid = person.run(&["failures", "retry", &one, "--confirm", "RETRY 3"]).ends(2);
+        assert!(unsaid.err.contains("--reason-code and --reason"), "{unsaid:?}");
+        person.run(&[&["failures", "retry", &one, "--confirm", "RETRY 3", "--reason-code", "INCIDENT"][..], &["--reason", "a"]].concat()).ends(2);
+        let retry = |more: &[&str]| person.run(&[&["failures", "retry", &one][..], &REASON, more].concat());
+        let asked = retry(&[]).ends(2);
         assert!(asked.err.contains("--confirm 'RETRY 3'") && asked.out.is_empty(), "{asked:?}");
-        person.run(&["failures", "retry", &one, "--no-input"]).ends(2);
-        person.run(&["failures", "retry", &one, "--confirm", "RETRY 4"]).ends(5);
-        person.run(&["failures", "retry", &one, "--confirm", ""]).ends(5);
+        retry(&["--no-input"]).ends(2);
+        retry(&["--yes"]).ends(2);
+        retry(&["--confirm", "RETRY 4"]).ends(5);
+        retry(&["--confirm", ""]).ends(5);
         assert_eq!(store.runs().await, before);
         let audited = |status: &str| format!("select count(*) from audit_logs where action = 'overview.retry_group' and status = '{status}'");
-        assert_eq!(store.number(&audited("refused")).await, 4);
+        assert_eq!(store.number(&audited("refused")).await, 7);
 
-        let done = person.run(&["failures", "retry", &one, "--confirm", "RETRY 3", "--json"]).ends(0).json();
+        let done = retry(&["--confirm", "RETRY 3", "--json"]).ends(0).json();
         let started = done["retry"]["started"].as_array().unwrap();
         assert_eq!(started.len(), 3);
         assert_eq!(done["retry"]["skipped"].as_array().unwrap().len(), 2);
@@ -119,7 +126,7 @@ both_engines! {
         assert_eq!((store.runs().await, store.number(&audited("succeeded")).await), (before + 3, 1));
 
         // What was tried again is not tried again twice: each is named, and it is no success.
-        let again = person.run(&["failures", "retry", &one, "--confirm", "RETRY 3"]).ends(5);
+        let again = retry(&["--confirm", "RETRY 3"]).ends(5);
         readable(&again);
         assert!(again.out.is_empty() && again.err.ends_with("error: nothing was started\nhint: each run that was left out is named, with why\n"), "{again:?}");
         assert_eq!(again.err.matches("a retry of it is active or has succeeded").count(), 3, "{again:?}");
@@ -128,9 +135,11 @@ both_engines! {
         person.run(&["failures", "retry", &one, "--dry-run"]).ends(5);
         assert_eq!(store.runs().await, before + 3);
 
-        // One target needs no phrase.
+        // One target needs no phrase and no reason.
         let single = fingerprint(&person, "permission_denied");
-        let done = person.run(&["failures", "retry", &single]).ends(0);
+        let asked = person.run(&["failures", "retry", &single]).ends(2);
+        assert!(asked.err.contains("add: --yes"), "{asked:?}");
+        let done = person.run(&["failures", "retry", &single, "--yes"]).ends(0);
         let run = store.number("select max(id) from operation_runs").await;
         assert!(done.out.starts_with("run ") && done.out.ends_with(&format!(" is tried again as run {run}\n")), "{done:?}");
         assert!(done.err.contains(&format!("tenantpilot runs watch {run}\n")), "{done:?}");
@@ -144,11 +153,11 @@ both_engines! {
         let hers = past.failed("findings.lifecycle_backfill", 1, ReasonCode::Conflict, "row 5 changed").await;
         let one = fingerprint(&ben, "conflict");
         // Its only run is one that he may not start.
-        let refused = ben.run(&["failures", "retry", &one]).ends(5);
+        let refused = ben.run(&["failures", "retry", &one, "--yes"]).ends(5);
         assert!(refused.out.is_empty() && refused.err.contains(&format!("run {hers} is not tried again: ")), "{refused:?}");
         assert!(refused.err.contains("platform.runbooks.run"), "{refused:?}");
         let his = past.failed("policy.sync", 2, ReasonCode::Conflict, "row 6 changed").await;
-        let done = ben.run(&["failures", "retry", &one, "--confirm", "RETRY 2"]).ends(0);
+        let done = ben.run(&[&["failures", "retry", &one, "--confirm", "RETRY 2"][..], &REASON].concat()).ends(0);
         assert!(done.out.starts_with(&format!("run {his} is tried again as run ")) && done.out.lines().count() == 1, "{done:?}");
         assert!(done.err.contains(&format!("run {hers} is not tried again: ")), "{done:?}");
         assert_eq!(store.number("select count(*) from operation_runs where retry_of_run_id is not null").await, 1);
@@ -163,7 +172,8 @@ fn fr_027_008_a_retry_asks_for_its_phrase_at_a_terminal() {
     let one = fingerprint(&person, "provider_throttled");
     let retried = "select count(*) from operation_runs where retry_of_run_id is not null";
     for (typed, code, runs) in [("retry 3\r", 5, 0), ("\r", 2, 0), ("RETRY 3\r", 0, 3)] {
-        let mut retry = Terminal::start(&person, &["failures", "retry", &one], &[]);
+        let mut retry =
+            Terminal::start(&person, &[&["failures", "retry", &one][..], &REASON].concat(), &[]);
         let asked = retry.wait_for("Type \"RETRY 3\" to go on:");
         assert!(
             asked.contains("policy.sync  1 target") && asked.contains("3 targets of 3 runs"),

@@ -8,6 +8,7 @@ use tenantpilot::domain::fingerprint::is_fingerprint;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::overview::{
     FillFingerprints, FingerprintGroup, FingerprintPage, GetFingerprint, ListFingerprints,
     PlanGroupRetry, RetryGroup,
@@ -144,13 +145,13 @@ both_engines! {
         };
         let plan = planned().await;
         assert_eq!(plan.runs.iter().map(|run| (run.run_id, run.targets)).collect::<Vec<_>>(), [(other, 1), (second, 1), (newer, 1)]);
-        assert_eq!((plan.targets, plan.phrase.as_deref(), plan.left), (3, Some("RETRY 3"), 0));
+        assert_eq!((plan.targets, plan.confirmation.phrase.as_str(), plan.left), (3, "RETRY 3", 0));
         let why: Vec<(i64, &str)> = plan.skipped.iter().map(|skip| (skip.run_id, skip.why.as_str())).collect();
         assert_eq!(why, [(running, "it has not ended yet"), (old, "a newer run like it was started for the same tenant")]);
         let retry = |run_ids: &[i64], confirm: Option<&str>| RetryGroup {
             fingerprint: fingerprint.clone(),
             run_ids: run_ids.to_vec(),
-            confirm: confirm.map(str::to_owned),
+            consent: confirm.map_or_else(Consent::yes, Consent::typed).because(Some(crate::support::starts::reason())),
             source: Source::Console,
         };
         let all = [other, second, newer];

@@ -13,11 +13,12 @@ use tenantpilot::domain::run::Source;
 use tenantpilot::domain::support::Draft;
 use tenantpilot::domain::telemetry::SourceSurface;
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::alerts::RetryAlert;
 use tenantpilot::ops::auth::{Login, Logout, Session, Touch};
 use tenantpilot::ops::break_glass::{EndBreakGlass, EnterBreakGlass};
 use tenantpilot::ops::dashboard::ChooseWindow;
-use tenantpilot::ops::flags::{SetFlag, flag_phrase};
+use tenantpilot::ops::flags::SetFlag;
 use tenantpilot::ops::notifications::{MarkAllRead, MarkRead};
 use tenantpilot::ops::overview::{ListFingerprints, RebuildRunCounts, RetryGroup};
 use tenantpilot::ops::plans::Preflight;
@@ -97,8 +98,7 @@ impl Scene<'_> {
             password: password::secret(PASSWORD),
             capabilities: Role::Operator.capabilities(),
             view: UserView::All,
-            confirm: Some(self.name()),
-            dry_run: false,
+            consent: Consent::typed(self.name()),
         };
         self.store.ops.run(&self.administrator.actor, CreateUser(new)).await.unwrap();
     }
@@ -262,7 +262,7 @@ fn cases() -> Vec<Case> {
                 s.store.sql(&row).await.unwrap();
                 id
             },
-            |s| s.run(RetryAlert { id: s.id }).await,
+            |s| s.run(RetryAlert { id: s.id, consent: Consent::yes() }).await,
             |_, id| format!(
                 "select count(*) from alert_deliveries where id = {id} and status = 'pending'"
             )
@@ -323,12 +323,16 @@ fn cases() -> Vec<Case> {
             "break_glass.enter",
             1,
             |s| {
-                let _ = s.store.ops.run(&s.administrator.actor, EndBreakGlass).await;
+                let _ = s
+                    .store
+                    .ops
+                    .run(&s.administrator.actor, EndBreakGlass { consent: Consent::yes() })
+                    .await;
                 0
             },
             |s| {
                 s.run(EnterBreakGlass {
-                    reason: reason(),
+                    consent: Consent::yes().because(Some(reason())),
                     minutes: 5,
                     password: password::secret(PASSWORD),
                 })
@@ -341,14 +345,14 @@ fn cases() -> Vec<Case> {
             0,
             |s| {
                 let enter = EnterBreakGlass {
-                    reason: reason(),
+                    consent: Consent::yes().because(Some(reason())),
                     minutes: 5,
                     password: password::secret(PASSWORD),
                 };
                 let _ = s.store.ops.run(&s.administrator.actor, enter).await;
                 0
             },
-            |s| s.run(EndBreakGlass).await,
+            |s| s.run(EndBreakGlass { consent: Consent::yes() }).await,
             |_, _| audited("break_glass.end")
         ),
         case!(
@@ -397,8 +401,7 @@ fn cases() -> Vec<Case> {
                 s.run(SetFlag {
                     name: name.to_owned(),
                     on: true,
-                    confirm: Some(flag_phrase(name, true)),
-                    dry_run: false,
+                    consent: Consent::typed(format!("{name} on")),
                 })
                 .await
             },
@@ -413,8 +416,7 @@ fn cases() -> Vec<Case> {
                 s.run(SetSetting {
                     key: "environment.label".to_owned(),
                     value,
-                    confirm: None,
-                    dry_run: false,
+                    consent: Consent::yes(),
                 })
                 .await
             },
@@ -433,7 +435,7 @@ fn cases() -> Vec<Case> {
                 s.run(RetryGroup {
                     fingerprint,
                     run_ids: vec![s.id],
-                    confirm: None,
+                    consent: Consent::yes(),
                     source: Source::Cli,
                 })
                 .await
@@ -479,7 +481,7 @@ fn cases() -> Vec<Case> {
                 s.store.sql(&row).await.unwrap();
                 0
             },
-            |s| s.run(PruneUsage { days: None, confirm: None, dry_run: false }).await,
+            |s| s.run(PruneUsage { days: None, consent: Consent::typed("PRUNE") }).await,
             |_, _| audited("product_usage.pruned")
         ),
         case!(
@@ -499,7 +501,12 @@ fn cases() -> Vec<Case> {
             "runs.cancel",
             0,
             |s| s.queued().await,
-            |s| s.run(CancelRun { run_id: s.id }).await,
+            |s| s
+                .run(CancelRun {
+                    run_id: s.id,
+                    consent: crate::support::starts::sure("CANCEL", s.id)
+                })
+                .await,
             |_, id| run_is(id, "outcome = 'cancelled'")
         ),
         case!(
@@ -510,17 +517,37 @@ fn cases() -> Vec<Case> {
                 s.store.sql(&format!("update operation_runs set status = 'running', lease_owner = 'w', started_at = created_at where id = {id}")).await.unwrap();
                 s.store.sql(&format!("insert into operation_run_leases (run_id, owner, acquired_at, expires_at, heartbeat_at) values \
                 ({id}, 'w', '2026-11-20T12:00:00+00:00', '2026-11-20T13:00:00+00:00', '2026-11-20T12:00:00+00:00')")).await.unwrap();
-                s.store.ops.run(&s.administrator.actor, CancelRun { run_id: id }).await.unwrap();
+                s.store
+                    .ops
+                    .run(
+                        &s.administrator.actor,
+                        CancelRun {
+                            run_id: id,
+                            consent: crate::support::starts::sure("CANCEL", id),
+                        },
+                    )
+                    .await
+                    .unwrap();
                 id
             },
-            |s| s.run(CloseRun { run_id: s.id }).await,
+            |s| s
+                .run(CloseRun {
+                    run_id: s.id,
+                    consent: crate::support::starts::sure("CLOSE", s.id)
+                })
+                .await,
             |_, id| run_is(id, "status = 'completed'")
         ),
         case!(
             "runs.pause",
             0,
             |s| s.queued().await,
-            |s| s.run(PauseRun { run_id: s.id }).await,
+            |s| s
+                .run(PauseRun {
+                    run_id: s.id,
+                    consent: crate::support::starts::sure("PAUSE", s.id)
+                })
+                .await,
             |_, id| run_is(id, "paused_at is not null")
         ),
         case!(
@@ -528,10 +555,22 @@ fn cases() -> Vec<Case> {
             0,
             |s| {
                 let id = s.queued().await;
-                s.store.ops.run(&s.administrator.actor, PauseRun { run_id: id }).await.unwrap();
+                s.store
+                    .ops
+                    .run(
+                        &s.administrator.actor,
+                        PauseRun { run_id: id, consent: crate::support::starts::sure("PAUSE", id) },
+                    )
+                    .await
+                    .unwrap();
                 id
             },
-            |s| s.run(ResumeRun { run_id: s.id }).await,
+            |s| s
+                .run(ResumeRun {
+                    run_id: s.id,
+                    consent: crate::support::starts::sure("RESUME", s.id)
+                })
+                .await,
             |_, id| run_is(id, "paused_at is null")
         ),
         case!(
@@ -541,7 +580,7 @@ fn cases() -> Vec<Case> {
             |s| {
                 s.run(RetryRun {
                     run_id: s.id,
-                    confirm: None,
+                    consent: Consent::yes(),
                     source: Source::Cli,
                     request_id: None,
                 })
@@ -559,7 +598,13 @@ fn cases() -> Vec<Case> {
                     run_id => {
                         s.store
                             .ops
-                            .run(&s.administrator.actor, CancelRun { run_id })
+                            .run(
+                                &s.administrator.actor,
+                                CancelRun {
+                                    run_id,
+                                    consent: crate::support::starts::sure("CANCEL", run_id),
+                                },
+                            )
                             .await
                             .unwrap();
                     }
@@ -649,8 +694,7 @@ fn cases() -> Vec<Case> {
                     password: password::secret(PASSWORD),
                     capabilities: Role::Viewer.capabilities(),
                     view: UserView::All,
-                    confirm: Some(s.name()),
-                    dry_run: false,
+                    consent: Consent::typed(s.name()),
                 };
                 s.run(CreateUser(new)).await
             },
@@ -668,8 +712,7 @@ fn cases() -> Vec<Case> {
                     username: s.name(),
                     capabilities: Role::Viewer.capabilities(),
                     view: None,
-                    confirm: Some(s.name()),
-                    dry_run: false,
+                    consent: Consent::typed(s.name()),
                 })
                 .await
             },
@@ -683,7 +726,11 @@ fn cases() -> Vec<Case> {
                 0
             },
             |s| {
-                let disable = SetActive { username: s.name(), active: false };
+                let disable = SetActive {
+                    username: s.name(),
+                    active: false,
+                    consent: Consent::typed(s.name()),
+                };
                 s.run(disable).await
             },
             |n, _| format!(
@@ -701,6 +748,7 @@ fn cases() -> Vec<Case> {
                 s.run(ResetPassword {
                     username: s.name(),
                     password: password::secret("another horse battery"),
+                    consent: Consent::yes(),
                 })
                 .await
             },
@@ -713,7 +761,7 @@ fn cases() -> Vec<Case> {
                 s.user().await;
                 0
             },
-            |s| s.run(Unlock { username: s.name() }).await,
+            |s| s.run(Unlock { username: s.name(), consent: Consent::yes() }).await,
             |_, _| audited("users.unlock")
         ),
     ]
@@ -738,7 +786,7 @@ async fn judged(
     let look_up = Duration::from_millis(if loss.lost { 200 } else { 20_000 });
     let ops = behind(store, &proxy, look_up, mutant);
     // While it is active, every start needs a reason.
-    let _ = store.ops.run(&administrator.actor, EndBreakGlass).await;
+    let _ = store.ops.run(&administrator.actor, EndBreakGlass { consent: Consent::yes() }).await;
     let mut scene = Scene { store, administrator, ops: &ops, n, id: 0 };
     scene.id = (case.prepare)(&scene).await;
     let made = (case.made)(n, scene.id);
@@ -889,7 +937,12 @@ fn fr_038_003_a_commit_that_is_never_answered_is_looked_up_once_patience_ends() 
             .unwrap();
         let run_id = store.start("policy.sync", 1).await;
         proxy.trap(Cut::Silent, None, 0, false);
-        ops.run(&administrator.actor, CancelRun { run_id }).await.unwrap();
+        ops.run(
+            &administrator.actor,
+            CancelRun { run_id, consent: crate::support::starts::sure("CANCEL", run_id) },
+        )
+        .await
+        .unwrap();
         assert!(proxy.sprung());
         assert_eq!(store.number(&run_is(run_id, "outcome = 'cancelled'")).await, 1);
     });
@@ -907,7 +960,13 @@ fn fr_038_004_what_is_given_up_before_its_commit_changed_nothing() {
         let mut holder = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
         let hold = format!("begin; select 1 from operation_runs where id = {run_id} for update");
         sqlx::Executor::execute(&mut holder, sqlx::AssertSqlSafe(hold)).await.unwrap();
-        let error = ops.run(&administrator.actor, CancelRun { run_id }).await.unwrap_err();
+        let error = ops
+            .run(
+                &administrator.actor,
+                CancelRun { run_id, consent: crate::support::starts::sure("CANCEL", run_id) },
+            )
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert!(
             !error.is_uncertain() && error.to_string().contains("nothing was changed"),
@@ -930,7 +989,13 @@ fn fr_038_005_a_refusal_stays_one_whether_its_record_is_written_or_not() {
             let proxy = Proxy::start(&store.url);
             let ops = behind(&store, &proxy, Duration::from_millis(200), None);
             proxy.trap(cut, None, 0, true);
-            let error = ops.run(&viewer.actor, CancelRun { run_id }).await.unwrap_err();
+            let error = ops
+                .run(
+                    &viewer.actor,
+                    CancelRun { run_id, consent: crate::support::starts::sure("CANCEL", run_id) },
+                )
+                .await
+                .unwrap_err();
             assert!(proxy.sprung());
             assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
             assert!(!error.to_string().contains(PROOF), "{error}");
@@ -949,7 +1014,7 @@ fn fr_038_006_what_was_changed_in_part_is_not_told_as_nothing() {
         let proxy = Proxy::start(&store.url);
         let ops = behind(&store, &proxy, Duration::from_millis(200), None);
         proxy.trap(Cut::Before, None, 1, true);
-        let prune = PruneUsage { days: None, confirm: None, dry_run: false };
+        let prune = PruneUsage { days: None, consent: Consent::typed("PRUNE") };
         let error = ops.run(&administrator.actor, prune).await.unwrap_err().to_string();
         assert!(error.contains("at least 2000 event(s) were deleted before"), "{error}");
         assert!(!error.contains("nothing was changed"), "{error}");
@@ -968,7 +1033,7 @@ fn fr_038_006_what_was_changed_in_part_is_not_told_as_nothing() {
             let group = RetryGroup {
                 fingerprint: found.fingerprints[0].fingerprint.clone(),
                 run_ids: runs.clone(),
-                confirm: Some("RETRY 3".to_owned()),
+                consent: Consent::typed("RETRY 3").because(Some(reason())),
                 source: Source::Cli,
             };
             let done = ops.run(&administrator.actor, group).await.unwrap();
@@ -999,7 +1064,7 @@ both_engines! {
             ),
         };
         store.sql(make).await.unwrap();
-        let set = || SetSetting { key: "environment.label".to_owned(), value: Some("LIVE".to_owned()), confirm: None, dry_run: false };
+        let set = || SetSetting { key: "environment.label".to_owned(), value: Some("LIVE".to_owned()), consent: Consent::yes() };
         let error = store.ops.run(&administrator.actor, set()).await.unwrap_err();
         assert!(!error.is_uncertain() && error.message().contains("a rule of the database forbids it"), "{error}");
         let made = "select count(*) from platform_settings where value = 'LIVE'";

@@ -87,9 +87,11 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
         };
         let password = format!("{PASSWORD}\n");
         let secret = ["--password-file", "-"];
-        let ben =
-            [&["users", "create", "ben", "--role", "viewer", "--all-workspaces"], &secret[..]]
-                .concat();
+        let ben = [
+            &["users", "create", "ben", "--role", "viewer", "--all-workspaces", "--yes"],
+            &secret[..],
+        ]
+        .concat();
         desk.tried(
             &ben,
             &password,
@@ -110,14 +112,14 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
         )
         .await;
         desk.tried(
-            &["users", "enable", "ben"],
+            &["users", "enable", "ben", "--yes"],
             "",
             AUDIT,
             "is enabled",
             &audited("users.set_active"),
         )
         .await;
-        let reset = [&["users", "reset-password", "ben"], &secret[..]].concat();
+        let reset = [&["users", "reset-password", "ben", "--yes"], &secret[..]].concat();
         desk.tried(
             &reset,
             &password,
@@ -127,7 +129,7 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
         )
         .await;
         desk.tried(
-            &["users", "unlock", "ben"],
+            &["users", "unlock", "ben", "--yes"],
             "",
             AUDIT,
             "may log in again",
@@ -144,9 +146,9 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
             "allow_admin_maintenance_actions on",
         ];
         desk.tried(&flag, "", AUDIT, "is on now", &audited("platform.set_flag")).await;
-        let setting = ["platform", "settings", "set", "environment.label", "LIVE"];
+        let setting = ["platform", "settings", "set", "environment.label", "LIVE", "--yes"];
         desk.tried(&setting, "", AUDIT, "LIVE", &audited("platform.set_setting")).await;
-        let prune = ["product-usage", "prune"];
+        let prune = ["product-usage", "prune", "--confirm", "PRUNE"];
         desk.tried(
             &prune,
             "",
@@ -167,10 +169,19 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
         .await;
         desk.store.sql("insert into alert_deliveries (id, event, payload, status, next_attempt_at, created_at) values (7, 'x', '{}', 'dead', '2026-11-20T12:00:00+00:00', '2026-11-20T12:00:00+00:00')").await.unwrap();
         let dead = "select count(*) from alert_deliveries where status = 'dead'";
-        desk.tried(&["alerts", "retry", "7"], "", AUDIT, "alert 7 is tried again", dead).await;
+        desk.tried(&["alerts", "retry", "7", "--yes"], "", AUDIT, "alert 7 is tried again", dead)
+            .await;
 
         let glass = [
-            &["break-glass", "enter", "--reason-code", "INCIDENT", "--reason", "checkout is down"],
+            &[
+                "break-glass",
+                "enter",
+                "--reason-code",
+                "INCIDENT",
+                "--reason",
+                "checkout is down",
+                "--yes",
+            ],
             &secret[..],
         ]
         .concat();
@@ -183,7 +194,7 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
         )
         .await;
         desk.tried(
-            &["break-glass", "end"],
+            &["break-glass", "end", "--yes"],
             "",
             AUDIT,
             "break-glass has ended",
@@ -217,10 +228,16 @@ fn fr_038_009_each_command_about_a_run_says_of_a_lost_commit_what_is_true() {
         let is = |id: &str, condition: &str| {
             format!("select count(*) from operation_runs where id = {id} and {condition}")
         };
-        desk.tried(&["runs", "pause", &id], "", AUDIT, "paused", &is(&id, "paused_at is not null"))
-            .await;
         desk.tried(
-            &["runs", "resume", &id, "--json"],
+            &["runs", "pause", &id, "--yes"],
+            "",
+            AUDIT,
+            "paused",
+            &is(&id, "paused_at is not null"),
+        )
+        .await;
+        desk.tried(
+            &["runs", "resume", &id, "--json", "--yes"],
             "",
             AUDIT,
             "\"done\"",
@@ -228,7 +245,7 @@ fn fr_038_009_each_command_about_a_run_says_of_a_lost_commit_what_is_true() {
         )
         .await;
         desk.tried(
-            &["runs", "cancel", &id],
+            &["runs", "cancel", &id, "--yes"],
             "",
             AUDIT,
             "cancelled",
@@ -237,13 +254,13 @@ fn fr_038_009_each_command_about_a_run_says_of_a_lost_commit_what_is_true() {
         .await;
         let held = desk.queued(2).await;
         store.claim().await;
-        desk.person.run(&["runs", "cancel", &held]).ends(0);
+        desk.person.run(&["runs", "cancel", &held, "--yes"]).ends(0);
         let phrase = format!("CLOSE {held}");
         let close = ["runs", "cancel", &held, "--force", "--confirm", &phrase];
         desk.tried(&close, "", AUDIT, "closed", &is(&held, "status = 'completed'")).await;
 
         store.legacy_findings(&[3], 2).await;
-        let start = ["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "3"];
+        let start = ["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "3", "--yes"];
         let runs = "select count(*) from operation_runs";
         desk.tried(&start, "", RUN, "queued as run", runs).await;
         store
@@ -251,18 +268,20 @@ fn fr_038_009_each_command_about_a_run_says_of_a_lost_commit_what_is_true() {
             .await
             .unwrap();
         let failed = store.ended("backup.create", 1, 1, 1, 1).await.to_string();
-        desk.tried(&["runs", "retry", &failed], "", RUN, "queued as run", runs).await;
+        desk.tried(&["runs", "retry", &failed, "--yes"], "", RUN, "queued as run", runs).await;
 
         // The answers of one run are the only ones that the database can give no more.
         let more = desk.queued(3).await;
-        let lost = desk.cut((Cut::After, true), AUDIT, &["runs", "cancel", &more], "").ends(7);
+        let lost =
+            desk.cut((Cut::After, true), AUDIT, &["runs", "cancel", &more, "--yes"], "").ends(7);
         let hint = format!(
             "may or may not have been made; look before you try again: tenantpilot runs show {more}"
         );
         assert!(lost.err.contains(&hint), "{lost:?}");
         assert_eq!(store.number(&is(&more, "outcome = 'cancelled'")).await, 1);
         let failed = store.ended("backup.check", 2, 1, 1, 1).await.to_string();
-        let lost = desk.cut((Cut::After, true), RUN, &["runs", "retry", &failed], "").ends(7);
+        let lost =
+            desk.cut((Cut::After, true), RUN, &["runs", "retry", &failed, "--yes"], "").ends(7);
         assert!(lost.err.contains("may or may not have been made"), "{lost:?}");
         let again = lost
             .err
@@ -273,7 +292,8 @@ fn fr_038_009_each_command_about_a_run_says_of_a_lost_commit_what_is_true() {
             .take(2)
             .collect::<Vec<_>>()
             .join(":");
-        let found = desk.person.run(&["runs", "retry", &failed, "--request-id", &again]).ends(0);
+        let found =
+            desk.person.run(&["runs", "retry", &failed, "--request-id", &again, "--yes"]).ends(0);
         assert!(found.out.contains("already queued as run"), "{found:?}");
         assert_eq!(
             store
@@ -319,7 +339,10 @@ fn fr_038_010_the_consoles_dialog_says_of_a_lost_commit_what_is_true() {
             assert_eq!(store.number(&ended).await, i64::from(cut != Cut::Before));
             store.sql("delete from operation_run_leases").await.unwrap();
             if cut == Cut::Before {
-                let cancel = tenantpilot::ops::runs::CancelRun { run_id };
+                let cancel = tenantpilot::ops::runs::CancelRun {
+                    run_id,
+                    consent: crate::support::starts::sure("CANCEL", run_id),
+                };
                 store.ops.run(&Actor::System, cancel).await.unwrap();
             }
         }

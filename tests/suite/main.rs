@@ -16,6 +16,7 @@ mod cli_runs;
 mod cli_seed;
 mod cli_terminal;
 mod configuration;
+mod confirmation;
 mod console;
 mod database;
 mod database_clock;

@@ -239,7 +239,7 @@ both_engines! {
             Engine::Sqlite => "create trigger no before insert on audit_logs begin select raise(abort, 'no'); end",
         };
         store.sql(refuse).await.unwrap();
-        let error = store.ops.run(&admin.actor, CancelRun { run_id: id }).await.unwrap_err();
+        let error = store.ops.run(&admin.actor, CancelRun { run_id: id, consent: crate::support::starts::sure("CANCEL", id) }).await.unwrap_err();
         assert_eq!(error.message(), "the audit row could not be written, so nothing was done");
         assert!(error.message().len() <= 80);
         let cause = if store.engine == Engine::Postgres { "disk is full" } else { "the database" };

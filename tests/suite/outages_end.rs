@@ -112,7 +112,7 @@ both_engines! {
         // A run that somebody closes by force ends as well.
         let other = store.probe_of(&admin, json!({ "steps": 4000, "pause_ms": 5 })).await;
         store.until(other, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
-        store.ops.run(&admin.actor, CloseRun { run_id: other }).await.unwrap();
+        store.ops.run(&admin.actor, CloseRun { run_id: other, consent: crate::support::starts::sure("CLOSE", other) }).await.unwrap();
         let detail = store.detail(other).await;
         assert_eq!((store.state(&detail), detail.gaps.notifications), (RunState::Cancelled, 1));
         worker.stop().await;

@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::Role;
+use tenantpilot::domain::confirmation::{Given, ReasonRule};
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::plans::{Counted, GetPlan, ListPlanTargets, Plan, Preflight};
 use tenantpilot::ops::runbooks::StartRunbook;
@@ -18,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::database::texts;
 use crate::support::starts::Wish;
+use crate::support::starts::{because, given};
 use crate::support::stores::{Store, both_engines, noon};
 
 pub const BACKFILL: &str = "findings.lifecycle_backfill";
@@ -229,7 +232,7 @@ both_engines! {
         let facts: Value = serde_json::from_str(&audited[0]).unwrap();
         assert_eq!((&facts["targets"], &facts["affected"], &facts["hash"]), (&json!(2), &json!(6), &json!(plan.hash)));
         // However the run ends, its locks end with it.
-        store.ops.run(&admin.actor, CancelRun { run_id: started.run_id }).await.unwrap();
+        store.ops.run(&admin.actor, CancelRun { run_id: started.run_id, consent: crate::support::starts::sure("CANCEL", started.run_id) }).await.unwrap();
         assert_eq!(store.number("select count(*) from runbook_scope_locks").await, 0);
     }
 
@@ -269,7 +272,7 @@ both_engines! {
         let made = run(&ben.actor, first.clone()).await.unwrap();
         let again = run(&ben.actor, first.clone()).await.unwrap();
         assert_eq!((again.run_id, again.created), (made.run_id, false), "the same request has the same answer");
-        store.ops.run(&ben.actor, CancelRun { run_id: made.run_id }).await.unwrap();
+        store.ops.run(&ben.actor, CancelRun { run_id: made.run_id, consent: crate::support::starts::sure("CANCEL", made.run_id) }).await.unwrap();
         let told = format!("was used before, by run {}", made.run_id);
         let before = Before::of(&store).await;
         let other = StartRunbook { request_id: Some("r-2".to_owned()), ..first };
@@ -344,8 +347,8 @@ both_engines! {
         let admin = store.administrator().await;
         let wish = backfill(RunScope::All);
         let plan = wish.plan(&store.ops, &admin.actor).await.unwrap();
-        let dry = StartRunbook { dry_run: true, ..wish.start(&plan) };
-        let wrong = StartRunbook { confirm: Some("no".to_owned()), ..dry.clone() };
+        let dry = StartRunbook { consent: Consent::dry_run(), ..wish.start(&plan) };
+        let wrong = given(&dry, Given::Typed("no".to_owned()));
         let before = Before::of(&store).await;
         refused(&store, &before, store.ops.run(&admin.actor, wrong).await, ErrorKind::Refused, "BACKFILL 4").await;
         let before = Before::of(&store).await;
@@ -401,7 +404,7 @@ both_engines! {
     async fn fr_019_016_reasons_that_say_nothing_are_refused(store) {
         let store = store.with_platform().await;
         for text in ["", " ", "\u{200b}\u{200d}\u{feff}", "\t\n\r", "\u{1b}[2J", "...", &"x".repeat(10_000), &"\u{e9}".repeat(501)] {
-            assert_eq!(StartReason::new(StartReasonCode::Incident, text).unwrap_err().kind(), ErrorKind::Usage, "{text:?}");
+            assert_eq!(StartReason::new(StartReasonCode::Incident, text, ReasonRule::Optional).unwrap_err().kind(), ErrorKind::Usage, "{text:?}");
         }
         store.legacy_findings(&[1, 2], 1).await;
         let wish = backfill(RunScope::Tenants(vec![1, 2]));
@@ -409,12 +412,12 @@ both_engines! {
         for text in [" \u{200b} ", "\u{1b}[2J"] {
             // Past the door that checks it.
             let reason = StartReason { code: StartReasonCode::Incident, text: text.to_owned() };
-            let start = StartRunbook { reason: Some(reason), ..wish.start(&plan) };
+            let start = because(&wish.start(&plan), Some(reason));
             let before = Before::of(&store).await;
             refused(&store, &before, store.ops.run(&Actor::System, start).await, ErrorKind::Usage, "the reason").await;
         }
-        let said = StartReason::new(StartReasonCode::Incident, "red\n alert\u{202e}, password=hunter2hunter2").unwrap();
-        let start = StartRunbook { reason: Some(said), ..wish.start(&plan) };
+        let said = StartReason::as_typed(StartReasonCode::Incident, "red\n alert\u{202e}, password=hunter2hunter2");
+        let start = because(&wish.start(&plan), Some(said));
         let id = store.ops.run(&Actor::System, start).await.unwrap().run_id;
         let stored = store.text(&format!("select cast(context as text) from operation_runs where id = {id}")).await;
         assert!(stored.contains("red alert") && !stored.contains("hunter2") && !stored.contains("\\n"), "{stored}");

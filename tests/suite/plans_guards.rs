@@ -9,15 +9,17 @@ use serde_json::json;
 use tenantpilot::ErrorKind;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::domain::confirmation::Given;
 use tenantpilot::domain::run::Source;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::plans::{GetPlan, ListScopeTenants, ListScopeWorkspaces};
 use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::{CancelRun, RetryRun, RunScope, StartRun};
-use tenantpilot::ops::users::SetCapabilities;
 
 use crate::database::texts;
 use crate::plans::{BACKFILL, Before, PRUNE, backfill, refused, runs, with_work};
 use crate::support::starts::Wish;
+use crate::support::starts::{because, given};
 use crate::support::stores::{Store, both_engines};
 
 /// What a backfill over a scope would change, tenant by tenant, told by plain SQL.
@@ -110,7 +112,7 @@ both_engines! {
                 Ok(started) => {
                     assert_eq!(before, after, "round {round}: {scope:?}");
                     assert!(started.created && plan.affected_count > 0, "round {round}");
-                    store.ops.run(&admin.actor, CancelRun { run_id: started.run_id }).await.unwrap();
+                    store.ops.run(&admin.actor, CancelRun { run_id: started.run_id, consent: crate::support::starts::sure("CANCEL", started.run_id) }).await.unwrap();
                     held += 1;
                 }
                 Err(error) => {
@@ -140,31 +142,33 @@ both_engines! {
         let wish = backfill(RunScope::All);
         let plan = wish.plan(&store.ops, &admin.actor).await.unwrap();
         let start = wish.start(&plan);
-        let without = StartRunbook { reason: None, ..start.clone() };
+        let without = because(&start, None);
         let before = Before::of(&store).await;
         refused(&store, &before, store.ops.run(&admin.actor, without).await, ErrorKind::Usage, "needs a reason").await;
         let before = Before::of(&store).await;
-        let silent = StartRunbook { confirm: None, ..start.clone() };
+        let silent = given(&start, Given::Nothing);
         refused(&store, &before, store.ops.run(&admin.actor, silent).await, ErrorKind::Usage, "BACKFILL 4").await;
         for wrong in ["", "BACKFILL", "BACKFILL 3", "backfill 4", "BACKFILL  4", " BACKFILL 4", "BACKFILL 4\n", "BACKFILL \u{ff14}", "y", "\u{412}ACKFILL 4"] {
-            let wrong = StartRunbook { confirm: Some(wrong.to_owned()), ..start.clone() };
+            let wrong = given(&start, Given::Typed(wrong.to_owned()));
             let before = Before::of(&store).await;
             refused(&store, &before, store.ops.run(&admin.actor, wrong).await, ErrorKind::Refused, "type exactly: BACKFILL 4").await;
         }
         // 4 of 4 tenants named one by one are no way around.
         let named = backfill(RunScope::Tenants(vec![1, 2, 3, 4]));
         let plan = named.plan(&store.ops, &admin.actor).await.unwrap();
-        let bare = StartRunbook { reason: None, confirm: None, ..named.start(&plan) };
+        let bare = given(&because(&named.start(&plan), None), Given::Nothing);
         let before = Before::of(&store).await;
         refused(&store, &before, store.ops.run(&admin.actor, bare).await, ErrorKind::Usage, "needs a reason").await;
-        // One tenant needs neither; what is given has to be right.
+        // One tenant needs no reason and no phrase; what is given has to be right.
         let one = backfill(RunScope::Tenant(1));
         let plan = one.plan(&store.ops, &admin.actor).await.unwrap();
-        let wrong = StartRunbook { confirm: Some("BACKFILL 4".to_owned()), ..one.start(&plan) };
+        let wrong = given(&one.start(&plan), Given::Typed("BACKFILL 4".to_owned()));
         let before = Before::of(&store).await;
         refused(&store, &before, store.ops.run(&admin.actor, wrong).await, ErrorKind::Refused, "BACKFILL 1").await;
-        let bare = StartRunbook { reason: None, confirm: None, ..one.start(&plan) };
-        store.ops.run(&admin.actor, bare).await.unwrap();
+        let bare = given(&because(&one.start(&plan), None), Given::Nothing);
+        let before = Before::of(&store).await;
+        refused(&store, &before, store.ops.run(&admin.actor, bare.clone()).await, ErrorKind::Usage, "add: --yes").await;
+        store.ops.run(&admin.actor, given(&bare, Given::Yes)).await.unwrap();
     }
 
     async fn fr_019_008_a_name_that_mixes_scripts_needs_its_id_typed(store) {
@@ -175,9 +179,9 @@ both_engines! {
         let one = backfill(RunScope::Tenant(2));
         let plan = one.plan(&store.ops, &admin.actor).await.unwrap();
         assert_eq!((plan.phrase.as_str(), plan.must_confirm), ("BACKFILL 1 ID 2", true));
-        for confirm in [None, Some("BACKFILL 1".to_owned()), Some("BACKFILL 1 ID 1".to_owned())] {
-            let kind = if confirm.is_none() { ErrorKind::Usage } else { ErrorKind::Refused };
-            let start = StartRunbook { confirm, ..one.start(&plan) };
+        for confirm in [Given::Nothing, Given::Yes, Given::Typed("BACKFILL 1".to_owned()), Given::Typed("BACKFILL 1 ID 1".to_owned())] {
+            let kind = if matches!(confirm, Given::Typed(_)) { ErrorKind::Refused } else { ErrorKind::Usage };
+            let start = given(&one.start(&plan), confirm);
             let before = Before::of(&store).await;
             refused(&store, &before, store.ops.run(&admin.actor, start).await, kind, "BACKFILL 1 ID 2").await;
         }
@@ -189,7 +193,7 @@ both_engines! {
         store.sql("update tenants set name = 'Fabrikam\u{a0}' where id = 3").await.unwrap();
         let before = Before::of(&store).await;
         let done = store.ops.run(&admin.actor, plain.start(&shown)).await;
-        refused(&store, &before, done, ErrorKind::Refused, "names of the tenants changed").await;
+        refused(&store, &before, done, ErrorKind::Refused, "changed since preflight").await;
         assert_eq!(plain.plan(&store.ops, &admin.actor).await.unwrap().phrase, "BACKFILL 1 ID 3");
         // A row that asks for less than it should, put there past the program.
         let text = format!(
@@ -203,7 +207,7 @@ both_engines! {
         let forged = store.number("select max(id) from runbook_plans").await;
         let copy = format!("insert into runbook_plan_targets select {forged}, ordinal, tenant_id, affected_count, total_count from runbook_plan_targets where plan_id = {}", plan.id);
         store.sql(&copy).await.unwrap();
-        let start = StartRunbook { plan_id: forged, confirm: None, ..one.start(&plan) };
+        let start = StartRunbook { plan_id: forged, ..given(&one.start(&plan), Given::Yes) };
         let before = Before::of(&store).await;
         refused(&store, &before, store.ops.run(&admin.actor, start).await, ErrorKind::Refused, "changed since preflight").await;
         // Where nobody went by the name, it deceived nobody.
@@ -242,10 +246,10 @@ both_engines! {
         let error = sixty.begin(&store.ops, &Actor::System).await.unwrap_err();
         assert!(error.to_string().contains(&format!("run {}", other.run_id)), "{error}");
         // A retry asks the same lock.
-        store.ops.run(&admin.actor, CancelRun { run_id: beside.run_id }).await.unwrap();
-        store.ops.run(&admin.actor, CancelRun { run_id: first }).await.unwrap();
+        store.ops.run(&admin.actor, CancelRun { run_id: beside.run_id, consent: crate::support::starts::sure("CANCEL", beside.run_id) }).await.unwrap();
+        store.ops.run(&admin.actor, CancelRun { run_id: first, consent: crate::support::starts::sure("CANCEL", first) }).await.unwrap();
         let all = backfill(RunScope::All).begin(&store.ops, &admin.actor).await.unwrap().run_id;
-        let retry = RetryRun { run_id: beside.run_id, confirm: None, source: Source::Console, request_id: None };
+        let retry = RetryRun { run_id: beside.run_id, consent: Consent::yes(), source: Source::Console, request_id: None };
         let error = store.ops.run(&admin.actor, retry).await.unwrap_err();
         assert!(error.to_string().contains(&format!("run {all} of {BACKFILL} is already at tenant 3")), "{error}");
         let told = "select count(*) from audit_logs where action = 'runs.retry' and status = 'refused'";
@@ -256,8 +260,8 @@ both_engines! {
         let wish = backfill(RunScope::All);
         let plan = wish.plan(&store.ops, &admin.actor).await.unwrap();
         for (start, kind, told) in [
-            (StartRunbook { reason: None, ..wish.start(&plan) }, ErrorKind::Usage, "needs a reason"),
-            (StartRunbook { confirm: Some("banana".to_owned()), ..wish.start(&plan) }, ErrorKind::Refused, "BACKFILL 4"),
+            (because(&wish.start(&plan), None), ErrorKind::Usage, "needs a reason"),
+            (given(&wish.start(&plan), Given::Typed("banana".to_owned())), ErrorKind::Refused, "BACKFILL 4"),
         ] {
             let before = Before::of(&store).await;
             refused(&store, &before, store.ops.run(&admin.actor, start).await, kind, told).await;
@@ -307,7 +311,7 @@ both_engines! {
         assert!(all.iter().all(|done| done.as_ref().is_ok_and(|started| started.run_id == 1)), "{all:?}");
         let told = "select count(*) from audit_logs where action = 'runbooks.start' and run_id = 1";
         assert_eq!(store.number(told).await, 12, "everybody who started it, with their reason");
-        store.ops.run(&admin.actor, CancelRun { run_id: 1 }).await.unwrap();
+        store.ops.run(&admin.actor, CancelRun { run_id: 1, consent: crate::support::starts::sure("CANCEL", 1) }).await.unwrap();
         // Different scopes that share tenants: one of them gets them, the others hear of it.
         let scopes = [
             RunScope::All, RunScope::Workspace(1), RunScope::Tenants(vec![2, 3]), RunScope::Tenants(vec![3, 4]),
@@ -346,11 +350,11 @@ both_engines! {
             assert!(error.to_string().contains("reserved"), "{error}");
         }
         let made = start(&ben.actor, "mine").await.unwrap();
-        store.ops.run(&admin.actor, CancelRun { run_id: made.run_id }).await.unwrap();
+        store.ops.run(&admin.actor, CancelRun { run_id: made.run_id, consent: crate::support::starts::sure("CANCEL", made.run_id) }).await.unwrap();
         assert_eq!(start(&ben.actor, "mine").await.unwrap().run_id, made.run_id);
         let error = start(&admin.actor, "mine").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
-        let retry = RetryRun { run_id: made.run_id, confirm: None, source: Source::Cli, request_id: Some("deploy:x".to_owned()) };
+        let retry = RetryRun { run_id: made.run_id, consent: Consent::yes(), source: Source::Cli, request_id: Some("deploy:x".to_owned()) };
         assert_eq!(store.ops.run(&admin.actor, retry).await.unwrap_err().kind(), ErrorKind::Usage);
         assert_eq!(runs(&store).await, 1);
     }
@@ -365,7 +369,7 @@ both_engines! {
         most.retain(|capability| *capability != Capability::RunbookFindingsLifecycleBackfill);
         let plan = wish.plan(&store.ops, &ben.actor).await.unwrap();
         let less: CapabilitySet = most.into_iter().collect();
-        let take = SetCapabilities::new("ben", less);
+        let take = crate::support::starts::capabilities("ben", less);
         store.ops.run(&admin.actor, take).await.unwrap();
         let error = store.ops.run(&ben.actor, wish.start(&plan)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotLoggedIn, "the session ended with the change");

@@ -8,6 +8,7 @@ use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::run::{RunOutcome, Source};
 use tenantpilot::domain::telemetry::{SourceSurface, UsageEvent};
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::activity::{CompleteReviewPack, RequestReviewPack, StoreReport};
 use tenantpilot::ops::retention::PruneUsage;
 use tenantpilot::ops::runs::{RetryRun, RunScope, StartRun};
@@ -70,8 +71,8 @@ impl Store {
     }
 
     async fn pruned(&self, days: i64) -> i64 {
-        let confirm = Some(format!("PRUNE {days}"));
-        let prune = PruneUsage { days: Some(days), confirm, dry_run: false };
+        let phrase = if days < 90 { format!("PRUNE {days}") } else { "PRUNE".to_owned() };
+        let prune = PruneUsage { days: Some(days), consent: Consent::typed(phrase) };
         self.ops.run(&Actor::System, prune).await.unwrap().events
     }
 }
@@ -379,7 +380,7 @@ both_engines! {
         store.setting("retention.prune_bound", "1%").await;
         let admin = store.administrator().await.actor;
         let blocked = store.number("select min(id) from operation_runs where outcome = 'blocked'").await;
-        let retry = RetryRun { run_id: blocked, source: Source::Cli, confirm: None, request_id: None };
+        let retry = RetryRun { run_id: blocked, source: Source::Cli, consent: Consent::typed("PRUNE"), request_id: None };
         store.ops.run(&admin, retry).await.unwrap();
         let claimed = store.claim_type(PRUNE).await;
         let done = store.work_off(&claimed, 500).await;

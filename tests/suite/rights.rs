@@ -3,6 +3,7 @@
 use tenantpilot::ErrorKind::{self, self as K};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::high_capability::HighCapability;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::auth::Session;
 use tenantpilot::ops::flags::SetFlag;
@@ -30,8 +31,7 @@ fn new(name: &str, capabilities: CapabilitySet, workspaces: &[i64]) -> NewPlatfo
         password: password::secret(PASSWORD),
         capabilities,
         view: view_of(workspaces),
-        confirm: Some(name.to_owned()),
-        dry_run: false,
+        consent: Consent::typed(name.to_owned()),
     }
 }
 
@@ -63,8 +63,8 @@ async fn every_change(
     let username = || name.to_owned();
     let set = |capabilities, view| SetCapabilities {
         view,
-        confirm: Some(username()),
-        ..SetCapabilities::new(name, capabilities)
+        consent: Consent::typed(username()),
+        ..crate::support::starts::capabilities(name, capabilities)
     };
     let panel = CapabilitySet::from_iter([Capability::AccessSystemPanel]);
     vec![
@@ -72,11 +72,29 @@ async fn every_change(
         ("narrow the view", ops.run(actor, set(panel, Some(view_of(&[1])))).await.map(drop)),
         (
             "disable",
-            ops.run(actor, SetActive { username: username(), active: false }).await.map(drop),
+            ops.run(
+                actor,
+                SetActive {
+                    username: username(),
+                    active: false,
+                    consent: Consent::typed(username()),
+                },
+            )
+            .await
+            .map(drop),
         ),
         (
             "enable",
-            ops.run(actor, SetActive { username: username(), active: true }).await.map(drop),
+            ops.run(
+                actor,
+                SetActive {
+                    username: username(),
+                    active: true,
+                    consent: Consent::typed(username()),
+                },
+            )
+            .await
+            .map(drop),
         ),
         (
             "reset",
@@ -85,12 +103,18 @@ async fn every_change(
                 ResetPassword {
                     username: username(),
                     password: password::secret("mine from now on"),
+                    consent: Consent::yes(),
                 },
             )
             .await
             .map(drop),
         ),
-        ("unlock", ops.run(actor, Unlock { username: username() }).await.map(drop)),
+        (
+            "unlock",
+            ops.run(actor, Unlock { username: username(), consent: Consent::yes() })
+                .await
+                .map(drop),
+        ),
     ]
 }
 
@@ -178,14 +202,14 @@ both_engines! {
         }
         // What would come of it is held against the actor, too.
         let beyond = [
-            (&one, SetCapabilities { view: Some(UserView::All), ..SetCapabilities::new("peer", viewer()) }, K::Forbidden),
-            (&one, SetCapabilities { view: Some(view_of(&[1, 2])), ..SetCapabilities::new("peer", viewer()) }, K::NotFound),
-            (&one, SetCapabilities { view: Some(UserView::All), ..SetCapabilities::new("one", full.clone()) }, K::Forbidden),
-            (&small, SetCapabilities::new("small", Role::OnCall.capabilities()), K::Forbidden),
+            (&one, SetCapabilities { view: Some(UserView::All), ..crate::support::starts::capabilities("peer", viewer()) }, K::Forbidden),
+            (&one, SetCapabilities { view: Some(view_of(&[1, 2])), ..crate::support::starts::capabilities("peer", viewer()) }, K::NotFound),
+            (&one, SetCapabilities { view: Some(UserView::All), ..crate::support::starts::capabilities("one", full.clone()) }, K::Forbidden),
+            (&small, crate::support::starts::capabilities("small", Role::OnCall.capabilities()), K::Forbidden),
         ];
         for (by, change, kind) in beyond {
             let (name, denied) = (change.username.clone(), store.number(DENIED).await);
-            let change = SetCapabilities { confirm: Some(name.clone()), ..change };
+            let change = SetCapabilities { consent: Consent::typed(name.clone()), ..change };
             assert_eq!(store.ops.run(&by.actor, change).await.unwrap_err().kind(), kind, "{name}");
             assert_eq!(store.number(DENIED).await, denied + 1, "{name}");
         }
@@ -217,9 +241,9 @@ both_engines! {
         let refused = "select count(*) from audit_logs where status = 'refused'";
         let less = |capability| full.iter().filter(|held| *held != capability).collect::<CapabilitySet>();
         let changes = [
-            SetCapabilities::new("administrator", less(Capability::UsersManage)),
-            SetCapabilities::new("administrator", less(Capability::AccessSystemPanel)),
-            SetCapabilities { view: Some(view_of(&[1, 2])), ..SetCapabilities::new("administrator", full.clone()) },
+            crate::support::starts::capabilities("administrator", less(Capability::UsersManage)),
+            crate::support::starts::capabilities("administrator", less(Capability::AccessSystemPanel)),
+            SetCapabilities { view: Some(view_of(&[1, 2])), ..crate::support::starts::capabilities("administrator", full.clone()) },
         ];
         let before = state(&store).await;
         for change in changes {
@@ -227,7 +251,7 @@ both_engines! {
             assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
             assert!(error.message().contains("last active user manager"), "{error}");
         }
-        let off = SetActive { username: "administrator".to_owned(), active: false };
+        let off = SetActive { username: "administrator".to_owned(), active: false, consent: Consent::typed("administrator".to_owned()) };
         assert_eq!(store.ops.run(&root.actor, off).await.unwrap_err().kind(), ErrorKind::Refused);
         assert_eq!(store.number(refused).await, 4);
         assert_eq!(state(&store).await, before);
@@ -246,12 +270,12 @@ both_engines! {
         for round in 0..9 {
             let (root, second) = (store.login("administrator").await, store.login("second").await);
             let attempt = async |by: &Session, name: &str, way: usize| match way % 3 {
-                0 => store.ops.run(&by.actor, SetActive { username: name.to_owned(), active: false }).await,
+                0 => store.ops.run(&by.actor, SetActive { username: name.to_owned(), active: false, consent: Consent::typed(name.to_owned()) }).await,
                 1 => {
                     let view = Some(view_of(&[1, 2]));
-                    store.ops.run(&by.actor, SetCapabilities { view, ..SetCapabilities::new(name, full.clone()) }).await
+                    store.ops.run(&by.actor, SetCapabilities { view, ..crate::support::starts::capabilities(name, full.clone()) }).await
                 }
-                _ => store.ops.run(&by.actor, SetCapabilities::new(name, less.clone())).await,
+                _ => store.ops.run(&by.actor, crate::support::starts::capabilities(name, less.clone())).await,
             };
             let (one, other) = tokio::join!(attempt(&root, "second", round), attempt(&second, "administrator", round / 3));
             assert_eq!(store.number(open).await, 1, "round {round}: {one:?} {other:?}");
@@ -265,31 +289,31 @@ both_engines! {
         let root = store.administrator().await;
         let grants = |user: NewPlatformUser| async { store.ops.run(&root.actor, CreateUser(user)).await };
         let operator = || Role::Operator.capabilities();
-        let error = grants(NewPlatformUser { confirm: None, ..new("ben", operator(), &[]) }).await.unwrap_err();
+        let error = grants(NewPlatformUser { consent: Consent::yes(), ..new("ben", operator(), &[]) }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         let said = error.to_string();
         for part in ["platform.break_glass.use", "platform.runbooks.run on all workspaces", "take break-glass", "every workspace", "--confirm ben"] {
             assert!(said.contains(part), "{part:?} in {said}");
         }
-        let error = grants(NewPlatformUser { confirm: Some("be".to_owned()), ..new("ben", operator(), &[]) }).await.unwrap_err();
+        let error = grants(NewPlatformUser { consent: Consent::typed("be".to_owned()), ..new("ben", operator(), &[]) }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert_eq!(store.number("select count(*) from audit_logs where action = 'users.create' and status = 'refused'").await, 2);
         // A dry run needs none, and makes nobody.
-        let look = grants(NewPlatformUser { confirm: None, dry_run: true, ..new("ben", operator(), &[]) }).await.unwrap();
+        let look = grants(NewPlatformUser { consent: Consent::dry_run(), ..new("ben", operator(), &[]) }).await.unwrap();
         assert_eq!(look.high_capabilities, [HighCapability::BreakGlass, HighCapability::RunbooksEverywhere]);
         assert_eq!(store.number("select count(*) from platform_users").await, 1);
         // What is not high needs none either.
         let run_one = CapabilitySet::from_iter([Capability::AccessSystemPanel, Capability::RunbooksRun]);
-        grants(NewPlatformUser { confirm: None, ..new("vera", viewer(), &[]) }).await.unwrap();
-        grants(NewPlatformUser { confirm: None, ..new("rob", run_one.clone(), &[1]) }).await.unwrap();
+        grants(NewPlatformUser { consent: Consent::yes(), ..new("vera", viewer(), &[]) }).await.unwrap();
+        grants(NewPlatformUser { consent: Consent::yes(), ..new("rob", run_one.clone(), &[1]) }).await.unwrap();
         for (name, capability) in [("um", Capability::UsersManage), ("sm", Capability::SettingsManage), ("bg", Capability::BreakGlassUse)] {
             let set = CapabilitySet::from_iter([capability]);
-            let error = grants(NewPlatformUser { confirm: None, ..new(name, set, &[1]) }).await.unwrap_err();
+            let error = grants(NewPlatformUser { consent: Consent::yes(), ..new(name, set, &[1]) }).await.unwrap_err();
             assert!(error.message().contains(capability.as_str()), "{error}");
         }
         // Of a change only what is new is asked about.
         let set = |name: &str, capabilities, view, confirm: Option<&str>| SetCapabilities {
-            view, confirm: confirm.map(str::to_owned), ..SetCapabilities::new(name, capabilities)
+            view, consent: confirm.map_or_else(Consent::yes, Consent::typed), ..crate::support::starts::capabilities(name, capabilities)
         };
         let run = |change| async { store.ops.run(&root.actor, change).await };
         assert!(run(set("rob", run_one.clone(), Some(UserView::All), None)).await.is_err(), "all workspaces with runbooks.run");
@@ -298,7 +322,7 @@ both_engines! {
         assert!(run(set("vera", operator(), None, None)).await.is_err());
         let error = run(set("vera", operator(), None, Some("rob"))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused);
-        run(SetCapabilities { dry_run: true, ..set("vera", operator(), None, None) }).await.unwrap();
+        run(SetCapabilities { consent: Consent::dry_run(), ..set("vera", operator(), None, None) }).await.unwrap();
         run(set("vera", operator(), None, Some("vera"))).await.unwrap();
         let listed = store.ops.run(&root.actor, ListUsers).await.unwrap();
         let high = |name: &str| listed.iter().find(|user| user.username == name).unwrap().high_capabilities.clone();
@@ -321,15 +345,15 @@ both_engines! {
                 assert_eq!(store.number(&rows).await, before + 1, "{}", $action);
             )+};
         }
-        let flag = |dry_run| SetFlag { name: ADMIN_MAINTENANCE_FLAG.to_owned(), on: true, confirm: Some(format!("{ADMIN_MAINTENANCE_FLAG} on")), dry_run };
-        let setting = |dry_run| SetSetting { key: "environment.label".to_owned(), value: Some("PROD".to_owned()), confirm: None, dry_run };
+        let flag = |dry_run| SetFlag { name: ADMIN_MAINTENANCE_FLAG.to_owned(), on: true, consent: Consent { dry_run, ..Consent::typed(format!("{ADMIN_MAINTENANCE_FLAG} on")) } };
+        let setting = |dry_run| SetSetting { key: "environment.label".to_owned(), value: Some("PROD".to_owned()), consent: Consent { dry_run, ..Consent::yes() } };
         denied! {
             flag(false) => "platform.set_flag",
             flag(true) => "platform.set_flag",
             setting(false) => "platform.set_setting",
             setting(true) => "platform.set_setting",
-            PruneUsage { days: None, confirm: None, dry_run: false } => "product_usage.prune",
-            PruneUsage { days: None, confirm: None, dry_run: true } => "product_usage.prune",
+            PruneUsage { days: None, consent: Consent::typed("PRUNE") } => "product_usage.prune",
+            PruneUsage { days: None, consent: Consent::dry_run() } => "product_usage.prune",
             RebuildRollups => "telemetry.rebuild_rollups",
             RebuildRunCounts => "overview.rebuild_counts",
             CheckRollups => "telemetry.check_rollups",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tenantpilot::access::{Actor, ClientKind, Requirement};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::alerts::RetryAlert;
 use tenantpilot::ops::auth::{Login, Session};
 use tenantpilot::ops::flags::SetFlag;
@@ -79,7 +80,7 @@ both_engines! {
         let plan = wish.plan(&store.ops, &root.actor).await.unwrap();
         let failed = store.ended(BACKFILL, 1, 4, 4, 5).await;
         without(&store, Capability::RunbookFindingsLifecycleBackfill).await;
-        let retry = || RetryRun { run_id: failed, confirm: None, source: tenantpilot::domain::run::Source::Cli, request_id: None };
+        let retry = || RetryRun { run_id: failed, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None };
         let before = texts(&store, DENIED).await.len();
         let answers: Vec<Result<()>> = vec![
             wish.plan(&store.ops, &root.actor).await.map(drop),
@@ -118,7 +119,7 @@ both_engines! {
         let hidden = store.ended("policy.sync", 3, 4, 4, 5).await;
         let one = store.user_with(&root, "one", Role::Administrator.capabilities(), &[1]).await;
         let alert = store.number("select min(id) from alert_deliveries").await;
-        let retry = |run_id| RetryRun { run_id, confirm: None, source: tenantpilot::domain::run::Source::Cli, request_id: None };
+        let retry = |run_id| RetryRun { run_id, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None };
         macro_rules! hides {
             ($($operation:expr => $action:literal,)+) => {$(
                 let answer = async |id: i64| {
@@ -135,12 +136,12 @@ both_engines! {
             )+};
         }
         hides! {
-            |run_id| CancelRun { run_id } => "runs.cancel",
-            |run_id| CloseRun { run_id } => "runs.close",
-            |run_id| PauseRun { run_id } => "runs.pause",
-            |run_id| ResumeRun { run_id } => "runs.resume",
+            |run_id| CancelRun { run_id, consent: crate::support::starts::sure("CANCEL", run_id) } => "runs.cancel",
+            |run_id| CloseRun { run_id, consent: crate::support::starts::sure("CLOSE", run_id) } => "runs.close",
+            |run_id| PauseRun { run_id, consent: crate::support::starts::sure("PAUSE", run_id) } => "runs.pause",
+            |run_id| ResumeRun { run_id, consent: crate::support::starts::sure("RESUME", run_id) } => "runs.resume",
             retry => "runs.retry",
-            |id| RetryAlert { id } => "alerts.retry",
+            |id| RetryAlert { id, consent: Consent::yes() } => "alerts.retry",
         }
         let before = texts(&store, DENIED).await.len();
         assert_eq!(store.ops.prepare::<CloseRun, _>(&one.actor, GetRun { id: hidden }).await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -148,7 +149,7 @@ both_engines! {
         assert_eq!(denied_since(&store, before).await, ["runs.close", "runs.retry"]);
         // To those who see all, what is not there was denied by nobody.
         let before = texts(&store, DENIED).await.len();
-        assert!(store.ops.run(&root.actor, CancelRun { run_id: MISSING }).await.is_err());
+        assert!(store.ops.run(&root.actor, CancelRun { run_id: MISSING, consent: crate::support::starts::sure("CANCEL", MISSING) }).await.is_err());
         assert!(denied_since(&store, before).await.is_empty());
     }
 
@@ -178,16 +179,16 @@ both_engines! {
             let ops = store.another(OpsSettings { patience: Duration::from_secs(60), ..OpsSettings::default() });
             let rows = store.number(kept).await;
             let sessions = store.number("select count(*) from platform_sessions").await;
-            let flag = SetFlag { name: ADMIN_MAINTENANCE_FLAG.to_owned(), on: true, confirm: Some(format!("{ADMIN_MAINTENANCE_FLAG} on")), dry_run: false };
-            let narrow = SetCapabilities { view: Some(view_of(&[1])), ..SetCapabilities::new("viewer", Role::Viewer.capabilities()) };
+            let flag = SetFlag { name: ADMIN_MAINTENANCE_FLAG.to_owned(), on: true, consent: Consent::typed(format!("{ADMIN_MAINTENANCE_FLAG} on")) };
+            let narrow = SetCapabilities { view: Some(view_of(&[1])), ..crate::support::starts::capabilities("viewer", Role::Viewer.capabilities()) };
             let nobody = Actor::Anonymous { origin: ORIGIN.to_owned() };
             let answers: Vec<(&str, Result<()>)> = vec![
                 ("flag", ops.run(&root.actor, flag).await.map(drop)),
                 ("narrow", ops.run(&root.actor, narrow).await.map(drop)),
-                ("disable", ops.run(&root.actor, SetActive { username: "viewer".to_owned(), active: false }).await.map(drop)),
-                ("cancel", ops.run(&root.actor, CancelRun { run_id: run }).await.map(drop)),
+                ("disable", ops.run(&root.actor, SetActive { username: "viewer".to_owned(), active: false, consent: Consent::typed("viewer".to_owned()) }).await.map(drop)),
+                ("cancel", ops.run(&root.actor, CancelRun { run_id: run, consent: crate::support::starts::sure("CANCEL", run) }).await.map(drop)),
                 ("login", ops.run(&nobody, Login::new("administrator", PASSWORD, ClientKind::Cli)).await.map(drop)),
-                ("denied", ops.run(&viewer.actor, CancelRun { run_id: run }).await.map(drop)),
+                ("denied", ops.run(&viewer.actor, CancelRun { run_id: run, consent: crate::support::starts::sure("CANCEL", run) }).await.map(drop)),
             ];
             for (what, answer) in answers {
                 let error = answer.expect_err(what);
@@ -202,7 +203,7 @@ both_engines! {
             assert_eq!(store.number("select count(*) from platform_settings where value = 'true'").await, 0);
         }
         let session: Session = store.login("administrator").await;
-        store.ops.run(&session.actor, CancelRun { run_id: run }).await.unwrap();
+        store.ops.run(&session.actor, CancelRun { run_id: run, consent: crate::support::starts::sure("CANCEL", run) }).await.unwrap();
     }
 
     async fn fr_040_015_a_plan_is_gone_once_the_view_no_longer_holds_its_tenants(store) {
@@ -215,7 +216,7 @@ both_engines! {
         let other = plan(&ben, RunScope::Tenants(vec![1, 3])).await;
         let platform = store.ops.run(&ben.actor, Preflight::new("operations.reconcile_stale", RunScope::Platform)).await.unwrap().id;
         let own = plan(&ben, RunScope::Tenants(vec![1, 2])).await;
-        let narrow = SetCapabilities { view: Some(view_of(&[1])), ..SetCapabilities::new("ben", Role::Operator.capabilities()) };
+        let narrow = SetCapabilities { view: Some(view_of(&[1])), ..crate::support::starts::capabilities("ben", Role::Operator.capabilities()) };
         store.ops.run(&root.actor, narrow).await.unwrap();
         let ben = store.login("ben").await;
         for id in [wide, other, platform] {

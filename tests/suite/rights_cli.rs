@@ -54,22 +54,22 @@ fn decisions() -> Vec<Decision> {
         ),
         (&["users", "disable", "ben", "--confirm", "ben"], USERS, Some("users.set_active")),
         (&["users", "disable", "ben", "--dry-run"], USERS, Some("users.set_active")),
-        (&["users", "enable", "ben"], USERS, Some("users.set_active")),
+        (&["users", "enable", "ben", "--yes"], USERS, Some("users.set_active")),
         (
-            &["users", "reset-password", "ben", "--password-file", "-"],
+            &["users", "reset-password", "ben", "--password-file", "-", "--yes"],
             USERS,
             Some("users.reset_password"),
         ),
-        (&["users", "unlock", "ben"], USERS, Some("users.unlock")),
-        (&["runs", "cancel", "1"], RUNS, Some("runs.cancel")),
+        (&["users", "unlock", "ben", "--yes"], USERS, Some("users.unlock")),
+        (&["runs", "cancel", "1", "--yes"], RUNS, Some("runs.cancel")),
         (&["runs", "cancel", "1", "--force", "--confirm", "CLOSE 1"], RUNS, Some("runs.close")),
-        (&["runs", "retry", "1"], RUNS, Some("runs.retry")),
-        (&["runs", "pause", "1"], RUNS, Some("runs.pause")),
-        (&["runs", "resume", "1"], RUNS, Some("runs.resume")),
+        (&["runs", "retry", "1", "--yes"], RUNS, Some("runs.retry")),
+        (&["runs", "pause", "1", "--yes"], RUNS, Some("runs.pause")),
+        (&["runs", "resume", "1", "--yes"], RUNS, Some("runs.resume")),
         (&["failures", "retry", "000000000000"], RUNS, Some("overview.retry_group")),
         (&["failures", "retry", "000000000000", "--dry-run"], RUNS, Some("overview.retry_group")),
         (
-            &["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1"],
+            &["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1", "--yes"],
             START,
             Some("runbooks.start"),
         ),
@@ -79,7 +79,7 @@ fn decisions() -> Vec<Decision> {
             Some("runbooks.start"),
         ),
         (
-            &["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1"],
+            &["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1", "--yes"],
             &[C::RunbookFindingsLifecycleBackfill],
             None,
         ),
@@ -88,7 +88,7 @@ fn decisions() -> Vec<Decision> {
             PLAN,
             Some("runbooks.preflight"),
         ),
-        (&["alerts", "retry", "1"], RUNS, Some("alerts.retry")),
+        (&["alerts", "retry", "1", "--yes"], RUNS, Some("alerts.retry")),
         (
             &[
                 "break-glass",
@@ -103,7 +103,7 @@ fn decisions() -> Vec<Decision> {
             &[C::BreakGlassUse],
             Some("break_glass.enter"),
         ),
-        (&["break-glass", "end"], &[C::BreakGlassUse], Some("break_glass.end")),
+        (&["break-glass", "end", "--yes"], &[C::BreakGlassUse], Some("break_glass.end")),
         (
             &["support", "diagnostics", "--tenant", "1"],
             &[C::SupportDiagnosticsView],
@@ -127,7 +127,7 @@ fn decisions() -> Vec<Decision> {
             &[C::SupportRequestsCreate],
             Some("support.compose"),
         ),
-        (&["product-usage", "prune"], PRUNE, Some("product_usage.prune")),
+        (&["product-usage", "prune", "--confirm", "PRUNE"], PRUNE, Some("product_usage.prune")),
         (&["product-usage", "prune", "--dry-run"], PRUNE, Some("product_usage.prune")),
         (&["product-usage", "rebuild"], RUNS, Some("telemetry.rebuild_rollups")),
         (&["overview", "rebuild"], RUNS, Some("overview.rebuild_counts")),
@@ -135,12 +135,12 @@ fn decisions() -> Vec<Decision> {
         (&["platform", "set-flag", FLAG, "on", "--confirm", "x"], USERS, Some("platform.set_flag")),
         (&["platform", "set-flag", FLAG, "on", "--dry-run"], USERS, Some("platform.set_flag")),
         (
-            &["platform", "settings", "set", "environment.label", "X"],
+            &["platform", "settings", "set", "environment.label", "X", "--yes"],
             &[C::SettingsManage],
             Some("platform.set_setting"),
         ),
         (
-            &["platform", "settings", "reset", "environment.label"],
+            &["platform", "settings", "reset", "environment.label", "--yes"],
             &[C::SettingsManage],
             Some("platform.set_setting"),
         ),
@@ -181,7 +181,7 @@ both_engines! {
         let dry = create(&["--workspace", "1", "--dry-run"]).ends(0);
         assert!(dry.out.contains("nothing was changed"), "{dry:?}");
         assert_eq!(store.number("select count(*) from platform_users").await, 1);
-        let made = create(&["--workspace", "1", "--json"]).ends(0).json();
+        let made = create(&["--workspace", "1", "--json", "--yes"]).ends(0).json();
         assert_eq!((&made["user"]["view_all"], &made["user"]["workspaces"]), (&json!(false), &json!([1])));
         let ben = Person::at(&store.url);
         ben.login("ben").ends(0);
@@ -216,7 +216,7 @@ both_engines! {
         set(&["--dry-run"]).ends(0);
         set(&["--confirm", "vera"]).ends(0);
         // It has them now.
-        set(&[]).ends(0);
+        set(&["--yes"]).ends(0);
     }
 
     async fn fr_040_010_every_command_that_decides_leaves_one_denied_row(store) {
@@ -256,12 +256,12 @@ both_engines! {
         one.login("one").ends(0);
         let close = format!("CLOSE {hidden}");
         for (arguments, action) in [
-            (&["runs", "retry", &hidden][..], "runs.retry"),
-            (&["runs", "cancel", &hidden], "runs.cancel"),
+            (&["runs", "retry", &hidden, "--yes"][..], "runs.retry"),
+            (&["runs", "cancel", &hidden, "--yes"], "runs.cancel"),
             (&["runs", "cancel", &hidden, "--force", "--confirm", &close], "runs.close"),
-            (&["runs", "pause", &hidden], "runs.pause"),
+            (&["runs", "pause", &hidden, "--yes"], "runs.pause"),
             (&["users", "disable", "two", "--confirm", "two"], "users.set_active"),
-            (&["users", "reset-password", "two", "--password-file", "-"], "users.reset_password"),
+            (&["users", "reset-password", "two", "--password-file", "-", "--yes"], "users.reset_password"),
         ] {
             let before = texts(&store, DENIED).await.len();
             one.run_with(arguments, PASSWORD).ends(4);

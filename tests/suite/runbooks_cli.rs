@@ -66,7 +66,7 @@ both_engines! {
         assert!(inputs.contains("you hold it"), "{inputs}");
         let viewer = colleague(&admin, &store.url, "vic", &["--role", "viewer"]);
         assert!(runbooks(&viewer, &["show", BACKFILL], &[]).ends(0).out.contains("you lack it"));
-        runbooks(&admin, &["start", BACKFILL, "--tenant", "1"], &[]).ends(0);
+        runbooks(&admin, &["start", BACKFILL, "--tenant", "1", "--yes"], &[]).ends(0);
         let shown = runbooks(&viewer, &["show", BACKFILL, "--json"], &[]).ends(0).json();
         assert_eq!(shown["runbook"]["last_runs"].as_array().unwrap().len(), 1);
         // Without a login nothing is told.
@@ -161,7 +161,7 @@ both_engines! {
         let none = runbooks(&ben, &["plan", "4711"], &[]).ends(4);
         assert_eq!(other.err.replace(&id, "N"), none.err.replace("4711", "N"), "the same answer");
         runbooks(&admin, &["plan", "x"], &[]).ends(2);
-        runbooks(&admin, &["start", BACKFILL, "--plan", &id], &[]).ends(0);
+        runbooks(&admin, &["start", BACKFILL, "--plan", &id, "--yes"], &[]).ends(0);
         let used = runbooks(&admin, &["plan", &id], &[]).ends(0);
         assert!(used.out.contains("used by run") && used.err.contains("runs show"), "{used:?}");
     }
@@ -248,8 +248,9 @@ both_engines! {
         let json = runbooks(&admin, &all, &[&right[..], &["--json"]].concat()).ends(0).json();
         assert_eq!((&json["dry_run"], &json["created"], &json["run_id"]), (&true.into(), &true.into(), &Value::Null));
         assert_eq!(json["plan"]["affected_count"], 12);
-        runbooks(&admin, &all, &REASON).ends(2);
-        runbooks(&admin, &all, &["--confirm", "BACKFILL 4"]).ends(2);
+        // It needs no phrase and no reason; what is given has to be right.
+        runbooks(&admin, &all, &[]).ends(0);
+        runbooks(&admin, &all, &["--confirm", "BACKFILL 4", "--reason-code", "INCIDENT", "--reason", "ab"]).ends(2);
         runbooks(&admin, &all, &[&["--confirm", "BACKFILL 5"][..], &REASON].concat()).ends(5);
         assert_eq!(store.number(RUNS).await, 0);
         // Its plan is not used up: what it rehearsed is what starts.
@@ -271,7 +272,7 @@ both_engines! {
         for words in [
             &["preflight", BACKFILL, "--tenant", "1"][..],
             &["plan", "1"],
-            &["start", BACKFILL, "--tenant", "1"],
+            &["start", BACKFILL, "--tenant", "1", "--yes"],
         ] {
             runbooks(&nobody, words, &[]).ends(4);
         }
@@ -285,9 +286,9 @@ both_engines! {
             (&["preflight", BACKFILL, "--tenant", "-1"], 2),
             (&["preflight", BACKFILL, "--tenant", "1", "--input", "x"], 2),
             (&["preflight", BACKFILL, "--tenant", "1", "--input", "x=1"], 2),
-            (&["start", BACKFILL, "--tenant", "1", "--reason", "alone"], 2),
-            (&["start", BACKFILL, "--tenant", "1", "--concurrency", "0"], 2),
-            (&["start", "no.such", "--tenant", "1"], 2),
+            (&["start", BACKFILL, "--tenant", "1", "--reason", "alone", "--yes"], 2),
+            (&["start", BACKFILL, "--tenant", "1", "--concurrency", "0", "--yes"], 2),
+            (&["start", "no.such", "--tenant", "1", "--yes"], 2),
             (&["start", "no.such", "--plan", "1"], 2),
         ] {
             let done = runbooks(&admin, words, &[]).ends(code);
@@ -314,14 +315,14 @@ both_engines! {
         let set = [
             "users", "set-capabilities", "rob", "--capability", "platform.access_system_panel",
             "--capability", "platform.runbooks.view", "--capability", "platform.runbooks.run",
-            "--capability", "platform.runbooks.findings.lifecycle_backfill",
+            "--capability", "platform.runbooks.findings.lifecycle_backfill", "--yes",
         ];
         admin.run(&set).ends(0);
         let rob = Person::at(&store.url);
         rob.login("rob").ends(0);
-        let started = runbooks(&rob, &["start", BACKFILL, "--tenant", "1", "--json"], &[]).ends(0).json();
+        let started = runbooks(&rob, &["start", BACKFILL, "--tenant", "1", "--json", "--yes"], &[]).ends(0).json();
         assert_eq!(started["created"], true);
-        let text = runbooks(&rob, &["start", BACKFILL, "--tenant", "2"], &[]).ends(0);
+        let text = runbooks(&rob, &["start", BACKFILL, "--tenant", "2", "--yes"], &[]).ends(0);
         assert!(text.out.contains("queued as run"), "{text:?}");
         assert_eq!(store.number(&format!("select count(*) from operation_runs where id = {}", started["run"]["id"])).await, 1);
         assert_eq!(store.number(RUNS).await, 2);

@@ -216,22 +216,22 @@ both_engines! {
         declare(&admin, &[backfill("march", "tenants = [1]")]);
         let first = deploy(&admin, &["--json"]).ends(0).json();
         let id = first["deployments"][0]["run_id"].as_i64().unwrap().to_string();
-        admin.run(&["runs", "cancel", &id]).ends(0);
+        admin.run(&["runs", "cancel", &id, "--yes"]).ends(0);
         let failed = deploy(&admin, &[]).ends(1);
         assert!(failed.out.contains(&format!("run {id} of it has ended before")), "{failed:?}");
         assert!(failed.err.contains(&format!("runs retry {id}")), "{failed:?}");
         assert_eq!(results(deploy(&admin, &["--json"]), 1), ["failed_before"]);
         assert_eq!(store.number(RUNS).await, 1, "it is not started again by itself");
-        let retried = admin.run(&["runs", "retry", &id, "--json"]).ends(0).json();
+        let retried = admin.run(&["runs", "retry", &id, "--json", "--yes"]).ends(0).json();
         let again = retried["run"]["id"].as_i64().unwrap();
         let running = deploy(&admin, &["--json"]).ends(0).json();
         let row = &running["deployments"][0];
         assert_eq!((&row["result"], &row["run_id"]), (&"running".into(), &again.into()));
         // The retry ends badly, too, and is tried again itself.
-        admin.run(&["runs", "cancel", &again.to_string()]).ends(0);
+        admin.run(&["runs", "cancel", &again.to_string(), "--yes"]).ends(0);
         let failed = deploy(&admin, &[]).ends(1);
         assert!(failed.err.contains(&format!("runs retry {again}")), "{failed:?}");
-        admin.run(&["runs", "retry", &again.to_string()]).ends(0);
+        admin.run(&["runs", "retry", &again.to_string(), "--yes"]).ends(0);
         let worker = Stopped(admin.command(&["worker", "--no-schedule", "--quiet"]).spawn().unwrap());
         until(&admin, 0, &["done"]);
         drop(worker);
@@ -241,7 +241,7 @@ both_engines! {
         let store = store.with_platform().await;
         store.legacy_findings(&[1, 2, 3], 2).await;
         let admin = Person::administrator(&store.url);
-        let held = admin.run(&["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1", "--json"]).ends(0).json();
+        let held = admin.run(&["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1", "--json", "--yes"]).ends(0).json();
         let held = held["run"]["id"].as_i64().unwrap();
         let all = [
             backfill("taken", "tenants = [1, 2]"),

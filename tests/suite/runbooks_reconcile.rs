@@ -98,9 +98,9 @@ both_engines! {
         let administrator = store.administrator().await;
         let stale = queued(&store, "policy.sync", 1).await;
         let paused = queued(&store, "policy.sync", 2).await;
-        store.ops.run(&administrator.actor, PauseRun { run_id: paused }).await.unwrap();
+        store.ops.run(&administrator.actor, PauseRun { run_id: paused, consent: crate::support::starts::sure("PAUSE", paused) }).await.unwrap();
         let resumed = queued(&store, "policy.sync", 3).await;
-        store.ops.run(&administrator.actor, PauseRun { run_id: resumed }).await.unwrap();
+        store.ops.run(&administrator.actor, PauseRun { run_id: resumed, consent: crate::support::starts::sure("PAUSE", resumed) }).await.unwrap();
         let mut held = Vec::new();
         // Alive; over for a while; over for long; without a lease for long, and just now.
         for run_type in ["a.alive", "a.recent", "a.lost", "a.leaseless", "a.fresh"] {
@@ -113,7 +113,7 @@ both_engines! {
         store.pass(TOO_LONG);
         let release = ReleaseRun { run_id: released, fence: run.fence, pause: false };
         store.ops.run(&Actor::System, release).await.unwrap();
-        store.ops.run(&administrator.actor, ResumeRun { run_id: resumed }).await.unwrap();
+        store.ops.run(&administrator.actor, ResumeRun { run_id: resumed, consent: crate::support::starts::sure("RESUME", resumed) }).await.unwrap();
         let fresh = queued(&store, "policy.sync", 4).await;
         lapse(&store, held[1], 14 * 60).await;
         lapse(&store, held[2], 16 * 60).await;
@@ -224,7 +224,7 @@ both_engines! {
         // Somebody wanted it to stop: cancelled.
         let run = claimed_backfill(&store, &administrator).await;
         succeed(&store, &run, 0).await;
-        store.ops.run(&administrator.actor, CancelRun { run_id: run.id }).await.unwrap();
+        store.ops.run(&administrator.actor, CancelRun { run_id: run.id, consent: crate::support::starts::sure("CANCEL", run.id) }).await.unwrap();
         lapse(&store, run.id, 20 * 60).await;
         reconcile(&store, 500).await;
         assert_eq!(state(&store, run.id).await, "completed cancelled worker_lost cancelled");

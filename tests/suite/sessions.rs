@@ -6,6 +6,7 @@ use chrono::Duration;
 use futures_util::future::join_all;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::{ATTEMPTS, Login, Logout, Resume, Session, Touch, WhoAmI};
 use tenantpilot::ops::runs::{CountRuns, ListRuns};
 use tenantpilot::ops::users::{ResetPassword, SetActive, SetCapabilities, Unlock};
@@ -68,7 +69,7 @@ both_engines! {
         let mut viewer = store.user(&root, Role::Viewer).await;
 
         let capabilities = Role::OnCall.capabilities();
-        let change = SetCapabilities { confirm: Some(name()), ..SetCapabilities::new("viewer", capabilities) };
+        let change = SetCapabilities { consent: Consent::typed(name()), ..crate::support::starts::capabilities("viewer", capabilities) };
         store.ops.run(&root.actor, change).await.unwrap();
         let denied = store.ops.run(&viewer.actor, CountRuns).await.unwrap_err();
         assert_eq!(denied.kind(), ErrorKind::NotLoggedIn);
@@ -76,15 +77,15 @@ both_engines! {
         assert!(viewer.capabilities.has(Capability::OpsManage));
 
         let password = password::secret("another long password");
-        store.ops.run(&root.actor, ResetPassword { username: name(), password }).await.unwrap();
+        store.ops.run(&root.actor, ResetPassword { username: name(), password, consent: Consent::yes() }).await.unwrap();
         assert!(is_over(store.ops.run(&viewer.actor, WhoAmI).await));
         assert!(attempt(&store, ORIGIN, "viewer", PASSWORD).await.is_err());
         viewer = attempt(&store, ORIGIN, "viewer", "another long password").await.unwrap();
 
-        store.ops.run(&root.actor, SetActive { username: name(), active: false }).await.unwrap();
+        store.ops.run(&root.actor, SetActive { username: name(), active: false, consent: Consent::typed(name()) }).await.unwrap();
         assert!(is_over(store.ops.run(&viewer.actor, WhoAmI).await));
         assert!(attempt(&store, ORIGIN, "viewer", "another long password").await.is_err());
-        store.ops.run(&root.actor, SetActive { username: name(), active: true }).await.unwrap();
+        store.ops.run(&root.actor, SetActive { username: name(), active: true, consent: Consent::typed(name()) }).await.unwrap();
         // An ended session stays ended.
         assert!(is_over(store.ops.run(&viewer.actor, WhoAmI).await));
         attempt(&store, ORIGIN, "viewer", "another long password").await.unwrap();
@@ -236,7 +237,7 @@ both_engines! {
                 assert!(attempt(&store, origin, "viewer", "wrong").await.is_err());
             }
         }
-        let cleared = store.ops.run(&root.actor, Unlock { username: "Viewer".to_owned() }).await;
+        let cleared = store.ops.run(&root.actor, Unlock { username: "Viewer".to_owned(), consent: Consent::yes() }).await;
         assert_eq!(cleared.unwrap(), 22, "every attempt counts");
         for origin in ["10.0.0.1", "10.0.0.2"] {
             attempt(&store, origin, "viewer", PASSWORD).await.unwrap();
@@ -250,7 +251,7 @@ both_engines! {
         let store = store.with_platform().await;
         let root = store.administrator().await;
         store.user(&root, Role::Viewer).await;
-        store.ops.run(&root.actor, SetActive { username: "viewer".to_owned(), active: false }).await.unwrap();
+        store.ops.run(&root.actor, SetActive { username: "viewer".to_owned(), active: false, consent: Consent::typed("viewer".to_owned()) }).await.unwrap();
         // The customer's password is right on the customers' plane.
         store
             .sql("update users set password_hash = (select password_hash from platform_users where username = 'viewer')")
@@ -302,8 +303,7 @@ both_engines! {
             password: password::secret(PASSWORD),
             capabilities: no_panel,
             view: tenantpilot::ops::users::UserView::All,
-            confirm: None,
-            dry_run: false,
+            consent: Consent::yes(),
         };
         store.ops.run(&root.actor, tenantpilot::ops::users::CreateUser(new)).await.unwrap();
         assert!(attempt(&store, "10.0.0.1", "Nobody", "wrong").await.is_err());

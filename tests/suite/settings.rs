@@ -3,6 +3,7 @@
 use tenantpilot::ErrorKind;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::setting::SettingKey;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::ops::retention::PruneUsage;
 use tenantpilot::ops::settings::{ListSettings, SetSetting};
@@ -14,7 +15,7 @@ use crate::support::stores::{Store, both_engines};
 const DAYS: &str = "product_usage.retention_days";
 
 fn set(key: &str, value: &str) -> SetSetting {
-    SetSetting { key: key.to_owned(), value: Some(value.to_owned()), confirm: None, dry_run: false }
+    SetSetting { key: key.to_owned(), value: Some(value.to_owned()), consent: Consent::yes() }
 }
 
 async fn audited(store: &Store) -> Vec<String> {
@@ -31,9 +32,9 @@ both_engines! {
         let keys: Vec<_> = listed["settings"].as_array().unwrap().iter().map(|s| s["key"].as_str().unwrap().to_owned()).collect();
         assert_eq!(keys, SettingKey::ALL.iter().map(|key| key.as_str()).collect::<Vec<_>>());
         assert_eq!(settings(&["get", DAYS]).ends(0).out, "90\n");
-        let done = settings(&["set", DAYS, "365"]).ends(0);
+        let done = settings(&["set", DAYS, "365", "--yes"]).ends(0);
         assert_eq!(done.out, "product_usage.retention_days set to 365, was 90\n");
-        assert!(settings(&["set", DAYS, "365"]).ends(0).out.contains("is 365 already"));
+        assert!(settings(&["set", DAYS, "365", "--yes"]).ends(0).out.contains("is 365 already"));
         assert_eq!(settings(&["get", DAYS, "--json"]).ends(0).json()["setting"]["value"], "365");
         for (key, value) in [(DAYS, "0"), (DAYS, "soon"), ("environment.color", "beige"), ("alerts.events", "started")] {
             let wrong = settings(&["set", key, value]).ends(2);
@@ -44,7 +45,7 @@ both_engines! {
         assert_eq!(settings(&["get", DAYS]).ends(0).out, "365\n");
         settings(&["reset", DAYS, "--confirm", DAYS]).ends(0);
         assert_eq!(settings(&["get", DAYS]).ends(0).out, "90\n");
-        settings(&["set", "environment.label", "PRODUCTION EU"]).ends(0);
+        settings(&["set", "environment.label", "PRODUCTION EU", "--yes"]).ends(0);
         let list = settings(&["list"]).ends(0).out;
         assert!(list.contains("PRODUCTION EU"), "{list}");
         assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
@@ -59,7 +60,7 @@ both_engines! {
         let set_of = CapabilitySet::from_names(&[Capability::AccessSystemPanel.as_str(), Capability::SettingsManage.as_str()]);
         let narrow = store.user_with(&admin, "narrow", set_of, &[1]).await;
         assert!(store.ops.run(&narrow.actor, set(DAYS, "120")).await.is_err());
-        let dry = SetSetting { dry_run: true, ..set(DAYS, "120") };
+        let dry = SetSetting { consent: Consent::dry_run(), ..set(DAYS, "120") };
         assert!(store.ops.run(&admin.actor, dry).await.unwrap().changed);
         assert_eq!(store.text(&format!("select value from platform_settings where key = '{DAYS}'")).await, "90");
         store.ops.run(&admin.actor, set(DAYS, "120")).await.unwrap();
@@ -78,9 +79,9 @@ both_engines! {
         for (key, looser) in [(DAYS, "30"), ("retention.prune_bound", "90%"), ("alerts.failed_share", "50%"), ("alerts.events", "none")] {
             let error = store.ops.run(&admin.actor, set(key, looser)).await.unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
-            let wrong = SetSetting { confirm: Some("yes".to_owned()), ..set(key, looser) };
+            let wrong = SetSetting { consent: Consent::typed("yes".to_owned()), ..set(key, looser) };
             assert_eq!(store.ops.run(&admin.actor, wrong).await.unwrap_err().kind(), ErrorKind::Refused);
-            let typed = SetSetting { confirm: Some(key.to_owned()), ..set(key, looser) };
+            let typed = SetSetting { consent: Consent::typed(key.to_owned()), ..set(key, looser) };
             assert!(store.ops.run(&admin.actor, typed).await.unwrap().looser);
         }
     }
@@ -92,11 +93,11 @@ both_engines! {
         let listed = store.ops.run(&admin.actor, ListSettings).await.unwrap();
         let row = listed.iter().find(|row| row.key == SettingKey::UsageRetentionDays).unwrap();
         assert!(row.invalid && row.value == "90");
-        let prune = PruneUsage { days: None, confirm: None, dry_run: false };
+        let prune = PruneUsage { days: None, consent: Consent::typed("PRUNE") };
         let error = store.ops.run(&admin.actor, prune).await.unwrap_err();
         assert!(error.to_string().contains(DAYS), "{error}");
         store.ops.run(&admin.actor, set(DAYS, "90")).await.unwrap();
-        let prune = PruneUsage { days: None, confirm: None, dry_run: false };
+        let prune = PruneUsage { days: None, consent: Consent::typed("PRUNE") };
         assert_eq!(store.ops.run(&admin.actor, prune).await.unwrap().days, 90);
         // What only informs uses its default.
         store.sql("insert into platform_settings values ('environment.color', 'beige', '2026-11-01T00:00:00+00:00')").await.unwrap();
@@ -120,7 +121,7 @@ both_engines! {
         let store = store.with_platform().await;
         let person = Person::administrator(&store.url);
         let text = "platform-support, queue TP-OPS";
-        person.run(&["platform", "settings", "set", "support.contact_text", text]).ends(0);
+        person.run(&["platform", "settings", "set", "support.contact_text", text, "--yes"]).ends(0);
         let sent = person.run(&[
             "support", "create", "--tenant", "1", "--summary", "the sync ends throttled", "--confirm", "SEND", "--json",
         ]).ends(0).json();

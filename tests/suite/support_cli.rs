@@ -163,10 +163,10 @@ both_engines! {
         let run = run.to_string();
         let base = ["support", "create", "--run", &run, "--summary", "x"];
         for (more, code, part) in [
-            (&[][..], 2, "add: --confirm SEND"),
-            (&["--no-input"], 2, "add: --confirm SEND"),
-            (&["--confirm", "send"], 5, "is not the phrase \"SEND\""),
-            (&["--confirm", ""], 5, "is not the phrase \"SEND\""),
+            (&[][..], 2, "--confirm SEND"),
+            (&["--no-input"], 2, "--confirm SEND"),
+            (&["--confirm", "send"], 5, "type exactly: SEND"),
+            (&["--confirm", ""], 5, "type exactly: SEND"),
         ] {
             let refused = person.run(&[&base, more].concat()).ends(code);
             assert!(refused.err.contains(part) && refused.out.is_empty(), "{more:?}: {refused:?}");

@@ -91,7 +91,7 @@ both_engines! {
         let on_call = store.user(&first, Role::OnCall).await;
         let evidence = compose(&store, &on_call, RUN).await;
         let lose = async |capabilities: CapabilitySet| {
-            store.ops.run(&first.actor, SetCapabilities::new("oncall", capabilities)).await.unwrap();
+            store.ops.run(&first.actor, crate::support::starts::capabilities("oncall", capabilities)).await.unwrap();
             store.login("oncall").await
         };
         let reference = Reference::new(noon());
@@ -109,7 +109,7 @@ both_engines! {
         let on_call = lose(creates_only()).await;
         send(&store, &on_call, &evidence, &without, reference).await.unwrap();
         // A view that was narrowed meanwhile narrows the request.
-        let restrict = SetCapabilities { view: Some(view_of(&[1])), ..SetCapabilities::new("oncall", creates_only()) };
+        let restrict = SetCapabilities { view: Some(view_of(&[1])), ..crate::support::starts::capabilities("oncall", creates_only()) };
         store.ops.run(&first.actor, restrict).await.unwrap();
         let on_call = store.login("oncall").await;
         let error = send(&store, &on_call, &evidence, &without, Reference::new(noon())).await.unwrap_err();

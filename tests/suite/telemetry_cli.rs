@@ -82,18 +82,22 @@ both_engines! {
             assert!(refused.out.is_empty(), "{refused:?}");
         }
         assert_eq!(store.events().await, 15);
-        let done = person.run(&["product-usage", "prune", "--days", "90"]).ends(0).out;
+        let done = person.run(&["product-usage", "prune", "--days", "90", "--confirm", "PRUNE"]).ends(0).out;
         assert_eq!(done, "Deleted 12 product usage event(s) older than 90 days.\n");
         assert_eq!((store.events().await, store.number(audited).await), (3, 2));
-        let done = person.run(&["product-usage", "prune"]).ends(0).out;
+        let done = person.run(&["product-usage", "prune", "--confirm", "PRUNE"]).ends(0).out;
         assert_eq!(done, "Deleted 0 product usage event(s) older than 90 days.\n");
-        // More than the retention allows has to be confirmed.
+        // Also what the daily run deletes anyway: it touches the platform itself.
+        let asked = person.run(&["product-usage", "prune"]).ends(2);
+        assert!(asked.err.contains("--confirm PRUNE"), "{asked:?}");
+        // More than the retention allows has a phrase of its own.
+        person.run(&["product-usage", "prune", "--days", "30", "--confirm", "PRUNE"]).ends(5);
         let asked = person.run(&["product-usage", "prune", "--days", "30"]).ends(2);
         assert!(asked.err.contains("PRUNE 30"), "{asked:?}");
         person.run(&["product-usage", "prune", "--days", "30", "--confirm", "PRUNE 31"]).ends(5);
         assert_eq!(store.events().await, 3);
         let refused = "select count(*) from audit_logs where action = 'product_usage.prune' and status = 'refused'";
-        assert_eq!(store.number(refused).await, 2);
+        assert_eq!(store.number(refused).await, 4);
         let done = person.run(&["product-usage", "prune", "--days", "30", "--confirm", "PRUNE 30", "--json"]).ends(0).json();
         assert_eq!((&done["prune"]["deleted"], &done["prune"]["days"]), (&2.into(), &30.into()));
         assert_eq!(store.events().await, 1);
@@ -110,12 +114,17 @@ both_engines! {
         person.create("val", &["--role", "viewer"]).ends(0);
         let viewer = Person::at(&store.url);
         viewer.login("val").ends(0);
-        let refused = viewer.run(&["product-usage", "prune"]).ends(3);
+        let refused = viewer.run(&["product-usage", "prune", "--confirm", "PRUNE"]).ends(3);
         assert!(refused.err.contains("platform.runbooks.run"), "{refused:?}");
-        person.run_with(&["break-glass", "enter", "--reason-code", "INCIDENT", "--reason", "x", "--password-file", "-"], crate::support::stores::PASSWORD).ends(0);
-        let refused = person.run(&["product-usage", "prune"]).ends(5);
-        assert!(refused.err.contains("runbooks start product_usage.prune"), "{refused:?}");
+        person.run_with(&["break-glass", "enter", "--reason-code", "INCIDENT", "--reason", "checkout is down", "--password-file", "-", "--yes"], crate::support::stores::PASSWORD).ends(0);
+        let refused = person.run(&["product-usage", "prune", "--confirm", "PRUNE"]).ends(5);
+        assert!(refused.err.contains("--reason-code and --reason"), "{refused:?}");
         assert_eq!(store.events().await, 1);
+        let why = ["product-usage", "prune", "--confirm", "PRUNE", "--reason-code", "INCIDENT", "--reason"];
+        person.run(&[&why[..], &["it hangs"]].concat()).ends(2);
+        assert_eq!(store.events().await, 1);
+        person.run(&[&why[..], &["the ledger is too large"]].concat()).ends(0);
+        assert_eq!(store.events().await, 0);
     }
 
     async fn fr_023_013_the_command_line_compares_the_counts_and_makes_them_anew(store) {
@@ -138,7 +147,7 @@ both_engines! {
         let person = Person::administrator(&store.url);
         store.aged(&[days(50), days(35), days(1)]).await;
         let set = |days: &str| {
-            let mut command = person.command(&["product-usage", "prune"]);
+            let mut command = person.command(&["product-usage", "prune", "--confirm", "PRUNE"]);
             command.env("TENANTPILOT_PRODUCT_USAGE_RETENTION_DAYS", days);
             crate::cli::done(&mut command, None)
         };

@@ -14,6 +14,7 @@ use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::telemetry::{SourceSurface, UsageEvent};
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::activity::{DiagnosticsSubject, OpenDiagnostics};
 use tenantpilot::ops::retention::PruneUsage;
 use tenantpilot::ops::runs::StartRun;
@@ -188,8 +189,8 @@ fn some_events(rng: &mut StdRng, now: DateTime<Utc>) -> Vec<(i64, UsageEvent, Da
 }
 
 async fn prune(ops: &Ops, days: i64) -> i64 {
-    let prune =
-        PruneUsage { days: Some(days), confirm: Some(format!("PRUNE {days}")), dry_run: false };
+    let phrase = if days < 90 { format!("PRUNE {days}") } else { "PRUNE".to_owned() };
+    let prune = PruneUsage { days: Some(days), consent: Consent::typed(phrase) };
     ops.run(&Actor::System, prune).await.unwrap().events
 }
 
@@ -373,7 +374,7 @@ both_engines! {
         for refused in [
             store.ops.run(&one.actor, CheckRollups).await.err(),
             store.ops.run(&one.actor, RebuildRollups).await.err(),
-            store.ops.run(&one.actor, PruneUsage { days: None, confirm: None, dry_run: false }).await.err(),
+            store.ops.run(&one.actor, PruneUsage { days: None, consent: Consent::typed("PRUNE") }).await.err(),
         ] {
             assert_eq!(refused.unwrap().kind(), ErrorKind::Forbidden);
         }

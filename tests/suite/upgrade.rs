@@ -77,7 +77,12 @@ async fn upgraded(ops: &Ops) {
             // The run that was paused before the upgrade is paused still, and can go on.
             let run = ops.run(&session.actor, GetRun { id: 61 }).await.unwrap();
             if run.run.paused_at.is_some() {
-                ops.run(&session.actor, ResumeRun { run_id: 61 }).await.unwrap();
+                ops.run(
+                    &session.actor,
+                    ResumeRun { run_id: 61, consent: crate::support::starts::sure("RESUME", 61) },
+                )
+                .await
+                .unwrap();
             }
         }
     }

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use tenantpilot::ErrorKind;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::Session;
 use tenantpilot::ops::password;
 use tenantpilot::ops::users::{
@@ -22,8 +23,7 @@ fn new(name: &str, capabilities: CapabilitySet, workspaces: &[i64]) -> CreateUse
         password: password::secret(PASSWORD),
         capabilities,
         view: view_of(workspaces),
-        confirm: Some(password::normalise_name(name)),
-        dry_run: false,
+        consent: Consent::typed(password::normalise_name(name)),
     })
 }
 
@@ -36,14 +36,24 @@ async fn set(
 ) -> Result<PlatformUser> {
     let change = SetCapabilities {
         view: workspaces.map(|ids| view_of(&ids)),
-        confirm: Some(name.to_owned()),
-        ..SetCapabilities::new(name, capabilities)
+        consent: Consent::typed(name.to_owned()),
+        ..crate::support::starts::capabilities(name, capabilities)
     };
     store.ops.run(&by.actor, change).await
 }
 
 async fn switch(store: &Store, by: &Session, name: &str, active: bool) -> Result<PlatformUser> {
-    store.ops.run(&by.actor, SetActive { username: name.to_owned(), active }).await
+    store
+        .ops
+        .run(
+            &by.actor,
+            SetActive {
+                username: name.to_owned(),
+                active,
+                consent: Consent::typed(name.to_owned()),
+            },
+        )
+        .await
 }
 
 fn manager() -> CapabilitySet {
@@ -87,7 +97,7 @@ both_engines! {
             set(&store, &root, "nobody", CapabilitySet::default(), None).await.unwrap_err(),
             switch(&store, &root, "nobody", false).await.unwrap_err(),
             store.ops.run(&root.actor, GetUser { username: "nobody".to_owned() }).await.unwrap_err(),
-            store.ops.run(&root.actor, Unlock { username: "nobody".to_owned() }).await.unwrap_err(),
+            store.ops.run(&root.actor, Unlock { username: "nobody".to_owned(), consent: Consent::yes() }).await.unwrap_err(),
         ];
         errors.dedup();
         assert_eq!(errors.len(), 1, "{errors:?}");
@@ -151,13 +161,13 @@ both_engines! {
         }
         assert_eq!(store.number(denied).await, 3, "each denial is audited");
         // Nor do they become somebody who holds more.
-        let reset = ResetPassword { username: "administrator".to_owned(), password: password::secret("mine from now on") };
+        let reset = ResetPassword { username: "administrator".to_owned(), password: password::secret("mine from now on"), consent: Consent::yes() };
         let error = store.ops.run(&small.actor, reset).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
         store.login("administrator").await;
         // What they hold they may give, and their own password they may change.
         store.ops.run(&small.actor, new("peer", manager(), &[])).await.unwrap();
-        let own = ResetPassword { username: "small".to_owned(), password: password::secret("mine from now on") };
+        let own = ResetPassword { username: "small".to_owned(), password: password::secret("mine from now on"), consent: Consent::yes() };
         store.ops.run(&small.actor, own).await.unwrap();
     }
 
@@ -198,7 +208,7 @@ both_engines! {
         let secret = "xyzzy-canary-password";
         let mut create = new("vera", Role::Viewer.capabilities(), &[]);
         create.0.password = password::secret(secret);
-        let reset = ResetPassword { username: "vera".to_owned(), password: password::secret(secret) };
+        let reset = ResetPassword { username: "vera".to_owned(), password: password::secret(secret), consent: Consent::yes() };
         let first = CreateFirstAdministrator { username: "x".to_owned(), password: password::secret(secret) };
         let login = tenantpilot::ops::auth::Login::new("vera", secret, tenantpilot::access::ClientKind::Cli);
         let said = format!("{create:?} {reset:?} {first:?} {login:?}");
@@ -256,7 +266,7 @@ both_engines! {
             create.0.password = password::secret(guess);
             let error = store.ops.run(&root.actor, create).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
-            let reset = ResetPassword { username: "administrator".to_owned(), password: password::secret(guess) };
+            let reset = ResetPassword { username: "administrator".to_owned(), password: password::secret(guess), consent: Consent::yes() };
             assert_eq!(store.ops.run(&root.actor, reset).await.unwrap_err().kind(), ErrorKind::Usage);
         }
         let mut create = new("vera", CapabilitySet::default(), &[]);

@@ -13,6 +13,7 @@ use tenantpilot::domain::run::Source;
 use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::support::{Draft, Reference};
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::Session;
 use tenantpilot::ops::overview::FoldRunCounts;
 use tenantpilot::ops::plans::Preflight;
@@ -139,8 +140,7 @@ impl Store {
             password: password::secret(PASSWORD),
             capabilities: Role::Viewer.capabilities(),
             view: view_of(&[2]),
-            confirm: None,
-            dry_run: false,
+            consent: Consent::yes(),
         };
         self.ops.run(&root.actor, CreateUser(new)).await.unwrap();
     }

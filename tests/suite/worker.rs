@@ -8,6 +8,7 @@ use tenantpilot::domain::rollout::{ErrorThreshold, Rollout};
 use tenantpilot::domain::run::{RunStatus, Source};
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::domain::summary_counts::CountKey;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::OpsSettings;
 use tenantpilot::ops::runs::{
     CancelRun, CloseRun, Controlled, GetRun, PauseRun, ResumeRun, RetryRun, RunDetail, RunScope,
@@ -222,15 +223,15 @@ both_engines! {
         let store = store.with_platform().await.with_ledger().await;
         let id = store.probe(RunScope::All, json!({ "steps": 1000, "pause_ms": 5 }), Rollout::default()).await;
         let queued = store.probe(RunScope::Tenant(1), json!({}), Rollout::default()).await;
-        let done = store.ops.run(&Actor::System, CancelRun { run_id: queued }).await.unwrap();
+        let done = store.ops.run(&Actor::System, CancelRun { run_id: queued, consent: crate::support::starts::sure("CANCEL", queued) }).await.unwrap();
         assert_eq!(done, Controlled::Done, "nobody holds it");
         assert_eq!(store.state(&store.detail(queued).await), RunState::Cancelled);
         let worker = Running::start(&store, settings());
         store.until(id, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
-        let cancel = CancelRun { run_id: id };
-        assert_eq!(store.ops.run(&Actor::System, cancel).await.unwrap(), Controlled::Requested);
+        let cancel = CancelRun { run_id: id, consent: crate::support::starts::sure("CANCEL", id) };
+        assert_eq!(store.ops.run(&Actor::System, cancel.clone()).await.unwrap(), Controlled::Requested);
         // What is asked twice is said so, as long as it has not happened.
-        let again = store.ops.run(&Actor::System, cancel).await;
+        let again = store.ops.run(&Actor::System, cancel.clone()).await;
         assert!(matches!(again, Ok(Controlled::AlreadyRequested) | Err(_)), "{again:?}");
         let detail = store.end_of(id).await;
         assert_eq!(store.state(&detail), RunState::Cancelled);
@@ -239,10 +240,10 @@ both_engines! {
         assert!(skipped > 0);
         let steps = format!("select count(*) from fault_ledger where run_id = {id}");
         assert_eq!(store.number(&steps).await, i64::try_from(updated).unwrap());
-        assert!(store.ops.run(&Actor::System, cancel).await.is_err(), "it has ended");
+        assert!(store.ops.run(&Actor::System, cancel.clone()).await.is_err(), "it has ended");
         // A pause that came too late is nothing that could be taken back.
         store.sql(&format!("insert into operation_run_requests (run_id, kind, requested_at) values ({id}, 'pause', '2026-11-20T12:00:00+00:00')")).await.unwrap();
-        let late = store.ops.run(&Actor::System, ResumeRun { run_id: id }).await.unwrap_err();
+        let late = store.ops.run(&Actor::System, ResumeRun { run_id: id, consent: crate::support::starts::sure("RESUME", id) }).await.unwrap_err();
         assert!(late.message().contains("already ended"), "{late}");
         worker.stop().await;
     }
@@ -252,19 +253,19 @@ both_engines! {
         let id = store.probe(RunScope::All, json!({ "steps": 200, "pause_ms": 5 }), Rollout::default()).await;
         let worker = Running::start(&store, settings());
         store.until(id, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
-        store.ops.run(&Actor::System, PauseRun { run_id: id }).await.unwrap();
+        store.ops.run(&Actor::System, PauseRun { run_id: id, consent: crate::support::starts::sure("PAUSE", id) }).await.unwrap();
         let detail = store.until(id, "paused", |d| d.run.paused_at.is_some() || d.run.status == RunStatus::Completed).await;
         assert_eq!(store.state(&detail), RunState::Paused);
         let before = store.number("select count(*) from fault_ledger").await;
         store.clock.advance(chrono::Duration::hours(3));
         assert_eq!(store.state(&store.detail(id).await), RunState::Paused, "a paused run is never stale");
         assert_eq!(store.number("select count(*) from fault_ledger").await, before);
-        store.ops.run(&Actor::System, ResumeRun { run_id: id }).await.unwrap();
+        store.ops.run(&Actor::System, ResumeRun { run_id: id, consent: crate::support::starts::sure("RESUME", id) }).await.unwrap();
         let detail = store.end_of(id).await;
         assert_eq!(counts(&detail), [4, 4, 0, 0, 800]);
         assert_eq!(store.number("select count(*) from fault_ledger").await, 800);
         assert_eq!(store.number(ONCE).await, 0);
-        assert!(store.ops.run(&Actor::System, ResumeRun { run_id: id }).await.is_err());
+        assert!(store.ops.run(&Actor::System, ResumeRun { run_id: id, consent: crate::support::starts::sure("RESUME", id) }).await.is_err());
         worker.stop().await;
     }
 
@@ -290,7 +291,7 @@ both_engines! {
         let id = store.probe(RunScope::All, json!({ "steps": 1000, "pause_ms": 5 }), Rollout::default()).await;
         let mut worker = Running::start(&store, settings());
         store.until(id, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
-        store.ops.run(&Actor::System, CloseRun { run_id: id }).await.unwrap();
+        store.ops.run(&Actor::System, CloseRun { run_id: id, consent: crate::support::starts::sure("CLOSE", id) }).await.unwrap();
         let after = store.number("select count(*) from fault_ledger").await;
         let detail = store.detail(id).await;
         assert_eq!((store.state(&detail), detail.run.lease_owner), (RunState::Cancelled, None));
@@ -314,7 +315,7 @@ both_engines! {
         assert_eq!(counts(&store.end_of(id).await), [4, 1, 1, 2, 1]);
         let service = store.another(ops_settings());
         let retry = |confirm: Option<&str>| RetryRun {
-            run_id: id, confirm: confirm.map(str::to_owned), source: Source::Cli, request_id: None,
+            run_id: id, consent: confirm.map_or_else(Consent::yes, Consent::typed).because(Some(crate::support::starts::reason())), source: Source::Cli, request_id: None,
         };
         for wrong in [None, Some("RETRY 4"), Some("retry 3")] {
             let error = service.run(&Actor::System, retry(wrong)).await.unwrap_err();

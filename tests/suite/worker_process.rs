@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::RunStatus;
 use tenantpilot::domain::summary_counts::CountKey;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::runs::RunScope;
 
@@ -187,8 +188,8 @@ both_engines! {
             let done = person.run(&["runbooks", "start", "product_usage.prune", "--input", wrong]).ends(2);
             assert!(done.err.contains("days"), "{done:?}");
         }
-        start(&["--tenant", "1", "--json"]).ends(0);
-        for same in [&["--tenant", "1", "--json"][..], &["--tenant", "1", "--tenant", "1", "--json"]] {
+        start(&["--tenant", "1", "--json", "--yes"]).ends(0);
+        for same in [&["--tenant", "1", "--json", "--yes"][..], &["--tenant", "1", "--tenant", "1", "--json", "--yes"]] {
             let reused = start(same).ends(0).json();
             assert_eq!(reused["created"], false, "already running");
         }
@@ -200,23 +201,23 @@ both_engines! {
         let store = store.with_findings(4).await;
         let person = Person::administrator(&store.url);
         let start = |tenant: &str| {
-            let done = person.run(&["runbooks", "start", BACKFILL, "--tenant", tenant, "--json"]).ends(0);
+            let done = person.run(&["runbooks", "start", BACKFILL, "--tenant", tenant, "--json", "--yes"]).ends(0);
             done.json()["run"]["id"].as_i64().unwrap().to_string()
         };
         let id = start("1");
-        let paused = person.run(&["runs", "pause", &id, "--json"]).ends(0).json();
+        let paused = person.run(&["runs", "pause", &id, "--json", "--yes"]).ends(0).json();
         assert_eq!((&paused["result"], &paused["run"]["state"]), (&"done".into(), &"paused".into()));
-        person.run(&["runs", "resume", &id]).ends(0);
-        person.run(&["runs", "resume", &id]).ends(5);
-        person.run(&["runs", "retry", &id]).ends(5);
-        let cancelled = person.run(&["runs", "cancel", &id, "--json"]).ends(0).json();
+        person.run(&["runs", "resume", &id, "--yes"]).ends(0);
+        person.run(&["runs", "resume", &id, "--yes"]).ends(5);
+        person.run(&["runs", "retry", &id, "--yes"]).ends(5);
+        let cancelled = person.run(&["runs", "cancel", &id, "--json", "--yes"]).ends(0).json();
         assert_eq!(cancelled["run"]["state"], "cancelled");
-        let ended = person.run(&["runs", "cancel", &id]).ends(5);
+        let ended = person.run(&["runs", "cancel", &id, "--yes"]).ends(5);
         assert!(ended.err.contains("already ended"), "{ended:?}");
-        person.run(&["runs", "cancel", "4711"]).ends(4);
-        let forced = person.run(&["runs", "cancel", &id, "--force"]).ends(2);
-        assert!(forced.err.contains(&format!("CLOSE {id}")), "{forced:?}");
-        let retried = person.run(&["runs", "retry", &id, "--json"]).ends(0).json();
+        person.run(&["runs", "cancel", "4711", "--yes"]).ends(4);
+        let forced = person.run(&["runs", "cancel", &id, "--force"]).ends(5);
+        assert!(forced.err.contains("already ended"), "{forced:?}");
+        let retried = person.run(&["runs", "retry", &id, "--json", "--yes"]).ends(0).json();
         assert_eq!((&retried["target_count"], &retried["created"]), (&1.into(), &true.into()));
         let new = retried["run"]["id"].as_i64().unwrap().to_string();
         let worker = Process::start(&person, &[]);
@@ -235,10 +236,10 @@ both_engines! {
         let looks: CapabilitySet = [C::AccessSystemPanel, C::OpsView].into_iter().collect();
         let viewer = store.user_with(&admin, "looks", looks, &[]).await;
         let refusals = [
-            store.ops.run(&viewer.actor, CancelRun { run_id: id }).await.unwrap_err(),
-            store.ops.run(&viewer.actor, CloseRun { run_id: id }).await.unwrap_err(),
-            store.ops.run(&viewer.actor, PauseRun { run_id: id }).await.unwrap_err(),
-            store.ops.run(&viewer.actor, ResumeRun { run_id: id }).await.unwrap_err(),
+            store.ops.run(&viewer.actor, CancelRun { run_id: id, consent: crate::support::starts::sure("CANCEL", id) }).await.unwrap_err(),
+            store.ops.run(&viewer.actor, CloseRun { run_id: id, consent: crate::support::starts::sure("CLOSE", id) }).await.unwrap_err(),
+            store.ops.run(&viewer.actor, PauseRun { run_id: id, consent: crate::support::starts::sure("PAUSE", id) }).await.unwrap_err(),
+            store.ops.run(&viewer.actor, ResumeRun { run_id: id, consent: crate::support::starts::sure("RESUME", id) }).await.unwrap_err(),
         ];
         for refusal in refusals {
             assert!(refusal.message().contains("platform.ops.manage"), "{refusal}");
@@ -257,8 +258,8 @@ both_engines! {
         assert!(refusal.message().contains("platform.runbooks.findings.lifecycle_backfill"), "{refusal}");
         assert_eq!(store.number("select count(*) from audit_logs where status = 'denied' and action = 'runbooks.start'").await, 1);
         let kept = store.ops.run(&admin.actor, wish.start(&plan)).await.unwrap().run_id;
-        store.ops.run(&admin.actor, CancelRun { run_id: kept }).await.unwrap();
-        let retry = RetryRun { run_id: kept, confirm: None, source: tenantpilot::domain::run::Source::Cli, request_id: None };
+        store.ops.run(&admin.actor, CancelRun { run_id: kept, consent: crate::support::starts::sure("CANCEL", kept) }).await.unwrap();
+        let retry = RetryRun { run_id: kept, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None };
         assert!(store.ops.run(&runner.actor, retry).await.unwrap_err().message().contains("lifecycle_backfill"));
         // What cannot be audited does not happen.
         let break_audit = match store.engine {
@@ -267,7 +268,7 @@ both_engines! {
             Engine::Sqlite => "create trigger no before insert on audit_logs when new.action = 'runs.cancel' begin select raise(abort, 'no'); end",
         };
         store.sql(break_audit).await.unwrap();
-        store.ops.run(&admin.actor, CancelRun { run_id: id }).await.unwrap_err();
+        store.ops.run(&admin.actor, CancelRun { run_id: id, consent: crate::support::starts::sure("CANCEL", id) }).await.unwrap_err();
         assert_eq!(store.text(&format!("select status from operation_runs where id = {id}")).await, "queued");
     }
 
@@ -290,7 +291,7 @@ both_engines! {
             let error = wish(scope.clone()).begin(&store.ops, &ben.actor).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{scope:?}: {error}");
         }
-        assert_eq!(store.ops.run(&ben.actor, CancelRun { run_id: other }).await.unwrap_err().kind(), tenantpilot::ErrorKind::NotFound);
+        assert_eq!(store.ops.run(&ben.actor, CancelRun { run_id: other, consent: crate::support::starts::sure("CANCEL", other) }).await.unwrap_err().kind(), tenantpilot::ErrorKind::NotFound);
         wish(RunScope::Tenant(1)).begin(&store.ops, &ben.actor).await.unwrap();
         let platform = Wish::new("operations.reconcile_stale", RunScope::Platform);
         let error = platform.begin(&store.ops, &ben.actor).await.unwrap_err();
@@ -323,7 +324,7 @@ fn fr_013_008_a_frozen_database_does_not_keep_a_worker_that_is_told_to_stop() {
     let proxy = Proxy::start(&store.url);
     let behind = Person::at(&proxy.url(&store.url));
     let worker = Process::start(&behind, &["--chunk", "1"]);
-    let start = ["runbooks", "start", BACKFILL, "--tenant", "1", "--json"];
+    let start = ["runbooks", "start", BACKFILL, "--tenant", "1", "--json", "--yes"];
     let id = person.run(&start).ends(0).json()["run"]["id"].as_i64().unwrap().to_string();
     until(&person, &["runs", "show", &id, "--json"], |json| json["run"]["status"] == "running");
     proxy.pause();

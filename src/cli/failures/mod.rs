@@ -32,9 +32,9 @@ pub enum FailuresCommand {
     Show(ShowArgs),
     /// Try the runs of one error again, at most 50 at a time
     #[command(before_help = examples!(
-        "tenantpilot failures retry 3fa9c01b77de",
         "tenantpilot failures retry 3fa9c01b77de --dry-run",
-        "tenantpilot failures retry 3fa9c01b77de --confirm 'RETRY 12' --json",
+        "tenantpilot failures retry 3fa9c01b77de --confirm 'RETRY 12' \\",
+        "    --reason-code INCIDENT --reason 'the provider is back'",
     ))]
     Retry(retry::RetryArgs),
 }

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::ask::{self, ConsentArgs};
 use crate::cli::overview::WindowArgs;
-use crate::cli::{Env, ask, break_glass};
+use crate::cli::{Env, break_glass};
+use crate::domain::confirmation::Given;
 use crate::domain::run::Source;
 use crate::ops::overview::{GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup, Skipped};
 use crate::{Error, Result};
@@ -19,12 +21,8 @@ pub struct RetryArgs {
     fingerprint: String,
     #[command(flatten)]
     window: WindowArgs,
-    /// Say which runs would be tried again, and start nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// The phrase "RETRY N", where more than one target is to be tried again
-    #[arg(long, value_name = "PHRASE")]
-    confirm: Option<String>,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -40,33 +38,34 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
     let (fingerprint, window) = (args.fingerprint.clone(), args.window.window);
     let look = PlanGroupRetry { fingerprint, window };
     let plan = ops.prepare::<RetryGroup, _>(&session.actor, look).await?;
-    if args.dry_run {
-        rehearsed(&plan, &args, env)?;
-        return if plan.runs.is_empty() { Err(nothing()) } else { Ok(0) };
-    }
+    let dry_run = args.consent.is_dry_run();
     if plan.runs.is_empty() {
-        answer(&plan, &GroupRetried::default(), &args, env)?;
+        if dry_run {
+            rehearsed(&plan, &args, env)?;
+        } else {
+            answer(&plan, &GroupRetried::default(), &args, env)?;
+        }
         return Err(nothing());
     }
-    let mut confirm = args.confirm.clone();
-    if let Some(phrase) = &plan.phrase
-        && confirm.is_none()
-        && env.can_ask()
-    {
+    let consent = args.consent.consent(env)?;
+    if consent.given == Given::Ask {
         for line in planned(&plan) {
             env.out.message(line);
         }
-        confirm = ask::phrase(env, phrase, &format!("{} would be tried again.", aim(&plan))).await;
     }
     break_glass::notice(env, &ops, &session).await;
-    // A phrase goes to the operation as it is, so that a wrong one is on record.
-    let retry = RetryGroup {
+    let what = format!("{} would be tried again.", aim(&plan));
+    let retry = |consent| RetryGroup {
         fingerprint: plan.fingerprint.clone(),
         run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
-        confirm,
+        consent,
         source: Source::Cli,
     };
-    let done = ops.run(&session.actor, retry).await?;
+    let done = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await?;
+    if dry_run {
+        rehearsed(&plan, &args, env)?;
+        return Ok(0);
+    }
     answer(&plan, &done, &args, env)?;
     if done.started.is_empty() { Err(nothing()) } else { Ok(u8::from(!done.unknown.is_empty())) }
 }
@@ -102,13 +101,12 @@ fn rehearsed(plan: &GroupRetryPlan, args: &RetryArgs, env: &Env) -> Result<()> {
     left_out(plan, env);
     if !plan.runs.is_empty() {
         let (one, again) = (&plan.fingerprint, args.window.again());
-        let phrase = plan.phrase.as_ref().map(|phrase| format!(" --confirm '{phrase}'"));
+        let confirmation = &plan.confirmation;
+        let reason = if confirmation.reason.is_required() { " with a reason" } else { "" };
         // On a line of its own, so that it stays whole.
-        env.out.message("start them:");
-        env.out.message(format!(
-            "tenantpilot failures retry {one}{again}{}",
-            phrase.unwrap_or_default()
-        ));
+        env.out.message(format!("start them{reason}:"));
+        let option = confirmation.option();
+        env.out.message(format!("tenantpilot failures retry {one}{again} {option}"));
     }
     Ok(())
 }

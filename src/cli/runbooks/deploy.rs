@@ -8,12 +8,13 @@ use super::scope::tenants;
 use crate::access::Actor;
 use crate::cli::Env;
 use crate::config::{DeclaredScope, Deployment};
+use crate::domain::confirmation::Given;
 use crate::domain::identity::identity_hash;
 use crate::domain::run::{RunOutcome, RunStatus, Source};
-use crate::ops::Ops;
 use crate::ops::plans::{Plan, Preflight};
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{FindRequest, GetRun, RunDetail, RunScope, Started};
+use crate::ops::{Consent, Ops};
 use crate::{Error, ErrorKind, Result};
 
 /// How the configuration declares work, for the command's help.
@@ -28,6 +29,7 @@ Declared in config.toml; needs no login, and is recorded without an initiator:
   reason = \"rows of the March import\"
   concurrency = 4             # optional, as error_threshold = \"10%\" and canary = 3
   inputs = {}                 # optional, such as { days = 30 }
+  # confirm = \"PRUNE 30\"      # needed for fewer days than the platform keeps usage events
 
 Ends with 0 where every piece is started, running, done, or has nothing to do; with 1 where a run
 of one has failed before; with the code of the first refusal, mostly 5, where one is refused.";
@@ -185,22 +187,30 @@ async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcom
         let message = format!("nothing to do on {}", plan.scope_named());
         return Ok(Outcome::new(Word::NothingToDo, None, message));
     }
+    let given = deployment.confirm.clone().map_or(Given::Declared, Given::Typed);
     let start = StartRunbook {
         plan_hash: Some(plan.hash.clone()),
         scope: Some(scope),
         rollout: deployment.rollout,
-        reason: deployment.reason.clone(),
-        confirm: Some(plan.phrase.clone()),
+        consent: Consent { given: given.clone(), reason: deployment.reason.clone(), dry_run },
         request_id: Some(request_id),
-        dry_run,
         ..StartRunbook::of_plan(&deployment.runbook, plan.id, Source::DeployHook)
     };
-    match ops.run(&Actor::System, start).await {
+    let confirmation = plan.confirmation();
+    // The definition has to say what its dry run does not ask for.
+    let done = match ops.run(&Actor::System, start).await {
+        Ok(started) if dry_run => confirmation.allow(&given, false).map(|()| started),
+        done => done,
+    };
+    match done {
         Ok(started) => Ok(answered(started, &plan, dry_run)),
         Err(error) if is_answer(&error) => {
             let mut outcome = Outcome::refused(&error);
             if plan.tenant_count > 1 && deployment.reason.is_none() {
                 outcome.hint = Some("declare its reason_code and reason".to_owned());
+            }
+            if let Some(asked) = error.asks() {
+                outcome.hint = Some(format!("declare: confirm = \"{}\"", asked.phrase));
             }
             if changed {
                 // It is the operation that refuses it, on record; what to do is known here.

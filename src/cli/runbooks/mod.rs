@@ -49,11 +49,10 @@ pub enum RunbooksCommand {
     Plan(plan::PlanArgs),
     /// Start a runbook
     #[command(before_help = examples!(
-        "tenantpilot runbooks start findings.lifecycle_backfill --tenant 412",
+        "tenantpilot runbooks start findings.lifecycle_backfill --tenant 412 --yes",
         "tenantpilot runbooks start findings.lifecycle_backfill --all-tenants \\",
         "    --reason-code DATA_REPAIR --reason 'rows of the March import' --confirm 'BACKFILL 412'",
-        "tenantpilot runbooks start findings.lifecycle_backfill --plan 17 --dry-run \\",
-        "    --reason-code INCIDENT --reason 'INC-204' --confirm 'BACKFILL 412'",
+        "tenantpilot runbooks start findings.lifecycle_backfill --plan 17 --dry-run",
         "tenantpilot runbooks start operations.reconcile_stale --confirm RECONCILE --json",
     ))]
     Start(Box<start::StartArgs>),

@@ -188,8 +188,8 @@ pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
         ),
         None => "expected  not known: there are no earlier runs".to_owned(),
     });
-    let need = if plan.must_confirm { "" } else { " (not compulsory)" };
-    lines.push(format!("phrase    {}{need}", plan.phrase));
+    let or = if plan.must_confirm { "" } else { ", or y" };
+    lines.push(format!("confirm   {}{or}", plan.phrase));
     lines.push(format!("hash      {}", plan.hash));
     lines.push(format!("made      {}", text::time(plan.created_at, env.zone())));
     let state = match plan.used_by_run_id {
@@ -225,15 +225,14 @@ pub fn start_command(plan: &Plan, reason: Option<&StartReason>, rollout: Rollout
             reason.code,
             shell::quoted(&reason.text)
         )),
-        None if plan.tenant_count > 1 => {
+        None if plan.confirmation().reason.is_required() => {
             // Dots alone are no reason: as it stands, it is refused.
             command.push_str(" --reason-code DATA_REPAIR --reason '...'");
         }
         None => {}
     }
-    if plan.must_confirm {
-        command.push_str(&format!(" --confirm {}", shell::quoted(&plan.phrase)));
-    }
+    command.push(' ');
+    command.push_str(&plan.confirmation().option());
     command
 }
 

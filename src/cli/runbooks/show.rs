@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::runs::as_json;
 use crate::cli::{Env, Table, text};
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation, Level};
 use crate::domain::run::{Run, ScopeKind};
 use crate::domain::run_filter::RunFilter;
 use crate::domain::run_state::RunState;
@@ -112,11 +113,28 @@ pub async fn show(key: &str, json: bool, env: &Env) -> Result<u8> {
     Ok(0)
 }
 
+/// What confirms its start, as the rule says it.
 fn confirmed(runbook: &dyn Runbook) -> String {
+    let word = runbook.word();
+    let of = |count| Confirmation::of(&Action::Tenants { word, count, odd: &[] });
+    let words = |confirmation: Confirmation| {
+        let reason = if confirmation.reason.is_required() { " and a reason" } else { "" };
+        match confirmation.level {
+            Level::Key => format!("{} or {}{reason}", confirmation.asks(), confirmation.phrase),
+            Level::Phrase => format!("{}{reason}", confirmation.phrase),
+        }
+    };
     if runbook.scopes() == [ScopeKind::Platform] {
-        format!("{} (not compulsory)", runbook.word())
-    } else {
-        format!("{} N, where N is the number of tenants, if there are several", runbook.word())
+        return Confirmation::of(&Action::Platform { word, exact: None }).map_or_else(
+            |_| word.to_owned(),
+            |confirmation| format!("type {}", words(confirmation)),
+        );
+    }
+    match (of(1), of(412)) {
+        (Ok(one), Ok(many)) => {
+            format!("one tenant: type {}; 412 tenants: type {}", words(one), words(many))
+        }
+        _ => word.to_owned(),
     }
 }
 

@@ -5,10 +5,12 @@ use serde_json::json;
 use super::plan::{self, as_json};
 use super::scope::{ScopeArgs, inputs};
 use crate::access::Actor;
-use crate::cli::{Env, ask, break_glass, runs, runs_control};
+use crate::cli::ask::{self, ConsentArgs};
+use crate::cli::{Env, break_glass, runs, runs_control};
+use crate::domain::confirmation::Given;
 use crate::domain::rollout::{ErrorThreshold, Rollout};
 use crate::domain::run::Source;
-use crate::domain::start_reason::{StartReason, StartReasonCode};
+use crate::domain::start_reason::StartReason;
 use crate::ops::Ops;
 use crate::ops::plans::{GetPlan, Plan};
 use crate::ops::runbooks::StartRunbook;
@@ -26,18 +28,8 @@ pub struct StartArgs {
     /// Start this plan of yours; without it, a preflight is made and shown first
     #[arg(long, value_name = "ID", value_parser = plan::id)]
     plan: Option<i64>,
-    /// Check everything and start nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// The phrase that confirms a start on more than one tenant, such as "BACKFILL 412"
-    #[arg(long, value_name = "PHRASE")]
-    confirm: Option<String>,
-    /// Why: DATA_REPAIR, INCIDENT, SUPPORT or SECURITY
-    #[arg(long, value_name = "CODE", requires = "reason")]
-    reason_code: Option<String>,
-    /// Why, in your words; at most 500 characters
-    #[arg(long, value_name = "TEXT", requires = "reason_code")]
-    reason: Option<String>,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// An input of the runbook, such as days=30; may be given several times
     #[arg(long = "input", value_name = "KEY=VALUE", conflicts_with = "plan")]
     inputs: Vec<String>,
@@ -59,12 +51,6 @@ pub struct StartArgs {
 }
 
 impl StartArgs {
-    fn reason(&self) -> Result<Option<StartReason>> {
-        let (Some(code), Some(text)) = (&self.reason_code, &self.reason) else { return Ok(None) };
-        // The operation checks the text, so that a refusal has its line in the audit log.
-        Ok(Some(StartReason::as_typed(code.parse::<StartReasonCode>()?, text)))
-    }
-
     fn rollout(&self) -> Rollout {
         Rollout {
             concurrency: self.concurrency,
@@ -82,7 +68,7 @@ impl StartArgs {
 /// # Errors
 /// Whatever the operation says.
 pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
-    let reason = args.reason()?;
+    let mut consent = args.consent.consent(env)?;
     let rollout = args.rollout();
     let scope = match args.plan {
         Some(_) => args.scope.given(),
@@ -104,35 +90,37 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         (None, None) => return Err(crate::Error::usage("it was not said what to aim at")),
     };
     let request_id = args.request_id.clone().unwrap_or_else(runs_control::new_request);
-    let mut confirm = args.confirm.clone();
     if let Looked::Seen(plan) = &plan {
-        let asks = plan.must_confirm && confirm.is_none() && env.can_ask();
-        if args.plan.is_none() || asks {
+        if args.plan.is_none() || consent.given == Given::Ask {
             for line in plan::lines(plan, ops.registry(), env) {
                 env.out.message(line);
             }
         }
+        let confirmation = plan.confirmation();
         // A question whose answer could not start it is not asked.
-        let startable = plan.affected_count > 0 && (plan.tenant_count <= 1 || reason.is_some());
-        if asks && startable {
+        let reasoned = consent.reason.is_some() || !confirmation.reason.is_required();
+        if plan.affected_count > 0 && reasoned {
             let what = format!("{} would start on {}.", args.key, plan.scope_named());
-            confirm = ask::phrase(env, &plan.phrase, &what).await;
+            consent.given = ask::asked(env, consent.given, &confirmation, &what).await;
         }
     }
+    if consent.given == Given::Ask {
+        consent.given = Given::Nothing;
+    }
+    let dry_run = consent.dry_run;
+    let reason = consent.reason.clone();
     let request = StartRunbook {
         plan_hash: plan.seen().map(|plan| plan.hash.clone()),
         scope,
         rollout,
-        reason: reason.clone(),
-        confirm,
+        consent,
         request_id: Some(request_id.clone()),
-        dry_run: args.dry_run,
         ..StartRunbook::of_plan(&args.key, plan.id(), Source::Cli)
     };
     let started = ops.run(actor, request).await;
     let started = started.map_err(|error| runs_control::again(env, error, &request_id))?;
     let shown = plan.seen().map(as_json);
-    if args.dry_run {
+    if dry_run {
         if args.json {
             // What is there already is told; a run that was made for the rehearsal is gone.
             let there = (!started.created).then_some(started.run_id);

@@ -9,7 +9,9 @@ use serde_json::json;
 use super::subject::{self, SubjectArgs};
 use super::{input, preview, repeat, view};
 use crate::access::Actor;
-use crate::cli::{Env, ask};
+use crate::cli::Env;
+use crate::cli::ask::{self, ConfirmArgs};
+use crate::domain::confirmation::{Action, Confirmation, Given};
 use crate::domain::support::{Draft, Evidence, Prepared, Reference, Severity, title};
 use crate::domain::window::Window;
 use crate::ops::Ops;
@@ -17,8 +19,6 @@ use crate::ops::overview::GetFingerprint;
 use crate::ops::support::{Compose, CreateRequest, Created, DiagnosticsSubject, GetRequest};
 use crate::{Error, ErrorKind, Result};
 
-/// What confirms that a request is to be sent.
-pub const PHRASE: &str = "SEND";
 /// From then on a person who waits is told under which reference.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -59,15 +59,11 @@ pub struct CreateArgs {
     /// input
     #[arg(long, value_name = "FILE")]
     pub(super) mask_file: Option<PathBuf>,
-    /// Show exactly what would be stored, and store nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
     /// With --dry-run: show it as Markdown
     #[arg(long, requires = "dry_run", conflicts_with = "json")]
     markdown: bool,
-    /// The word SEND; asked for at a terminal
-    #[arg(long, value_name = "PHRASE")]
-    confirm: Option<String>,
     /// Send under this reference again, after an answer that was lost: it is stored once
     #[arg(long, value_name = "REFERENCE", conflicts_with = "dry_run")]
     reference: Option<Reference>,
@@ -127,15 +123,15 @@ pub async fn run(args: CreateArgs, env: &Env) -> Result<u8> {
     if args.fingerprint.is_none() && args.subject.subject().is_none() {
         return Err(unsaid());
     }
-    if !args.dry_run {
+    let dry_run = args.confirm.dry_run;
+    let confirmation = Confirmation::of(&Action::SendRequest)?;
+    let given = args.confirm.given(env);
+    if given != Given::Ask {
         // What could not be sent is not opened either.
-        ask::can_confirm(env, args.confirm.as_deref(), PHRASE)?;
-        if let Some(given) = &args.confirm {
-            ask::confirm(env, Some(given), PHRASE, "")?;
-        }
+        confirmation.allow(&given, dry_run)?;
     }
     let draft = args.draft(env)?;
-    if !args.dry_run {
+    if !dry_run {
         preview::no_problems(&draft.problems(), env)?;
     }
     let ops = env.ops().await?;
@@ -155,13 +151,13 @@ pub async fn run(args: CreateArgs, env: &Env) -> Result<u8> {
         preview::useless_masks(&evidence, &draft, env);
     }
     let prepared = evidence.prepare(&draft);
-    if args.dry_run {
+    if dry_run {
         return preview::show(&prepared, args.json, args.markdown, env);
     }
     if !stored {
         preview::verdict(&prepared, env)?;
-        if args.confirm.is_none() {
-            confirmed(&prepared, env).await?;
+        if given == Given::Ask {
+            confirmed(&prepared, &confirmation, env).await?;
         }
     }
     let reference = args.reference.unwrap_or_else(|| Reference::new(env.clock.now()));
@@ -209,16 +205,14 @@ fn known_items(evidence: &Evidence, draft: &Draft, env: &Env) -> Result<()> {
 }
 
 /// Shows at a terminal what would be sent, and asks.
-async fn confirmed(prepared: &Prepared, env: &Env) -> Result<()> {
+async fn confirmed(prepared: &Prepared, confirmation: &Confirmation, env: &Env) -> Result<()> {
     for line in view::request(prepared, None, env) {
         env.out.message(line);
     }
     env.out.message("");
     let what = "This is stored as it stands here, for good.";
-    match ask::phrase(env, PHRASE, what).await {
-        Some(typed) => ask::confirm(env, Some(&typed), PHRASE, what),
-        None => Err(Error::usage("this has to be confirmed").hint("nothing was sent")),
-    }
+    let given = ask::asked(env, Given::Ask, confirmation, what).await;
+    confirmation.allow(&given, false)
 }
 
 /// Sends it, and says under which reference where that takes long.

@@ -1,6 +1,7 @@
 //! The command that sends a request once more under its reference.
 
-use super::create::{CreateArgs, PHRASE};
+use super::create::CreateArgs;
+use crate::domain::confirmation::SEND;
 use crate::domain::shell::quoted;
 use crate::domain::support::{Prepared, Reference, Severity};
 
@@ -32,7 +33,7 @@ pub fn command(args: &CreateArgs, prepared: &Prepared, reference: Reference) -> 
     if let Some(path) = &args.mask_file {
         flag("mask-file", &path.to_string_lossy());
     }
-    flag("confirm", PHRASE);
+    flag("confirm", SEND);
     flag("reference", &reference.to_string());
     if args.no_diagnostics {
         words.push("--no-diagnostics".to_owned());

@@ -5,17 +5,18 @@ use serde_json::json;
 use super::{CreateArgs, FIRST_STEP, SetArgs, done, logged_in};
 use crate::cli::{Env, ask};
 use crate::domain::capability::{CapabilitySet, Role};
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::high_capability::HighCapability;
 use crate::ops::users::{
     CreateFirstAdministrator, CreateUser, GetUser, IsUnclaimed, NewPlatformUser, PlatformUser,
     SetCapabilities,
 };
-use crate::ops::{Ops, password};
+use crate::ops::{Consent, Ops, password};
 use crate::{Error, Result};
 
 /// Creates a user, or the first administrator where there is no user yet.
 pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
-    if !args.how.dry_run {
+    if !args.consent.is_dry_run() {
         args.password.check(env)?;
     }
     let ops = env.ops().await?;
@@ -34,16 +35,19 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
         password: password::secret(""),
         capabilities,
         view,
-        confirm: args.how.confirm,
-        dry_run: true,
+        consent: Consent::dry_run(),
     };
     let user = ops.run(&session.actor, CreateUser(new.clone())).await?;
-    if args.how.dry_run {
+    let consent = args.consent.consent(env)?;
+    let create = |consent| CreateUser(NewPlatformUser { consent, ..new.clone() });
+    if consent.dry_run {
+        // A phrase that was given has to be right.
+        let user = ops.run(&session.actor, create(consent)).await?;
         return rehearsed(env, &user, &user.high_capabilities, "would be created", args.json);
     }
-    let confirm = confirmed(env, &user, &user.high_capabilities, new.confirm.clone()).await;
+    let consent = confirmed(env, &user, &user.high_capabilities, consent).await?;
     let password = args.password.new_one(env, &user.username).await?;
-    let new = NewPlatformUser { password, confirm, dry_run: false, ..new };
+    let new = NewPlatformUser { password, consent, ..new };
     let user = ops.run(&session.actor, CreateUser(new)).await?;
     done(env, &user, "is created", args.json)
 }
@@ -51,39 +55,40 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
 /// Sets what a user may do and see.
 pub(super) async fn set_capabilities(args: SetArgs, env: &Env) -> Result<()> {
     let (ops, session) = logged_in(env).await?;
-    let change = |confirm: Option<String>, dry_run: bool| SetCapabilities {
+    let consent = args.consent.consent(env)?;
+    let change = |consent: Consent| SetCapabilities {
         view: args.view.view(),
-        confirm,
-        dry_run,
+        consent,
         ..SetCapabilities::new(&args.name, args.rights.set())
     };
     let look = GetUser { username: args.name.clone() };
     let before = ops.prepare::<SetCapabilities, _>(&session.actor, look).await?;
-    let user = ops.run(&session.actor, change(None, true)).await?;
+    let look = if consent.dry_run { consent.clone() } else { Consent::dry_run() };
+    let user = ops.run(&session.actor, change(look)).await?;
     let mut granted = user.high_capabilities.clone();
     granted.retain(|high| !before.high_capabilities.contains(high));
-    if args.how.dry_run {
+    if consent.dry_run {
         return rehearsed(env, &user, &granted, "their rights would be set", args.json);
     }
-    let confirm = confirmed(env, &user, &granted, args.how.confirm.clone()).await;
-    let user = ops.run(&session.actor, change(confirm, false)).await?;
+    let consent = confirmed(env, &user, &granted, consent).await?;
+    let user = ops.run(&session.actor, change(consent)).await?;
     done(env, &user, "their rights are set; their sessions have ended", args.json)
 }
 
-/// Names what each high capability allows, and asks for the user name where it was not given.
+/// Names what each high capability allows, and asks for the confirmation where it was not given.
 /// Whether it is right is for the operation to say.
 async fn confirmed(
     env: &Env,
     user: &PlatformUser,
     granted: &[HighCapability],
-    given: Option<String>,
-) -> Option<String> {
+    consent: Consent,
+) -> Result<Consent> {
     warn(env, user, granted);
-    if given.is_some() || granted.is_empty() {
-        return given;
-    }
-    let what = format!("{} may then do that.", user.username);
-    ask::phrase(env, &user.username, &what).await
+    let (name, high) = (user.username.as_str(), !granted.is_empty());
+    let confirmation = Confirmation::of(&Action::User { name, high })?;
+    let may = if high { "may then do that" } else { "gets these rights" };
+    let given = ask::asked(env, consent.given, &confirmation, &format!("{name} {may}.")).await;
+    Ok(Consent { given, ..consent })
 }
 
 fn warn(env: &Env, user: &PlatformUser, granted: &[HighCapability]) {
@@ -122,7 +127,7 @@ async fn first(args: CreateArgs, capabilities: &CapabilitySet, env: &Env, ops: &
         )
         .hint(hint));
     }
-    if args.how.dry_run {
+    if args.consent.is_dry_run() {
         return Err(Error::usage("the first administrator has no dry run").hint(hint));
     }
     if args.display_name.is_some() || !args.view.workspaces.is_empty() {

@@ -6,13 +6,13 @@ use serde_json::json;
 use super::fingerprints;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::run::{RunStatus, Source};
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
-use crate::ops::runbooks::confirm;
-use crate::ops::runs::{RetryRun, Started, retry_phrase, retry_targets};
+use crate::ops::runs::{RetryPlan, RetryRun, Started};
 use crate::ops::store::fingerprints as rows;
-use crate::ops::{Access, AuditStatus, Context, Operation, refusal};
+use crate::ops::{Access, AuditStatus, Consent, Context, Operation, refusal};
 use crate::{Error, ErrorKind, Result};
 
 /// How many runs one call tries again at most.
@@ -39,8 +39,9 @@ pub struct GroupRetryPlan {
     pub runs: Vec<Planned>,
     /// How many targets they have in all.
     pub targets: usize,
-    /// The phrase to type; none for one target, which needs none.
-    pub phrase: Option<String>,
+    /// What confirms it.
+    #[serde(flatten)]
+    pub confirmation: Confirmation,
     /// The runs of the group that would not be, and why.
     pub skipped: Vec<Skipped>,
     /// How many more could be tried again after these.
@@ -57,6 +58,9 @@ pub struct Planned {
     pub run_type: String,
     /// How many of its targets failed or never ran, for whatever reason.
     pub targets: usize,
+    /// What confirms its retry alone.
+    #[serde(skip)]
+    pub confirmation: Confirmation,
 }
 
 /// A run that is left out.
@@ -99,9 +103,9 @@ async fn plan(
     only: Option<&[i64]>,
 ) -> Result<GroupRetryPlan> {
     let view = context.permit().scope();
-    let tx = context.tx()?;
+    let touched = rows::touched(context.tx()?, view, span, fingerprint, LOOKED_AT).await?;
     let (mut runs, mut skipped, mut left) = (Vec::new(), Vec::new(), 0);
-    for row in rows::touched(tx, view, span, fingerprint, LOOKED_AT).await? {
+    for row in touched {
         if only.is_some_and(|only| !only.contains(&row.run_id)) {
             continue;
         }
@@ -114,16 +118,29 @@ async fn plan(
         } else if row.superseded {
             skip("a newer run like it was started for the same tenant");
         } else {
-            match retry_targets(tx, run_id, row.scope_kind.parse()?).await? {
+            let scope = row.scope_kind.parse()?;
+            let RetryPlan { targets, confirmation } =
+                RetryPlan::of(context, run_id, &row.run_type, scope).await?;
+            match targets {
                 0 => skip("nothing of it is left to retry"),
+                _ if !confirmation.declarable => skip("it needs its own phrase; retry it alone"),
                 _ if runs.len() == MAX_RUNS => left += 1,
-                targets => runs.push(Planned { run_id, run_type: row.run_type, targets }),
+                targets => {
+                    runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
+                }
             }
         }
     }
     let targets = runs.iter().map(|run: &Planned| run.targets).sum();
+    let confirmation = if let [one] = runs.as_slice() {
+        one.confirmation.clone()
+    } else {
+        let glass = context.permit().break_glass().is_some();
+        let action = Action::Tenants { word: RETRY, count: targets, odd: &[] };
+        Confirmation::of(&action)?.requiring_reason(glass)
+    };
     let fingerprint = fingerprint.to_owned();
-    Ok(GroupRetryPlan { fingerprint, runs, targets, phrase: retry_phrase(targets), skipped, left })
+    Ok(GroupRetryPlan { fingerprint, runs, targets, confirmation, skipped, left })
 }
 
 /// Tries the runs of a group again: each is a retry of its own, with its own audit row. What one
@@ -134,8 +151,8 @@ pub struct RetryGroup {
     pub fingerprint: String,
     /// The runs, as the plan named them.
     pub run_ids: Vec<i64>,
-    /// The phrase `RETRY n`; compulsory where n, all their targets, is more than one.
-    pub confirm: Option<String>,
+    /// What confirms it, and why.
+    pub consent: Consent,
     /// Where the start comes from.
     pub source: Source,
 }
@@ -154,7 +171,7 @@ pub struct GroupRetried {
 impl RetryGroup {
     pub(in crate::ops) fn sample() -> Self {
         let fingerprint = "000000000000".to_owned();
-        Self { fingerprint, run_ids: Vec::new(), confirm: None, source: Source::Cli }
+        Self { fingerprint, run_ids: Vec::new(), consent: Consent::default(), source: Source::Cli }
     }
 
     /// Holds the call against the runs as they are now, and audits it.
@@ -171,11 +188,14 @@ impl RetryGroup {
                 Err(Error::not_found("some of the runs of this error")
                     .hint("look at the error again, and confirm what is left"))
             }
-            None => match &plan.phrase {
-                Some(phrase) => confirm(phrase, self.confirm.as_deref()),
-                None => Ok(()),
-            },
+            None => self.consent.allow(context, &plan.confirmation).map(drop),
         };
+        if self.consent.dry_run && checked.is_ok()
+            || checked.as_ref().is_err_and(|error| self.consent.only_asks(error))
+        {
+            context.end(false).await?;
+            return checked.map(|()| plan);
+        }
         let status = match &checked {
             Ok(()) => AuditStatus::Succeeded,
             Err(error) => refusal::status(context, error),
@@ -188,6 +208,7 @@ impl RetryGroup {
             "runs": plan.runs.iter().map(|run| run.run_id).collect::<Vec<_>>(),
             "targets": plan.targets,
         });
+        self.consent.mark(&mut row.metadata);
         if let (Err(error), Some(facts)) = (&checked, row.metadata.as_object_mut()) {
             facts.insert("answer".to_owned(), json!(error.message()));
         }
@@ -201,7 +222,8 @@ impl RetryGroup {
         context.begin_checked(&Self::REQUIREMENT, true).await?;
         let retry = RetryRun {
             run_id: run.run_id,
-            confirm: retry_phrase(run.targets),
+            consent: Consent::typed(run.confirmation.phrase.clone())
+                .because(self.consent.reason.clone()),
             source: self.source,
             request_id: None,
         };
@@ -235,6 +257,9 @@ impl Operation for RetryGroup {
     async fn execute(self, context: &mut Context) -> Result<GroupRetried> {
         let plan = self.check(context).await?;
         let mut done = GroupRetried::default();
+        if self.consent.dry_run {
+            return Ok(done);
+        }
         let mut broken = None;
         for run in plan.runs {
             let run_id = run.run_id;

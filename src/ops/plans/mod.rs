@@ -17,6 +17,7 @@ pub(in crate::ops) use preflight::{allowed_scope, confirmation, count_targets};
 
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::Confirmation;
 use crate::domain::plan::suspicion;
 use crate::domain::run::ScopeKind;
 use crate::domain::safe_text::SafeText;
@@ -58,9 +59,9 @@ pub struct Plan {
     pub affected_tenant_count: i64,
     /// Tenants that the person might have aimed at.
     pub fleet_count: i64,
-    /// What has to be typed to start it.
+    /// The phrase that confirms its start.
     pub phrase: String,
-    /// Whether the phrase is compulsory; where not, what is given has to be right all the same.
+    /// Whether only the phrase does; a phrase that is given has to be right in any case.
     pub must_confirm: bool,
     /// How long earlier runs make one expect, in seconds; none without history.
     pub expected_seconds: Option<i64>,
@@ -75,6 +76,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What confirms its start.
+    pub fn confirmation(&self) -> Confirmation {
+        let tenants = (self.scope_kind != ScopeKind::Platform).then_some(self.tenant_count);
+        Confirmation::stored(&self.phrase, self.must_confirm, tenants)
+    }
+
     /// The share of the fleet that it aims at, in percent, never rounded up to all of it; none
     /// for the platform itself.
     pub fn share(&self) -> Option<f64> {

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::Plan;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
-use crate::domain::plan::{Confirmation, TargetCounts, plan_hash, suspicion};
+use crate::domain::confirmation::{Action, Confirmation, Level};
+use crate::domain::plan::{TargetCounts, plan_hash, suspicion};
 use crate::domain::run::ScopeKind;
 use crate::ops::refusal;
 use crate::ops::runs::{Frozen, RunScope, look};
@@ -120,7 +121,7 @@ impl Preflight {
         let as_of = context.now();
         let frozen = look(context.tx()?, &self.scope.plain(), view).await?;
         allowed_scope(runbook.as_ref(), frozen.kind)?;
-        let confirmation = confirmation(context, runbook.as_ref(), &frozen).await?;
+        let confirmation = confirmation(context, runbook.as_ref(), &frozen, &self.inputs).await?;
         let targets = count_targets(
             context,
             runbook.as_ref(),
@@ -158,7 +159,7 @@ impl Preflight {
                 targets: &targets,
                 fleet_count: fleet,
                 phrase: &confirmation.phrase,
-                must_confirm: confirmation.compulsory,
+                must_confirm: confirmation.level == Level::Phrase,
                 expected,
                 platform_user_id: holder,
                 // It is as old as what it counted.
@@ -213,19 +214,26 @@ pub(in crate::ops) async fn count_targets(
     Ok(counts)
 }
 
-/// What has to be typed to start a runbook on these targets, by their names of this moment.
+/// What confirms a start of a runbook on these targets, by their names and the platform's settings
+/// of this moment.
 pub(in crate::ops) async fn confirmation(
     context: &mut Context,
     runbook: &dyn Runbook,
     frozen: &Frozen,
+    inputs: &Value,
 ) -> Result<Confirmation> {
+    let word = runbook.word();
+    if frozen.kind == ScopeKind::Platform {
+        let exact = runbook.exact_phrase(context, inputs).await?;
+        return Confirmation::of(&Action::Platform { word, exact: exact.as_deref() });
+    }
     let mut odd = Vec::new();
     if matches!(frozen.kind, ScopeKind::Tenant | ScopeKind::Tenants) {
         let ids: Vec<i64> = frozen.targets.iter().copied().flatten().collect();
         let names = scope_choices::names(context.tx()?, &ids).await?;
         odd.extend(names.iter().filter(|(_, name)| suspicion(name).is_some()).map(|(id, _)| *id));
     }
-    Confirmation::of(runbook.word(), &frozen.targets, &odd)
+    Confirmation::of(&Action::Tenants { word, count: frozen.targets.len(), odd: &odd })
 }
 
 /// How many seconds the same work took before, and how many runs say so: the median of the

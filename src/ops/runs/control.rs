@@ -7,11 +7,13 @@ use super::finish;
 use super::step::Asked;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::rollout::StopReason;
-use crate::domain::run::Run;
+use crate::domain::run::{Run, RunStatus};
+use crate::ops::store::audit::NewAudit;
 use crate::ops::store::lifecycle::{self, Held};
 use crate::ops::store::{Tx, requests, run_read};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::{Access, AuditStatus, Consent, Context, Operation};
 use crate::{Error, Result};
 
 const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
@@ -47,10 +49,12 @@ pub(in crate::ops) async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> 
 }
 
 /// Cancels a run: at once if nobody holds it, else its worker is asked to stop.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CancelRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for CancelRun {
@@ -64,8 +68,18 @@ impl Operation for CancelRun {
     }
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let run = visible(context, self.run_id).await?;
-        audit_decision(context, &run, Self::NAME).await?;
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        self.consent.end(context, row, attempt).await
+    }
+}
+
+impl CancelRun {
+    async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
+        let run = not_ended(context, self.run_id).await?;
+        let action = Action::Cancel { run_id: run.id, targets: run.target_count };
+        self.consent.allow(context, &Confirmation::of(&action)?)?;
+        audit_decision(context, &run, Self::NAME, &self.consent).await?;
         match ask(context, self.run_id, "cancel").await? {
             Ask::Requested(new) => Ok(requested(new)),
             Ask::Free(held) => {
@@ -77,10 +91,12 @@ impl Operation for CancelRun {
 }
 
 /// Pauses a run: at once if nobody holds it, else once the steps in flight are done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PauseRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for PauseRun {
@@ -94,12 +110,21 @@ impl Operation for PauseRun {
     }
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let now = context.now();
-        let run = visible(context, self.run_id).await?;
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        self.consent.end(context, row, attempt).await
+    }
+}
+
+impl PauseRun {
+    async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
+        let run = not_ended(context, self.run_id).await?;
         if run.paused_at.is_some() {
             return Ok(Controlled::AlreadyRequested);
         }
-        audit_decision(context, &run, Self::NAME).await?;
+        self.consent.allow(context, &Confirmation::of(&Action::Pause(run.id))?)?;
+        let now = context.now();
+        audit_decision(context, &run, Self::NAME, &self.consent).await?;
         match ask(context, self.run_id, "pause").await? {
             Ask::Requested(new) => Ok(requested(new)),
             Ask::Free(held) => {
@@ -111,30 +136,42 @@ impl Operation for PauseRun {
 }
 
 /// Lets a paused run go on, or takes a pause back that its worker has not made yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ResumeRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for ResumeRun {
     const NAME: &'static str = "runs.resume";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
-    type Output = ();
+    type Output = Controlled;
 
     fn run_id(&self) -> Option<i64> {
         Some(self.run_id)
     }
 
-    async fn execute(self, context: &mut Context) -> Result<()> {
-        let now = context.now();
-        let run = visible(context, self.run_id).await?;
-        audit_decision(context, &run, Self::NAME).await?;
-        let tx = context.tx()?;
-        if lifecycle::status(tx, self.run_id).await? == "completed" {
-            return Err(ended(self.run_id));
+    async fn execute(self, context: &mut Context) -> Result<Controlled> {
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        self.consent.end(context, row, attempt).await
+    }
+}
+
+impl ResumeRun {
+    async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
+        let run = not_ended(context, self.run_id).await?;
+        let asked = requests::of_run(context.tx()?, run.id).await?;
+        if run.paused_at.is_none() && !asked.iter().any(|row| row.kind == "pause") {
+            return Err(self.not_paused());
         }
+        self.consent.allow(context, &Confirmation::of(&Action::Resume(run.id))?)?;
+        let now = context.now();
+        audit_decision(context, &run, Self::NAME, &self.consent).await?;
+        let tx = context.tx()?;
         let withdrawn = requests::withdraw(tx, self.run_id, "pause").await?;
         let held = lifecycle::hold(tx, self.run_id).await?;
         let resumed = match held {
@@ -144,39 +181,73 @@ impl Operation for ResumeRun {
             _ => false,
         };
         if withdrawn || resumed {
-            return Ok(());
+            return Ok(Controlled::Done);
         }
-        Err(Error::refused(format!("run {} is not paused", self.run_id)))
+        Err(self.not_paused())
+    }
+
+    fn not_paused(&self) -> Error {
+        Error::refused(format!("run {} is not paused", self.run_id))
     }
 }
 
 /// Closes a run by force, whatever its worker does: the fence grows, so that nothing the
 /// worker still tries has an effect.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CloseRun {
     /// Run.
     pub run_id: i64,
+    /// What confirms it.
+    pub consent: Consent,
 }
 
 impl Operation for CloseRun {
     const NAME: &'static str = "runs.close";
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Write;
-    type Output = ();
+    type Output = Controlled;
 
     fn run_id(&self) -> Option<i64> {
         Some(self.run_id)
     }
 
-    async fn execute(self, context: &mut Context) -> Result<()> {
-        let run = visible(context, self.run_id).await?;
-        audit_decision(context, &run, Self::NAME).await?;
+    async fn execute(self, context: &mut Context) -> Result<Controlled> {
+        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
+        let attempt = self.attempt(context).await;
+        self.consent.end(context, row, attempt).await
+    }
+}
+
+impl CloseRun {
+    async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
+        let run = not_ended(context, self.run_id).await?;
+        self.consent.allow(context, &Confirmation::of(&Action::Close(run.id))?)?;
+        audit_decision(context, &run, Self::NAME, &self.consent).await?;
         let tx = context.tx()?;
         let held = active(tx, self.run_id).await?;
         let held = Held { fence: lifecycle::raise_fence(tx, held.id).await?, ..held };
         finish::conclude(context, &held, Some(StopReason::Closed)).await?;
-        Ok(())
+        Ok(Controlled::Done)
     }
+}
+
+/// Begins an attempt on a run; gives the row that a refusal leaves.
+async fn begin(
+    context: &mut Context,
+    action: &'static str,
+    run_id: i64,
+    consent: &Consent,
+) -> Result<NewAudit> {
+    let mut row = consent.begin(context, action).await?;
+    row.target_type = Some("operation_run");
+    row.target_id = Some(run_id.to_string());
+    Ok(row)
+}
+
+/// A run within the actor's view that has not ended.
+async fn not_ended(context: &mut Context, run_id: i64) -> Result<Run> {
+    let run = visible(context, run_id).await?;
+    if run.status == RunStatus::Completed { Err(ended(run_id)) } else { Ok(run) }
 }
 
 enum Ask {
@@ -247,12 +318,18 @@ pub(super) async fn visible(context: &mut Context, run_id: i64) -> Result<Run> {
 }
 
 /// Writes down who decided what about a run, and how it stood.
-async fn audit_decision(context: &mut Context, run: &Run, action: &'static str) -> Result<()> {
+async fn audit_decision(
+    context: &mut Context,
+    run: &Run,
+    action: &'static str,
+    consent: &Consent,
+) -> Result<()> {
     let mut row = context.audit_row(action, AuditStatus::Succeeded);
     row.run_id = Some(run.id);
     row.tenant_id = run.tenant_id;
     row.workspace_id = run.workspace_id;
     row.before = Some(json!({ "status": run.status.as_str(), "paused": run.paused_at.is_some() }));
     row.metadata = json!({ "type": run.run_type });
+    consent.mark(&mut row.metadata);
     context.audit(&row).await
 }

@@ -27,8 +27,7 @@ pub(in crate::ops) use given::check_reserved;
 pub use list::{COUNT_BOUND, CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 pub use postpone::{OpenStart, PostponeRun, TakeBackStarts};
 pub use read::{ELSEWHERE_BOUND, FailureGroup, Gaps, GetRun, RunDetail, Served, TARGETS_SHOWN};
-pub(in crate::ops) use retry::retry_targets;
-pub use retry::{PlanRetry, Retried, RetryRun, retry_phrase};
+pub use retry::{PlanRetry, Retried, RetryPlan, RetryRun};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
 pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
 pub use step::{

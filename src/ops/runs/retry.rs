@@ -6,11 +6,11 @@ use super::control::visible;
 use super::start::{Entry, NewStart, RunScope, Started, create, freeze};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::confirmation::{Action, Confirmation, RETRY, ReasonRule};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::{RunStatus, ScopeKind, Source};
-use crate::ops::runbooks::confirm;
-use crate::ops::store::{Tx, run_read, savepoint};
-use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
+use crate::ops::store::run_read;
+use crate::ops::{Access, AuditStatus, Consent, Context, Operation, break_glass};
 use crate::{Error, Result};
 
 /// Starts a new run over the targets of an ended one that failed or were skipped.
@@ -18,8 +18,8 @@ use crate::{Error, Result};
 pub struct RetryRun {
     /// The ended run.
     pub run_id: i64,
-    /// The phrase `RETRY n`; compulsory where n, the targets to retry, is more than one.
-    pub confirm: Option<String>,
+    /// What confirms it, and why.
+    pub consent: Consent,
     /// Where the start comes from.
     pub source: Source,
     /// The caller's own id of this request.
@@ -27,7 +27,7 @@ pub struct RetryRun {
 }
 
 /// What a retry would do, and what it did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retried {
     /// The new run, or the active one like it.
     pub started: Started,
@@ -36,17 +36,58 @@ pub struct Retried {
     /// How many of the first run's failed or skipped targets are left out: their tenants are
     /// archived by now.
     pub gone: usize,
+    /// What confirms it.
+    pub confirmation: Confirmation,
 }
 
 impl RetryRun {
     pub(in crate::ops) fn sample() -> Self {
-        Self { run_id: 0, confirm: None, source: Source::Cli, request_id: None }
+        Self { run_id: 0, consent: Consent::default(), source: Source::Cli, request_id: None }
     }
 }
 
-/// The phrase that confirms a retry of so many targets; none for one, which needs none.
-pub fn retry_phrase(targets: usize) -> Option<String> {
-    (targets > 1).then(|| format!("RETRY {targets}"))
+/// What a retry of a run would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// How many targets would be retried; 0: none is left.
+    pub targets: usize,
+    /// What confirms it.
+    pub confirmation: Confirmation,
+}
+
+impl RetryPlan {
+    /// The plan for a run within the actor's view.
+    pub(in crate::ops) async fn of(
+        context: &mut Context,
+        run_id: i64,
+        run_type: &str,
+        scope: ScopeKind,
+    ) -> Result<Self> {
+        let left = run_read::retryable(context.tx()?, run_id).await?;
+        let targets = match scope {
+            ScopeKind::Tenant | ScopeKind::Platform => usize::from(left.total > 0),
+            _ => left.tenants.len(),
+        };
+        let exact;
+        let action = if scope == ScopeKind::Platform {
+            let runbook = context.settings().registry.get(run_type).ok().cloned();
+            let word = runbook.as_ref().map_or(RETRY, |runbook| runbook.word());
+            exact = match runbook {
+                Some(runbook) => {
+                    let facts = run_read::context(context.tx()?, run_id).await?;
+                    let inputs = facts.get("inputs").cloned().unwrap_or_else(|| json!({}));
+                    runbook.exact_phrase(context, &inputs).await?
+                }
+                None => None,
+            };
+            Action::Platform { word, exact: exact.as_deref() }
+        } else {
+            Action::Tenants { word: RETRY, count: targets, odd: &[] }
+        };
+        let glass = context.permit().break_glass().is_some();
+        let confirmation = Confirmation::of(&action)?.requiring_reason(glass);
+        Ok(Self { targets, confirmation })
+    }
 }
 
 impl Operation for RetryRun {
@@ -57,18 +98,17 @@ impl Operation for RetryRun {
     type Output = Retried;
 
     async fn execute(self, context: &mut Context) -> Result<Retried> {
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Refused);
+        let mut row = self.consent.begin(context, Self::NAME).await?;
         row.target_type = Some("operation_run");
         row.target_id = Some(self.run_id.to_string());
-        row.metadata = json!({ "source": self.source.as_str() });
-        savepoint::begin(context.tx()?).await?;
+        row.metadata["source"] = json!(self.source.as_str());
         let attempt = self.attempt(context).await;
-        refusal::settle(context, row, attempt).await
+        self.consent.end(context, row, attempt).await
     }
 }
 
 impl RetryRun {
-    async fn attempt(self, context: &mut Context) -> Result<Retried> {
+    async fn attempt(&self, context: &mut Context) -> Result<Retried> {
         const NAME: &str = RetryRun::NAME;
         let first = visible(context, self.run_id).await?;
         if let Ok(runbook) = context.settings().registry.get(&first.run_type).cloned() {
@@ -98,18 +138,26 @@ impl RetryRun {
         };
         let frozen = freeze(tx, &scope, None, view).await?;
         let targets = frozen.targets.len();
-        if let Some(phrase) = retry_phrase(targets) {
-            confirm(&phrase, self.confirm.as_deref())?;
-        }
+        let plan = RetryPlan::of(context, first.id, &first.run_type, first.scope).await?;
         let old = run_read::context(context.tx()?, first.id).await?;
         let rollout = run_read::rollout(context.tx()?, first.id).await?;
         let inputs = old.get("inputs").cloned().unwrap_or_else(|| json!({}));
         let mut facts = json!({ "inputs": inputs });
-        if let Some(reason) = old.get("reason") {
+        // A retry on one target may go on with the reason of the run that it retries.
+        let recorded = old.get("reason").filter(|_| targets <= 1);
+        let mut confirmation = plan.confirmation;
+        if let Some(reason) = recorded {
             facts["reason"] = reason.clone();
-        } else if context.permit().break_glass().is_some() {
-            return Err(break_glass::missing_reason(&format!("run {} recorded none", first.id))
-                .hint("start it anew with a reason, or end break-glass before the retry"));
+            confirmation.reason = ReasonRule::Optional;
+        } else if self.consent.reason.is_none() && context.permit().break_glass().is_some() {
+            let why = match old.get("reason") {
+                Some(_) => String::new(),
+                None => format!("run {} recorded none", first.id),
+            };
+            return Err(break_glass::missing_reason(&why).hint("give --reason-code and --reason"));
+        }
+        if let Some(reason) = self.consent.allow(context, &confirmation)? {
+            facts["reason"] = json!(reason);
         }
         let start = NewStart {
             run_type: &first.run_type,
@@ -133,10 +181,11 @@ impl RetryRun {
             row.target_id = Some(first.id.to_string());
             row.metadata =
                 json!({ "type": first.run_type, "retry_of": first.id, "targets": targets });
+            self.consent.mark(&mut row.metadata);
             context.audit(&row).await?;
         }
         let gone = usize::try_from(left.total).unwrap_or(targets).saturating_sub(targets);
-        Ok(Retried { started, targets, gone })
+        Ok(Retried { started, targets, gone, confirmation })
     }
 }
 
@@ -152,24 +201,10 @@ impl Operation for PlanRetry {
     const REQUIREMENT: Requirement =
         Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
     const ACCESS: Access = Access::Read;
-    /// How many targets would be tried again.
-    type Output = usize;
+    type Output = RetryPlan;
 
-    async fn execute(self, context: &mut Context) -> Result<usize> {
+    async fn execute(self, context: &mut Context) -> Result<RetryPlan> {
         let first = visible(context, self.run_id).await?;
-        retry_targets(context.tx()?, first.id, first.scope).await
+        RetryPlan::of(context, first.id, &first.run_type, first.scope).await
     }
-}
-
-/// How many targets a retry of a run of this scope would have.
-pub(in crate::ops) async fn retry_targets(
-    tx: &mut Tx,
-    run_id: i64,
-    scope: ScopeKind,
-) -> Result<usize> {
-    let left = run_read::retryable(tx, run_id).await?;
-    Ok(match scope {
-        ScopeKind::Tenant | ScopeKind::Platform => usize::from(left.total > 0),
-        _ => left.tenants.len(),
-    })
 }

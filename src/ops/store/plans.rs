@@ -37,7 +37,7 @@ pub struct PlanRow {
     pub fleet_count: i64,
     /// The phrase that confirms the start.
     pub phrase: String,
-    /// Whether the phrase is compulsory.
+    /// Whether only the phrase confirms it.
     pub must_confirm: bool,
     /// Expected duration, from history.
     pub expected_seconds: Option<i64>,
@@ -72,7 +72,7 @@ pub struct NewPlan<'a> {
     pub fleet_count: i64,
     /// The phrase that confirms the start.
     pub phrase: &'a str,
-    /// Whether the phrase is compulsory.
+    /// Whether only the phrase confirms it.
     pub must_confirm: bool,
     /// Expected duration and the number of runs it is drawn from.
     pub expected: Option<(i64, i64)>,

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::{MANAGE, PlatformUser, UserView, about, rights, user_by_name};
+use super::{MANAGE, PlatformUser, UserView, begin, rights, user_by_name};
 use crate::access::Requirement;
 use crate::domain::capability::CapabilitySet;
 use crate::domain::high_capability::HighCapability;
+use crate::ops::store::Tx;
 use crate::ops::store::users::{self, NewUser};
-use crate::ops::store::{Tx, savepoint};
-use crate::ops::{Access, Context, Operation, password, refusal};
+use crate::ops::{Access, Consent, Context, Operation, password};
 use crate::{Error, Result};
 
 /// The longest display name.
@@ -28,10 +28,8 @@ pub struct NewPlatformUser {
     pub capabilities: CapabilitySet,
     /// What they may see.
     pub view: UserView,
-    /// The user name as it was typed; required where a high capability is granted.
-    pub confirm: Option<String>,
-    /// Checks everything except the password and the confirmation, and creates nothing.
-    pub dry_run: bool,
+    /// What confirms it: the user name where a high capability is granted.
+    pub consent: Consent,
 }
 
 /// Makes a platform user.
@@ -49,8 +47,7 @@ impl CreateUser {
             password: password::secret("not a password"),
             capabilities: CapabilitySet::default(),
             view: UserView::All,
-            confirm: None,
-            dry_run: true,
+            consent: Consent::dry_run(),
         })
     }
 
@@ -58,12 +55,10 @@ impl CreateUser {
         let Self(new) = self;
         new.view.check()?;
         rights::may_grant(context, &new.capabilities, &new.view).await?;
-        let (dry_run, confirm) = (new.dry_run, new.confirm.clone());
+        let name = password::new_name(&new.username)?;
+        let high = HighCapability::held(&new.capabilities, new.view.is_all());
+        rights::confirm_grant(context, &name, &[], &high, &new.consent)?;
         let prepared = prepare(context, new).await?;
-        if !dry_run {
-            let high = HighCapability::held(&prepared.capabilities, prepared.view.is_all());
-            rights::confirm_high(&prepared.username, &[], &high, confirm.as_deref())?;
-        }
         let now = context.now();
         insert(context.tx()?, &prepared, now).await
     }
@@ -77,17 +72,12 @@ impl Operation for CreateUser {
     type Output = PlatformUser;
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let (row, dry_run) = (about(context, Self::NAME, &self.0.username), self.0.dry_run);
-        savepoint::begin(context.tx()?).await?;
+        let consent = self.0.consent.clone();
+        let mut row = begin(context, Self::NAME, &self.0.username, &consent).await?;
         let attempt = self.attempt(context).await;
-        let user = refusal::settle(context, row.clone(), attempt).await?;
-        if dry_run {
-            context.undo();
-        } else {
-            let mut row = row;
-            row.after = Some(user.facts());
-            context.audit(&row).await?;
-        }
+        let user = consent.end(context, row.clone(), attempt).await?;
+        row.after = Some(user.facts());
+        context.audit(&row).await?;
         Ok(user)
     }
 }
@@ -112,7 +102,7 @@ pub(super) async fn prepare(context: &Context, new: NewPlatformUser) -> Result<P
             "a display name is one line of at most {MAX_DISPLAY_NAME} characters"
         )));
     }
-    let hash = if new.dry_run {
+    let hash = if new.consent.dry_run {
         // The row is undone.
         String::new()
     } else {

@@ -8,7 +8,7 @@ use super::{NewPlatformUser, PlatformUser, UserView};
 use crate::access::Requirement;
 use crate::domain::capability::Role;
 use crate::ops::store::{audit, users};
-use crate::ops::{Access, AuditStatus, Context, Operation, password};
+use crate::ops::{Access, AuditStatus, Consent, Context, Operation, password};
 use crate::{Error, Result};
 
 /// Makes the first administrator of a database without any platform user. Whoever can
@@ -41,8 +41,7 @@ impl Operation for CreateFirstAdministrator {
             view: UserView::All,
             username: self.username,
             password: self.password,
-            confirm: None,
-            dry_run: false,
+            consent: Consent::default(),
         };
         let prepared = prepare(context, new).await?;
         let now = context.now();

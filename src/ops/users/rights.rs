@@ -3,14 +3,13 @@
 
 use serde::{Serialize, Serializer};
 
-use super::PlatformUser;
+use super::{PlatformUser, allow};
 use crate::access::ViewScope;
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::high_capability::HighCapability;
-use crate::ops::Context;
-use crate::ops::runbooks::confirm;
 use crate::ops::store::Tx;
 use crate::ops::store::users::{self, UserRow};
+use crate::ops::{Consent, Context};
 use crate::{Error, ErrorKind, Result};
 
 /// Which workspaces a user sees.
@@ -111,30 +110,36 @@ pub(super) async fn may_change(context: &mut Context, user: &PlatformUser) -> Re
     .hint("ask an administrator who sees all workspaces"))
 }
 
-/// Asks for the user's name before a high capability is granted that they did not have. The
-/// refusal names what each of them allows.
-pub(super) fn confirm_high(
+/// Refuses a grant that was not confirmed: a high capability that the user did not have asks for
+/// their name, and the refusal names what each of them allows.
+pub(super) fn confirm_grant(
+    context: &Context,
     username: &str,
     before: &[HighCapability],
     after: &[HighCapability],
-    typed: Option<&str>,
+    consent: &Consent,
 ) -> Result<()> {
     let new: Vec<HighCapability> =
         after.iter().copied().filter(|high| !before.contains(high)).collect();
+    let allowed = allow(context, consent, username, !new.is_empty());
     if new.is_empty() {
-        return Ok(());
+        return allowed;
     }
-    confirm(username, typed).map_err(|error| {
+    allowed.map_err(|error| {
         let names: Vec<String> = new.iter().map(|high| high.name()).collect();
         let allows: Vec<&str> = new.iter().map(|high| high.allows()).collect();
-        Error::new(
+        let told = Error::new(
             error.kind(),
             format!("granting {} has to be confirmed with the user name", names.join(", ")),
         )
         .hint(format!(
             "{username} may then {}; type exactly: {username} (on the command line: --confirm {username})",
             allows.join("; ")
-        ))
+        ));
+        match error.asks() {
+            Some(confirmation) => told.asking(confirmation.clone()),
+            None => told,
+        }
     })
 }
 

@@ -55,13 +55,11 @@ impl App {
                     return chosen.map_or_else(Vec::new, |command| self.command(command));
                 }
                 (Overlay::Palette(palette), command) => palette.command(command),
-                (Overlay::Confirm(_), Command::FormSubmit) => return self.submit_control(),
-                (Overlay::Confirm(confirm), Command::FilterClear) => confirm.clear(),
                 // Whatever it is, it is not the one letter that throws anything away.
                 (Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_), _) => {
                     drop(self.overlays.pop());
                 }
-                (Overlay::Confirm(_), _) => {}
+                (Overlay::Confirm(_), command) => return self.command_confirm(command),
                 (Overlay::Report(_), command) => return self.command_report(command),
                 (Overlay::BreakGlass(_), command) => return self.command_glass(command),
             }

@@ -4,6 +4,7 @@ use super::{App, Overlay};
 use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::run::{Run, RunStatus};
+use crate::ops::runs::RetryPlan;
 use crate::tui::command::Command;
 use crate::tui::control::{Asked, Control, ControlDone, ControlRequest};
 use crate::tui::msg::{Effect, Request, Slot};
@@ -117,13 +118,13 @@ impl App {
         }
     }
 
-    /// Enter in the dialog.
-    pub(super) fn submit_control(&mut self) -> Vec<Effect> {
+    /// A command in the dialog.
+    pub(super) fn command_confirm(&mut self, command: Command) -> Vec<Effect> {
         let lost = self.greyed();
         let Some(Overlay::Confirm(confirm)) = self.overlays.last_mut() else {
             return Vec::new();
         };
-        let Some(request) = confirm.submit() else {
+        let Some(request) = confirm.command(command) else {
             return Vec::new();
         };
         if lost {
@@ -147,9 +148,9 @@ impl App {
     }
 
     /// Takes the count of what a retry covers.
-    pub(super) fn counted(&mut self, run_id: i64, counted: Result<usize>) {
+    pub(super) fn counted(&mut self, run_id: i64, counted: Result<RetryPlan>) {
         if let Some(dialog) = self.dialog(run_id, Control::Retry) {
-            dialog.take_targets(counted);
+            dialog.take_plan(counted);
         }
     }
 

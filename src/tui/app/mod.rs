@@ -289,7 +289,7 @@ impl App {
         match self.overlays.last() {
             Some(Overlay::Help(_)) => return Context::Help,
             Some(Overlay::Palette(_)) => return Context::Palette,
-            Some(Overlay::Confirm(_)) => return Context::Confirm,
+            Some(Overlay::Confirm(confirm)) => return confirm.context(),
             Some(Overlay::Report(_)) => return Context::Report,
             Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
             Some(Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_)) => {

@@ -207,8 +207,8 @@ impl App {
     /// The dialog about an error, if it is open.
     fn group_dialog(&mut self, fingerprint: &str) -> Option<&mut Confirm> {
         self.overlays.iter_mut().find_map(|overlay| match overlay {
-            Overlay::Confirm(confirm) => {
-                confirm.question(fingerprint).is_some().then_some(&mut **confirm)
+            Overlay::Confirm(confirm) if confirm.is_about_error(fingerprint) => {
+                Some(&mut **confirm)
             }
             _ => None,
         })
@@ -218,11 +218,7 @@ impl App {
     pub(super) fn group_planned(&mut self, fingerprint: &str, plan: Result<GroupRetryPlan>) {
         let Some(dialog) = self.group_dialog(fingerprint) else { return };
         match plan {
-            Ok(plan) => {
-                if let Some(question) = dialog.question(fingerprint) {
-                    question.take_plan(plan);
-                }
-            }
+            Ok(plan) => dialog.take_group(plan),
             Err(error) => dialog.failed(error),
         }
     }
@@ -236,9 +232,9 @@ impl App {
         self.sending = false;
         match done {
             Ok(done) => {
-                self.overlays.retain_mut(|overlay| match overlay {
-                    Overlay::Confirm(dialog) => dialog.question(&request.fingerprint).is_none(),
-                    _ => true,
+                self.overlays.retain(|overlay| {
+                    !matches!(overlay, Overlay::Confirm(dialog)
+                              if dialog.is_about_error(&request.fingerprint))
                 });
                 self.overlays.push(Overlay::Report(GroupReport::of(done)));
                 self.ask_again()

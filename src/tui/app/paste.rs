@@ -5,6 +5,9 @@ use crate::tui::command::Context;
 use crate::tui::msg::Effect;
 use crate::tui::widgets::form::Pasted;
 
+/// What is said where a confirmation is pasted.
+const UNTYPED: &str = "a confirmation has to be typed; the pasted text was not taken";
+
 impl App {
     /// Gives pasted text to the text field that has the keys, if one has.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
@@ -33,18 +36,19 @@ impl App {
                 _ => true,
             },
             Context::Form => match self.overlays.last_mut() {
-                Some(Overlay::BreakGlass(dialog)) => match dialog.paste(text) {
-                    Pasted::Refused => {
-                        self.say("this field takes no pasted text");
-                        true
-                    }
-                    pasted => pasted == Pasted::Whole,
-                },
+                Some(Overlay::BreakGlass(dialog)) => {
+                    let pasted = dialog.paste(text);
+                    self.pasted_in_form(pasted, "this field takes no pasted text")
+                }
+                Some(Overlay::Confirm(dialog)) => {
+                    let pasted = dialog.paste(text);
+                    self.pasted_in_form(pasted, UNTYPED)
+                }
                 _ => true,
             },
             _ => {
                 self.say(if typed {
-                    "a confirmation has to be typed; the pasted text was not taken"
+                    UNTYPED
                 } else {
                     "pasted text is taken only in a text field; nothing was done"
                 });
@@ -55,5 +59,12 @@ impl App {
             self.say("the paste was longer than the field and was cut off");
         }
         effects
+    }
+    /// Whether all of it was taken, or nothing; says so where the field takes none.
+    fn pasted_in_form(&mut self, pasted: Pasted, refusal: &str) -> bool {
+        if pasted == Pasted::Refused {
+            self.say(refusal);
+        }
+        pasted != Pasted::Cut
     }
 }

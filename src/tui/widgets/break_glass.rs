@@ -17,6 +17,7 @@ use super::form::{Field, Form, Pasted};
 use super::text_field::TextField;
 use crate::Error;
 use crate::access::BreakGlass;
+use crate::domain::confirmation::ReasonRule;
 use crate::domain::start_reason::{MAX_REASON, StartReason, StartReasonCode};
 use crate::ops::break_glass::{DEFAULT_MINUTES, MAX_MINUTES, MIN_MINUTES, check_minutes};
 use crate::ops::password;
@@ -201,7 +202,7 @@ fn read(form: &mut Form) -> Option<Request> {
     }
     // The code plays no part in whether the text says something.
     let code = code.unwrap_or(StartReasonCode::Incident);
-    let reason = StartReason::new(code, form.value(REASON));
+    let reason = StartReason::new(code, form.value(REASON), ReasonRule::Required);
     if let Err(error) = &reason {
         form.refuse(REASON, error.to_string());
     }

@@ -8,19 +8,28 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 use uuid::Uuid;
 
+use super::super::command::{Command, Context};
 use super::super::control::{Control, ControlRequest, GroupRequest, covered, mistyped};
 use super::super::look::{Look, wrapped};
 use super::super::theme::Role;
 use super::dialog;
+use super::form::{Field, Form, Pasted};
 use super::group::GroupQuestion;
+use super::reason;
 use super::text_field::TextField;
+use crate::domain::confirmation::Confirmation;
 use crate::domain::run::Run;
+use crate::ops::Consent;
+use crate::ops::overview::GroupRetryPlan;
+use crate::ops::runs::RetryPlan;
 use crate::{Error, Result};
 
 /// The longest text that can be typed.
 const LIMIT: usize = 40;
 /// From this height on, there is room for an empty line.
 const ROOMY: u16 = 16;
+/// The field of the form that is typed and never pasted.
+const PHRASE: usize = 2;
 
 /// How far a dialog is.
 #[derive(Debug)]
@@ -38,11 +47,20 @@ enum Subject {
     Run {
         run: Box<Run>,
         control: Control,
-        /// How many targets a retry covers, once they are counted.
-        targets: Option<usize>,
+        /// What a retry would do, once its targets are counted.
+        plan: Option<RetryPlan>,
     },
     /// The runs of an error.
     Group(GroupQuestion),
+}
+
+/// Where it is typed.
+#[derive(Debug)]
+enum Entry {
+    /// Only what confirms it.
+    Phrase(TextField),
+    /// A reason, too.
+    Reasoned(Form),
 }
 
 /// What is sent once it is confirmed.
@@ -58,7 +76,7 @@ pub enum Confirmed {
 #[derive(Debug)]
 pub struct Confirm {
     subject: Subject,
-    field: TextField,
+    entry: Entry,
     stage: Stage,
     error: Option<Error>,
     request_id: String,
@@ -67,7 +85,7 @@ pub struct Confirm {
 impl Confirm {
     /// A dialog before `control` is asked of `run`.
     pub fn of(run: Run, control: Control) -> Self {
-        Self::about(Subject::Run { run: Box::new(run), control, targets: None })
+        Self::about(Subject::Run { run: Box::new(run), control, plan: None })
     }
 
     /// A dialog before the runs of an error are retried.
@@ -78,10 +96,18 @@ impl Confirm {
     fn about(subject: Subject) -> Self {
         Self {
             subject,
-            field: TextField::new(LIMIT),
+            entry: Entry::Phrase(TextField::new(LIMIT)),
             stage: Stage::Typing,
             error: None,
             request_id: Uuid::new_v4().to_string(),
+        }
+    }
+
+    /// Where its keys are looked up.
+    pub fn context(&self) -> Context {
+        match self.entry {
+            Entry::Phrase(_) => Context::Confirm,
+            Entry::Reasoned(_) => Context::Form,
         }
     }
 
@@ -91,26 +117,44 @@ impl Confirm {
                  if run.id == run_id && *asked == control)
     }
 
-    /// The question about the error with this fingerprint.
-    pub fn question(&mut self, fingerprint: &str) -> Option<&mut GroupQuestion> {
-        match &mut self.subject {
-            Subject::Group(question) if question.is_about(fingerprint) => Some(question),
-            _ => None,
-        }
+    /// Whether it is about the error with this fingerprint.
+    pub fn is_about_error(&self, fingerprint: &str) -> bool {
+        matches!(&self.subject, Subject::Group(question) if question.is_about(fingerprint))
     }
 
-    /// Takes the count of targets that a retry covers.
-    pub fn take_targets(&mut self, counted: Result<usize>) {
-        let Subject::Run { run, targets, .. } = &mut self.subject else { return };
+    /// Takes what a retry of the run would do.
+    pub fn take_plan(&mut self, counted: Result<RetryPlan>) {
+        let Subject::Run { run, plan, .. } = &mut self.subject else { return };
         match counted {
-            Ok(0) => {
+            Ok(counted) if counted.targets == 0 => {
                 self.error = Some(Error::refused(format!(
                     "nothing of run {} can be retried: what failed or was left undone is archived",
                     run.id
                 )));
             }
-            Ok(n) => *targets = Some(n),
+            Ok(counted) => *plan = Some(counted),
             Err(error) => self.error = Some(error),
+        }
+        self.ask();
+    }
+
+    /// Takes what a retry of the runs of the error would do.
+    pub fn take_group(&mut self, plan: GroupRetryPlan) {
+        if let Subject::Group(question) = &mut self.subject {
+            question.take_plan(plan);
+        }
+        self.ask();
+    }
+
+    /// Offers the fields that the confirmation needs, now that it is known.
+    fn ask(&mut self) {
+        if let Some(confirmation) = self.confirmation()
+            && confirmation.reason.is_required()
+        {
+            let mut fields = reason::fields();
+            let note = format!("type {}", confirmation.asks());
+            fields.push(Field::text("confirm", LIMIT).note(&note));
+            self.entry = Entry::Reasoned(Form::new(fields));
         }
     }
 
@@ -125,104 +169,157 @@ impl Confirm {
         matches!(&self.subject, Subject::Group(question) if question.is_empty())
     }
 
-    fn phrase(&self) -> Option<String> {
+    fn confirmation(&self) -> Option<Confirmation> {
         match &self.subject {
-            Subject::Run { run, control, targets } => control.phrase(run, *targets),
-            Subject::Group(question) => question.phrase(),
+            Subject::Run { run, control, plan } => control.confirmation(run, plan.as_ref()),
+            Subject::Group(question) => question.confirmation(),
         }
     }
 
-    /// What was typed is to be taken; gives what to send if it is the phrase.
-    pub fn submit(&mut self) -> Option<Confirmed> {
-        let phrase = self.phrase()?;
+    /// Does a command; gives what to send once it is confirmed.
+    pub fn command(&mut self, command: Command) -> Option<Confirmed> {
         if matches!(self.stage, Stage::Sending) {
             return None;
         }
-        if self.field.text().trim() != phrase {
+        let confirmation = self.confirmation()?;
+        let (typed, reason) = match &mut self.entry {
+            Entry::Phrase(field) => match command {
+                Command::FormSubmit => (field.text().trim().to_owned(), None),
+                Command::FilterClear => {
+                    field.clear();
+                    self.error = None;
+                    return None;
+                }
+                _ => return None,
+            },
+            Entry::Reasoned(form) => {
+                if !form.command(command) {
+                    return None;
+                }
+                form.forgive();
+                let reason = reason::read(form, confirmation.reason)?;
+                (form.value(PHRASE).trim().to_owned(), reason)
+            }
+        };
+        let given = confirmation.read(&typed);
+        if confirmation.allow(&given, false).is_err() {
             // Before anything is typed, enter is more likely a slip than a wrong phrase.
-            if !self.field.text().is_empty() {
-                self.error = Some(mistyped(&phrase));
+            if !typed.is_empty() {
+                self.error = Some(mistyped(confirmation.asks()));
             }
             return None;
         }
-        self.stage = Stage::Sending;
-        self.error = None;
-        Some(match &self.subject {
+        let consent = Consent::of(given).because(reason);
+        let confirmed = match &self.subject {
             Subject::Run { run, control, .. } => Confirmed::Run(ControlRequest {
                 run_id: run.id,
                 control: *control,
-                confirm: Some(phrase),
+                consent,
                 request_id: self.request_id.clone(),
             }),
-            Subject::Group(question) => Confirmed::Group(question.request(phrase)?),
-        })
+            Subject::Group(question) => Confirmed::Group(question.request(consent)?),
+        };
+        self.stage = Stage::Sending;
+        self.error = None;
+        Some(confirmed)
     }
 
     /// Types a key.
     pub fn key(&mut self, event: &KeyEvent) {
-        if matches!(self.stage, Stage::Typing) && self.phrase().is_some() && self.field.key(event) {
+        if matches!(self.stage, Stage::Sending) || self.confirmation().is_none() {
+            return;
+        }
+        let typed = match &mut self.entry {
+            Entry::Phrase(field) => field.key(event),
+            Entry::Reasoned(form) => form.key(event),
+        };
+        if typed {
             self.error = None;
         }
     }
 
-    /// Empties the field.
-    pub fn clear(&mut self) {
-        self.field.clear();
-        self.error = None;
+    /// Pastes into the reason; what confirms it has to be typed.
+    pub fn paste(&mut self, text: &str) -> Pasted {
+        match (&mut self.entry, &self.stage) {
+            (Entry::Reasoned(form), Stage::Typing) if form.focus() != PHRASE => form.paste(text),
+            _ => Pasted::Refused,
+        }
     }
 
     /// Draws it over the body; gives where the terminal's cursor belongs.
     pub fn draw(&self, body: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
         let columns = dialog::columns(body);
         let roomy = body.height >= ROOMY;
+        let confirmation = self.confirmation();
+        let fields = match &self.entry {
+            Entry::Phrase(_) => 1,
+            Entry::Reasoned(form) => form.rows(columns),
+        };
         let (title, mut lines) = match &self.subject {
-            Subject::Run { run, control, targets } => {
-                (title_of(run, *control), lines_of(run, *control, *targets, roomy, columns, look))
+            Subject::Run { run, control, plan } => {
+                let targets = plan.as_ref().map(|plan| plan.targets);
+                (title_of(run, *control), lines_of(run, *control, targets, roomy, columns, look))
             }
             Subject::Group(question) => {
-                // The hint, the field and an answer need their lines, too.
-                let room = usize::from(body.height).saturating_sub(8);
+                // The hint, the fields and an answer need their lines, too.
+                let room = usize::from(body.height).saturating_sub(7 + fields);
                 (question.title(), question.lines(columns, room, roomy, look))
             }
         };
-        let mut put = |role: Role, text: &str| {
-            for line in wrapped(text, columns) {
-                lines.push(Line::from(look.span(role, line)));
+        if let Some(confirmation) = &confirmation {
+            let what = match self.entry {
+                Entry::Phrase(_) => format!("Type {}", confirmation.asks()),
+                Entry::Reasoned(_) => format!("Say why, type {}", confirmation.asks()),
+            };
+            let hint = format!("{what} and press enter. esc leaves everything as it is.");
+            for line in wrapped(&hint, columns) {
+                lines.push(Line::from(look.span(Role::Hint, line)));
             }
-        };
-        if let Some(phrase) = self.phrase() {
-            put(
-                Role::Hint,
-                &format!("Type {phrase} and press enter. esc leaves everything as it is."),
-            );
         }
-        let field_at = lines.len();
-        lines.push(Line::default());
+        let mut end = Vec::new();
         let mut put = |role: Role, text: &str| {
-            for line in wrapped(text, columns) {
-                lines.push(Line::from(look.span(role, line)));
-            }
+            let lines = wrapped(text, columns).into_iter();
+            end.extend(lines.map(|line| Line::from(look.span(role, line))));
         };
         match (&self.stage, &self.error) {
             (Stage::Sending, _) => {
                 put(Role::Running, "sending ... esc closes this; what was sent is not taken back");
             }
             (Stage::Typing, Some(error)) => put(Role::Failed, &error.to_string()),
-            (Stage::Typing, None) => lines.push(Line::default()),
+            (Stage::Typing, None) => end.push(Line::default()),
         }
-        let room = dialog::draw(body, lines.len(), &title, buffer, look);
-        let inner = Rect { height: 1, ..room };
-        let shown = usize::from(room.height);
-        for (y, line) in (inner.y..).zip(lines.into_iter().take(shown)) {
-            line.render(Rect { y, ..inner }, buffer);
+        let fits = usize::from(body.height.saturating_sub(2));
+        if matches!(self.entry, Entry::Reasoned(_)) {
+            // Where room is short, what can be typed and what went wrong come first.
+            lines.truncate(fits.saturating_sub(fields + end.len()));
         }
-        if self.phrase().is_none() || field_at >= shown {
+        let above = lines.len();
+        let room = dialog::draw(body, above + fields + end.len(), &title, buffer, look);
+        let rows = u16::try_from(fields).unwrap_or(1);
+        let mut y = room.y;
+        for line in lines {
+            if y < room.bottom() {
+                line.render(Rect { y, height: 1, ..room }, buffer);
+            }
+            y = y.saturating_add(1);
+        }
+        let field_at = y;
+        for (line, y) in end.into_iter().zip(field_at.saturating_add(rows)..room.bottom()) {
+            line.render(Rect { y, height: 1, ..room }, buffer);
+        }
+        if confirmation.is_none() || field_at >= room.bottom() {
             return None;
         }
-        let y = inner.y + u16::try_from(field_at).unwrap_or(0);
-        let field = Rect { y, width: inner.width.min(30), ..inner };
-        let at = self.field.draw(field, buffer, look.style(Role::Input), None);
-        matches!(self.stage, Stage::Typing).then_some(at)
+        let height = rows.min(room.bottom() - field_at);
+        let area = Rect { y: field_at, height, ..room };
+        let at = match &self.entry {
+            Entry::Phrase(field) => {
+                let area = Rect { width: area.width.min(30), ..area };
+                Some(field.draw(area, buffer, look.style(Role::Input), None))
+            }
+            Entry::Reasoned(form) => form.draw(area, buffer, look),
+        };
+        at.filter(|_| matches!(self.stage, Stage::Typing))
     }
 }
 

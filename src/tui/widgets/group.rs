@@ -12,8 +12,10 @@ use super::super::control::GroupRequest;
 use super::super::look::{Look, grouped, wrapped};
 use super::super::theme::Role;
 use super::dialog;
+use crate::domain::confirmation::Confirmation;
 use crate::domain::failure::{ReasonCode, RetryHelp};
 use crate::domain::run_filter::{RunFilter, Term, TermKind};
+use crate::ops::Consent;
 use crate::ops::overview::{FingerprintGroup, GroupRetried, GroupRetryPlan, Skipped};
 
 /// How many of the new runs a list can be told.
@@ -75,20 +77,20 @@ impl GroupQuestion {
         self.plan.as_ref().is_some_and(|plan| plan.runs.is_empty())
     }
 
-    /// What has to be typed; nothing before it is known what it would do, or where it would do
+    /// What confirms it; nothing before it is known what it would do, or where it would do
     /// nothing.
-    pub fn phrase(&self) -> Option<String> {
+    pub fn confirmation(&self) -> Option<Confirmation> {
         let plan = self.plan.as_ref().filter(|plan| !plan.runs.is_empty())?;
-        Some(plan.phrase.clone().unwrap_or_else(|| "y".to_owned()))
+        Some(plan.confirmation.clone())
     }
 
-    /// What to send once it was typed.
-    pub fn request(&self, typed: String) -> Option<GroupRequest> {
+    /// What to send once it is confirmed.
+    pub fn request(&self, consent: Consent) -> Option<GroupRequest> {
         let plan = self.plan.as_ref()?;
         Some(GroupRequest {
             fingerprint: self.fingerprint.clone(),
             run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
-            confirm: plan.phrase.is_some().then_some(typed),
+            consent,
         })
     }
 

@@ -7,5 +7,6 @@ pub mod form;
 pub mod group;
 pub mod help;
 pub mod palette;
+pub mod reason;
 pub mod text_area;
 pub mod text_field;

@@ -238,7 +238,16 @@ impl Arena {
             }
             for (run_id, ..) in open.iter().filter(|(.., paused)| *paused) {
                 // Somebody may have resumed or cancelled it by now.
-                let _ = self.ops.run(&Actor::System, ResumeRun { run_id: *run_id }).await;
+                let _ = self
+                    .ops
+                    .run(
+                        &Actor::System,
+                        ResumeRun {
+                            run_id: *run_id,
+                            consent: crate::support::starts::sure("RESUME", *run_id),
+                        },
+                    )
+                    .await;
             }
             self.pass(Duration::from_millis(50)).await;
         }

@@ -110,7 +110,11 @@ async fn close_at_the_end(arena: &mut Arena, number: u64) -> HashSet<i64> {
     let run_id = arena.start(RunScope::Tenant(1), inputs(number, 1, 0)).await;
     let done = "select count(*) from operation_run_targets where status <> 'pending' and run_id =";
     arena.wait_for(&format!("{done} {run_id}"), 1).await;
-    insist(&arena.ops, &Actor::System, || CloseRun { run_id }).await;
+    insist(&arena.ops, &Actor::System, || CloseRun {
+        run_id,
+        consent: crate::support::starts::sure("CLOSE", run_id),
+    })
+    .await;
     arena.pass(Duration::from_millis(300)).await;
     HashSet::from([run_id])
 }

@@ -323,16 +323,29 @@ impl Round<'_> {
                 figures.pauses += 1;
                 let rest = Duration::from_millis(self.rng.random_range(200..1500));
                 self.people.spawn(async move {
-                    insist(&ops, &actor, || PauseRun { run_id }).await;
+                    insist(&ops, &actor, || PauseRun {
+                        run_id,
+                        consent: crate::support::starts::sure("PAUSE", run_id),
+                    })
+                    .await;
                     tokio::time::sleep(rest).await;
-                    insist(&ops, &actor, || ResumeRun { run_id }).await;
+                    insist(&ops, &actor, || ResumeRun {
+                        run_id,
+                        consent: crate::support::starts::sure("RESUME", run_id),
+                    })
+                    .await;
                 });
             }
             Event::Cancel => {
                 figures.cancels += 1;
                 self.stopped.lock().unwrap().insert(run_id);
-                self.people
-                    .spawn(async move { insist(&ops, &actor, || CancelRun { run_id }).await });
+                self.people.spawn(async move {
+                    insist(&ops, &actor, || CancelRun {
+                        run_id,
+                        consent: crate::support::starts::sure("CANCEL", run_id),
+                    })
+                    .await
+                });
             }
             _ => {
                 figures.closes += 1;
@@ -342,7 +355,11 @@ impl Round<'_> {
                     if late {
                         until_done(&ops, run_id).await;
                     }
-                    insist(&ops, &actor, || CloseRun { run_id }).await;
+                    insist(&ops, &actor, || CloseRun {
+                        run_id,
+                        consent: crate::support::starts::sure("CLOSE", run_id),
+                    })
+                    .await;
                 });
             }
         }

@@ -1,8 +1,8 @@
 //! Break-glass in the console: the line, the dialogs, and a run that was started under it.
 
 use tenantpilot::domain::capability::Role;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::break_glass::EndBreakGlass;
-use tenantpilot::ops::users::SetCapabilities;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
@@ -47,7 +47,7 @@ both_engines! {
         console.keys("<esc>/").await;
         shows!(console, "until 12:45 UTC (45 min)\n");
         // A long reason gives way to what matters more.
-        store.ops.run(&root.actor, EndBreakGlass).await.unwrap();
+        store.ops.run(&root.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
         store.sql(&format!("insert into break_glass_grants (platform_user_id, reason_code, reason, granted_at, expires_at) \
             select id, 'DATA_REPAIR', '{}', '2026-11-20T12:00:00+00:00', '2026-11-20T12:30:30+00:00' from platform_users", "界".repeat(400))).await.unwrap();
         let ascii = Setup { ascii: true, colors: ColorSupport::None, ..setup(60, 15, &store.clock) };
@@ -242,7 +242,7 @@ both_engines! {
         shows!(console, "changes are disabled: the database is lost");
         hides!(console, "Take break-glass?");
         console.poll().await;
-        let fill = format!("Bi<tab>why<tab><tab>{}", typed());
+        let fill = format!("Bi<tab>checkout is down<tab><tab>{}", typed());
         console.keys(&fill).await;
         console.send(lost()).await;
         console.keys("<enter>").await;
@@ -257,7 +257,7 @@ both_engines! {
         shows!(console, "this needs the capability");
         assert_eq!(store.number("select count(*) from audit_logs where action = 'break_glass.enter' and status = 'denied'").await, 1);
         // Taken by somebody, it ends the session, and the dialog with it.
-        let taken = SetCapabilities::new("oncall", Role::Viewer.capabilities());
+        let taken = crate::support::starts::capabilities("oncall", Role::Viewer.capabilities());
         store.sql("update platform_users set capabilities = '[]' where username = 'oncall'").await.unwrap();
         store.ops.run(&root.actor, taken).await.unwrap();
         console.keys(&format!("{}<enter>", typed())).await;
@@ -271,15 +271,15 @@ both_engines! {
         store.administrator().await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys("Bi<tab>why<tab><tab>wrong").await;
+        console.keys("Bi<tab>checkout is down<tab><tab>wrong").await;
         console.keys_at_once("<enter><esc>B");
         shows!(console, "the last request is still being sent");
         console.settle().await;
         shows!(console, "break-glass: the password is not right");
-        console.keys(&format!("Bi<tab>why<tab><tab>{}", typed())).await;
+        console.keys(&format!("Bi<tab>checkout is down<tab><tab>{}", typed())).await;
         console.keys_at_once("<enter><esc>");
         console.settle().await;
-        shows!(console, "BREAK-GLASS  INCIDENT  why");
+        shows!(console, "BREAK-GLASS  INCIDENT  checkout is down");
         // Nothing but the dialog's own keys reach the tab below it.
         console.keys("B1q?<esc>").await;
         shows!(console, "BREAK-GLASS");
@@ -310,7 +310,7 @@ both_engines! {
         shows!(console, "BREAK-GLASS");
         // Ended elsewhere meanwhile: the refusal stands in the dialog.
         console.keys("B").await;
-        store.ops.run(&root.actor, EndBreakGlass).await.unwrap();
+        store.ops.run(&root.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
         console.keys("y<enter>").await;
         shows!(console, "break-glass is not active");
         shows!(console, "End break-glass?");
@@ -327,8 +327,8 @@ both_engines! {
         let root = store.administrator().await;
         let ops = service(&store);
         take(&store, &root, 45).await.unwrap();
-        probe(&ops, &root.actor, 2, Some(reason("it hangs"))).await.unwrap();
-        store.ops.run(&root.actor, EndBreakGlass).await.unwrap();
+        probe(&ops, &root.actor, 2, Some(reason("the import hangs"))).await.unwrap();
+        store.ops.run(&root.actor, EndBreakGlass { consent: Consent::yes() }).await.unwrap();
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys("<enter>z").await;

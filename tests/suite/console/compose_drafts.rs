@@ -10,7 +10,6 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tenantpilot::domain::capability::{Capability, Role};
 use tenantpilot::ops::Engine;
-use tenantpilot::ops::users::SetCapabilities;
 use tenantpilot::tui::msg::{Msg, Slot};
 use tenantpilot::tui::screens::support::compose::Step;
 
@@ -237,7 +236,7 @@ both_engines! {
         }
         // Properly: the session ends, and after the login the draft is offered.
         let fewer = all.iter().filter(|it| *it != Capability::SupportDiagnosticsView).collect();
-        let change = SetCapabilities::new("eva", fewer);
+        let change = crate::support::starts::capabilities("eva", fewer);
         store.ops.run(&administrator.actor, change).await.unwrap();
         console.keys("S").await;
         shows!(console, "Log in");

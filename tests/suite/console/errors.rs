@@ -166,9 +166,13 @@ both_engines! {
         console.keys("R").await;
         for text in ["Retry 3 runs?", "Provider throttled: # from provider", "3 targets in 3 new runs: what failed there",
                      "left out: 2 runs, such as 4: a newer run like it", &format!("left out: run {running}: it has not ended yet"),
-                     "Type RETRY 3 and press enter."] {
+                     "Say why, type RETRY 3 and press enter."] {
             shows!(console, text);
         }
+        // The reason comes first, and has to say something.
+        console.keys("i<tab>late<tab>RETRY 3<enter>").await;
+        shows!(console, "the reason is too short");
+        console.keys("<ctrl-u>the provider is back<tab><ctrl-u>").await;
         for typed in ["<enter>", "y<enter>", "<ctrl-u>RETRY 4<enter>", "<ctrl-u>retry 3<enter>"] {
             console.keys(typed).await;
             shows!(console, "Retry 3 runs?");
@@ -183,7 +187,7 @@ both_engines! {
         // Somebody archives a tenant meanwhile: what one refuses stops no other.
         console.keys("R").await;
         store.sql("update tenants set archived_at = '2026-11-20T12:00:00+00:00' where id = 3").await.unwrap();
-        console.keys("RETRY 3<enter>").await;
+        console.keys("i<tab>the provider is back<tab>RETRY 3<enter>").await;
         for text in ["2 runs were started.", "1 run not retried:", "run 3: ", "enter lists what was started.", "enter list runs", "esc close"] {
             shows!(console, text);
         }
@@ -226,9 +230,9 @@ both_engines! {
         let mut console = at_errors(&store, "administrator", 80, 24).await;
         let mut other = at_errors(&store, "administrator", 80, 24).await;
         console.keys("R").await;
-        other.keys("RRETRY 4<enter>").await;
+        other.keys("Ri<tab>the provider is back<tab>RETRY 4<enter>").await;
         shows!(other, "4 runs were started.");
-        console.keys("RETRY 4<enter>").await;
+        console.keys("i<tab>the provider is back<tab>RETRY 4<enter>").await;
         shows!(console, "a retry of it is active or has succeeded");
         shows!(console, "look at the error");
         assert_eq!(store.retries().await, 4);
@@ -259,7 +263,7 @@ both_engines! {
             capture!(store, console, format!("{width}x{height}_errors_retry"));
             assert!(!ascii || console.screen().is_ascii());
             if width == 80 {
-                console.keys("RETRY<space>4<enter>").await;
+                console.keys("i<tab>the provider is back<tab>RETRY 4<enter>").await;
                 capture!(store, console, "80x24_errors_report");
             }
         }

@@ -12,7 +12,6 @@ use tenantpilot::ops::runs::{
     BeginTarget, ClaimRun, Claimed, FailStep, FinishRun, Pulse, Refresh, ReleaseRun, RunScope,
     RunStep,
 };
-use tenantpilot::ops::users::SetCapabilities;
 use tenantpilot::ops::workers::{Beat, WorkerInfo};
 use tenantpilot::ops::{Ops, OpsSettings};
 use tenantpilot::runbooks::Registry;
@@ -304,9 +303,9 @@ both_engines! {
         shows!(console, "It stopped because more targets failed than its error threshold");
         shows!(console, "retry the 2 targets that failed or never ran");
         console.keys("R").await;
-        shows!(console, "the 2 targets that failed or never");
-        shows!(console, "Type RETRY 2 and press enter.");
-        console.keys("RETRY 2<enter>").await;
+        shows!(console, "the 2 targets that failed");
+        shows!(console, "Say why, type RETRY 2 and press enter.");
+        console.keys("i<tab>the provider is back<tab>RETRY 2<enter>").await;
         shows!(console, "queued as run 2, enter to view");
         assert_eq!(store.number("select count(*) from operation_runs where retry_of_run_id = 1").await, 1);
         let tenants = "select sum(tenant_id) from operation_run_targets where run_id = 2";
@@ -319,7 +318,7 @@ both_engines! {
         console.keys("n<enter>").await;
         shows!(console, "▸ 1  testing.probe");
         // The same again finds the run that is already there.
-        console.keys("RRETRY 2<enter>").await;
+        console.keys("Ri<tab>the provider is back<tab>RETRY 2<enter>").await;
         shows!(console, "run 2 does the same already, enter to view");
         assert_eq!(store.number("select count(*) from operation_runs").await, 2);
     }
@@ -378,7 +377,7 @@ both_engines! {
         store.user_with(&root, "other", Role::Operator.capabilities(), &[]).await;
         let mut console = at_run(&ops, "other").await;
         console.keys("XCANCEL 1").await;
-        let taken = SetCapabilities::new("other", viewer);
+        let taken = crate::support::starts::capabilities("other", viewer);
         store.ops.run(&root.actor, taken).await.unwrap();
         console.keys("<enter>").await;
         shows!(console, "your session has ended");
@@ -447,7 +446,7 @@ both_engines! {
         assert_eq!(store.text("select outcome from operation_runs where id = 2").await, "pending");
         console.keys("<esc>").await;
         shows!(console, "R retry");
-        console.keys("RRETRY 2<enter>").await;
+        console.keys("Ri<tab>the provider is back<tab>RETRY 2<enter>").await;
         shows!(console, "queued as run 3, enter to view");
         console.keys("<enter>").await;
         shows!(console, "▸ 3  testing.probe");

@@ -100,7 +100,7 @@ both_engines! {
         see(&mut console, "4_rollout").await;
         console.keys("<ctrl-u><enter><tab><enter>").await;
         see(&mut console, "5_reason").await;
-        console.keys("<ctrl-u>d<tab>legacy<enter>").await;
+        console.keys("<ctrl-u>d<tab>legacy rows<enter>").await;
         see(&mut console, "6_confirm").await;
         console.keys("<down><down><pgdn>").await;
         see(&mut console, "6_confirm_end").await;

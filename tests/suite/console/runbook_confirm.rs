@@ -3,7 +3,6 @@
 
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::ops::runs::RunScope;
-use tenantpilot::ops::users::SetCapabilities;
 use tenantpilot::tui::msg::{Effect, Msg};
 use tenantpilot::tui::screens::runbooks::Step;
 
@@ -95,7 +94,7 @@ both_engines! {
         console.keys("<enter>").await;
         shows!(console, "concurrency  7");
         console.keys("<enter><enter>").await;
-        shows!(console, "Type BACKFILL 1 and press enter");
+        shows!(console, "Type y and press enter");
         shows!(console, "DATA_REPAIR: legacy rows");
         // Another tab and back.
         console.keys("BACK").await;
@@ -245,7 +244,7 @@ both_engines! {
         console.keys(ALL).await;
         console.keys("<enter>").await;
         console.keys(SETTINGS).await;
-        let taken = SetCapabilities::new("other", with(&few));
+        let taken = crate::support::starts::capabilities("other", with(&few));
         store.ops.run(&root.actor, taken).await.unwrap();
         console.keys("BACKFILL 4<enter>").await;
         shows!(console, "your session has ended");
@@ -297,7 +296,7 @@ both_engines! {
         console.keys("jj<enter>").await;
         shows!(console, "It is aimed at the platform itself: there are no tenants to choose.");
         shows!(console, "for how many days events are kept, 1 to 36500");
-        shows!(console, "90 where left empty");
+        shows!(console, "where left empty");
         for bad in ["0", "lots"] {
             console.keys(&format!("<ctrl-u>{bad}<enter>")).await;
             assert_eq!(console.app.runbooks().step(), Step::Scope, "{bad}");
@@ -311,8 +310,8 @@ both_engines! {
         shows!(console, "5 of 5 events");
         console.keys("<enter><enter><enter>").await;
         shows!(console, "days=30");
-        console.keys("<ctrl-y>PRUNE<enter>").await;
-        assert!(matches!(console.outside.as_slice(), [Effect::Copy(command)] if command.ends_with("--plan 2 --concurrency 4 --confirm PRUNE")), "{:?}", console.outside);
+        console.keys("<ctrl-y>PRUNE<enter><ctrl-u>PRUNE 30<enter>").await;
+        assert!(matches!(console.outside.as_slice(), [Effect::Copy(command)] if command.ends_with("--plan 2 --concurrency 4 --confirm 'PRUNE 30'")), "{:?}", console.outside);
         shows!(console, "queued as run 1, enter to view");
         let context = store.text("select cast(context as text) from operation_runs").await;
         assert!(context.contains("30"), "{context}");

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::support::{Draft, SectionKey};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::support::DiagnosticsSubject;
 use tenantpilot::ops::users::SetActive;
@@ -427,7 +428,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("passing").await;
         console.keys("/id:3<enter>D").await;
-        let disable = SetActive { username: "passing".to_owned(), active: false };
+        let disable = SetActive { username: "passing".to_owned(), active: false, consent: Consent::typed("passing".to_owned()) };
         store.ops.run(&administrator.actor, disable).await.unwrap();
         console.poll().await;
         shows!(console, "your session has ended");

@@ -2,6 +2,7 @@
 
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::failure::ReasonCode;
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::users::SetActive;
 
 use crate::support::console::Console;
@@ -36,7 +37,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("viewer").await;
         assert!(console.screen().contains("inventory.sync"));
-        let disable = SetActive { username: "viewer".to_owned(), active: false };
+        let disable = SetActive { username: "viewer".to_owned(), active: false, consent: Consent::typed("viewer".to_owned()) };
         store.ops.run(&administrator.actor, disable).await.unwrap();
         console.poll().await;
         let screen = console.screen();

@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 use tenantpilot::Error;
 use tenantpilot::access::Actor;
+use tenantpilot::domain::capability::CapabilitySet;
+use tenantpilot::domain::confirmation::Given;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::start_reason::{StartReason, StartReasonCode};
-use tenantpilot::ops::Ops;
 use tenantpilot::ops::plans::{Plan, Preflight};
 use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::{RunScope, Started};
+use tenantpilot::ops::users::SetCapabilities;
+use tenantpilot::ops::{Consent, Ops};
 
 use super::stores::Store;
 
@@ -49,8 +52,7 @@ impl Wish {
             plan_hash: Some(plan.hash.clone()),
             scope: Some(self.scope.clone()),
             rollout: self.rollout,
-            reason: Some(reason()),
-            confirm: Some(plan.phrase.clone()),
+            consent: Consent::typed(plan.phrase.clone()).because(Some(reason())),
             request_id: self.request_id.clone(),
             ..StartRunbook::of_plan(&self.key, plan.id, self.source)
         }
@@ -65,7 +67,29 @@ impl Wish {
 
 /// A reason that holds.
 pub fn reason() -> StartReason {
-    StartReason::new(StartReasonCode::DataRepair, "for a test").unwrap()
+    StartReason::as_typed(StartReasonCode::DataRepair, "rows of the import")
+}
+
+/// What confirms something that is asked of a run, whatever its level.
+pub fn sure(word: &str, run_id: i64) -> Consent {
+    Consent::typed(format!("{word} {run_id}"))
+}
+
+/// The same start, confirmed by this.
+pub fn given(start: &StartRunbook, given: Given) -> StartRunbook {
+    let consent = Consent { given, ..start.consent.clone() };
+    StartRunbook { consent, ..start.clone() }
+}
+
+/// The same start for this reason.
+pub fn because(start: &StartRunbook, reason: Option<StartReason>) -> StartRunbook {
+    let consent = start.consent.clone().because(reason);
+    StartRunbook { consent, ..start.clone() }
+}
+
+/// A change of capabilities that is confirmed, whatever it grants.
+pub fn capabilities(name: &str, capabilities: CapabilitySet) -> SetCapabilities {
+    SetCapabilities { consent: Consent::typed(name), ..SetCapabilities::new(name, capabilities) }
 }
 
 impl Store {

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::capability::{CapabilitySet, Role};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::{Login, Session};
 use tenantpilot::ops::users::{CreateFirstAdministrator, CreateUser, NewPlatformUser, UserView};
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings, password};
@@ -184,8 +185,7 @@ impl Store {
             password: password::secret(PASSWORD),
             capabilities,
             view: view_of(workspaces),
-            confirm: Some(name.to_owned()),
-            dry_run: false,
+            consent: Consent::typed(name.to_owned()),
         };
         self.ops.run(&by.actor, CreateUser(new)).await.unwrap();
         self.login(name).await

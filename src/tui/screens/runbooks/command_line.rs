@@ -35,6 +35,6 @@ pub(super) fn of(
         words.push(format!("--reason-code {}", reason.code));
         words.push(format!("--reason {}", quoted(&reason.text)));
     }
-    words.push(format!("--confirm {}", quoted(&plan.phrase)));
+    words.push(plan.confirmation().option());
     words.join(" ")
 }

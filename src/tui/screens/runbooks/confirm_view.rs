@@ -48,8 +48,8 @@ impl Draft {
         if let Ok(rollout) = settings::rollout(&self.rollout) {
             say("rollout", Role::Text, &rollout.words());
         }
-        let needed = self.needs_reason(around.always_reason).is_some();
-        match settings::reason(&self.reason, needed) {
+        let rule = self.reason_rule(around.always_reason);
+        match settings::reason(&self.reason, rule) {
             Ok(Some(reason)) => {
                 say("reason", Role::Text, &format!("{}: {}", reason.code, reason.text));
             }
@@ -135,8 +135,9 @@ impl Draft {
             lines.extend(failed(&why));
             return (lines, None);
         }
+        let asks = plan.confirmation();
         let hint =
-            format!("Type {} and press enter to start it. Pasting does not count.", plan.phrase);
+            format!("Type {} and press enter to start it. Pasting does not count.", asks.asks());
         lines.extend(text(look, Role::Text, &hint, area));
         let field = lines.len();
         lines.push(Line::default());

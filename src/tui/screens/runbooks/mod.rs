@@ -33,6 +33,7 @@ use super::super::msg::Effect;
 use super::super::widgets::form::Form;
 use super::super::wizard::PreflightRequest;
 use crate::domain::capability::{Capability, CapabilitySet};
+use crate::domain::confirmation::ReasonRule;
 use crate::runbooks::Registry;
 
 /// A step of the wizard.
@@ -144,9 +145,17 @@ impl Draft {
             || settings::is_touched(&self.rollout, &self.reason)
     }
 
-    /// Whether a reason is compulsory, and why.
+    /// Whether a reason is required.
+    fn reason_rule(&self, always: bool) -> ReasonRule {
+        match self.needs_reason(always) {
+            Some(_) => ReasonRule::Required,
+            None => ReasonRule::Optional,
+        }
+    }
+
+    /// Whether a reason is required, and why.
     fn needs_reason(&self, always: bool) -> Option<&'static str> {
-        let several = self.plan.plan().is_some_and(|plan| plan.tenant_count > 1);
+        let several = self.plan.plan().is_some_and(|p| p.confirmation().reason.is_required());
         if always {
             return Some("break-glass is active: every start needs a reason");
         }

@@ -2,19 +2,16 @@
 
 use crate::domain::rollout::{MAX_CONCURRENCY, Rollout};
 pub(super) use crate::domain::start_reason::MAX_REASON;
-use crate::domain::start_reason::{StartReason, StartReasonCode};
 use crate::tui::widgets::form::{Field, Form};
+pub(super) use crate::tui::widgets::reason::judge as reason;
+use crate::tui::widgets::reason::{CODE, TEXT, fields};
 
 /// The longest number that can be typed.
 const NUMBER_LIMIT: usize = 8;
-/// More can be typed than is allowed, so that too much is refused and not cut off unseen.
-const REASON_LIMIT: usize = MAX_REASON + 100;
 
 const CONCURRENCY: usize = 0;
 const THRESHOLD: usize = 1;
 const CANARY: usize = 2;
-const CODE: usize = 0;
-const TEXT: usize = 1;
 
 /// The form of the rollout.
 pub(super) fn rollout_form() -> Form {
@@ -32,8 +29,7 @@ pub(super) fn rollout_form() -> Form {
 
 /// The form of the reason.
 pub(super) fn reason_form() -> Form {
-    let codes = StartReasonCode::ALL.iter().map(|code| code.as_str());
-    Form::new(vec![Field::choice("code", codes), Field::text("reason", REASON_LIMIT)])
+    Form::new(fields())
 }
 
 /// Whether anybody has typed anything else than was there.
@@ -74,30 +70,6 @@ pub(super) fn rollout(form: &Form) -> Result<Rollout, Wrong> {
     if wrong.is_empty() { Ok(rollout) } else { Err(wrong) }
 }
 
-/// The reason that was typed; none where none is needed and nothing was typed.
-///
-/// # Errors
-/// What is wrong with which field.
-pub(super) fn reason(form: &Form, needed: bool) -> Result<Option<StartReason>, Wrong> {
-    let (code, text) = (form.value(CODE), form.value(TEXT));
-    if !needed && code.is_empty() && text.is_empty() {
-        return Ok(None);
-    }
-    let mut wrong = Wrong::new();
-    let code: Option<StartReasonCode> = code.parse().ok();
-    if code.is_none() {
-        wrong.push((CODE, "choose one: left and right, or its first letter".to_owned()));
-    }
-    // The text is judged with any code, so that both are told at once.
-    let judged = StartReason::new(code.unwrap_or(StartReasonCode::DataRepair), text);
-    match (judged, code) {
-        (Ok(reason), Some(_)) => return Ok(Some(reason)),
-        (Ok(_), None) => {}
-        (Err(error), _) => wrong.push((TEXT, error.to_string())),
-    }
-    Err(wrong)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,20 +96,5 @@ mod tests {
             let wrong = rollout(&bad).unwrap_err();
             assert_eq!(wrong.iter().map(|(field, _)| *field).collect::<Vec<_>>(), fields);
         }
-    }
-
-    #[test]
-    fn a_reason_is_whole_or_absent() {
-        let form = |code: &str, text: &str| {
-            let codes = StartReasonCode::ALL.iter().map(|code| code.as_str());
-            let text = Field::text("reason", REASON_LIMIT).filled(text);
-            Form::new(vec![Field::choice("code", codes).filled(code), text])
-        };
-        assert_eq!(reason(&form("", ""), false), Ok(None));
-        assert_eq!(reason(&form("", ""), true).unwrap_err().len(), 2);
-        assert_eq!(reason(&form("INCIDENT", ""), false).unwrap_err().len(), 1);
-        assert_eq!(reason(&form("", "because"), false).unwrap_err().len(), 1);
-        assert!(reason(&form("INCIDENT", "because"), true).unwrap().is_some());
-        assert!(reason(&form("INCIDENT", &"x".repeat(501)), true).is_err());
     }
 }

@@ -10,6 +10,7 @@ use super::scope::Page;
 use super::settings::{self, Wrong};
 use super::{Around, Draft, Outcome, Step, command_line};
 use crate::domain::capability::Capability;
+use crate::ops::Consent;
 use crate::{Error, ErrorKind};
 
 /// Why nothing can be asked while the database does not answer.
@@ -188,14 +189,14 @@ impl Draft {
 
     pub(super) fn form_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
         let rollout = self.step == Step::Rollout;
-        let needed = self.needs_reason(around.always_reason).is_some();
+        let rule = self.reason_rule(around.always_reason);
         let form = if rollout { &mut self.rollout } else { &mut self.reason };
         // Enter goes on as soon as it can; what stands in the rollout is a whole proposal, the
         // reason is typed field by field.
         let done = match command {
             Command::WizardNext => true,
             Command::FormSubmit if rollout => true,
-            Command::FormSubmit if settings::reason(form, needed).is_ok() => true,
+            Command::FormSubmit if settings::reason(form, rule).is_ok() => true,
             _ => form.command(command),
         };
         if !done {
@@ -211,7 +212,7 @@ impl Draft {
                 Err(wrong) => refuse(&mut self.rollout, wrong),
             }
         } else {
-            match settings::reason(&self.reason, needed) {
+            match settings::reason(&self.reason, rule) {
                 Ok(_) => {
                     self.step = Step::Confirm;
                     self.confirm.enter();
@@ -252,8 +253,8 @@ impl Draft {
     pub(super) fn command_line(&self, always_reason: bool) -> Option<String> {
         let (plan, asked) = (self.plan.plan()?, self.plan.asked()?);
         let rollout = settings::rollout(&self.rollout).ok()?;
-        let needed = self.needs_reason(always_reason).is_some();
-        let reason = settings::reason(&self.reason, needed).ok()?;
+        let rule = self.reason_rule(always_reason);
+        let reason = settings::reason(&self.reason, rule).ok()?;
         Some(command_line::of(plan, &asked.scope, rollout, reason.as_ref()))
     }
 
@@ -269,11 +270,12 @@ impl Draft {
             self.confirm.error = Some(Error::forbidden(Capability::RunbooksRun));
             return Outcome::default();
         }
-        let typed = self.confirm.field.text();
-        if typed != plan.phrase {
+        let (typed, confirmation) = (self.confirm.field.text(), plan.confirmation());
+        let given = confirmation.read(typed);
+        if confirmation.allow(&given, false).is_err() {
             // Before anything is typed, enter is more likely a slip than a wrong phrase.
             if !typed.is_empty() {
-                let why = format!("that is not {}; nothing was started", plan.phrase);
+                let why = format!("that is not {}; nothing was started", confirmation.asks());
                 self.confirm.error = Some(Error::usage(why));
             }
             return Outcome::default();
@@ -282,8 +284,8 @@ impl Draft {
             self.confirm.error = Some(Error::new(ErrorKind::Unreachable, LOST));
             return Outcome::default();
         }
-        let needed = self.needs_reason(around.always_reason).is_some();
-        let reason = settings::reason(&self.reason, needed);
+        let rule = self.reason_rule(around.always_reason);
+        let reason = settings::reason(&self.reason, rule);
         let (Ok(rollout), Ok(reason)) = (settings::rollout(&self.rollout), reason) else {
             self.confirm.error = Some(Error::usage("the reason is missing; go back and give one"));
             return Outcome::default();
@@ -294,8 +296,7 @@ impl Draft {
             plan_hash: plan.hash.clone(),
             scope: asked.scope.clone(),
             rollout,
-            reason,
-            confirm: typed.to_owned(),
+            consent: Consent::of(given).because(reason),
             request_id: self.confirm.request_id.clone(),
         };
         self.confirm.sending = true;

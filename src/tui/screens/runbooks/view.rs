@@ -173,7 +173,7 @@ impl Draft {
         let look = around.look;
         let intro = match self.needs_reason(around.always_reason) {
             Some(why) => {
-                format!("Compulsory: {why}. It is kept with the run and in the audit log.")
+                format!("Required: {why}. It is kept with the run and in the audit log.")
             }
             None => {
                 "For one target a reason may be left empty. It is kept with the run and in the \
