@@ -56,6 +56,7 @@ fn run(id: i64) -> Run {
         fence: 1,
         lease_owner: None,
         lease_overdue: false,
+        basis: tenantpilot::domain::run_facts::Basis::default(),
         paused_at: None,
         cancel_requested_at: None,
         audit_gaps: 0,

@@ -23,6 +23,8 @@ pub enum ErrorKind {
     NotLoggedIn,
     /// A rule of the platform refuses it (exit 5).
     Refused,
+    /// No active worker supports the type of what was to be started (exit 5).
+    NoWorker,
     /// A worker's claim on a run is no longer good (exit 5).
     Lost,
     /// It took too long (exit 6).
@@ -185,7 +187,7 @@ impl Error {
             ErrorKind::Usage => 2,
             ErrorKind::Forbidden => 3,
             ErrorKind::NotFound | ErrorKind::NotLoggedIn => 4,
-            ErrorKind::Refused | ErrorKind::Lost => 5,
+            ErrorKind::Refused | ErrorKind::NoWorker | ErrorKind::Lost => 5,
             ErrorKind::TimedOut => 6,
             ErrorKind::Unreachable => 7,
         }

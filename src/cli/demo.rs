@@ -10,17 +10,17 @@ use tokio::task::JoinHandle;
 use super::Env;
 use crate::access::Actor;
 use crate::demo::seed::seed_demo;
+use crate::demo::simulator::Pace;
 use crate::demo::traffic::Traffic;
+use crate::demo::worker;
 use crate::ops::seed::{Holding, LookAtHolding};
 use crate::ops::{Create, Ops, SchemaState};
 use crate::paths;
 use crate::tui::launch::{self, Launch};
-use crate::worker::alerts::AlertSettings;
-use crate::worker::{Worker, WorkerSettings};
 use crate::{Error, Result};
 
-/// How long the end of the program waits for the traffic's last step.
-const LAST_STEP: Duration = Duration::from_secs(1);
+/// How long the end of the program waits for what a customer is just doing.
+const LAST_ACT: Duration = Duration::from_secs(1);
 
 /// What `demo` is told.
 #[derive(Debug, Args)]
@@ -66,33 +66,35 @@ pub async fn run(args: DemoArgs, env: &Env) -> Result<u8> {
             seed_demo(&ops, args.seed, &mut |line| env.out.message(line)).await?;
         }
     }
+    let reclaimed = worker::reclaim(&ops).await?;
+    tracing::info!(runs = reclaimed.len(), "reclaimed from processes that are gone");
     let traffic = (!args.no_traffic).then(|| Traffic::start(ops.clone(), args.seed));
     let (stop, stopped) = watch::channel(false);
-    let working = if args.no_traffic { None } else { Some(work(&file, env, stopped)?) };
+    let working = if args.no_traffic { None } else { Some(work(&file, args.seed, env, stopped)?) };
     let (config, paths) = (env.config.clone(), env.paths.clone());
     let drafts = env.drafts(&super::env::embedded(&file)?);
     let shown = Box::pin(launch::run(Launch { ops: ops.clone(), config, paths, drafts })).await;
     if let Some(traffic) = traffic {
-        // Whatever it held is taken over at the next start.
-        let _ = tokio::time::timeout(LAST_STEP, traffic.stop()).await;
+        let _ = tokio::time::timeout(LAST_ACT, traffic.stop()).await;
     }
     if let Some(working) = working {
-        // The next demo's worker goes on with what this one could not let go of in time.
+        // What it cannot put back in time is reclaimed at the next start.
         let _ = stop.send(true);
-        let _ = tokio::time::timeout(LAST_STEP, working).await;
+        let _ = tokio::time::timeout(worker::STOP_WITHIN, working).await;
     }
     shown
 }
 
-/// Starts a worker beside the traffic: maintenance that is started in the demo is executed.
-fn work(file: &Path, env: &Env, stopped: watch::Receiver<bool>) -> Result<JoinHandle<Result<()>>> {
-    let settings = WorkerSettings {
-        slots: 2,
-        alerts: Some(AlertSettings::default()),
-        ..WorkerSettings::default()
-    };
-    let (url, clock) = (address(file)?, env.clock.clone());
-    let (worker, _) = Worker::open(&url, settings, &env.ops_settings(), clock, stopped)?;
+/// Starts a worker beside the traffic: it executes what customers start, and maintenance.
+fn work(
+    file: &Path,
+    seed: u64,
+    env: &Env,
+    stopped: watch::Receiver<bool>,
+) -> Result<JoinHandle<Result<()>>> {
+    let (url, clock, settings) = (address(file)?, env.clock.clone(), env.ops_settings());
+    let pace = Pace::Lifelike;
+    let (worker, _) = worker::open(&url, &settings, clock, seed, pace, stopped)?;
     Ok(tokio::spawn(worker.run()))
 }
 

@@ -27,6 +27,7 @@ mod session_file;
 mod settings;
 mod support;
 mod text;
+mod types;
 mod users;
 mod worker;
 mod workers;
@@ -119,6 +120,12 @@ enum Command {
         "tenantpilot runs watch 10480 --exit-status --timeout 10m",
     ))]
     Runs(runs::RunsCommand),
+    /// List the operation types, and see what executes each
+    #[command(subcommand, before_help = examples!(
+        "tenantpilot types list",
+        "tenantpilot types show policy.sync --json",
+    ))]
+    Types(types::TypesCommand),
     /// List runbooks, see what one would change, and start it
     #[command(subcommand, before_help = examples!(
         "tenantpilot runbooks list",
@@ -283,6 +290,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
         Some(Command::Overview(args)) => Box::pin(overview::run(args, env)).await,
         Some(Command::Failures(command)) => Box::pin(failures::run(command, env)).await,
         Some(Command::Runs(command)) => runs::run(command, env).await,
+        Some(Command::Types(command)) => types::run(command, env).await,
         Some(Command::Runbooks(command)) => Box::pin(runbooks::run(command, env)).await,
         Some(Command::Tenants(command)) => support::tenants(command, env).await,
         Some(Command::Support(command)) => Box::pin(support::run(command, env)).await,

@@ -7,6 +7,7 @@ use super::runs_filter::{FilterArgs, cursor};
 use super::text::{self, Table};
 use super::{Env, examples, runs_control, runs_show, runs_watch};
 use crate::domain::run::{Run, ScopeKind};
+use crate::domain::run_facts::{RunFacts, Wait};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::runs::{ListRuns, Page};
@@ -138,10 +139,16 @@ fn table(runs: &[Run], env: &Env, now: DateTime<Utc>) -> Result<()> {
             progress(run).unwrap_or_default(),
             run.took(now).map(text::took).unwrap_or_default(),
             text::name(&initiator(run), ascii),
-            run.reason_code.clone().unwrap_or_default(),
+            reason(run, now),
         ]);
     }
     table.print(&env.out)
+}
+
+/// Why a run failed, or why it waits.
+fn reason(run: &Run, now: DateTime<Utc>) -> String {
+    let waits = RunFacts::of(run, now).wait().and_then(Wait::short);
+    run.reason_code.clone().or(waits.map(str::to_owned)).unwrap_or_default()
 }
 
 /// Reads the number of a run.
@@ -160,6 +167,10 @@ pub fn as_json(run: &Run, now: DateTime<Utc>) -> Value {
     let mut value = json!(run);
     if let Some(fields) = value.as_object_mut() {
         fields.insert("state".to_owned(), json!(RunState::of(run, now)));
+        let facts = RunFacts::of(run, now);
+        fields.insert("waits".to_owned(), json!(facts.wait()));
+        fields.insert("waits_sentence".to_owned(), json!(facts.wait_text()));
+        fields.insert("support".to_owned(), json!(run.basis.support));
     }
     value
 }

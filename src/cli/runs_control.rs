@@ -43,6 +43,9 @@ pub struct RetryArgs {
     /// Idempotency key: the same one twice makes one run
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
+    /// Queue the new run also where no active worker supports its type
+    #[arg(long)]
+    wait_for_worker: bool,
 }
 
 /// Cancels a run, or closes it by force.
@@ -161,6 +164,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
         consent,
         source: Source::Cli,
         request_id: Some(request.clone()),
+        wait_for_worker: args.wait_for_worker,
     };
     let what = format!("The failed and undone targets of run {id} would be retried.");
     let retried = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await;
@@ -185,6 +189,9 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     started(env, retried.started, run.as_ref())?;
     env.out.message(format!("it tries {} of run {id} again", targets_word(retried.targets)));
     left_out(env, retried.gone);
+    if let Some(run) = &run {
+        waits(env, run);
+    }
     Ok(0)
 }
 
@@ -222,6 +229,13 @@ fn left_out(env: &Env, gone: usize) {
 
 fn targets_word(n: usize) -> String {
     if n == 1 { "1 target".to_owned() } else { format!("{n} targets") }
+}
+
+/// Says why a new run waits, where no active worker supports its type.
+pub fn waits(env: &Env, run: &Run) {
+    if let Some(why) = run.basis.support.obstacle(&run.run_type) {
+        env.out.message(format!("it waits: {why}"));
+    }
 }
 
 /// An idempotency key for a start that was given none.

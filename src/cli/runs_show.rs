@@ -7,11 +7,14 @@ use super::Env;
 use super::runs::{as_json, covered};
 use super::text::{self, Table};
 use crate::Result;
+use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::run::{RunOutcome, RunStatus, RunTarget};
+use crate::domain::run_facts::{Retry, RunFacts};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::{FailureGroup, GetRun, RunDetail, RunFault, Served};
+use crate::domain::type_support::Support;
+use crate::ops::runs::{FailureGroup, GetRun, RunDetail, RunFault};
 
 /// How many failures of one reason are shown as text; `--json` has them all.
 const EXAMPLES: usize = 5;
@@ -42,8 +45,8 @@ pub async fn run(args: ShowArgs, env: &Env) -> Result<u8> {
         env.out.json(&json!({ "schema_version": 1, "run": detail_json(&detail, now) }))?;
     } else {
         head(&detail, env, now)?;
-        verdict(&detail, env)?;
-        evidence(&detail, env)?;
+        verdict(&detail, env, now)?;
+        evidence(&detail, env, now)?;
     }
     Ok(0)
 }
@@ -51,7 +54,8 @@ pub async fn run(args: ShowArgs, env: &Env) -> Result<u8> {
 /// A run with everything that explains it.
 pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
     let mut value = as_json(&detail.run, now);
-    let groups: Vec<Value> = detail.groups.iter().map(group_json).collect();
+    let facts = detail.facts(now);
+    let groups: Vec<Value> = detail.groups.iter().map(|group| group_json(group, &facts)).collect();
     if let Some(fields) = value.as_object_mut() {
         fields.insert("context".to_owned(), detail.context.clone());
         fields.insert("targets".to_owned(), json!(detail.targets));
@@ -65,7 +69,11 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
         fields.insert("rollout".to_owned(), json!(detail.rollout));
         fields.insert("retry_of".to_owned(), json!(detail.retry_of));
         fields.insert("retried_by".to_owned(), json!(detail.retried_by));
-        fields.insert("retryable".to_owned(), json!(detail.retryable));
+        fields.insert("retryable".to_owned(), json!(facts.retry().targets().unwrap_or(0)));
+        fields.insert("retry_refusal".to_owned(), json!(facts.no_retry()));
+        let needs_worker = matches!(facts.retry(), Retry::NeedsWorker { .. });
+        fields.insert("retry_needs_worker".to_owned(), json!(needs_worker));
+        fields.insert("next_step".to_owned(), json!(facts.next_while_active()));
         let requests: Vec<Value> = detail
             .requests
             .iter()
@@ -83,7 +91,7 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
     value
 }
 
-fn group_json(group: &FailureGroup) -> Value {
+fn group_json(group: &FailureGroup, facts: &RunFacts<'_>) -> Value {
     let code = ReasonCode::of(&group.reason_code);
     json!({
         "reason_code": group.reason_code,
@@ -91,8 +99,8 @@ fn group_json(group: &FailureGroup) -> Value {
         "label": code.label(),
         "explanation": code.explanation(),
         "retry": code.retry(),
-        "retry_sentence": code.retry().sentence(),
-        "next_step": code.next_step(),
+        "retry_sentence": facts.retry_help(code),
+        "next_step": facts.next_step(code),
     })
 }
 
@@ -130,12 +138,23 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
         let by = text::name(by, env.ascii());
         out.line(format!("{:<10} requested {at} by {by}{how}", request.kind))?;
     }
-    match detail.served {
-        Some(Served::NoWorker) => out.line("waits      no worker is running")?,
-        Some(Served::Unknown) => {
-            out.line("waits      no living worker knows this type (by a newer version?)")?;
-        }
-        Some(Served::Known) | None => {}
+    let facts = detail.facts(now);
+    if let Some(why) = facts.wait_text() {
+        let waited = text::took(now - run.waiting_since());
+        out.line(match facts.state {
+            RunState::Stale => format!("waits      not started for {waited}: {why}"),
+            _ => format!("waits      {why}"),
+        })?;
+    }
+    if facts.state == RunState::Stuck {
+        let next = facts.support.obstacle(&run.run_type);
+        let next = next.map_or("another worker takes over".to_owned(), |why| {
+            format!("{why}, so none takes over")
+        });
+        out.line(format!("worker lost, its lease expired: {next}"))?;
+    }
+    if let Some(next) = facts.next_while_active() {
+        out.line(format!("next       {next}"))?;
     }
     if detail.run.target_count > 1 {
         out.line(format!("rollout    {}", detail.rollout.words()))?;
@@ -182,8 +201,9 @@ fn times_of(n: i64) -> String {
     if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
-fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
+fn verdict(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     let (run, out) = (&detail.run, &env.out);
+    let facts = detail.facts(now);
     let failed = run.summary_counts.get(CountKey::Failed).unwrap_or(0);
     if detail.groups.is_empty() && failed == 0 && run.reason_code.is_none() {
         return Ok(());
@@ -202,10 +222,10 @@ fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
     if detail.groups.is_empty()
         && let Some(reason) = &run.reason_code
     {
-        explain(env, reason, None)?;
+        explain(env, &facts, reason, None)?;
     }
     for group in &detail.groups {
-        explain(env, &group.reason_code, Some(group.count))?;
+        explain(env, &facts, &group.reason_code, Some(group.count))?;
         let mine = || detail.failures.iter().filter(|f| f.reason_code == group.reason_code);
         for failure in mine().take(EXAMPLES) {
             let tenant = failure.tenant_name.as_deref().unwrap_or("(platform)");
@@ -231,17 +251,20 @@ fn verdict(detail: &RunDetail, env: &Env) -> Result<()> {
     Ok(())
 }
 
-fn explain(env: &Env, reason: &str, count: Option<i64>) -> Result<()> {
+fn explain(env: &Env, facts: &RunFacts<'_>, reason: &str, count: Option<i64>) -> Result<()> {
     let code = ReasonCode::of(reason);
     let glyph = RunState::Failed.glyph(env.ascii());
     let times = if env.ascii() { "x" } else { "×" };
     let count = count.map(|count| format!("  {times}{count}")).unwrap_or_default();
     env.out.line(format!("  {glyph} {reason}{count}  {}", code.explanation()))?;
-    env.out.line(format!("    {}", code.retry().sentence()))?;
-    env.out.line(format!("    next: {}", code.next_step()))
+    env.out.line(format!("    retry: {}", facts.retry_help(code)))?;
+    match facts.next_step(code).as_str() {
+        "" => Ok(()),
+        next => env.out.line(format!("    next: {next}")),
+    }
 }
 
-fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
+fn evidence(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     let (run, out, zone, ascii) = (&detail.run, &env.out, env.zone(), env.ascii());
     if !detail.targets.is_empty() {
         out.line("")?;
@@ -286,11 +309,31 @@ fn evidence(detail: &RunDetail, env: &Env) -> Result<()> {
     if run.status != RunStatus::Completed {
         out.line("")?;
         out.message(format!("follow it with: tenantpilot runs watch {}", run.id));
-    } else if matches!(
+        return Ok(());
+    }
+    let id = run.id;
+    match detail.facts(now).retry() {
+        Retry::Possible { targets } => {
+            let count = usize::try_from(targets).unwrap_or(usize::MAX);
+            let confirmation = Confirmation::of(&Action::Tenants { word: RETRY, count, odd: &[] })?;
+            let option = confirmation.option();
+            out.message(format!("retry it: tenantpilot runs retry {id} {option}"));
+        }
+        Retry::NeedsWorker { .. } => {
+            let why = Support::NoWorker.obstacle(&run.run_type).unwrap_or_default();
+            out.message(format!("a retry waits for a worker: {why}"));
+        }
+        Retry::Impossible(_) => {
+            let line = detail.facts(now).no_retry_line();
+            if let Some(line) = line.filter(|_| run.outcome != RunOutcome::Succeeded) {
+                out.message(line);
+            }
+        }
+    }
+    if matches!(
         run.outcome,
         RunOutcome::Failed | RunOutcome::PartiallySucceeded | RunOutcome::Blocked
     ) {
-        let id = run.id;
         out.message(format!(
             "ask for support: tenantpilot support create --run {id} --summary TEXT"
         ));
@@ -310,6 +353,9 @@ fn target_row(target: &RunTarget, env: &Env) -> [String; 6] {
         target.status.to_string(),
         target.starts.to_string(),
         text::short_time(target.updated_at, env.zone()),
-        target.reason_code.clone().unwrap_or_default(),
+        match (target.reason_code.clone().unwrap_or_default(), target.failed_share()) {
+            (reason, Some(share)) => format!("{reason}, {share}"),
+            (reason, None) => reason,
+        },
     ]
 }

@@ -1,4 +1,4 @@
-//! `workers list`: who works, who holds what, and what nobody can execute.
+//! `workers list`: who works, who holds what, and what no worker can execute.
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
     let (zone, ascii) = (env.zone(), env.ascii());
     let (since, beat) = (text::time_heading("SINCE", zone), text::time_heading("HEARTBEAT", zone));
     if view.workers.is_empty() {
-        env.out.message("no workers");
+        env.out.message("no active worker; start one: tenantpilot worker");
     } else {
         let mut table =
             Table::new(&["WORKER", "STATE", "HOLDS", "SLOTS", &since, &beat, "VERSION"]);
@@ -52,7 +52,7 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
                 (_, true, _) => "stopping",
                 (.., Some(_)) => "outage",
                 _ if worker.wrong_clock().is_some() => "clock wrong",
-                _ => "working",
+                _ => "active",
             };
             let holds = view.leases.iter().filter(|lease| lease.owner == worker.id).count();
             table.push([
@@ -106,8 +106,9 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
     }
     for unserved in &view.unserved {
         env.out.message(format!(
-            "warning: no living worker knows {}; queued: {}",
-            unserved.run_type, unserved.queued
+            "warning: {}; queued: {}",
+            unserved.support.obstacle(&unserved.run_type).unwrap_or_default(),
+            unserved.queued
         ));
     }
     let alerts = &view.alerts;
@@ -150,7 +151,7 @@ fn as_json(view: &WorkersView) -> serde_json::Value {
     let unserved: Vec<_> = view
         .unserved
         .iter()
-        .map(|row| json!({ "type": row.run_type, "queued": row.queued }))
+        .map(|row| json!({ "type": row.run_type, "queued": row.queued, "support": row.support }))
         .collect();
     json!({ "schema_version": 1, "workers": workers, "leases": leases, "unserved": unserved,
         "alerts": { "pending": view.alerts.pending, "overdue": view.alerts.overdue,

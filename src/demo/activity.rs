@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use serde_json::{Value, json};
 
-use super::traffic::CUSTOMER_TYPES;
 use super::words::CHECKPOINTS;
 use crate::Result;
 use crate::access::Actor;
+use crate::domain::operation_type;
 use crate::domain::run::Source;
 use crate::domain::telemetry::SourceSurface;
 use crate::ops::Ops;
@@ -18,13 +19,14 @@ use crate::ops::activity::{
 };
 use crate::ops::runs::StartRun;
 
+/// The input of a run that makes a review pack: the pack.
+pub(super) const PACK_INPUT: &str = "pack_id";
+
 /// What customers remember of what they did.
 #[derive(Debug, Default)]
 pub struct Habits {
     /// Per tenant: its onboarding session, and the checkpoint it works on.
     onboarding: HashMap<i64, (i64, usize)>,
-    /// The pack that a run makes.
-    packs: HashMap<i64, i64>,
     /// The run started last, with its tenant.
     last_run: Option<(i64, i64)>,
 }
@@ -82,13 +84,15 @@ impl Habits {
                 };
                 let answer = ops.run(&actor, request).await?;
                 if answer.created {
-                    let run_id = self.start(ops, &actor, PACK_TYPE, tenant_id).await?;
-                    self.packs.insert(run_id, answer.pack_id);
+                    // Whoever executes the run reads in its inputs which pack it makes.
+                    let inputs = json!({ PACK_INPUT: answer.pack_id });
+                    self.start(ops, &actor, PACK_TYPE, tenant_id, inputs).await?;
                 }
             }
             _ => {
-                let (run_type, ..) = CUSTOMER_TYPES[rng.random_range(0..CUSTOMER_TYPES.len())];
-                self.start(ops, &actor, run_type, tenant_id).await?;
+                let kinds: Vec<_> = operation_type::started_by_customers().collect();
+                let kind = kinds[rng.random_range(0..kinds.len())];
+                self.start(ops, &actor, kind.key, tenant_id, json!({})).await?;
             }
         }
         Ok(())
@@ -100,15 +104,11 @@ impl Habits {
         actor: &Actor,
         run_type: &str,
         tenant_id: i64,
-    ) -> Result<i64> {
-        let start = StartRun::for_tenant(run_type, tenant_id, Source::Admin);
+        inputs: Value,
+    ) -> Result<()> {
+        let start = StartRun { inputs, ..StartRun::for_tenant(run_type, tenant_id, Source::Admin) };
         let started = ops.run(actor, start).await?;
         self.last_run = Some((started.run_id, tenant_id));
-        Ok(started.run_id)
-    }
-
-    /// The pack that a run made, if a customer requested one with it.
-    pub fn pack_of(&mut self, run_id: i64) -> Option<i64> {
-        self.packs.remove(&run_id)
+        Ok(())
     }
 }

@@ -99,6 +99,11 @@ impl Draft {
         counts
     }
 
+    /// Items done, failed and changed, for a run with one target.
+    pub fn items(&self) -> [u64; 3] {
+        [self.succeeded + self.failed, self.failed, self.updated]
+    }
+
     /// The kind of its scope.
     pub fn kind(&self) -> ScopeKind {
         match self.scope {

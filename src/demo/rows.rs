@@ -9,7 +9,8 @@ use crate::domain::alert::AlertEvent;
 use crate::domain::failure::ReasonCode;
 use crate::domain::fingerprint::fingerprint;
 use crate::domain::identity::identity_hash;
-use crate::domain::run::{RunOutcome, RunStatus};
+use crate::domain::run::{RunOutcome, RunStatus, TargetStatus};
+use crate::domain::run_end::target_status;
 use crate::ops::runs::RunScope;
 use crate::ops::seed::{
     AlertRow, AuditLine, Chunk, FailureRow, LeaseRow, NotificationRow, RunRow, TargetRow,
@@ -211,28 +212,48 @@ fn add_targets(chunk: &mut Chunk, id: i64, draft: &Draft, targets: &[Option<i64>
         let own = draft.mishaps.iter().find(|mishap| mishap.tenant_id == tenant);
         own.map(|mishap| mishap.reason).or(draft.dominant()).map(ReasonCode::as_str)
     };
+    // A customer's run of one tenant counts its items, any other run its targets.
+    let items = draft.tenant.map(|_| draft.items());
+    let [done, failed_items, updated] = items.unwrap_or_default();
     for (ordinal, tenant) in targets.iter().enumerate() {
         let failed_here = tenant.is_some_and(|id| draft.failed_tenants.contains(&id));
-        let status = match draft.outcome {
-            RunOutcome::Pending => "pending",
-            RunOutcome::Failed => "failed",
-            RunOutcome::Blocked | RunOutcome::Cancelled => "skipped",
-            _ if failed_here => "failed",
-            _ => "succeeded",
+        let otherwise = match draft.outcome {
+            RunOutcome::Pending => TargetStatus::Pending,
+            RunOutcome::Failed => TargetStatus::Failed,
+            RunOutcome::Blocked | RunOutcome::Cancelled => TargetStatus::Skipped,
+            _ if failed_here => TargetStatus::Failed,
+            _ => TargetStatus::Succeeded,
+        };
+        let status = match otherwise {
+            TargetStatus::Pending => otherwise,
+            _ => target_status(failed_items, otherwise),
         };
         let reason_code = match (status, draft.tenant) {
-            ("failed", Some(_)) => draft.dominant().map(ReasonCode::as_str),
-            ("failed", None) => reason_of(*tenant),
+            (TargetStatus::Failed, Some(_)) => draft.dominant().map(ReasonCode::as_str),
+            (TargetStatus::Failed, None) => reason_of(*tenant),
             _ => None,
         };
+        // Whoever goes on with a run that is under way goes on where it stands.
+        let under_way = status == TargetStatus::Pending && done > 0;
+        let n = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         chunk.targets.push(TargetRow {
             run_id: id,
             ordinal: number(ordinal),
             kind: if tenant.is_some() { "tenant" } else { "platform" },
             tenant_id: *tenant,
-            status,
-            starts: i64::from(matches!(status, "failed" | "succeeded")),
+            status: status.as_str(),
+            starts: i64::from(matches!(status, TargetStatus::Failed | TargetStatus::Succeeded)),
             reason_code,
+            progress: if under_way {
+                super::simulator::cursor(n(done), n(draft.total))
+            } else {
+                json!({})
+            },
+            steps: i64::from(under_way),
+            items: n(done),
+            failed_items: n(failed_items),
+            item_total: items.map(|_| n(draft.total)),
+            updated: n(updated),
             updated_at: draft.completed_at.unwrap_or(draft.created_at),
         });
     }

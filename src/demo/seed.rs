@@ -56,7 +56,7 @@ pub struct Amounts {
 
 impl Default for Amounts {
     fn default() -> Self {
-        Self { tenants: 60, runs: 3_000, findings: 5_000, events: 4_000 }
+        Self { tenants: 60, runs: 3_400, findings: 5_000, events: 4_000 }
     }
 }
 

@@ -104,7 +104,8 @@ impl ReasonCode {
         }
     }
 
-    /// What to do next: one concrete sentence.
+    /// What to do first, whatever is possible with the run: one concrete sentence that never
+    /// speaks of a retry. For a run, ask [`super::run_facts::RunFacts::next_step`].
     pub fn next_step(self) -> &'static str {
         self.words().2
     }
@@ -115,19 +116,18 @@ impl ReasonCode {
             Self::ProviderThrottled => (
                 "Provider throttled",
                 "the provider refused because of too many calls",
-                "Retry what failed in some minutes; if many tenants fail alike, wait until their \
-                 runs have ended.",
+                "Wait some minutes; if many tenants fail alike, wait until their runs have ended.",
             ),
             Self::ProviderUnavailable => (
                 "Provider unavailable",
                 "the provider did not answer, or answered with a fault of its own",
                 "Look at other failures of this reason; if they spread over tenants, wait for \
-                 the provider and then retry.",
+                 the provider.",
             ),
             Self::ProviderAuthExpired => (
                 "Provider consent expired",
                 "the tenant's consent or credential for the provider has run out",
-                "Ask the customer to renew the consent of the provider connection, then retry.",
+                "Ask the customer to renew the consent of the provider connection.",
             ),
             Self::PermissionDenied => (
                 "Permission denied",
@@ -138,49 +138,47 @@ impl ReasonCode {
             Self::Timeout => (
                 "Timed out",
                 "it took longer than it is allowed to",
-                "Retry what failed; if the same tenant times out again, send a support request \
-                 for it.",
+                "If the same tenant times out again and again, send a support request for it.",
             ),
             Self::Conflict => (
                 "Conflict",
                 "something else changed the same data at the same time",
-                "Look for another active run of the same tenant, let it end, then retry.",
+                "Look for another active run of the same tenant, and let it end.",
             ),
             Self::ValidationFailed => (
                 "Validation failed",
                 "the data does not meet the platform's rules",
-                "Read the message of the failure, have the data corrected, then retry.",
+                "Read the message of the failure, and have the data corrected.",
             ),
             Self::DependencyUnavailable => (
                 "Dependency unavailable",
                 "a part of the platform that is needed did not answer",
-                "Look at the overview for other failures of this reason, and retry once they \
-                 stop.",
+                "Look at the overview for other failures of this reason, and wait until they stop.",
             ),
             Self::QuotaExceeded => (
                 "Quota exceeded",
                 "a limit of the customer's plan or of the provider is used up",
-                "Ask the customer to raise the limit or to wait for its renewal, then retry.",
+                "Ask the customer to raise the limit or to wait for its renewal.",
             ),
             Self::StaleQueued => (
-                "Stale in the queue",
+                "Not started",
                 "no worker claimed the run in time",
-                "Check that a worker is running; once one is, the run starts by itself.",
+                "See which workers were active at that time, and which types they support.",
             ),
             Self::WorkerLost => (
                 "Worker lost",
                 "the workers that held the run disappeared without making progress",
-                "Check the worker's log for the time of the loss, then retry what is left.",
+                "Check the worker's log for the time of the loss.",
             ),
             Self::StepCrashed => (
                 "Step crashed",
                 "this tenant's step stopped the worker several times in a row",
-                "Send a support request for this tenant; the other tenants went on without it.",
+                "Check the worker's log for the crash, or send a support request for this tenant.",
             ),
             Self::TenantGone => (
                 "Tenant gone",
                 "the tenant was archived or removed before its turn",
-                "Check that the tenant was meant to go; nothing is left to do for it.",
+                "Check that the tenant was meant to be archived.",
             ),
             Self::PruneBoundExceeded => (
                 "Prune bound exceeded",
@@ -191,8 +189,7 @@ impl ReasonCode {
             Self::Cancelled => (
                 "Cancelled",
                 "the run was cancelled before this part was done",
-                "Look in the related audit for who cancelled it, and retry what was left undone \
-                 if it is still wanted.",
+                "Look in the related audit for who cancelled it, and whether it is still wanted.",
             ),
             Self::UnexpectedError => (
                 "Unexpected error",
@@ -215,9 +212,15 @@ pub fn one_sentence_summary(
 ) -> String {
     let items = if total == 1 { "item" } else { "items" };
     if failed == 0 {
-        return match total {
-            0 => "nothing failed".to_owned(),
-            _ => format!("none of {total} {items} failed"),
+        let recorded: u64 = groups.iter().map(|(_, count)| count).sum();
+        return match (recorded, skipped, total) {
+            // A failure is recorded before anything of the run is counted.
+            (1, ..) => "1 failure is recorded".to_owned(),
+            (2.., ..) => format!("{recorded} failures are recorded"),
+            (0, 0, 0) => "no items were counted".to_owned(),
+            (0, 0, _) => format!("none of {total} {items} failed"),
+            (0, 1, _) => format!("none of {total} {items} failed, 1 was skipped"),
+            (0, ..) => format!("none of {total} {items} failed, {skipped} were skipped"),
         };
     }
     let what = match (failed, total) {

@@ -1,5 +1,7 @@
 //! How the platform is: one word, with every reason for it in words.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::run_filter::RunFilter;
@@ -69,8 +71,12 @@ pub struct HealthFacts {
     pub abandoned: Vec<i64>,
     /// Runs whose lease is overdue, but not by that much; all of them.
     pub overdue: Vec<i64>,
-    /// Runs that wait in the queue for too long.
-    pub stale: i64,
+    /// Runs that were not started in time, by number, under why they wait; all of them.
+    pub not_started: BTreeMap<String, Vec<i64>>,
+    /// Whether there is no active worker.
+    pub no_active_worker: bool,
+    /// Runs in the queue that are not paused.
+    pub queued: i64,
     /// Alerts that were given up.
     pub dead_alerts: i64,
     /// Alerts that are still tried, after an attempt that failed or a long wait.
@@ -106,7 +112,7 @@ pub struct Health {
 impl Health {
     /// The worst reason, or that there is none.
     pub fn sentence(&self) -> &str {
-        self.reasons.first().map_or("nothing needs anybody", |reason| &reason.text)
+        self.reasons.first().map_or("nothing needs attention", |reason| &reason.text)
     }
 
     /// Judges what was found.
@@ -151,10 +157,23 @@ impl Health {
             let text = format!("{}: the lease has run out", named(overdue));
             add(warning, text, of_ids(overdue));
         }
-        if facts.stale > 0 {
-            let (noun, verb) = if facts.stale == 1 { ("run", "waits") } else { ("runs", "wait") };
-            let text = format!("{} {noun} {verb} in the queue for too long", facts.stale);
-            add(warning, text, RunFilter::parse("status:stale").ok());
+        for (why, ids) in &facts.not_started {
+            let filter =
+                if ids.len() > NAMED { RunFilter::parse("status:stale").ok() } else { of_ids(ids) };
+            add(warning, format!("{} not started: {why}", named(ids)), filter);
+        }
+        if facts.no_active_worker {
+            // The worker's own daily work is a schedule that every installation has.
+            let (waits, filter) = match facts.queued {
+                0 => ("the daily schedule waits".to_owned(), None),
+                1 => {
+                    ("1 queued run waits".to_owned(), RunFilter::parse("status:queued,stale").ok())
+                }
+                n => {
+                    (format!("{n} queued runs wait"), RunFilter::parse("status:queued,stale").ok())
+                }
+            };
+            add(warning, format!("no active worker: {waits}"), filter);
         }
         let undelivered = facts.dead_alerts + facts.late_alerts;
         if undelivered > 0 {

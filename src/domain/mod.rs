@@ -15,6 +15,9 @@ pub mod operation_type;
 pub mod plan;
 pub mod rollout;
 pub mod run;
+pub mod run_advice;
+pub mod run_end;
+pub mod run_facts;
 pub mod run_filter;
 pub mod run_state;
 pub mod safe_text;
@@ -25,6 +28,7 @@ pub mod start_reason;
 pub mod summary_counts;
 pub mod support;
 pub mod telemetry;
+pub mod type_support;
 pub mod window;
 
 /// Declares an enum whose values are stored and spelled as fixed words.

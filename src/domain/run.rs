@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::run_facts::Basis;
 use super::summary_counts::SummaryCounts;
 use crate::text_enum;
 
@@ -145,6 +146,9 @@ pub struct Run {
     pub completed_at: Option<DateTime<Utc>>,
     /// Last change.
     pub updated_at: DateTime<Utc>,
+    /// What the answer knows beside the row.
+    #[serde(skip)]
+    pub basis: Basis,
 }
 
 impl Run {
@@ -183,8 +187,26 @@ pub struct RunTarget {
     pub starts: i64,
     /// Why it failed.
     pub reason_code: Option<String>,
+    /// Items done, failed ones among them.
+    pub items: i64,
+    /// Items that failed.
+    pub failed_items: i64,
+    /// Items in all, where its executor says so.
+    pub item_total: Option<i64>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl RunTarget {
+    /// How many of its items failed, `39 of 52 items failed`; none where no item did.
+    pub fn failed_share(&self) -> Option<String> {
+        let total = self.item_total.unwrap_or(self.items).max(self.failed_items);
+        match (self.failed_items, total) {
+            (..1, _) => None,
+            (failed, 1) => Some(format!("{failed} of 1 item failed")),
+            (failed, total) => Some(format!("{failed} of {total} items failed")),
+        }
+    }
 }
 
 /// One failure: a stable code, a sanitised message, a tenant, a time.

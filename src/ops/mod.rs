@@ -35,6 +35,7 @@ pub mod seed;
 pub mod settings;
 pub mod support;
 pub mod telemetry;
+pub mod types;
 pub mod users;
 pub mod workers;
 
@@ -253,8 +254,10 @@ operations! {
     telemetry::FoldRollups => telemetry::FoldRollups,
     telemetry::CheckRollups => telemetry::CheckRollups,
     telemetry::RebuildRollups => telemetry::RebuildRollups,
+    types::ListTypes => types::ListTypes,
     workers::Beat => workers::Beat::sample(),
     workers::Leave => workers::Leave { id: "nobody".to_owned() },
+    workers::Reclaim => workers::Reclaim { owners: Vec::new() },
     workers::ListWorkers => workers::ListWorkers,
     users::CreateFirstAdministrator => users::CreateFirstAdministrator::sample(),
     users::IsUnclaimed => users::IsUnclaimed,

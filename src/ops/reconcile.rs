@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::runs::{End, counts_of, write_end};
+use super::runs::{End, counts_of, outcome_of, write_end};
 use super::store::faults::{self, During};
 use super::store::lifecycle::{self, Held};
 use super::store::targets::{self, Tally};
-use super::store::{reconcile, requests, savepoint};
+use super::store::{reconcile, requests, savepoint, target_ends};
 use super::{AuditStatus, Context};
 use crate::Result;
 use crate::domain::failure::ReasonCode;
@@ -87,17 +87,24 @@ async fn close(context: &mut Context, id: i64, by: i64, before: DateTime<Utc>) -
     let begun = reconcile::begun(tx, id).await?;
     let stored = SummaryCounts::from_json(&was.summary_counts.0).unwrap_or_default();
     let Settled { counts, outcome, undone } = settle(&stored, &tally, begun, cancelled);
-    let failed = Some(ReasonCode::UnexpectedError.as_str());
-    let (status, reason) = match outcome {
-        _ if undone => ("skipped", None),
-        RunOutcome::Succeeded => ("succeeded", None),
-        _ => ("failed", failed),
+    let status = match outcome {
+        _ if undone => "skipped",
+        RunOutcome::Succeeded => "succeeded",
+        _ => "failed",
     };
-    lifecycle::settle_targets(tx, id, status, reason, now).await?;
     let mut end = End { outcome, counts, stop: None, reason: None };
+    // What somebody worked at and nobody finishes has failed; what nobody began is skipped.
+    let failed = undone && matches!(outcome, RunOutcome::Failed | RunOutcome::PartiallySucceeded);
     if undone {
         let message = sanitize::message(&format!("{said}; closed by run {by}"));
-        lifecycle::insert_failure(tx, id, was.tenant_id, cause.as_str(), &message, now).await?;
+        let tenants = if failed {
+            targets::fail_started(tx, id, cause.as_str(), now).await?
+        } else {
+            vec![was.tenant_id]
+        };
+        for tenant in tenants {
+            lifecycle::insert_failure(tx, id, tenant, cause.as_str(), &message, now).await?;
+        }
         end.reason = Some(cause.as_str().to_owned());
         end.stop = Some(match (outcome, cause) {
             (RunOutcome::Blocked, _) => StopReason::Blocked,
@@ -105,6 +112,12 @@ async fn close(context: &mut Context, id: i64, by: i64, before: DateTime<Utc>) -
             (_, ReasonCode::WorkerLost) => StopReason::WorkerLost,
             _ => StopReason::Closed,
         });
+    }
+    // After its failures are written: a target with failed items fails for the commonest of them.
+    target_ends::settle(tx, id, status, None, now).await?;
+    if failed {
+        let tally = targets::tally(tx, id).await?;
+        (end.counts, end.outcome) = (counts_of(&tally), outcome_of(&tally, None, 0));
     }
     let mut row = context.audit_row(ACTION, AuditStatus::Succeeded);
     row.break_glass |= was.break_glass;

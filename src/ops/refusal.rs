@@ -67,7 +67,11 @@ pub(super) fn status(context: &Context, error: &Error) -> AuditStatus {
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Usage | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Refused
+        ErrorKind::Usage
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Refused
+            | ErrorKind::NoWorker
     )
 }
 

@@ -12,7 +12,8 @@ use crate::domain::run::Source;
 use crate::domain::safe_text::quoted;
 use crate::ops::plans::{self, count_targets};
 use crate::ops::runs::{
-    Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, used_request_id,
+    Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, require_support,
+    used_request_id,
 };
 use crate::ops::store::plans::{self as store, PlanRow};
 use crate::ops::store::{run_write, settings};
@@ -63,6 +64,8 @@ pub struct StartRunbook {
     pub source: Source,
     /// The caller's own id of this request: a retry after a lost answer finds its run.
     pub request_id: Option<String>,
+    /// Whether the run may wait where no active worker supports the type.
+    pub wait_for_worker: bool,
 }
 
 impl StartRunbook {
@@ -77,6 +80,7 @@ impl StartRunbook {
             consent: Consent::default(),
             source,
             request_id: None,
+            wait_for_worker: false,
         }
     }
 
@@ -155,10 +159,15 @@ impl StartRunbook {
             let started = Started { run_id, created: false };
             return Ok(Attempt { tenant: None, plan, started, again: true });
         }
+        let active = self.active(context, &plan, &identity).await?;
+        // Nobody is asked to confirm what is not started all the same.
+        if active.is_none() {
+            require_support(context, &self.key, self.wait_for_worker).await?;
+        }
         let glass = context.permit().break_glass().is_some();
         let stored = stored(&plan);
         let reason = self.consent.allow(context, &stored.requiring_reason(glass))?;
-        if let Some(started) = self.active(context, &plan, &identity).await? {
+        if let Some(started) = active {
             return Ok(Attempt { tenant: None, plan, started, again: false });
         }
         let frozen = self.look_again(context, runbook.as_ref(), &plan).await?;

@@ -7,9 +7,11 @@ use serde_json::Value;
 use crate::Result;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::type_support::Support;
 use crate::ops::alerts::{self, AlertSummary};
-use crate::ops::store::lifecycle;
+use crate::ops::runs::active_workers;
 use crate::ops::store::workers::{self, Announcement};
+use crate::ops::store::{lifecycle, targets};
 use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::workers::{HeldRow, WorkerRow};
@@ -120,13 +122,53 @@ impl Operation for Leave {
     }
 }
 
-/// Runs that wait for a worker that knows their type, where none does.
+/// Takes workers that are known to be gone off the list, and puts the runs they held back into
+/// the queue. The steps they were in stay counted: one of them may be what ended the process.
+#[derive(Debug, Clone)]
+pub struct Reclaim {
+    /// The ids of the processes.
+    pub owners: Vec<String>,
+}
+
+impl Operation for Reclaim {
+    const NAME: &'static str = "workers.reclaim";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Write;
+    /// The runs that are in the queue again.
+    type Output = Vec<i64>;
+
+    async fn execute(self, context: &mut Context) -> Result<Vec<i64>> {
+        let now = context.now();
+        let tx = context.tx()?;
+        let mut reclaimed = Vec::new();
+        for owner in &self.owners {
+            for run_id in workers::held_by(tx, owner).await? {
+                let Some(held) = lifecycle::hold(tx, run_id).await? else { continue };
+                if held.status != "running" {
+                    continue;
+                }
+                // Should the process be there after all, it writes nothing more.
+                let fence = lifecycle::raise_fence(tx, run_id).await?;
+                targets::none_in_flight(tx, run_id).await?;
+                let steps = targets::tally(tx, run_id).await?.steps;
+                lifecycle::release(tx, run_id, fence, false, steps, now).await?;
+                reclaimed.push(run_id);
+            }
+            workers::remove(tx, owner).await?;
+        }
+        Ok(reclaimed)
+    }
+}
+
+/// Runs that wait for a worker that supports their type, where none does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unserved {
     /// The type.
     pub run_type: String,
     /// How many runs of it are queued.
     pub queued: i64,
+    /// What is missing: an executor, or an active worker.
+    pub support: Support,
 }
 
 /// Workers, leases, and what nobody can execute.
@@ -138,7 +180,7 @@ pub struct WorkersView {
     pub gone: Vec<WorkerRow>,
     /// The leases within the view.
     pub leases: Vec<HeldRow>,
-    /// Queued types that no living worker knows.
+    /// Queued types that no active worker supports.
     pub unserved: Vec<Unserved>,
     /// Alerts that are not delivered.
     pub alerts: AlertSummary,
@@ -168,17 +210,16 @@ impl Operation for ListWorkers {
         let tx = context.tx()?;
         let (gone, workers): (Vec<_>, Vec<_>) =
             workers::list(tx).await?.into_iter().partition(|worker| worker.gone);
-        let known = |run_type: &str| {
-            workers
-                .iter()
-                .filter(|worker| !worker.silent && !worker.stopping)
-                .any(|worker| worker.runbooks.0.iter().any(|known| known == run_type))
-        };
+        let active = active_workers(tx).await?;
         let unserved = workers::queued_types(tx, scope)
             .await?
             .into_iter()
-            .filter(|(run_type, _)| !known(run_type))
-            .map(|(run_type, queued)| Unserved { run_type, queued })
+            .map(|(run_type, queued)| Unserved {
+                support: active.support(&run_type),
+                run_type,
+                queued,
+            })
+            .filter(|unserved| !unserved.support.is_supported())
             .collect();
         let leases = workers::leases(tx, scope, LEASES_SHOWN).await?;
         let alerts = alerts::summary(tx, scope).await?;

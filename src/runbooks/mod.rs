@@ -11,6 +11,7 @@ mod prune;
 mod reconcile;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -118,6 +119,19 @@ pub trait Runbook: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Progress, StepError>>;
 }
 
+/// What executes the steps of one type of runs that is no runbook: a customer's type.
+pub trait Executor: Send + Sync + 'static {
+    /// The type of its runs.
+    fn run_type(&self) -> &'static str;
+
+    /// Does the next chunk of one target's work; as [`Runbook::step`].
+    fn step<'a>(
+        &'a self,
+        context: &'a mut Context,
+        step: &'a Step,
+    ) -> BoxFuture<'a, Result<Progress, StepError>>;
+}
+
 /// An input that a runbook takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Input {
@@ -160,16 +174,35 @@ pub struct Step {
 /// What a step did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
-    /// Where the next step goes on; none: the target is done.
+    /// Where the next step goes on; none: the target is done. It has failed then if any of its
+    /// items has.
     pub next: Option<Value>,
-    /// Records looked at by this step.
+    /// The next step comes no sooner than this; none: at once.
+    pub pause: Option<Duration>,
+    /// Items that the target has in all, where the executor knows. A run with one such target
+    /// counts items, any other counts targets.
+    pub total: Option<i64>,
+    /// Items done by this step, failed ones among them.
     pub items: i64,
+    /// Items of this step that failed.
+    pub failed: i64,
+    /// Why they failed; a few of many are enough.
+    pub failures: Vec<ItemFailure>,
     /// Records it made.
     pub created: i64,
     /// Records it changed.
     pub updated: i64,
     /// Records it removed.
     pub deleted: i64,
+}
+
+/// Why an item failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemFailure {
+    /// Why.
+    pub reason: ReasonCode,
+    /// What happened, for a person; sanitised before it is stored.
+    pub message: String,
 }
 
 /// Why a step did not succeed.
@@ -204,6 +237,7 @@ impl From<Error> for StepError {
 #[derive(Clone)]
 pub struct Registry {
     runbooks: Vec<Arc<dyn Runbook>>,
+    executors: Vec<Arc<dyn Executor>>,
 }
 
 impl Registry {
@@ -215,6 +249,37 @@ impl Registry {
                 Arc::new(reconcile::ReconcileStale),
                 Arc::new(prune::PruneUsage),
             ],
+            executors: Vec::new(),
+        }
+    }
+
+    /// The same with executors of types that are no runbooks: a worker announces and executes
+    /// them; nobody starts them as maintenance.
+    #[must_use]
+    pub fn with_executors(mut self, executors: Vec<Arc<dyn Executor>>) -> Self {
+        self.executors.extend(executors);
+        self
+    }
+
+    /// The types whose runs a worker with this registry executes.
+    pub fn types(&self) -> Vec<String> {
+        let others = self.executors.iter().map(|executor| executor.run_type().to_owned());
+        self.keys().into_iter().chain(others).collect()
+    }
+
+    /// Does a step of a run of `run_type`.
+    ///
+    /// # Errors
+    /// Whatever the step gives; *usage* in it for a type that is not in this registry.
+    pub async fn step(
+        &self,
+        run_type: &str,
+        context: &mut Context,
+        step: &Step,
+    ) -> Result<Progress, StepError> {
+        match self.executors.iter().find(|executor| executor.run_type() == run_type) {
+            Some(executor) => executor.step(context, step).await,
+            None => self.get(run_type)?.step(context, step).await,
         }
     }
 
@@ -251,7 +316,7 @@ impl Registry {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.keys()).finish()
+        f.debug_list().entries(self.types()).finish()
     }
 }
 

@@ -102,6 +102,7 @@ commands! {
     RunCancel, "run.cancel", "cancel", "Cancel the run; asks first";
     RunPause, "run.pause", "pause run", "Pause the run, or let it go on; asks first";
     RunClose, "run.close", "force close", "Close a run that does not stop by force; asks first";
+    WaitForWorker, "worker.wait", "wait for one", "Queue the new run although it waits for a worker";
     BreakGlassToggle, "break_glass.toggle", "break-glass", "Take break-glass, or end it; asks first";
     WizardNext, "wizard.next", "go on", "Go on to the next step of the wizard";
     ScopeNextWay, "scope.next_way", "next way", "Choose in the next way: tenants, a workspace, or all";

@@ -5,6 +5,7 @@ use super::screens::operations_tenant_text;
 use crate::access::Actor;
 use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::run::{Run, RunStatus, Source};
+use crate::domain::run_facts::RunFacts;
 use crate::ops::overview::{GroupRetried, RetryGroup};
 use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryPlan, RetryRun,
@@ -38,6 +39,8 @@ pub struct ControlRequest {
     pub consent: Consent,
     /// The same for every attempt of one dialog: a lost answer does not start two runs.
     pub request_id: String,
+    /// Whether it was chosen that a new run may wait for a worker.
+    pub wait_for_worker: bool,
 }
 
 /// A request to try the runs of an error again, as it is sent.
@@ -49,6 +52,8 @@ pub struct GroupRequest {
     pub run_ids: Vec<i64>,
     /// What confirms it, and why.
     pub consent: Consent,
+    /// Whether it was chosen that new runs may wait for a worker.
+    pub wait_for_worker: bool,
 }
 
 impl GroupRequest {
@@ -59,6 +64,7 @@ impl GroupRequest {
             run_ids: self.run_ids.clone(),
             consent: self.consent.clone(),
             source: Source::Console,
+            wait_for_worker: self.wait_for_worker,
         };
         ops.run(actor, retry).await
     }
@@ -88,6 +94,7 @@ impl ControlRequest {
                     consent,
                     source: Source::Console,
                     request_id: Some(self.request_id.clone()),
+                    wait_for_worker: self.wait_for_worker,
                 };
                 return ops.run(actor, retry).await.map(ControlDone::Retried);
             }
@@ -146,25 +153,12 @@ impl Control {
     }
 
     /// Why it makes no sense for a run as it stands; none where it does.
-    pub fn refusal(self, run: &Run, facts: Asked) -> Option<String> {
-        let id = run.id;
-        let ended = run.status == RunStatus::Completed;
+    pub fn refusal(self, facts: &RunFacts<'_>) -> Option<String> {
         match self {
-            Self::Retry if !ended => {
-                Some(format!("run {id} has not ended; only what has ended can be retried"))
-            }
-            Self::Retry if facts.retryable == Some(0) => {
-                Some(format!("nothing of run {id} failed or was left undone"))
-            }
-            Self::Retry => None,
-            _ if ended => Some(format!("run {id} has already ended")),
-            Self::Cancel if facts.cancel => Some(format!(
-                "a cancel of run {id} was requested already; its screen shows how it stands"
-            )),
-            Self::Close if !facts.cancel => {
-                Some(format!("cancel run {id} first; it is closed by force only after that"))
-            }
-            _ => None,
+            Self::Retry => facts.no_retry(),
+            Self::Cancel => facts.no_cancel(),
+            Self::Close => facts.no_close(),
+            Self::Pause | Self::Resume => facts.no_change(),
         }
     }
 
@@ -221,17 +215,6 @@ impl Control {
             },
         }
     }
-}
-
-/// What is known of a run beside its row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Whether a cancel was requested.
-    pub cancel: bool,
-    /// Whether it is paused, or a pause was requested.
-    pub pause: bool,
-    /// How many targets a retry would cover, where that is known.
-    pub retryable: Option<i64>,
 }
 
 /// Whom a run covers, for a person who is about to change it.

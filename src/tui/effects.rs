@@ -439,8 +439,9 @@ async fn answer(
             let read = ops.run(actor, ListFingerprints { window, limit: ERRORS }).await;
             Answer::Errors(window, Box::new(read))
         }
-        Request::PlanGroup(fingerprint, window) => {
-            let plan = PlanGroupRetry { fingerprint: fingerprint.clone(), window };
+        Request::PlanGroup(fingerprint, window, wait_for_worker) => {
+            let asked = fingerprint.clone();
+            let plan = PlanGroupRetry { fingerprint: asked, window, wait_for_worker };
             Answer::PlanGroup(fingerprint, ops.prepare::<RetryGroup, _>(actor, plan).await)
         }
         Request::RetryGroup(request) => {

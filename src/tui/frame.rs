@@ -366,7 +366,13 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         ],
         Context::Palette => &[Command::RowOpen, Command::FilterClear, Command::AppBack],
         Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppQuit],
+        Context::Confirm if app.asks_nothing() && app.offers_waiting() => {
+            &[Command::WaitForWorker, Command::AppBack]
+        }
         Context::Confirm if app.asks_nothing() => &[Command::AppBack],
+        Context::Confirm if app.offers_waiting() => {
+            &[Command::FormSubmit, Command::WaitForWorker, Command::AppBack]
+        }
         Context::Confirm => &[Command::FormSubmit, Command::FilterClear, Command::AppBack],
         Context::Form => {
             &[Command::FormSubmit, Command::FieldNext, Command::AppBack, Command::FieldPrevious]

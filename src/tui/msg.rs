@@ -191,8 +191,9 @@ pub enum Request {
     Overview(Option<Window>),
     /// The failures of this window by what they say; of the remembered one likewise.
     Errors(Option<Window>),
-    /// What retrying the runs of an error would do: its fingerprint, within this window.
-    PlanGroup(String, Option<Window>),
+    /// What retrying the runs of an error would do: its fingerprint, within this window, and
+    /// whether new runs may wait for a worker.
+    PlanGroup(String, Option<Window>, bool),
     /// That the runs of an error are retried.
     RetryGroup(GroupRequest),
     /// What customers use, in this window; in the remembered one where there is none.
@@ -248,7 +249,9 @@ impl PartialEq for Request {
             (Self::Usage(a), Self::Usage(b))
             | (Self::Overview(a), Self::Overview(b))
             | (Self::Errors(a), Self::Errors(b)) => a == b,
-            (Self::PlanGroup(a, x), Self::PlanGroup(b, y)) => a == b && x == y,
+            (Self::PlanGroup(one, window, wait), Self::PlanGroup(other, within, waits)) => {
+                one == other && window == within && wait == waits
+            }
             (Self::RetryGroup(a), Self::RetryGroup(b)) => a == b,
             (Self::ChooseWindow(a), Self::ChooseWindow(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),

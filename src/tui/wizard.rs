@@ -191,6 +191,8 @@ pub struct StartRequest {
     pub consent: Consent,
     /// The same for every attempt of one confirmation: a lost answer does not start two runs.
     pub request_id: String,
+    /// Whether it was chosen that the run may wait for a worker.
+    pub wait_for_worker: bool,
 }
 
 impl StartRequest {
@@ -202,6 +204,7 @@ impl StartRequest {
             rollout: self.rollout,
             consent: self.consent.clone(),
             request_id: Some(self.request_id.clone()),
+            wait_for_worker: self.wait_for_worker,
             ..StartRunbook::of_plan(&self.key, self.plan_id, Source::Console)
         };
         ops.run(actor, start).await

@@ -127,7 +127,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
         let then = planned.unwrap_or_default();
         let ordinal = then.as_ref().map(|target| target.ordinal);
         let tried = step(ground, &begun, ordinal).await;
-        let taken = matches!(&tried, Tried::Stepped(Stepped::Finished { begun: Some(_) }));
+        let taken = matches!(&tried, Tried::Stepped(Stepped::Finished { begun: Some(_), .. }));
         if let Some(then) = then
             && !taken
         {
@@ -144,11 +144,21 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             ground.starts.began(&begun);
             Next::Same(begun)
         }
-        Tried::Stepped(Stepped::Finished { begun: following }) => {
+        Tried::Stepped(Stepped::Waits) => {
             *outages = 0;
             ground.shared.wrote(ground.target(ordinal));
             ground.starts.ended(ordinal);
             ground.give_back(ordinal).await;
+            Next::Plan
+        }
+        Tried::Stepped(Stepped::Finished { failed, begun: following }) => {
+            *outages = 0;
+            ground.shared.wrote(ground.target(ordinal));
+            ground.starts.ended(ordinal);
+            ground.give_back(ordinal).await;
+            if failed {
+                ground.count_failure();
+            }
             if let Some(following) = &following {
                 ground.starts.began(following);
             }

@@ -262,7 +262,7 @@ impl Worker {
         let info = WorkerInfo {
             id: uuid::Uuid::new_v4().to_string(),
             name: name(),
-            types: ops.registry().keys(),
+            types: ops.registry().types(),
             slots: settings.slots,
             heartbeat: settings.heartbeat,
         };
@@ -413,7 +413,20 @@ async fn listen(shared: &Shared) -> Result<()> {
 
 /// Host and process id: enough to find the process, and nothing more.
 fn name() -> String {
+    format!("{}:{}", host(), std::process::id())
+}
+
+fn host() -> String {
     let uname = rustix::system::uname();
-    let host = crate::domain::safe_text::clean(&uname.nodename().to_string_lossy()).into_owned();
-    format!("{host}:{}", std::process::id())
+    crate::domain::safe_text::clean(&uname.nodename().to_string_lossy()).into_owned()
+}
+
+/// Whether a worker of this name was a process of this machine that has ended. Of another machine's
+/// nothing is known, and where the process number was given away again, it seems to be there.
+pub fn is_gone(name: &str) -> bool {
+    let Some((machine, process)) = name.rsplit_once(':') else { return false };
+    let Some(pid) = process.parse().ok().and_then(rustix::process::Pid::from_raw) else {
+        return false;
+    };
+    machine == host() && rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
 }

@@ -85,18 +85,18 @@ both_engines! {
             ("outcome", json!("partially_succeeded")), ("failed", json!(400)), ("total", json!(412)), ("reason_code", json!("provider_throttled"))] {
             assert_eq!(told[field], value, "{field}: {told}");
         }
-        let blocked = store.start("backup.create", 2).await;
+        let blocked = store.start("backup.snapshot", 2).await;
         let held = store.claim().await;
         store.complete(&held, Some(ReasonCode::QuotaExceeded)).await;
         assert_eq!(events(&store, Some(blocked)).await, ["blocked"]);
-        let lost = store.start("report.build", 2).await;
+        let lost = store.start("stored_report.create", 2).await;
         let held = store.claim().await;
         store.sql(&format!("update operation_run_targets set starts = 1 where run_id = {lost}")).await.unwrap();
         let finish = FinishRun { run_id: lost, fence: held.fence, stop: Some(StopReason::WorkerLost) };
         store.ops.run(&Actor::System, finish).await.unwrap();
         assert_eq!(events(&store, Some(lost)).await, ["worker_lost"]);
         // A person ended these.
-        let closed = store.start("policy.apply", 3).await;
+        let closed = store.start("review_pack.generate", 3).await;
         store.claim().await;
         let cancel = tenantpilot::ops::runs::CancelRun { run_id: closed, consent: crate::support::starts::sure("CANCEL", closed) };
         store.ops.run(&administrator.actor, cancel).await.unwrap();
@@ -148,7 +148,7 @@ both_engines! {
         assert_eq!(events(&store, Some(store.ended("policy.sync", 1, 4, 3, 1).await)).await, Vec::<String>::new());
         assert_eq!(events(&store, Some(store.ended("policy.sync", 1, 4, 4, 1).await)).await, ["failed"]);
         // Where lost workers are not told of as such, their run still failed.
-        let lost = store.start("report.build", 2).await;
+        let lost = store.start("stored_report.create", 2).await;
         let held = store.claim().await;
         store.sql(&format!("update operation_run_targets set starts = 1 where run_id = {lost}")).await.unwrap();
         let finish = FinishRun { run_id: lost, fence: held.fence, stop: Some(StopReason::WorkerLost) };

@@ -368,7 +368,7 @@ both_engines! {
             assert_eq!(held.id, run_id);
             finish(&ops, &held, Some(StopReason::Closed)).await;
         }
-        let retry = |run_id| RetryRun { run_id, consent: Consent::yes(), source: Source::Cli, request_id: None };
+        let retry = |run_id| RetryRun { run_id, consent: Consent::yes(), source: Source::Cli, request_id: None, wait_for_worker: true };
         let error = ops.run(&root.actor, retry(free)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused);
         for part in ["every start needs a reason, and run 1 recorded none", "give --reason-code and --reason"] {

@@ -60,7 +60,7 @@ both_engines! {
     }
 
     async fn fr_021_012_fr_021_013_a_start_says_that_it_is_active_and_the_run_says_why(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         store.legacy_findings(&[1, 2], 3).await;
         let person = Person::administrator(&store.url);
         let key = "findings.lifecycle_backfill";

@@ -73,7 +73,7 @@ both_engines! {
         assert!(empty.out.is_empty() && empty.err.contains("no runs"), "{empty:?}");
         let failed = start(&ops, "policy.sync", 1).await;
         fail(&ops, &claim(&ops).await, "429 from provider").await;
-        let queued = start(&ops, "backup.create", 2).await;
+        let queued = start(&ops, "backup.snapshot", 2).await;
         let other = start(&ops, "policy.sync", 3).await;
 
         let page = person.run(&["runs", "list", "--json"]).ends(0).json();
@@ -125,7 +125,7 @@ both_engines! {
     }
 
     async fn fr_009_010_a_failed_run_says_what_failed_why_and_what_to_do(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_demo_worker().await;
         let ops = service(&store);
         let person = Person::administrator(&store.url);
         let id = start(&ops, "policy.sync", 1).await.to_string();
@@ -141,7 +141,7 @@ both_engines! {
         assert_eq!(run["groups"][0]["count"], 1);
         assert_eq!(run["groups"][0]["label"], reason.label());
         assert_eq!(run["groups"][0]["retry"], "helps");
-        assert_eq!(run["groups"][0]["next_step"], reason.next_step());
+        assert_eq!(run["groups"][0]["next_step"], format!("{} Then retry 1 target.", reason.next_step()));
         assert_eq!(run["failures"][0]["message"], "429 from provider");
         assert_eq!(run["targets"][0]["status"], "failed");
         assert!(run["audit"].is_array() && run["context"].is_object() && run["lease"].is_null());

@@ -17,7 +17,7 @@ const FLAG: &str = "allow_admin_maintenance_actions";
 const DAYS: &str = "product_usage.retention_days";
 const LABEL: &str = "environment.label";
 const BACKFILL: &str = "findings.lifecycle_backfill";
-const WHY: [&str; 4] = ["--reason-code", "INCIDENT", "--reason", "rows of the March import"];
+pub const WHY: [&str; 4] = ["--reason-code", "INCIDENT", "--reason", "rows of the March import"];
 /// Commands that only read, by their last word.
 const READING: &[&str] = &[
     "check",
@@ -112,8 +112,10 @@ async fn cases(store: &Store) -> Vec<Case> {
     let ops = &store.ops;
     let (one, many) =
         (run(ops, "policy.sync", &[1], false).await, run(ops, "policy.sync", &[1, 2], false).await);
-    let (left, lefts) =
-        (run(ops, "policy.apply", &[1], true).await, run(ops, "policy.apply", &[1, 2], true).await);
+    let (left, lefts) = (
+        run(ops, "backup.snapshot", &[1], true).await,
+        run(ops, "backup.snapshot", &[1, 2], true).await,
+    );
     let rest = run(ops, "inventory.sync", &[3], false).await;
     ops.run(&Actor::System, PauseRun { run_id: rest, consent: sure("PAUSE", rest) }).await.unwrap();
     let failed = format!(
@@ -236,7 +238,7 @@ fn leaves(person: &Person, path: &[String], found: &mut Vec<(String, String)>) {
 
 both_engines! {
     async fn fr_039_001_no_changing_command_writes_without_its_confirmation(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_demo_worker().await;
         store.legacy_findings(&[1, 2, 3, 4], 1).await;
         old_event(&store).await;
         let person = Person::administrator(&store.url);
@@ -247,7 +249,7 @@ both_engines! {
         let decided = "select count(*) from audit_logs where status = 'succeeded' and action not in ('runbooks.preflight', 'support.compose')";
         assert!(store.number(audited).await > 0);
         let decisions = store.number(decided).await;
-        for Case { words, phrase, typed } in &cases {
+        for (Case { words, phrase, typed }, wrong) in cases.iter().zip(["yes", "y", "BACKFILL", ""].into_iter().cycle()) {
             let run = |more: &[&str]| {
                 let words: Vec<&str> = words.iter().map(String::as_str).chain(more.iter().copied()).collect();
                 person.run_with(&words, PASSWORD)
@@ -255,10 +257,8 @@ both_engines! {
             let bare = run(&[]).ends(2);
             assert!(bare.err.contains(phrase), "{words:?}: {bare:?}");
             assert!(run(&["--dry-run"]).ends(0).err.find("to go on").is_none());
-            for wrong in ["yes", "y", "BACKFILL", ""] {
-                let refused = run(&["--confirm", wrong]).ends(5);
-                assert!(refused.err.contains(phrase), "{words:?} {wrong:?}: {refused:?}");
-            }
+            let refused = run(&["--confirm", wrong]).ends(5);
+            assert!(refused.err.contains(phrase), "{words:?} {wrong:?}: {refused:?}");
             run(&["--dry-run", "--confirm", "wrong"]).ends(5);
             run(&["--dry-run", "--yes"]).ends(0);
             run(&["--dry-run", "--confirm", phrase]).ends(0);
@@ -290,19 +290,20 @@ both_engines! {
     }
 
     async fn fr_039_003_a_reason_says_something_whatever_asks_for_it(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_demo_worker().await;
         store.legacy_findings(&[1, 2, 3, 4], 1).await;
         let admin = store.administrator().await;
         let wish = Wish { source: Source::Cli, ..Wish::new(BACKFILL, RunScope::All) };
         let plan = wish.plan(&store.ops, &admin.actor).await.unwrap();
-        let left = run(&store.ops, "policy.apply", &[1, 2], true).await;
+        let left = run(&store.ops, "backup.snapshot", &[1, 2], true).await;
         let planned = store.ops.run(&admin.actor, PlanRetry { run_id: left }).await.unwrap();
-        assert_eq!((planned.targets, planned.confirmation.phrase.as_str()), (2, "RETRY 2"));
+        assert_eq!((planned.targets(), planned.confirmation.phrase.as_str()), (2, "RETRY 2"));
         let retry = |reason: Option<StartReason>| RetryRun {
             run_id: left,
             consent: Consent::typed("RETRY 2").because(reason),
             source: Source::Cli,
             request_id: None,
+            wait_for_worker: true,
         };
         for says_nothing in [None, Some("a"), Some("ab"), Some("it hangs"), Some("aaaaaaaaaaaa"), Some("test test test"), Some("asdf asdf qwer"), Some("1234567890")] {
             let why = says_nothing.map(|text| StartReason::as_typed(StartReasonCode::Support, text));
@@ -323,7 +324,7 @@ both_engines! {
     }
 
     async fn fr_039_004_fewer_days_than_kept_need_their_own_phrase_everywhere(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_demo_worker().await;
         old_event(&store).await;
         let person = Person::administrator(&store.url);
         // A plan that was made under another setting has another phrase by now.
@@ -345,7 +346,7 @@ both_engines! {
         let made = store.ops.run(&admin.actor, wish.start(&plan)).await.unwrap().run_id;
         store.ops.run(&admin.actor, CancelRun { run_id: made, consent: sure("CANCEL", made) }).await.unwrap();
         let again = person.run(&["runs", "retry", &made.to_string(), "--confirm", "PRUNE"]).ends(5);
-        assert!(again.err.contains("PRUNE 30"), "{again:?}");
+        assert!(again.err.contains("start product_usage.prune again instead"), "{again:?}");
         // A deployment says it in its declaration.
         let deploy = |confirm: &str, dry: &[&str]| {
             let file = person.dir("config.toml");

@@ -106,6 +106,7 @@ async fn follows(by: Duration) {
             // A plan is good for a quarter of an hour wherever it is started.
             let start = StartRunbook {
                 consent: Consent::typed(plan.phrase),
+                wait_for_worker: true,
                 ..StartRunbook::of_plan(RECONCILE, plan.id, Source::Console)
             };
             wrong.run(&theirs.actor, start).await.unwrap();

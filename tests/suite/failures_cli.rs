@@ -81,10 +81,10 @@ both_engines! {
         store.with_trouble().await;
         let past = Past::of(&store, TimeDelta::minutes(80));
         // One that has a newer one like it, and one that has not ended.
-        let old = past.failed("inventory.check", 4, THROTTLED, "429 from 10.0.0.4, retry after 4 s").await;
+        let old = past.failed("review_pack.generate", 4, THROTTLED, "429 from 10.0.0.4, retry after 4 s").await;
         past.clock.advance(TimeDelta::seconds(5));
-        past.succeeded("inventory.check", 4, 1).await;
-        let open = past.claimed("policy.apply", 2).await;
+        past.succeeded("review_pack.generate", 4, 1).await;
+        let open = past.claimed("review_pack.generate", 2).await;
         past.say(&open, THROTTLED, "429 from 10.0.0.5, retry after 5 s").await;
         let one = fingerprint(&person, "provider_throttled");
         let before = store.runs().await;
@@ -146,7 +146,7 @@ both_engines! {
     }
 
     async fn fr_027_009_what_a_start_refuses_is_named_and_stops_no_other(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_demo_worker().await;
         let person = Person::administrator(&store.url);
         let ben = created(&person, "ben", &["platform.access_system_panel", "platform.console.view", "platform.ops.view", "platform.ops.manage"]);
         let past = Past::of(&store, TimeDelta::minutes(30));
@@ -157,7 +157,7 @@ both_engines! {
         assert!(refused.out.is_empty() && refused.err.contains(&format!("run {hers} is not tried again: ")), "{refused:?}");
         assert!(refused.err.contains("platform.runbooks.run"), "{refused:?}");
         let his = past.failed("policy.sync", 2, ReasonCode::Conflict, "row 6 changed").await;
-        let done = ben.run(&[&["failures", "retry", &one, "--confirm", "RETRY 2"][..], &REASON].concat()).ends(0);
+        let done = ben.run(&["failures", "retry", &one, "--yes"]).ends(0);
         assert!(done.out.starts_with(&format!("run {his} is tried again as run ")) && done.out.lines().count() == 1, "{done:?}");
         assert!(done.err.contains(&format!("run {hers} is not tried again: ")), "{done:?}");
         assert_eq!(store.number("select count(*) from operation_runs where retry_of_run_id is not null").await, 1);

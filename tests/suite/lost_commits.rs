@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tenantpilot::access::{Actor, ClientKind, Requirement};
 use tenantpilot::domain::capability::Role;
+use tenantpilot::domain::operation_type::started_by_customers;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::support::Draft;
 use tenantpilot::domain::telemetry::SourceSurface;
@@ -136,7 +137,10 @@ impl Scene<'_> {
         ] {
             self.store.sql(text).await.unwrap();
         }
-        self.store.ended(&format!("retried.type{}", self.n), 1, 1, 1, 1).await
+        let n = self.n;
+        let kinds: Vec<&str> = started_by_customers().map(|kind| kind.key).collect();
+        let tenant = [1, 3, 4][n / kinds.len() % 3];
+        self.store.ended(kinds[n % kinds.len()], tenant, 1, 1, 1).await
     }
 }
 
@@ -437,6 +441,7 @@ fn cases() -> Vec<Case> {
                     run_ids: vec![s.id],
                     consent: Consent::yes(),
                     source: Source::Cli,
+                    wait_for_worker: false,
                 })
                 .await
             },
@@ -491,11 +496,12 @@ fn cases() -> Vec<Case> {
             |s| {
                 s.as_customer(StartRun {
                     inputs: json!({ "n": s.n }),
-                    ..StartRun::for_tenant("report.build", 1, Source::Admin)
+                    ..StartRun::for_tenant("stored_report.create", 1, Source::Admin)
                 })
                 .await
             },
-            |_, _| "select count(*) from operation_runs where type = 'report.build'".to_owned()
+            |_, _| "select count(*) from operation_runs where type = 'stored_report.create'"
+                .to_owned()
         ),
         case!(
             "runs.cancel",
@@ -583,6 +589,7 @@ fn cases() -> Vec<Case> {
                     consent: Consent::yes(),
                     source: Source::Cli,
                     request_id: None,
+                    wait_for_worker: false,
                 })
                 .await
             },
@@ -831,7 +838,7 @@ async fn judged(
 }
 
 async fn prepared() -> (Store, Session) {
-    let store = Store::new(Engine::Postgres).await.with_platform().await;
+    let store = Store::new(Engine::Postgres).await.with_platform().await.with_demo_worker().await;
     let administrator = store.administrator().await;
     store.legacy_findings(&[3], 2).await;
     (store, administrator)
@@ -1022,8 +1029,8 @@ fn fr_038_006_what_was_changed_in_part_is_not_told_as_nothing() {
 
         // Three retries, of which the second is cut off.
         let mut runs = Vec::new();
-        for n in 0..3 {
-            runs.push(store.ended(&format!("retried.type{n}"), 1, 1, 1, 1).await);
+        for kind in started_by_customers().take(3) {
+            runs.push(store.ended(kind.key, 1, 1, 1, 1).await);
         }
         let list = ListFingerprints { window: Some(Window::Month), limit: 50 };
         let found = store.ops.run(&administrator.actor, list).await.unwrap();
@@ -1035,6 +1042,7 @@ fn fr_038_006_what_was_changed_in_part_is_not_told_as_nothing() {
                 run_ids: runs.clone(),
                 consent: Consent::typed("RETRY 3").because(Some(reason())),
                 source: Source::Cli,
+                wait_for_worker: false,
             };
             let done = ops.run(&administrator.actor, group).await.unwrap();
             assert_eq!(

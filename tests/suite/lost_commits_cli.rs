@@ -23,7 +23,8 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
-        let store = Store::new(Engine::Postgres).await.with_platform().await;
+        let store =
+            Store::new(Engine::Postgres).await.with_platform().await.with_demo_worker().await;
         let proxy = Proxy::start(&store.url);
         let person = Person::administrator(&proxy.url(&store.url));
         Self { store, proxy, person }
@@ -267,7 +268,7 @@ fn fr_038_009_each_command_about_a_run_says_of_a_lost_commit_what_is_true() {
             .sql("update operation_runs set paused_at = created_at where status = 'queued'")
             .await
             .unwrap();
-        let failed = store.ended("backup.create", 1, 1, 1, 1).await.to_string();
+        let failed = store.ended("backup.snapshot", 1, 1, 1, 1).await.to_string();
         desk.tried(&["runs", "retry", &failed, "--yes"], "", RUN, "queued as run", runs).await;
 
         // The answers of one run are the only ones that the database can give no more.
@@ -279,7 +280,7 @@ fn fr_038_009_each_command_about_a_run_says_of_a_lost_commit_what_is_true() {
         );
         assert!(lost.err.contains(&hint), "{lost:?}");
         assert_eq!(store.number(&is(&more, "outcome = 'cancelled'")).await, 1);
-        let failed = store.ended("backup.check", 2, 1, 1, 1).await.to_string();
+        let failed = store.ended("provider.connection_check", 2, 1, 1, 1).await.to_string();
         let lost =
             desk.cut((Cut::After, true), RUN, &["runs", "retry", &failed, "--yes"], "").ends(7);
         assert!(lost.err.contains("may or may not have been made"), "{lost:?}");

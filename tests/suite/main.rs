@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
 mod access;
+mod advice;
 mod alert_events;
 mod alerts;
 mod alerts_cli;
@@ -21,6 +22,8 @@ mod console;
 mod database;
 mod database_clock;
 mod database_opening;
+mod demo_retries;
+mod failed_targets;
 mod failures_cli;
 mod fingerprints;
 mod house;
@@ -29,6 +32,7 @@ mod lost_commits;
 mod lost_commits_cli;
 mod notifications;
 mod notifications_cli;
+mod operation_types;
 mod outages;
 mod outages_end;
 mod overview;

@@ -101,6 +101,14 @@ impl Store {
     /// 90 minutes ago: four failed (three of them say the same), one partly, two succeeded, one
     /// blocked, one waiting since, one stuck; and one of each end 40 hours ago.
     pub async fn with_trouble(&self) {
+        self.mark_demo().await;
+        crate::console::run_control::beat(
+            &self.ops,
+            "demo-worker",
+            &["policy.sync", "backup.snapshot"],
+            false,
+        )
+        .await;
         let before = Past::of(self, TimeDelta::hours(40));
         before.failed("policy.sync", 1, THROTTLED, "429 from 10.0.0.9, retry after 90 s").await;
         before.succeeded("policy.sync", 2, 5).await;
@@ -110,20 +118,20 @@ impl Store {
             past.failed("policy.sync", tenant, THROTTLED, &message).await;
         }
         let denied = ReasonCode::PermissionDenied;
-        past.failed("backup.create", 4, denied, "no consent for Fabrikam Labs").await;
+        past.failed("backup.snapshot", 4, denied, "no consent for Fabrikam Labs").await;
         let partly = past.claimed("inventory.sync", 1).await;
         past.say(&partly, ReasonCode::Timeout, "item 17 took 30 s").await;
         past.ended(&partly, 2, 1, 64).await;
         past.succeeded("inventory.sync", 2, 2).await;
         past.succeeded("inventory.sync", 3, 10).await;
         let (run_id, fence) = {
-            let claimed = past.claimed("report.build", 1).await;
+            let claimed = past.claimed("stored_report.create", 1).await;
             (claimed.id, claimed.fence)
         };
         let blocked = Some(ReasonCode::QuotaExceeded);
         past.ops.run(&Actor::System, CompleteRun { run_id, fence, blocked }).await.unwrap();
-        past.start("report.build", 2).await;
-        let stuck = past.claimed("policy.check", 1).await.id;
+        past.start("stored_report.create", 2).await;
+        let stuck = past.claimed("provider.connection_check", 1).await.id;
         // Overdue, but by less than its length.
         let ago = |minutes| (Clock::system().now() - TimeDelta::minutes(minutes)).to_rfc3339();
         let text = format!(
@@ -205,11 +213,11 @@ pub fn fingerprint(person: &Person, reason: &str) -> String {
 
 both_engines! {
     async fn fr_027_001_the_overview_is_text_with_the_answer_first(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         let person = Person::administrator(&store.url);
         let quiet = person.run(&["overview"]).ends(0);
         readable(&quiet);
-        assert!(quiet.out.starts_with("● healthy: nothing needs anybody\nLast 24 hours: "), "{quiet:?}");
+        assert!(quiet.out.starts_with("● healthy: nothing needs attention\nLast 24 hours: "), "{quiet:?}");
         for part in ["no run failed", "usage: No telemetry recorded in Last 24 hours.", "notifications: 0 unread"] {
             assert!(quiet.out.contains(part), "{part}: {quiet:?}");
         }
@@ -221,7 +229,7 @@ both_engines! {
         assert!(told.out.starts_with("◆ warning\n  ◆ 4 of 8 ended runs failed (50.0 %); the limit is 5 %\n"), "{told:?}");
         let words = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
-            "1 run waits in the queue for too long", "the lease has run out",
+            " not started: ", "the lease has run out",
             "started 10 2 +8 ", "to end 2 0 +2 status:active ", "succeeded 2 1 +1 status:succeeded ",
             "partial 1 0 +1 status:partial ", "failed 4 1 +3 status:failed ", "blocked 1 0 +1 status:blocked ",
             "cancelled 0 0 0 status:cancelled ", "success rate 25.0 % 50.0 % status:completed ",

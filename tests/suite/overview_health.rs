@@ -10,7 +10,7 @@ use crate::support::stores::both_engines;
 
 both_engines! {
     async fn fr_025_005_all_leases_and_audit_gaps_are_counted_however_many(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         for id in 1..=60 {
             let (status, outcome, lease, done) = if id <= 30 {
                 ("running", "pending", "'w'", "null")
@@ -47,7 +47,7 @@ both_engines! {
     }
 
     async fn fr_025_005_health_is_judged_by_what_is_there_and_fr_025_006_by_its_settings(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         let health = async |limits: HealthThresholds| {
             let ops = store.another(OpsSettings { health: limits, ..OpsSettings::default() });
             ops.run(&Actor::System, ReadOverview::default()).await.unwrap().health
@@ -63,7 +63,7 @@ both_engines! {
             )
         };
         let fine = health(usual).await;
-        assert_eq!((fine.level, fine.sentence(), fine.reasons.len()), (HealthLevel::Healthy, "nothing needs anybody", 0));
+        assert_eq!((fine.level, fine.sentence(), fine.reasons.len()), (HealthLevel::Healthy, "nothing needs attention", 0));
         for id in 1..=15 {
             store.sql(&run(id, "completed", "succeeded")).await.unwrap();
         }
@@ -115,7 +115,7 @@ both_engines! {
         store.sql("delete from operation_run_leases").await.unwrap();
         // A run that waits, an alert that is not delivered, an audit row that is missing.
         store.sql(&run(22, "queued", "pending").replace("'2026-11-20T11:00:00+00:00', null, '2026", "null, null, '2026")).await.unwrap();
-        assert_eq!(health(lenient).await.sentence(), "1 run waits in the queue for too long");
+        assert_eq!(health(lenient).await.sentence(), "run 22 not started: no executor for policy.sync");
         store.sql("delete from operation_runs where id = 22").await.unwrap();
         let alert = |created: &str| format!(
             "insert into alert_deliveries (event, run_id, payload, status, attempts, next_attempt_at, created_at) \

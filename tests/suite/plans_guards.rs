@@ -249,7 +249,7 @@ both_engines! {
         store.ops.run(&admin.actor, CancelRun { run_id: beside.run_id, consent: crate::support::starts::sure("CANCEL", beside.run_id) }).await.unwrap();
         store.ops.run(&admin.actor, CancelRun { run_id: first, consent: crate::support::starts::sure("CANCEL", first) }).await.unwrap();
         let all = backfill(RunScope::All).begin(&store.ops, &admin.actor).await.unwrap().run_id;
-        let retry = RetryRun { run_id: beside.run_id, consent: Consent::yes(), source: Source::Console, request_id: None };
+        let retry = RetryRun { run_id: beside.run_id, consent: Consent::yes(), source: Source::Console, request_id: None, wait_for_worker: true };
         let error = store.ops.run(&admin.actor, retry).await.unwrap_err();
         assert!(error.to_string().contains(&format!("run {all} of {BACKFILL} is already at tenant 3")), "{error}");
         let told = "select count(*) from audit_logs where action = 'runs.retry' and status = 'refused'";
@@ -354,7 +354,7 @@ both_engines! {
         assert_eq!(start(&ben.actor, "mine").await.unwrap().run_id, made.run_id);
         let error = start(&admin.actor, "mine").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
-        let retry = RetryRun { run_id: made.run_id, consent: Consent::yes(), source: Source::Cli, request_id: Some("deploy:x".to_owned()) };
+        let retry = RetryRun { run_id: made.run_id, consent: Consent::yes(), source: Source::Cli, request_id: Some("deploy:x".to_owned()), wait_for_worker: true };
         assert_eq!(store.ops.run(&admin.actor, retry).await.unwrap_err().kind(), ErrorKind::Usage);
         assert_eq!(runs(&store).await, 1);
     }

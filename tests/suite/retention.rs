@@ -376,12 +376,14 @@ both_engines! {
         let claimed = store.claim_type(PRUNE).await;
         let done = store.work_off(&claimed, 5).await;
         assert_eq!((done.outcome, done.count("deleted"), done.steps), (RunOutcome::Succeeded, 42, 9));
-        // A person who retries what was blocked looks at it, and is not bounded.
+        // What deletes is not retried, but started by a person with a preflight, and is not bounded then.
         store.setting("retention.prune_bound", "1%").await;
         let admin = store.administrator().await.actor;
         let blocked = store.number("select min(id) from operation_runs where outcome = 'blocked'").await;
-        let retry = RetryRun { run_id: blocked, source: Source::Cli, consent: Consent::typed("PRUNE"), request_id: None };
-        store.ops.run(&admin, retry).await.unwrap();
+        let retry = RetryRun { run_id: blocked, source: Source::Cli, consent: Consent::typed("PRUNE"), request_id: None, wait_for_worker: true };
+        let refused = store.ops.run(&admin, retry).await.unwrap_err();
+        assert!(refused.message().contains("start product_usage.prune again instead"), "{refused}");
+        prune(Source::Cli, json!({ "days": 80 })).begin(&store.ops, &admin).await.unwrap();
         let claimed = store.claim_type(PRUNE).await;
         let done = store.work_off(&claimed, 500).await;
         assert_eq!((done.outcome, done.count("deleted")), (RunOutcome::Succeeded, 40));

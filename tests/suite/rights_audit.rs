@@ -80,7 +80,7 @@ both_engines! {
         let plan = wish.plan(&store.ops, &root.actor).await.unwrap();
         let failed = store.ended(BACKFILL, 1, 4, 4, 5).await;
         without(&store, Capability::RunbookFindingsLifecycleBackfill).await;
-        let retry = || RetryRun { run_id: failed, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None };
+        let retry = || RetryRun { run_id: failed, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None, wait_for_worker: false };
         let before = texts(&store, DENIED).await.len();
         let answers: Vec<Result<()>> = vec![
             wish.plan(&store.ops, &root.actor).await.map(drop),
@@ -98,7 +98,7 @@ both_engines! {
         let root = store.administrator().await;
         let run = store.ended("policy.sync", 1, 4, 4, 5).await;
         let (ops, actor) = (&store.ops, &root.actor);
-        let group = || PlanGroupRetry { fingerprint: "000000000000".to_owned(), window: None };
+        let group = || PlanGroupRetry { fingerprint: "000000000000".to_owned(), window: None, wait_for_worker: false };
         let user = || GetUser { username: "administrator".to_owned() };
         without(&store, Capability::OpsManage).await;
         assert_eq!(ops.prepare::<CloseRun, _>(actor, GetRun { id: run }).await.unwrap_err().kind(), ErrorKind::Forbidden);
@@ -119,7 +119,7 @@ both_engines! {
         let hidden = store.ended("policy.sync", 3, 4, 4, 5).await;
         let one = store.user_with(&root, "one", Role::Administrator.capabilities(), &[1]).await;
         let alert = store.number("select min(id) from alert_deliveries").await;
-        let retry = |run_id| RetryRun { run_id, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None };
+        let retry = |run_id| RetryRun { run_id, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None, wait_for_worker: false };
         macro_rules! hides {
             ($($operation:expr => $action:literal,)+) => {$(
                 let answer = async |id: i64| {

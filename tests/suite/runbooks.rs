@@ -114,6 +114,7 @@ impl Store {
                         failed.push((reason, message));
                         return Executed { run_id, outcome, counts, steps: steps_done, failed };
                     }
+                    Stepped::Waits => panic!("no runbook asks for a pause"),
                     Stepped::Elsewhere => panic!("nobody else is at it"),
                 }
             }

@@ -24,7 +24,7 @@ const REFUSED: &str =
 
 /// Four tenants with three legacy findings each.
 async fn platform(store: Store) -> Store {
-    let store = store.with_platform().await;
+    let store = store.with_platform().await.with_active_worker().await;
     store.legacy_findings(&[1, 2, 3, 4], 3).await;
     store
 }

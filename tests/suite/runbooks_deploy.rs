@@ -13,14 +13,14 @@ use crate::support::stores::both_engines;
 const RUNS: &str = "select count(*) from operation_runs";
 
 /// A declaration of the backfill.
-fn backfill(id: &str, aimed: &str) -> String {
+pub fn backfill(id: &str, aimed: &str) -> String {
     format!(
         "[[deploy.runbooks]]\nid = \"{id}\"\nrunbook = \"findings.lifecycle_backfill\"\n{aimed}\n\
          reason_code = \"DATA_REPAIR\"\nreason = \"rows of the March import\"\n"
     )
 }
 
-fn declare(person: &Person, declarations: &[String]) {
+pub fn declare(person: &Person, declarations: &[String]) {
     std::fs::create_dir_all(person.dir("config")).unwrap();
     std::fs::write(person.dir("config/config.toml"), declarations.join("\n")).unwrap();
 }
@@ -210,7 +210,7 @@ both_engines! {
     }
 
     async fn fr_022_016_what_failed_before_is_left_to_people_and_their_retry_counts(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         store.legacy_findings(&[1], 2).await;
         let admin = Person::administrator(&store.url);
         declare(&admin, &[backfill("march", "tenants = [1]")]);
@@ -238,7 +238,7 @@ both_engines! {
     }
 
     async fn fr_022_017_a_refusal_is_told_and_the_others_are_started(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         store.legacy_findings(&[1, 2, 3], 2).await;
         let admin = Person::administrator(&store.url);
         let held = admin.run(&["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "1", "--json", "--yes"]).ends(0).json();

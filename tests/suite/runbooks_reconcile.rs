@@ -5,6 +5,7 @@ use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
 use tenantpilot::access::Actor;
 use tenantpilot::domain::failure::ReasonCode;
+use tenantpilot::domain::operation_type;
 use tenantpilot::domain::run::{RunOutcome, Source};
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::auth::Session;
@@ -24,9 +25,19 @@ const BACKFILL: &str = "findings.lifecycle_backfill";
 /// Longer than a queued run may wait.
 const TOO_LONG: i64 = 5 * 60 + 1;
 
+/// A run in the queue; of a type that the catalogue does not have, as another version queues it.
 async fn queued(store: &Store, run_type: &str, tenant_id: i64) -> i64 {
-    let start = StartRun::for_tenant(run_type, tenant_id, Source::Schedule);
-    store.ops.run(&Actor::System, start).await.unwrap().run_id
+    let known = operation_type::find(run_type).map_or("policy.sync", |kind| kind.key);
+    let start = StartRun {
+        inputs: json!({ "as": run_type }),
+        ..StartRun::for_tenant(known, tenant_id, Source::Schedule)
+    };
+    let id = store.ops.run(&Actor::System, start).await.unwrap().run_id;
+    store
+        .sql(&format!("update operation_runs set type = '{run_type}' where id = {id}"))
+        .await
+        .unwrap();
+    id
 }
 
 /// Lets a run's lease have ended so many seconds ago, by the database's clock.
@@ -194,9 +205,9 @@ both_engines! {
         assert_eq!(state(&store, run.id).await, "completed partially_succeeded worker_lost worker_lost");
         let counts = store.counts(run.id).await;
         let parts = ["total", "processed", "succeeded", "failed", "skipped"].map(|key| counts[key]);
-        assert_eq!(parts, [4, 4, 1, 1, 2]);
+        assert_eq!(parts, [4, 4, 1, 2, 1]);
         let targets = format!("select status from operation_run_targets where run_id = {} order by ordinal", run.id);
-        assert_eq!(texts(&store, &targets).await, ["succeeded", "failed", "skipped", "skipped"]);
+        assert_eq!(texts(&store, &targets).await, ["succeeded", "failed", "failed", "skipped"]);
         let failures = format!("select reason_code || ' ' || message from operation_run_failures where run_id = {} order by id", run.id);
         let failures = texts(&store, &failures).await;
         assert_eq!(failures.len(), 2, "{failures:?}");

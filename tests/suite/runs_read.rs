@@ -72,8 +72,9 @@ both_engines! {
         assert!(detail.failures.is_sorted_by(|a, b| a.occurred_at > b.occurred_at));
         assert_eq!(detail.failures[0].tenant_name.as_deref(), Some("Contoso FR"));
         let tenants: Vec<Option<i64>> = detail.targets.iter().map(|target| target.tenant_id).collect();
-        assert_eq!(tenants, [Some(1), Some(2)]);
-        assert!(detail.targets.iter().all(|target| target.status == TargetStatus::Failed));
+        assert_eq!(tenants, [Some(2), Some(1)], "failed ones first");
+        let statuses: Vec<TargetStatus> = detail.targets.iter().map(|target| target.status).collect();
+        assert_eq!(statuses, [TargetStatus::Failed, TargetStatus::Succeeded]);
         assert_eq!(detail.lease, None);
         let audit: Vec<String> = detail.audit.unwrap().into_iter().map(|row| row.action).collect();
         assert_eq!(audit, ["runs.start", "runs.complete"]);

@@ -117,7 +117,7 @@ both_engines! {
         for other in [json!({"a": [1, 2], "b": "x"}), json!({"a": [1, 2, 3], "b": "y"}), json!({})] {
             assert!(start(&store.ops, &CUSTOMER, with_inputs(other)).await.unwrap().created);
         }
-        let other_type = StartRun { run_type: "policy.check".to_owned(), ..sync(1) };
+        let other_type = StartRun { run_type: "inventory.sync".to_owned(), ..sync(1) };
         assert!(start(&store.ops, &CUSTOMER, other_type).await.unwrap().created);
         assert!(start(&store.ops, &CUSTOMER, sync(2)).await.unwrap().created);
         let some = start(&store.ops, &Actor::System, over(RunScope::Tenants(vec![1, 3]))).await.unwrap();

@@ -6,15 +6,18 @@ use std::time::Duration;
 use tenantpilot::ErrorKind;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::demo::seed::{Amounts, DEMO_PASSWORD, SMALL, Seeded, seed, seed_demo};
+use tenantpilot::demo::simulator::Pace;
 use tenantpilot::demo::traffic::Traffic;
+use tenantpilot::demo::worker;
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::operation_type;
 use tenantpilot::ops::auth::Login;
 use tenantpilot::ops::platform::PlatformInfo;
-use tenantpilot::ops::runs::ClaimRun;
 use tenantpilot::ops::seed::{Chunk, LoadPlatform, Part, Stage, WorkspaceRow};
 use tenantpilot::ops::{Engine, OpsSettings};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::support::stores::{ORIGIN, Store, both_engines};
 
@@ -40,7 +43,7 @@ fn words<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
 /// Both ways of seeding are held to it.
 async fn check_invariants(store: &Store) {
     let reasons = words(ReasonCode::ALL.iter().map(|code| code.as_str()));
-    let types = words(operation_type::KNOWN.iter().map(|(name, _)| *name));
+    let types = words(operation_type::CATALOGUE.iter().map(|kind| kind.key));
     let number = |key: &str| match store.engine {
         Engine::Postgres => format!("coalesce((r.summary_counts ->> '{key}')::bigint, 0)"),
         Engine::Sqlite => format!("coalesce(r.summary_counts ->> '{key}', 0)"),
@@ -322,42 +325,54 @@ both_engines! {
         assert_eq!(started.run_id, 60_001);
     }
 
-    async fn fr_008_009_traffic_starts_executes_and_ends_runs(store) {
+    async fn fr_008_009_traffic_starts_runs_and_the_demos_worker_ends_them(store) {
         // Leases go by the database's clock; the runs of this test are of the present.
         seeded(&store, &Amounts { runs: 0, ..played() }, 1).await;
         let traffic = Traffic::start(store.ops.clone(), 1);
+        let (stop, worker) = demo_worker(&store);
         let begun = std::time::Instant::now();
-        let count = "select count(*) from operation_runs where status = 'completed'";
+        let count = "select count(*) from operation_runs where status = 'completed' and user_id is not null";
         while store.number(count).await < 2 {
             assert!(begun.elapsed() < Duration::from_secs(150), "no run was completed");
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
         traffic.stop().await;
-        assert_eq!(store.number("select count(*) from operation_runs where user_id is null").await, 0);
+        stop.send(true).unwrap();
+        worker.await.unwrap().unwrap();
+        let others = "select count(*) from operation_runs where user_id is null and source <> 'schedule'";
+        assert_eq!(store.number(others).await, 0);
         check_runs_of_traffic(&store).await;
+        assert_eq!(crate::support::run_rules::broken(&store).await, []);
     }
 
-    async fn fr_008_010_traffic_leaves_maintenance_alone(store) {
+    async fn fr_008_010_traffic_claims_nothing_and_the_worker_takes_what_it_supports(store) {
         seeded(&store, &Amounts { runs: 40, ..played() }, 1).await;
         let waiting = "select count(*) from operation_runs where type = 'findings.risk_rescore' and status = 'queued'";
-        assert_eq!(store.number(waiting).await, 1);
+        let held = "select count(*) from operation_run_leases";
+        let (waits, before) = (store.number(waiting).await, store.number(held).await);
+        assert_eq!(waits, 1);
         let traffic = Traffic::start(store.ops.clone(), 1);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(store.number(held).await, before, "traffic claimed a run");
+        drop(traffic);
+        let (stop, worker) = demo_worker(&store);
         let begun = std::time::Instant::now();
-        // The review pack and the report that were waiting are claimed within seconds.
-        while store.number("select count(*) from operation_runs where status = 'queued' and user_id is not null and created_at < '2026-11-20T12:00:00+00:00'").await > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing was claimed");
+        while store.number("select count(*) from operation_runs where status <> 'completed' and type <> 'findings.risk_rescore'").await > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "something is left");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        drop(traffic);
-        // What it had started meanwhile is not what this is about.
-        store.sql("update operation_runs set paused_at = created_at where status = 'queued'").await.unwrap();
         assert_eq!(store.number(waiting).await, 1);
-        // What the traffic held is taken over once its lease has run out, and not before.
-        let claim = ClaimRun { owner: "next".to_owned(), types: vec!["review_pack.generate".to_owned()], lease: Duration::from_secs(30) };
-        assert_eq!(store.ops.run(&Actor::System, claim.clone()).await.unwrap(), None);
-        store.sql("update operation_run_leases set expires_at = '2000-01-01T00:00:00+00:00'").await.unwrap();
-        assert!(store.ops.run(&Actor::System, claim).await.unwrap().is_some());
+        stop.send(true).unwrap();
+        worker.await.unwrap().unwrap();
     }
+}
+
+/// The worker of a demo, without its pauses.
+fn demo_worker(store: &Store) -> (watch::Sender<bool>, JoinHandle<tenantpilot::Result<()>>) {
+    let (stop, stopped) = watch::channel(false);
+    let (clock, settings) = (store.clock.clone(), OpsSettings::default());
+    let opened = worker::open(&store.url, &settings, clock, 1, Pace::AtOnce, stopped);
+    (stop, tokio::spawn(opened.unwrap().0.run()))
 }
 
 async fn check_runs_of_traffic(store: &Store) {

@@ -282,7 +282,7 @@ both_engines! {
         let one = start(&service(&store), &[4]).await;
         let evidence = open(&store, &first, DiagnosticsSubject::Run { run_id: one, tenant_id: None }).await.unwrap();
         assert_eq!(evidence.subject().tenant_id, 4);
-        let none = store.start("testing.unknown", 1).await;
+        let none = store.start("backup.snapshot", 1).await;
         store.sql(&format!("delete from operation_run_targets where run_id = {none}")).await.unwrap();
         store.sql(&format!("update operation_runs set scope_kind = 'platform', tenant_id = null, workspace_id = null where id = {none}")).await.unwrap();
         let error = open(&store, &first, DiagnosticsSubject::Run { run_id: none, tenant_id: None }).await.unwrap_err();

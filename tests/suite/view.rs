@@ -24,7 +24,7 @@ use tenantpilot::ops::users::{CreateUser, NewPlatformUser};
 use tenantpilot::ops::{
     Access, Operation, Ops, OpsSettings, alerts, auth, break_glass, condition, dashboard, flags,
     notifications, overview, password, plans, platform, runbooks, runs, settings, support, table,
-    telemetry, users, workers,
+    telemetry, types, users, workers,
 };
 
 use crate::support::stores::{PASSWORD, Store, both_engines, noon, view_of};
@@ -231,7 +231,7 @@ async fn answers(
         overview::ReadOverview => ["day": overview::ReadOverview { window }, "month": overview::ReadOverview { window: Some(Window::Month) }];
         overview::ListFingerprints => ["": overview::ListFingerprints { window, limit: 0 }];
         overview::GetFingerprint => ["": overview::GetFingerprint { fingerprint: fingerprint.to_owned(), window }];
-        overview::PlanGroupRetry => ["": overview::PlanGroupRetry { fingerprint: fingerprint.to_owned(), window }];
+        overview::PlanGroupRetry => ["": overview::PlanGroupRetry { fingerprint: fingerprint.to_owned(), window, wait_for_worker: false }];
         condition::ReadCondition => ["": condition::ReadCondition];
         platform::NameValues => ["": platform::NameValues];
         plans::GetPlan => ["own": plans::GetPlan { id: 1 }];
@@ -260,6 +260,7 @@ async fn answers(
         support::ListRequests => ["": support::ListRequests::default()];
         support::GetRequest => ["own": support::GetRequest { reference: references[0] }, "outside": support::GetRequest { reference: references[1] }];
         telemetry::Summarise => ["day": telemetry::Summarise { window }, "month": telemetry::Summarise { window: Some(Window::Month) }];
+        types::ListTypes => ["": types::ListTypes];
         workers::ListWorkers => ["": workers::ListWorkers];
         users::ListUsers => ["": users::ListUsers];
         users::GetUser => ["own": users::GetUser { username: "one".to_owned() }, "outside": users::GetUser { username: "beyond".to_owned() }];

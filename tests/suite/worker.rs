@@ -315,7 +315,7 @@ both_engines! {
         assert_eq!(counts(&store.end_of(id).await), [4, 1, 1, 2, 1]);
         let service = store.another(ops_settings());
         let retry = |confirm: Option<&str>| RetryRun {
-            run_id: id, consent: confirm.map_or_else(Consent::yes, Consent::typed).because(Some(crate::support::starts::reason())), source: Source::Cli, request_id: None,
+            run_id: id, consent: confirm.map_or_else(Consent::yes, Consent::typed).because(Some(crate::support::starts::reason())), source: Source::Cli, request_id: None, wait_for_worker: true,
         };
         for wrong in [None, Some("RETRY 4"), Some("retry 3")] {
             let error = service.run(&Actor::System, retry(wrong)).await.unwrap_err();
@@ -346,7 +346,8 @@ both_engines! {
     async fn fr_013_012_an_unknown_type_stays_queued_and_is_warned_of(store) {
         use tenantpilot::ops::workers::ListWorkers;
         let store = store.with_platform().await.with_ledger().await;
-        let future = store.start("findings.newer_than_this", 1).await;
+        let future = store.start("policy.sync", 1).await;
+        store.sql("update operation_runs set type = 'findings.newer_than_this'").await.unwrap();
         let worker = Running::start(&store, settings());
         let known = store.probe(RunScope::Tenant(1), json!({}), Rollout::default()).await;
         store.end_of(known).await;

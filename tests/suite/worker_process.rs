@@ -96,7 +96,7 @@ both_engines! {
         let person = Person::administrator(&store.url);
         let worker = Process::start(&person, &["--chunk", "10"]);
         let all = |confirm: &'static str| {
-            let mut arguments = vec!["runbooks", "start", BACKFILL, "--all-tenants", "--json", "--confirm", confirm];
+            let mut arguments = vec!["runbooks", "start", BACKFILL, "--wait-for-worker", "--all-tenants", "--json", "--confirm", confirm];
             arguments.extend(REASON);
             arguments
         };
@@ -159,7 +159,7 @@ both_engines! {
         let store = store.with_findings(1).await;
         let person = Person::administrator(&store.url);
         let start = |more: &[&str]| {
-            let mut arguments = vec!["runbooks", "start", BACKFILL];
+            let mut arguments = vec!["runbooks", "start", BACKFILL, "--wait-for-worker"];
             arguments.extend(more);
             person.run(&arguments)
         };
@@ -201,7 +201,7 @@ both_engines! {
         let store = store.with_findings(4).await;
         let person = Person::administrator(&store.url);
         let start = |tenant: &str| {
-            let done = person.run(&["runbooks", "start", BACKFILL, "--tenant", tenant, "--json", "--yes"]).ends(0);
+            let done = person.run(&["runbooks", "start", BACKFILL, "--wait-for-worker", "--tenant", tenant, "--json", "--yes"]).ends(0);
             done.json()["run"]["id"].as_i64().unwrap().to_string()
         };
         let id = start("1");
@@ -217,7 +217,7 @@ both_engines! {
         person.run(&["runs", "cancel", "4711", "--yes"]).ends(4);
         let forced = person.run(&["runs", "cancel", &id, "--force"]).ends(5);
         assert!(forced.err.contains("already ended"), "{forced:?}");
-        let retried = person.run(&["runs", "retry", &id, "--json", "--yes"]).ends(0).json();
+        let retried = person.run(&["runs", "retry", &id, "--wait-for-worker", "--json", "--yes"]).ends(0).json();
         assert_eq!((&retried["target_count"], &retried["created"]), (&1.into(), &true.into()));
         let new = retried["run"]["id"].as_i64().unwrap().to_string();
         let worker = Process::start(&person, &[]);
@@ -259,7 +259,7 @@ both_engines! {
         assert_eq!(store.number("select count(*) from audit_logs where status = 'denied' and action = 'runbooks.start'").await, 1);
         let kept = store.ops.run(&admin.actor, wish.start(&plan)).await.unwrap().run_id;
         store.ops.run(&admin.actor, CancelRun { run_id: kept, consent: crate::support::starts::sure("CANCEL", kept) }).await.unwrap();
-        let retry = RetryRun { run_id: kept, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None };
+        let retry = RetryRun { run_id: kept, consent: Consent::yes(), source: tenantpilot::domain::run::Source::Cli, request_id: None, wait_for_worker: true };
         assert!(store.ops.run(&runner.actor, retry).await.unwrap_err().message().contains("lifecycle_backfill"));
         // What cannot be audited does not happen.
         let break_audit = match store.engine {
@@ -324,7 +324,8 @@ fn fr_013_008_a_frozen_database_does_not_keep_a_worker_that_is_told_to_stop() {
     let proxy = Proxy::start(&store.url);
     let behind = Person::at(&proxy.url(&store.url));
     let worker = Process::start(&behind, &["--chunk", "1"]);
-    let start = ["runbooks", "start", BACKFILL, "--tenant", "1", "--json", "--yes"];
+    let start =
+        ["runbooks", "start", BACKFILL, "--wait-for-worker", "--tenant", "1", "--json", "--yes"];
     let id = person.run(&start).ends(0).json()["run"]["id"].as_i64().unwrap().to_string();
     until(&person, &["runs", "show", &id, "--json"], |json| json["run"]["status"] == "running");
     proxy.pause();
@@ -346,8 +347,16 @@ fn fr_013_017_a_worker_lives_through_an_outage_and_the_run_ends_exactly() {
     proxy.cut();
     let worker =
         Process::start(&behind, &["--lease", "2s", "--heartbeat", "500ms", "--chunk", "1"]);
-    let mut arguments =
-        vec!["runbooks", "start", BACKFILL, "--all-tenants", "--json", "--confirm", "BACKFILL 4"];
+    let mut arguments = vec![
+        "runbooks",
+        "start",
+        BACKFILL,
+        "--wait-for-worker",
+        "--all-tenants",
+        "--json",
+        "--confirm",
+        "BACKFILL 4",
+    ];
     arguments.extend(REASON);
     let started = person.run(&arguments).ends(0).json();
     let id = started["run"]["id"].as_i64().unwrap().to_string();

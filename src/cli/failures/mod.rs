@@ -7,9 +7,14 @@ use serde_json::{Value, json};
 use super::overview::{WindowArgs, listing};
 use super::text::{self, Table};
 use super::{Env, examples};
+use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run_state::RunState;
-use crate::ops::overview::{FingerprintGroup, FingerprintPage, GetFingerprint, ListFingerprints};
+use crate::ops::Ops;
+use crate::ops::auth::Session;
+use crate::ops::overview::{
+    FingerprintGroup, FingerprintPage, GetFingerprint, ListFingerprints, PlanGroupRetry,
+};
 use crate::{Error, Result};
 
 /// How wide a pattern is under its row, so that it stays within 80 columns.
@@ -148,9 +153,35 @@ async fn show(args: ShowArgs, env: &Env) -> Result<u8> {
     for line in listing("list its runs", &group.filter) {
         env.out.message(line);
     }
-    let (one, again) = (&group.fingerprint, args.window.again());
-    env.out.message(format!("try them again: tenantpilot failures retry {one}{again}"));
+    if session.capabilities.has(Capability::OpsManage) && !group.fingerprint.is_empty() {
+        retry_hint(&ops, &session, &group, &args, env).await?;
+    }
     Ok(0)
+}
+
+/// Says how the runs of a group are retried, or why none can be.
+async fn retry_hint(
+    ops: &Ops,
+    session: &Session,
+    group: &FingerprintGroup,
+    args: &ShowArgs,
+    env: &Env,
+) -> Result<()> {
+    let (one, again) = (&group.fingerprint, args.window.again());
+    let (fingerprint, window) = (one.clone(), args.window.window);
+    let asked = PlanGroupRetry { fingerprint, window, wait_for_worker: false };
+    let plan = ops.run(&session.actor, asked).await?;
+    let command = format!("tenantpilot failures retry {one}{again}");
+    match plan.skipped.first() {
+        _ if !plan.runs.is_empty() => env.out.message(format!("retry them: {command}")),
+        Some(_) if plan.waiting > 0 => {
+            env.out.message("no active worker supports them; queue a retry all the same:");
+            env.out.message(format!("{command} --wait-for-worker"));
+        }
+        Some(newest) => env.out.message(format!("none can be retried: {}", newest.why)),
+        None => {}
+    }
+    Ok(())
 }
 
 /// A group with what its reason means.

@@ -23,6 +23,9 @@ pub struct RetryArgs {
     window: WindowArgs,
     #[command(flatten)]
     consent: ConsentArgs,
+    /// Queue new runs also where no active worker supports their type
+    #[arg(long)]
+    wait_for_worker: bool,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -36,7 +39,8 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
     let (fingerprint, window) = (args.fingerprint.clone(), args.window.window);
-    let look = PlanGroupRetry { fingerprint, window };
+    let wait_for_worker = args.wait_for_worker;
+    let look = PlanGroupRetry { fingerprint, window, wait_for_worker };
     let plan = ops.prepare::<RetryGroup, _>(&session.actor, look).await?;
     let dry_run = args.consent.is_dry_run();
     if plan.runs.is_empty() {
@@ -60,6 +64,7 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
         run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
         consent,
         source: Source::Cli,
+        wait_for_worker,
     };
     let done = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await?;
     if dry_run {
@@ -106,7 +111,8 @@ fn rehearsed(plan: &GroupRetryPlan, args: &RetryArgs, env: &Env) -> Result<()> {
         // On a line of its own, so that it stays whole.
         env.out.message(format!("start them{reason}:"));
         let option = confirmation.option();
-        env.out.message(format!("tenantpilot failures retry {one}{again} {option}"));
+        let wait = if args.wait_for_worker { " --wait-for-worker" } else { "" };
+        env.out.message(format!("tenantpilot failures retry {one}{again}{wait} {option}"));
     }
     Ok(())
 }
@@ -157,6 +163,10 @@ fn left_out(plan: &GroupRetryPlan, env: &Env) {
     let more = plan.skipped.len().saturating_sub(SHOWN);
     if more > 0 {
         env.out.message(format!("and {more} more are not; --json names all of them"));
+    }
+    if plan.waiting > 0 {
+        let runs = noun(plan.waiting, "run");
+        env.out.message(format!("{runs} can wait for a worker: add --wait-for-worker"));
     }
     if plan.left > 0 {
         let after = noun(plan.left, "run");

@@ -160,7 +160,11 @@ fn cut_short(id: &str, error: &Error) -> Error {
 fn is_answer(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Usage | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Refused
+        ErrorKind::Usage
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Refused
+            | ErrorKind::NoWorker
     )
 }
 
@@ -247,11 +251,16 @@ fn scope_of(deployment: &Deployment) -> RunScope {
 fn answered(started: Started, plan: &Plan, dry_run: bool) -> Outcome {
     let id = started.run_id;
     let on = plan.scope_named();
+    let waits = plan
+        .support
+        .obstacle(&plan.runbook)
+        .map_or_else(String::new, |why| format!("; it waits: {why}"));
     match (started.created, dry_run) {
         (true, false) => {
-            Outcome::new(Word::Started, Some(id), format!("queued as run {id}, on {on}"))
+            let message = format!("queued as run {id}, on {on}{waits}");
+            Outcome::new(Word::Started, Some(id), message)
         }
-        (true, true) => Outcome::new(Word::WouldStart, None, format!("would start on {on}")),
+        (true, true) => Outcome::new(Word::WouldStart, None, format!("would start on {on}{waits}")),
         // Somebody else was quicker, or is at the same work.
         (false, _) => Outcome::new(Word::Running, Some(id), format!("already running as run {id}")),
     }
@@ -284,7 +293,7 @@ async fn started_before(ops: &Ops, first: RunDetail) -> Result<Outcome> {
     let message = format!("run {last} of it has ended before, and did not succeed");
     let mut outcome = Outcome::new(Word::FailedBefore, Some(last), message);
     outcome.hint = Some(format!(
-        "look at it: tenantpilot runs show {last}; try again what is left: tenantpilot runs retry {last}"
+        "see whether it can be retried: tenantpilot runs show {last}; then: tenantpilot runs retry {last}"
     ));
     Ok(outcome)
 }

@@ -245,7 +245,14 @@ pub fn next_step(plan: &Plan, env: &Env) {
     } else if plan.expires_at <= env.clock.now() {
         env.out.message("it has expired: run a new preflight");
     } else {
-        env.out.message(format!("start it: {}", start_command(plan, None, Rollout::default())));
+        let command = start_command(plan, None, Rollout::default());
+        match plan.support.obstacle(&plan.runbook) {
+            None => env.out.message(format!("start it: {command}")),
+            Some(why) => {
+                env.out.message(format!("{why}; start a worker: tenantpilot worker"));
+                env.out.message(format!("start it all the same: {command} --wait-for-worker"));
+            }
+        }
     }
 }
 

@@ -45,6 +45,9 @@ pub struct StartArgs {
     /// Your own id of this request: the same one twice makes one run
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
+    /// Queue the run also where no active worker supports the runbook
+    #[arg(long)]
+    wait_for_worker: bool,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -98,8 +101,9 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         }
         let confirmation = plan.confirmation();
         // A question whose answer could not start it is not asked.
+        let refused = plan.support.obstacle(&plan.runbook).is_some() && !args.wait_for_worker;
         let reasoned = consent.reason.is_some() || !confirmation.reason.is_required();
-        if plan.affected_count > 0 && reasoned {
+        if !refused && plan.affected_count > 0 && reasoned {
             let what = format!("{} would start on {}.", args.key, plan.scope_named());
             consent.given = ask::asked(env, consent.given, &confirmation, &what).await;
         }
@@ -115,6 +119,7 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         rollout,
         consent,
         request_id: Some(request_id.clone()),
+        wait_for_worker: args.wait_for_worker,
         ..StartRunbook::of_plan(&args.key, plan.id(), Source::Cli)
     };
     let started = ops.run(actor, request).await;
@@ -145,7 +150,11 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         }))?;
         return Ok(0);
     }
-    runs_control::started(env, started, run.ok().map(|detail| detail.run).as_ref())?;
+    let run = run.ok().map(|detail| detail.run);
+    runs_control::started(env, started, run.as_ref())?;
+    if let Some(run) = run.filter(|_| started.created) {
+        runs_control::waits(env, &run);
+    }
     Ok(0)
 }
 
@@ -206,7 +215,8 @@ fn rehearsed(
         plan.total_count,
         rollout.words(),
     ))?;
-    let command = plan::start_command(plan, reason, rollout);
+    let wait = plan.support.obstacle(&plan.runbook).map_or("", |_| " --wait-for-worker");
+    let command = format!("{}{wait}", plan::start_command(plan, reason, rollout));
     env.out.message(format!("start exactly this: {command}"));
     Ok(())
 }

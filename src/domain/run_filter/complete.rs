@@ -120,7 +120,9 @@ fn candidates(word: Word, values: &Values) -> Vec<(String, String)> {
         parse::closed(word).into_iter().map(|text| (text.to_owned(), String::new())).collect();
     let named = |(text, hint): (&str, &str)| (text.to_owned(), hint.to_owned());
     match word {
-        Word::Type => list.extend(operation_type::KNOWN.iter().copied().map(named)),
+        Word::Type => {
+            list.extend(operation_type::CATALOGUE.iter().map(|kind| named((kind.key, kind.label))))
+        }
         Word::Reason => list
             .extend(ReasonCode::ALL.iter().map(|code| named((code.as_str(), code.explanation())))),
         Word::Since | Word::Until => list

@@ -28,8 +28,11 @@ use crate::access::{Requirement, ViewScope};
 use crate::domain::failure::ReasonCode;
 use crate::domain::health::{Health, HealthFacts, HealthThresholds};
 use crate::domain::run::Run;
+use crate::domain::run_facts::Wait;
 use crate::domain::run_filter::{IdOrName, Pattern, RunFilter, StatusWord, Term, TermKind, When};
+use crate::domain::run_state::STALE_AFTER;
 use crate::domain::window::{Span, Window};
+use crate::ops::runs::{active_workers, complete};
 
 /// How many recent failures are shown.
 const RECENT: i64 = 20;
@@ -115,13 +118,14 @@ impl Operation for ReadOverview {
         let [current, before] = window.of_runs(now);
         let runs = kpis::read(tx, view, window, now, [current, before]).await?;
         let offenders = offenders(tx, view, current).await?;
-        let recent_failures = rows::recent_failures(tx, view, current, RECENT).await?;
+        let mut recent_failures = rows::recent_failures(tx, view, current, RECENT).await?;
         let facts = facts(tx, view, current, now, &runs, &limits).await?;
         let usage = telemetry::summarise(tx, window, now, view).await?;
         let unread_notifications = match user {
             Some(user) => Some(notifications::unread(tx, user).await?),
             None => None,
         };
+        complete(context, &mut recent_failures).await?;
         Ok(Overview {
             window: WindowSpan {
                 key: window,
@@ -189,7 +193,6 @@ async fn facts(
         ended: runs.current.ended(),
         failed: runs.current.failed,
         failed_filter: in_window(&[StatusWord::Failed], window),
-        stale: runs.stale,
         unaudited: rows::unaudited(tx, view, window, LOOKED_AT).await?,
         ..HealthFacts::default()
     };
@@ -200,6 +203,15 @@ async fn facts(
             facts.abandoned.push(lease.run_id);
         } else {
             facts.overdue.push(lease.run_id);
+        }
+    }
+    let active = active_workers(tx).await?;
+    facts.no_active_worker = active.workers.is_empty();
+    for row in rows::waiting(tx, view, now - STALE_AFTER, LOOKED_AT).await? {
+        facts.queued += 1;
+        if row.late {
+            let wait = Wait::of(active.support(&row.run_type)).text(&row.run_type);
+            facts.not_started.entry(wait).or_default().push(row.run_id);
         }
     }
     let alerts_summary = super::alerts::summary(tx, view).await?;

@@ -8,10 +8,12 @@ use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::run::{RunStatus, Source};
+use crate::domain::run_facts::{Basis, NoRetry, Retry, RunFacts};
+use crate::domain::type_support::Support;
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
-use crate::ops::runs::{RetryPlan, RetryRun, Started};
-use crate::ops::store::fingerprints as rows;
+use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
+use crate::ops::store::{fingerprints as rows, run_read};
 use crate::ops::{Access, AuditStatus, Consent, Context, Operation, refusal};
 use crate::{Error, ErrorKind, Result};
 
@@ -28,6 +30,8 @@ pub struct PlanGroupRetry {
     pub fingerprint: String,
     /// How far back; what the person chose last where absent.
     pub window: Option<Window>,
+    /// Whether new runs may wait where no active worker supports their type.
+    pub wait_for_worker: bool,
 }
 
 /// What trying a group again would do.
@@ -46,6 +50,8 @@ pub struct GroupRetryPlan {
     pub skipped: Vec<Skipped>,
     /// How many more could be tried again after these.
     pub left: usize,
+    /// How many of the skipped ones could be tried again if they may wait for a worker.
+    pub waiting: usize,
 }
 
 /// A run that would be tried again.
@@ -74,7 +80,8 @@ pub struct Skipped {
 
 impl PlanGroupRetry {
     pub(in crate::ops) fn sample() -> Self {
-        Self { fingerprint: "000000000000".to_owned(), window: None }
+        let fingerprint = "000000000000".to_owned();
+        Self { fingerprint, window: None, wait_for_worker: false }
     }
 }
 
@@ -90,7 +97,7 @@ impl Operation for PlanGroupRetry {
         let view = context.permit().scope();
         // Also for its answer where there is no such group.
         fingerprints::one(context.tx()?, view, span, &self.fingerprint, window.label()).await?;
-        plan(context, &self.fingerprint, span, None).await
+        plan(context, &self.fingerprint, span, None, self.wait_for_worker).await
     }
 }
 
@@ -101,33 +108,58 @@ async fn plan(
     fingerprint: &str,
     span: Span,
     only: Option<&[i64]>,
+    wait_for_worker: bool,
 ) -> Result<GroupRetryPlan> {
     let view = context.permit().scope();
+    let (mut runs, mut skipped, mut left, mut waiting) = (Vec::new(), Vec::new(), 0, 0);
     let touched = rows::touched(context.tx()?, view, span, fingerprint, LOOKED_AT).await?;
-    let (mut runs, mut skipped, mut left) = (Vec::new(), Vec::new(), 0);
+    let active = active_workers(context.tx()?).await?;
+    let registry = context.settings().registry.clone();
     for row in touched {
         if only.is_some_and(|only| !only.contains(&row.run_id)) {
             continue;
         }
         let run_id = row.run_id;
-        let mut skip = |why: &str| skipped.push(Skipped { run_id, why: why.to_owned() });
+        let mut skip = |why: String| skipped.push(Skipped { run_id, why });
         if row.status != RunStatus::Completed.as_str() {
-            skip("it has not ended yet");
+            skip("it has not ended yet".to_owned());
         } else if row.retried {
-            skip("a retry of it is active or has succeeded");
+            skip("a retry of it is active or has succeeded".to_owned());
         } else if row.superseded {
-            skip("a newer run like it was started for the same tenant");
+            skip("a newer run like it was started for the same tenant".to_owned());
         } else {
-            let scope = row.scope_kind.parse()?;
-            let RetryPlan { targets, confirmation } =
-                RetryPlan::of(context, run_id, &row.run_type, scope).await?;
-            match targets {
-                0 => skip("nothing of it is left to retry"),
-                _ if !confirmation.declarable => skip("it needs its own phrase; retry it alone"),
-                _ if runs.len() == MAX_RUNS => left += 1,
-                targets => {
-                    runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
+            let basis = Basis {
+                support: active.support(&row.run_type),
+                left: run_read::left(context.tx()?, run_id).await?,
+                missing: missing(context.permit(), &registry, &row.run_type),
+                may_manage: true,
+            };
+            let targets = match RunFacts::ended(run_id, &row.run_type, basis).retry() {
+                // Archived since it was confirmed: its own retry says so, and stops no other.
+                Retry::Impossible(NoRetry::Archived) if only.is_some() => 1,
+                Retry::Impossible(why) => {
+                    skip(why.text(&row.run_type));
+                    continue;
                 }
+                Retry::NeedsWorker { .. } if !wait_for_worker => {
+                    waiting += 1;
+                    skip(Support::NoWorker.obstacle(&row.run_type).unwrap_or_default());
+                    continue;
+                }
+                _ if runs.len() == MAX_RUNS => {
+                    left += 1;
+                    continue;
+                }
+                Retry::Possible { targets } | Retry::NeedsWorker { targets } => {
+                    usize::try_from(targets).unwrap_or(usize::MAX)
+                }
+            };
+            let about = (run_id, row.run_type.as_str(), row.scope_kind.parse()?);
+            let confirmation = retry_confirmation(context, about, targets).await?;
+            if confirmation.declarable {
+                runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
+            } else {
+                skip("it needs its own phrase; retry it alone".to_owned());
             }
         }
     }
@@ -140,7 +172,7 @@ async fn plan(
         Confirmation::of(&action)?.requiring_reason(glass)
     };
     let fingerprint = fingerprint.to_owned();
-    Ok(GroupRetryPlan { fingerprint, runs, targets, confirmation, skipped, left })
+    Ok(GroupRetryPlan { fingerprint, runs, targets, confirmation, skipped, left, waiting })
 }
 
 /// Tries the runs of a group again: each is a retry of its own, with its own audit row. What one
@@ -155,6 +187,8 @@ pub struct RetryGroup {
     pub consent: Consent,
     /// Where the start comes from.
     pub source: Source,
+    /// Whether new runs may wait where no active worker supports their type.
+    pub wait_for_worker: bool,
 }
 
 /// What came of a group.
@@ -171,7 +205,13 @@ pub struct GroupRetried {
 impl RetryGroup {
     pub(in crate::ops) fn sample() -> Self {
         let fingerprint = "000000000000".to_owned();
-        Self { fingerprint, run_ids: Vec::new(), consent: Consent::default(), source: Source::Cli }
+        Self {
+            fingerprint,
+            run_ids: Vec::new(),
+            consent: Consent::default(),
+            source: Source::Cli,
+            wait_for_worker: false,
+        }
     }
 
     /// Holds the call against the runs as they are now, and audits it.
@@ -180,7 +220,8 @@ impl RetryGroup {
         let now = context.now();
         let [span, _] = Window::Month.of_runs(now);
         let span = Span { until: now + chrono::TimeDelta::microseconds(1), ..span };
-        let plan = plan(context, &self.fingerprint, span, Some(&self.run_ids)).await?;
+        let only = Some(self.run_ids.as_slice());
+        let plan = plan(context, &self.fingerprint, span, only, self.wait_for_worker).await?;
         let checked = match plan.skipped.first() {
             Some(one) => Err(Error::refused(format!("run {}: {}", one.run_id, one.why))
                 .hint("look at the error again, and confirm what is left")),
@@ -226,6 +267,7 @@ impl RetryGroup {
                 .because(self.consent.reason.clone()),
             source: self.source,
             request_id: None,
+            wait_for_worker: self.wait_for_worker,
         };
         match retry.execute(context).await {
             Ok(retried) => {
@@ -244,7 +286,11 @@ impl RetryGroup {
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Usage | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Refused
+        ErrorKind::Usage
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Refused
+            | ErrorKind::NoWorker
     )
 }
 

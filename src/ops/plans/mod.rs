@@ -21,7 +21,8 @@ use crate::domain::confirmation::Confirmation;
 use crate::domain::plan::suspicion;
 use crate::domain::run::ScopeKind;
 use crate::domain::safe_text::SafeText;
-use crate::ops::runs::RunScope;
+use crate::domain::type_support::Support;
+use crate::ops::runs::{RunScope, active_workers};
 use crate::ops::store::plans::{self as store, PlanRow, TargetFilter};
 use crate::ops::store::scope_choices;
 use crate::ops::{Access, Context, Engine, Operation};
@@ -73,6 +74,8 @@ pub struct Plan {
     pub expires_at: DateTime<Utc>,
     /// The run that used it.
     pub used_by_run_id: Option<i64>,
+    /// Whether a run of the runbook could be executed when this was read.
+    pub support: Support,
 }
 
 impl Plan {
@@ -96,6 +99,7 @@ impl Plan {
     pub(in crate::ops) async fn with_names(context: &mut Context, row: PlanRow) -> Result<Self> {
         let mut plan = Self::from(row);
         let tx = context.tx()?;
+        plan.support = active_workers(tx).await?.support(&plan.runbook);
         plan.scope_names = match RunScope::from_json(&plan.scope) {
             Some(RunScope::Tenant(id)) => scope_choices::names(tx, &[id]).await?,
             Some(RunScope::Tenants(ids)) if ids.len() <= NAMED => {
@@ -169,6 +173,7 @@ impl From<PlanRow> for Plan {
             created_at: row.created_at,
             expires_at: row.expires_at,
             used_by_run_id: row.used_by_run_id,
+            support: Support::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::step::Asked;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
+use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::{Run, RunStatus};
 use crate::ops::store::audit::NewAudit;
@@ -244,9 +245,11 @@ async fn begin(
     Ok(row)
 }
 
-/// A run within the actor's view that has not ended.
+/// A run within the actor's view that has not ended. One of an unknown type is not changed: only
+/// a newer version knows what that would do.
 async fn not_ended(context: &mut Context, run_id: i64) -> Result<Run> {
     let run = visible(context, run_id).await?;
+    operation_type::require(&run.run_type)?;
     if run.status == RunStatus::Completed { Err(ended(run_id)) } else { Ok(run) }
 }
 

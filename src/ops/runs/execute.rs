@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use super::finish::{End, conclude, write_end};
+use super::shares::{counts_of, outcome_of};
 use crate::access::Requirement;
 use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::RunOutcome;
+use crate::domain::run_end::RunEnd;
 use crate::domain::sanitize;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::store::lifecycle::{self, Claim, Claimed, Claims, Held};
-use crate::ops::store::{schema, targets};
+use crate::ops::store::{schema, target_ends, targets};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -23,6 +25,8 @@ const MIN_LEASE: Duration = Duration::from_millis(300);
 /// More than the starts of a target, so that a target that kills its workers is failed alone
 /// before the whole run is.
 pub const TAKEOVER_LIMIT: i64 = 5;
+/// The counts that say how a run's targets ended: the first of [`CountKey`].
+const SHARES: usize = 5;
 
 /// Claims the oldest run that nobody holds.
 #[derive(Debug, Clone)]
@@ -165,6 +169,7 @@ impl Operation for ReportProgress {
         let counts = self.counts.to_json();
         let tx = context.tx()?;
         if lifecycle::set_counts(tx, self.run_id, self.fence, &counts, now).await? {
+            target_ends::report(tx, self.run_id, items_of(&self.counts)).await?;
             // What an executor reports is a sign of progress; there are no steps to tell it.
             lifecycle::note_progress(tx, self.run_id).await
         } else {
@@ -258,13 +263,30 @@ impl Operation for CompleteRun {
             (true, None) => Some(ReasonCode::UnexpectedError.as_str().to_owned()),
             (_, reason) => reason,
         };
-        let (target_status, target_reason) = match outcome {
-            // A target whose items partly failed is to be retried, so it counts as failed.
-            RunOutcome::Failed | RunOutcome::PartiallySucceeded => ("failed", reason.as_deref()),
-            RunOutcome::Blocked | RunOutcome::Cancelled => ("skipped", None),
-            _ => ("succeeded", None),
+        let mut outcome = outcome;
+        let mut status = match outcome {
+            RunOutcome::Failed | RunOutcome::PartiallySucceeded => "failed",
+            RunOutcome::Blocked | RunOutcome::Cancelled => "skipped",
+            _ => "succeeded",
         };
-        lifecycle::settle_targets(tx, self.run_id, target_status, target_reason, now).await?;
+        target_ends::report(tx, self.run_id, items_of(&counts)).await?;
+        let several = targets::tally(tx, self.run_id).await?.total > 1;
+        // Of several targets, those with failures failed; the others did not.
+        let named = if several { target_ends::fail_named(tx, self.run_id, now).await? } else { 0 };
+        if named > 0 && status == "failed" {
+            status = "succeeded";
+        }
+        let own = if status == "failed" { reason.as_deref() } else { None };
+        let left = target_ends::settle(tx, self.run_id, status, own, now).await?;
+        if several {
+            let tally = targets::tally(tx, self.run_id).await?;
+            for (key, n) in counts_of(&tally).iter().take(SHARES) {
+                counts.set(key, n);
+            }
+            if status != "skipped" {
+                outcome = outcome_of(&tally, None, left);
+            }
+        }
         let stop = match outcome {
             RunOutcome::Blocked => Some(StopReason::Blocked),
             RunOutcome::Cancelled => Some(StopReason::Cancelled),
@@ -272,6 +294,15 @@ impl Operation for CompleteRun {
         };
         write_end(context, &run, End { outcome, counts, stop, reason }).await
     }
+}
+
+/// Items in all, done and failed, as counts tell them of a run with one target.
+fn items_of(counts: &SummaryCounts) -> [i64; 3] {
+    let get = |key| counts.get(key).unwrap_or(0);
+    let (failed, skipped) = (get(CountKey::Failed), get(CountKey::Skipped));
+    let done = get(CountKey::Succeeded).saturating_add(failed);
+    let total = get(CountKey::Total).max(done.saturating_add(skipped));
+    [total, done, failed].map(|n| i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 /// The run, locked, if it is still running under `fence`.
@@ -310,14 +341,13 @@ pub(super) fn settle(counts: &mut SummaryCounts, blocked: bool, cancelled: bool)
     }
     counts.set(CountKey::Total, total);
     counts.set(CountKey::Processed, total);
-    let succeeded = get(counts, CountKey::Succeeded);
-    match (blocked, stopped, failed, succeeded) {
-        (true, ..) => RunOutcome::Blocked,
-        (_, true, ..) => RunOutcome::Cancelled,
-        (.., 0, _) => RunOutcome::Succeeded,
-        (.., 0) => RunOutcome::Failed,
-        _ => RunOutcome::PartiallySucceeded,
+    RunEnd {
+        blocked,
+        cancelled: cancelled && undone > 0,
+        some_failed: failed > 0,
+        some_succeeded: get(counts, CountKey::Succeeded) > 0,
     }
+    .outcome()
 }
 
 fn check_counts(counts: &SummaryCounts) -> Result<()> {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::alerting;
 use super::execute::{held, lost, settle};
+use super::shares::{counts_of, outcome_of};
 use crate::access::Requirement;
 use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::StopReason;
@@ -15,43 +16,9 @@ use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::store::faults::{self, During};
 use crate::ops::store::lifecycle::{self, Ending, Held};
 use crate::ops::store::outages::{self, Gap};
-use crate::ops::store::targets::{self, Tally};
-use crate::ops::store::{Tx, audit, requests, run_read, savepoint};
+use crate::ops::store::{Tx, audit, requests, run_read, savepoint, target_ends, targets};
 use crate::ops::{Access, AuditStatus, Context, Mutant, Operation};
 use crate::{Error, Result};
-
-/// The counts that a run's targets make.
-pub(in crate::ops) fn counts_of(tally: &Tally) -> SummaryCounts {
-    let n = |count: i64| u64::try_from(count).unwrap_or(0);
-    let mut counts = SummaryCounts::default()
-        .with(CountKey::Total, n(tally.total))
-        .with(CountKey::Processed, n(tally.total - tally.pending))
-        .with(CountKey::Succeeded, n(tally.succeeded))
-        .with(CountKey::Failed, n(tally.failed))
-        .with(CountKey::Skipped, n(tally.skipped))
-        .with(CountKey::Tenants, n(tally.tenants))
-        .with(CountKey::Items, n(tally.items))
-        .with(CountKey::Updated, n(tally.updated));
-    for (key, count) in [(CountKey::Created, tally.created), (CountKey::Deleted, tally.deleted)] {
-        if count > 0 {
-            counts.set(key, n(count));
-        }
-    }
-    counts
-}
-
-/// The outcome that counts and a stop make.
-pub(in crate::ops) fn outcome_of(tally: &Tally, stop: Option<StopReason>) -> RunOutcome {
-    match stop {
-        Some(StopReason::Blocked) => RunOutcome::Blocked,
-        Some(StopReason::Cancelled | StopReason::Closed) if tally.skipped > 0 => {
-            RunOutcome::Cancelled
-        }
-        _ if tally.failed > 0 && tally.succeeded > 0 => RunOutcome::PartiallySucceeded,
-        _ if tally.failed > 0 => RunOutcome::Failed,
-        _ => RunOutcome::Succeeded,
-    }
-}
 
 /// Completes a run whose targets are done, or stops it: what is pending is skipped then.
 #[derive(Debug, Clone, Copy)]
@@ -140,9 +107,10 @@ pub(in crate::ops) async fn conclude(
             lifecycle::insert_failure(tx, run.id, tenant, reason, message, now).await?;
         }
     }
-    if stop.is_some() {
-        lifecycle::settle_targets(tx, run.id, "skipped", None, now).await?;
-    }
+    let left = match stop {
+        Some(_) => target_ends::settle(tx, run.id, "skipped", None, now).await?,
+        None => 0,
+    };
     let tally = targets::tally(tx, run.id).await?;
     if tally.pending > 0 {
         return Err(Error::refused(format!("{} targets are not done yet", tally.pending)));
@@ -156,10 +124,10 @@ pub(in crate::ops) async fn conclude(
         counts.set(CountKey::Total, sum);
         counts.set(CountKey::Processed, sum);
     }
-    let mut outcome = outcome_of(&tally, stop);
+    let mut outcome = outcome_of(&tally, stop, left);
     let reported = SummaryCounts::from_json(&run.summary_counts.0)?;
     let n = |key| reported.get(key).unwrap_or(0);
-    if tally.steps == 0 && n(CountKey::Processed) > counts_failed {
+    if tally.steps == 0 && tally.item_total == 0 && n(CountKey::Processed) > counts_failed {
         // No worker of ours did a step of it: its counts are what its executor reported.
         counts = reported;
         let known = settle(&mut counts, false, stop.is_some());

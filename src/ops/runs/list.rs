@@ -1,5 +1,6 @@
 //! Lists of runs and the counts above them.
 
+use super::basis::complete;
 use crate::Result;
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
@@ -56,7 +57,8 @@ impl Operation for ListRuns {
             limit,
             bound,
         };
-        let found = run_list::page(context.tx()?, &query).await?;
+        let mut found = run_list::page(context.tx()?, &query).await?;
+        complete(context, &mut found.runs).await?;
         let end = match self.page {
             Page::NewerThan(_) | Page::Oldest => found.runs.first(),
             _ => found.runs.last(),

@@ -1,15 +1,18 @@
 //! One run with everything that explains it.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::basis::complete;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::run::{Lease, Run, RunFailure, RunStatus, RunTarget};
+use crate::domain::run_facts::RunFacts;
 use crate::ops::store::audit::{self, AuditRow};
 use crate::ops::store::faults::{self, RunFault};
 use crate::ops::store::requests::{self, RequestRow};
-use crate::ops::store::{Tx, run_read, workers};
+use crate::ops::store::run_read;
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -38,17 +41,6 @@ pub struct FailureGroup {
     pub reason_code: String,
     /// How many.
     pub count: i64,
-}
-
-/// Whether anybody could claim a queued run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Served {
-    /// A living worker knows its type.
-    Known,
-    /// Workers are there, but none that takes new runs knows its type.
-    Unknown,
-    /// No living worker takes new runs.
-    NoWorker,
 }
 
 /// A run and what belongs to it.
@@ -82,10 +74,6 @@ pub struct RunDetail {
     pub retry_of: Option<i64>,
     /// The first runs that tried it again.
     pub retried_by: Vec<i64>,
-    /// How many targets a retry would cover; 0 while it has not ended.
-    pub retryable: i64,
-    /// Whether anybody could claim it; none unless it waits in the queue, or is stuck.
-    pub served: Option<Served>,
     /// What the database said of its failures: codes and names, also part of its context.
     pub faults: Vec<RunFault>,
     /// What its end could not write beside audit rows.
@@ -115,6 +103,12 @@ impl Gaps {
 }
 
 impl RunDetail {
+    /// What decides what is possible with it.
+    pub fn facts(&self, now: DateTime<Utc>) -> RunFacts<'_> {
+        let has = |kind: &str| self.requests.iter().any(|request| request.kind == kind);
+        RunFacts::of(&self.run, now).requested(has("cancel"), has("pause"))
+    }
+
     /// The reason code and the reason of the break-glass under which it was started; none if
     /// it was not.
     pub fn break_glass(&self) -> Option<(&str, &str)> {
@@ -134,9 +128,11 @@ impl Operation for GetRun {
         let may_audit = context.permit().has(Capability::AuditView);
         let since = context.now() - chrono::Duration::hours(24);
         let tx = context.tx()?;
-        let run = run_read::by_id(tx, self.id, scope)
+        let mut run = run_read::by_id(tx, self.id, scope)
             .await?
             .ok_or_else(|| Error::not_found(format!("run {}", self.id)))?;
+        complete(context, std::slice::from_mut(&mut run)).await?;
+        let tx = context.tx()?;
         let audit =
             if may_audit { Some(audit::of_run(tx, self.id, AUDIT_SHOWN).await?) } else { None };
         let elsewhere = match &run.reason_code {
@@ -154,7 +150,9 @@ impl Operation for GetRun {
         }
         let ended = run.status == RunStatus::Completed;
         let running = run.status == RunStatus::Running;
-        let retryable = if ended { run_read::count_retryable(tx, &run).await? } else { 0 };
+        if ended {
+            run.basis.left = run_read::left(tx, run.id).await?;
+        }
         let retried_by = if ended {
             run_read::retried_by(tx, run.id, RETRIES_SHOWN, scope).await?
         } else {
@@ -164,8 +162,6 @@ impl Operation for GetRun {
             Some(id) => run_read::by_id(tx, id, scope).await?.map(|run| run.id),
             None => None,
         };
-        let waits = run.status == RunStatus::Queued && run.paused_at.is_none();
-        let waits = waits || run.lease_overdue;
         Ok(RunDetail {
             requests: requests::of_run(tx, self.id).await?,
             in_flight: if running { run_read::in_flight(tx, self.id).await? } else { 0 },
@@ -173,8 +169,6 @@ impl Operation for GetRun {
             rollout: serde_json::from_value(facts.rollout.0).unwrap_or_default(),
             retry_of,
             retried_by,
-            retryable,
-            served: if waits { Some(served(tx, &run.run_type).await?) } else { None },
             context: facts.context.0,
             targets: run_read::targets(tx, self.id, TARGETS_SHOWN).await?,
             failures: run_read::failures(tx, self.id, FAILURES_SHOWN).await?,
@@ -191,15 +185,4 @@ impl Operation for GetRun {
             run,
         })
     }
-}
-
-/// Whether a living worker that takes new runs knows a type.
-async fn served(tx: &mut Tx, run_type: &str) -> Result<Served> {
-    let workers = workers::list(tx).await?;
-    let mut taking = workers.iter().filter(|worker| !worker.silent && !worker.stopping).peekable();
-    if taking.peek().is_none() {
-        return Ok(Served::NoWorker);
-    }
-    let knows = taking.any(|worker| worker.runbooks.0.iter().any(|known| known == run_type));
-    Ok(if knows { Served::Known } else { Served::Unknown })
 }

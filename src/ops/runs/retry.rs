@@ -2,13 +2,16 @@
 
 use serde_json::json;
 
+use super::basis::{complete, require_support};
 use super::control::visible;
 use super::start::{Entry, NewStart, RunScope, Started, create, freeze};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY, ReasonRule};
 use crate::domain::rollout::Rollout;
-use crate::domain::run::{RunStatus, ScopeKind, Source};
+use crate::domain::run::{Run, RunStatus, ScopeKind, Source};
+use crate::domain::run_facts::{Retry, RunFacts};
+use crate::domain::type_support::Support;
 use crate::ops::store::run_read;
 use crate::ops::{Access, AuditStatus, Consent, Context, Operation, break_glass};
 use crate::{Error, Result};
@@ -24,6 +27,8 @@ pub struct RetryRun {
     pub source: Source,
     /// The caller's own id of this request.
     pub request_id: Option<String>,
+    /// Whether the new run may wait where no active worker supports the type.
+    pub wait_for_worker: bool,
 }
 
 /// What a retry would do, and what it did.
@@ -42,52 +47,40 @@ pub struct Retried {
 
 impl RetryRun {
     pub(in crate::ops) fn sample() -> Self {
-        Self { run_id: 0, consent: Consent::default(), source: Source::Cli, request_id: None }
+        Self {
+            run_id: 0,
+            consent: Consent::default(),
+            source: Source::Cli,
+            request_id: None,
+            wait_for_worker: false,
+        }
     }
 }
 
-/// What a retry of a run would do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetryPlan {
-    /// How many targets would be retried; 0: none is left.
-    pub targets: usize,
-    /// What confirms it.
-    pub confirmation: Confirmation,
-}
-
-impl RetryPlan {
-    /// The plan for a run within the actor's view.
-    pub(in crate::ops) async fn of(
-        context: &mut Context,
-        run_id: i64,
-        run_type: &str,
-        scope: ScopeKind,
-    ) -> Result<Self> {
-        let left = run_read::retryable(context.tx()?, run_id).await?;
-        let targets = match scope {
-            ScopeKind::Tenant | ScopeKind::Platform => usize::from(left.total > 0),
-            _ => left.tenants.len(),
+/// What confirms a retry of `targets` of a run, given by id, type and scope.
+pub(in crate::ops) async fn retry_confirmation(
+    context: &mut Context,
+    (run_id, run_type, scope): (i64, &str, ScopeKind),
+    targets: usize,
+) -> Result<Confirmation> {
+    let exact;
+    let action = if scope == ScopeKind::Platform {
+        let runbook = context.settings().registry.get(run_type).ok().cloned();
+        let word = runbook.as_ref().map_or(RETRY, |runbook| runbook.word());
+        exact = match runbook {
+            Some(runbook) => {
+                let facts = run_read::context(context.tx()?, run_id).await?;
+                let inputs = facts.get("inputs").cloned().unwrap_or_else(|| json!({}));
+                runbook.exact_phrase(context, &inputs).await?
+            }
+            None => None,
         };
-        let exact;
-        let action = if scope == ScopeKind::Platform {
-            let runbook = context.settings().registry.get(run_type).ok().cloned();
-            let word = runbook.as_ref().map_or(RETRY, |runbook| runbook.word());
-            exact = match runbook {
-                Some(runbook) => {
-                    let facts = run_read::context(context.tx()?, run_id).await?;
-                    let inputs = facts.get("inputs").cloned().unwrap_or_else(|| json!({}));
-                    runbook.exact_phrase(context, &inputs).await?
-                }
-                None => None,
-            };
-            Action::Platform { word, exact: exact.as_deref() }
-        } else {
-            Action::Tenants { word: RETRY, count: targets, odd: &[] }
-        };
-        let glass = context.permit().break_glass().is_some();
-        let confirmation = Confirmation::of(&action)?.requiring_reason(glass);
-        Ok(Self { targets, confirmation })
-    }
+        Action::Platform { word, exact: exact.as_deref() }
+    } else {
+        Action::Tenants { word: RETRY, count: targets, odd: &[] }
+    };
+    let glass = context.permit().break_glass().is_some();
+    Ok(Confirmation::of(&action)?.requiring_reason(glass))
 }
 
 impl Operation for RetryRun {
@@ -110,42 +103,35 @@ impl Operation for RetryRun {
 impl RetryRun {
     async fn attempt(&self, context: &mut Context) -> Result<Retried> {
         const NAME: &str = RetryRun::NAME;
-        let first = visible(context, self.run_id).await?;
+        let first = look(context, self.run_id).await?;
         if let Ok(runbook) = context.settings().registry.get(&first.run_type).cloned() {
             context.require(Capability::RunbooksRun, NAME).await?;
             context.require(runbook.capability(), NAME).await?;
         }
-        if first.status != RunStatus::Completed {
-            return Err(Error::refused(format!("run {} has not ended yet", first.id))
-                .hint("wait for its end, or cancel it first"));
+        let facts = RunFacts::of(&first, context.now());
+        if let Some(why) = facts.no_retry() {
+            return Err(Error::refused(why)
+                .hint(format!("see what is possible: tenantpilot runs show {}", first.id)));
         }
+        require_support(context, &first.run_type, self.wait_for_worker).await?;
         let view = context.permit().scope();
         let tx = context.tx()?;
         let left = run_read::retryable(tx, first.id).await?;
-        if left.total == 0 {
-            return Err(Error::refused(format!(
-                "nothing of run {} failed or was left undone",
-                first.id
-            )));
-        }
         let scope = match (first.scope, first.tenant_id) {
             (ScopeKind::Tenant, Some(tenant)) => RunScope::Tenant(tenant),
             (ScopeKind::Platform, _) => RunScope::Platform,
-            _ if left.tenants.is_empty() => {
-                return Err(Error::refused("the tenants to retry are all archived by now"));
-            }
             _ => RunScope::Tenants(left.tenants.clone()),
         };
         let frozen = freeze(tx, &scope, None, view).await?;
         let targets = frozen.targets.len();
-        let plan = RetryPlan::of(context, first.id, &first.run_type, first.scope).await?;
         let old = run_read::context(context.tx()?, first.id).await?;
         let rollout = run_read::rollout(context.tx()?, first.id).await?;
         let inputs = old.get("inputs").cloned().unwrap_or_else(|| json!({}));
         let mut facts = json!({ "inputs": inputs });
         // A retry on one target may go on with the reason of the run that it retries.
         let recorded = old.get("reason").filter(|_| targets <= 1);
-        let mut confirmation = plan.confirmation;
+        let about = (first.id, first.run_type.as_str(), first.scope);
+        let mut confirmation = retry_confirmation(context, about, targets).await?;
         if let Some(reason) = recorded {
             facts["reason"] = reason.clone();
             confirmation.reason = ReasonRule::Optional;
@@ -189,11 +175,38 @@ impl RetryRun {
     }
 }
 
-/// Counts what a retry of a run would cover.
+/// Looks what a retry of a run would do.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanRetry {
     /// The ended run.
     pub run_id: i64,
+}
+
+/// What a retry of a run would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// Whether it is possible, and how many targets it would cover.
+    pub retry: Retry,
+    /// The type of the run.
+    pub run_type: String,
+    /// Why it is not possible, in words; none where it is.
+    pub refusal: Option<String>,
+    /// What confirms it.
+    pub confirmation: Confirmation,
+}
+
+impl RetryPlan {
+    /// How many targets would be retried.
+    pub fn targets(&self) -> usize {
+        self.retry.targets().and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+    }
+
+    /// Why the retry would wait for a worker; none where one supports the type.
+    pub fn obstacle(&self) -> Option<String> {
+        matches!(self.retry, Retry::NeedsWorker { .. })
+            .then(|| Support::NoWorker.obstacle(&self.run_type))
+            .flatten()
+    }
 }
 
 impl Operation for PlanRetry {
@@ -204,7 +217,22 @@ impl Operation for PlanRetry {
     type Output = RetryPlan;
 
     async fn execute(self, context: &mut Context) -> Result<RetryPlan> {
-        let first = visible(context, self.run_id).await?;
-        RetryPlan::of(context, first.id, &first.run_type, first.scope).await
+        let first = look(context, self.run_id).await?;
+        let facts = RunFacts::of(&first, context.now());
+        let (retry, refusal) = (facts.retry(), facts.no_retry());
+        let targets = retry.targets().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let about = (first.id, first.run_type.as_str(), first.scope);
+        let confirmation = retry_confirmation(context, about, targets).await?;
+        Ok(RetryPlan { retry, run_type: first.run_type, refusal, confirmation })
     }
+}
+
+/// A run with everything that decides whether it can be retried.
+async fn look(context: &mut Context, run_id: i64) -> Result<Run> {
+    let mut run = visible(context, run_id).await?;
+    complete(context, std::slice::from_mut(&mut run)).await?;
+    if run.status == RunStatus::Completed {
+        run.basis.left = run_read::left(context.tx()?, run_id).await?;
+    }
+    Ok(run)
 }

@@ -98,7 +98,8 @@ impl Operation for StartRun {
     type Output = Started;
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
-        let maintenance = context.settings().registry.get(&self.run_type).is_ok();
+        operation_type::check(&self.run_type)?;
+        let maintenance = !operation_type::require(&self.run_type)?.customers_start;
         let by_system = *context.permit().actor() == Actor::System;
         if maintenance && (!by_system || self.source == Source::Admin) {
             let mut row = context.audit_row(Self::NAME, AuditStatus::Refused);
@@ -189,6 +190,7 @@ pub(in crate::ops) async fn create(
     start: &NewStart<'_>,
 ) -> Result<Started> {
     operation_type::check(start.run_type)?;
+    operation_type::require(start.run_type)?;
     check_inputs(start.inputs)?;
     check_request_id(start.request_id)?;
     if *context.permit().actor() != Actor::System {

@@ -12,13 +12,15 @@ use crate::domain::failure::ReasonCode;
 use crate::domain::sanitize;
 use crate::ops::store::faults::{self, During};
 use crate::ops::store::targets::{self, Begun, Found, Left, Pending};
-use crate::ops::store::{Tx, lifecycle};
+use crate::ops::store::{Tx, lifecycle, target_ends};
 use crate::ops::{Access, Context, Mutant, Operation};
 use crate::runbooks::{Progress, Step, StepError};
 use crate::{Error, Result};
 
 /// So many starts of a target without progress, and it is failed as `step_crashed`.
 pub const START_LIMIT: i64 = 3;
+/// So many failures of one step are written down one by one.
+const FAILURES_PER_STEP: usize = 20;
 
 /// Reads the next pending targets of a run that are due.
 #[derive(Debug, Clone, Copy)]
@@ -126,8 +128,12 @@ pub enum Stepped {
         /// The marker that the next step must find.
         steps: i64,
     },
+    /// It is done and committed; the target goes on after a pause.
+    Waits,
     /// It is done and committed, and so is the target.
     Finished {
+        /// Whether the target has failed, because some of its items have.
+        failed: bool,
         /// The next target, if one was asked for and could be started in the same
         /// transaction.
         begun: Option<Begun>,
@@ -185,20 +191,20 @@ impl Operation for RunStep {
             let message = format!("tenant {tenant_id} was archived or removed");
             return Ok(Stepped::Failed { reason: ReasonCode::TenantGone, message });
         }
-        let runbook = context.settings().registry.get(&found.run_type)?.clone();
+        let registry = context.settings().registry.clone();
         let step = Step {
             run_id: self.run_id,
             fence: self.fence,
             run_started_at: found.started_at.unwrap_or_else(|| context.now()),
             tenant_id: found.tenant_id,
-            cursor: match found.progress.0 {
+            cursor: match &found.progress.0 {
                 Value::Object(map) if map.is_empty() => Value::Null,
-                cursor => cursor,
+                cursor => cursor.clone(),
             },
             inputs: found.context.0.get("inputs").cloned().unwrap_or(Value::Null),
             chunk: self.chunk,
         };
-        let progress = match runbook.step(context, &step).await {
+        let progress = match registry.step(&found.run_type, context, &step).await {
             Ok(progress) => progress,
             Err(StepError::Database(error)) => return Err(error),
             Err(StepError::Failed { reason, message }) => {
@@ -211,28 +217,65 @@ impl Operation for RunStep {
             }
         };
         context.between_effect_and_marker().await?;
-        self.mark(context, &progress).await
+        self.mark(context, &found, &progress).await
     }
 }
 
 impl RunStep {
-    async fn mark(self, context: &mut Context, progress: &Progress) -> Result<Stepped> {
+    async fn mark(
+        self,
+        context: &mut Context,
+        found: &Found,
+        progress: &Progress,
+    ) -> Result<Stepped> {
         let now = context.now();
+        // What another executor reported before the first step is done again.
+        let before = if found.steps == 0 { 0 } else { found.items };
+        let items = before + progress.items.max(0);
+        let failed_items = found.failed_items + progress.failed.clamp(0, progress.items.max(0));
+        let finished = progress.next.is_none();
+        let fails = finished && failed_items > 0;
+        // Whoever succeeded has done all there is, whatever was expected.
+        let item_total = progress
+            .total
+            .or(found.item_total)
+            .map(|total| if finished && !fails { items } else { total.max(items) });
+        self.note_failures(context, found, progress).await?;
+        let tx = context.tx()?;
+        let reason = if fails {
+            let own = target_ends::reason_of(tx, self.run_id, self.ordinal).await?;
+            Some(own.unwrap_or_else(|| ReasonCode::UnexpectedError.as_str().to_owned()))
+        } else {
+            None
+        };
         let left = Left {
             run_id: self.run_id,
             ordinal: self.ordinal,
             steps: self.steps,
             next: progress.next.as_ref(),
-            records: [progress.items, progress.created, progress.updated, progress.deleted],
+            pause: progress.pause.filter(|_| !finished).unwrap_or_default().as_secs_f64(),
+            items,
+            failed_items,
+            item_total,
+            failed_as: reason.as_deref(),
+            records: [progress.created, progress.updated, progress.deleted],
             now,
         };
-        let tx = context.tx()?;
         if !targets::leave(tx, &left).await? {
             context.undo();
             return Ok(Stepped::Elsewhere);
         }
-        if progress.next.is_some() {
-            return Ok(Stepped::GoesOn { steps: self.steps + 1 });
+        if !finished {
+            let waits = left.pause > 0.0;
+            return Ok(if waits {
+                Stepped::Waits
+            } else {
+                Stepped::GoesOn { steps: self.steps + 1 }
+            });
+        }
+        if fails {
+            // Whether one more target is begun depends on how many may fail.
+            return Ok(Stepped::Finished { failed: true, begun: None });
         }
         if context.mutant() == Some(Mutant::IncrementedCounters) {
             context.tear().await?;
@@ -243,7 +286,32 @@ impl RunStep {
             Some(next) => targets::begin(tx, self.run_id, next, START_LIMIT, None, now).await?,
             None => None,
         };
-        Ok(Stepped::Finished { begun })
+        Ok(Stepped::Finished { failed: false, begun })
+    }
+
+    /// Writes down why items of a step failed; at least one reason for a step with failed items.
+    async fn note_failures(
+        self,
+        context: &mut Context,
+        found: &Found,
+        progress: &Progress,
+    ) -> Result<()> {
+        let now = context.now();
+        let tx = context.tx()?;
+        let at_most = usize::try_from(progress.failed).unwrap_or(0).min(FAILURES_PER_STEP);
+        for failure in progress.failures.iter().take(at_most) {
+            let message = sanitize::message(&failure.message);
+            let reason = failure.reason.as_str();
+            lifecycle::insert_failure(tx, self.run_id, found.tenant_id, reason, &message, now)
+                .await?;
+        }
+        if progress.failures.is_empty() && at_most > 0 {
+            let reason = ReasonCode::UnexpectedError.as_str();
+            let message = format!("{} items failed without a reason", progress.failed);
+            lifecycle::insert_failure(tx, self.run_id, found.tenant_id, reason, &message, now)
+                .await?;
+        }
+        Ok(())
     }
 }
 
@@ -431,7 +499,7 @@ impl Operation for Refresh {
             lifecycle::hold(tx, self.run_id).await?.ok_or_else(super::execute::lost)?
         };
         let tally = targets::tally(tx, self.run_id).await?;
-        let counts = super::finish::counts_of(&tally).to_json();
+        let counts = super::shares::counts_of(&tally).to_json();
         if derived && counts != run.summary_counts.0 {
             lifecycle::set_counts(tx, self.run_id, self.fence, &counts, now).await?;
         }

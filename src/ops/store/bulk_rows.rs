@@ -102,7 +102,7 @@ rows! {
     /// An operation run; its type stands in `run_type`.
     RunRow in "operation_runs" { id: i64, workspace_id: Option<i64>, tenant_id: Option<i64>, user_id: Option<i64>, platform_user_id: Option<i64>, initiator_name: Option<String>, source: &'static str, run_type: &'static str, scope_kind: &'static str, status: &'static str, outcome: &'static str, reason_code: Option<&'static str>, identity_hash: String, summary_counts: Value, context: Value, target_count: i64, fence: i64, lease_owner: Option<String>, cancel_requested_at: Moment, created_at: DateTime<Utc>, started_at: Moment, completed_at: Moment, updated_at: DateTime<Utc>, }
     /// One tenant's share of a run.
-    TargetRow in "operation_run_targets" { run_id: i64, ordinal: i64, kind: &'static str, tenant_id: Option<i64>, status: &'static str, starts: i64, reason_code: Option<&'static str>, updated_at: DateTime<Utc>, }
+    TargetRow in "operation_run_targets" { run_id: i64, ordinal: i64, kind: &'static str, tenant_id: Option<i64>, status: &'static str, starts: i64, reason_code: Option<&'static str>, progress: Value, steps: i64, items: i64, failed_items: i64, item_total: Option<i64>, updated: i64, updated_at: DateTime<Utc>, }
     /// One failure of a run.
     FailureRow in "operation_run_failures" { id: i64, run_id: i64, tenant_id: Option<i64>, reason_code: &'static str, fingerprint: String, message: String, occurred_at: DateTime<Utc>, }
     /// The lease of a running run.

@@ -165,7 +165,7 @@ pub struct TouchedRow {
     /// Its type.
     #[sqlx(rename = "type")]
     pub run_type: String,
-    /// What it is over.
+    /// What it is aimed at.
     pub scope_kind: String,
     /// Its status.
     pub status: String,

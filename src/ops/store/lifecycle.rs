@@ -391,31 +391,6 @@ pub async fn dominant_reason(tx: &mut Tx, run_id: i64) -> Result<Option<String>>
     })
 }
 
-/// Ends pending targets of a run in one way.
-pub async fn settle_targets(
-    tx: &mut Tx,
-    run_id: i64,
-    status: &str,
-    reason_code: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<u64> {
-    on_tx!(tx, c => {
-        Ok(sqlx::query(
-            "update operation_run_targets set status = $2, reason_code = $3, starts = case when $2 = 'skipped' \
-             then starts else case when starts < 1 then 1 else starts end end, step_started_at = null, \
-             next_attempt_at = null, updated_at = $4 \
-             where run_id = $1 and status = 'pending'",
-        )
-        .bind(run_id)
-        .bind(status)
-        .bind(reason_code)
-        .bind(now)
-        .execute(c)
-        .await?
-        .rows_affected())
-    })
-}
-
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ending<'a> {

@@ -46,6 +46,7 @@ pub mod scope_locks;
 pub mod sessions;
 pub mod settings;
 pub mod support;
+pub mod target_ends;
 pub mod targets;
 pub mod transaction;
 pub mod usage;

@@ -117,6 +117,40 @@ pub async fn overdue_leases(tx: &mut Tx, view: ViewScope, limit: i64) -> Result<
     })
 }
 
+/// A run in the queue.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct WaitingRow {
+    /// The run.
+    pub run_id: i64,
+    /// Its type.
+    #[sqlx(rename = "type")]
+    pub run_type: String,
+    /// Whether it has been free to claim since before the limit.
+    pub late: bool,
+}
+
+/// Runs in the queue that are not paused, the oldest first.
+pub async fn waiting(
+    tx: &mut Tx,
+    view: ViewScope,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<WaitingRow>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_as(
+            "select r.id as run_id, r.type, coalesce(r.queued_at, r.created_at) < $2 as late from operation_runs r \
+             where r.status in ('queued', 'running') and r.status = 'queued' and r.paused_at is null \
+             and ($1 is null or exists (select 1 from platform_user_workspaces v \
+             where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) order by r.id limit $3",
+        )
+        .bind(restricted_to(view))
+        .bind(before)
+        .bind(limit)
+        .fetch_all(c)
+        .await?)
+    })
+}
+
 /// Runs of a window of which an audit row is missing, newest first.
 pub async fn unaudited(tx: &mut Tx, view: ViewScope, window: Span, limit: i64) -> Result<Vec<i64>> {
     on_tx!(tx, c => {

@@ -6,7 +6,8 @@ use sqlx::types::Json;
 
 use super::{Tx, on_tx};
 use crate::access::ViewScope;
-use crate::domain::run::{Lease, Run, RunFailure, RunTarget, ScopeKind};
+use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
+use crate::domain::run_facts::{Basis, Left};
 use crate::domain::sanitize;
 use crate::domain::summary_counts::SummaryCounts;
 use crate::{Error, Result};
@@ -18,7 +19,14 @@ macro_rules! run_columns {
          r.platform_user_id, r.initiator_name, r.source, r.type, r.scope_kind, r.status, r.outcome, \
          r.reason_code, r.identity_hash, r.summary_counts, r.target_count, r.fence, r.lease_owner, \
          r.paused_at, r.cancel_requested_at, r.audit_gaps, r.break_glass, r.created_at, r.queued_at, r.started_at, \
-         r.completed_at, r.updated_at"
+         r.completed_at, r.updated_at, \
+         (r.status = 'completed' and r.outcome <> 'succeeded' and exists (select 1 from operation_run_targets lg \
+         where lg.run_id = r.id and lg.status in ('failed', 'skipped'))) as left_any, \
+         case when r.status = 'completed' and r.outcome <> 'succeeded' then (select count(*) from (select 1 \
+         from operation_run_targets lg left join tenants lt on lt.id = lg.tenant_id \
+         left join workspaces lw on lw.id = lt.workspace_id where lg.run_id = r.id \
+         and lg.status in ('failed', 'skipped') and (lg.tenant_id is null or (lt.archived_at is null \
+         and lw.archived_at is null and not lt.is_platform)) limit 101) lb) else 0 end as left_targets"
     };
 }
 pub(super) use run_columns;
@@ -77,6 +85,8 @@ pub struct RunRow {
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
     updated_at: DateTime<Utc>,
+    left_any: bool,
+    left_targets: i64,
 }
 
 impl TryFrom<RunRow> for Run {
@@ -114,6 +124,10 @@ impl TryFrom<RunRow> for Run {
             started_at: row.started_at,
             completed_at: row.completed_at,
             updated_at: row.updated_at,
+            basis: Basis {
+                left: Left { any: row.left_any, targets: row.left_targets },
+                ..Basis::default()
+            },
         })
     }
 }
@@ -206,6 +220,9 @@ struct TargetRow {
     status: String,
     starts: i64,
     reason_code: Option<String>,
+    items: i64,
+    failed_items: i64,
+    item_total: Option<i64>,
     updated_at: DateTime<Utc>,
 }
 
@@ -214,7 +231,8 @@ pub async fn targets(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunTarg
     let rows: Vec<TargetRow> = on_tx!(tx, c => {
         sqlx::query_as(
             "select g.ordinal, g.tenant_id, t.name as tenant_name, g.status, g.starts, \
-             coalesce(g.reason_code, g.skip_reason) as reason_code, g.updated_at \
+             coalesce(g.reason_code, g.skip_reason) as reason_code, \
+             g.items, g.failed_items, g.item_total, g.updated_at \
              from operation_run_targets g left join tenants t on t.id = g.tenant_id where g.run_id = $1 \
              order by case g.status when 'failed' then 0 when 'pending' then 1 when 'skipped' then 2 else 3 end, \
              g.ordinal limit $2",
@@ -233,6 +251,9 @@ pub async fn targets(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunTarg
                 status: row.status.parse()?,
                 starts: row.starts,
                 reason_code: row.reason_code,
+                items: row.items,
+                failed_items: row.failed_items,
+                item_total: row.item_total,
                 updated_at: row.updated_at,
             })
         })
@@ -387,20 +408,21 @@ pub async fn in_flight(tx: &mut Tx, run_id: i64) -> Result<i64> {
     })
 }
 
-/// How many targets a retry of an ended run would cover; the same targets as [`retryable`].
-pub async fn count_retryable(tx: &mut Tx, run: &Run) -> Result<i64> {
-    let by_tenant = !matches!(run.scope, ScopeKind::Tenant | ScopeKind::Platform);
+/// What a retry of an ended run could cover, counted in full; the same targets as
+/// [`retryable`].
+pub async fn left(tx: &mut Tx, run_id: i64) -> Result<Left> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
-            "select count(*) from operation_run_targets g left join tenants t on t.id = g.tenant_id \
-             left join workspaces w on w.id = t.workspace_id where g.run_id = $1 \
-             and g.status in ('failed', 'skipped') and (not $2 or (t.archived_at is null \
-             and w.archived_at is null and t.is_platform = false))",
+        let (all, targets): (i64, i64) = sqlx::query_as(
+            "select count(*), count(case when g.tenant_id is null or (t.archived_at is null \
+             and w.archived_at is null and not t.is_platform) then 1 end) from operation_run_targets g \
+             left join tenants t on t.id = g.tenant_id left join workspaces w on w.id = t.workspace_id \
+             where g.run_id = $1 and g.status in ('failed', 'skipped') \
+             and (select r.outcome from operation_runs r where r.id = $1) <> 'succeeded'",
         )
-        .bind(run.id)
-        .bind(by_tenant)
+        .bind(run_id)
         .fetch_one(c)
-        .await?)
+        .await?;
+        Ok(Left { any: all > 0, targets })
     })
 }
 

@@ -127,6 +127,12 @@ pub struct Found {
     pub steps: i64,
     /// Where its last step left off.
     pub progress: Json<Value>,
+    /// Items done, failed ones among them.
+    pub items: i64,
+    /// Items that failed.
+    pub failed_items: i64,
+    /// Items in all, where its executor says so.
+    pub item_total: Option<i64>,
     /// Whether its tenant was archived or removed.
     pub gone: bool,
 }
@@ -136,7 +142,8 @@ pub async fn find(tx: &mut Tx, run_id: i64, ordinal: i64) -> Result<Option<Found
     on_tx!(tx, c => {
         Ok(sqlx::query_as(concat!(
             "select r.type, r.started_at, r.context, r.fence, r.status as run_status, g.tenant_id, g.status, \
-             g.steps, g.progress, g.tenant_id is not null and (t.id is null or t.archived_at is not null \
+             g.steps, g.progress, g.items, g.failed_items, g.item_total, \
+             g.tenant_id is not null and (t.id is null or t.archived_at is not null \
              or w.archived_at is not null) as gone \
              from operation_runs r join operation_run_targets g on g.run_id = r.id \
              left join tenants t on t.id = g.tenant_id left join workspaces w on w.id = t.workspace_id \
@@ -160,41 +167,63 @@ pub struct Left<'a> {
     pub steps: i64,
     /// Where the next step goes on; none: the target is done.
     pub next: Option<&'a Value>,
-    /// Records looked at, made, changed, removed.
-    pub records: [i64; 4],
+    /// The next step comes after so many seconds; 0: at once.
+    pub pause: f64,
+    /// Items done so far, failed ones among them.
+    pub items: i64,
+    /// Items that failed so far.
+    pub failed_items: i64,
+    /// Items in all, where the executor says so.
+    pub item_total: Option<i64>,
+    /// Why the target failed, if it did.
+    pub failed_as: Option<&'a str>,
+    /// Records made, changed, removed by this step.
+    pub records: [i64; 3],
     /// Now.
     pub now: DateTime<Utc>,
 }
 
-/// Moves the marker by one step; false if it was moved meanwhile. A target that goes on
+/// Moves the marker by one step; false if it was moved meanwhile. A target that goes on at once
 /// counts as started for its next step.
 pub async fn leave(tx: &mut Tx, left: &Left<'_>) -> Result<bool> {
+    let status = match (left.next, left.failed_as) {
+        (Some(_), _) => "pending",
+        (None, Some(_)) => "failed",
+        (None, None) => "succeeded",
+    };
     on_tx!(tx, c => {
-        let done = sqlx::query(
-            "update operation_run_targets set steps = steps + 1, errors = 0, next_attempt_at = null, \
-             status = case when $4 then 'succeeded' else status end, \
-             starts = case when $4 then 0 else 1 end, step_started_at = case when $4 then null else $6 end, \
-             progress = coalesce($5, progress), items = items + $7, created = created + $8, \
-             updated = updated + $9, deleted = deleted + $10, updated_at = $6 \
-             where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3",
-        )
+        let done = sqlx::query(concat!(
+            "update operation_run_targets set steps = steps + 1, errors = 0, status = $4, reason_code = $14, \
+             next_attempt_at = case when $15 then ", database_in!("$11"), " end, \
+             starts = case when $16 then 1 else 0 end, step_started_at = case when $16 then $6 end, \
+             progress = coalesce($5, progress), items = $7, failed_items = $12, item_total = $13, \
+             created = created + $8, updated = updated + $9, deleted = deleted + $10, updated_at = $6 \
+             where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3"
+        ))
         .bind(left.run_id)
         .bind(left.ordinal)
         .bind(left.steps)
-        .bind(left.next.is_none())
+        .bind(status)
         .bind(left.next.map(Json))
         .bind(left.now)
+        .bind(left.items)
         .bind(left.records[0])
         .bind(left.records[1])
         .bind(left.records[2])
-        .bind(left.records[3])
+        .bind(left.pause)
+        .bind(left.failed_items)
+        .bind(left.item_total)
+        .bind(left.failed_as)
+        .bind(left.pause > 0.0)
+        .bind(left.next.is_some() && left.pause <= 0.0)
         .execute(c)
         .await?;
         Ok(done.rows_affected() == 1)
     })
 }
 
-/// Ends a pending target as failed; false if it is not pending at that marker.
+/// Ends a pending target as failed; false if it is not pending at that marker. Of one that says how
+/// many items it has, the item at hand failed, if none did before.
 pub async fn fail(
     tx: &mut Tx,
     run_id: i64,
@@ -206,7 +235,9 @@ pub async fn fail(
     on_tx!(tx, c => {
         let done = sqlx::query(
             "update operation_run_targets set status = 'failed', reason_code = $4, step_started_at = null, \
-             next_attempt_at = null, updated_at = $5 \
+             next_attempt_at = null, updated_at = $5, \
+             items = case when failed_items = 0 and items < item_total then items + 1 else items end, \
+             failed_items = case when failed_items = 0 and item_total > 0 then 1 else failed_items end \
              where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3",
         )
         .bind(run_id)
@@ -220,7 +251,8 @@ pub async fn fail(
     })
 }
 
-/// Skips a pending target for a reason of its own; false if it is not pending at that marker.
+/// Skips a pending target for a reason of its own; false if it is not pending at that marker. One
+/// with failed items is a failed target for that reason.
 pub async fn skip(
     tx: &mut Tx,
     run_id: i64,
@@ -231,7 +263,9 @@ pub async fn skip(
 ) -> Result<bool> {
     on_tx!(tx, c => {
         let done = sqlx::query(
-            "update operation_run_targets set status = 'skipped', skip_reason = $4, step_started_at = null, \
+            "update operation_run_targets set status = case when failed_items > 0 then 'failed' else 'skipped' end, \
+             reason_code = case when failed_items > 0 then $4 end, \
+             skip_reason = case when failed_items > 0 then null else $4 end, step_started_at = null, \
              next_attempt_at = null, updated_at = $5 \
              where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3",
         )
@@ -312,6 +346,8 @@ pub async fn fail_started(
     on_tx!(tx, c => {
         Ok(sqlx::query_scalar(
             "update operation_run_targets set status = 'failed', reason_code = $2, step_started_at = null, \
+             items = case when failed_items = 0 and items < item_total then items + 1 else items end, \
+             failed_items = case when failed_items = 0 and item_total > 0 then 1 else failed_items end, \
              updated_at = $3 where run_id = $1 and status = 'pending' and (starts > 0 or not exists (select 1 \
              from operation_run_targets s where s.run_id = $1 and s.status = 'pending' and s.starts > 0) \
              and ordinal = (select min(f.ordinal) from operation_run_targets f \
@@ -346,8 +382,14 @@ pub struct Tally {
     pub in_flight: i64,
     /// Steps done.
     pub steps: i64,
-    /// Records looked at.
+    /// Items done, failed ones among them.
     pub items: i64,
+    /// Items that failed.
+    pub failed_items: i64,
+    /// Items in all, as far as executors say so.
+    pub item_total: i64,
+    /// Items that succeeded within failed targets that say how many they have.
+    pub good_items: i64,
     /// Records made.
     pub created: i64,
     /// Records changed.
@@ -370,6 +412,10 @@ pub async fn tally(tx: &mut Tx, run_id: i64) -> Result<Tally> {
              count(*) filter (where status = 'pending' and step_started_at is not null) as in_flight, \
              cast(coalesce(sum(steps), 0) as bigint) as steps, \
              cast(coalesce(sum(items), 0) as bigint) as items, \
+             cast(coalesce(sum(failed_items), 0) as bigint) as failed_items, \
+             cast(coalesce(sum(item_total), 0) as bigint) as item_total, \
+             cast(coalesce(sum(case when status = 'failed' and item_total > 0 then items - failed_items end), 0) \
+             as bigint) as good_items, \
              cast(coalesce(sum(created), 0) as bigint) as created, \
              cast(coalesce(sum(updated), 0) as bigint) as updated, \
              cast(coalesce(sum(deleted), 0) as bigint) as deleted \

@@ -8,6 +8,7 @@ use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
 use crate::domain::clock_offset;
+use crate::domain::type_support::ActiveWorker;
 
 /// A worker process as it announces itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +63,16 @@ pub async fn remove(tx: &mut Tx, id: &str) -> Result<()> {
     on_tx!(tx, c => {
         sqlx::query("delete from workers where id = $1").bind(id).execute(c).await?;
         Ok(())
+    })
+}
+
+/// The runs that a process holds.
+pub async fn held_by(tx: &mut Tx, owner: &str) -> Result<Vec<i64>> {
+    on_tx!(tx, c => {
+        Ok(sqlx::query_scalar("select run_id from operation_run_leases where owner = $1 order by run_id")
+            .bind(owner)
+            .fetch_all(c)
+            .await?)
     })
 }
 
@@ -124,6 +135,20 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<WorkerRow>> {
         .fetch_all(c)
         .await?)
     })
+}
+
+/// The workers whose heartbeat is fresh and that take new runs.
+pub async fn active(tx: &mut Tx) -> Result<Vec<ActiveWorker>> {
+    let rows: Vec<(Json<Vec<String>>, bool)> = on_tx!(tx, c => {
+        sqlx::query_as(concat!(
+            "select k.runbooks, k.slots > (select count(*) from operation_run_leases l where l.owner = k.id) \
+             from workers k where not k.stopping and k.heartbeat_at >= ",
+            database_in!("(-3 * k.heartbeat_seconds)"), " order by k.id limit 200"
+        ))
+        .fetch_all(c)
+        .await?
+    });
+    Ok(rows.into_iter().map(|(types, free)| ActiveWorker { types: types.0, free }).collect())
 }
 
 /// A lease as lists show it.

@@ -55,6 +55,7 @@ impl App {
                     return chosen.map_or_else(Vec::new, |command| self.command(command));
                 }
                 (Overlay::Palette(palette), command) => palette.command(command),
+                (Overlay::Confirm(_), Command::WaitForWorker) => return self.choose_waiting(),
                 // Whatever it is, it is not the one letter that throws anything away.
                 (Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_), _) => {
                     drop(self.overlays.pop());

@@ -3,10 +3,11 @@
 use super::{App, Overlay};
 use crate::Result;
 use crate::domain::capability::Capability;
-use crate::domain::run::{Run, RunStatus};
+use crate::domain::run::Run;
+use crate::domain::run_facts::RunFacts;
 use crate::ops::runs::RetryPlan;
-use crate::tui::command::Command;
-use crate::tui::control::{Asked, Control, ControlDone, ControlRequest};
+use crate::tui::command::{Command, Context};
+use crate::tui::control::{Control, ControlDone, ControlRequest};
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::widgets::confirm::{Confirm, Confirmed};
@@ -15,25 +16,21 @@ use crate::tui::widgets::confirm::{Confirm, Confirmed};
 pub(super) const LOST: &str = "changes are disabled: the database is lost; they come back with it";
 
 impl App {
-    /// The run that a change would be about, and what is known of it.
-    fn subject(&self) -> Option<(&Run, Asked)> {
-        match self.tab {
-            Tab::Operations => {
-                let run = self.operations.selected_run()?;
-                let asked = Asked {
-                    cancel: run.cancel_requested_at.is_some(),
-                    pause: run.paused_at.is_some(),
-                    retryable: None,
-                };
-                Some((run, asked))
+    /// The run that a change would be about, and the facts that decide what is possible.
+    fn subject(&self) -> Option<(&Run, RunFacts<'_>)> {
+        let now = self.look.now;
+        let run = match self.tab {
+            Tab::Operations => self.operations.selected_run()?,
+            Tab::Run => {
+                let detail = self.run.detail()?;
+                return Some((&detail.run, detail.facts(now)));
             }
-            Tab::Run => self.run.detail().map(|detail| (&detail.run, self.run.asked())),
-            Tab::Overview => {
-                let run = self.overview_run()?;
-                Some((run, Asked::default()))
+            Tab::Overview => self.overview_run()?,
+            Tab::Telemetry | Tab::Support | Tab::Inbox | Tab::Workers | Tab::Runbooks => {
+                return None;
             }
-            Tab::Telemetry | Tab::Support | Tab::Inbox | Tab::Workers | Tab::Runbooks => None,
-        }
+        };
+        Some((run, RunFacts::of(run, now)))
     }
 
     /// Whether the person may change runs at all.
@@ -46,28 +43,21 @@ impl App {
         if self.group().is_some() && self.may_manage() && !self.greyed() {
             return vec![(Command::RunRetry, "retry error".to_owned())];
         }
-        let Some((run, asked)) = self.subject().filter(|_| self.may_manage() && !self.greyed())
+        let Some((_, facts)) = self.subject().filter(|_| self.may_manage() && !self.greyed())
         else {
             return Vec::new();
         };
         let mut offers = Vec::new();
-        if run.status == RunStatus::Completed {
-            let some = run.outcome != crate::domain::run::RunOutcome::Succeeded;
-            match asked.retryable {
-                Some(0) => {}
-                Some(n) => offers.push((Command::RunRetry, format!("retry {n}"))),
-                None if some => offers.push((Command::RunRetry, "retry".to_owned())),
-                None => {}
-            }
-            return offers;
+        if let Some(hint) = facts.retry().hint() {
+            offers.push((Command::RunRetry, hint));
         }
-        if !asked.cancel {
+        if facts.no_cancel().is_none() {
             offers.push((Command::RunCancel, "cancel".to_owned()));
-        } else if self.tab == Tab::Run {
+        } else if self.tab == Tab::Run && facts.no_close().is_none() {
             offers.push((Command::RunClose, "force close".to_owned()));
         }
-        if self.tab == Tab::Run {
-            let word = if asked.pause { "resume" } else { "pause" };
+        if self.tab == Tab::Run && facts.no_change().is_none() {
+            let word = if facts.pause_requested { "resume" } else { "pause" };
             offers.push((Command::RunPause, word.to_owned()));
         }
         offers
@@ -91,7 +81,7 @@ impl App {
         if self.tab == Tab::Overview && self.overview.errors().is_some() {
             return self.ask_group();
         }
-        let Some((run, asked)) = self.subject() else {
+        let Some((run, facts)) = self.subject() else {
             self.say(if self.tab == Tab::Overview {
                 "R retries the failure under the cursor; f shows errors, to retry all runs of one"
             } else {
@@ -103,15 +93,16 @@ impl App {
             Command::RunCancel => Control::Cancel,
             Command::RunClose => Control::Close,
             Command::RunRetry => Control::Retry,
-            _ if asked.pause => Control::Resume,
+            _ if facts.pause_requested => Control::Resume,
             _ => Control::Pause,
         };
-        if let Some(why) = control.refusal(run, asked) {
+        if let Some(why) = control.refusal(&facts) {
             self.say(why);
             return Vec::new();
         }
         let (id, run) = (run.id, run.clone());
-        self.overlays.push(Overlay::Confirm(Box::new(Confirm::of(run, control))));
+        let confirm = Confirm::of(run, control).with_wait_key(self.wait_key());
+        self.overlays.push(Overlay::Confirm(Box::new(confirm)));
         match control {
             Control::Retry => vec![Effect::Ask(Slot::Plan, Request::PlanRetry(id))],
             _ => Vec::new(),
@@ -147,10 +138,31 @@ impl App {
         })
     }
 
-    /// Takes the count of what a retry covers.
-    pub(super) fn counted(&mut self, run_id: i64, counted: Result<RetryPlan>) {
+    /// The key that has a new run wait for a worker.
+    pub(super) fn wait_key(&self) -> String {
+        let command = Command::WaitForWorker;
+        let keys = self.setup.keymap.keys_for(Context::Confirm, command);
+        keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
+    }
+
+    /// The new runs may wait for a worker: the second choice of the dialog.
+    pub(super) fn choose_waiting(&mut self) -> Vec<Effect> {
+        let window = self.window;
+        let Some(Overlay::Confirm(confirm)) = self.overlays.last_mut() else {
+            return Vec::new();
+        };
+        match confirm.wait_for_worker() {
+            Some(fingerprint) => {
+                vec![Effect::Ask(Slot::Plan, Request::PlanGroup(fingerprint, window, true))]
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes what a retry would do.
+    pub(super) fn counted(&mut self, run_id: i64, plan: Result<RetryPlan>) {
         if let Some(dialog) = self.dialog(run_id, Control::Retry) {
-            dialog.take_plan(counted);
+            dialog.take_plan(plan);
         }
     }
 

@@ -54,6 +54,11 @@ impl App {
         matches!(self.overlays.last(), Some(Overlay::Confirm(confirm)) if confirm.asks_nothing())
     }
 
+    /// Whether the dialog on top offers to queue what waits for a worker.
+    pub(in crate::tui) fn offers_waiting(&self) -> bool {
+        matches!(self.overlays.last(), Some(Overlay::Confirm(confirm)) if confirm.offers_waiting())
+    }
+
     /// The recent failure under the cursor.
     pub(super) fn overview_run(&self) -> Option<&Run> {
         match self.overview.errors() {
@@ -200,8 +205,9 @@ impl App {
             return Vec::new();
         }
         let question = GroupQuestion::of(group);
-        self.overlays.push(Overlay::Confirm(Box::new(Confirm::group(question))));
-        vec![Effect::Ask(Slot::Plan, Request::PlanGroup(fingerprint, self.window))]
+        let confirm = Confirm::group(question).with_wait_key(self.wait_key());
+        self.overlays.push(Overlay::Confirm(Box::new(confirm)));
+        vec![Effect::Ask(Slot::Plan, Request::PlanGroup(fingerprint, self.window, false))]
     }
 
     /// The dialog about an error, if it is open.

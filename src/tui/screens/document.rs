@@ -14,7 +14,8 @@ use super::run::Told;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
-use crate::domain::run::{Run, RunStatus};
+use crate::domain::run::{Run, RunOutcome, RunStatus};
+use crate::domain::run_facts::Retry;
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::runs::{RunDetail, RunFault};
@@ -173,7 +174,7 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
     let state = RunState::of(run, look.now);
     match state {
         RunState::Queued | RunState::Stale => live::waiting(w, detail, state),
-        RunState::Paused => w.text(Role::Paused, 0, "Paused: it waits until it is resumed."),
+        RunState::Paused => live::waiting(w, detail, state),
         RunState::Running | RunState::Cancelling | RunState::Stuck => {
             live::running(w, detail, told);
         }
@@ -239,6 +240,14 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
     for group in &detail.groups {
         reason(w, detail, &group.reason_code, Some(group.count));
     }
+    let facts = detail.facts(look.now);
+    if detail.groups.is_empty()
+        && run.reason_code.is_none()
+        && run.outcome != RunOutcome::Succeeded
+        && let Some(line) = facts.no_retry_line()
+    {
+        w.text(Role::Muted, 0, &format!("{}.", capitalised(&line)));
+    }
     for gap in detail.gaps.lines(run.audit_gaps) {
         w.text(Role::Warning, 0, &format!("{gap}."));
     }
@@ -250,16 +259,22 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
 
 /// Where else to go from here, and what to try.
 fn links(w: &mut Writer<'_>, detail: &RunDetail) {
-    let any = detail.retryable > 0 || detail.retry_of.is_some() || !detail.retried_by.is_empty();
+    let retry = detail.facts(w.look.now).retry();
+    let any =
+        retry.targets().is_some() || detail.retry_of.is_some() || !detail.retried_by.is_empty();
     if any {
         w.gap();
     }
-    if detail.retryable > 0 {
-        let text = match detail.retryable {
+    if let Some(n) = retry.targets() {
+        let text = match n {
             1 => "retry the target that failed or never ran".to_owned(),
             n => format!("retry the {} targets that failed or never ran", grouped(n)),
         };
-        w.link(Action::Retry, &text, "; asks first");
+        let hint = match retry {
+            Retry::NeedsWorker { .. } => "; no active worker supports the type",
+            _ => "; asks first",
+        };
+        w.link(Action::Retry, &text, hint);
     }
     for id in &detail.retried_by {
         w.link(Action::Open(*id), &format!("tried again as run {id}"), "");
@@ -272,6 +287,7 @@ fn links(w: &mut Writer<'_>, detail: &RunDetail) {
 fn reason(w: &mut Writer<'_>, detail: &RunDetail, code: &str, count: Option<i64>) {
     let look = w.look;
     let known = ReasonCode::of(code);
+    let facts = detail.facts(look.now);
     w.gap();
     let times =
         count.map_or_else(String::new, |n| format!("  {}{}", look.glyph("×", "x"), grouped(n)));
@@ -283,8 +299,11 @@ fn reason(w: &mut Writer<'_>, detail: &RunDetail, code: &str, count: Option<i64>
         look.span(Role::Accent, format!("  {}", known.label())),
     ]);
     w.labelled(Role::Text, 2, "why:  ", known.explanation());
-    w.labelled(Role::Text, 2, "retry:", known.retry().sentence());
-    w.labelled(Role::Text, 2, "next: ", known.next_step());
+    w.labelled(Role::Text, 2, "retry:", &facts.retry_help(known));
+    let next = facts.next_step(known);
+    if !next.is_empty() {
+        w.labelled(Role::Text, 2, "next: ", &next);
+    }
     let samples =
         detail.failures.iter().filter(|failure| failure.reason_code == code).take(SAMPLES);
     for failure in samples {

@@ -15,7 +15,6 @@ use ratatui::widgets::Widget;
 use self::pace::Pace;
 pub use self::pace::Told;
 use super::super::command::Command;
-use super::super::control::Asked;
 use super::super::look::{Look, wrapped};
 use super::super::msg::{Effect, Request, Slot, Sub};
 use super::super::remote::Remote;
@@ -74,8 +73,8 @@ impl RunScreen {
             slot: Slot::Detail,
             request: Request::Detail(id),
             every,
-            // A lease runs out by the passing of time alone.
-            when_changed: self.detail().is_none_or(|d| d.run.status != RunStatus::Running),
+            // Leases run out and workers go silent by the passing of time alone.
+            when_changed: self.detail().is_none_or(|d| d.run.status == RunStatus::Completed),
         };
         self.id.map(sub).into_iter().collect()
     }
@@ -93,19 +92,6 @@ impl RunScreen {
                 self.pace.note(&detail.run);
             }
             self.detail.take(answer, now);
-        }
-    }
-
-    /// What is asked of the run, and what could be.
-    pub fn asked(&self) -> Asked {
-        let Some(detail) = self.detail.value() else {
-            return Asked::default();
-        };
-        let has = |kind: &str| detail.requests.iter().any(|request| request.kind == kind);
-        Asked {
-            cancel: detail.run.cancel_requested_at.is_some() || has("cancel"),
-            pause: detail.run.paused_at.is_some() || has("pause"),
-            retryable: Some(detail.retryable),
         }
     }
 

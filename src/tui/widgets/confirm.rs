@@ -22,7 +22,7 @@ use crate::domain::run::Run;
 use crate::ops::Consent;
 use crate::ops::overview::GroupRetryPlan;
 use crate::ops::runs::RetryPlan;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The longest text that can be typed.
 const LIMIT: usize = 40;
@@ -80,6 +80,20 @@ pub struct Confirm {
     stage: Stage,
     error: Option<Error>,
     request_id: String,
+    waiting: Waiting,
+    /// The key of the second choice, as it is shown.
+    wait_key: String,
+}
+
+/// Whether a new run would wait for a worker.
+#[derive(Debug, PartialEq, Eq)]
+enum Waiting {
+    /// It would not, as far as is known.
+    No,
+    /// It would, and that is refused: why.
+    Refused(String),
+    /// It would, and that was chosen: why.
+    Chosen(String),
 }
 
 impl Confirm {
@@ -100,6 +114,40 @@ impl Confirm {
             stage: Stage::Typing,
             error: None,
             request_id: Uuid::new_v4().to_string(),
+            waiting: Waiting::No,
+            wait_key: String::new(),
+        }
+    }
+
+    /// The same with the key of the second choice.
+    #[must_use]
+    pub fn with_wait_key(self, wait_key: String) -> Self {
+        Self { wait_key, ..self }
+    }
+
+    /// Whether the second choice is open: to queue what waits for a worker.
+    pub fn offers_waiting(&self) -> bool {
+        match &self.subject {
+            Subject::Run { .. } => matches!(self.waiting, Waiting::Refused(_)),
+            Subject::Group(question) => question.offers_waiting(),
+        }
+    }
+
+    /// The second choice. Gives the error whose plan has to be made again, if it is about one.
+    pub fn wait_for_worker(&mut self) -> Option<String> {
+        if !self.offers_waiting() {
+            return None;
+        }
+        self.error = None;
+        match &mut self.subject {
+            Subject::Run { .. } => {
+                if let Waiting::Refused(why) = &mut self.waiting {
+                    self.waiting = Waiting::Chosen(std::mem::take(why));
+                }
+                self.ask();
+                None
+            }
+            Subject::Group(question) => Some(question.wait_for_worker()),
         }
     }
 
@@ -123,16 +171,14 @@ impl Confirm {
     }
 
     /// Takes what a retry of the run would do.
-    pub fn take_plan(&mut self, counted: Result<RetryPlan>) {
-        let Subject::Run { run, plan, .. } = &mut self.subject else { return };
-        match counted {
-            Ok(counted) if counted.targets == 0 => {
-                self.error = Some(Error::refused(format!(
-                    "nothing of run {} can be retried: what failed or was left undone is archived",
-                    run.id
-                )));
+    pub fn take_plan(&mut self, planned: Result<RetryPlan>) {
+        let Subject::Run { plan, .. } = &mut self.subject else { return };
+        match planned {
+            Ok(RetryPlan { refusal: Some(why), .. }) => self.error = Some(Error::refused(why)),
+            Ok(planned) => {
+                self.waiting = planned.obstacle().map_or(Waiting::No, Waiting::Refused);
+                *plan = Some(planned);
             }
-            Ok(counted) => *plan = Some(counted),
             Err(error) => self.error = Some(error),
         }
         self.ask();
@@ -161,16 +207,24 @@ impl Confirm {
     /// It went wrong: the dialog stays, and says why.
     pub fn failed(&mut self, error: Error) {
         self.stage = Stage::Typing;
+        if error.kind() == ErrorKind::NoWorker {
+            // The last worker that supports the type has gone while this was open.
+            self.waiting = Waiting::Refused(error.message().to_owned());
+            self.error = None;
+            return;
+        }
         self.error = Some(error);
     }
 
     /// Whether nothing can be confirmed, now or later.
     pub fn asks_nothing(&self) -> bool {
-        matches!(&self.subject, Subject::Group(question) if question.is_empty())
+        let empty = matches!(&self.subject, Subject::Group(question) if question.is_empty());
+        empty || matches!(self.waiting, Waiting::Refused(_))
     }
 
     fn confirmation(&self) -> Option<Confirmation> {
         match &self.subject {
+            Subject::Run { .. } if matches!(self.waiting, Waiting::Refused(_)) => None,
             Subject::Run { run, control, plan } => control.confirmation(run, plan.as_ref()),
             Subject::Group(question) => question.confirmation(),
         }
@@ -216,6 +270,7 @@ impl Confirm {
                 control: *control,
                 consent,
                 request_id: self.request_id.clone(),
+                wait_for_worker: matches!(self.waiting, Waiting::Chosen(_)),
             }),
             Subject::Group(question) => Confirmed::Group(question.request(consent)?),
         };
@@ -257,7 +312,7 @@ impl Confirm {
         };
         let (title, mut lines) = match &self.subject {
             Subject::Run { run, control, plan } => {
-                let targets = plan.as_ref().map(|plan| plan.targets);
+                let targets = plan.as_ref().map(RetryPlan::targets);
                 (title_of(run, *control), lines_of(run, *control, targets, roomy, columns, look))
             }
             Subject::Group(question) => {
@@ -266,15 +321,25 @@ impl Confirm {
                 (question.title(), question.lines(columns, room, roomy, look))
             }
         };
+        let mut put = |role: Role, text: &str| {
+            for line in wrapped(text, columns) {
+                lines.push(Line::from(look.span(role, line)));
+            }
+        };
+        match &self.waiting {
+            Waiting::Refused(why) => put(Role::Failed, &format!("Refused: {why}.")),
+            Waiting::Chosen(why) => put(Role::Warning, &format!("The new run waits: {why}.")),
+            Waiting::No => {}
+        }
+        if self.offers_waiting() {
+            put(Role::Hint, &format!("{} queues it all the same, to wait for one.", self.wait_key));
+        }
         if let Some(confirmation) = &confirmation {
             let what = match self.entry {
                 Entry::Phrase(_) => format!("Type {}", confirmation.asks()),
                 Entry::Reasoned(_) => format!("Say why, type {}", confirmation.asks()),
             };
-            let hint = format!("{what} and press enter. esc leaves everything as it is.");
-            for line in wrapped(&hint, columns) {
-                lines.push(Line::from(look.span(Role::Hint, line)));
-            }
+            put(Role::Hint, &format!("{what} and press enter. esc leaves everything as it is."));
         }
         let mut end = Vec::new();
         let mut put = |role: Role, text: &str| {

@@ -30,6 +30,8 @@ pub struct GroupQuestion {
     retry: RetryHelp,
     /// What it would do, once that is known.
     plan: Option<GroupRetryPlan>,
+    /// Whether it was chosen that new runs may wait for a worker.
+    wait_for_worker: bool,
 }
 
 fn count(n: usize, noun: &str) -> String {
@@ -59,6 +61,7 @@ impl GroupQuestion {
             pattern: group.pattern.clone(),
             retry: ReasonCode::of(&group.reason_code).retry(),
             plan: None,
+            wait_for_worker: false,
         }
     }
 
@@ -70,6 +73,18 @@ impl GroupQuestion {
     /// Takes what the retry would do.
     pub fn take_plan(&mut self, plan: GroupRetryPlan) {
         self.plan = Some(plan);
+    }
+
+    /// Whether more runs can be retried if they may wait for a worker.
+    pub fn offers_waiting(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.waiting > 0)
+    }
+
+    /// The new runs may wait for a worker; gives the error whose plan has to be made again.
+    pub fn wait_for_worker(&mut self) -> String {
+        self.wait_for_worker = true;
+        self.plan = None;
+        self.fingerprint.clone()
     }
 
     /// Whether no run can be retried.
@@ -91,6 +106,7 @@ impl GroupQuestion {
             fingerprint: self.fingerprint.clone(),
             run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
             consent,
+            wait_for_worker: self.wait_for_worker,
         })
     }
 

@@ -24,7 +24,7 @@ const SAYS: [(ReasonCode, &str); 3] = [
 impl Store {
     /// Runs that fail: four tenants throttled, two of them without a right, one without an answer.
     pub async fn with_errors(self) -> Self {
-        let store = self.with_platform().await;
+        let store = self.with_platform().await.with_demo_worker().await;
         for (which, kind, tenants) in
             [(0, "policy.sync", 1..5), (1, "inventory.sync", 2..4), (2, "backup.snapshot", 3..4)]
         {
@@ -82,7 +82,7 @@ both_engines! {
         let mut console = at_errors(&store, "administrator", 80, 24).await;
         shows!(console, "7 recorded failures are 3 errors in Last 24 hours");
         for text in ["# from provider, retry after # s", "Provider throttled (provider_throttled)",
-                     "itself; a retry can help", "Retry what failed in some minutes", "429 from provider, retry after 30 s",
+                     "itself; a retry can help", "Wait some minutes; if many tenants fail alike", "429 from provider, retry after 30 s",
                      "run 4 policy.sync, Fabrikam Labs", "2026-11-20 12:00:01 UTC to 2026-11-20 12:03:04 UTC"] {
             shows!(console, text);
         }
@@ -207,6 +207,7 @@ both_engines! {
         console.keys("R").await;
         shows!(console, "a retry of it is active or has succeeded");
         console.keys("<esc>").await;
+        store.sql("update tenants set archived_at = null where id = 3").await.unwrap();
         // One target needs a letter only; where a retry is of no use, it says so.
         console.keys("G").await;
         console.keys("R").await;

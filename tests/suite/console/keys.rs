@@ -51,7 +51,7 @@ both_engines! {
         console.keys("<enter>?").await;
         assert!(console.screen().contains("Keys in force"));
         console.keys("<esc>").await;
-        assert!(console.screen().contains("Waiting for a worker."));
+        assert!(console.screen().contains("Waiting: no executor for policy.sync."));
         console.keys("<esc>").await;
         assert!(console.screen().contains("CREATED UTC"));
         console.keys("<esc><esc><esc>").await;
@@ -120,7 +120,7 @@ both_engines! {
         console.keys("<esc><enter>").await;
         assert!(console.screen().contains("CREATED UTC"), "enter is no longer bound");
         console.keys("<ctrl-o>").await;
-        assert!(console.screen().contains("Waiting for a worker."));
+        assert!(console.screen().contains("Waiting: no executor for policy.sync."));
     }
 
     async fn fr_005_016_without_colour_states_are_told_by_glyph_and_word(store) {
@@ -130,7 +130,7 @@ both_engines! {
         let mut console = Console::with(&store.ops, plain).await;
         console.log_in("administrator").await;
         let screen = console.screen();
-        for label in [". queued", "> 37 %", "! stale", "- cancelled", "# blocked", "~ partial", "x failed", "+ succeeded"] {
+        for label in [". no executor", "> 37 %", "! no executor", "- cancelled", "# blocked", "~ partial", "x failed", "+ succeeded"] {
             assert!(screen.contains(label), "{label} in {screen}");
         }
         assert!(screen.is_ascii(), "{screen}");

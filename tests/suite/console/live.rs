@@ -187,7 +187,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys("<enter>").await;
-        assert!(console.screen().contains("Waiting for a worker."));
+        assert!(console.screen().contains("Waiting: no executor for policy.sync."));
         let claimed = store.claim().await;
         // The oldest queued run is taken first.
         store.complete(&claimed, None).await;

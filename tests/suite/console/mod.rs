@@ -18,7 +18,7 @@ pub mod run_control;
 mod run_states;
 mod runbook_captures;
 mod runbook_confirm;
-mod runbook_wizard;
+pub mod runbook_wizard;
 mod session;
 mod support;
 mod support_captures;

@@ -325,7 +325,7 @@ both_engines! {
     }
 
     async fn fr_026_006_changes_tell_their_way_and_what_is_worse_without_colour(store) {
-        let store = store.with_traffic().await;
+        let store = store.with_traffic().await.with_active_worker().await;
         store.administrator().await;
         let mut console = at_overview(&store.ops, "administrator", 200, 50).await;
         let screen = console.screen();
@@ -383,7 +383,7 @@ both_engines! {
     }
 
     async fn fr_026_008_nothing_is_said_in_words_with_what_to_do(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         store.administrator().await;
         let mut console = at_overview(&store.ops, "administrator", 80, 24).await;
         shows!(console, "● healthy");
@@ -424,6 +424,10 @@ both_engines! {
         shows!(console, "◆ runs 1001, 1002: audit rows could not be written");
         shows!(console, "fewer reasons");
         shows!(console, "3 alerts are not delivered");
+        for run in ["run 7 not started: no executor for inventory.sync", "run 9 not started: no executor for policy.sync"] {
+            shows!(console, run);
+        }
+        shows!(console, "no active worker: 2 queued runs wait");
         console.keys("g").await;
         let mut reasons = 0;
         while let Item::Reason(key) = selected(&console) {
@@ -438,8 +442,8 @@ both_engines! {
             }
             let rows = i64::try_from(console.app.operations().rows().len()).unwrap();
             let told: i64 = match key.as_str() {
-                "failed" | "stale" => line.split_whitespace().find_map(|word| word.parse().ok()).unwrap(),
-                _ if line.contains(" runs ") => 2,
+                "failed" => line.split_whitespace().find_map(|word| word.parse().ok()).unwrap(),
+                _ if line.contains(" runs ") || line.contains("2 queued runs") => 2,
                 _ => 1,
             };
             assert_eq!((listed(&store.ops, &admin.actor, console.app.operations().filter()).await, rows), (told, told), "{line}");
@@ -447,7 +451,7 @@ both_engines! {
             assert_eq!(body(&mut console), before);
             console.keys("l").await;
         }
-        assert_eq!(reasons, 5, "{}", console.screen());
+        assert_eq!(reasons, 7, "{}", console.screen());
         let mut tall = at_overview(&store.ops, "administrator", 200, 50).await;
         shows!(tall, "◆ runs 1001, 1002: audit rows could not be written");
         hides!(tall, "more reasons");
@@ -515,7 +519,7 @@ both_engines! {
     }
 
     async fn fr_026_016_a_recent_failure_opens_its_run_and_can_be_tried_again(store) {
-        let store = store.with_traffic().await;
+        let store = store.with_traffic().await.with_demo_worker().await;
         store.administrator().await;
         let mut console = at_overview(&store.ops, "administrator", 80, 24).await;
         to(&mut console, &Item::Failure(4)).await;

@@ -199,7 +199,7 @@ both_engines! {
             hides!(console, "Type ");
         }
         console.keys("XCANCEL 1<esc>").await;
-        shows!(console, "Waiting for a worker.");
+        shows!(console, "Waiting: no active worker supports testing.probe.");
         assert_eq!(changes(&store).await, (0, 0));
         assert_eq!(store.number("select count(*) from operation_runs where paused_at is not null").await, 0);
     }
@@ -249,7 +249,7 @@ both_engines! {
         let mut console = at_run(&ops, "administrator").await;
         console.keys("Py<enter>").await;
         shows!(console, "⏸ paused");
-        shows!(console, "Paused: it waits until it is resumed.");
+        shows!(console, "Waiting: paused until it is resumed.");
         console.keys("<down>").await;
         shows!(console, "P resume");
         console.keys("P").await;
@@ -288,9 +288,10 @@ both_engines! {
         store.administrator().await;
         let ops = service(&store);
         start(&ops, &[1, 2, 3, 4]).await;
+        beat(&ops, "probe", &["testing.probe"], false).await;
         let mut console = at_run(&ops, "administrator").await;
         console.keys("R").await;
-        shows!(console, "run 1 has not ended; only what has ended can be retried");
+        shows!(console, "run 1 has not ended; only an ended run can be retried");
         let held = claim(&ops).await;
         begin(&ops, &held, 0..3).await;
         step(&ops, &held, 0..2).await;
@@ -434,6 +435,7 @@ both_engines! {
         let ops = service(&store);
         start(&ops, &[1, 2]).await;
         start(&ops, &[3]).await;
+        beat(&ops, "probe", &["testing.probe"], false).await;
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys("j").await;

@@ -37,15 +37,15 @@ both_engines! {
             assert_eq!(console.app.operations().rows().len(), usize::from(found), "{term}");
         }
         console.keys("c<enter>").await;
-        shows!(console, "stuck: its lease ran out");
-        shows!(console, "no worker is running that could take over");
+        shows!(console, "worker lost: its lease expired");
+        shows!(console, "no active worker supports testing.probe, so none takes over");
         beat(&ops, "b", &["testing.probe"], false).await;
         console.poll().await;
         shows!(console, "another worker takes over");
         beat(&ops, "b", &["testing.probe"], true).await;
         beat(&ops, "c", &["none.such"], false).await;
         console.poll().await;
-        shows!(console, "nobody takes over");
+        shows!(console, "no active worker supports testing.probe, so none takes over");
         // A cancel that its dead worker never sees does not hide that.
         console.keys("XCANCEL 1<enter>").await;
         shows!(console, "‼ stuck");
@@ -64,7 +64,7 @@ both_engines! {
         ops.run(&Actor::System, ReleaseRun { run_id: held.id, fence: held.fence, pause: false }).await.unwrap();
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
-        shows!(console, "◌ queued");
+        shows!(console, "◌ no active worker");
         shows!(console, "stale 0");
         console.keys("/status:stale<enter>").await;
         assert_eq!(console.app.operations().rows().len(), 0);
@@ -74,7 +74,7 @@ both_engines! {
         console.poll().await;
         assert_eq!(console.app.operations().rows().len(), 0);
         console.keys("c").await;
-        shows!(console, "‼ stale");
+        shows!(console, "‼ no active worker");
         shows!(console, "stale 1");
     }
 
@@ -84,20 +84,20 @@ both_engines! {
         let ops = service(&store);
         start(&ops, &[1, 2]).await;
         let mut console = at_run(&ops, "administrator").await;
-        shows!(console, "Waiting for a worker.");
-        shows!(console, "No worker is running.");
+        let none = "Waiting: no active worker supports testing.probe.";
+        shows!(console, none);
+        shows!(console, "next: Start a worker that supports testing.probe, or cancel the run.");
         beat(&ops, "a", &["none.such"], false).await;
         console.poll().await;
-        hides!(console, "No worker is running.");
-        shows!(console, "No living worker knows this type (queued by a newer version?)");
+        shows!(console, none);
         beat(&ops, "b", &["testing.probe"], false).await;
         console.poll().await;
-        shows!(console, "Waiting for a worker.");
-        hides!(console, "knows this type");
+        shows!(console, "Waiting: next for an active worker that supports testing.probe.");
+        hides!(console, none);
         // A worker that is about to leave takes nothing new.
         beat(&ops, "b", &["testing.probe"], true).await;
         console.poll().await;
-        shows!(console, "No living worker knows this type");
+        shows!(console, none);
     }
 
     async fn fr_018_013_progress_shows_targets_holder_and_a_rate_where_it_can_be_told(store) {

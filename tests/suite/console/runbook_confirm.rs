@@ -296,7 +296,7 @@ both_engines! {
         console.keys("jj<enter>").await;
         shows!(console, "It is aimed at the platform itself: there are no tenants to choose.");
         shows!(console, "for how many days events are kept, 1 to 36500");
-        shows!(console, "where left empty");
+        shows!(console, "the platform's setting where left empty");
         for bad in ["0", "lots"] {
             console.keys(&format!("<ctrl-u>{bad}<enter>")).await;
             assert_eq!(console.app.runbooks().step(), Step::Scope, "{bad}");

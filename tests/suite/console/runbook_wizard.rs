@@ -29,7 +29,7 @@ pub const KEY: &str = "findings.lifecycle_backfill";
 
 /// A platform with findings to backfill: 3 in tenant 1, 2 in tenant 2, 1 in tenant 3.
 pub async fn prepared(store: Store) -> Store {
-    let store = store.with_platform().await;
+    let store = store.with_platform().await.with_active_worker().await;
     store.administrator().await;
     for (tenant, each) in [(1, 3), (2, 2), (3, 1)] {
         store.legacy_findings(&[tenant], each).await;
@@ -100,7 +100,7 @@ async fn press(console: &mut Console, key: &str) {
 
 both_engines! {
     async fn fr_020_001_a_new_operator_gets_from_the_login_to_the_end_of_an_all_tenants_backfill(store) {
-        let store = store.with_platform().await;
+        let store = store.with_platform().await.with_active_worker().await;
         let administrator = store.administrator().await;
         store.user(&administrator, Role::Operator).await;
         store.legacy_findings(&[1, 2, 3, 4], 40).await;

@@ -154,7 +154,7 @@ both_engines! {
         let running = Running::start(&store, Duration::from_secs(60));
         running.log_in().await;
         running.type_keys("<enter>z");
-        running.screen.until("the run", |text| text.contains("Waiting for a worker.")).await;
+        running.screen.until("the run", |text| text.contains("Waiting: no executor for policy.sync.")).await;
         let bytes = String::from_utf8(running.screen.bytes()).unwrap();
         assert!(!bytes.contains("\u{1b}]") && !bytes.contains('\u{9b}') && !bytes.contains('\u{7}'));
         running.type_keys("q");

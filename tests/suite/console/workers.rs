@@ -32,7 +32,7 @@ both_engines! {
         let slots: Vec<Slot> = console.app.subscriptions().iter().map(|sub| sub.slot).collect();
         assert!(slots.contains(&Slot::Workers) && !slots.contains(&Slot::List), "{slots:?}");
         shows!(console, "host-w-1");
-        shows!(console, "● living");
+        shows!(console, "● active");
         shows!(console, "4 targets");
         // A second run is claimed, and one worker goes silent, another leaves.
         claim(&ops).await;
@@ -72,22 +72,22 @@ both_engines! {
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys("8").await;
-        shows!(console, "No worker was heard of in the last day. Start one with: tenantpilot worker");
+        shows!(console, "No active worker. Start one with: tenantpilot worker");
         shows!(console, "No run is held: nothing is being executed.");
         assert!(!console.screen().contains('‼'));
         start(&ops, &[1, 2]).await;
         store.start("policy.sync", 3).await;
         store.start("policy.sync", 4).await;
         console.poll().await;
-        shows!(console, "‼ no worker is running, and 3 runs are queued");
+        shows!(console, "‼ no active worker, and 3 runs are queued");
         beat(&ops, "w-1", &["testing.probe"], false).await;
         console.poll().await;
-        shows!(console, "‼ no living worker knows policy.sync, of which 2 runs are queued");
-        assert!(!console.screen().contains("knows testing.probe"));
+        shows!(console, "‼ no executor for policy.sync: 2 runs are queued");
+        assert!(!console.screen().contains("supports testing.probe"));
         claim(&ops).await;
         store.sql("update operation_run_leases set expires_at = '2020-01-01T00:00:00+00:00'").await.unwrap();
         console.poll().await;
-        shows!(console, "‼ 1 run is stuck: its lease ran out");
+        shows!(console, "‼ 1 run: worker lost, its lease expired");
         shows!(console, "‼ stuck");
         console.keys("gn<enter>").await;
         shows!(console, "▸ 1  testing.probe");

@@ -6,6 +6,7 @@ pub mod moments;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;
+pub mod run_rules;
 pub mod scene;
 pub mod secrets;
 pub mod starts;

@@ -54,6 +54,7 @@ impl Wish {
             rollout: self.rollout,
             consent: Consent::typed(plan.phrase.clone()).because(Some(reason())),
             request_id: self.request_id.clone(),
+            wait_for_worker: true,
             ..StartRunbook::of_plan(&self.key, plan.id, self.source)
         }
     }
@@ -73,6 +74,14 @@ pub fn reason() -> StartReason {
 /// What confirms something that is asked of a run, whatever its level.
 pub fn sure(word: &str, run_id: i64) -> Consent {
     Consent::typed(format!("{word} {run_id}"))
+}
+
+/// What confirms a retry of so many targets.
+pub fn again(targets: usize) -> Consent {
+    match targets {
+        0 | 1 => Consent::yes(),
+        many => Consent::typed(format!("RETRY {many}")).because(Some(reason())),
+    }
 }
 
 /// The same start, confirmed by this.

@@ -75,6 +75,10 @@ fn targets(w: &mut Writer<'_>, detail: &RunDetail) {
                     .as_deref()
                     .map_or_else(String::new, |code| format!("  {}", look.cut(code, 30))),
             ),
+            look.span(
+                Role::Muted,
+                target.failed_share().map_or_else(String::new, |share| format!("  {share}")),
+            ),
         ]);
     }
     if detail.run.target_count > TARGETS_SHOWN {

@@ -5,40 +5,29 @@ use super::super::super::look::{ago, grouped, span_of};
 use super::super::super::theme::Role;
 use super::super::run::Told;
 use super::Writer;
-use crate::domain::failure::ReasonCode;
 use crate::domain::run::Lease;
-use crate::domain::run_state::{RunState, STALE_AFTER};
+use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::{RequestRow, RunDetail, Served};
+use crate::ops::runs::{RequestRow, RunDetail};
 
 /// Cells of the progress bar.
 const BAR: u64 = 30;
 
-/// A run in the queue.
+/// A run in the queue: since when, why, and what to do next.
 pub(super) fn waiting(w: &mut Writer<'_>, detail: &RunDetail, state: RunState) {
-    let role = if state == RunState::Stale { Role::Stale } else { Role::Text };
-    if state == RunState::Stale {
-        // In whole minutes: a figure that changed every second would redraw every second.
-        let waited = (w.look.now - detail.run.waiting_since()).num_minutes();
-        let text = format!(
-            "Nobody has claimed this run for {waited} minutes; after {} it counts as stale.",
-            STALE_AFTER.num_minutes()
-        );
-        w.text(role, 0, &text);
-    } else {
-        w.text(role, 0, "Waiting for a worker.");
-    }
-    match detail.served {
-        Some(Served::NoWorker) => w.text(Role::Stale, 0, "No worker is running."),
-        Some(Served::Unknown) => w.text(
-            Role::Stale,
-            0,
-            "No living worker knows this type (queued by a newer version?); it stays queued.",
-        ),
-        Some(Served::Known) | None => {}
-    }
-    if state == RunState::Stale {
-        w.labelled(Role::Text, 0, "next:", ReasonCode::StaleQueued.next_step());
+    let facts = detail.facts(w.look.now);
+    let why = facts.wait_text().unwrap_or_default();
+    let (role, text) = match state {
+        RunState::Stale => {
+            let waited = ago(w.look.now - detail.run.waiting_since());
+            (Role::Stale, format!("Not started for {waited}: {why}."))
+        }
+        RunState::Paused => (Role::Paused, format!("Waiting: {why}.")),
+        _ => (Role::Text, format!("Waiting: {why}.")),
+    };
+    w.text(role, 0, &text);
+    if let Some(next) = facts.next_while_active() {
+        w.labelled(Role::Text, 0, "next:", &next);
     }
 }
 
@@ -110,14 +99,16 @@ fn holder(w: &mut Writer<'_>, detail: &RunDetail, lease: &Lease) {
     );
     w.labelled(Role::Text, 0, "worker", &text);
     if let Some(seconds) = lease.overdue_seconds {
-        let next = match detail.served {
-            Some(Served::Known) => "another worker takes over",
-            Some(Served::Unknown) => "no living worker knows this type, so nobody takes over",
-            Some(Served::NoWorker) | None => "no worker is running that could take over",
-        };
+        let facts = detail.facts(look.now);
         let since = ago(chrono::Duration::seconds(seconds));
-        w.text(Role::Stale, 0, &format!("stuck: its lease ran out {since} ago;"));
-        w.text(Role::Stale, 0, next);
+        w.text(Role::Stale, 0, &format!("worker lost: its lease expired {since} ago;"));
+        match facts.support.obstacle(facts.run_type) {
+            None => w.text(Role::Stale, 0, "another worker takes over"),
+            Some(why) => w.text(Role::Stale, 0, &format!("{why}, so none takes over")),
+        }
+        if let Some(next) = facts.next_while_active() {
+            w.labelled(Role::Text, 0, "next:", &next);
+        }
     }
 }
 

@@ -144,9 +144,9 @@ impl Operations {
         let relative = |kind: &TermKind| {
             matches!(kind, TermKind::Since(When::Ago(_)) | TermKind::Until(When::Ago(_)))
         };
-        // Under a filter like since:24h rows leave the list by themselves, and a lease runs
-        // out by itself.
-        let held = self.rows.iter().any(|run| run.status == RunStatus::Running);
+        // Under a filter like since:24h rows leave the list by themselves, a lease runs out and
+        // a worker goes silent by itself.
+        let held = self.rows.iter().any(|run| run.status != RunStatus::Completed);
         let when_changed = !held && !self.filter.terms.iter().any(|term| relative(&term.kind));
         vec![
             Sub {

@@ -12,6 +12,7 @@ use super::{FilterEditor, Operations};
 use crate::domain::failure::ReasonCode;
 use crate::domain::operation_type;
 use crate::domain::run::{Run, RunStatus};
+use crate::domain::run_facts::{RunFacts, Wait};
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
 use crate::ops::runs::COUNT_BOUND;
@@ -251,6 +252,7 @@ impl Operations {
 
 fn preview_lines(run: &Run, look: &Look, width: usize) -> Vec<Vec<Span<'static>>> {
     let state = RunState::of(run, look.now);
+    let facts = RunFacts::of(run, look.now);
     let field = |label: &str, text: &str| {
         vec![
             look.span(Role::Muted, format!("{label:<10}")),
@@ -290,9 +292,18 @@ fn preview_lines(run: &Run, look: &Look, width: usize) -> Vec<Vec<Span<'static>>
         for text in wrapped(reason.explanation(), width) {
             lines.push(vec![look.span(Role::Text, text)]);
         }
-        for text in wrapped(reason.retry().sentence(), width) {
+        for text in wrapped(&facts.retry_help(reason), width) {
             lines.push(vec![look.span(Role::Muted, text)]);
         }
+        for text in wrapped(&facts.next_step(reason), width) {
+            lines.push(vec![look.span(Role::Text, text)]);
+        }
+    }
+    for text in [facts.wait_text(), facts.next_while_active()].into_iter().flatten() {
+        lines.push(Vec::new());
+        lines.extend(
+            wrapped(&text, width).into_iter().map(|text| vec![look.span(Role::Stale, text)]),
+        );
     }
     lines
 }
@@ -361,6 +372,20 @@ fn row_line(
     // life does not.
     let took = run.took(run.updated_at).filter(|_| run.completed_at.is_some());
     let took = took.map_or_else(String::new, span_of);
+    let facts = RunFacts::of(run, look.now);
+    let wait = facts.wait().and_then(Wait::short);
+    let (mut tenant, mut state_text, mut rest) = (
+        columns.tenant,
+        look.cell(&state_cell(run, state, look), STATE),
+        format!(" {took:>TOOK$}"),
+    );
+    if let Some(wait) = wait.filter(|_| columns.reason == 0) {
+        // It has taken no time yet: why it waits stands in that column, too.
+        let room = STATE + 1 + TOOK + usize::from(tenant > 0);
+        tenant = tenant.saturating_sub(1);
+        state_text = look.cell(&format!("{} {wait}", state.glyph(look.ascii)), room);
+        rest = String::new();
+    }
     let mut spans = vec![
         Span::styled(marker, if selected { look.style(Role::Selected) } else { style(Role::Text) }),
         Span::styled(
@@ -370,15 +395,15 @@ fn row_line(
         Span::styled(format!(" {:<CREATED$} ", look.short_time(run.created_at)), style(Role::Text)),
         Span::styled(look.cell(&run.run_type, columns.run_type), style(Role::Text)),
         Span::raw(" "),
-        Span::styled(look.cell(&tenant_text(run), columns.tenant), style(Role::Text)),
+        Span::styled(look.cell(&tenant_text(run), tenant), style(Role::Text)),
         Span::raw(" "),
-        Span::styled(look.cell(&state_cell(run, state, look), STATE), style(state_role(state))),
-        Span::styled(format!(" {took:>TOOK$}"), style(Role::Text)),
+        Span::styled(state_text, style(state_role(state))),
+        Span::styled(rest, style(Role::Text)),
     ];
     if columns.workspace > 0 {
         let workspace = run.workspace_name.as_deref().unwrap_or("");
         let by = run.initiator_name.as_deref().unwrap_or("the system");
-        let reason = run.reason_code.as_deref().unwrap_or("");
+        let reason = run.reason_code.as_deref().or(wait).unwrap_or("");
         spans.push(Span::styled(
             format!(" {}", look.cell(workspace, columns.workspace)),
             style(Role::Text),

@@ -12,6 +12,7 @@ pub(super) fn of(
     scope: &RunScope,
     rollout: Rollout,
     reason: Option<&StartReason>,
+    wait_for_worker: bool,
 ) -> String {
     let mut words: Vec<String> =
         ["tenantpilot", "runbooks", "start"].iter().map(|word| (*word).to_owned()).collect();
@@ -34,6 +35,9 @@ pub(super) fn of(
     if let Some(reason) = reason {
         words.push(format!("--reason-code {}", reason.code));
         words.push(format!("--reason {}", quoted(&reason.text)));
+    }
+    if wait_for_worker {
+        words.push("--wait-for-worker".to_owned());
     }
     words.push(plan.confirmation().option());
     words.join(" ")

@@ -17,6 +17,8 @@ pub(super) struct ConfirmStep {
     pub(super) request_id: String,
     pub(super) sending: bool,
     pub(super) error: Option<Error>,
+    /// Whether it was chosen that the run may wait for a worker.
+    pub(super) wait_for_worker: bool,
     /// Index of the first line of the summary on the screen.
     pub(super) top: usize,
 }
@@ -28,6 +30,7 @@ impl Default for ConfirmStep {
             request_id: Uuid::new_v4().to_string(),
             sending: false,
             error: None,
+            wait_for_worker: false,
             top: 0,
         }
     }
@@ -39,6 +42,7 @@ impl ConfirmStep {
         if !self.sending {
             self.field.clear();
             self.error = None;
+            self.wait_for_worker = false;
         }
         self.top = 0;
     }

@@ -13,6 +13,7 @@ use super::scope::Way;
 use super::view::{below_head, fact, is_roomy, key, name, put, put_below, text};
 use super::{Around, Draft, settings};
 use crate::domain::capability::Capability;
+use crate::domain::type_support::Support;
 use crate::ops::plans::Plan;
 
 /// So many tenants are named.
@@ -134,6 +135,18 @@ impl Draft {
             );
             lines.extend(failed(&why));
             return (lines, None);
+        }
+        if let Some(why) = self.plan.obstacle() {
+            if !self.confirm.wait_for_worker {
+                lines.extend(failed(&format!("refused: {why}")));
+                if plan.support == Support::NoWorker {
+                    let wait = key(around, Context::Phrase, Command::WaitForWorker);
+                    let hint = format!("{wait} queues it all the same, to wait for one.");
+                    lines.extend(text(look, Role::Hint, &hint, area));
+                }
+                return (lines, None);
+            }
+            lines.extend(text(look, Role::Warning, &format!("The run waits: {why}."), area));
         }
         let asks = plan.confirmation();
         let hint =

@@ -237,6 +237,10 @@ impl Runbooks {
             }
             Err(error) => match self.draft.as_mut().filter(ours) {
                 Some(draft) => {
+                    if error.kind() == ErrorKind::NoWorker {
+                        draft.plan.lose_workers();
+                        draft.confirm.wait_for_worker = false;
+                    }
                     if matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound) {
                         draft.plan.dead = Some(error.message().to_owned());
                     }

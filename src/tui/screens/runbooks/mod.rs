@@ -306,6 +306,9 @@ impl Runbooks {
                 (Command::CommandCopy, "copy command"),
                 back,
             ],
+            Context::Phrase if draft.waits_for_worker() => {
+                vec![(Command::WaitForWorker, "wait for one"), back]
+            }
             Context::Phrase => vec![
                 (Command::FormSubmit, "start"),
                 (Command::FilterClear, "clear"),

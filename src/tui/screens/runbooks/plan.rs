@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::listing::{Listing, Part, Row};
 use super::search::Search;
+use crate::domain::type_support::Support;
 use crate::ops::plans::{Counted, ListPlanTargets, Plan, PlanTarget, PlanTargets};
 use crate::tui::command::Command;
 use crate::tui::look::grouped;
@@ -72,6 +73,19 @@ impl Default for PlanStep {
 impl PlanStep {
     pub(super) fn plan(&self) -> Option<&Plan> {
         self.plan.as_ref()
+    }
+
+    /// Why a start of the plan waits for a worker; none where it does not.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        let plan = self.plan.as_ref()?;
+        plan.support.obstacle(&plan.runbook)
+    }
+
+    /// No active worker supports the runbook any more.
+    pub(super) fn lose_workers(&mut self) {
+        if let Some(plan) = &mut self.plan {
+            plan.support = Support::NoWorker;
+        }
     }
 
     /// What the plan is for.

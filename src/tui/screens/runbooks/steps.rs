@@ -10,6 +10,7 @@ use super::scope::Page;
 use super::settings::{self, Wrong};
 use super::{Around, Draft, Outcome, Step, command_line};
 use crate::domain::capability::Capability;
+use crate::domain::type_support::Support;
 use crate::ops::Consent;
 use crate::{Error, ErrorKind};
 
@@ -239,6 +240,10 @@ impl Draft {
                 return outcome;
             }
             Command::PreflightNew if !self.confirm.sending => return self.count(around, true),
+            Command::WaitForWorker if self.waits_for_worker() => {
+                self.confirm.wait_for_worker = true;
+                self.confirm.error = None;
+            }
             Command::CursorUp => self.confirm.top = self.confirm.top.saturating_sub(1),
             Command::CursorDown => self.confirm.top += 1,
             Command::CursorPageUp | Command::CursorFirst => self.confirm.top = 0,
@@ -249,13 +254,21 @@ impl Draft {
         Outcome::default()
     }
 
+    /// Whether the second choice is open: to queue what waits for a worker.
+    pub(super) fn waits_for_worker(&self) -> bool {
+        let plan = self.plan.plan();
+        let none = plan.is_some_and(|plan| plan.support == Support::NoWorker);
+        none && !self.confirm.wait_for_worker && !self.confirm.sending
+    }
+
     /// The command that does the same, once everything for it is there.
     pub(super) fn command_line(&self, always_reason: bool) -> Option<String> {
         let (plan, asked) = (self.plan.plan()?, self.plan.asked()?);
         let rollout = settings::rollout(&self.rollout).ok()?;
         let rule = self.reason_rule(always_reason);
         let reason = settings::reason(&self.reason, rule).ok()?;
-        Some(command_line::of(plan, &asked.scope, rollout, reason.as_ref()))
+        let wait = self.confirm.wait_for_worker;
+        Some(command_line::of(plan, &asked.scope, rollout, reason.as_ref(), wait))
     }
 
     /// Enter on the last page.
@@ -263,7 +276,8 @@ impl Draft {
         let (Some(plan), Some(asked)) = (self.plan.plan(), self.plan.asked()) else {
             return Outcome::default();
         };
-        if self.confirm.sending || self.is_refused(around.look.now) {
+        let waits = self.plan.obstacle().is_some() && !self.confirm.wait_for_worker;
+        if self.confirm.sending || waits || self.is_refused(around.look.now) {
             return Outcome::default();
         }
         if !around.held.has(Capability::RunbooksRun) {
@@ -298,6 +312,7 @@ impl Draft {
             rollout,
             consent: Consent::of(given).because(reason),
             request_id: self.confirm.request_id.clone(),
+            wait_for_worker: self.confirm.wait_for_worker,
         };
         self.confirm.sending = true;
         self.confirm.error = None;

@@ -140,7 +140,6 @@ fn preview(tenant: &RunTenant, width: usize, around: &Around<'_>) -> Vec<Line<'s
         let reason = ReasonCode::of(code);
         field("reason", code);
         field("why", reason.explanation());
-        field("retry", reason.retry().sentence());
         field("next", reason.next_step());
     }
     lines

@@ -75,7 +75,7 @@ impl Workers {
         }
         lines.push(worker_head(look, width));
         if view.shown().next().is_none() {
-            let text = "No worker was heard of in the last day. Start one with: tenantpilot worker";
+            let text = "No active worker. Start one with: tenantpilot worker";
             for text in wrapped(text, width) {
                 lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
             }
@@ -112,14 +112,11 @@ fn warnings(view: &WorkersView) -> Vec<String> {
     let queued: i64 = view.unserved.iter().map(|unserved| unserved.queued).sum();
     let taking = view.workers.iter().any(|worker| !worker.silent && !worker.stopping);
     if !taking && queued > 0 {
-        texts.push(format!("no worker is running, and {}", runs(queued)));
+        texts.push(format!("no active worker, and {}", runs(queued)));
     } else {
         texts.extend(view.unserved.iter().map(|unserved| {
-            format!(
-                "no living worker knows {}, of which {} (by a newer version?)",
-                unserved.run_type,
-                runs(unserved.queued)
-            )
+            let why = unserved.support.obstacle(&unserved.run_type).unwrap_or_default();
+            format!("{why}: {}", runs(unserved.queued))
         }));
     }
     for worker in view.workers.iter().filter(|worker| !worker.silent) {
@@ -135,8 +132,8 @@ fn warnings(view: &WorkersView) -> Vec<String> {
     let overdue = view.leases.iter().filter(|lease| lease.overdue).count();
     match overdue {
         0 => {}
-        1 => texts.push("1 run is stuck: its lease ran out".to_owned()),
-        n => texts.push(format!("{n} runs are stuck: their leases ran out")),
+        1 => texts.push("1 run: worker lost, its lease expired".to_owned()),
+        n => texts.push(format!("{n} runs: worker lost, their leases expired")),
     }
     let alerts =
         |n: i64| if n == 1 { "1 alert".to_owned() } else { format!("{} alerts", grouped(n)) };
@@ -178,7 +175,7 @@ fn worker_line(worker: &WorkerRow, held: &[i64], look: &Look, width: usize) -> S
     } else if worker.wrong_clock().is_some() {
         (Role::Stale, look.glyph("‼", "!"), "clock")
     } else {
-        (Role::Success, look.glyph("●", "*"), "living")
+        (Role::Success, look.glyph("●", "*"), "active")
     };
     let mut spans = vec![
         look.span(Role::Text, look.cell(&worker.name, name_width(width))),

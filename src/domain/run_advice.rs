@@ -1,0 +1,158 @@
+//! What to tell about a run: why it waits, whether a retry helps, and the next step. Derived
+//! from the facts of the run, so that no advice names what is not possible.
+
+use super::failure::ReasonCode;
+use super::run_facts::{NoRetry, Retry, RunFacts, Wait};
+use super::run_state::RunState;
+use super::type_support::Support;
+
+impl Wait {
+    /// In words, for the run's type.
+    pub fn text(self, run_type: &str) -> String {
+        let obstacle = match self {
+            Self::UnknownType => Support::Unknown,
+            Self::NoExecutor => Support::NoExecutor,
+            Self::NoWorker => Support::NoWorker,
+            Self::Paused => return "paused until it is resumed".to_owned(),
+            Self::Behind => {
+                return format!("queued behind others: no free slot for {run_type}");
+            }
+            Self::Next => return format!("next for an active worker that supports {run_type}"),
+        };
+        obstacle.obstacle(run_type).unwrap_or_default()
+    }
+
+    /// The same for a cell beside the type; none where the state's own word says it.
+    pub fn short(self) -> Option<&'static str> {
+        match self {
+            Self::UnknownType => Support::Unknown.short_obstacle(),
+            Self::NoExecutor => Support::NoExecutor.short_obstacle(),
+            Self::NoWorker => Support::NoWorker.short_obstacle(),
+            Self::Behind => Some("behind others"),
+            Self::Paused | Self::Next => None,
+        }
+    }
+}
+
+impl NoRetry {
+    /// In words, as the rest of "no retry: ...".
+    pub fn text(self, run_type: &str) -> String {
+        match self {
+            Self::NotEnded => "only an ended run can be retried".to_owned(),
+            Self::UnknownType => Support::Unknown.obstacle(run_type).unwrap_or_default(),
+            Self::NoExecutor => Support::NoExecutor.obstacle(run_type).unwrap_or_default(),
+            Self::NotRetryable => format!("start {run_type} again instead, with a new preflight"),
+            Self::NothingLeft => "no failed or undone targets are left".to_owned(),
+            Self::Archived => "the tenants of its failed targets are archived".to_owned(),
+            Self::Missing(capability) => format!("it requires the capability {capability}"),
+        }
+    }
+}
+
+/// `1 target`, `2 targets`.
+pub fn targets(n: i64) -> String {
+    if n == 1 { "1 target".to_owned() } else { format!("{n} targets") }
+}
+
+impl RunFacts<'_> {
+    /// Why it cannot be retried, as a person who asks is told; none where it can.
+    pub fn no_retry(&self) -> Option<String> {
+        let id = self.run_id;
+        match self.retry() {
+            Retry::Impossible(NoRetry::NotEnded) => {
+                Some(format!("run {id} has not ended; only an ended run can be retried"))
+            }
+            Retry::Impossible(NoRetry::NothingLeft) => {
+                Some(format!("run {id} has no failed or undone targets"))
+            }
+            Retry::Impossible(why) => {
+                Some(format!("run {id} cannot be retried: {}", why.text(self.run_type)))
+            }
+            Retry::Possible { .. } | Retry::NeedsWorker { .. } => None,
+        }
+    }
+
+    /// The line of a page that shows no reason of an ended run; none where a retry is possible,
+    /// or nothing was left to do.
+    pub fn no_retry_line(&self) -> Option<String> {
+        match self.retry() {
+            Retry::Impossible(NoRetry::NotEnded | NoRetry::NothingLeft) => None,
+            Retry::Impossible(why) => Some(format!("no retry: {}", why.text(self.run_type))),
+            Retry::Possible { .. } | Retry::NeedsWorker { .. } => None,
+        }
+    }
+
+    /// Why it waits, in words; none where it does not.
+    pub fn wait_text(&self) -> Option<String> {
+        self.wait().map(|wait| wait.text(self.run_type))
+    }
+
+    /// Whether a retry helps against a reason.
+    pub fn retry_help(&self, reason: ReasonCode) -> String {
+        match self.retry() {
+            Retry::Impossible(why) => format!("not possible: {}", why.text(self.run_type)),
+            Retry::Possible { .. } | Retry::NeedsWorker { .. } => {
+                reason.retry().sentence().to_owned()
+            }
+        }
+    }
+
+    /// What to do next about a run that does not advance; none where there is nothing to do.
+    pub fn next_while_active(&self) -> Option<String> {
+        let kind = self.run_type;
+        let cancel = if self.may_manage { ", or cancel the run" } else { "" };
+        let lost = self.state == RunState::Stuck;
+        if !lost && !matches!(self.state, RunState::Queued | RunState::Stale) {
+            return None;
+        }
+        match self.support {
+            Support::Unknown => Some(format!(
+                "This version does not know {kind} and can only show the run. Use the version \
+                 that queued it."
+            )),
+            Support::NoExecutor if self.may_manage => {
+                Some(format!("Cancel the run: nothing executes {kind} here."))
+            }
+            Support::NoExecutor => {
+                Some(format!("Nothing executes {kind} here; ask an operator to cancel the run."))
+            }
+            Support::NoWorker => Some(format!("Start a worker that supports {kind}{cancel}.")),
+            Support::Busy => Some("Wait for a free slot, or start another worker.".to_owned()),
+            Support::Free if lost => None,
+            Support::Free => (self.state == RunState::Stale)
+                .then(|| "An active worker takes it next; nothing has to be done.".to_owned()),
+        }
+    }
+
+    /// What to do next about a reason for which targets of it failed.
+    pub fn next_step(&self, reason: ReasonCode) -> String {
+        let kind = self.run_type;
+        let action = match self.retry() {
+            Retry::Possible { targets: n } if reason == ReasonCode::StaleQueued => {
+                return format!("An active worker supports {kind} now: retry {}.", targets(n));
+            }
+            Retry::NeedsWorker { targets: n } if reason == ReasonCode::StaleQueued => {
+                return format!("Start a worker that supports {kind}, then retry {}.", targets(n));
+            }
+            Retry::Possible { targets: n } => format!("Then retry {}.", targets(n)),
+            Retry::NeedsWorker { targets: n } => {
+                format!("No active worker supports {kind}: start one, then retry {}.", targets(n))
+            }
+            Retry::Impossible(NoRetry::NotEnded) => String::new(),
+            Retry::Impossible(NoRetry::Missing(capability)) => {
+                format!("A retry requires the capability {capability}; ask an administrator.")
+            }
+            Retry::Impossible(why) => {
+                format!("No retry is possible: {}.", why.text(kind))
+            }
+        };
+        // Why no worker claimed it is said by what is possible now.
+        let first = if reason == ReasonCode::StaleQueued { "" } else { reason.next_step() };
+        [first, action.as_str()]
+            .iter()
+            .filter(|part| !part.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
