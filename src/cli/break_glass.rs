@@ -93,12 +93,12 @@ async fn enter(args: EnterArgs, env: &Env) -> Result<u8> {
     let consent = args.consent.consent(env)?;
     let dry_run = args.consent.is_dry_run();
     check_minutes(args.minutes)?;
-    if !dry_run {
-        args.password.check(env)?;
-    }
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
     ops.allow::<EnterBreakGlass>(&session.actor).await?;
+    if !dry_run {
+        args.password.check(env)?;
+    }
     let password = if dry_run { secret("") } else { args.password.existing(env).await? };
     let enter =
         |consent| EnterBreakGlass { consent, minutes: args.minutes, password: password.clone() };

@@ -326,10 +326,10 @@ async fn reset_password(args: ResetArgs, env: &Env) -> Result<()> {
     let password = if dry_run {
         secret("")
     } else {
-        args.password.check(env)?;
         let (ops, session) = logged_in(env).await?;
         let look = GetUser { username: args.name.clone() };
         let user = ops.prepare::<ResetPassword, _>(&session.actor, look).await?;
+        args.password.check(env)?;
         args.password.new_one(env, &user.username).await?
     };
     let change = |consent| ResetPassword {

@@ -235,7 +235,6 @@ impl SetCapabilities {
         let high = HighCapability::held(&self.capabilities, view.is_all());
         let (name, held) = (&before.username, &before.high_capabilities);
         rights::confirm_grant(context, name, held, &high, &self.consent)?;
-        let stays = rights::keeps_the_door_open(before.active, &self.capabilities, view.is_all());
         let names = self.capabilities.names();
         let change = UserChange {
             capabilities: Some(&names),
@@ -243,7 +242,7 @@ impl SetCapabilities {
             ..UserChange::default()
         };
         let workspaces = self.view.as_ref().map(UserView::workspaces);
-        changed(context, before, &change, stays, workspaces).await
+        changed(context, before, &change, workspaces).await
     }
 }
 
@@ -277,9 +276,8 @@ impl SetActive {
     async fn attempt(&self, context: &mut Context) -> Result<(PlatformUser, PlatformUser)> {
         let before = changeable(context, &self.username).await?;
         allow(context, &self.consent, &before.username, !self.active)?;
-        let stays = rights::keeps_the_door_open(self.active, &before.capabilities, before.view_all);
         let change = UserChange { active: Some(self.active), ..UserChange::default() };
-        changed(context, before, &change, stays, None).await
+        changed(context, before, &change, None).await
     }
 }
 
@@ -320,7 +318,7 @@ impl ResetPassword {
         password::check_rules(&self.password)?;
         let hash = password::hash(&context.ops().inner.hashing, &self.password).await?;
         let change = UserChange { password_hash: Some(&hash), ..UserChange::default() };
-        changed(context, before, &change, true, None).await
+        changed(context, before, &change, None).await
     }
 }
 
@@ -339,18 +337,16 @@ impl Operation for ResetPassword {
     }
 }
 
-/// Applies a change and ends the user's sessions; gives the user before and after. `stays`: the
-/// user is an active, unrestricted user manager afterwards.
+/// Applies a change and ends the user's sessions; gives the user before and after.
 async fn changed(
     context: &mut Context,
     before: PlatformUser,
     change: &UserChange<'_>,
-    stays: bool,
     workspaces: Option<&[i64]>,
 ) -> Result<(PlatformUser, PlatformUser)> {
     let now = context.now();
     let tx = context.tx()?;
-    rights::keep_one_manager(tx, &before, stays).await?;
+    rights::keep_one_manager(tx, &before, change).await?;
     users::change(tx, before.id, change, now).await?;
     if let Some(workspaces) = workspaces {
         users::set_workspaces(tx, before.id, workspaces).await?;

@@ -255,6 +255,12 @@ both_engines! {
         assert_eq!(store.ops.run(&root.actor, off).await.unwrap_err().kind(), ErrorKind::Refused);
         assert_eq!(store.number(refused).await, 4);
         assert_eq!(state(&store).await, before);
+        // Nobody grants what they do not hold: a manager of users alone could not put things right.
+        let manager = CapabilitySet::from_iter([Capability::AccessSystemPanel, Capability::UsersManage]);
+        store.user_with(&root, "manager", manager, &[]).await;
+        let viewer = crate::support::starts::capabilities("administrator", Role::Viewer.capabilities());
+        let error = store.ops.run(&root.actor, viewer).await.unwrap_err();
+        assert!(error.message().contains("holds all capabilities"), "{error}");
     }
 
     async fn fr_040_005_parallel_attempts_leave_one_too(store) {

@@ -42,6 +42,13 @@ fn decisions() -> Vec<Decision> {
             USERS,
             Some("users.create"),
         ),
+        // The right comes before the password.
+        (
+            &["users", "create", "x", "--role", "viewer", "--all-workspaces"],
+            USERS,
+            Some("users.create"),
+        ),
+        (&["users", "reset-password", "ben", "--yes"], USERS, Some("users.reset_password")),
         (
             &["users", "set-capabilities", "ben", "--role", "viewer"],
             USERS,
@@ -112,7 +119,7 @@ fn decisions() -> Vec<Decision> {
         (
             &["support", "create", "--tenant", "1", "--summary", "it is slow", "--confirm", "SEND"],
             &[C::SupportRequestsCreate],
-            Some("support.compose"),
+            Some("support.create_request"),
         ),
         (
             &[
@@ -125,7 +132,7 @@ fn decisions() -> Vec<Decision> {
                 "--dry-run",
             ],
             &[C::SupportRequestsCreate],
-            Some("support.compose"),
+            Some("support.create_request"),
         ),
         (&["product-usage", "prune", "--confirm", "PRUNE"], PRUNE, Some("product_usage.prune")),
         (&["product-usage", "prune", "--dry-run"], PRUNE, Some("product_usage.prune")),

@@ -117,7 +117,7 @@ both_engines! {
         let rows = texts(&store, "select action from audit_logs where status = 'refused' order by id").await;
         assert_eq!(rows, ["users.set_capabilities", "users.set_active"]);
         // A disabled manager does not count.
-        let second = store.user_with(&root, "second", manager(), &[]).await;
+        let second = store.user_with(&root, "second", Role::Administrator.capabilities(), &[]).await;
         switch(&store, &root, "second", false).await.unwrap();
         assert!(switch(&store, &root, "administrator", false).await.is_err());
         switch(&store, &root, "second", true).await.unwrap();

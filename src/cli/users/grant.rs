@@ -16,14 +16,15 @@ use crate::{Error, Result};
 
 /// Creates a user, or the first administrator where there is no user yet.
 pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
-    if !args.consent.is_dry_run() {
-        args.password.check(env)?;
-    }
     let ops = env.ops().await?;
     let capabilities = args.rights.set();
     let Some(session) = env.resume(&ops).await? else {
         return first(args, &capabilities, env, &ops).await;
     };
+    ops.allow::<CreateUser>(&session.actor).await?;
+    if !args.consent.is_dry_run() {
+        args.password.check(env)?;
+    }
     let Some(view) = args.view.view() else {
         return Err(Error::usage("it was not said which workspaces the user sees")
             .hint("add: --workspace ID or --all-workspaces"));
@@ -130,6 +131,7 @@ async fn first(args: CreateArgs, capabilities: &CapabilitySet, env: &Env, ops: &
     if args.consent.is_dry_run() {
         return Err(Error::usage("the first administrator has no dry run").hint(hint));
     }
+    args.password.check(env)?;
     if args.display_name.is_some() || !args.view.workspaces.is_empty() {
         return Err(Error::usage(
             "the first administrator has no display name of their own and sees all workspaces",

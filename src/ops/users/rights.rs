@@ -5,10 +5,10 @@ use serde::{Serialize, Serializer};
 
 use super::{PlatformUser, allow};
 use crate::access::ViewScope;
-use crate::domain::capability::{Capability, CapabilitySet};
+use crate::domain::capability::{Capability, CapabilitySet, Role};
 use crate::domain::high_capability::HighCapability;
 use crate::ops::store::Tx;
-use crate::ops::store::users::{self, UserRow};
+use crate::ops::store::users::{self, UserChange, UserRow};
 use crate::ops::{Consent, Context};
 use crate::{Error, ErrorKind, Result};
 
@@ -143,37 +143,51 @@ pub(super) fn confirm_grant(
     })
 }
 
-/// Whether a user counts as the one who can always put things right: active, a user manager, and
-/// with a view of all workspaces.
-pub(super) fn keeps_the_door_open(active: bool, capabilities: &CapabilitySet, all: bool) -> bool {
-    active
-        && all
-        && capabilities.has(Capability::AccessSystemPanel)
-        && capabilities.has(Capability::UsersManage)
+/// Who a user is to the others: active, what they hold, and whether they see all workspaces.
+type Standing = (bool, CapabilitySet, bool);
+/// Whether somebody may be the last one.
+type Guards = fn(&Standing) -> bool;
+
+/// Whether a user can always put things right among users.
+fn manages((active, capabilities, all): &Standing) -> bool {
+    let holds = |capability| capabilities.has(capability);
+    *active && *all && holds(Capability::AccessSystemPanel) && holds(Capability::UsersManage)
 }
 
-/// Refuses to take the last active, unrestricted user manager away. Changes of users run one at
-/// a time, so what this sees still holds when the change is written.
+/// Whether they can grant everything, too: nobody grants what they do not hold.
+fn grants_all(standing: &Standing) -> bool {
+    manages(standing) && Role::Administrator.capabilities().iter().all(|one| standing.1.has(one))
+}
+
+/// Refuses to take the last active, unrestricted user manager away, and the last of them who can
+/// grant every capability. Changes of users run one at a time, so what this sees still holds when
+/// the change is written.
 pub(super) async fn keep_one_manager(
     tx: &mut Tx,
     before: &PlatformUser,
-    stays: bool,
+    change: &UserChange<'_>,
 ) -> Result<()> {
-    let was = keeps_the_door_open(before.active, &before.capabilities, before.view_all);
-    if stays || !was {
-        return Ok(());
+    let was = (before.active, before.capabilities.clone(), before.view_all);
+    let after = (
+        change.active.unwrap_or(was.0),
+        change.capabilities.map_or_else(|| was.1.clone(), CapabilitySet::from_names),
+        change.view_all.unwrap_or(was.2),
+    );
+    let rules: [(Guards, &str); 2] = [
+        (manages, "that is the last active user manager who sees all workspaces"),
+        (grants_all, "that is the last active administrator who holds all capabilities"),
+    ];
+    for (holds, why) in rules {
+        if !holds(&was) || holds(&after) {
+            continue;
+        }
+        let other = |row: &UserRow| {
+            let capabilities = CapabilitySet::from_names(&row.capabilities.0);
+            row.id != before.id && holds(&(row.active, capabilities, row.view_all))
+        };
+        if !users::all(tx).await?.iter().any(other) {
+            return Err(Error::refused(why).hint("create another administrator first"));
+        }
     }
-    let other = |row: &UserRow| {
-        row.id != before.id
-            && keeps_the_door_open(
-                row.active,
-                &CapabilitySet::from_names(&row.capabilities.0),
-                row.view_all,
-            )
-    };
-    if users::all(tx).await?.iter().any(other) {
-        return Ok(());
-    }
-    Err(Error::refused("that is the last active user manager who sees all workspaces")
-        .hint("create another administrator first"))
+    Ok(())
 }
