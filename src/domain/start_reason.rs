@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::confirmation::ReasonRule;
+use super::operation_type;
 use super::safe_text;
 use super::sanitize;
 use crate::{Error, Result, text_enum};
@@ -23,13 +24,18 @@ const ROW_INSIDE: usize = 5;
 /// The same where the whole word is made of such rows.
 const ROW_ALONE: usize = 3;
 /// Words that fill a field and say nothing.
-const FILLER: [&str; 26] = [
+const FILLER: [&str; 36] = [
+    "applicable",
+    "as",
+    "backfill",
     "bar",
     "baz",
     "because",
     "bla",
     "blah",
     "blub",
+    "comment",
+    "discussed",
     "dolor",
     "dummy",
     "foo",
@@ -38,12 +44,17 @@ const FILLER: [&str; 26] = [
     "lorem",
     "n/a",
     "na",
+    "no",
     "none",
+    "not",
     "nothing",
     "ok",
     "placeholder",
+    "prune",
     "qux",
     "reason",
+    "reconcile",
+    "retry",
     "stuff",
     "tbd",
     "test",
@@ -52,7 +63,7 @@ const FILLER: [&str; 26] = [
     "whatever",
 ];
 /// Keys side by side, and the alphabet.
-const ROWS: [&str; 9] = [
+const ROWS: [&str; 12] = [
     "qwertyuiop",
     "qwertzuiop",
     "azertyuiop",
@@ -62,6 +73,9 @@ const ROWS: [&str; 9] = [
     "yxcvbnm",
     "1234567890",
     "abcdefghijklmnopqrstuvwxyz",
+    "йцукенгшщзхъ",
+    "фывапролджэ",
+    "ячсмитьбю",
 ];
 
 text_enum! {
@@ -167,9 +181,18 @@ fn without_filler(text: &str) -> String {
     for word in folded.split_whitespace() {
         let word = without_rows(&unit_of(word));
         let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
-        if !word.is_empty() && !FILLER.contains(&word.as_str()) && !kept.contains(&word) {
+        // Letters and digits in turn, and what the program calls a code or a type, say nothing of why.
+        let letters = word.chars().map(char::is_alphabetic).collect::<Vec<_>>();
+        let turns = letters.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        let empty = (letters.len() >= 6 && turns + 2 >= letters.len())
+            || word.to_uppercase().parse::<StartReasonCode>().is_ok()
+            || operation_type::find(&word).is_some();
+        if !empty && !FILLER.contains(&word.as_str()) && !kept.contains(&word) {
             kept.push(word);
         }
+    }
+    if kept.iter().all(|word| word.chars().count() < 2) {
+        return String::new();
     }
     kept.join(" ")
 }
@@ -301,6 +324,15 @@ mod tests {
             "n/a n/a n/a",
             "tbd: todo later",
             "1234 5678 9012",
+            "a b c d e f g h i j",
+            "йцукенгшщз",
+            "a1b2c3d4e5",
+            "BACKFILL 56",
+            "DATA_REPAIR DATA_REPAIR",
+            "findings.lifecycle_backfill",
+            "no comment",
+            "not applicable",
+            "as discussed",
         ] {
             let error = new(filler, ReasonRule::Required).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage);
