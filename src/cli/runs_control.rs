@@ -170,7 +170,8 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     let retried = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await;
     let retried = retried.map_err(|error| again(env, error, &request))?;
     if args.run.consent.is_dry_run() {
-        return rehearsed(&args.run, &retried, env);
+        let wait = if args.wait_for_worker { " --wait-for-worker" } else { "" };
+        return rehearsed(&args.run, &retried, wait, env);
     }
     // It is started, whether it can be looked at or not.
     let new = retried.started.run_id;
@@ -196,7 +197,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
 }
 
 /// Says what a retry would do, and what confirms it.
-fn rehearsed(args: &OneRun, retried: &Retried, env: &Env) -> Result<u8> {
+fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<u8> {
     let Retried { started, targets, gone, confirmation } = retried;
     // A run that was made for the dry run is gone.
     let there = (!started.created).then_some(started.run_id);
@@ -217,7 +218,7 @@ fn rehearsed(args: &OneRun, retried: &Retried, env: &Env) -> Result<u8> {
     left_out(env, *gone);
     let reason = if confirmation.reason.is_required() { " with a reason" } else { "" };
     let option = confirmation.option();
-    env.out.message(format!("start it{reason}: tenantpilot runs retry {id} {option}"));
+    env.out.message(format!("start it{reason}: tenantpilot runs retry {id}{wait} {option}"));
     Ok(0)
 }
 

@@ -100,8 +100,10 @@ impl RunFacts<'_> {
     /// What to do next about a run that does not advance; none where there is nothing to do.
     pub fn next_while_active(&self) -> Option<String> {
         let kind = self.run_type;
-        let cancel = if self.may_manage { ", or cancel the run" } else { "" };
         let lost = self.state == RunState::Stuck;
+        // What asks a worker that is gone waits for one; only a close by force does not.
+        let end = if lost { "close the run by force" } else { "cancel the run" };
+        let cancel = if self.may_manage { format!(", or {end}") } else { String::new() };
         if !lost && !matches!(self.state, RunState::Queued | RunState::Stale) {
             return None;
         }
@@ -111,10 +113,11 @@ impl RunFacts<'_> {
                  that queued it."
             )),
             Support::NoExecutor if self.may_manage => {
-                Some(format!("Cancel the run: nothing executes {kind} here."))
+                let end = if lost { "Close the run by force" } else { "Cancel the run" };
+                Some(format!("{end}: nothing executes {kind} here."))
             }
             Support::NoExecutor => {
-                Some(format!("Nothing executes {kind} here; ask an operator to cancel the run."))
+                Some(format!("Nothing executes {kind} here; ask an operator to {end}."))
             }
             Support::NoWorker => Some(format!("Start a worker that supports {kind}{cancel}.")),
             Support::Busy => Some("Wait for a free slot, or start another worker.".to_owned()),
