@@ -175,6 +175,12 @@ impl Error {
         self.uncertain
     }
 
+    /// Whether a rule refused it, rather than something that broke.
+    pub fn is_refusal(&self) -> bool {
+        use ErrorKind as K;
+        matches!(self.kind, K::Usage | K::Forbidden | K::NotFound | K::Refused | K::NoWorker)
+    }
+
     /// Whether the same call may succeed later without any change.
     pub fn retry_can_help(&self) -> bool {
         self.kind == ErrorKind::TimedOut || self.condition().is_some()

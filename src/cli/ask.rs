@@ -186,7 +186,7 @@ pub struct ConfirmArgs {
 }
 
 impl ConfirmArgs {
-    /// What was given; where that is nothing and somebody can be asked, that they are.
+    /// What was given; `Ask` where nothing was and the terminal can ask.
     pub fn given(&self, env: &Env) -> Given {
         match (&self.confirm, self.yes) {
             (Some(typed), _) => Given::Typed(typed.clone()),

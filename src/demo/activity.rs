@@ -84,7 +84,7 @@ impl Habits {
                 };
                 let answer = ops.run(&actor, request).await?;
                 if answer.created {
-                    // Whoever executes the run reads in its inputs which pack it makes.
+                    // The inputs name the pack that the run makes.
                     let inputs = json!({ PACK_INPUT: answer.pack_id });
                     self.start(ops, &actor, PACK_TYPE, tenant_id, inputs).await?;
                 }

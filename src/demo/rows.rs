@@ -233,7 +233,7 @@ fn add_targets(chunk: &mut Chunk, id: i64, draft: &Draft, targets: &[Option<i64>
             (TargetStatus::Failed, None) => reason_of(*tenant),
             _ => None,
         };
-        // Whoever goes on with a run that is under way goes on where it stands.
+        // A run that is under way goes on where it stands.
         let under_way = status == TargetStatus::Pending && done > 0;
         let n = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         chunk.targets.push(TargetRow {

@@ -28,7 +28,7 @@ const REASONS: [ReasonCode; 5] = [
     ReasonCode::Timeout,
     ReasonCode::ValidationFailed,
 ];
-/// At most so many failures of a step are told one by one.
+/// The largest number of failures of a step that are recorded one by one.
 const TOLD: i64 = 8;
 
 /// How long steps wait for each other.

@@ -25,7 +25,7 @@ pub(super) async fn settle<T>(
             savepoint::release(context.tx()?).await?;
             Ok(done)
         }
-        Err(error) if is_refusal(&error) => {
+        Err(error) if error.is_refusal() => {
             savepoint::undo(context.tx()?).await?;
             record(context, row, &error).await?;
             context.keep_on_error();
@@ -41,7 +41,7 @@ pub(super) async fn record(
     mut row: NewAudit,
     error: &Error,
 ) -> Result<bool> {
-    if !is_refusal(error) {
+    if !error.is_refusal() {
         return Ok(false);
     }
     row.status = status(context, error);
@@ -61,18 +61,6 @@ pub(super) fn status(context: &Context, error: &Error) -> AuditStatus {
         }
         _ => AuditStatus::Refused,
     }
-}
-
-/// Whether a rule refused it, rather than something that broke.
-fn is_refusal(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Usage
-            | ErrorKind::Forbidden
-            | ErrorKind::NotFound
-            | ErrorKind::Refused
-            | ErrorKind::NoWorker
-    )
 }
 
 /// A scope as the audit log keeps it: not a hundred thousand ids.

@@ -15,7 +15,7 @@ use crate::ops::plans::{Plan, Preflight};
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{FindRequest, GetRun, RunDetail, RunScope, Started};
 use crate::ops::{Consent, Ops};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// How the configuration declares work, for the command's help.
 pub const DECLARATION: &str = "\
@@ -111,7 +111,7 @@ pub async fn deploy(args: DeployArgs, env: &Env) -> Result<u8> {
     for deployment in declared {
         let outcome = match one(&ops, deployment, args.dry_run).await {
             Ok(outcome) => outcome,
-            Err(error) if is_answer(&error) => Outcome::refused(&error),
+            Err(error) if error.is_refusal() => Outcome::refused(&error),
             Err(error) => {
                 broken = Some(cut_short(&deployment.id, &error));
                 break;
@@ -150,22 +150,10 @@ pub async fn deploy(args: DeployArgs, env: &Env) -> Result<u8> {
 }
 
 /// The error of a deployment that could not be asked for: those named before are done, and what
-/// becomes of this one is found out by doing it once more.
+/// became of this one is not known.
 fn cut_short(id: &str, error: &Error) -> Error {
     Error::new(error.kind(), format!("{id}: {}", error.message()))
         .hint("deploy again: each declaration is started once, whatever came of it before")
-}
-
-/// Whether an error says something about one declaration, not about the database.
-fn is_answer(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Usage
-            | ErrorKind::Forbidden
-            | ErrorKind::NotFound
-            | ErrorKind::Refused
-            | ErrorKind::NoWorker
-    )
 }
 
 async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcome> {
@@ -208,7 +196,7 @@ async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcom
     };
     match done {
         Ok(started) => Ok(answered(started, &plan, dry_run)),
-        Err(error) if is_answer(&error) => {
+        Err(error) if error.is_refusal() => {
             let mut outcome = Outcome::refused(&error);
             if plan.tenant_count > 1 && deployment.reason.is_none() {
                 outcome.hint = Some("declare its reason_code and reason".to_owned());

@@ -82,7 +82,7 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
     let session = env.session(&ops).await?;
     break_glass::notice(env, &ops, &session).await;
     let actor = &session.actor;
-    // Whoever may not start makes no plan for it either.
+    // A plan is made only for those who may start it.
     ops.allow::<StartRunbook>(actor).await?;
     let plan = match (args.plan, &scope) {
         (Some(id), _) => Looked::at(&ops, actor, id).await?,

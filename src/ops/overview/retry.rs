@@ -15,7 +15,7 @@ use crate::ops::dashboard::window_of;
 use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
 use crate::ops::store::{fingerprints as rows, run_read};
 use crate::ops::{Access, AuditStatus, Consent, Context, Operation, refusal};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// How many runs one call tries again at most.
 pub const MAX_RUNS: usize = 50;
@@ -276,22 +276,11 @@ impl RetryGroup {
             }
             Err(error) => {
                 // A refusal has left its audit row.
-                context.end_refused(is_refusal(&error)).await?;
+                context.end_refused(error.is_refusal()).await?;
                 Err(error)
             }
         }
     }
-}
-
-fn is_refusal(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Usage
-            | ErrorKind::Forbidden
-            | ErrorKind::NotFound
-            | ErrorKind::Refused
-            | ErrorKind::NoWorker
-    )
 }
 
 impl Operation for RetryGroup {
@@ -319,7 +308,7 @@ impl Operation for RetryGroup {
                     continue;
                 }
                 Ok(started) => format!("run {} is already at it", started.run_id),
-                Err(error) if is_refusal(&error) => error.message().to_owned(),
+                Err(error) if error.is_refusal() => error.message().to_owned(),
                 Err(error) if done.started.is_empty() => return Err(error),
                 // What was started is told in any case, and the others are not waited for.
                 Err(error) => {
