@@ -35,7 +35,7 @@ pub enum RunsCommand {
         "tenantpilot runs watch 10480 --exit-status --timeout 10m && echo done",
     ))]
     Watch(runs_watch::WatchArgs),
-    /// Cancel a run: at once if nobody holds it, else after the steps in flight
+    /// Cancel a run: at once if no active worker holds it, else after the steps in flight
     #[command(before_help = examples!(
         "tenantpilot runs cancel 10480 --dry-run",
         "tenantpilot runs cancel 10480 --yes",

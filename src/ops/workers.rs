@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::Result;
@@ -11,7 +12,7 @@ use crate::domain::type_support::Support;
 use crate::ops::alerts::{self, AlertSummary};
 use crate::ops::runs::active_workers;
 use crate::ops::store::workers::{self, Announcement};
-use crate::ops::store::{lifecycle, targets};
+use crate::ops::store::{Tx, lifecycle, targets};
 use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::workers::{HeldRow, WorkerRow};
@@ -149,15 +150,27 @@ impl Operation for Reclaim {
                 }
                 // Should the process be there after all, it writes nothing more.
                 let fence = lifecycle::raise_fence(tx, run_id).await?;
-                targets::none_in_flight(tx, run_id).await?;
-                let steps = targets::tally(tx, run_id).await?.steps;
-                lifecycle::release(tx, run_id, fence, false, steps, now).await?;
+                take_back(tx, run_id, fence, false, now).await?;
                 reclaimed.push(run_id);
             }
             workers::remove(tx, owner).await?;
         }
         Ok(reclaimed)
     }
+}
+
+/// Puts the run of a worker that is gone back into the queue, or to rest. The steps it was in
+/// stay counted.
+pub(in crate::ops) async fn take_back(
+    tx: &mut Tx,
+    run_id: i64,
+    fence: i64,
+    pause: bool,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    targets::none_in_flight(tx, run_id).await?;
+    let steps = targets::tally(tx, run_id).await?.steps;
+    lifecycle::release(tx, run_id, fence, pause, steps, now).await
 }
 
 /// Runs that wait for a worker that supports their type, where none does.

@@ -176,7 +176,8 @@ impl Control {
 
     /// What will happen.
     pub fn consequence(self, run: &Run, targets: Option<usize>) -> String {
-        let held = run.status == RunStatus::Running;
+        // Of a lost worker nothing is asked.
+        let held = run.status == RunStatus::Running && !run.lease_overdue;
         match self {
             Self::Cancel if held => {
                 "Its worker is asked to stop. What is in flight is finished, what \

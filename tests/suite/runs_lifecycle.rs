@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantpilot::access::Actor;
+use tenantpilot::domain::confirmation::Given;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::run::{RunOutcome, Source};
 use tenantpilot::domain::run_state::{RunState, STALE_AFTER};
 use tenantpilot::domain::summary_counts::{CountKey, SummaryCounts};
+use tenantpilot::ops::Consent;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::auth::Session;
 use tenantpilot::ops::runs::{
-    ClaimRun, Claimed, CompleteRun, CountRuns, ExtendLease, GetRun, RecordFailure, ReportProgress,
-    StartRun,
+    CancelRun, ClaimRun, Claimed, CompleteRun, Controlled, CountRuns, ExtendLease, GetRun,
+    PauseRun, RecordFailure, ReportProgress, ResumeRun, StartRun,
 };
 use tenantpilot::{ErrorKind, Result};
 
@@ -313,6 +315,43 @@ both_engines! {
             ["w2 1"]
         );
         complete(&store, &second, None).await.unwrap();
+        assert_eq!(store.number("select count(*) from operation_run_leases").await, 0);
+    }
+
+    async fn fr_035_012_a_person_ends_or_pauses_the_run_of_a_lost_worker_at_once(store) {
+        let store = store.with_platform().await;
+        let root = store.administrator().await;
+        let by = |name: &'static str, id| (Consent::of(Given::Typed(format!("{name} {id}"))), id);
+        let control = async |name: &'static str, id: i64| {
+            let (consent, run_id) = by(name, id);
+            match name {
+                "CANCEL" => store.ops.run(&root.actor, CancelRun { run_id, consent }).await,
+                _ => store.ops.run(&root.actor, PauseRun { run_id, consent }).await,
+            }
+        };
+        let id = started(&store, "policy.sync").await;
+        let first = claim(&store, "w1", &[]).await.unwrap();
+        store.sql("update operation_run_targets set starts = 1, step_started_at = '2026-11-20T12:00:00+00:00'").await.unwrap();
+        // While its lease lasts, its worker is asked; that worker is lost then.
+        assert_eq!(control("PAUSE", id).await.unwrap(), Controlled::Requested);
+        lapse(&store).await;
+        assert_eq!(control("PAUSE", id).await.unwrap(), Controlled::Done);
+        assert_eq!(report(&store, &first, counts(4, 1, 0)).await.unwrap_err().kind(), ErrorKind::Lost);
+        let state = "select status || ' ' || case when paused_at is null then 'free' else 'paused' end from operation_runs";
+        assert_eq!(texts(&store, state).await, ["queued paused"]);
+        assert_eq!(store.number("select count(*) from operation_run_requests").await, 0);
+        assert_eq!(store.number("select cast(sum(starts) as bigint) from operation_run_targets where step_started_at is null").await, 1, "the start stays counted");
+        let (consent, run_id) = by("RESUME", id);
+        store.ops.run(&root.actor, ResumeRun { run_id, consent }).await.unwrap();
+        let second = claim(&store, "w2", &[]).await.unwrap();
+        assert_eq!(control("CANCEL", id).await.unwrap(), Controlled::Requested);
+        assert_eq!(control("CANCEL", id).await.unwrap(), Controlled::AlreadyRequested);
+        lapse(&store).await;
+        let facts = store.ops.run(&root.actor, GetRun { id }).await.unwrap();
+        assert_eq!(facts.facts(store.ops.database_now().await.unwrap()).no_cancel(), None);
+        assert_eq!(control("CANCEL", id).await.unwrap(), Controlled::Done);
+        assert_eq!(texts(&store, "select status || ' ' || outcome from operation_runs").await, ["completed cancelled"]);
+        assert_eq!(complete(&store, &second, None).await.unwrap_err().kind(), ErrorKind::Lost);
         assert_eq!(store.number("select count(*) from operation_run_leases").await, 0);
     }
 

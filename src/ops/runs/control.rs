@@ -14,6 +14,7 @@ use crate::domain::run::{Run, RunStatus};
 use crate::ops::store::audit::NewAudit;
 use crate::ops::store::lifecycle::{self, Held};
 use crate::ops::store::{Tx, requests, run_read};
+use crate::ops::workers::take_back;
 use crate::ops::{Access, AuditStatus, Consent, Context, Operation};
 use crate::{Error, Result};
 
@@ -49,7 +50,8 @@ pub(in crate::ops) async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> 
     requests::show_cancel(tx, run_id).await
 }
 
-/// Cancels a run: at once if nobody holds it, else its worker is asked to stop.
+/// Cancels a run: at once if nobody holds it or its lease has expired, else its worker is asked
+/// to stop.
 #[derive(Debug, Clone)]
 pub struct CancelRun {
     /// Run.
@@ -91,7 +93,8 @@ impl CancelRun {
     }
 }
 
-/// Pauses a run: at once if nobody holds it, else once the steps in flight are done.
+/// Pauses a run: at once if nobody holds it or its lease has expired, else once the steps in
+/// flight are done.
 #[derive(Debug, Clone)]
 pub struct PauseRun {
     /// Run.
@@ -129,7 +132,13 @@ impl PauseRun {
         match ask(context, self.run_id, "pause").await? {
             Ask::Requested(new) => Ok(requested(new)),
             Ask::Free(held) => {
-                lifecycle::pause(context.tx()?, held.id, now).await?;
+                let tx = context.tx()?;
+                if held.status == "queued" {
+                    lifecycle::pause(tx, held.id, now).await?;
+                } else {
+                    take_back(tx, held.id, held.fence, true, now).await?;
+                }
+                requests::withdraw(tx, held.id, "pause").await?;
                 Ok(Controlled::Done)
             }
         }
@@ -254,7 +263,8 @@ async fn not_ended(context: &mut Context, run_id: i64) -> Result<Run> {
 }
 
 enum Ask {
-    /// The run is queued and locked: whoever asks can do it.
+    /// The run is locked and no worker holds it: it is queued, or its worker is lost and can write
+    /// nothing more.
     Free(Held),
     /// A worker holds it and was asked; false: it had been asked before.
     Requested(bool),
@@ -264,7 +274,8 @@ fn requested(new: bool) -> Controlled {
     if new { Controlled::Requested } else { Controlled::AlreadyRequested }
 }
 
-/// Asks the worker that holds a run, or locks a run that nobody holds.
+/// Asks the worker that holds a run, or locks a run that no worker holds. A run whose lease has
+/// expired is taken from its worker, as any worker could take it.
 async fn ask(context: &mut Context, run_id: i64, kind: &str) -> Result<Ask> {
     let now = context.now();
     let holder = context.permit().holder();
@@ -278,6 +289,13 @@ async fn ask(context: &mut Context, run_id: i64, kind: &str) -> Result<Ask> {
                 let held = active(tx, run_id).await?;
                 if held.status == "queued" {
                     return Ok(Ask::Free(held));
+                }
+            }
+            "running" if lifecycle::is_lost(tx, run_id).await? => {
+                let held = active(tx, run_id).await?;
+                if lifecycle::is_lost(tx, run_id).await? {
+                    let fence = lifecycle::raise_fence(tx, run_id).await?;
+                    return Ok(Ask::Free(Held { fence, ..held }));
                 }
             }
             "running" => {

@@ -228,6 +228,20 @@ pub async fn is_held(tx: &mut Tx, run_id: i64, fence: i64) -> Result<bool> {
     })
 }
 
+/// Whether a run is running under a lease that has expired, by the database's clock.
+pub async fn is_lost(tx: &mut Tx, run_id: i64) -> Result<bool> {
+    on_tx!(tx, c => {
+        let found: Option<i64> = sqlx::query_scalar(concat!(
+            "select r.id from operation_runs r join operation_run_leases l on l.run_id = r.id \
+             where r.id = $1 and r.status = 'running' and l.expires_at < ", database_now!()
+        ))
+        .bind(run_id)
+        .fetch_optional(c)
+        .await?;
+        Ok(found.is_some())
+    })
+}
+
 /// Makes every claim on a run void; gives the new fence.
 pub async fn raise_fence(tx: &mut Tx, run_id: i64) -> Result<i64> {
     on_tx!(tx, c => {
