@@ -136,8 +136,8 @@ async fn change(key: String, value: Option<String>, how: ChangeArgs, env: &Env) 
     let set = |consent| SetSetting { key: key.clone(), value: value.clone(), consent };
     let mut what = String::new();
     if consent.given == Given::Ask {
-        // A refusal of the dry run is on record already.
-        let done = ops.run(&session.actor, set(Consent::dry_run())).await?;
+        // A refusal of this look is on record already.
+        let done = ops.run(&session.actor, set(Consent::look_ahead())).await?;
         let becomes = if done.looser { "becomes less strict" } else { "would be set" };
         let (key, after, before) = (done.key, shown(&done.after), shown(&done.before));
         what = format!("{key} {becomes}: {after} instead of {before}.");

@@ -39,6 +39,12 @@ impl Consent {
         Self { dry_run: true, ..Self::default() }
     }
 
+    /// A look ahead for a person who is asked afterwards: checks everything, and writes nothing but
+    /// a refusal, which is that of the action itself.
+    pub fn look_ahead() -> Self {
+        Self { given: Given::Ask, ..Self::dry_run() }
+    }
+
     /// What was given, without a reason.
     pub fn of(given: Given) -> Self {
         Self { given, ..Self::default() }
@@ -114,7 +120,7 @@ impl Consent {
             facts["reason"] =
                 json!({ "code": reason.code, "text": sanitize::message(&reason.text) });
         }
-        if self.dry_run {
+        if self.dry_run && self.given != Given::Ask {
             facts["dry_run"] = json!(true);
         }
     }

@@ -226,6 +226,24 @@ both_engines! {
         set(&["--yes"]).ends(0);
     }
 
+    async fn fr_040_010_what_is_denied_in_a_look_ahead_is_on_record_as_the_decision(store) {
+        let store = store.with_platform().await;
+        let admin = Person::administrator(&store.url);
+        admin.create("ben", &["--role", "viewer"]).ends(0);
+        admin.create("eva", &["--role", "administrator", "--workspace", "1"]).ends(0);
+        let eva = Person::at(&store.url);
+        eva.login("eva").ends(0);
+        let rows = "select action || ' ' || cast(metadata as text) from audit_logs where status = 'denied' order by id";
+        let create = ["users", "create", "mia", "--role", "viewer", "--all-workspaces"];
+        let set = ["users", "set-capabilities", "eva", "--role", "administrator", "--all-workspaces"];
+        for (arguments, more) in [(&create[..], &["--yes", "--password-file", "-"][..]), (&set[..], &["--yes"][..]), (&create[..], &["--dry-run"][..])] {
+            eva.run_with(&[arguments, more].concat(), PASSWORD).ends(3);
+        }
+        let left = texts(&store, rows).await;
+        let dry: Vec<bool> = left.iter().map(|row| row.contains("dry_run")).collect();
+        assert_eq!(dry, [false, false, true], "{left:?}");
+    }
+
     async fn fr_040_010_every_command_that_decides_leaves_one_denied_row(store) {
         let store = store.with_platform().await;
         store.start("policy.sync", 1).await;

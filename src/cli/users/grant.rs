@@ -29,6 +29,7 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
         return Err(Error::usage("it was not said which workspaces the user sees")
             .hint("add: --workspace ID or --all-workspaces"));
     };
+    let consent = args.consent.consent(env)?;
     // Checked before anything is typed.
     let new = NewPlatformUser {
         username: args.name,
@@ -36,14 +37,10 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
         password: password::secret(""),
         capabilities,
         view,
-        consent: Consent::dry_run(),
+        consent: look_ahead(&consent),
     };
     let user = ops.run(&session.actor, CreateUser(new.clone())).await?;
-    let consent = args.consent.consent(env)?;
-    let create = |consent| CreateUser(NewPlatformUser { consent, ..new.clone() });
     if consent.dry_run {
-        // A phrase that was given has to be right.
-        let user = ops.run(&session.actor, create(consent)).await?;
         return rehearsed(env, &user, &user.high_capabilities, "would be created", args.json);
     }
     let consent = confirmed(env, &user, &user.high_capabilities, consent).await?;
@@ -64,8 +61,7 @@ pub(super) async fn set_capabilities(args: SetArgs, env: &Env) -> Result<()> {
     };
     let look = GetUser { username: args.name.clone() };
     let before = ops.prepare::<SetCapabilities, _>(&session.actor, look).await?;
-    let look = if consent.dry_run { consent.clone() } else { Consent::dry_run() };
-    let user = ops.run(&session.actor, change(look)).await?;
+    let user = ops.run(&session.actor, change(look_ahead(&consent))).await?;
     let mut granted = user.high_capabilities.clone();
     granted.retain(|high| !before.high_capabilities.contains(high));
     if consent.dry_run {
@@ -74,6 +70,11 @@ pub(super) async fn set_capabilities(args: SetArgs, env: &Env) -> Result<()> {
     let consent = confirmed(env, &user, &granted, consent).await?;
     let user = ops.run(&session.actor, change(consent)).await?;
     done(env, &user, "their rights are set; their sessions have ended", args.json)
+}
+
+/// Looks at what a person confirms afterwards; a dry run only looks, with what was given for it.
+fn look_ahead(consent: &Consent) -> Consent {
+    if consent.dry_run { consent.clone() } else { Consent::look_ahead() }
 }
 
 /// Names what each high capability allows, and asks for the confirmation where it was not given.
