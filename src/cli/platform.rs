@@ -55,16 +55,15 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
     };
     let database = look_at(env).await;
     let schema = database.as_ref().map(|found| found.schema).map_err(Clone::clone);
-    let notes = database.map(|found| found.notes).unwrap_or_default();
+    let (notes, platform) =
+        database.map(|found| (found.notes, found.usage_retention_days)).unwrap_or_default();
     let places = places(env)?;
     if args.json {
         let paths: serde_json::Map<String, Value> = places
             .iter()
             .map(|(name, path)| (name.replace(' ', "_"), path.to_string_lossy().into()))
             .collect();
-        let settings: Vec<Value> = env
-            .config
-            .all_settings()
+        let settings: Vec<Value> = in_force(env, platform)
             .into_iter()
             .map(|(name, value, origin)| json!({ "name": name, "value": value, "origin": origin }))
             .collect();
@@ -96,7 +95,7 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
     }
     env.out.line("")?;
     env.out.line("settings")?;
-    let rows = env.config.all_settings();
+    let rows = in_force(env, platform);
     let longest = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0).min(32);
     for (name, value, origin) in rows {
         env.out.line(format!("  {name:<25}  {value:<longest$}  {origin}"))?;
@@ -133,6 +132,8 @@ fn places(env: &Env) -> Result<Vec<(&'static str, std::path::PathBuf)>> {
 /// The state of the database, for `info`.
 struct Found {
     schema: (SchemaState, i64),
+    /// For how many days the platform keeps usage events, where that could be read.
+    usage_retention_days: Option<i64>,
     /// What an operator should know: settings without effect, whose clock counts.
     notes: Vec<String>,
 }
@@ -140,14 +141,15 @@ struct Found {
 async fn look_at(env: &Env) -> Result<Found> {
     let ops = env.open(Create::Never)?;
     let schema = (ops.schema_state().await?, ops.program_schema_version());
-    let mut notes = Vec::new();
+    let (mut notes, mut days) = (Vec::new(), None);
     if schema.0 == SchemaState::Current {
         let platform = ops.run(&env.anonymous(), PlatformInfo).await?;
         notes.extend(looser_retention(env, platform.usage_retention_days));
-        notes.extend(clock_note(&ops));
+        notes.extend(clock_notes(&ops));
+        days = Some(platform.usage_retention_days);
     }
     ops.close().await;
-    Ok(Found { schema, notes })
+    Ok(Found { schema, usage_retention_days: days, notes })
 }
 
 /// A client may keep usage events for longer than the platform, not for less.
@@ -164,21 +166,48 @@ fn looser_retention(env: &Env, platform: i64) -> Option<String> {
     })
 }
 
-fn clock_note(ops: &Ops) -> Option<String> {
-    if ops.engine() == Engine::Sqlite {
-        return Some(
+/// This client's settings, those that the platform sets longer as the platform has them.
+fn in_force(env: &Env, platform: Option<i64>) -> Vec<(&'static str, String, String)> {
+    let key = SettingKey::UsageRetentionDays.as_str();
+    let own = i64::from(env.config.usage_retention_days.value);
+    let rows = env.config.all_settings().into_iter();
+    rows.map(|(name, value, origin)| match platform {
+        Some(days) if name == key && days > own => {
+            (name, days.to_string(), "platform setting".to_owned())
+        }
+        _ => (name, value, origin),
+    })
+    .collect()
+}
+
+fn clock_notes(ops: &Ops) -> Vec<String> {
+    let mut notes = Vec::new();
+    let local = ops.engine() == Engine::Sqlite;
+    if local {
+        notes.push(
             "the local database has no clock: this machine's counts, and limits in time never go \
              back behind the newest stored heartbeat or audit row"
                 .to_owned(),
         );
     }
-    let ahead = ops.clock().ahead()?;
-    if ahead.abs() < TimeDelta::seconds(5) {
-        return None;
+    let ahead = ops.clock().ahead().filter(|ahead| ahead.abs() >= TimeDelta::seconds(5));
+    if let Some(ahead) = ahead {
+        let by = text::took(ahead.abs());
+        notes.push(match (local, ahead > TimeDelta::zero()) {
+            (true, _) => format!(
+                "the newest stored row is {by} ahead of this machine's clock: until then no limit \
+                 in time passes. Where this clock is right, restore a backup from before the \
+                 wrong one, or begin with a new database file"
+            ),
+            (_, true) => {
+                format!("this machine's clock is {by} ahead of the database's, whose clock counts")
+            }
+            (_, false) => {
+                format!("this machine's clock is {by} behind the database's, whose clock counts")
+            }
+        });
     }
-    let way = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
-    let by = text::took(ahead.abs());
-    Some(format!("this machine's clock is {by} {way} the database's, whose clock counts"))
+    notes
 }
 
 /// The schema's state, and the version that this program needs.

@@ -182,6 +182,16 @@ both_engines! {
         let person = Person::administrator(&store.url);
         let info = person.run(&["info"]).ends(0).out;
         assert_eq!(info.contains("the local database has no clock"), store.engine == Engine::Sqlite, "{info}");
-        assert!(!info.contains("ahead of the database"), "{info}");
+        assert!(!info.contains("ahead of the database") && !info.contains("newest stored row is"), "{info}");
+        let later = match store.engine {
+            Engine::Postgres => return,
+            Engine::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+200 days')",
+        };
+        store.sql(&format!(
+            "insert into workers (id, name, version, runbooks, slots, heartbeat_seconds, started_at, heartbeat_at) \
+             values ('fast', 'fast', '1', '[]', 1, 10, {later}, {later})"
+        )).await.unwrap();
+        let info = person.run(&["info"]).ends(0).out;
+        assert!(info.contains("the newest stored row is 199d"), "{info}");
     }
 }

@@ -114,7 +114,18 @@ both_engines! {
         };
         let shorter = info("30");
         assert!(shorter.contains("product_usage.retention_days = 30") && shorter.contains("is ignored"), "{shorter}");
-        assert!(!info("120").contains("is ignored"));
+        let row = |info: &str| {
+            let line = info.lines().find(|line| line.trim_start().starts_with("product_usage.retention_days  ")).unwrap().to_owned();
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()[1..].join(" ")
+        };
+        assert_eq!(row(&shorter), "90 platform setting");
+        let longer = info("120");
+        assert!(!longer.contains("is ignored") && row(&longer).starts_with("120 "), "{longer}");
+        person.run(&["platform", "settings", "set", "product_usage.retention_days", "400", "--yes"]).ends(0);
+        assert_eq!(row(&person.run(&["info"]).ends(0).out), "400 platform setting");
+        let json = person.run(&["info", "--json"]).ends(0).json();
+        let own = json["info"]["settings"].as_array().unwrap().iter().find(|row| row["name"] == "product_usage.retention_days").unwrap().clone();
+        assert_eq!((own["value"].as_str(), own["origin"].as_str()), (Some("400"), Some("platform setting")));
     }
 
     async fn fr_033_006_a_request_says_where_requests_go(store) {
