@@ -242,7 +242,12 @@ fn add_targets(chunk: &mut Chunk, id: i64, draft: &Draft, targets: &[Option<i64>
             kind: if tenant.is_some() { "tenant" } else { "platform" },
             tenant_id: *tenant,
             status: status.as_str(),
-            starts: i64::from(matches!(status, TargetStatus::Failed | TargetStatus::Succeeded)),
+            starts: match status {
+                // A crash counts once three starts made no progress.
+                _ if reason_code == Some(ReasonCode::StepCrashed.as_str()) => 3,
+                TargetStatus::Failed | TargetStatus::Succeeded => 1,
+                _ => 0,
+            },
             reason_code,
             progress: if under_way {
                 super::simulator::cursor(n(done), n(draft.total))

@@ -97,7 +97,7 @@ pub fn host(customer: &str) -> String {
     format!("{}.example", host.trim_matches('-'))
 }
 
-/// What a failure for `reason` says; `{n}` stands for a number. None of it is changed by
+/// What a failure for `reason` says; `{n}` stands for a number, `{a}` for one from 2 to 5. None of it is changed by
 /// sanitising, so both ways of seeding store the same.
 fn templates(reason: ReasonCode) -> &'static [&'static str] {
     match reason {
@@ -107,8 +107,8 @@ fn templates(reason: ReasonCode) -> &'static [&'static str] {
             "throttled while reading device configurations, page {n}",
         ],
         ReasonCode::ProviderUnavailable => &[
-            "provider answered 503 Service Unavailable after {n} attempts",
-            "the provider's directory endpoint closed the connection, attempt {n} of 5",
+            "provider answered 503 Service Unavailable after {a} attempts",
+            "the provider's directory endpoint closed the connection, attempt {a} of 5",
         ],
         ReasonCode::ProviderAuthExpired => &[
             "consent of the provider connection has expired; the directory answered 401 invalid_grant",
@@ -130,8 +130,8 @@ fn templates(reason: ReasonCode) -> &'static [&'static str] {
             "item {n}: displayName is longer than 256 characters",
         ],
         ReasonCode::DependencyUnavailable => &[
-            "object storage did not answer within 10 s, attempt {n}",
-            "the rendering service refused the connection, attempt {n}",
+            "object storage did not answer within 10 s, attempt {a}",
+            "the rendering service refused the connection, attempt {a}",
         ],
         ReasonCode::QuotaExceeded => {
             &["storage of the plan is used up: {n} snapshots are kept, no more are allowed"]
@@ -152,7 +152,8 @@ fn templates(reason: ReasonCode) -> &'static [&'static str] {
 pub fn message(reason: ReasonCode, rng: &mut StdRng) -> String {
     let all = templates(reason);
     let text = all[rng.random_range(0..all.len())];
-    text.replace("{n}", &rng.random_range(2..40).to_string())
+    let n: u32 = rng.random_range(2..40);
+    text.replace("{n}", &n.to_string()).replace("{a}", &(n % 4 + 2).to_string())
 }
 
 /// Titles of findings, with the severity and a short rule name.

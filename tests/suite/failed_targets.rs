@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::Person;
+use crate::database::texts;
 use crate::support::run_rules::broken;
 use crate::support::starts::{again, sure};
 use crate::support::stores::{Store, both_engines};
@@ -254,6 +255,14 @@ both_engines! {
             let [total, succeeded, failed, _] = counts(&detail);
             assert_eq!(target.failed_share().unwrap(), format!("{failed} of {total} items failed"));
             assert_eq!(u64::try_from(target.items).unwrap(), succeeded + failed);
+        }
+        // A crash counts once three starts made no progress.
+        let starts = "select count(*) from operation_run_targets where reason_code = 'step_crashed' and starts";
+        assert_eq!(store.number(&format!("{starts} <> 3")).await, 0);
+        assert!(store.number(&format!("{starts} = 3")).await > 0);
+        for message in texts(&store, "select message from operation_run_failures where message like '%attempt %'").await {
+            let attempt = message.split_once("attempt ").unwrap().1.split(' ').next().unwrap();
+            assert!((2..=5).contains(&attempt.parse().unwrap()), "{message}");
         }
     }
 
