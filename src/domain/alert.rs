@@ -39,10 +39,9 @@ impl AlertEvent {
     }
 
     /// Whether so many failed targets of so many are too few for it, where it takes `percent`.
-    pub fn is_below(self, percent: i64, failed: u64, total: u64) -> bool {
-        let percent = u128::from(percent.unsigned_abs());
+    pub fn is_below(self, percent: i64, failed: i64, total: i64) -> bool {
         matches!(self, Self::Failed | Self::PartiallySucceeded)
-            && u128::from(failed) * 100 < percent * u128::from(total)
+            && i128::from(failed) * 100 < i128::from(percent) * i128::from(total)
     }
 }
 

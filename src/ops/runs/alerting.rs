@@ -12,7 +12,7 @@ use crate::Result;
 use crate::domain::alert::AlertEvent;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::store::lifecycle::Held;
-use crate::ops::store::{Tx, open_alerts};
+use crate::ops::store::{Tx, open_alerts, targets};
 use crate::ops::{Context, settings};
 
 /// How many recovered tenants an alert names.
@@ -45,9 +45,9 @@ pub(super) async fn raise(
         enqueue(tx, AlertEvent::Recovered, run, payload, now).await?;
     }
     let Some(event) = about_end.into_iter().find(|event| sends(*event)) else { return Ok(()) };
-    let count = |key| end.counts.get(key).unwrap_or(0);
     let share = settings::failed_share(tx).await?;
-    if event.is_below(share, count(CountKey::Failed), count(CountKey::Total)) {
+    let tally = targets::tally(tx, run.id).await?;
+    if event.is_below(share, tally.failed, tally.total) {
         return Ok(());
     }
     let only_failed = end.outcome != crate::domain::run::RunOutcome::Blocked;
