@@ -201,23 +201,26 @@ impl ReasonCode {
     }
 }
 
-/// One sentence over a run's failures, `3 of 40 items failed, for one reason`.
+/// One sentence over a run's failures, `3 of 40 items failed, for one reason`. A run of several
+/// targets counts targets.
 ///
 /// `skipped` are those left undone by a stop; `groups` holds each reason code with its count.
 pub fn one_sentence_summary(
     failed: u64,
     skipped: u64,
     total: u64,
+    targets: i64,
     groups: &[(String, u64)],
 ) -> String {
-    let items = if total == 1 { "item" } else { "items" };
+    let item = if targets > 1 { "target" } else { "item" };
+    let items = if total == 1 { item.to_owned() } else { format!("{item}s") };
     if failed == 0 {
         let recorded: u64 = groups.iter().map(|(_, count)| count).sum();
         return match (recorded, skipped, total) {
             // A failure is recorded before anything of the run is counted.
             (1, ..) => "1 failure is recorded".to_owned(),
             (2.., ..) => format!("{recorded} failures are recorded"),
-            (0, 0, 0) => "no items were counted".to_owned(),
+            (0, 0, 0) => format!("no {item}s were counted"),
             (0, 0, _) => format!("none of {total} {items} failed"),
             (0, 1, _) => format!("none of {total} {items} failed, 1 was skipped"),
             (0, ..) => format!("none of {total} {items} failed, {skipped} were skipped"),
@@ -225,10 +228,10 @@ pub fn one_sentence_summary(
     }
     let what = match (failed, total) {
         // A run may fail before it knows how much there is.
-        (1, 0) => "one item failed".to_owned(),
-        (_, 0) => format!("{failed} items failed"),
-        (1, 1) => "the only item failed".to_owned(),
-        _ if failed == total => format!("all {total} items failed"),
+        (1, 0) => format!("one {item} failed"),
+        (_, 0) => format!("{failed} {item}s failed"),
+        (1, 1) => format!("the only {item} failed"),
+        _ if failed == total => format!("all {total} {items} failed"),
         _ => format!("{failed} of {total} {items} failed"),
     };
     let (what, left) = match groups.iter().filter(|(_, count)| *count > 0).count() {

@@ -131,7 +131,8 @@ async fn run_headline(tx: &mut Tx, run: &Run, now: DateTime<Utc>) -> Result<Stri
         .collect();
     let (failed, skipped) = (count(CountKey::Failed), count(CountKey::Skipped));
     let state = RunState::of(run, now).word();
-    let sentence = one_sentence_summary(failed, skipped, count(CountKey::Total), &groups);
+    let sentence =
+        one_sentence_summary(failed, skipped, count(CountKey::Total), run.target_count, &groups);
     Ok(format!("{state}: {sentence}"))
 }
 

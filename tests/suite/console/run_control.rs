@@ -300,7 +300,7 @@ both_engines! {
         console.poll().await;
         console.keys("<down>").await;
         shows!(console, "R retry 2");
-        shows!(console, "1 of 4 items failed, for one reason; 1 was skipped");
+        shows!(console, "1 of 4 targets failed, for one reason; 1 was skipped");
         shows!(console, "It stopped because more targets failed than its error threshold");
         shows!(console, "retry the 2 targets that failed or never ran");
         console.keys("R").await;

@@ -18,7 +18,7 @@ pub fn summary(evidence: &Evidence) -> Option<String> {
     let name = format!("{} (run {})", run.run_type, run.id);
     let state = text(run, "state").unwrap_or_default();
     let reason = if known(issue) { Some(issue) } else { text(run, "reason_code") };
-    let counts = one_sentence_summary(number(run, "failed"), 0, number(run, "total"), &[]);
+    let counts = one_sentence_summary(number(run, "failed"), 0, number(run, "total"), 1, &[]);
     let sentence = match headline.split_once(": ") {
         Some((_, sentence)) => sentence,
         None => counts.as_str(),
