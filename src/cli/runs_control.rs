@@ -216,9 +216,8 @@ fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<
     let (id, targets) = (args.id, targets_word(*targets));
     env.out.line(format!("{targets} of run {id} would be retried; nothing was started"))?;
     left_out(env, *gone);
-    let reason = if confirmation.reason.is_required() { " with a reason" } else { "" };
-    let option = confirmation.option();
-    env.out.message(format!("start it{reason}: tenantpilot runs retry {id}{wait} {option}"));
+    let options = confirmation.options();
+    env.out.message(format!("start it: tenantpilot runs retry {id}{wait} {options}"));
     Ok(0)
 }
 

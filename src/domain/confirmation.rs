@@ -133,6 +133,10 @@ pub enum Given {
     Declared,
 }
 
+/// The options of a reason that is still to be written. Dots alone are none: as it stands, it is
+/// refused.
+pub const WITH_REASON: &str = "--reason-code DATA_REPAIR --reason '...' ";
+
 impl Confirmation {
     /// What confirms `action`.
     ///
@@ -231,6 +235,12 @@ impl Confirmation {
             Level::Key => "--yes".to_owned(),
             Level::Phrase => self.confirm_option(),
         }
+    }
+
+    /// The same, with the options of a reason where it needs one.
+    pub fn options(&self) -> String {
+        let reason = if self.reason.is_required() { WITH_REASON } else { "" };
+        format!("{reason}{}", self.option())
     }
 
     fn confirm_option(&self) -> String {

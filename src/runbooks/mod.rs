@@ -86,6 +86,11 @@ pub trait Runbook: Send + Sync + 'static {
         Box::pin(async move { Ok(inputs.clone()) })
     }
 
+    /// When another phrase replaces its word, `PRUNE <days> for fewer days than ...`.
+    fn exact_about(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The phrase that replaces its word where the inputs go beyond a setting of the platform: a
     /// person has to type it, or the definition of a deployment to give it.
     ///

@@ -43,6 +43,10 @@ impl Runbook for PruneUsage {
         retention::WORD
     }
 
+    fn exact_about(&self) -> Option<&'static str> {
+        Some("PRUNE <days> for fewer days than product_usage.retention_days")
+    }
+
     fn exact_phrase<'a>(
         &'a self,
         context: &'a mut Context,

@@ -373,7 +373,8 @@ both_engines! {
         let backfill = show(BACKFILL);
         assert!(backfill.contains("one tenant: type y or BACKFILL 1; 412 tenants: type BACKFILL 412 and a reason"), "{backfill}");
         assert!(show("operations.reconcile_stale").contains("confirmed  type RECONCILE\n"));
-        assert!(show("product_usage.prune").contains("confirmed  type PRUNE\n"));
+        let prune = show("product_usage.prune");
+        assert!(prune.contains("confirmed  type PRUNE; PRUNE <days> for fewer days than"), "{prune}");
     }
 
     async fn fr_039_002_a_command_without_these_options_reads_or_is_named(store) {

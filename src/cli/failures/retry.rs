@@ -107,12 +107,11 @@ fn rehearsed(plan: &GroupRetryPlan, args: &RetryArgs, env: &Env) -> Result<()> {
     if !plan.runs.is_empty() {
         let (one, again) = (&plan.fingerprint, args.window.again());
         let confirmation = &plan.confirmation;
-        let reason = if confirmation.reason.is_required() { " with a reason" } else { "" };
         // On a line of its own, so that it stays whole.
-        env.out.message(format!("start them{reason}:"));
-        let option = confirmation.option();
+        env.out.message("start them:");
+        let options = confirmation.options();
         let wait = if args.wait_for_worker { " --wait-for-worker" } else { "" };
-        env.out.message(format!("tenantpilot failures retry {one}{again}{wait} {option}"));
+        env.out.message(format!("tenantpilot failures retry {one}{again}{wait} {options}"));
     }
     Ok(())
 }

@@ -225,11 +225,9 @@ pub fn start_command(plan: &Plan, reason: Option<&StartReason>, rollout: Rollout
             reason.code,
             shell::quoted(&reason.text)
         )),
-        None if plan.confirmation().reason.is_required() => {
-            // Dots alone are no reason: as it stands, it is refused.
-            command.push_str(" --reason-code DATA_REPAIR --reason '...'");
+        None => {
+            return format!("{command} {}", plan.confirmation().options());
         }
-        None => {}
     }
     command.push(' ');
     command.push_str(&plan.confirmation().option());

@@ -127,7 +127,11 @@ fn confirmed(runbook: &dyn Runbook) -> String {
     if runbook.scopes() == [ScopeKind::Platform] {
         return Confirmation::of(&Action::Platform { word, exact: None }).map_or_else(
             |_| word.to_owned(),
-            |confirmation| format!("type {}", words(confirmation)),
+            |confirmation| {
+                let exact =
+                    runbook.exact_about().map_or(String::new(), |about| format!("; {about}"));
+                format!("type {}{exact}", words(confirmation))
+            },
         );
     }
     match (of(1), of(412)) {
