@@ -149,6 +149,13 @@ impl Error {
         self.fault.as_deref()
     }
 
+    /// The message, and what the database said of it, which is its code and names.
+    pub fn full_message(&self) -> String {
+        let Some(fault) = self.fault() else { return self.message.clone() };
+        let plain = self.message.replace(&format!(" (code {})", fault.code), "");
+        format!("{plain} ({fault})")
+    }
+
     /// The condition of the server that it comes from, whoever asks.
     pub fn condition(&self) -> Option<Condition> {
         let reported = self.fault.as_ref().and_then(|fault| fault.condition());

@@ -11,8 +11,10 @@ use super::event::WorkerEvent;
 use crate::Error;
 use crate::domain::database_fault::Condition as Kind;
 
-/// So often in a row a lock has to be held by others before that is an outage.
+/// So often in a row a lock has to be held by others before that is an outage ...
 const HOLDS_ON: u32 = 3;
+/// ... and once is enough where a statement waits for so long.
+const LONG_WAIT: Duration = Duration::from_secs(5);
 
 /// What meets the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,9 +43,16 @@ struct State {
 #[derive(Debug, Default)]
 pub struct Condition {
     state: Mutex<State>,
+    /// For how long the statements of runs wait for a lock.
+    lock_wait: Duration,
 }
 
 impl Condition {
+    /// Nothing has failed yet; the statements of runs wait for a lock for `lock_wait`.
+    pub fn new(lock_wait: Duration) -> Self {
+        Self { lock_wait, ..Self::default() }
+    }
+
     /// Notes a failure of `source`; gives what to tell, where it is new.
     pub fn failed(&self, source: Source, error: &Error) -> Option<WorkerEvent> {
         let mut state = self.locked();
@@ -51,16 +60,15 @@ impl Condition {
             // Writers meet now and then; who waits longer waits for somebody who holds on.
             let met = state.met.entry(source).or_default();
             *met += 1;
-            if *met < HOLDS_ON {
+            let of_run = matches!(source, Source::Target(..) | Source::Run(_));
+            let once = of_run && self.lock_wait >= LONG_WAIT;
+            if *met < HOLDS_ON && !once {
                 return None;
             }
         }
         state.failing.insert(source);
         state.since.get_or_insert_with(Instant::now);
-        let why = match error.fault() {
-            Some(fault) => format!("{} ({fault})", error.message()),
-            None => error.message().to_owned(),
-        };
+        let why = error.full_message();
         if state.told.contains(&why) {
             return None;
         }
@@ -114,6 +122,19 @@ impl Condition {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+    use crate::domain::database_fault::DatabaseFault;
+
+    #[test]
+    fn a_lock_that_was_waited_for_at_length_is_told_the_first_time() {
+        let locked = DatabaseFault::new("55P03", None, None);
+        let locked = Error::new(ErrorKind::TimedOut, "a lock was not free").with_fault(locked);
+        let told = |condition: &Condition, source| condition.failed(source, &locked).is_some();
+        let short = Condition::new(Duration::from_millis(200));
+        let (target, heart) = (Source::Target(1, 2), Source::Heart);
+        assert_eq!([0; 3].map(|_| told(&short, target)), [false, false, true]);
+        let long = Condition::new(Duration::from_secs(22));
+        assert_eq!([told(&long, heart), told(&long, target)], [false, true]);
+    }
 
     #[tokio::test]
     async fn an_outage_is_told_once_per_cause_and_is_over_once_all_is_written_again() {

@@ -79,10 +79,7 @@ async fn claim(shared: &Shared) -> Result<Claims> {
 
 /// Puts a run off in this worker's own memory, and says why where that is new.
 fn put_off(shared: &Shared, run_id: i64, error: &Error) -> Duration {
-    let why = match error.fault() {
-        Some(fault) => format!("{} ({fault})", error.message()),
-        None => error.message().to_owned(),
-    };
+    let why = error.full_message();
     let (pause, new) = shared.postponed.put_off(run_id, &why);
     if new {
         shared.tell(WorkerEvent::Postponed { run_id, why, pause });
