@@ -13,7 +13,6 @@ use crate::domain::run::{RunOutcome, RunStatus, RunTarget};
 use crate::domain::run_facts::{Retry, RunFacts};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::domain::type_support::Support;
 use crate::ops::runs::{FailureGroup, GetRun, RunDetail, RunFault};
 
 /// How many failures of one reason are shown as text; `--json` has them all.
@@ -217,7 +216,9 @@ fn verdict(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
         .map(|group| (group.reason_code.clone(), u64::try_from(group.count).unwrap_or(0)))
         .collect();
     if failed > 0 {
-        out.line(format!("{}:", one_sentence_summary(failed, skipped, total, &groups)))?;
+        let targets = run.target_count;
+        let sentence = one_sentence_summary(failed, skipped, total, targets, &groups);
+        out.line(format!("{sentence}:"))?;
     }
     if detail.groups.is_empty()
         && let Some(reason) = &run.reason_code
@@ -316,11 +317,11 @@ fn evidence(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
         Retry::Possible { targets } => {
             let count = usize::try_from(targets).unwrap_or(usize::MAX);
             let confirmation = Confirmation::of(&Action::Tenants { word: RETRY, count, odd: &[] })?;
-            let option = confirmation.option();
-            out.message(format!("retry it: tenantpilot runs retry {id} {option}"));
+            let options = confirmation.options();
+            out.message(format!("retry it: tenantpilot runs retry {id} {options}"));
         }
         Retry::NeedsWorker { .. } => {
-            let why = Support::NoWorker.obstacle(&run.run_type).unwrap_or_default();
+            let why = run.basis.support.obstacle(&run.run_type).unwrap_or_default();
             out.message(format!("a retry waits for a worker: {why}"));
         }
         Retry::Impossible(_) => {

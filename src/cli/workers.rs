@@ -5,7 +5,7 @@ use serde_json::json;
 use super::text::{self, Table};
 use super::{Env, examples};
 use crate::Result;
-use crate::domain::clock_offset::{CONSEQUENCE, words};
+use crate::domain::clock_offset;
 use crate::ops::workers::{ListWorkers, WorkersView};
 
 /// What can be done with workers.
@@ -74,10 +74,7 @@ pub async fn run(command: WorkersCommand, env: &Env) -> Result<u8> {
         }
         if let Some(seconds) = worker.wrong_clock() {
             let name = text::name(&worker.name, ascii);
-            env.out.message(format!(
-                "warning: the clock of {name} is {}; {CONSEQUENCE}",
-                words(seconds)
-            ));
+            env.out.message(format!("warning: {}", clock_offset::notice(&name, seconds)));
         }
     }
     match view.gone.len() {

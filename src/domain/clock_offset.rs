@@ -11,6 +11,11 @@ pub fn is_wrong(seconds: i64) -> bool {
     seconds.unsigned_abs() > TOLERANCE_SECONDS.unsigned_abs()
 }
 
+/// What is wrong with a worker's clock, and what follows.
+pub fn notice(worker: &str, seconds: i64) -> String {
+    format!("the clock of {worker} is {}; {CONSEQUENCE}", words(seconds))
+}
+
 /// In words: `200 days ahead of the database's`, `20 minutes behind the database's`.
 pub fn words(seconds: i64) -> String {
     let size = seconds.unsigned_abs();

@@ -1,6 +1,6 @@
 //! How the platform is: one word, with every reason for it in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -18,6 +18,9 @@ text_enum! {
         Critical = "critical",
     }
 }
+
+/// Why runs wait where there is no active worker at all.
+pub const NO_WORKER: &str = "no active worker";
 
 /// How many runs a filter names.
 const NAMED: usize = 20;
@@ -75,8 +78,10 @@ pub struct HealthFacts {
     pub not_started: BTreeMap<String, Vec<i64>>,
     /// Whether there is no active worker.
     pub no_active_worker: bool,
-    /// Runs in the queue that are not paused.
-    pub queued: i64,
+    /// Runs in the queue that nothing executes as things are, and not late yet, under why.
+    pub waiting: BTreeMap<String, Waiting>,
+    /// What is wrong with the clocks of workers, under their names.
+    pub clocks: BTreeMap<String, String>,
     /// Alerts that were given up.
     pub dead_alerts: i64,
     /// Alerts that are still tried, after an attempt that failed or a long wait.
@@ -86,6 +91,15 @@ pub struct HealthFacts {
     /// Runs of the window of which an audit row could not be written, by number, newest first;
     /// all of them.
     pub unaudited: Vec<i64>,
+}
+
+/// Runs in the queue that wait for the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// How many.
+    pub runs: i64,
+    /// Their types.
+    pub types: BTreeSet<String>,
 }
 
 /// One reason.
@@ -98,7 +112,13 @@ pub struct HealthReason {
     /// The runs it is about, where it is about runs.
     #[serde(serialize_with = "as_text")]
     pub filter: Option<RunFilter>,
+    /// What it is about, which stays while its numbers change.
+    #[serde(skip)]
+    pub topic: String,
 }
+
+/// The topic of undelivered alerts.
+pub const ALERTS: &str = "alerts";
 
 /// How the platform is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -118,8 +138,9 @@ impl Health {
     /// Judges what was found.
     pub fn assess(facts: &HealthFacts, limits: &HealthThresholds) -> Self {
         let mut reasons = Vec::new();
-        let mut add =
-            |level, text: String, filter| reasons.push(HealthReason { level, text, filter });
+        let mut add = |level, topic: &str, text: String, filter| {
+            reasons.push(HealthReason { level, text, filter, topic: topic.to_owned() });
+        };
         let (warning, critical) = (HealthLevel::Warning, HealthLevel::Critical);
         let (abandoned, overdue) = (&facts.abandoned, &facts.overdue);
         let by = format!("by more than {} times its length", limits.critical_lease_lengths);
@@ -128,10 +149,10 @@ impl Health {
         if many && !abandoned.is_empty() && !overdue.is_empty() {
             let (all, worst) = (abandoned.len() + overdue.len(), abandoned.len());
             let text = format!("{all} runs: the lease has run out, of {worst} of them {by}");
-            add(critical, text, of_ids(&[]));
+            add(critical, "abandoned", text, of_ids(&[]));
         } else if !abandoned.is_empty() {
             let text = format!("{}: the lease is overdue {by}", named(abandoned));
-            add(critical, text, of_ids(abandoned));
+            add(critical, "abandoned", text, of_ids(abandoned));
         }
         let share = |percent: u32| {
             facts.failed > 0 && facts.failed * 100 >= i64::from(percent) * facts.ended
@@ -151,29 +172,33 @@ impl Health {
                 "{failed} of {ended} ended {noun} failed ({}); the limit is {percent} %",
                 percentage(failed, ended)
             );
-            add(level, text, Some(facts.failed_filter.clone()));
+            add(level, "failed", text, Some(facts.failed_filter.clone()));
         }
         if !overdue.is_empty() && (!many || abandoned.is_empty()) {
             let text = format!("{}: the lease has run out", named(overdue));
-            add(warning, text, of_ids(overdue));
+            add(warning, "overdue", text, of_ids(overdue));
         }
         for (why, ids) in &facts.not_started {
             let filter =
                 if ids.len() > NAMED { RunFilter::parse("status:stale").ok() } else { of_ids(ids) };
-            add(warning, format!("{} not started: {why}", named(ids)), filter);
+            let topic = format!("late {why}");
+            add(warning, &topic, format!("{} not started: {why}", named(ids)), filter);
         }
-        if facts.no_active_worker {
-            // The worker's own daily work is a schedule that every installation has.
-            let (waits, filter) = match facts.queued {
-                0 => ("the daily schedule waits".to_owned(), None),
-                1 => {
-                    ("1 queued run waits".to_owned(), RunFilter::parse("status:queued,stale").ok())
-                }
-                n => {
-                    (format!("{n} queued runs wait"), RunFilter::parse("status:queued,stale").ok())
-                }
+        for (why, Waiting { runs, types }) in &facts.waiting {
+            let waits = match runs {
+                1 => "1 queued run waits".to_owned(),
+                n => format!("{n} queued runs wait"),
             };
-            add(warning, format!("no active worker: {waits}"), filter);
+            let types: Vec<&str> = types.iter().map(String::as_str).collect();
+            let filter = format!("status:queued type:{}", types.join(","));
+            add(warning, why, format!("{why}: {waits}"), RunFilter::parse(&filter).ok());
+        }
+        if facts.no_active_worker && !facts.waiting.contains_key(NO_WORKER) {
+            // The worker's own daily work is a schedule that every installation has.
+            add(warning, NO_WORKER, format!("{NO_WORKER}: the daily schedule waits"), None);
+        }
+        for (worker, what) in &facts.clocks {
+            add(warning, worker, what.clone(), None);
         }
         let undelivered = facts.dead_alerts + facts.late_alerts;
         if undelivered > 0 {
@@ -185,13 +210,13 @@ impl Health {
             };
             let why = facts.alert_error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             let text = format!("{undelivered} {noun} {verb} not delivered{given_up}{why}");
-            add(warning, text, None);
+            add(warning, ALERTS, text, None);
         }
         if !facts.unaudited.is_empty() {
             let (all, newest) = (&facts.unaudited, facts.unaudited.iter().take(NAMED));
             let cut = if all.len() > NAMED { " (the newest 20 are listed)" } else { "" };
             let text = format!("{}: audit rows could not be written{cut}", named(all));
-            add(warning, text, of_ids(&newest.copied().collect::<Vec<_>>()));
+            add(warning, "gaps", text, of_ids(&newest.copied().collect::<Vec<_>>()));
         }
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.level == critical));
         let level = reasons.first().map_or(HealthLevel::Healthy, |reason| reason.level);

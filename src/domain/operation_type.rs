@@ -51,6 +51,8 @@ pub struct OperationType {
     pub customers_start: bool,
     /// Whether it needs a provider connection.
     pub needs_provider: bool,
+    /// Whether it deletes or closes by age: a worker whose clock is wrong does not execute it.
+    pub by_age: bool,
 }
 
 impl OperationType {
@@ -65,6 +67,7 @@ impl OperationType {
             retryable: !matches!(risk, Risk::Destructive),
             customers_start: false,
             needs_provider: false,
+            by_age: false,
         }
     }
 
@@ -78,11 +81,17 @@ impl OperationType {
             retryable: true,
             customers_start: true,
             needs_provider: true,
+            by_age: false,
         }
     }
 
     const fn writes(mut self) -> Self {
         self.risk = Risk::Write;
+        self
+    }
+
+    const fn by_age(mut self) -> Self {
+        self.by_age = true;
         self
     }
 
@@ -106,9 +115,11 @@ pub const CATALOGUE: &[OperationType] = &[
         Risk::Write,
     ),
     OperationType::customers("inventory.sync", "Inventory sync", "inventory"),
-    OperationType::maintenance("operations.reconcile_stale", "Reconcile stale runs", Risk::Write),
+    OperationType::maintenance("operations.reconcile_stale", "Reconcile stale runs", Risk::Write)
+        .by_age(),
     OperationType::customers("policy.sync", "Policy sync", "policy").writes(),
-    OperationType::maintenance("product_usage.prune", "Prune product usage", Risk::Destructive),
+    OperationType::maintenance("product_usage.prune", "Prune product usage", Risk::Destructive)
+        .by_age(),
     OperationType::customers("provider.connection_check", "Provider connection check", "provider"),
     OperationType::customers("review_pack.generate", "Review pack", "review")
         .writes()

@@ -6,6 +6,9 @@ use super::run_facts::{NoRetry, Retry, RunFacts, Wait};
 use super::run_state::RunState;
 use super::type_support::Support;
 
+/// What to do first where a worker's clock is wrong.
+const CORRECT_CLOCK: &str = "Correct the clock of the worker's machine";
+
 impl Wait {
     /// In words, for the run's type.
     pub fn text(self, run_type: &str) -> String {
@@ -13,6 +16,7 @@ impl Wait {
             Self::UnknownType => Support::Unknown,
             Self::NoExecutor => Support::NoExecutor,
             Self::NoWorker => Support::NoWorker,
+            Self::WrongClock => Support::WrongClock,
             Self::Paused => return "paused until it is resumed".to_owned(),
             Self::Behind => {
                 return format!("queued behind others: no free slot for {run_type}");
@@ -28,6 +32,7 @@ impl Wait {
             Self::UnknownType => Support::Unknown.short_obstacle(),
             Self::NoExecutor => Support::NoExecutor.short_obstacle(),
             Self::NoWorker => Support::NoWorker.short_obstacle(),
+            Self::WrongClock => Support::WrongClock.short_obstacle(),
             Self::Behind => Some("behind others"),
             Self::Paused | Self::Next => None,
         }
@@ -101,9 +106,7 @@ impl RunFacts<'_> {
     pub fn next_while_active(&self) -> Option<String> {
         let kind = self.run_type;
         let lost = self.state == RunState::Stuck;
-        // What asks a worker that is gone waits for one; only a close by force does not.
-        let end = if lost { "close the run by force" } else { "cancel the run" };
-        let cancel = if self.may_manage { format!(", or {end}") } else { String::new() };
+        let cancel = if self.may_manage { ", or cancel the run" } else { "" };
         if !lost && !matches!(self.state, RunState::Queued | RunState::Stale) {
             return None;
         }
@@ -113,13 +116,13 @@ impl RunFacts<'_> {
                  that queued it."
             )),
             Support::NoExecutor if self.may_manage => {
-                let end = if lost { "Close the run by force" } else { "Cancel the run" };
-                Some(format!("{end}: nothing executes {kind} here."))
+                Some(format!("Cancel the run: nothing executes {kind} here."))
             }
             Support::NoExecutor => {
-                Some(format!("Nothing executes {kind} here; ask an operator to {end}."))
+                Some(format!("Nothing executes {kind} here; ask an operator to cancel the run."))
             }
             Support::NoWorker => Some(format!("Start a worker that supports {kind}{cancel}.")),
+            Support::WrongClock => Some(format!("{CORRECT_CLOCK}{cancel}.")),
             Support::Busy => Some("Wait for a free slot, or start another worker.".to_owned()),
             Support::Free if lost => None,
             Support::Free => (self.state == RunState::Stale)
@@ -133,6 +136,9 @@ impl RunFacts<'_> {
         let action = match self.retry() {
             Retry::Possible { targets: n } if reason == ReasonCode::StaleQueued => {
                 return format!("An active worker supports {kind} now: retry {}.", targets(n));
+            }
+            Retry::NeedsWorker { targets: n } if self.support == Support::WrongClock => {
+                return format!("{CORRECT_CLOCK}, then retry {}.", targets(n));
             }
             Retry::NeedsWorker { targets: n } if reason == ReasonCode::StaleQueued => {
                 return format!("Start a worker that supports {kind}, then retry {}.", targets(n));

@@ -131,6 +131,8 @@ pub enum Wait {
     NoExecutor,
     /// No active worker supports its type.
     NoWorker,
+    /// The clocks of the workers that would support its type are wrong.
+    WrongClock,
     /// Every slot of the workers that support it is taken.
     Behind,
     /// A worker that supports it has a free slot.
@@ -144,6 +146,7 @@ impl Wait {
             Support::Unknown => Self::UnknownType,
             Support::NoExecutor => Self::NoExecutor,
             Support::NoWorker => Self::NoWorker,
+            Support::WrongClock => Self::WrongClock,
             Support::Busy => Self::Behind,
             Support::Free => Self::Next,
         }
@@ -232,7 +235,8 @@ impl<'a> RunFacts<'a> {
     /// Why it cannot be cancelled; none where it can.
     pub fn no_cancel(&self) -> Option<String> {
         self.no_change().or_else(|| {
-            self.cancel_requested.then(|| {
+            // The run of a lost worker ends at once, whatever was asked of the worker.
+            (self.cancel_requested && self.state != RunState::Stuck).then(|| {
                 format!(
                     "a cancel of run {} was requested already; its page shows its state",
                     self.run_id

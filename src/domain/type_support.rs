@@ -16,6 +16,8 @@ pub enum Support {
     NoExecutor,
     /// The type has an executor, and no active worker supports it.
     NoWorker,
+    /// It deletes or closes by age, and the clocks of all active workers are wrong.
+    WrongClock,
     /// Active workers support it, and all their slots are taken.
     Busy,
     /// An active worker that supports it has a free slot.
@@ -24,12 +26,23 @@ pub enum Support {
 
 impl Support {
     /// Every value.
-    pub const ALL: &'static [Self] =
-        &[Self::Unknown, Self::NoExecutor, Self::NoWorker, Self::Busy, Self::Free];
+    pub const ALL: &'static [Self] = &[
+        Self::Unknown,
+        Self::NoExecutor,
+        Self::NoWorker,
+        Self::WrongClock,
+        Self::Busy,
+        Self::Free,
+    ];
 
     /// Whether an active worker supports the type.
     pub fn is_supported(self) -> bool {
         matches!(self, Self::Busy | Self::Free)
+    }
+
+    /// Whether a run of the type can be queued, and waits for a worker that supports it.
+    pub fn lacks_worker(self) -> bool {
+        matches!(self, Self::NoWorker | Self::WrongClock)
     }
 
     /// What keeps runs of a type from being executed; none where a worker supports it.
@@ -38,6 +51,9 @@ impl Support {
             Self::Unknown => Some(format!("unknown type {run_type}")),
             Self::NoExecutor => Some(format!("no executor for {run_type}")),
             Self::NoWorker => Some(format!("no active worker supports {run_type}")),
+            Self::WrongClock => {
+                Some(format!("the worker's clock is wrong: it does not execute {run_type}"))
+            }
             Self::Busy | Self::Free => None,
         }
     }
@@ -48,6 +64,7 @@ impl Support {
             Self::Unknown => Some("unknown type"),
             Self::NoExecutor => Some("no executor"),
             Self::NoWorker => Some("no active worker"),
+            Self::WrongClock => Some("worker clock wrong"),
             Self::Busy | Self::Free => None,
         }
     }
@@ -60,6 +77,11 @@ pub struct ActiveWorker {
     pub types: Vec<String>,
     /// Whether it has a free slot.
     pub free: bool,
+    /// Its host and process id.
+    pub name: String,
+    /// How many seconds its clock is ahead of the database's, where that is too far: then it
+    /// announces no type that goes by age.
+    pub wrong_clock: Option<i64>,
 }
 
 /// The active workers at the moment of an answer.
@@ -82,7 +104,9 @@ impl ActiveWorkers {
             |worker: &&ActiveWorker| worker.types.iter().any(|announced| announced == run_type);
         let supporting: Vec<_> = self.workers.iter().filter(supports).collect();
         if supporting.is_empty() {
-            Support::NoWorker
+            let clock =
+                kind.by_age && self.workers.iter().any(|worker| worker.wrong_clock.is_some());
+            if clock { Support::WrongClock } else { Support::NoWorker }
         } else if supporting.iter().any(|worker| worker.free) {
             Support::Free
         } else {

@@ -9,14 +9,11 @@ use tokio::sync::watch;
 use super::Shared;
 use super::event::WorkerEvent;
 use super::execution::{Ground, Halt};
-use crate::domain::clock_offset;
+use crate::domain::{clock_offset, operation_type};
 
-/// The types that delete or close what cannot be brought back.
-const DESTRUCTIVE: &[&str] = &["product_usage.prune", "operations.reconcile_stale"];
-
-/// Whether a type deletes or closes what cannot be brought back.
-pub fn is_destructive(run_type: &str) -> bool {
-    DESTRUCTIVE.contains(&run_type)
+/// Whether a type deletes or closes by age.
+pub fn is_by_age(run_type: &str) -> bool {
+    operation_type::find(run_type).is_some_and(|kind| kind.by_age)
 }
 
 /// Whether the worker's clock is wrong, as it was found last.
@@ -62,11 +59,11 @@ impl Shared {
     pub fn types(&self) -> Vec<String> {
         let wrong = self.clock.is_wrong();
         let types = self.info.types.iter();
-        types.filter(|run_type| !wrong || !is_destructive(run_type)).cloned().collect()
+        types.filter(|run_type| !wrong || !is_by_age(run_type)).cloned().collect()
     }
 }
 
-/// Lets go of a destructive run once the clock is found to be wrong: another worker goes on.
+/// Lets go of a run that goes by age once the clock is found to be wrong: another worker goes on.
 pub async fn guard(ground: Arc<Ground>) {
     let mut wrong = ground.shared.clock.wrong.subscribe();
     if wrong.wait_for(|wrong| *wrong).await.is_ok() {

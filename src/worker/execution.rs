@@ -9,7 +9,7 @@ use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::clock::is_destructive;
+use super::clock::is_by_age;
 use super::condition::Source;
 use super::event::{Loss, WorkerEvent};
 use super::heart::Until;
@@ -227,7 +227,7 @@ impl Execution {
             refusal: Mutex::default(),
             block: Mutex::default(),
         };
-        let guarded = is_destructive(&claimed.run_type);
+        let guarded = is_by_age(&claimed.run_type);
         Self { ground: Arc::new(ground), until, closes, guarded }
     }
 

@@ -252,7 +252,8 @@ impl Worker {
             patience,
             ..ops_settings.clone()
         };
-        let steps = with(settings.lanes + settings.slots + 2, step, step / 4 * 3);
+        let lock = step / 4 * 3;
+        let steps = with(settings.lanes + settings.slots + 2, step, lock);
         let ops = Ops::open(url, Create::Never, clock.clone(), steps)?;
         // A heartbeat that is answered late is worth as much as none.
         let patience =
@@ -282,7 +283,7 @@ impl Worker {
             hint: Notify::new(),
             stop: stopping,
             stopper,
-            condition: Condition::default(),
+            condition: Condition::new(lock),
             clock: ClockWatch::default(),
             postponed: Postponed::default(),
             owed: Mutex::default(),
@@ -332,10 +333,7 @@ impl Worker {
             let sender = AlertSender::new(shared.ops.clone(), alerts);
             tokio::spawn(sender.run(shared.stop.clone()))
         });
-        shared.tell(WorkerEvent::Ready {
-            name: shared.info.name.clone(),
-            types: shared.info.types.clone(),
-        });
+        shared.tell(WorkerEvent::Ready { name: shared.info.name.clone(), types: shared.types() });
         let mut slots = JoinSet::new();
         for _ in 0..shared.settings.slots {
             slots.spawn(slot::work(Arc::clone(shared), Arc::clone(&heart)));

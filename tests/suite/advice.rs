@@ -552,9 +552,9 @@ both_engines! {
         let health = async || store.overview(&Actor::System, Window::Day).await.health;
         let found = health().await;
         assert_eq!((found.level, found.sentence()), (HealthLevel::Warning, "no active worker: the daily schedule waits"));
-        store.start("policy.sync", 1).await;
+        store.start("findings.lifecycle_backfill", 1).await;
         assert_eq!(health().await.sentence(), "no active worker: 1 queued run waits");
-        store.start("policy.sync", 2).await;
+        store.start("findings.lifecycle_backfill", 2).await;
         let found = health().await;
         assert_eq!(found.sentence(), "no active worker: 2 queued runs wait");
         assert_eq!(store.listed(&Actor::System, found.reasons[0].filter.as_ref().unwrap()).await, 2);

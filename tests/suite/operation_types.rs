@@ -8,6 +8,8 @@ use tenantpilot::domain::operation_type::{CATALOGUE, Executor, find, label, star
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::run_filter::{Values, complete};
 use tenantpilot::domain::type_support::{ActiveWorker, ActiveWorkers, Support};
+use tenantpilot::domain::window::Window;
+use tenantpilot::ops::Engine;
 use tenantpilot::ops::overview::{PlanGroupRetry, RetryGroup};
 use tenantpilot::ops::runbooks::StartRunbook;
 use tenantpilot::ops::runs::{
@@ -103,6 +105,8 @@ fn fr_035_005_support_is_an_active_worker_that_announces_the_type() {
     let worker = |types: &[&str], free| ActiveWorker {
         types: types.iter().map(|name| (*name).to_owned()).collect(),
         free,
+        name: "w".to_owned(),
+        wrong_clock: None,
     };
     let of = |demo, workers: Vec<ActiveWorker>, run_type: &str| {
         ActiveWorkers { demo, workers }.support(run_type)
@@ -118,6 +122,17 @@ fn fr_035_005_support_is_an_active_worker_that_announces_the_type() {
         (false, both(), "product_usage.prune", Support::NoWorker),
     ] {
         assert_eq!(of(demo, workers, run_type), support, "{run_type}, demo {demo}");
+    }
+    // A worker whose clock is wrong announces nothing that goes by age.
+    let fast = || vec![ActiveWorker { wrong_clock: Some(1_200), ..worker(&[BACKFILL], true) }];
+    let right = [fast(), vec![worker(&["product_usage.prune"], true)]].concat();
+    for (workers, run_type, support) in [
+        (fast(), "product_usage.prune", Support::WrongClock),
+        (fast(), "operations.reconcile_stale", Support::WrongClock),
+        (fast(), BACKFILL, Support::Free),
+        (right, "product_usage.prune", Support::Free),
+    ] {
+        assert_eq!(of(false, workers, run_type), support, "{run_type}");
     }
 }
 
@@ -144,6 +159,67 @@ both_engines! {
         assert!(shown.contains("executor   builtin") && shown.contains("no active worker supports policy.sync"), "{shown}");
         person.run(&["types", "show", "none.such"]).ends(4);
         person.run(&["types", "show", "none"]).ends(2);
+    }
+
+    async fn fr_035_011_a_worker_whose_clock_is_wrong_is_named_as_what_is_in_the_way(store) {
+        let store = store.with_platform().await.with_active_worker().await;
+        let person = Person::administrator(&store.url);
+        store.usage_at(&[store.clock.now() - chrono::Duration::days(1_000)]).await;
+        let fast = "update workers set clock_offset_seconds = 1200, runbooks = ";
+        let types = match store.engine {
+            Engine::Postgres => format!("'[\"{BACKFILL}\"]'::jsonb"),
+            Engine::Sqlite => format!("'[\"{BACKFILL}\"]'"),
+        };
+        store.sql(&format!("{fast}{types}")).await.unwrap();
+        let why = "the worker's clock is wrong: it does not execute product_usage.prune";
+        assert!(person.run(&["types", "list"]).ends(0).out.contains("worker clock wrong"));
+        assert!(person.run(&["types", "show", "product_usage.prune"]).ends(0).out.contains(why));
+        let start = ["runbooks", "start", "product_usage.prune", "--confirm", "PRUNE"];
+        let refused = person.run(&start).ends(5);
+        assert!(refused.err.contains(why) && refused.err.contains("correct its clock"), "{refused:?}");
+        assert!(!refused.err.contains("start one"), "{refused:?}");
+        person.run(&[&start[..], &["--wait-for-worker"]].concat()).ends(0);
+        let shown = person.run(&["runs", "show", "1"]).ends(0).out;
+        assert!(shown.contains(why) && shown.contains("Correct the clock of the worker's machine"), "{shown}");
+        assert!(person.run(&["runs", "list"]).ends(0).out.contains("worker clock wrong"));
+        let health = store.overview(&Actor::System, Window::Day).await.health;
+        let texts: Vec<&str> = health.reasons.iter().map(|reason| reason.text.as_str()).collect();
+        assert_eq!(texts, [
+            "the worker's clock is wrong: it does not execute product_usage.prune: 1 queued run waits",
+            "the clock of host-active is 20 minutes ahead of the database's; it starts no scheduled and no destructive work",
+        ]);
+    }
+
+    async fn fr_035_007_the_overview_says_why_queued_runs_wait_as_list_and_page_do(store) {
+        let store = store.with_platform().await.with_active_worker().await;
+        for (run_type, tenant) in [("policy.sync", 1), ("policy.sync", 2), ("inventory.sync", 1)] {
+            store.start(run_type, tenant).await;
+        }
+        store.sql("update operation_runs set type = 'findings.newer' where type = 'inventory.sync'").await.unwrap();
+        let reasons = async || {
+            let health = store.overview(&Actor::System, Window::Day).await.health;
+            health.reasons.into_iter().map(|reason| (reason.text, reason.filter)).collect::<Vec<_>>()
+        };
+        let found = reasons().await;
+        let texts: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(texts, [
+            "no executor for policy.sync: 2 queued runs wait",
+            "unknown type findings.newer: 1 queued run waits",
+        ]);
+        for ((_, filter), count) in found.iter().zip([2, 1]) {
+            assert_eq!(store.listed(&Actor::System, filter.as_ref().unwrap()).await, count, "{filter:?}");
+        }
+        // Without any worker these are still the causes, and what a worker would help is told apart.
+        store.sql("delete from workers").await.unwrap();
+        store.start(BACKFILL, 3).await;
+        let found = reasons().await;
+        let texts: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(texts, [
+            "no active worker: 1 queued run waits",
+            "no executor for policy.sync: 2 queued runs wait",
+            "unknown type findings.newer: 1 queued run waits",
+        ]);
+        assert_eq!(store.listed(&Actor::System, found[0].1.as_ref().unwrap()).await, 1);
     }
 
     async fn fr_035_003_an_unknown_type_can_only_be_viewed(store) {
@@ -345,6 +421,6 @@ both_engines! {
         assert!(facts.no_retry().unwrap().contains("platform.ops.manage"), "{facts:?}");
         assert_eq!(store.ops.run(&viewer.actor, PlanRetry { run_id: failed }).await.unwrap_err().kind(), ErrorKind::Forbidden);
         let plan = store.ops.run(&admin.actor, PlanRetry { run_id: failed }).await.unwrap();
-        assert_eq!((plan.targets(), plan.obstacle(), plan.refusal), (1, None, None));
+        assert_eq!((plan.targets(), plan.obstacle, plan.refusal), (1, None, None));
     }
 }

@@ -314,7 +314,8 @@ both_engines! {
                     assert!(filter.to_string().chars().count() <= 160, "{filter}");
                 }
                 for reason in &found.health.reasons {
-                    let filter = reason.filter.as_ref().unwrap();
+                    // What is about workers or alerts lists no runs.
+                    let Some(filter) = reason.filter.as_ref() else { continue };
                     assert!(store.listed(&actor, filter).await > 0, "{}: {filter}", reason.text);
                 }
             }

@@ -25,12 +25,14 @@ use super::telemetry::{self, Summary, WindowSpan};
 use super::{Access, Context, Operation};
 use crate::Result;
 use crate::access::{Requirement, ViewScope};
+use crate::domain::clock_offset::notice;
 use crate::domain::failure::ReasonCode;
-use crate::domain::health::{Health, HealthFacts, HealthThresholds};
+use crate::domain::health::{Health, HealthFacts, HealthThresholds, NO_WORKER};
 use crate::domain::run::Run;
 use crate::domain::run_facts::Wait;
 use crate::domain::run_filter::{IdOrName, Pattern, RunFilter, StatusWord, Term, TermKind, When};
 use crate::domain::run_state::STALE_AFTER;
+use crate::domain::type_support::{ActiveWorker, Support};
 use crate::domain::window::{Span, Window};
 use crate::ops::runs::{active_workers, complete};
 
@@ -207,11 +209,21 @@ async fn facts(
     }
     let active = active_workers(tx).await?;
     facts.no_active_worker = active.workers.is_empty();
+    let clock = |worker: &ActiveWorker| {
+        Some((worker.name.clone(), notice(&worker.name, worker.wrong_clock?)))
+    };
+    facts.clocks = active.workers.iter().filter_map(clock).collect();
     for row in rows::waiting(tx, view, now - STALE_AFTER, LOOKED_AT).await? {
-        facts.queued += 1;
+        let support = active.support(&row.run_type);
         if row.late {
-            let wait = Wait::of(active.support(&row.run_type)).text(&row.run_type);
+            let wait = Wait::of(support).text(&row.run_type);
             facts.not_started.entry(wait).or_default().push(row.run_id);
+        } else if let Some(why) = support.obstacle(&row.run_type) {
+            let alone = facts.no_active_worker && support == Support::NoWorker;
+            let why = if alone { NO_WORKER.to_owned() } else { why };
+            let waiting = facts.waiting.entry(why).or_default();
+            waiting.runs += 1;
+            waiting.types.insert(row.run_type);
         }
     }
     let alerts_summary = super::alerts::summary(tx, view).await?;

@@ -9,7 +9,6 @@ use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::run::{RunStatus, Source};
 use crate::domain::run_facts::{Basis, NoRetry, Retry, RunFacts};
-use crate::domain::type_support::Support;
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
@@ -143,7 +142,7 @@ async fn plan(
                 }
                 Retry::NeedsWorker { .. } if !wait_for_worker => {
                     waiting += 1;
-                    skip(Support::NoWorker.obstacle(&row.run_type).unwrap_or_default());
+                    skip(basis.support.obstacle(&row.run_type).unwrap_or_default());
                     continue;
                 }
                 _ if runs.len() == MAX_RUNS => {

@@ -56,7 +56,9 @@ pub(in crate::ops) async fn require_support(
     let support = active_workers(context.tx()?).await?.support(run_type);
     let attended = context.permit().holder().is_some();
     match (support, support.obstacle(run_type)) {
-        (Support::NoWorker, Some(why)) if attended && !wait_for_worker => Err(no_worker(why)),
+        (Support::NoWorker | Support::WrongClock, Some(why)) if attended && !wait_for_worker => {
+            Err(no_worker(support, why))
+        }
         (Support::Unknown | Support::NoExecutor, Some(why)) => Err(Error::refused(why)
             .hint(format!("see what executes it: tenantpilot types show {run_type}"))),
         _ => Ok(support),
@@ -64,7 +66,11 @@ pub(in crate::ops) async fn require_support(
 }
 
 /// The refusal of a start that would wait for a worker.
-pub(in crate::ops) fn no_worker(why: String) -> Error {
+pub(in crate::ops) fn no_worker(support: Support, why: String) -> Error {
+    let first = match support {
+        Support::WrongClock => "correct its clock: tenantpilot workers list",
+        _ => "start one: tenantpilot worker",
+    };
     Error::new(ErrorKind::NoWorker, why)
-        .hint("start one: tenantpilot worker; or queue it all the same with --wait-for-worker")
+        .hint(format!("{first}; or queue it all the same with --wait-for-worker"))
 }

@@ -11,7 +11,6 @@ use crate::domain::confirmation::{Action, Confirmation, RETRY, ReasonRule};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::{Run, RunStatus, ScopeKind, Source};
 use crate::domain::run_facts::{Retry, RunFacts};
-use crate::domain::type_support::Support;
 use crate::ops::store::run_read;
 use crate::ops::{Access, AuditStatus, Consent, Context, Operation, break_glass};
 use crate::{Error, Result};
@@ -187,8 +186,8 @@ pub struct PlanRetry {
 pub struct RetryPlan {
     /// Whether it is possible, and how many targets it would cover.
     pub retry: Retry,
-    /// The type of the run.
-    pub run_type: String,
+    /// Why the new run would wait for a worker; none where one supports the type.
+    pub obstacle: Option<String>,
     /// Why it is not possible, in words; none where it is.
     pub refusal: Option<String>,
     /// What confirms it.
@@ -199,13 +198,6 @@ impl RetryPlan {
     /// How many targets would be retried.
     pub fn targets(&self) -> usize {
         self.retry.targets().and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
-    }
-
-    /// Why the retry would wait for a worker; none where one supports the type.
-    pub fn obstacle(&self) -> Option<String> {
-        matches!(self.retry, Retry::NeedsWorker { .. })
-            .then(|| Support::NoWorker.obstacle(&self.run_type))
-            .flatten()
     }
 }
 
@@ -223,7 +215,11 @@ impl Operation for PlanRetry {
         let targets = retry.targets().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
         let about = (first.id, first.run_type.as_str(), first.scope);
         let confirmation = retry_confirmation(context, about, targets).await?;
-        Ok(RetryPlan { retry, run_type: first.run_type, refusal, confirmation })
+        let obstacle = match retry {
+            Retry::NeedsWorker { .. } => first.basis.support.obstacle(&first.run_type),
+            _ => None,
+        };
+        Ok(RetryPlan { retry, obstacle, refusal, confirmation })
     }
 }
 

@@ -139,16 +139,23 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<WorkerRow>> {
 
 /// The workers whose heartbeat is fresh and that take new runs.
 pub async fn active(tx: &mut Tx) -> Result<Vec<ActiveWorker>> {
-    let rows: Vec<(Json<Vec<String>>, bool)> = on_tx!(tx, c => {
+    type Row = (Json<Vec<String>>, bool, String, Option<i64>);
+    let rows: Vec<Row> = on_tx!(tx, c => {
         sqlx::query_as(concat!(
-            "select k.runbooks, k.slots > (select count(*) from operation_run_leases l where l.owner = k.id) \
-             from workers k where not k.stopping and k.heartbeat_at >= ",
+            "select k.runbooks, k.slots > (select count(*) from operation_run_leases l where l.owner = k.id), \
+             k.name, k.clock_offset_seconds from workers k where not k.stopping and k.heartbeat_at >= ",
             database_in!("(-3 * k.heartbeat_seconds)"), " order by k.id limit 200"
         ))
         .fetch_all(c)
         .await?
     });
-    Ok(rows.into_iter().map(|(types, free)| ActiveWorker { types: types.0, free }).collect())
+    let workers = rows.into_iter().map(|(types, free, name, ahead)| ActiveWorker {
+        types: types.0,
+        free,
+        name,
+        wrong_clock: ahead.filter(|seconds| clock_offset::is_wrong(*seconds)),
+    });
+    Ok(workers.collect())
 }
 
 /// A lease as lists show it.

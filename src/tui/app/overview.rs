@@ -157,6 +157,7 @@ impl App {
                 self.inbox_from = Tab::Overview;
                 effects
             }
+            Opens::Workers => self.go(Tab::Workers),
             Opens::Nothing(why) => {
                 self.say(why);
                 Vec::new()

@@ -215,6 +215,7 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
                 get(CountKey::Failed),
                 get(CountKey::Skipped),
                 get(CountKey::Total),
+                detail.run.target_count,
                 &groups,
             );
             let recorded: u64 = groups.iter().map(|(_, n)| *n).sum();
@@ -259,7 +260,8 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
 
 /// Where else to go from here, and what to try.
 fn links(w: &mut Writer<'_>, detail: &RunDetail) {
-    let retry = detail.facts(w.look.now).retry();
+    let facts = detail.facts(w.look.now);
+    let retry = facts.retry();
     let any =
         retry.targets().is_some() || detail.retry_of.is_some() || !detail.retried_by.is_empty();
     if any {
@@ -271,10 +273,11 @@ fn links(w: &mut Writer<'_>, detail: &RunDetail) {
             n => format!("retry the {} targets that failed or never ran", grouped(n)),
         };
         let hint = match retry {
-            Retry::NeedsWorker { .. } => "; no active worker supports the type",
-            _ => "; asks first",
+            Retry::NeedsWorker { .. } => facts.support.obstacle(facts.run_type),
+            _ => None,
         };
-        w.link(Action::Retry, &text, hint);
+        let hint = format!("; {}", hint.as_deref().unwrap_or("asks first"));
+        w.link(Action::Retry, &text, &hint);
     }
     for id in &detail.retried_by {
         w.link(Action::Open(*id), &format!("tried again as run {id}"), "");

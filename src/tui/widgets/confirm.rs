@@ -176,7 +176,7 @@ impl Confirm {
         match planned {
             Ok(RetryPlan { refusal: Some(why), .. }) => self.error = Some(Error::refused(why)),
             Ok(planned) => {
-                self.waiting = planned.obstacle().map_or(Waiting::No, Waiting::Refused);
+                self.waiting = planned.obstacle.clone().map_or(Waiting::No, Waiting::Refused);
                 *plan = Some(planned);
             }
             Err(error) => self.error = Some(error),

@@ -20,7 +20,7 @@ use super::super::command::Command;
 use super::super::keymap::Keymap;
 use super::super::look::Look;
 use super::super::msg::{Effect, Request, Slot, Sub};
-use crate::domain::health::HealthReason;
+use crate::domain::health::ALERTS;
 use crate::domain::run::Run;
 use crate::domain::run_filter::{RunFilter, StatusWord, Term, TermKind, When};
 use crate::domain::window::Window;
@@ -130,6 +130,8 @@ pub enum Opens {
     Run(i64),
     /// The inbox.
     Inbox,
+    /// The workers.
+    Workers,
     /// Nowhere: what to say instead.
     Nothing(String),
     /// It was done here.
@@ -269,12 +271,13 @@ impl Overview {
                 Opens::Here
             }
             Some(Item::Reason(key)) => {
-                let reason = told.health.reasons.iter().find(|reason| reason_key(reason) == *key);
+                let reason = told.health.reasons.iter().find(|reason| reason.topic == *key);
                 match reason.and_then(|reason| reason.filter.clone()) {
                     Some(filter) => Opens::Runs(filter),
-                    None => Opens::Nothing(
+                    None if key == ALERTS => Opens::Nothing(
                         "alerts are not runs; see: tenantpilot alerts list".to_owned(),
                     ),
+                    None => Opens::Workers,
                 }
             }
             Some(Item::Failure(id)) => Opens::Run(*id),
@@ -429,14 +432,4 @@ fn peak_runs(runs: &RunKpis, trend: Trend) -> Option<(i64, RunFilter)> {
         }
     }
     Some((most, filter))
-}
-
-/// What a reason is about, without its numbers.
-fn reason_key(reason: &HealthReason) -> String {
-    let kinds = reason.filter.as_ref().and_then(|filter| filter.terms.first());
-    match kinds.map(|term| &term.kind) {
-        Some(TermKind::Status(words)) => words.iter().map(|word| word.as_str()).collect(),
-        Some(_) => reason.text.split_once(": ").map_or("", |(_, what)| what).to_owned(),
-        None => "alerts".to_owned(),
-    }
 }

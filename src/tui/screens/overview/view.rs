@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use super::cells::{self, Cell, Row};
 use super::change::{Good, of_bad, of_counts, of_durations, of_shares};
 use super::tables::{failures, offenders, usage};
-use super::{Around, Item, Number, Overview, chart, reason_key};
+use super::{Around, Item, Number, Overview, chart};
 use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::window::Window;
 use crate::ops::overview::{DurationFigure, Overview as Told, RunFigures};
@@ -116,7 +116,7 @@ impl Overview {
             for (index, line) in wrapped(&text, width).into_iter().enumerate() {
                 let mut row = vec![Cell::plain(Role::Text, " ")];
                 if index == 0 {
-                    row.push(Cell::lead(Item::Reason(reason_key(reason))));
+                    row.push(Cell::lead(Item::Reason(reason.topic.clone())));
                     row.push(Cell::strong(role, glyph));
                     row.push(Cell::plain(Role::Text, format!(" {line}")));
                 } else {

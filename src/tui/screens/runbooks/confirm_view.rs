@@ -13,7 +13,6 @@ use super::scope::Way;
 use super::view::{below_head, fact, is_roomy, key, name, put, put_below, text};
 use super::{Around, Draft, settings};
 use crate::domain::capability::Capability;
-use crate::domain::type_support::Support;
 use crate::ops::plans::Plan;
 
 /// So many tenants are named.
@@ -139,7 +138,7 @@ impl Draft {
         if let Some(why) = self.plan.obstacle() {
             if !self.confirm.wait_for_worker {
                 lines.extend(failed(&format!("refused: {why}")));
-                if plan.support == Support::NoWorker {
+                if plan.support.lacks_worker() {
                     let wait = key(around, Context::Phrase, Command::WaitForWorker);
                     let hint = format!("{wait} queues it all the same, to wait for one.");
                     lines.extend(text(look, Role::Hint, &hint, area));

@@ -10,7 +10,6 @@ use super::scope::Page;
 use super::settings::{self, Wrong};
 use super::{Around, Draft, Outcome, Step, command_line};
 use crate::domain::capability::Capability;
-use crate::domain::type_support::Support;
 use crate::ops::Consent;
 use crate::{Error, ErrorKind};
 
@@ -257,7 +256,7 @@ impl Draft {
     /// Whether the second choice is open: to queue what waits for a worker.
     pub(super) fn waits_for_worker(&self) -> bool {
         let plan = self.plan.plan();
-        let none = plan.is_some_and(|plan| plan.support == Support::NoWorker);
+        let none = plan.is_some_and(|plan| plan.support.lacks_worker());
         none && !self.confirm.wait_for_worker && !self.confirm.sending
     }
 

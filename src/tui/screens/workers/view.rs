@@ -124,9 +124,7 @@ fn warnings(view: &WorkersView) -> Vec<String> {
             texts.push(format!("{} waits for the database: {outage}", worker.name));
         }
         if let Some(seconds) = worker.wrong_clock() {
-            let off = clock_offset::words(seconds);
-            let name = &worker.name;
-            texts.push(format!("the clock of {name} is {off}; {}", clock_offset::CONSEQUENCE));
+            texts.push(clock_offset::notice(&worker.name, seconds));
         }
     }
     let overdue = view.leases.iter().filter(|lease| lease.overdue).count();
