@@ -93,8 +93,9 @@ pub async fn pause(args: OneRun, env: &Env) -> Result<u8> {
 /// # Errors
 /// As [`cancel`]; *refused* for a run that is not paused.
 pub async fn resume(args: OneRun, env: &Env) -> Result<u8> {
-    let words = ["goes on", "goes on", "goes on"];
-    control(&args, env, "would go on", words, |run_id, consent| ResumeRun { run_id, consent }).await
+    let words = ["not paused any more"; 3];
+    let what = "would not be paused any more";
+    control(&args, env, what, words, |run_id, consent| ResumeRun { run_id, consent }).await
 }
 
 /// Asks something of a run. `words` tell what came of it: done, requested, requested before.
@@ -142,6 +143,11 @@ where
         return Ok(0);
     }
     env.out.line(format!("run {id}: {words}"))?;
+    if O::NAME == ResumeRun::NAME
+        && let Ok(detail) = ops.run(&session.actor, GetRun { id }).await
+    {
+        waits(env, &detail.run);
+    }
     if done == Controlled::Requested {
         env.out.message(format!("follow it: tenantpilot runs watch {id}"));
     }

@@ -107,7 +107,10 @@ impl RunFacts<'_> {
         let kind = self.run_type;
         let lost = self.state == RunState::Stuck;
         let cancel = if self.may_manage { ", or cancel the run" } else { "" };
-        if !lost && !matches!(self.state, RunState::Queued | RunState::Stale) {
+        // What is paused waits for a person, and in vain where nothing executes it.
+        let in_vain = self.state == RunState::Paused
+            && matches!(self.support, Support::Unknown | Support::NoExecutor);
+        if !lost && !in_vain && !matches!(self.state, RunState::Queued | RunState::Stale) {
             return None;
         }
         match self.support {

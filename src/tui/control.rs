@@ -134,7 +134,7 @@ impl ControlRequest {
             }
             (Control::Pause, _) => format!("pause requested of run {id}"),
             (Control::Close, _) => format!("run {id} is closed"),
-            (Control::Resume | Control::Retry, _) => format!("run {id} may go on"),
+            (Control::Resume | Control::Retry, _) => format!("run {id} is not paused any more"),
         };
         (text, None)
     }
@@ -198,9 +198,12 @@ impl Control {
             }
             Self::Pause => "No worker claims it until somebody resumes it.".to_owned(),
             Self::Resume if held => "The pause that was asked for is taken back.".to_owned(),
-            Self::Resume => {
-                "It goes back into the queue; the next free worker goes on with it.".to_owned()
-            }
+            Self::Resume => match run.basis.support.obstacle(&run.run_type) {
+                Some(why) => format!("It goes back into the queue, and waits there: {why}."),
+                None => {
+                    "It goes back into the queue; the next free worker goes on with it.".to_owned()
+                }
+            },
             Self::Retry => match targets {
                 None => "Counting what failed or never ran ...".to_owned(),
                 Some(1) => {
