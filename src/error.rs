@@ -152,8 +152,12 @@ impl Error {
     /// The message, and what the database said of it, which is its code and names.
     pub fn full_message(&self) -> String {
         let Some(fault) = self.fault() else { return self.message.clone() };
-        let plain = self.message.replace(&format!(" (code {})", fault.code), "");
-        format!("{plain} ({fault})")
+        let fault = format!("({fault})");
+        if self.message.contains(&fault) {
+            self.message.clone()
+        } else {
+            format!("{} {fault}", self.message)
+        }
     }
 
     /// The condition of the server that it comes from, whoever asks.

@@ -113,7 +113,7 @@ fn of_sqlstate(fault: &DatabaseFault) -> Error {
         "XX001" | "XX002" => Error::failed("the database reports damaged data")
             .hint("see the server's log; restore from a backup"),
         c if c.starts_with("58") || c.starts_with("XX") => {
-            Error::failed(format!("the database's server failed (code {c})"))
+            Error::failed(format!("the database's server failed ({fault})"))
                 .hint("see the server's log")
         }
         // The server has ended a session whose process had fallen asleep: the connection is gone
@@ -123,7 +123,7 @@ fn of_sqlstate(fault: &DatabaseFault) -> Error {
             unreachable_database()
         }
         c if c.starts_with("23") => conflict(fault),
-        c => Error::failed(format!("the database refused the statement (code {c})")),
+        _ => Error::failed(format!("the database refused the statement ({fault})")),
     }
 }
 
@@ -145,11 +145,13 @@ fn of_sqlite(number: u32, fault: &DatabaseFault, message: &str) -> Error {
             Error::refused("this record can never be changed")
         }
         // Raised by a trigger of somebody else's.
-        19 if number == 1811 => Error::failed("the database refused the statement (code 1811)"),
+        19 if number == 1811 => {
+            Error::failed(format!("the database refused the statement ({fault})"))
+        }
         19 => conflict(fault),
         1 => Error::refused("the database's schema is not the one this version needs")
             .hint("run: tenantpilot migrate"),
-        other => Error::failed(format!("the database refused the statement (code {other})")),
+        _ => Error::failed(format!("the database refused the statement ({fault})")),
     }
 }
 
