@@ -180,8 +180,14 @@ pub(super) async fn reserve(
     if left >= 0 {
         return Ok(());
     }
-    Err(Error::refused("too many attempts for this name from here")
-        .hint("wait a minute, or ask an administrator to unlock it"))
+    // On SQLite time stands still until a clock that was wrong is reached.
+    let stands = context.ops().clock().ahead().is_some_and(|ahead| ahead < -WINDOW);
+    Err(Error::refused("too many attempts for this name from here").hint(if stands {
+        "ask an administrator to unlock it: this machine's clock is behind what is stored, so no \
+         wait ends it; see: tenantpilot info"
+    } else {
+        "wait a minute, or ask an administrator to unlock it"
+    }))
 }
 
 /// Audits an attempt that led to nothing.
