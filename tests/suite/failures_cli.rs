@@ -95,12 +95,12 @@ both_engines! {
         assert_eq!(skipped, [open.id, old]);
         let wide = person.run(&["failures", "retry", &one, "--dry-run", "--window", "24h"]).ends(0);
         readable(&wide);
-        assert!(wide.err.ends_with(&format!("start them with a reason:\ntenantpilot failures retry {one} --window 24h --confirm 'RETRY 3'\n")), "{wide:?}");
+        assert!(wide.err.ends_with(&format!("start them:\ntenantpilot failures retry {one} --window 24h --reason-code DATA_REPAIR --reason '...' --confirm 'RETRY 3'\n")), "{wide:?}");
         let rehearsed = person.run(&["failures", "retry", &one, "--dry-run"]).ends(0);
         readable(&rehearsed);
         assert!(rehearsed.out.starts_with("3 targets of 3 runs would be tried again; nothing was started\nrun "), "{rehearsed:?}");
         assert!(rehearsed.err.contains(&format!("run {old} is not tried again: a newer run like it")), "{rehearsed:?}");
-        assert!(rehearsed.err.contains(&format!("failures retry {one} --confirm 'RETRY 3'\n")), "{rehearsed:?}");
+        assert!(rehearsed.err.contains(&format!("failures retry {one} --reason-code DATA_REPAIR --reason '...' --confirm 'RETRY 3'\n")), "{rehearsed:?}");
         let unsaid = person.run(&["failures", "retry", &one, "--confirm", "RETRY 3"]).ends(2);
         assert!(unsaid.err.contains("--reason-code and --reason"), "{unsaid:?}");
         person.run(&[&["failures", "retry", &one, "--confirm", "RETRY 3", "--reason-code", "INCIDENT"][..], &["--reason", "a"]].concat()).ends(2);

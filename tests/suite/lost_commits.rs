@@ -522,7 +522,7 @@ fn cases() -> Vec<Case> {
                 let id = s.queued().await;
                 s.store.sql(&format!("update operation_runs set status = 'running', lease_owner = 'w', started_at = created_at where id = {id}")).await.unwrap();
                 s.store.sql(&format!("insert into operation_run_leases (run_id, owner, acquired_at, expires_at, heartbeat_at) values \
-                ({id}, 'w', '2026-11-20T12:00:00+00:00', '2026-11-20T13:00:00+00:00', '2026-11-20T12:00:00+00:00')")).await.unwrap();
+                ({id}, 'w', '2026-11-20T12:00:00+00:00', '2100-01-01T00:00:00+00:00', '2026-11-20T12:00:00+00:00')")).await.unwrap();
                 s.store
                     .ops
                     .run(
