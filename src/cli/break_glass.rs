@@ -6,12 +6,12 @@ use super::ask::{self, ConsentArgs, PasswordSource};
 use super::{Env, examples, text};
 use crate::Result;
 use crate::access::BreakGlass;
-use crate::ops::Ops;
 use crate::ops::auth::Session;
 use crate::ops::break_glass::{
     CurrentBreakGlass, DEFAULT_MINUTES, EndBreakGlass, EnterBreakGlass, check_minutes,
 };
 use crate::ops::password::secret;
+use crate::ops::{About, Ops};
 
 /// What can be done about break-glass.
 #[derive(Debug, clap::Subcommand)]
@@ -95,7 +95,7 @@ async fn enter(args: EnterArgs, env: &Env) -> Result<u8> {
     check_minutes(args.minutes)?;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    ops.allow::<EnterBreakGlass>(&session.actor).await?;
+    ops.allow::<EnterBreakGlass>(&session.actor, About::default().with(&consent)).await?;
     if !dry_run {
         args.password.check(env)?;
     }

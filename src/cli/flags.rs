@@ -7,6 +7,7 @@ use super::settings::{self, SettingsCommand};
 use super::{Env, Table, examples};
 use crate::Result;
 use crate::domain::confirmation::Given;
+use crate::ops::About;
 use crate::ops::flags::{ListFlags, SetFlag};
 
 /// What can be done with the platform's flags.
@@ -94,7 +95,10 @@ async fn set(args: SetFlagArgs, env: &Env) -> Result<u8> {
     let dry_run = args.consent.is_dry_run();
     let mut what = String::new();
     if consent.given == Given::Ask {
-        let known = ops.prepare::<SetFlag, _>(&session.actor, ListFlags).await?;
+        let known = {
+            let about = About::of("platform_flag", &args.name);
+            ops.prepare::<SetFlag, _>(&session.actor, about, ListFlags).await?
+        };
         if let Some(flag) = known.iter().find(|flag| flag.name == args.name) {
             what = format!("{} is {}; while it is on, {}.", flag.name, word(flag.on), flag.about);
         }

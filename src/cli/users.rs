@@ -15,7 +15,7 @@ use crate::ops::password::{normalise_name, secret};
 use crate::ops::users::{
     GetUser, ListUsers, PlatformUser, ResetPassword, SetActive, Unlock, UserView,
 };
-use crate::ops::{Consent, Operation, Ops};
+use crate::ops::{About, Consent, Operation, Ops};
 
 /// What a platform without users needs.
 pub const FIRST_STEP: &str = "tenantpilot users create NAME --role administrator";
@@ -328,7 +328,8 @@ async fn reset_password(args: ResetArgs, env: &Env) -> Result<()> {
     } else {
         let (ops, session) = logged_in(env).await?;
         let look = GetUser { username: args.name.clone() };
-        let user = ops.prepare::<ResetPassword, _>(&session.actor, look).await?;
+        let about = About::of("platform_user", &args.name);
+        let user = ops.prepare::<ResetPassword, _>(&session.actor, about, look).await?;
         args.password.check(env)?;
         args.password.new_one(env, &user.username).await?
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::store::{Tx, alerts};
-use super::{Access, Consent, Context, Operation};
+use super::{About, Access, Consent, Context, Operation};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
@@ -106,6 +106,10 @@ impl Operation for RetryAlert {
         Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
     const ACCESS: Access = Access::Write;
     type Output = Alert;
+
+    fn about(&self) -> About {
+        About::of("alert_delivery", self.id).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Alert> {
         let mut row = self.consent.begin(context, Self::NAME).await?;

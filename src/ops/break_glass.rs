@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::store::{self, sessions, users};
-use super::{Access, AuditStatus, Consent, Context, Operation, auth, password};
+use super::{About, Access, AuditStatus, Consent, Context, Operation, auth, password};
 use crate::access::{BreakGlass, Permit, Requirement};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
@@ -65,6 +65,10 @@ impl Operation for EnterBreakGlass {
     const REQUIREMENT: Requirement = USE;
     const ACCESS: Access = Access::Stepwise;
     type Output = BreakGlass;
+
+    fn about(&self) -> About {
+        About::default().with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<BreakGlass> {
         let confirmation = Confirmation::of(&Action::EnterBreakGlass)?;
@@ -171,6 +175,10 @@ impl Operation for EndBreakGlass {
     const ACCESS: Access = Access::Write;
     /// What was ended.
     type Output = BreakGlass;
+
+    fn about(&self) -> About {
+        About::default().with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<BreakGlass> {
         let mut row = self.consent.begin(context, Self::NAME).await?;

@@ -45,6 +45,11 @@ impl Consent {
         Self { given: Given::Ask, ..Self::dry_run() }
     }
 
+    /// Whether somebody asked for a dry run; a look ahead is none.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run && self.given != Given::Ask
+    }
+
     /// What was given, without a reason.
     pub fn of(given: Given) -> Self {
         Self { given, ..Self::default() }
@@ -120,7 +125,7 @@ impl Consent {
             facts["reason"] =
                 json!({ "code": reason.code, "text": sanitize::message(&reason.text) });
         }
-        if self.dry_run && self.given != Given::Ask {
+        if self.is_dry_run() {
             facts["dry_run"] = json!(true);
         }
     }

@@ -1,11 +1,41 @@
 //! Denied decisions: each leaves one row in the audit log, whatever was read or asked first.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use super::store::{self, Tx};
-use super::{Access, Operation, Ops, context};
+use super::{Access, Consent, Operation, Ops, context};
 use crate::access::{Actor, Requirement};
+use crate::domain::safe_text::quoted;
 use crate::{Error, ErrorKind, Result};
+
+/// What a decision is about, as far as the row of a denial says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    target: Option<(&'static str, String)>,
+    dry_run: bool,
+}
+
+impl About {
+    /// One thing of a kind, `platform_user`.
+    pub fn of(kind: &'static str, id: impl fmt::Display) -> Self {
+        let id = quoted(&id.to_string()).trim_matches('"').to_owned();
+        Self { target: Some((kind, id)), dry_run: false }
+    }
+
+    /// A run.
+    pub fn run(id: i64) -> Self {
+        Self::of("operation_run", id)
+    }
+
+    /// The same, as it was asked for.
+    #[must_use]
+    pub fn with(self, consent: &Consent) -> Self {
+        Self { dry_run: consent.is_dry_run(), ..self }
+    }
+}
 
 impl Ops {
     /// Checks that an actor may ask for `D`, before what leads up to it is read or typed. A
@@ -14,8 +44,8 @@ impl Ops {
     ///
     /// # Errors
     /// As [`Ops::run`] of `D` at its start.
-    pub async fn allow<D: Operation>(&self, actor: &Actor) -> Result<()> {
-        self.permit::<D>(actor).await.map(drop)
+    pub async fn allow<D: Operation>(&self, actor: &Actor, about: About) -> Result<()> {
+        self.permit::<D>(actor, &about).await.map(drop)
     }
 
     /// Runs `look`, which shows what `D` would do: a denial of either is audited as one of `D`.
@@ -25,14 +55,15 @@ impl Ops {
     pub async fn prepare<D: Operation, O: Operation>(
         &self,
         actor: &Actor,
+        about: About,
         look: O,
     ) -> Result<O::Output> {
-        self.allow::<D>(actor).await?;
+        self.allow::<D>(actor, about.clone()).await?;
         let looked = self.run(actor, look).await;
         if let Err(error) = &looked
             && O::ACCESS == Access::Read
         {
-            Box::pin(self.audit_denial::<D>(actor, error)).await?;
+            Box::pin(self.audit_denial::<D>(actor, &about, error)).await?;
         }
         looked
     }
@@ -41,6 +72,7 @@ impl Ops {
     pub(super) async fn audit_denial<O: Operation>(
         &self,
         actor: &Actor,
+        about: &About,
         error: &Error,
     ) -> Result<()> {
         use ErrorKind as K;
@@ -48,7 +80,7 @@ impl Ops {
             && matches!(error.kind(), K::Forbidden | K::NotLoggedIn | K::NotFound)
         {
             let tx = self.patiently(self.inner.db.begin_write()).await?;
-            leave_trace::<O>(tx, actor, error, self.inner.clock.now()).await?;
+            leave_trace::<O>(tx, actor, about, error, self.inner.clock.now()).await?;
         }
         Ok(())
     }
@@ -59,6 +91,7 @@ impl Ops {
 pub(super) async fn leave_trace<O: Operation>(
     mut tx: Tx,
     actor: &Actor,
+    about: &About,
     error: &Error,
     now: DateTime<Utc>,
 ) -> Result<()> {
@@ -77,7 +110,14 @@ pub(super) async fn leave_trace<O: Operation>(
     if !denied {
         return tx.rollback().await;
     }
-    let row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
+    let mut row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
+    if let Some((kind, id)) = &about.target {
+        row.target_type = Some(kind);
+        row.target_id = Some(id.clone());
+    }
+    if about.dry_run {
+        row.metadata["dry_run"] = json!(true);
+    }
     store::audit::insert(&mut tx, &row).await?;
     store::commit::commit_record(tx).await
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::runbooks::ADMIN_MAINTENANCE_FLAG;
 use super::store::settings;
-use super::{Access, Consent, Context, Operation};
+use super::{About, Access, Consent, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
@@ -88,6 +88,10 @@ impl Operation for SetFlag {
     // What it was before is read, and has to be true when the change is written.
     const ONE_AT_A_TIME: bool = true;
     type Output = FlagSet;
+
+    fn about(&self) -> About {
+        About::of("platform_flag", &self.name).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<FlagSet> {
         let mut row = self.consent.begin(context, Self::NAME).await?;

@@ -4,6 +4,7 @@
 //! The SQL lives in a private child module. A screen, the command line, the worker and the
 //! demo have no other way to the database, so none of them can forget a check.
 
+mod authorise;
 mod commit;
 pub mod consent;
 mod context;
@@ -50,16 +51,17 @@ use tokio::sync::Semaphore;
 
 pub use consent::Consent;
 pub use context::Context;
+pub use denial::About;
 pub use mutant::Mutant;
 pub use store::audit::AuditStatus;
 pub use store::database::{ChangeWatch, ConnectionLimits, Create, Engine};
 pub use store::schema::SchemaState;
 
-use crate::access::{Actor, Holder, Permit, Requirement, SessionRef, ViewScope, gate};
-use crate::domain::capability::CapabilitySet;
+use crate::access::{Actor, Permit, Requirement};
 use crate::domain::health::HealthThresholds;
 use crate::runbooks::Registry;
 use crate::{Clock, Error, ErrorKind, Result};
+use authorise::authorise;
 use store::{Db, Tx};
 
 /// How an operation uses the database.
@@ -95,6 +97,11 @@ pub trait Operation: Listed + Send + Sized + 'static {
     /// The run it changes, where that shows whether a change was made whose answer was lost.
     fn run_id(&self) -> Option<i64> {
         None
+    }
+
+    /// What it is about, as far as the row of a denial says it.
+    fn about(&self) -> About {
+        self.run_id().map_or_else(About::default, About::run)
     }
 
     /// Does it. Only [`Ops::run`] can make the context.
@@ -424,9 +431,20 @@ impl Ops {
     /// whatever the operation says.
     pub async fn run<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
         let run_id = operation.run_id();
+        let done = self.run_checked(actor, operation).await;
+        if let Err(error) = &done
+            && let Some(fault) = error.fault()
+        {
+            tracing::warn!(action = O::NAME, run_id, %fault, "the database refused it");
+        }
+        done
+    }
+
+    async fn run_checked<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
+        let (run_id, about) = (operation.run_id(), operation.about());
         match O::ACCESS {
             Access::Stepwise => {
-                let permit = self.permit::<O>(actor).await?;
+                let permit = self.permit::<O>(actor, &about).await?;
                 let mut context = Context::stepwise(self.clone(), permit);
                 // On the heap: callers hold many of these at once.
                 let done = Box::pin(operation.execute(&mut context)).await;
@@ -436,15 +454,17 @@ impl Ops {
                     tx.rollback().await?;
                 }
                 if let (Err(error), false) = (&done, told) {
-                    Box::pin(self.audit_denial::<O>(actor, error)).await?;
+                    Box::pin(self.audit_denial::<O>(actor, &about, error)).await?;
                 }
                 done.map_err(|error| self.explained::<O>(error, run_id))
             }
             // On the heap: these are large, and everything that asks would be.
-            Access::Read => self.patiently(Box::pin(self.run_in_one(actor, operation))).await?.0,
+            Access::Read => {
+                self.patiently(Box::pin(self.run_in_one(actor, &about, operation))).await?.0
+            }
             Access::Write => {
                 let patience = self.inner.settings.patience * O::PATIENCE;
-                let work = Box::pin(self.run_in_one(actor, operation));
+                let work = Box::pin(self.run_in_one(actor, &about, operation));
                 match tokio::time::timeout(patience, work).await {
                     Ok(worked) => {
                         let (done, tx) = worked?;
@@ -456,13 +476,13 @@ impl Ops {
         }
     }
 
-    async fn permit<O: Operation>(&self, actor: &Actor) -> Result<Permit> {
+    async fn permit<O: Operation>(&self, actor: &Actor, about: &About) -> Result<Permit> {
         let mut tx = self.patiently(self.inner.db.begin_read()).await?;
         store::clock::follow(&mut tx, &self.inner.clock).await?;
         let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
         tx.rollback().await?;
         if let Err(error) = &permit {
-            Box::pin(self.audit_denial::<O>(actor, error)).await?;
+            Box::pin(self.audit_denial::<O>(actor, about, error)).await?;
         }
         permit
     }
@@ -472,6 +492,7 @@ impl Ops {
     async fn run_in_one<O: Operation>(
         &self,
         actor: &Actor,
+        about: &About,
         operation: O,
     ) -> Result<(Result<O::Output>, Option<Tx>)> {
         let writes = O::ACCESS == Access::Write;
@@ -490,7 +511,8 @@ impl Ops {
                 Err(error) => {
                     // A denied change leaves its trace; a denied look only its answer.
                     if writes {
-                        denial::leave_trace::<O>(tx, actor, &error, self.inner.clock.now()).await?;
+                        let now = self.inner.clock.now();
+                        denial::leave_trace::<O>(tx, actor, about, &error, now).await?;
                     } else {
                         tx.rollback().await?;
                     }
@@ -516,7 +538,7 @@ impl Ops {
             && !told
             && let Err(error) = &done
         {
-            Box::pin(self.audit_denial::<O>(actor, error)).await?;
+            Box::pin(self.audit_denial::<O>(actor, about, error)).await?;
         }
         Ok((done, None))
     }
@@ -529,58 +551,4 @@ impl Ops {
                 .hint("it may be frozen, overloaded or locked; nothing was changed")),
         }
     }
-}
-
-/// Looks the actor up in the transaction and holds them against the requirement.
-async fn authorise(
-    tx: &mut Tx,
-    actor: &Actor,
-    requirement: &Requirement,
-    clock: &Clock,
-    hold: bool,
-) -> Result<Permit> {
-    let bare = |actor: &Actor| gate::permit(actor.clone(), None, ViewScope::All);
-    match (actor, requirement) {
-        (_, Requirement::BeforeLogin)
-        | (Actor::System, Requirement::InProcess | Requirement::SystemOnly) => Ok(bare(actor)),
-        (Actor::System, Requirement::All(_) | Requirement::Any(_)) => Ok(bare(actor)),
-        (Actor::Customer { .. }, Requirement::InProcess) => Ok(bare(actor)),
-        (Actor::Platform(session), requirement) => {
-            let (holder, scope) = live_session(tx, session, clock, hold).await?;
-            match requirement.missing(&holder.capabilities) {
-                None => Ok(gate::permit(actor.clone(), Some(holder), scope)),
-                Some(capability) => Err(Error::forbidden(capability)),
-            }
-        }
-        // A customer on the system plane, the system where a session is needed, and nobody
-        // at all get the same answer as an ended session.
-        _ => Err(Error::not_logged_in()),
-    }
-}
-
-/// The person behind a session that is still good.
-async fn live_session(
-    tx: &mut Tx,
-    session: &SessionRef,
-    clock: &Clock,
-    hold: bool,
-) -> Result<(Holder, ViewScope)> {
-    let row =
-        store::sessions::by_id(tx, session.id(), hold).await?.ok_or_else(Error::not_logged_in)?;
-    if !auth::is_live(&row, session.kind(), clock.now()) {
-        return Err(Error::not_logged_in());
-    }
-    let scope = if row.restricted {
-        ViewScope::Restricted { platform_user_id: row.platform_user_id }
-    } else {
-        ViewScope::All
-    };
-    let holder = Holder {
-        platform_user_id: row.platform_user_id,
-        username: row.username,
-        capabilities: CapabilitySet::from_names(&row.capabilities.0),
-        session: session.clone(),
-        break_glass: row.grant.active(clock.now())?,
-    };
-    Ok((holder, scope))
 }

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::store::audit::NewAudit;
 use super::store::retention::{self, LedgerSize};
-use super::{Access, AuditStatus, Consent, Context, Operation, break_glass, refusal, settings};
+use super::{
+    About, Access, AuditStatus, Consent, Context, Operation, break_glass, refusal, settings,
+};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
@@ -212,6 +214,10 @@ impl Operation for PruneUsage {
     // Chunk by chunk: nobody who writes an event waits for all of it.
     const ACCESS: Access = Access::Stepwise;
     type Output = Pruned;
+
+    fn about(&self) -> About {
+        About::of("runbook", Self::NAME).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Pruned> {
         let dry_run = self.consent.dry_run;

@@ -17,7 +17,7 @@ use crate::ops::runs::{
 };
 use crate::ops::store::plans::{self as store, PlanRow};
 use crate::ops::store::{run_write, settings};
-use crate::ops::{Access, Consent, Context, Operation};
+use crate::ops::{About, Access, Consent, Context, Operation};
 use crate::runbooks::{Registry, Runbook};
 use crate::{Error, Result};
 
@@ -98,6 +98,10 @@ impl Operation for StartRunbook {
     // It counts every target again.
     const PATIENCE: u32 = 45;
     type Output = Started;
+
+    fn about(&self) -> About {
+        About::of("runbook", &self.key).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
         let mut row = self.consent.begin(context, Self::NAME).await?;

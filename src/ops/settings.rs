@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::retention::Days;
 use super::store::{Tx, settings as rows};
-use super::{Access, Consent, Context, Operation};
+use super::{About, Access, Consent, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
@@ -171,6 +171,10 @@ impl Operation for SetSetting {
     // What it was before is read, and has to be true when the change is written.
     const ONE_AT_A_TIME: bool = true;
     type Output = SettingSet;
+
+    fn about(&self) -> About {
+        About::of("platform_setting", &self.key).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<SettingSet> {
         let mut row = self.consent.begin(context, Self::NAME).await?;

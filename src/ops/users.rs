@@ -17,7 +17,7 @@ pub use rights::UserView;
 use super::store::audit::NewAudit;
 use super::store::users::{self, UserChange, UserRow};
 use super::store::{Tx, sessions};
-use super::{Access, Consent, Context, Operation, password};
+use super::{About, Access, Consent, Context, Operation, password};
 use crate::access::Requirement;
 use crate::domain::capability::{Capability, CapabilitySet, Role};
 use crate::domain::confirmation::{Action, Confirmation};
@@ -253,6 +253,10 @@ impl Operation for SetCapabilities {
     const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
 
+    fn about(&self) -> About {
+        About::of("platform_user", &self.username).with(&self.consent)
+    }
+
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
         let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
         let attempt = self.attempt(context).await;
@@ -287,6 +291,10 @@ impl Operation for SetActive {
     const ACCESS: Access = Access::Write;
     const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
+
+    fn about(&self) -> About {
+        About::of("platform_user", &self.username).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
         let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
@@ -328,6 +336,10 @@ impl Operation for ResetPassword {
     const ACCESS: Access = Access::Write;
     const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
+
+    fn about(&self) -> About {
+        About::of("platform_user", &self.username).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
         let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
@@ -391,6 +403,10 @@ impl Operation for Unlock {
     const ACCESS: Access = Access::Write;
     const ONE_AT_A_TIME: bool = true;
     type Output = i64;
+
+    fn about(&self) -> About {
+        About::of("platform_user", &self.username).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<i64> {
         let mut row = begin(context, Self::NAME, &self.username, &self.consent).await?;

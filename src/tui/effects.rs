@@ -23,7 +23,7 @@ use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry, RetryRun};
 use crate::ops::telemetry::Summarise;
 use crate::ops::workers::ListWorkers;
-use crate::ops::{ChangeWatch, Consent, Engine, Ops};
+use crate::ops::{About, ChangeWatch, Consent, Engine, Ops};
 use crate::{Error, Result};
 
 /// After a hint, a subscription is asked at the earliest this long after its last time.
@@ -424,7 +424,10 @@ async fn answer(
         }
         Request::PlanRetry(run_id) => {
             let look = PlanRetry { run_id };
-            Answer::PlanRetry(run_id, ops.prepare::<RetryRun, _>(actor, look).await)
+            Answer::PlanRetry(
+                run_id,
+                ops.prepare::<RetryRun, _>(actor, About::run(run_id), look).await,
+            )
         }
         Request::Control(request) => {
             let done = request.send(ops, actor).await;
@@ -441,8 +444,10 @@ async fn answer(
         }
         Request::PlanGroup(fingerprint, window, wait_for_worker) => {
             let asked = fingerprint.clone();
+            let about = About::of("failure_fingerprint", &asked);
             let plan = PlanGroupRetry { fingerprint: asked, window, wait_for_worker };
-            Answer::PlanGroup(fingerprint, ops.prepare::<RetryGroup, _>(actor, plan).await)
+            let planned = ops.prepare::<RetryGroup, _>(actor, about, plan).await;
+            Answer::PlanGroup(fingerprint, planned)
         }
         Request::RetryGroup(request) => {
             let done = request.send(ops, actor).await;

@@ -15,7 +15,7 @@ use tenantpilot::ops::runs::{
     CancelRun, CloseRun, GetRun, PauseRun, PlanRetry, ResumeRun, RetryRun, RunScope,
 };
 use tenantpilot::ops::users::{GetUser, SetActive, SetCapabilities};
-use tenantpilot::ops::{Access, Engine, OpsSettings, try_those};
+use tenantpilot::ops::{About, Access, Engine, OpsSettings, try_those};
 use tenantpilot::{ErrorKind, Result};
 
 use crate::database::texts;
@@ -72,6 +72,35 @@ both_engines! {
         assert!(decisions > 60, "{decisions} decisions were tried");
     }
 
+    async fn fr_040_016_a_denied_row_says_what_was_meant_and_whether_it_was_a_dry_run(store) {
+        let store = store.with_platform().await;
+        let root = store.administrator().await;
+        let run = store.ended("policy.sync", 1, 4, 4, 5).await;
+        without(&store, Capability::AccessSystemPanel).await;
+        let rows = "select action || ' ' || coalesce(target_type, '') || ' ' || coalesce(target_id, '') || ' ' || cast(metadata as text) \
+                    from audit_logs where status = 'denied' order by id";
+        let source = tenantpilot::domain::run::Source::Cli;
+        for consent in [Consent::yes(), Consent::dry_run(), Consent::look_ahead()] {
+            let (retry, disable, flag) = (
+                RetryRun { run_id: run, consent: consent.clone(), source, request_id: None, wait_for_worker: false },
+                SetActive { username: "ben\u{202e}".to_owned(), active: false, consent: consent.clone() },
+                SetFlag { name: ADMIN_MAINTENANCE_FLAG.to_owned(), on: true, consent },
+            );
+            assert!(store.ops.run(&root.actor, retry).await.is_err());
+            assert!(store.ops.run(&root.actor, disable).await.is_err());
+            assert!(store.ops.run(&root.actor, flag).await.is_err());
+        }
+        let found = texts(&store, rows).await;
+        let dry: Vec<bool> = found.iter().map(|row| row.contains("dry_run")).collect();
+        assert_eq!(dry, [false, false, false, true, true, true, false, false, false], "{found:?}");
+        for three in found.chunks(3) {
+            assert!(three[0].starts_with(&format!("runs.retry operation_run {run} ")), "{three:?}");
+            assert!(three[1].starts_with("users.set_active platform_user ben"), "{three:?}");
+            assert!(!three[1].contains('\u{202e}'), "{three:?}");
+            assert!(three[2].starts_with(&format!("platform.set_flag platform_flag {ADMIN_MAINTENANCE_FLAG} ")), "{three:?}");
+        }
+    }
+
     async fn fr_040_009_a_capability_that_the_arguments_ask_for_is_missed_on_record_too(store) {
         let store = store.with_platform().await;
         store.legacy_findings(&[1, 2], 2).await;
@@ -101,15 +130,15 @@ both_engines! {
         let group = || PlanGroupRetry { fingerprint: "000000000000".to_owned(), window: None, wait_for_worker: false };
         let user = || GetUser { username: "administrator".to_owned() };
         without(&store, Capability::OpsManage).await;
-        assert_eq!(ops.prepare::<CloseRun, _>(actor, GetRun { id: run }).await.unwrap_err().kind(), ErrorKind::Forbidden);
-        assert_eq!(ops.prepare::<RetryRun, _>(actor, PlanRetry { run_id: run }).await.unwrap_err().kind(), ErrorKind::Forbidden);
-        assert_eq!(ops.prepare::<RetryGroup, _>(actor, group()).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(ops.prepare::<CloseRun, _>(actor, About::run(run), GetRun { id: run }).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(ops.prepare::<RetryRun, _>(actor, About::run(run), PlanRetry { run_id: run }).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(ops.prepare::<RetryGroup, _>(actor, About::default(), group()).await.unwrap_err().kind(), ErrorKind::Forbidden);
         without(&store, Capability::UsersManage).await;
-        assert_eq!(ops.prepare::<SetActive, _>(actor, user()).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(ops.prepare::<SetActive, _>(actor, About::default(), user()).await.unwrap_err().kind(), ErrorKind::Forbidden);
         assert_eq!(texts(&store, DENIED).await, ["runs.close", "runs.retry", "overview.retry_group", "users.set_active"]);
         without(&store, Capability::AuditView).await;
-        ops.prepare::<SetActive, _>(actor, user()).await.unwrap();
-        ops.prepare::<CloseRun, _>(actor, GetRun { id: run }).await.unwrap();
+        ops.prepare::<SetActive, _>(actor, About::default(), user()).await.unwrap();
+        ops.prepare::<CloseRun, _>(actor, About::run(run), GetRun { id: run }).await.unwrap();
         assert_eq!(texts(&store, DENIED).await.len(), 4, "what may be seen is on no record");
     }
 
@@ -144,8 +173,8 @@ both_engines! {
             |id| RetryAlert { id, consent: Consent::yes() } => "alerts.retry",
         }
         let before = texts(&store, DENIED).await.len();
-        assert_eq!(store.ops.prepare::<CloseRun, _>(&one.actor, GetRun { id: hidden }).await.unwrap_err().kind(), ErrorKind::NotFound);
-        assert_eq!(store.ops.prepare::<RetryRun, _>(&one.actor, PlanRetry { run_id: hidden }).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(store.ops.prepare::<CloseRun, _>(&one.actor, About::run(hidden), GetRun { id: hidden }).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(store.ops.prepare::<RetryRun, _>(&one.actor, About::run(hidden), PlanRetry { run_id: hidden }).await.unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(denied_since(&store, before).await, ["runs.close", "runs.retry"]);
         // To those who see all, what is not there was denied by nobody.
         let before = texts(&store, DENIED).await.len();

@@ -7,6 +7,7 @@ use crate::cli::overview::WindowArgs;
 use crate::cli::{Env, break_glass};
 use crate::domain::confirmation::Given;
 use crate::domain::run::Source;
+use crate::ops::About;
 use crate::ops::overview::{GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup, Skipped};
 use crate::{Error, Result};
 
@@ -41,7 +42,9 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
     let (fingerprint, window) = (args.fingerprint.clone(), args.window.window);
     let wait_for_worker = args.wait_for_worker;
     let look = PlanGroupRetry { fingerprint, window, wait_for_worker };
-    let plan = ops.prepare::<RetryGroup, _>(&session.actor, look).await?;
+    let about =
+        About::of("failure_fingerprint", &args.fingerprint).with(&args.consent.consent(env)?);
+    let plan = ops.prepare::<RetryGroup, _>(&session.actor, about, look).await?;
     let dry_run = args.consent.is_dry_run();
     if plan.runs.is_empty() {
         if dry_run {

@@ -11,10 +11,10 @@ use crate::domain::confirmation::Given;
 use crate::domain::rollout::{ErrorThreshold, Rollout};
 use crate::domain::run::Source;
 use crate::domain::start_reason::StartReason;
-use crate::ops::Ops;
 use crate::ops::plans::{GetPlan, Plan};
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::{GetRun, Started};
+use crate::ops::{About, Ops};
 use crate::{ErrorKind, Result};
 
 /// Arguments of `runbooks start`.
@@ -83,7 +83,8 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
     break_glass::notice(env, &ops, &session).await;
     let actor = &session.actor;
     // A plan is made only for those who may start it.
-    ops.allow::<StartRunbook>(actor).await?;
+    let about = About::of("runbook", &args.key).with(&args.consent.consent(env)?);
+    ops.allow::<StartRunbook>(actor, about).await?;
     let plan = match (args.plan, &scope) {
         (Some(id), _) => Looked::at(&ops, actor, id).await?,
         (None, Some(scope)) => {

@@ -14,9 +14,9 @@ use crate::cli::ask::{self, ConfirmArgs};
 use crate::domain::confirmation::{Action, Confirmation, Given};
 use crate::domain::support::{Draft, Evidence, Prepared, Reference, Severity, title};
 use crate::domain::window::Window;
-use crate::ops::Ops;
 use crate::ops::overview::GetFingerprint;
 use crate::ops::support::{Compose, CreateRequest, Created, DiagnosticsSubject, GetRequest};
+use crate::ops::{About, Ops};
 use crate::{Error, ErrorKind, Result};
 
 /// From then on a person who waits is told under which reference.
@@ -97,11 +97,20 @@ impl CreateArgs {
         })
     }
 
+    /// What the row of a denial says it is about.
+    fn about_denied(&self) -> About {
+        match (&self.fingerprint, self.subject.subject()) {
+            (Some(fingerprint), _) => About::of("failure_fingerprint", fingerprint),
+            (None, subject) => subject.map_or_else(About::default, DiagnosticsSubject::about),
+        }
+    }
+
     /// What it is about; an error stands for the newest run that has it.
     async fn about(&self, ops: &Ops, actor: &Actor) -> Result<DiagnosticsSubject> {
         if let Some(fingerprint) = self.fingerprint.clone() {
             let asked = GetFingerprint { fingerprint, window: self.window };
-            let sample = ops.prepare::<Compose, _>(actor, asked).await?.sample;
+            let about = About::of("failure_fingerprint", &asked.fingerprint);
+            let sample = ops.prepare::<Compose, _>(actor, about, asked).await?.sample;
             let tenant_id = self.subject.tenant.or(sample.tenant_id);
             return Ok(DiagnosticsSubject::Run { run_id: sample.run_id, tenant_id });
         }
@@ -136,7 +145,7 @@ pub async fn run(args: CreateArgs, env: &Env) -> Result<u8> {
     }
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    ops.allow::<CreateRequest>(&session.actor).await?;
+    ops.allow::<CreateRequest>(&session.actor, args.about_denied()).await?;
     let subject = args.about(&ops, &session.actor).await?;
     let stored = match args.reference {
         Some(reference) => is_stored(&ops, &session.actor, reference).await?,

@@ -11,7 +11,7 @@ use crate::ops::users::{
     CreateFirstAdministrator, CreateUser, GetUser, IsUnclaimed, NewPlatformUser, PlatformUser,
     SetCapabilities,
 };
-use crate::ops::{Consent, Ops, password};
+use crate::ops::{About, Consent, Ops, password};
 use crate::{Error, Result};
 
 /// Creates a user, or the first administrator where there is no user yet.
@@ -21,7 +21,9 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
     let Some(session) = env.resume(&ops).await? else {
         return first(args, &capabilities, env, &ops).await;
     };
-    ops.allow::<CreateUser>(&session.actor).await?;
+    let consent = args.consent.consent(env)?;
+    let about = About::of("platform_user", &args.name).with(&consent);
+    ops.allow::<CreateUser>(&session.actor, about).await?;
     if !args.consent.is_dry_run() {
         args.password.check(env)?;
     }
@@ -29,7 +31,6 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
         return Err(Error::usage("it was not said which workspaces the user sees")
             .hint("add: --workspace ID or --all-workspaces"));
     };
-    let consent = args.consent.consent(env)?;
     // Checked before anything is typed.
     let new = NewPlatformUser {
         username: args.name,
@@ -60,7 +61,8 @@ pub(super) async fn set_capabilities(args: SetArgs, env: &Env) -> Result<()> {
         ..SetCapabilities::new(&args.name, args.rights.set())
     };
     let look = GetUser { username: args.name.clone() };
-    let before = ops.prepare::<SetCapabilities, _>(&session.actor, look).await?;
+    let about = About::of("platform_user", &args.name).with(&consent);
+    let before = ops.prepare::<SetCapabilities, _>(&session.actor, about, look).await?;
     let user = ops.run(&session.actor, change(look_ahead(&consent))).await?;
     let mut granted = user.high_capabilities.clone();
     granted.retain(|high| !before.high_capabilities.contains(high));

@@ -13,7 +13,7 @@ use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
 use crate::ops::store::{fingerprints as rows, run_read};
-use crate::ops::{Access, AuditStatus, Consent, Context, Operation, refusal};
+use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, refusal};
 use crate::{Error, Result};
 
 /// How many runs one call tries again at most.
@@ -287,6 +287,10 @@ impl Operation for RetryGroup {
     const REQUIREMENT: Requirement = MANAGE;
     const ACCESS: Access = Access::Stepwise;
     type Output = GroupRetried;
+
+    fn about(&self) -> About {
+        About::of("failure_fingerprint", &self.fingerprint).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<GroupRetried> {
         let plan = self.check(context).await?;

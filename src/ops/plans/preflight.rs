@@ -15,7 +15,7 @@ use crate::domain::run::ScopeKind;
 use crate::ops::refusal;
 use crate::ops::runs::{Frozen, RunScope, look};
 use crate::ops::store::{plans, scope_choices};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::{About, Access, AuditStatus, Context, Operation};
 use crate::runbooks::{Affected, Runbook};
 use crate::{Error, Result};
 
@@ -68,6 +68,10 @@ impl Operation for Preflight {
     const REQUIREMENT: Requirement = Requirement::All(&[Capability::RunbooksView]);
     const ACCESS: Access = Access::Stepwise;
     type Output = Plan;
+
+    fn about(&self) -> About {
+        About::of("runbook", &self.key)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Plan> {
         // One reading transaction: every target is counted as of the same moment.

@@ -15,7 +15,7 @@ use crate::ops::store::audit::NewAudit;
 use crate::ops::store::lifecycle::{self, Held};
 use crate::ops::store::{Tx, requests, run_read};
 use crate::ops::workers::take_back;
-use crate::ops::{Access, AuditStatus, Consent, Context, Operation};
+use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation};
 use crate::{Error, Result};
 
 const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
@@ -70,6 +70,10 @@ impl Operation for CancelRun {
         Some(self.run_id)
     }
 
+    fn about(&self) -> About {
+        About::run(self.run_id).with(&self.consent)
+    }
+
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
         let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
         let attempt = self.attempt(context).await;
@@ -111,6 +115,10 @@ impl Operation for PauseRun {
 
     fn run_id(&self) -> Option<i64> {
         Some(self.run_id)
+    }
+
+    fn about(&self) -> About {
+        About::run(self.run_id).with(&self.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
@@ -162,6 +170,10 @@ impl Operation for ResumeRun {
 
     fn run_id(&self) -> Option<i64> {
         Some(self.run_id)
+    }
+
+    fn about(&self) -> About {
+        About::run(self.run_id).with(&self.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {
@@ -219,6 +231,10 @@ impl Operation for CloseRun {
 
     fn run_id(&self) -> Option<i64> {
         Some(self.run_id)
+    }
+
+    fn about(&self) -> About {
+        About::run(self.run_id).with(&self.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<Controlled> {

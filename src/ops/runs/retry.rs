@@ -12,7 +12,7 @@ use crate::domain::rollout::Rollout;
 use crate::domain::run::{Run, RunStatus, ScopeKind, Source};
 use crate::domain::run_facts::{Retry, RunFacts};
 use crate::ops::store::run_read;
-use crate::ops::{Access, AuditStatus, Consent, Context, Operation, break_glass};
+use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, break_glass};
 use crate::{Error, Result};
 
 /// Starts a new run over the targets of an ended one that failed or were skipped.
@@ -88,6 +88,10 @@ impl Operation for RetryRun {
         Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
     const ACCESS: Access = Access::Write;
     type Output = Retried;
+
+    fn about(&self) -> About {
+        About::run(self.run_id).with(&self.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Retried> {
         let mut row = self.consent.begin(context, Self::NAME).await?;

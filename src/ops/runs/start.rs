@@ -17,7 +17,7 @@ use crate::ops::runbooks::refuse_admin;
 use crate::ops::store::run_write::{self, NewRun};
 use crate::ops::store::{Tx, customers, run_read, savepoint, scope_locks};
 use crate::ops::telemetry::record::{Told, record};
-use crate::ops::{Access, AuditStatus, Context, Operation, break_glass, refusal};
+use crate::ops::{About, Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
 
 /// What a run covers.
@@ -96,6 +96,10 @@ impl Operation for StartRun {
     const REQUIREMENT: Requirement = Requirement::InProcess;
     const ACCESS: Access = Access::Write;
     type Output = Started;
+
+    fn about(&self) -> About {
+        About::of("runbook", &self.run_type)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
         operation_type::check(&self.run_type)?;

@@ -13,7 +13,7 @@ use crate::domain::support::{
 };
 use crate::ops::store::diagnostics;
 use crate::ops::store::support::{self as rows, NewRequest, RequestRow};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::{About, Access, AuditStatus, Context, Operation};
 use crate::{Error, Result};
 
 /// How long evidence may lie before a request of it is sent: what is older no longer says how
@@ -68,6 +68,10 @@ impl Operation for CreateRequest {
     const REQUIREMENT: Requirement = Requirement::All(&[Capability::SupportRequestsCreate]);
     const ACCESS: Access = Access::Write;
     type Output = Created;
+
+    fn about(&self) -> About {
+        About::of("support_request", self.reference)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Created> {
         let holder = context.permit().holder().map(|h| (h.platform_user_id, h.username.clone()));

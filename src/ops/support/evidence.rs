@@ -11,7 +11,7 @@ use crate::domain::run::{Run, ScopeKind};
 use crate::domain::support::{Evidence, EvidenceRun, Subject, safe_line};
 use crate::ops::plans::Pattern;
 use crate::ops::store::{diagnostics as rows, run_read};
-use crate::ops::{Access, AuditStatus, Context, Operation};
+use crate::ops::{About, Access, AuditStatus, Context, Operation};
 use crate::{Error, Result};
 
 /// The most tenants of a run that one answer lists.
@@ -31,6 +31,16 @@ pub enum DiagnosticsSubject {
     },
 }
 
+impl DiagnosticsSubject {
+    /// What the row of a denial says it is about.
+    pub fn about(self) -> About {
+        match self {
+            Self::Tenant(id) => About::of("tenant", id),
+            Self::Run { run_id, .. } => About::run(run_id),
+        }
+    }
+}
+
 /// Opens the diagnostics of a tenant or of a run. Every opening is audited, once; a look at what
 /// was opened is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,10 @@ impl Operation for OpenDiagnostics {
     const REQUIREMENT: Requirement = Requirement::All(&[Capability::SupportDiagnosticsView]);
     const ACCESS: Access = Access::Write;
     type Output = Evidence;
+
+    fn about(&self) -> About {
+        self.subject.about()
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Evidence> {
         let found = resolve(context, self.subject).await?;
@@ -66,6 +80,10 @@ impl Operation for Compose {
     const REQUIREMENT: Requirement = Requirement::All(&[Capability::SupportRequestsCreate]);
     const ACCESS: Access = Access::Write;
     type Output = Evidence;
+
+    fn about(&self) -> About {
+        self.subject.about()
+    }
 
     async fn execute(self, context: &mut Context) -> Result<Evidence> {
         let found = resolve(context, self.subject).await?;

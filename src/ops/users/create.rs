@@ -9,7 +9,7 @@ use crate::domain::capability::CapabilitySet;
 use crate::domain::high_capability::HighCapability;
 use crate::ops::store::Tx;
 use crate::ops::store::users::{self, NewUser};
-use crate::ops::{Access, Consent, Context, Operation, password};
+use crate::ops::{About, Access, Consent, Context, Operation, password};
 use crate::{Error, Result};
 
 /// The longest display name.
@@ -70,6 +70,10 @@ impl Operation for CreateUser {
     const ACCESS: Access = Access::Write;
     const ONE_AT_A_TIME: bool = true;
     type Output = PlatformUser;
+
+    fn about(&self) -> About {
+        About::of("platform_user", &self.0.username).with(&self.0.consent)
+    }
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
         let consent = self.0.consent.clone();

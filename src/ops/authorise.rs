@@ -1,0 +1,61 @@
+//! Who may pass the door: the actor behind a session, held against what an operation asks.
+
+use super::auth;
+use super::store::{self, Tx};
+use crate::access::{Actor, Holder, Permit, Requirement, SessionRef, ViewScope, gate};
+use crate::domain::capability::CapabilitySet;
+use crate::{Clock, Error, Result};
+
+/// Looks the actor up in the transaction and holds them against the requirement.
+pub(super) async fn authorise(
+    tx: &mut Tx,
+    actor: &Actor,
+    requirement: &Requirement,
+    clock: &Clock,
+    hold: bool,
+) -> Result<Permit> {
+    let bare = |actor: &Actor| gate::permit(actor.clone(), None, ViewScope::All);
+    match (actor, requirement) {
+        (_, Requirement::BeforeLogin)
+        | (Actor::System, Requirement::InProcess | Requirement::SystemOnly) => Ok(bare(actor)),
+        (Actor::System, Requirement::All(_) | Requirement::Any(_)) => Ok(bare(actor)),
+        (Actor::Customer { .. }, Requirement::InProcess) => Ok(bare(actor)),
+        (Actor::Platform(session), requirement) => {
+            let (holder, scope) = live_session(tx, session, clock, hold).await?;
+            match requirement.missing(&holder.capabilities) {
+                None => Ok(gate::permit(actor.clone(), Some(holder), scope)),
+                Some(capability) => Err(Error::forbidden(capability)),
+            }
+        }
+        // A customer on the system plane, the system where a session is needed, and nobody
+        // at all get the same answer as an ended session.
+        _ => Err(Error::not_logged_in()),
+    }
+}
+
+/// The person behind a session that is still good.
+async fn live_session(
+    tx: &mut Tx,
+    session: &SessionRef,
+    clock: &Clock,
+    hold: bool,
+) -> Result<(Holder, ViewScope)> {
+    let row =
+        store::sessions::by_id(tx, session.id(), hold).await?.ok_or_else(Error::not_logged_in)?;
+    if !auth::is_live(&row, session.kind(), clock.now()) {
+        return Err(Error::not_logged_in());
+    }
+    let scope = if row.restricted {
+        ViewScope::Restricted { platform_user_id: row.platform_user_id }
+    } else {
+        ViewScope::All
+    };
+    let holder = Holder {
+        platform_user_id: row.platform_user_id,
+        username: row.username,
+        capabilities: CapabilitySet::from_names(&row.capabilities.0),
+        session: session.clone(),
+        break_glass: row.grant.active(clock.now())?,
+    };
+    Ok((holder, scope))
+}
