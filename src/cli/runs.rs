@@ -91,7 +91,7 @@ pub async fn run(command: RunsCommand, env: &Env) -> Result<u8> {
 }
 
 async fn list(args: ListArgs, env: &Env) -> Result<u8> {
-    let filter = args.filter.filter()?;
+    let filter = args.filter.filter(env.zone().offset(env.clock.now()))?;
     let page = match &args.before {
         Some(before) => Page::OlderThan(cursor::parse(before)?),
         None => Page::Newest,

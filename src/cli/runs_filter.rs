@@ -1,5 +1,7 @@
 //! The flags of `runs list`, which are another way to write the filter language.
 
+use chrono::FixedOffset;
+
 use crate::domain::run_filter::{FilterError, RunFilter};
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
@@ -47,13 +49,13 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// The filter that all of them make together.
+    /// The filter that all of them make together; times without an offset are of `offset`.
     ///
     /// # Errors
     /// *Usage*, naming the flag at fault.
-    pub fn filter(&self) -> Result<RunFilter> {
+    pub fn filter(&self, offset: FixedOffset) -> Result<RunFilter> {
         let whole = self.filter.as_deref().unwrap_or_default();
-        let mut filter = RunFilter::parse(whole)?;
+        let mut filter = RunFilter::parse_in(whole, offset)?;
         let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
         // Names may hold commas; words, codes and types cannot.
         let flags: [(&str, Vec<String>, bool); 11] = [
@@ -83,7 +85,7 @@ impl FilterArgs {
                 _ => format!("{word}:{}", values.join(",")),
             };
             let flag = format!("--{word}");
-            let part = RunFilter::parse(&text).map_err(|error| named(&flag, &error))?;
+            let part = RunFilter::parse_in(&text, offset).map_err(|error| named(&flag, &error))?;
             filter.terms.extend(part.terms);
             // What fits alone may contradict what came before it.
             RunFilter::parse(&filter.to_string()).map_err(|error| named(&flag, &error))?;
@@ -146,6 +148,8 @@ pub mod cursor {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{Offset as _, Utc};
+
     use super::*;
 
     #[test]
@@ -159,16 +163,16 @@ mod tests {
             ..FilterArgs::default()
         };
         assert_eq!(
-            args.filter().unwrap().to_string(),
+            args.filter(Utc.fix()).unwrap().to_string(),
             "status:failed type:policy.*,backup.create tenant:5,\"Contoso, \\\"DE\\\"\",\"Fabri kam\"* \
-             since:2026-11-20T10:00 \"429 from: provider\""
+             since:2026-11-20T10:00Z \"429 from: provider\""
         );
     }
 
     #[test]
     fn an_error_names_its_flag() {
         let args = FilterArgs { status: vec!["brocken".to_owned()], ..FilterArgs::default() };
-        let error = args.filter().unwrap_err();
+        let error = args.filter(Utc.fix()).unwrap_err();
         assert!(error.message().starts_with("--status: \"brocken\""), "{error}");
         assert!(error.next_step().unwrap().contains("failed"), "{error}");
         let args = FilterArgs {
@@ -176,6 +180,6 @@ mod tests {
             status: vec!["running".to_owned()],
             ..FilterArgs::default()
         };
-        assert!(args.filter().unwrap_err().message().starts_with("--status: "));
+        assert!(args.filter(Utc.fix()).unwrap_err().message().starts_with("--status: "));
     }
 }

@@ -1,7 +1,7 @@
 //! The filter language of the operations list: `status:failed since:24h "contoso"`.
 //!
 //! A filter is a list of terms that all must hold. Its canonical text (`Display`) parses to
-//! the same filter, so it can be kept, shown and sent.
+//! the same filter whatever zone the reader is in, so it can be kept and sent.
 
 mod complete;
 mod parse;
@@ -9,7 +9,9 @@ mod parse;
 use std::fmt;
 use std::ops::Range;
 
-use chrono::{DateTime, Duration, NaiveTime, SecondsFormat, Timelike as _, Utc};
+use chrono::{
+    DateTime, Duration, FixedOffset, NaiveTime, Offset as _, SecondsFormat, Timelike as _, Utc,
+};
 
 use super::run::{RunOutcome, Source};
 use super::run_state::RunState;
@@ -200,12 +202,32 @@ impl When {
 }
 
 impl RunFilter {
-    /// Reads a filter.
+    /// Reads a filter; a time without an offset is UTC.
     ///
     /// # Errors
     /// The first word that cannot be understood, with its place and what is allowed there.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        parse::filter(text)
+        Self::parse_in(text, Utc.fix())
+    }
+
+    /// The same, where a time without an offset is one of `offset`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_in(text: &str, offset: FixedOffset) -> Result<Self, FilterError> {
+        parse::filter(text, offset)
+    }
+
+    /// Its text for a person who reads times in `offset`, and whose filters are read so.
+    pub fn shown(&self, offset: FixedOffset) -> String {
+        let term = |term: &Term| match (&term.kind, term.kind.word()) {
+            // These are never negated.
+            (TermKind::Since(when) | TermKind::Until(when), Some(word)) => {
+                format!("{word}:{}", when.shown(offset))
+            }
+            _ => term.to_string(),
+        };
+        self.terms.iter().map(term).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether it lets everything through.
@@ -339,13 +361,27 @@ impl fmt::Display for When {
                     .unwrap_or((1, "s"));
                 write!(f, "{}{unit}", seconds / size)
             }
-            Self::At(at) if at.time() == NaiveTime::MIN => write!(f, "{}", at.format("%Y-%m-%d")),
-            Self::At(at) if at.second() == 0 && at.nanosecond() == 0 => {
-                write!(f, "{}", at.format("%Y-%m-%dT%H:%M"))
-            }
+            Self::At(at) if to_the_minute(*at) => write!(f, "{}", at.format("%Y-%m-%dT%H:%MZ")),
             Self::At(at) => f.write_str(&at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
         }
     }
+}
+
+impl When {
+    /// As it is written where `offset` is the one that times are read in.
+    fn shown(self, offset: FixedOffset) -> String {
+        let Self::At(at) = self else { return self.to_string() };
+        let local = at.with_timezone(&offset).naive_local();
+        match local.time() {
+            NaiveTime::MIN => local.format("%Y-%m-%d").to_string(),
+            _ if to_the_minute(at) => local.format("%Y-%m-%dT%H:%M").to_string(),
+            _ => local.format("%Y-%m-%dT%H:%M:%S%.f").to_string(),
+        }
+    }
+}
+
+fn to_the_minute(at: DateTime<Utc>) -> bool {
+    at.second() == 0 && at.nanosecond() == 0
 }
 
 /// A value as it must be written: in quotes unless it is plainly one word.

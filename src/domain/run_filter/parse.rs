@@ -3,7 +3,10 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, SubsecRound as _, Utc};
+use chrono::{
+    DateTime, Datelike as _, Duration, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime,
+    SubsecRound as _, Utc,
+};
 
 use super::{FilterError, IdOrName, MAX_LENGTH, Pattern, RunFilter, Term, TermKind, When, Word};
 use crate::domain::fingerprint::is_fingerprint;
@@ -25,13 +28,13 @@ struct Value {
     at: Range<usize>,
 }
 
-pub(super) fn filter(text: &str) -> Parsed<RunFilter> {
+pub(super) fn filter(text: &str, offset: FixedOffset) -> Parsed<RunFilter> {
     let chars: Vec<char> = text.chars().take(MAX_LENGTH + 1).collect();
     if chars.len() > MAX_LENGTH {
         let message = format!("the filter is longer than {MAX_LENGTH} characters");
         return Err(error(MAX_LENGTH..MAX_LENGTH + 1, message));
     }
-    let mut reader = Reader { chars, at: 0 };
+    let mut reader = Reader { chars, at: 0, offset };
     let mut filter = RunFilter::default();
     while reader.skip_space() {
         let start = reader.at;
@@ -77,6 +80,8 @@ fn fits(filter: &RunFilter, term: &Term) -> Result<(), String> {
 struct Reader {
     chars: Vec<char>,
     at: usize,
+    /// That of times that say none.
+    offset: FixedOffset,
 }
 
 impl Reader {
@@ -119,7 +124,7 @@ impl Reader {
         };
         self.at = head_at.end + 1;
         let values = self.values(word, start)?;
-        let kind = kind(word, values)?;
+        let kind = kind(word, values, self.offset)?;
         if negated && matches!(kind, TermKind::Since(_) | TermKind::Until(_)) {
             let other = if word == Word::Since { Word::Until } else { Word::Since };
             let message = format!("{word}: cannot be negated; use {other}:");
@@ -218,7 +223,7 @@ pub(super) fn closed(word: Word) -> Vec<&'static str> {
     }
 }
 
-fn kind(word: Word, values: Vec<Value>) -> Parsed<TermKind> {
+fn kind(word: Word, values: Vec<Value>, offset: FixedOffset) -> Parsed<TermKind> {
     Ok(match word {
         Word::Status => TermKind::Status(each(values, |value| listed(word, value))?),
         Word::Outcome => TermKind::Outcome(each(values, |value| listed(word, value))?),
@@ -230,8 +235,8 @@ fn kind(word: Word, values: Vec<Value>) -> Parsed<TermKind> {
         Word::Workspace => TermKind::Workspace(each(values, id_or_name)?),
         Word::Id => TermKind::Id(each(values, |value| id(&value))?),
         Word::Fingerprint => TermKind::Fingerprint(each(values, fingerprint)?),
-        Word::Since => TermKind::Since(when(word, &values)?),
-        Word::Until => TermKind::Until(when(word, &values)?),
+        Word::Since => TermKind::Since(when(word, &values, offset)?),
+        Word::Until => TermKind::Until(when(word, &values, offset)?),
     })
 }
 
@@ -283,36 +288,42 @@ fn fingerprint(value: Value) -> Parsed<String> {
     Err(error(value.at, format!("{} {what}", quoted(&value.text))))
 }
 
-fn when(word: Word, values: &[Value]) -> Parsed<When> {
+fn when(word: Word, values: &[Value], offset: FixedOffset) -> Parsed<When> {
     let [value] = values else {
         let at = values.get(1).map_or(0..0, |value| value.at.clone());
         return Err(error(at, format!("{word}: takes one time")));
     };
-    let parsed = if value.star { None } else { moment(&value.text) };
+    let parsed = if value.star { None } else { moment(&value.text, offset) };
     parsed.ok_or_else(|| {
         let message = format!(
-            "{} is not a time; write 90m, 24h, 7d, 2026-11-20, 2026-11-20T10:00 (UTC), or with \
-             an offset 2026-11-20T10:00:00+02:00",
-            quoted(&value.text)
+            "{} is not a time; write 90m, 24h, 7d, 2026-11-20, 2026-11-20T10:00 ({}), or with \
+             an offset 2026-11-20T10:00+02:00",
+            quoted(&value.text),
+            if offset.local_minus_utc() == 0 { "UTC".to_owned() } else { offset.to_string() }
         );
         error(value.at.clone(), message)
     })
 }
 
-fn moment(text: &str) -> Option<When> {
+fn moment(text: &str, offset: FixedOffset) -> Option<When> {
     if let Some(ago) = ago(text) {
         return Some(When::Ago(ago));
     }
-    let at = if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        day.and_hms_opt(0, 0, 0)?.and_utc()
-    } else if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+    let in_full = text.strip_suffix(['Z', 'z']).map(|text| format!("{text}+00:00"));
+    let in_full = in_full.as_deref().unwrap_or(text);
+    let exact = ["%Y-%m-%dT%H:%M%:z", "%Y-%m-%dT%H:%M:%S%.f%:z"];
+    let exact = exact.iter().find_map(|format| DateTime::parse_from_str(in_full, format).ok());
+    let at = if let Some(at) = exact {
         at.to_utc()
     } else {
         let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%.f"];
-        formats
-            .iter()
-            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?
-            .and_utc()
+        let local = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+            Ok(day) => day.and_time(NaiveTime::MIN),
+            Err(_) => formats
+                .iter()
+                .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?,
+        };
+        local.and_local_timezone(offset).single()?.to_utc()
     };
     // As precise as the database, and without leap seconds, which it does not know.
     let at = DateTime::<Utc>::from_timestamp_micros(at.timestamp_micros())?.trunc_subsecs(6);

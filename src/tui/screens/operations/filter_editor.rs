@@ -1,5 +1,6 @@
 //! The filter line while it is typed: completion as you type, errors at their word.
 
+use chrono::FixedOffset;
 use crossterm::event::KeyEvent;
 
 use super::super::super::widgets::text_field::TextField;
@@ -11,6 +12,7 @@ use crate::ops::platform::FilterNames;
 #[derive(Debug)]
 pub struct FilterEditor {
     field: TextField,
+    offset: FixedOffset,
     error: Option<FilterError>,
     offers: Vec<Completion>,
     /// The offer that tab takes.
@@ -18,11 +20,12 @@ pub struct FilterEditor {
 }
 
 impl FilterEditor {
-    /// The editor on a filter's text.
-    pub fn new(text: &str) -> Self {
+    /// The editor on a filter; its times are shown and read in `offset`.
+    pub fn new(filter: &RunFilter, offset: FixedOffset) -> Self {
+        let text = &filter.shown(offset);
         let mut field = TextField::new(MAX_LENGTH);
         field.set(text, text.chars().count());
-        Self { field, error: None, offers: Vec::new(), chosen: 0 }
+        Self { field, offset, error: None, offers: Vec::new(), chosen: 0 }
     }
 
     /// The text field.
@@ -102,7 +105,7 @@ impl FilterEditor {
 
     /// The filter, if the text is one; else the error is shown at its word.
     pub fn accept(&mut self) -> Option<RunFilter> {
-        match RunFilter::parse(self.field.text()) {
+        match RunFilter::parse_in(self.field.text(), self.offset) {
             Ok(filter) => Some(filter),
             Err(error) => {
                 self.error = Some(error);

@@ -10,6 +10,7 @@ pub(crate) use view::tenant_text;
 
 use std::time::Duration;
 
+use chrono::FixedOffset;
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEvent;
 
@@ -268,7 +269,7 @@ impl Operations {
     }
 
     /// Does a command; `height` is how many rows the screen shows.
-    pub fn command(&mut self, command: Command, height: usize) -> Vec<Effect> {
+    pub fn command(&mut self, command: Command, height: usize, offset: FixedOffset) -> Vec<Effect> {
         let page = isize::try_from(height.saturating_sub(1).max(1)).unwrap_or(1);
         match command {
             Command::CursorUp => self.step(-1, height),
@@ -299,7 +300,7 @@ impl Operations {
             Command::MatchNext => self.find_trouble(true, height),
             Command::MatchPrevious => self.find_trouble(false, height),
             Command::FilterEdit => {
-                let mut editor = FilterEditor::new(&self.filter.to_string());
+                let mut editor = FilterEditor::new(&self.filter, offset);
                 editor.refresh(&self.names);
                 self.editor = Some(editor);
                 vec![Effect::Ask(Slot::Names, Request::Names)]
