@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::ask::{self, ConsentArgs};
-use super::settings::{self, SettingsCommand};
+use super::settings::{self, SetLabelArgs, SettingsCommand};
 use super::{Env, Table, examples};
 use crate::Result;
 use crate::domain::confirmation::Given;
@@ -27,6 +27,12 @@ pub enum PlatformCommand {
         "    --confirm 'allow_admin_maintenance_actions off'",
     ))]
     SetFlag(SetFlagArgs),
+    /// Set the name of the environment that every header shows
+    #[command(before_help = examples!(
+        "tenantpilot platform set-label 'PRODUCTION EU' --color red --yes",
+        "tenantpilot platform set-label STAGING --dry-run",
+    ))]
+    SetLabel(SetLabelArgs),
     /// List and change the platform's settings
     #[command(subcommand, before_help = examples!(
         "tenantpilot platform settings list",
@@ -67,6 +73,7 @@ pub async fn run(command: PlatformCommand, env: &Env) -> Result<u8> {
     match command {
         PlatformCommand::Flags { json } => list(json, env).await,
         PlatformCommand::SetFlag(args) => set(args, env).await,
+        PlatformCommand::SetLabel(args) => settings::set_label(args, env).await,
         PlatformCommand::Settings(command) => settings::run(command, env).await,
     }
 }

@@ -235,7 +235,12 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     crash::install();
     let out = Output::process();
     let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+        Ok(mut cli) => {
+            if let Some(Command::Platform(flags::PlatformCommand::SetLabel(_))) = cli.command {
+                cli.global.forget_color();
+            }
+            cli
+        }
         Err(error) => return answered(&out, &error),
     };
     let env = match prepare(cli.global, cli.command.as_ref(), out) {

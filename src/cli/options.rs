@@ -56,6 +56,11 @@ pub struct GlobalOptions {
 }
 
 impl GlobalOptions {
+    /// For a command that has a `--color` of its own.
+    pub(super) fn forget_color(&mut self) {
+        self.color = None;
+    }
+
     /// The settings in force: these options over the environment over the file.
     ///
     /// # Errors

@@ -128,11 +128,74 @@ async fn get(key: &str, json: bool, env: &Env) -> Result<u8> {
     Ok(0)
 }
 
+/// Arguments of `platform set-label`.
+#[derive(Debug, clap::Args)]
+pub struct SetLabelArgs {
+    /// Name of the environment, as every header shows it
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Color of the name; see: tenantpilot platform settings get environment.color
+    #[arg(long, value_name = "COLOR")]
+    color: Option<String>,
+    #[command(flatten)]
+    how: ChangeArgs,
+}
+
+/// Sets the label of the environment, and its color.
+///
+/// # Errors
+/// *Usage* for a name or a color that is none, before anything is changed; else as of a setting.
+pub async fn set_label(args: SetLabelArgs, env: &Env) -> Result<u8> {
+    let SetLabelArgs { name, color, how } = args;
+    let color = color.map(|color| (SettingKey::EnvironmentColor, color));
+    let wanted = [(SettingKey::EnvironmentLabel, name)].into_iter().chain(color);
+    let wanted: Vec<(SettingKey, String)> = wanted.collect();
+    for (key, value) in &wanted {
+        key.normalized(value)?;
+    }
+    let mut done = Vec::with_capacity(wanted.len());
+    let mut consent = how.consent.consent(env)?;
+    for (key, value) in wanted {
+        done.push(set(key.to_string(), Some(value), consent.clone(), env).await?);
+        // What was typed for the name confirms its color as well.
+        if let Given::Typed(_) = consent.given {
+            consent.given = Given::Yes;
+        }
+    }
+    let dry_run = how.consent.is_dry_run();
+    if how.json {
+        let changed: Vec<Value> = done.iter().map(set_as_json).collect();
+        let mut answer = json!({ "schema_version": 1, "settings": changed });
+        if dry_run {
+            answer["dry_run"] = json!(true);
+        }
+        env.out.json(&answer)?;
+        return Ok(0);
+    }
+    done.iter().try_for_each(|done| tell(done, dry_run, env))?;
+    Ok(0)
+}
+
 async fn change(key: String, value: Option<String>, how: ChangeArgs, env: &Env) -> Result<u8> {
+    let done = set(key, value, how.consent.consent(env)?, env).await?;
+    let dry_run = how.consent.is_dry_run();
+    if how.json {
+        env.out.json(&as_json(&done, dry_run))?;
+        return Ok(0);
+    }
+    tell(&done, dry_run, env)?;
+    Ok(0)
+}
+
+/// Sets one setting; asks for what confirms it where that was not given.
+async fn set(
+    key: String,
+    value: Option<String>,
+    consent: Consent,
+    env: &Env,
+) -> Result<SettingSet> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let consent = how.consent.consent(env)?;
-    let dry_run = how.consent.is_dry_run();
     let set = |consent| SetSetting { key: key.clone(), value: value.clone(), consent };
     let mut what = String::new();
     if consent.given == Given::Ask {
@@ -142,30 +205,30 @@ async fn change(key: String, value: Option<String>, how: ChangeArgs, env: &Env) 
         let (key, after, before) = (done.key, shown(&done.after), shown(&done.before));
         what = format!("{key} {becomes}: {after} instead of {before}.");
     }
-    let done = ask::confirmed(env, &ops, &session.actor, &what, consent, set).await?;
-    if how.json {
-        env.out.json(&as_json(&done, dry_run))?;
-        return Ok(0);
-    }
+    ask::confirmed(env, &ops, &session.actor, &what, consent, set).await
+}
+
+fn tell(done: &SettingSet, dry_run: bool, env: &Env) -> Result<()> {
     let (key, before, after) = (done.key, shown(&done.before), shown(&done.after));
     env.out.line(match (done.changed, dry_run) {
         (false, _) => format!("{key} is {after} already"),
         (true, false) => format!("{key} set to {after}, was {before}"),
         (true, true) => format!("{key} would be set to {after}, is {before}; nothing was changed"),
-    })?;
-    Ok(0)
+    })
 }
 
 fn as_json(done: &SettingSet, dry_run: bool) -> Value {
     let mut answer = json!({
-        "schema_version": 1,
-        "setting": { "key": done.key.as_str(), "before": done.before, "value": done.after },
-        "changed": done.changed,
+        "schema_version": 1, "setting": set_as_json(done), "changed": done.changed,
     });
     if dry_run {
         answer["dry_run"] = json!(true);
     }
     answer
+}
+
+fn set_as_json(done: &SettingSet) -> Value {
+    json!({ "key": done.key.as_str(), "before": done.before, "value": done.after })
 }
 
 fn shown(value: &str) -> &str {

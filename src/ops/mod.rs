@@ -383,6 +383,11 @@ impl Ops {
         self.inner.db.engine()
     }
 
+    /// The host of the server, or the directory of its socket; none for a local database.
+    pub fn host(&self) -> Option<String> {
+        self.inner.db.host()
+    }
+
     /// How the schema stands to this version of the program.
     pub async fn schema_state(&self) -> Result<SchemaState> {
         self.patiently(store::schema::state(&self.inner.db)).await

@@ -7,8 +7,10 @@ use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::setting::{SettingKey, number};
 
-/// The environment's label when the database names none.
-const NO_LABEL: &str = "LOCAL";
+/// The environment's label where the database has none: on PostgreSQL nobody has said what it is.
+const UNLABELLED: &str = "UNLABELLED";
+/// The same for a local database.
+const LOCAL: &str = "LOCAL";
 
 /// What the header shows of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +19,12 @@ pub struct Platform {
     pub environment: String,
     /// The environment's colour word, from the database.
     pub environment_color: String,
+    /// Whether the database has a label for it.
+    pub labelled: bool,
     /// How this program is connected.
     pub engine: Engine,
+    /// The host of the server, or the directory of its socket; none for a local database.
+    pub host: Option<String>,
     /// A note for the login screen, from the database: a demo's accounts.
     pub login_note: Option<String>,
     /// For how many days the platform keeps product usage events; a client may keep them longer.
@@ -26,11 +32,22 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The mode as the header says it.
-    pub fn mode(&self) -> &'static str {
-        match self.engine {
-            Engine::Postgres => "DIRECT DB",
-            Engine::Sqlite => "LOCAL, SINGLE USER: capabilities are advisory",
+    /// The mode as the header says it, whole, short and shortest. Without a label, the host is
+    /// what tells one platform from another.
+    pub fn modes(&self) -> [String; 3] {
+        match (self.engine, self.host.as_deref()) {
+            (Engine::Postgres, Some(host)) if self.labelled => {
+                [format!("DIRECT DB {host}"), "DIRECT DB".to_owned(), "DIRECT DB".to_owned()]
+            }
+            (Engine::Postgres, Some(host)) => {
+                [format!("DIRECT DB {host}"), format!("DB {host}"), host.to_owned()]
+            }
+            (Engine::Postgres, None) => ["DIRECT DB"; 3].map(str::to_owned),
+            (Engine::Sqlite, _) => [
+                "LOCAL DATABASE: permissions are not enforced".to_owned(),
+                "LOCAL DATABASE".to_owned(),
+                String::new(),
+            ],
         }
     }
 }
@@ -46,15 +63,28 @@ impl Operation for PlatformInfo {
     type Output = Platform;
 
     async fn execute(self, context: &mut Context) -> Result<Platform> {
-        let engine = context.ops().engine();
+        let (engine, host) = (context.ops().engine(), context.ops().host());
         let tx = context.tx()?;
         let label = policy::lenient(tx, SettingKey::EnvironmentLabel).await?;
         let environment_color = policy::lenient(tx, SettingKey::EnvironmentColor).await?;
         let login_note = settings::get(tx, "login_note").await?;
-        let environment = if label.is_empty() { NO_LABEL.to_owned() } else { label };
+        let labelled = !label.is_empty();
+        let environment = match engine {
+            _ if labelled => label,
+            Engine::Postgres => UNLABELLED.to_owned(),
+            Engine::Sqlite => LOCAL.to_owned(),
+        };
         let retention = policy::lenient(tx, SettingKey::UsageRetentionDays).await?;
         let usage_retention_days = number(&retention);
-        Ok(Platform { environment, environment_color, engine, login_note, usage_retention_days })
+        Ok(Platform {
+            environment,
+            environment_color,
+            labelled,
+            engine,
+            host,
+            login_note,
+            usage_retention_days,
+        })
     }
 }
 

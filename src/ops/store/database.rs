@@ -177,6 +177,14 @@ impl Db {
         }
     }
 
+    /// The host of the server, or the directory of its socket; none for a file.
+    pub fn host(&self) -> Option<String> {
+        let Self::Postgres(pool, _) = self else { return None };
+        let options = pool.connect_options();
+        let socket = options.get_socket().map(|path| path.to_string_lossy().into_owned());
+        Some(socket.unwrap_or_else(|| options.get_host().to_owned()))
+    }
+
     /// Starts a transaction that sees one state of the database and writes nothing.
     pub async fn begin_read(&self) -> Result<Tx> {
         Ok(match self.clone() {
