@@ -361,6 +361,7 @@ impl Context {
         matches!(
             self,
             Self::Phrase
+                | Self::Refused
                 | Self::Discard
                 | Self::Palette
                 | Self::Filter

@@ -67,7 +67,7 @@ both_engines! {
             console.keys("<ctrl-u>BACKFILL 5<enter>").await;
             capture!(store, console, name("6_refused"));
             store.sql("delete from findings where tenant_id = 4").await.unwrap();
-            console.keys("R").await;
+            console.keys("<ctrl-r>").await;
             store.pass(900);
             console.poll().await;
             capture!(store, console, name("3_expired"));

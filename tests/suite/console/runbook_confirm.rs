@@ -48,6 +48,42 @@ both_engines! {
         hides!(console, "Type BACKFILL");
     }
 
+    async fn fr_045_006_no_letter_of_a_phrase_is_a_command_once_the_plan_has_expired(store) {
+        let store = prepared(store).await;
+        let mut console = Box::pin(at_phrase(&store.ops)).await;
+        console.keys("BACK").await;
+        store.pass(15 * 60);
+        console.send(Msg::Tick).await;
+        console.poll().await;
+        shows!(console, "this plan has expired; nothing was started");
+        let (before, outside) = (console.screen(), console.outside.len());
+        for key in (b' '..=b'~').map(char::from) {
+            // The one that begins the name of a key here.
+            if key == '<' {
+                continue;
+            }
+            console.keys(&key.to_string()).await;
+            assert_eq!(console.screen(), before, "{key:?}");
+        }
+        assert_eq!((console.outside.len(), console.app.runbooks().step()), (outside, Step::Confirm));
+        console.keys("<ctrl-r>").await;
+        shows!(console, "expires 12:30:00 UTC");
+        console.keys("<enter><enter><enter>").await;
+        console.keys("BACKFILL 4<enter>").await;
+        shows!(console, "queued as run 1, enter to view");
+    }
+
+    async fn fr_045_007_the_smallest_screen_says_that_it_cannot_be_undone(store) {
+        let store = prepared(store).await;
+        let mut console = Box::pin(at_phrase(&store.ops)).await;
+        for (width, height) in [(60, 15), (80, 24), (200, 50)] {
+            console.send(Msg::Resize(width, height)).await;
+            shows!(console, "It cannot be undone");
+            shows!(console, "Type BACKFILL 4");
+            shows!(console, "ALL (4 tenants, 100 %)");
+        }
+    }
+
     async fn fr_020_013_the_equivalent_command_is_shown_and_copied(store) {
         let store = prepared(store).await;
         let mut console = at_runbooks(&store.ops).await;
@@ -142,8 +178,8 @@ both_engines! {
         store.legacy_findings(&[4], 2).await;
         console.keys("BACKFILL 4<enter>").await;
         shows!(console, "1 tenant changed since preflight: tenant 4 has 2 to change instead of 0");
-        shows!(console, "R makes a new preflight and keeps everything else");
-        shows!(console, "R new preflight");
+        shows!(console, "ctrl-r makes a new preflight and keeps everything else");
+        shows!(console, "ctrl-r new preflight");
         assert_eq!((runs(&store).await, refused_starts(&store).await), (0, 1));
         // Going back offers it no more.
         console.keys("<esc><esc><esc>").await;
@@ -160,7 +196,7 @@ both_engines! {
                    (20, 1, 'New', false, '2026-11-01T00:00:00+00:00')").await.unwrap();
         console.keys("BACKFILL 4<enter>").await;
         shows!(console, "tenant 20 joined the scope");
-        console.keys("R<enter><enter><enter><enter><enter><enter>BACKFILL 5<enter>").await;
+        console.keys("<ctrl-r><enter><enter><enter><enter><enter><enter>BACKFILL 5<enter>").await;
         shows!(console, "queued as run 1, enter to view");
         assert_eq!(runs(&store).await, 1);
     }

@@ -404,7 +404,7 @@ both_engines! {
         console.send(Msg::Tick).await;
         console.poll().await;
         shows!(console, "this plan has expired; nothing was started");
-        shows!(console, "R makes a new preflight and keeps everything else");
+        shows!(console, "ctrl-r makes a new preflight and keeps everything else");
         console.keys("<enter>").await;
         assert_eq!(runs(&store).await, 0);
         console.keys("<esc><esc><esc>").await;

@@ -38,8 +38,10 @@ impl Draft {
         let mut say = |label: &str, role: Role, words: &str| {
             lines.extend(fact(look, label, role, words, area));
         };
-        say("scope", Role::Accent, &self.scope_in_full(around));
+        // What a person has to know stands where the smallest screen shows it.
         say("affects", Role::Accent, &affects(plan, self.card.items));
+        say("undo", Role::Text, self.card.undo);
+        say("scope", Role::Accent, &self.scope_in_full(around));
         if let Some(inputs) = plan.inputs.as_object().filter(|inputs| !inputs.is_empty()) {
             let inputs: Vec<String> =
                 inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -57,7 +59,6 @@ impl Draft {
             Err(_) => say("reason", Role::Failed, "missing: go back and give one"),
         }
         say("plan", Role::Text, &plan_words(plan, look));
-        say("undo", Role::Text, self.card.undo);
         say("changes", Role::Text, self.card.changes);
         if let Some(command) = self.command_line(around.always_reason) {
             let copy = key(around, Context::Phrase, Command::CommandCopy);
