@@ -13,6 +13,8 @@ use crate::ops::platform::PlatformInfo;
 use crate::ops::users::IsUnclaimed;
 use crate::ops::{Create, Engine, Ops, SchemaState};
 use crate::paths;
+use crate::tui::keymap::Keymap;
+use crate::tui::theme::Theme;
 use crate::{Result, config};
 
 /// Brings the schema up to date; makes a missing embedded database.
@@ -46,7 +48,8 @@ pub async fn migrate(args: JsonArgs, env: &Env) -> Result<u8> {
 /// Prints every path and every setting with its origin, and how the database is.
 ///
 /// # Errors
-/// Only where the output cannot be written: an unreachable database is an answer.
+/// *Usage* for a theme or keymap that cannot be used, after all of it; an unreachable database is
+/// an answer.
 pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
     let url = env.database_url()?;
     let engine = match url.engine() {
@@ -78,6 +81,7 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
                 "deployments": env.config.deployments.len(),
             },
         }))?;
+        usable(env)?;
         return Ok(0);
     }
     env.out.line(format!("tenantpilot {VERSION}"))?;
@@ -108,7 +112,15 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
         1 => "  1 declared; see: tenantpilot runbooks deploy --dry-run".to_owned(),
         n => format!("  {n} declared; see: tenantpilot runbooks deploy --dry-run"),
     })?;
+    usable(env)?;
     Ok(0)
+}
+
+/// Refuses a theme or keymap that the console would refuse.
+fn usable(env: &Env) -> Result<()> {
+    Theme::load(&env.config.theme.value, Some(&env.paths.themes_dir()))?;
+    Keymap::load(&env.config.keymap.value, Some(&env.paths.keymaps_dir()))?;
+    Ok(())
 }
 
 fn places(env: &Env) -> Result<Vec<(&'static str, std::path::PathBuf)>> {
