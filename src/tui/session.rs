@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
@@ -15,10 +16,12 @@ use tokio::time::{Instant, sleep_until};
 use super::app::App;
 use super::compose::worked_off;
 use super::effects::Runner;
+use super::export;
 use super::frame;
 use super::msg::{Answer, Effect, Msg};
 use crate::access::ClientKind;
 use crate::ops::Ops;
+use crate::paths;
 use crate::term::{Crash, SizedBackend, TerminalGuard, local, signals};
 
 /// Frames are at least this far apart.
@@ -152,7 +155,11 @@ where
             match effect {
                 Effect::Ask(slot, request) => runner.ask(slot, request),
                 Effect::Stop(slot) => runner.stop(slot),
-                Effect::Copy(text) => copy(terminal, &text)?,
+                Effect::Copy(text) => {
+                    if let Some(text) = keep_if_long(app, text, clock.now()).await {
+                        copy(terminal, &text)?;
+                    }
+                }
                 Effect::WaitForRest => rest = Some(Instant::now() + REST),
                 Effect::Repaint => terminal.clear()?,
                 Effect::Suspend => {
@@ -206,11 +213,29 @@ fn message(event: Event) -> Option<Msg> {
     }
 }
 
+/// Gives a text back that a terminal's clipboard takes; a longer one goes to a file, and that is
+/// said.
+pub async fn keep_if_long(app: &mut App, text: String, now: DateTime<Utc>) -> Option<String> {
+    if text.len() <= CLIPBOARD_LIMIT {
+        return Some(text);
+    }
+    let long = format!("too long for the terminal's clipboard ({} bytes)", text.len());
+    app.say(match app.setup.exports.as_deref() {
+        None => format!("{long}, and there is no folder for files"),
+        Some(dir) => {
+            let file = export::file(dir, "copy", "txt", now);
+            let name = paths::shown(&file);
+            match export::write(file, text).await {
+                Ok(()) => format!("{long}: written to {name}"),
+                Err(error) => format!("{long}, and not written: {error}"),
+            }
+        }
+    });
+    None
+}
+
 /// Sends text to the terminal's clipboard (OSC 52); never reads it.
 fn copy<W: Write>(terminal: &mut Terminal<SizedBackend<W>>, text: &str) -> io::Result<()> {
-    if text.len() > CLIPBOARD_LIMIT {
-        return Ok(());
-    }
     let writer = terminal.backend_mut().writer_mut();
     write!(writer, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
     writer.flush()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, Overlay, POLL_RANGE, Place};
-use crate::config::TimeZone;
+use crate::domain::time_zone::TimeZone;
 use crate::tui::command::{Command, Context};
 use crate::tui::frame;
 use crate::tui::msg::{Effect, Request, Slot};
@@ -191,7 +191,7 @@ impl App {
             Command::BreakGlassToggle => self.ask_glass(),
             Command::FilterEdit if self.tab != Tab::Operations => {
                 let mut effects = self.go(Tab::Operations);
-                effects.extend(self.operations.command(command, self.rows()));
+                effects.extend(self.operations.command(command, self.rows(), self.look.offset()));
                 effects
             }
             Command::RowOpen if self.tab == Tab::Operations => match self.operations.selected() {
@@ -204,7 +204,9 @@ impl App {
                 Tab::Runbooks => self.command_wizard(command),
                 // What its pages do not take means nothing there.
                 Tab::Support => Vec::new(),
-                Tab::Operations => self.operations.command(command, self.rows()),
+                Tab::Operations => {
+                    self.operations.command(command, self.rows(), self.look.offset())
+                }
                 Tab::Inbox => {
                     let rows = Inbox::rows_in(self.body().height);
                     self.inbox.command(command, rows)
@@ -266,13 +268,15 @@ impl App {
     }
 
     fn next_theme(&mut self) {
-        let index = self.theme_index.map_or(0, |index| (index + 1) % theme::EMBEDDED.len());
-        let Some((name, _)) = theme::EMBEDDED.get(index) else {
-            return;
-        };
-        self.theme_index = Some(index);
+        let embedded = theme::EMBEDDED.len();
+        let own = theme::index_of(&self.setup.theme) == embedded;
+        self.theme_index = (self.theme_index + 1) % (embedded + usize::from(own));
         // The embedded themes are tested to load.
-        if let Ok(theme) = Theme::embedded(name) {
+        let (name, theme) = match theme::EMBEDDED.get(self.theme_index) {
+            Some((name, _)) => (*name, Theme::embedded(name).ok()),
+            None => ("of the settings", Some(self.setup.theme.clone())),
+        };
+        if let Some(theme) = theme {
             self.look.theme = theme.downgrade(self.setup.colors);
             self.say(format!("theme {name}"));
         }

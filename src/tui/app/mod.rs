@@ -20,9 +20,9 @@ use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Rect, Size};
 
-use crate::config::TimeZone;
 use crate::domain::database_fault::Condition;
 use crate::domain::run_filter::RunFilter;
+use crate::domain::time_zone::TimeZone;
 use crate::domain::window::Window;
 use crate::drafts::Drafts;
 use crate::ops::auth::Session;
@@ -181,7 +181,8 @@ pub struct App {
     pub(in crate::tui) sending: bool,
     glass: Glass,
     focused: bool,
-    theme_index: Option<usize>,
+    /// Which embedded theme is shown; their number stands for the one that was loaded.
+    theme_index: usize,
     /// The filter that a run or a number has set, while it is in force, and where it was set.
     led_here: Option<(RunFilter, Place)>,
     /// The list that the open run was chosen from.
@@ -226,7 +227,7 @@ impl App {
             paused: false,
             pending: Vec::new(),
             focused: true,
-            theme_index: None,
+            theme_index: super::theme::index_of(&setup.theme),
             led_here: None,
             run_chosen_in: Tab::Operations,
             inbox_from: Tab::Operations,
@@ -406,6 +407,8 @@ impl App {
                 Some(Overlay::ResumeDraft(_)) => return self.answer_offer(event),
                 _ => return self.answer_discard(event),
             },
+            // The field of the phrase is gone, but the hand may still be typing it.
+            Context::Refused => return Vec::new(),
             _ if self.in_composition() => return self.type_in_composition(event),
             Context::Telemetry if event.code == KeyCode::Enter => self.open_number(),
             _ if self.in_wizard() => return self.type_in_wizard(event),

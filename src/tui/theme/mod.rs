@@ -22,6 +22,12 @@ pub const EMBEDDED: &[(&str, &str)] = &[
     ("monochrome", include_str!("../../../themes/monochrome.toml")),
 ];
 
+/// Which embedded theme it is; their number for one of a file.
+pub fn index_of(theme: &Theme) -> usize {
+    let is = |(name, _): &(&str, &str)| Theme::embedded(name).is_ok_and(|other| other == *theme);
+    EMBEDDED.iter().position(is).unwrap_or(EMBEDDED.len())
+}
+
 macro_rules! roles {
     ($($variant:ident = $id:literal, $doc:literal;)+) => {
         /// What a piece of the screen means.

@@ -144,19 +144,41 @@ both_engines! {
         assert!(console.screen().is_ascii());
     }
 
-    async fn fr_005_017_every_embedded_theme_can_be_stepped_through(store) {
+    async fn fr_005_017_fr_045_005_every_theme_can_be_stepped_through_from_the_one_shown(store) {
         let store = store.with_scene().await;
         store.administrator().await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         let mut looks = std::collections::BTreeSet::new();
-        for (name, _) in theme::EMBEDDED {
+        let mut round = theme::EMBEDDED.to_vec();
+        round.rotate_left(1);
+        for (name, _) in round {
             console.keys("T").await;
             assert!(console.screen().contains(&format!("theme {name}")));
             looks.insert(console.styles());
             assert!(Theme::embedded(name).is_ok());
         }
         assert_eq!(looks.len(), theme::EMBEDDED.len());
+        // It begins at the theme that is set, and one of one's own is part of the round.
+        let light = theme::EMBEDDED.iter().position(|(name, _)| *name == "light").unwrap();
+        let text = theme::EMBEDDED[0].1.replacen("red", "blue", 1);
+        let own = Theme::parse("own", &text).unwrap();
+        for (theme, next) in [(Theme::embedded("light").unwrap(), theme::EMBEDDED[light + 1].0), (own, theme::EMBEDDED[0].0)] {
+            let with = Setup { theme, ..setup(80, 24, &store.clock) };
+            let mut console = Console::with(&store.ops, with).await;
+            console.log_in("administrator").await;
+            console.keys("j").await;
+            let first = console.styles();
+            console.keys("T").await;
+            assert!(console.screen().contains(&format!("theme {next}")), "{}", console.screen());
+            for _ in 0..theme::EMBEDDED.len() {
+                console.keys("T").await;
+            }
+            let again = next == theme::EMBEDDED[0].0;
+            assert_eq!(console.screen().contains("theme of the settings"), again);
+            console.keys("kj").await;
+            assert_eq!(console.styles() == first, again);
+        }
     }
 
     async fn fr_005_018_too_small_says_the_size_and_a_storm_of_resizes_is_survived(store) {
