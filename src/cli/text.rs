@@ -1,11 +1,12 @@
 //! Plain text for people: aligned tables, times in the configured zone, durations.
 
-use chrono::{DateTime, Duration, Local, Utc};
+use chrono::{DateTime, Local, Utc};
 
 use super::Output;
 use crate::Result;
-use crate::config::TimeZone;
 use crate::domain::safe_text::SafeText;
+use crate::domain::time_zone::TimeZone;
+pub use crate::domain::time_zone::took;
 use crate::tui::look;
 
 /// The widest a name is shown in a table, in columns.
@@ -137,21 +138,6 @@ pub fn change(now: i64, before: i64) -> String {
     }
 }
 
-/// A length of time in its two largest units, `1m04s`.
-pub fn took(duration: Duration) -> String {
-    let seconds = duration.num_seconds().max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    match () {
-        () if seconds < 10 => {
-            format!("{}.{}s", seconds, duration.num_milliseconds().max(0) % 1_000 / 100)
-        }
-        () if minutes < 1 => format!("{seconds}s"),
-        () if hours < 1 => format!("{minutes}m{:02}s", seconds % 60),
-        () if days < 1 => format!("{hours}h{:02}m", minutes % 60),
-        () => format!("{days}d{:02}h", hours % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,19 +154,5 @@ mod tests {
         assert_eq!(back[1..].join(" "), text.trim_end());
         assert_eq!(wrapped("next: ", "wait"), ["next: wait"]);
         assert_eq!(wrapped("next: ", ""), ["next:"]);
-    }
-
-    #[test]
-    fn durations_have_two_units() {
-        for (millis, text) in [
-            (0, "0.0s"),
-            (2_340, "2.3s"),
-            (41_000, "41s"),
-            (64_000, "1m04s"),
-            (7_500_000, "2h05m"),
-            (273_600_000, "3d04h"),
-        ] {
-            assert_eq!(took(Duration::milliseconds(millis)), text);
-        }
     }
 }

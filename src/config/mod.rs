@@ -21,10 +21,11 @@ pub use database_url::{DatabaseUrl, Engine};
 pub use definitions::{DEFINITIONS, Definition, definition};
 pub use deploy::{DeclaredScope, Deployment};
 pub use duration::{format_duration, parse_duration};
-pub use value::{Choice, Color, LogLevel, TimeZone};
+pub use value::{Choice, Color, LogLevel};
 pub use webhook::{WEBHOOK_SECRET_VARIABLE, WebhookUrl};
 
 use crate::domain::safe_text::quoted;
+use crate::domain::time_zone::TimeZone;
 use crate::paths;
 use crate::{Error, Result};
 use file::FileValues;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DatabaseUrl, WebhookUrl, excerpt, format_duration, parse_duration};
+use crate::domain::time_zone::TimeZone;
 
 /// What a layer says: files are typed, variables and flags are text.
 #[derive(Debug)]
@@ -70,15 +71,6 @@ pub enum Color {
 impl Choice for Color {
     const NAMES: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
-}
-
-/// The zone in which times are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeZone {
-    /// Coordinated universal time.
-    Utc,
-    /// The machine's zone.
-    Local,
 }
 
 impl Choice for TimeZone {

@@ -28,6 +28,7 @@ pub mod start_reason;
 pub mod summary_counts;
 pub mod support;
 pub mod telemetry;
+pub mod time_zone;
 pub mod type_support;
 pub mod window;
 

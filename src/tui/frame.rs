@@ -11,11 +11,12 @@ use ratatui::widgets::Widget;
 use super::app::{App, MINIMUM, Overlay};
 use super::banner;
 use super::command::{Command, Context};
-use super::look::{Look, span_of, wrapped};
+use super::look::{Look, wrapped};
 use super::screens::Tab;
 use super::theme::Role;
 use super::widgets::dialog;
 use crate::domain::safe_text::SafeText;
+use crate::domain::time_zone;
 use crate::ops::platform::Platform;
 use crate::ops::support::DiagnosticsSubject;
 
@@ -103,8 +104,10 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
     let mut left = Line::from(left);
     let badge = app.session.as_ref().and_then(|_| app.inbox.badge(look));
     let badge = badge.map_or_else(String::new, |badge| format!("{badge}   "));
+    let zone = format!("{}   ", look.zone_name());
     let columns = usize::from(area.width);
-    let free = columns.saturating_sub(left.width() + Span::raw(&badge).width() + 2);
+    let fixed = left.width() + Span::raw(&badge).width() + zone.len() + 2;
+    let free = columns.saturating_sub(fixed);
     let (role, links) = link_texts(app);
     let link = links.iter().find(|link| Span::raw(*link).width() <= free).or(links.last());
     let link = link.cloned().unwrap_or_default();
@@ -112,9 +115,10 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
     let (mode, who) = mode_and_who(app, free);
     left.spans.push(look.span(Role::Muted, mode));
     let mut right = Vec::new();
-    if columns > left.width() + Span::raw(&link).width() + Span::raw(&badge).width() {
+    if columns > left.width() + Span::raw(&link).width() + Span::raw(&badge).width() + zone.len() {
         right.push(look.span(Role::Text, who));
         right.push(look.span(Role::Accent, badge));
+        right.push(look.span(Role::Muted, zone));
     }
     right.push(look.span(role, link));
     right.push(Span::raw(" "));
@@ -125,12 +129,9 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
 /// The words for the mode and for who is logged in, as much of them as fits: the sentence of
 /// the mode gives way first, then the role, then the name.
 fn mode_and_who(app: &App, room: usize) -> (String, String) {
-    let mode = app.platform.value().map_or("", Platform::mode);
-    let mode = |end: char| {
-        let words = mode.split(end).next().unwrap_or(mode);
-        if words.is_empty() { String::new() } else { format!("  {words}") }
-    };
-    let [whole, short, shortest] = [mode('\0'), mode(':'), mode(',')];
+    let modes = app.platform.value().map_or_else(Default::default, Platform::modes);
+    let [whole, short, shortest] =
+        modes.map(|mode| if mode.is_empty() { mode } else { format!("  {mode}") });
     let [full, name] = who(app);
     let offers = [
         (&whole, full.as_str()),
@@ -204,7 +205,7 @@ fn age_room(app: &App) -> usize {
 
 fn whole_seconds(age: chrono::Duration) -> String {
     let seconds = age.num_seconds();
-    if seconds < 60 { format!("{seconds} s") } else { span_of(age) }
+    if seconds < 60 { format!("{seconds} s") } else { time_zone::took(age) }
 }
 
 /// The tabs with the columns they take on the tab line.
@@ -450,7 +451,10 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let back = (context == Context::Operations && app.is_led()).then_some(Command::AppBack);
     let mut spans = Vec::new();
     let plain = !context.is_text()
-        || matches!(context, Context::Form | Context::Phrase | Context::Compose | Context::Notes);
+        || matches!(
+            context,
+            Context::Form | Context::Phrase | Context::Refused | Context::Compose | Context::Notes
+        );
     let help = (plain && context != Context::Help).then_some(Command::AppHelp);
     let quit = if context == Context::Operations { Some(Command::AppQuit) } else { None };
     let piece_of = |command: Command| {

@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Duration, Local, Utc};
+use chrono::{DateTime, Duration, FixedOffset, Utc};
 use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::theme::{Role, Theme};
-use crate::config::TimeZone;
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
+use crate::domain::time_zone::{TimeZone, short_time};
+
+/// The widest time of a list.
+pub const SHORT_TIME: usize = 11;
 
 /// Everything that a view needs beside its data.
 #[derive(Debug, Clone)]
@@ -56,14 +59,27 @@ impl Look {
     pub fn zone_name(&self) -> String {
         match self.zone {
             TimeZone::Utc => "UTC".to_owned(),
-            TimeZone::Local => self.now.with_timezone(&Local).format("%:z").to_string(),
+            TimeZone::Local => self.offset().to_string(),
         }
+    }
+
+    /// The offset that all times are shown and read in: the zone's as it is now, so that one
+    /// heading is right for all of them.
+    pub fn offset(&self) -> FixedOffset {
+        self.zone.offset(self.now)
     }
 
     /// A time of a list, at most 11 columns: the clock for today, else the day too.
     pub fn short_time(&self, at: DateTime<Utc>) -> String {
-        let same_day = self.format(at, "%F") == self.format(self.now, "%F");
-        self.format(at, if same_day { "%H:%M:%S" } else { "%m-%d %H:%M" })
+        let offset = self.offset();
+        short_time(at.with_timezone(&offset), self.now.with_timezone(&offset))
+    }
+
+    /// The heading of a column of such times, with the zone where that fits: the header has it
+    /// too.
+    pub fn time_heading(&self, what: &str) -> String {
+        let whole = format!("{what} {}", self.zone_name());
+        if whole.chars().count() <= SHORT_TIME { whole } else { what.to_owned() }
     }
 
     /// A time in full, with its zone.
@@ -78,10 +94,7 @@ impl Look {
 
     /// A time by a pattern of `chrono`, in the zone that is shown.
     pub fn format(&self, at: DateTime<Utc>, pattern: &str) -> String {
-        match self.zone {
-            TimeZone::Utc => at.format(pattern).to_string(),
-            TimeZone::Local => at.with_timezone(&Local).format(pattern).to_string(),
-        }
+        at.with_timezone(&self.offset()).format(pattern).to_string()
     }
 }
 
@@ -97,22 +110,6 @@ pub fn state_role(state: RunState) -> Role {
         RunState::Partial => Role::Warning,
         RunState::Failed => Role::Failed,
         RunState::Blocked => Role::Blocked,
-    }
-}
-
-/// A span of time in at most 6 columns: `2.0s`, `41s`, `1m04`, `2h05`, `3d02`.
-pub fn span_of(duration: Duration) -> String {
-    let seconds = duration.num_seconds();
-    match seconds {
-        ..0 => "0s".to_owned(),
-        0..10 => {
-            let tenths = duration.num_milliseconds() / 100;
-            format!("{}.{}s", tenths / 10, tenths % 10)
-        }
-        10..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h{:02}", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d{:02}", seconds / 86_400, seconds % 86_400 / 3_600),
     }
 }
 
@@ -194,12 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_and_numbers_fit_their_columns() {
-        let cases =
-            [(0, "0.0s"), (2_040, "2.0s"), (41_000, "41s"), (64_000, "1m04"), (7_500_000, "2h05")];
-        for (milliseconds, text) in cases {
-            assert_eq!(span_of(Duration::milliseconds(milliseconds)), text);
-        }
+    fn numbers_are_grouped_and_bounded() {
         assert_eq!(grouped(1_204_311), "1,204,311");
         assert_eq!(grouped(-12), "-12");
         assert_eq!(bounded(1_001, 1_000), "1,000+");

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tenantpilot::config::{
-    Color, Config, DEFINITIONS, DatabaseUrl, Engine, Flags, LogLevel, Origin, Sources, TimeZone,
+    Color, Config, DEFINITIONS, DatabaseUrl, Engine, Flags, LogLevel, Origin, Sources,
     format_duration, nearest, parse_duration,
 };
+use tenantpilot::domain::time_zone::TimeZone;
 use tenantpilot::paths::{self, Paths};
 use tenantpilot::{Clock, Error, ErrorKind, logging};
 

@@ -6,11 +6,11 @@ use super::{WindowArgs, listing};
 use crate::Result;
 use crate::cli::runs::covered;
 use crate::cli::{Env, Table, text};
-use crate::config::TimeZone;
 use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::run::Run;
 use crate::domain::run_filter::{StatusWord, TermKind};
 use crate::domain::run_state::RunState;
+use crate::domain::time_zone::TimeZone;
 use crate::ops::overview::{DurationFigure, Offender, Overview, RunFigures, RunKpis};
 
 /// How wide names are, so that a line stays within 80 columns.

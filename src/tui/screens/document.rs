@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use ratatui::text::Span;
 
-use super::super::look::{Look, grouped, span_of, state_role, wrapped};
+use super::super::look::{Look, grouped, state_role, wrapped};
 use super::super::theme::Role;
 use super::run::Told;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
@@ -18,6 +18,7 @@ use crate::domain::run::{Run, RunOutcome, RunStatus};
 use crate::domain::run_facts::Retry;
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
+use crate::domain::time_zone;
 use crate::ops::runs::{RunDetail, RunFault};
 
 /// Failures shown under each reason.
@@ -337,7 +338,7 @@ fn timeline(w: &mut Writer<'_>, detail: &RunDetail) {
         [("started", run.started_at), ("completed", run.completed_at)];
     for (word, at) in steps {
         if let Some(at) = at {
-            text.push_str(&format!("{bar}{word} +{}", span_of(at - before)));
+            text.push_str(&format!("{bar}{word} +{}", time_zone::took(at - before)));
             before = at;
         }
     }

@@ -25,3 +25,4 @@ mod support_captures;
 mod telemetry;
 mod untrusted;
 mod workers;
+mod zones;

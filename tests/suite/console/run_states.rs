@@ -1,7 +1,7 @@
 //! What the console says of runs that are waiting, stuck, paused or under way.
 
 use tenantpilot::access::Actor;
-use tenantpilot::config::TimeZone;
+use tenantpilot::domain::time_zone::TimeZone;
 use tenantpilot::ops::runs::Pulse;
 use tenantpilot::ops::runs::ReleaseRun;
 use tenantpilot::tui::app::Setup;

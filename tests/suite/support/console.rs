@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 use ratatui::style::{Color, Modifier};
 use tenantpilot::access::ClientKind;
-use tenantpilot::config::TimeZone;
+use tenantpilot::domain::time_zone::TimeZone;
 use tenantpilot::ops::Ops;
 use tenantpilot::runbooks::Registry;
 use tenantpilot::term::ColorSupport;

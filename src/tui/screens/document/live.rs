@@ -1,13 +1,14 @@
 //! A run that has not ended: how far it is, who is at it, and what is asked of it. Never more
 //! is said than the database says.
 
-use super::super::super::look::{ago, grouped, span_of};
+use super::super::super::look::{ago, grouped};
 use super::super::super::theme::Role;
 use super::super::run::Told;
 use super::Writer;
 use crate::domain::run::Lease;
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
+use crate::domain::time_zone;
 use crate::ops::runs::{RequestRow, RunDetail};
 
 /// Cells of the progress bar.
@@ -83,7 +84,7 @@ fn progress(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
     }
     if let Some(told) = told {
         let rate = grouped(told.per_minute);
-        let left = span_of(told.left);
+        let left = time_zone::took(told.left);
         w.text(Role::Muted, 0, &format!("{rate} a minute, about {left} left at this rate"));
     }
 }

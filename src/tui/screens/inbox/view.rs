@@ -153,7 +153,7 @@ impl Inbox {
 fn head_line(columns: &Columns, look: &Look) -> Line<'static> {
     let mut text = format!("    {:>width$} ", "RUN", width = columns.run);
     if columns.time > 0 {
-        let heading = format!("ENDED {}", look.zone_name());
+        let heading = look.time_heading("ENDED");
         text.push_str(&format!(
             "{:<width$} ",
             look.cut(&heading, columns.time),

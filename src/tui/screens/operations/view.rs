@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::super::super::look::{Look, bounded, grouped, span_of, state_role, wrapped};
+use super::super::super::look::{Look, SHORT_TIME, bounded, grouped, state_role, wrapped};
 use super::super::super::theme::Role;
 use super::{FilterEditor, Operations};
 use crate::domain::failure::ReasonCode;
@@ -15,6 +15,7 @@ use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_facts::{RunFacts, Wait};
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
+use crate::domain::time_zone;
 use crate::ops::runs::COUNT_BOUND;
 
 /// Lines above the rows: counts, filter, column heads.
@@ -38,9 +39,9 @@ struct Columns {
     reason: usize,
 }
 
-const CREATED: usize = 11;
+const CREATED: usize = SHORT_TIME;
 const STATE: usize = 11;
-const TOOK: usize = 5;
+const TOOK: usize = 6;
 
 impl Columns {
     fn of(width: usize, rows: &[Run]) -> Self {
@@ -188,7 +189,7 @@ impl Operations {
         let rest = Rect { x: area.x + 9, width: area.width.saturating_sub(10), ..area };
         Line::from(look.span(Role::Muted, label)).render(area, buffer);
         let Some(editor) = &self.editor else {
-            let text = self.filter.to_string();
+            let text = self.filter.shown(look.offset());
             let (role, text) = if text.is_empty() {
                 (Role::Muted, "none".to_owned())
             } else {
@@ -319,11 +320,11 @@ pub fn tenant_text(run: &Run) -> String {
 }
 
 fn head_line(columns: &Columns, look: &Look) -> Line<'static> {
-    let created = format!("CREATED {}", look.zone_name());
+    let created = look.time_heading("CREATED");
     let mut text = format!(
         "  {:>id$} {:<CREATED$} {:<run_type$} {:<tenant$} {:<STATE$} {:>TOOK$}",
         "ID",
-        look.cut(&created, CREATED),
+        created,
         "TYPE",
         look.cut("TENANT", columns.tenant),
         "STATE",
@@ -371,7 +372,7 @@ fn row_line(
     // How long an active run has been at it would change every second; its last sign of
     // life does not.
     let took = run.took(run.updated_at).filter(|_| run.completed_at.is_some());
-    let took = took.map_or_else(String::new, span_of);
+    let took = took.map_or_else(String::new, time_zone::took);
     let facts = RunFacts::of(run, look.now);
     let wait = facts.wait().and_then(Wait::short);
     let (mut tenant, mut state_text, mut rest) = (

@@ -3,8 +3,9 @@
 
 use chrono::Duration;
 
+use crate::domain::time_zone;
 use crate::ops::overview::DurationFigure;
-use crate::tui::look::{Look, grouped, span_of};
+use crate::tui::look::{Look, grouped};
 use crate::tui::theme::Role;
 
 /// Which way is good.
@@ -84,7 +85,7 @@ pub(super) fn of_durations(
     // What is shown the same is the same.
     let more = now?.milliseconds - before?.milliseconds;
     let more = if more.abs() < 100 { 0 } else { more };
-    Some(marked(look, more, Good::Less, &span_of(Duration::milliseconds(more.abs()))))
+    Some(marked(look, more, Good::Less, &time_zone::took(Duration::milliseconds(more.abs()))))
 }
 
 #[cfg(test)]
@@ -92,7 +93,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::config::TimeZone;
+    use crate::domain::time_zone::TimeZone;
     use crate::tui::theme::Theme;
 
     #[test]

@@ -8,10 +8,11 @@ use super::change::{Good, of_bad, of_counts, of_durations, of_shares};
 use super::tables::{failures, offenders, usage};
 use super::{Around, Item, Number, Overview, chart};
 use crate::domain::health::{HealthLevel, percentage};
+use crate::domain::time_zone;
 use crate::domain::window::Window;
 use crate::ops::overview::{DurationFigure, Overview as Told, RunFigures};
 use crate::tui::command::{Command, Context};
-use crate::tui::look::{Look, grouped, span_of, wrapped};
+use crate::tui::look::{Look, grouped, wrapped};
 use crate::tui::theme::Role;
 
 /// Columns of the names of the parts.
@@ -363,7 +364,7 @@ fn figures(now: &RunFigures, was: &RunFigures, look: &Look, width: usize) -> Vec
 
 fn duration(figure: DurationFigure, look: &Look) -> String {
     let mark = if figure.approximate { look.glyph("≈", "~") } else { "" };
-    format!("{mark}{}", span_of(Duration::milliseconds(figure.milliseconds)))
+    format!("{mark}{}", time_zone::took(Duration::milliseconds(figure.milliseconds)))
 }
 
 /// The window without any run: said in words, with what to do about it.

@@ -123,7 +123,7 @@ fn columns(width: usize) -> (usize, usize) {
 
 fn head(width: usize, look: &Look) -> String {
     let (about, summary) = columns(width);
-    let sent = format!("SENT {}", look.zone_name());
+    let sent = look.time_heading("SENT");
     let about = look.cell("ABOUT", about);
     let rest = format!("{:<REFERENCE$} {:<SEVERITY$} {about}", "REFERENCE", "SEVERITY");
     if width < ROOMY {
