@@ -46,7 +46,8 @@ impl Platform {
             (Engine::Sqlite, _) => [
                 "LOCAL DATABASE: permissions are not enforced".to_owned(),
                 "LOCAL DATABASE".to_owned(),
-                String::new(),
+                // Without a label the name of the environment says so.
+                if self.labelled { LOCAL.to_owned() } else { String::new() },
             ],
         }
     }
