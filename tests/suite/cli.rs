@@ -444,7 +444,7 @@ fn fr_009_014_a_read_only_database_is_refused_in_words() {
     for path in [person.folder.path(), &place] {
         open(path, 0o755);
     }
-    open(&file, 0o444);
+    open(&file, 0o400);
     open(&place, 0o555);
     let state = person.dir("state-of-another");
     std::fs::create_dir(&state).unwrap();
@@ -460,7 +460,9 @@ fn fr_009_014_a_read_only_database_is_refused_in_words() {
         .stderr(Stdio::piped());
     if root {
         // Permissions do not hold root back.
-        chown(&state, Some(65_534), Some(65_534)).unwrap();
+        for path in [&state, &file] {
+            chown(path, Some(65_534), Some(65_534)).unwrap();
+        }
         command.uid(65_534).gid(65_534);
     }
     let refused = done(&mut command, Some(PASSWORD));

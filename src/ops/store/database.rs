@@ -16,6 +16,7 @@ use super::commit::PgTx;
 use super::error::unreachable_database;
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
+use crate::files::{self, Refusal};
 use crate::{Error, ErrorKind, Result};
 
 /// How long to wait for a connection before the database counts as unreachable.
@@ -139,7 +140,7 @@ impl Db {
             return Err(Error::usage("sqlite:// needs a path")
                 .hint("for instance sqlite:///var/lib/tenantpilot/tenantpilot.db"));
         }
-        if !path.exists() {
+        if !is_there(path)? {
             if create == Create::Never {
                 return Err(Error::new(
                     crate::ErrorKind::Unreachable,
@@ -381,18 +382,41 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(32)
 }
 
-fn create_private_file(path: &Path) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let made = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent),
-        _ => Ok(()),
+/// Whether there is a database. Its file, and those that SQLite keeps beside it, have to be
+/// private.
+fn is_there(path: &Path) -> Result<bool> {
+    let refused = |refusal: Refusal, at: &Path| {
+        refusal.error(ErrorKind::Failed, "cannot use the database", at)
+    };
+    for end in ["-wal", "-shm", "-journal"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        match files::check_private(Path::new(&beside)) {
+            Ok(()) | Err(Refusal::Missing) => {}
+            Err(refusal) => return Err(refused(refusal, Path::new(&beside))),
+        }
     }
-    .and_then(|()| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
-    made.map(drop).map_err(|error| {
-        Error::failed(format!(
-            "cannot create {}: {}",
-            quoted(&path.to_string_lossy()),
-            error.kind()
-        ))
-    })
+    match files::check_private(path) {
+        Ok(()) => Ok(true),
+        Err(Refusal::Missing) => Ok(false),
+        Err(refusal) => Err(refused(refusal, path)),
+    }
+}
+
+fn create_private_file(path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        files::create_private_dir(parent)?;
+    }
+    match files::create_new(path) {
+        Ok(_) => Ok(()),
+        // Another process made it meanwhile.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => is_there(path).map(drop),
+        Err(error) => {
+            let reason = crate::paths::reason(&error);
+            Err(Error::failed(format!(
+                "cannot create {}: {reason}",
+                quoted(&path.to_string_lossy())
+            )))
+        }
+    }
 }
