@@ -401,7 +401,8 @@ fn fr_009_014_what_is_wrong_with_a_database_is_said_without_its_password() {
 
     let person = Person::new();
     let file = person.dir("text.db");
-    std::fs::write(&file, "this is not a database, however long it may be. ".repeat(100)).unwrap();
+    let text = "this is not a database, however long it may be. ".repeat(100);
+    tenantpilot::files::write_private(&file, text.as_bytes()).unwrap();
     wrong(&format!("sqlite://{}", file.display()), 1, "not a usable TenantPilot database");
 }
 

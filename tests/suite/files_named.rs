@@ -7,11 +7,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tenantpilot::ops::Engine;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::theme::Theme;
 
 use crate::cli::{Done, Person};
 use crate::files::{open, pipe, sparse};
+use crate::support::stores::{Store, block_on};
 
 const HUGE: u64 = 300 * 1024 * 1024;
 
@@ -50,20 +52,42 @@ fn odd_files(folder: &Path) -> [(String, &'static str); 4] {
 
 #[test]
 fn fr_044_003_only_regular_files_of_a_stated_size_are_read() {
-    let person = Person::at("sqlite:///nowhere/at/all.db");
+    let store = block_on(Store::new(Engine::Sqlite));
+    let person = Person::administrator(&store.url);
     let folder = TempDir::new().unwrap();
     for (file, part) in odd_files(folder.path()) {
         for arguments in [
             &["info", "--config", &file][..],
-            &["users", "create", "ana", "--role", "administrator", "--password-file", &file],
-            &["support", "create", "--tenant", "1", "--summary", "x", "--notes-file", &file],
-            &["support", "create", "--tenant", "1", "--summary", "x", "--mask-file", &file],
+            &["login", "ana", "--password-file", &file],
+            &[
+                "support",
+                "create",
+                "--tenant",
+                "1",
+                "--summary",
+                "x",
+                "--confirm",
+                "SEND",
+                "--notes-file",
+                &file,
+            ],
+            &[
+                "support",
+                "create",
+                "--tenant",
+                "1",
+                "--summary",
+                "x",
+                "--confirm",
+                "SEND",
+                "--mask-file",
+                &file,
+            ],
         ] {
             let refused = soon(&mut person.command(arguments)).ends(2);
             assert!(refused.err.contains(part), "{arguments:?}: {refused:?}");
         }
         for refused in [Theme::load(&file, None).err(), Keymap::load(&file, None).err()] {
-            // A name without a slash or ending is looked up, not opened.
             let refused = refused.unwrap().to_string();
             assert!(refused.contains(part), "{refused}");
         }
