@@ -73,7 +73,7 @@ impl Refusal {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT) if leads_nowhere(path) => Self::Dangling,
             Some(Errno::NOENT) => Self::Missing,
-            Some(Errno::LOOP) if path.is_symlink() && path.exists() => Self::Link,
+            Some(Errno::LOOP) if path.is_symlink() => Self::Link,
             Some(Errno::ISDIR) => Self::Directory,
             // A pipe that nobody reads, or a socket.
             Some(Errno::NXIO) => Self::NotRegular,
@@ -105,7 +105,8 @@ impl Refusal {
                 let own = geteuid().as_raw();
                 Some(format!("if its content is yours, run: chown {own} {path}"))
             }
-            Self::Link => Some("name the file itself, or replace the link by it".to_owned()),
+            Self::Dangling => Some("correct the link, or remove it".to_owned()),
+            Self::Link => Some("replace the link by the file itself, or name that".to_owned()),
             _ => None,
         }
     }

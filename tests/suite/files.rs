@@ -40,11 +40,11 @@ fn is_root() -> bool {
 
 /// Makes a private file at `path` unusable in every way, asks `refused` what the program says,
 /// which has to be `Some`, and puts the file back each time.
-fn each_way(path: &Path, refused: impl Fn(&Path) -> Option<String>) {
+fn each_way(path: &Path, refused: impl Fn() -> Option<String>) {
     let aside = path.with_extension("kept");
     let good = fs::read(path).unwrap();
     let said = |part: &str| {
-        let text = refused(path).unwrap_or_else(|| panic!("it was used: {part}"));
+        let text = refused().unwrap_or_else(|| panic!("it was used: {part}"));
         assert!(text.contains(part), "{part}: {text}");
     };
     for mode in [0o644, 0o666, 0o640, 0o620, 0o604] {
@@ -61,14 +61,17 @@ fn each_way(path: &Path, refused: impl Fn(&Path) -> Option<String>) {
     symlink(&aside, path).unwrap();
     said("symbolic link");
     assert_eq!(fs::read(&aside).unwrap(), good, "the link was followed");
-    let again = || fs::symlink_metadata(path).map(|_| fs::remove_file(path).unwrap()).ok();
-    again();
+    let remove = || fs::remove_file(path).unwrap();
+    remove();
+    symlink("/nowhere/at/all", path).unwrap();
+    said("symbolic link");
+    remove();
     pipe(path);
     said("not a regular file");
-    again();
+    remove();
     fs::create_dir(path).unwrap();
     said("directory");
-    fs::remove_dir(path).ok();
+    fs::remove_dir(path).unwrap();
     fs::rename(&aside, path).unwrap();
 }
 
@@ -76,7 +79,7 @@ fn each_way(path: &Path, refused: impl Fn(&Path) -> Option<String>) {
 fn fr_044_001_a_session_file_that_is_not_private_is_refused() {
     let store = block_on(Store::new(Engine::Sqlite));
     let person = Person::administrator(&store.url);
-    each_way(&person.dir("state/session.toml"), |_| {
+    each_way(&person.dir("state/session.toml"), || {
         // Nothing is replaced either.
         person.login("ana").ends(1);
         Some(person.run(&["whoami"]).ends(1).err)
@@ -104,7 +107,7 @@ fn fr_044_001_a_log_file_that_is_not_private_is_refused_and_not_written_to() {
     let start = || logging::subscriber(&paths, LogLevel::Info, clock.clone());
     drop(start().unwrap());
     let file = logging::current_file(&paths, &clock);
-    each_way(&file, |_| start().err().map(|error| error.to_string()));
+    each_way(&file, || start().err().map(|error| error.to_string()));
     drop(start().unwrap());
 }
 
@@ -127,7 +130,7 @@ fn fr_044_001_a_draft_that_is_not_private_is_set_aside() {
     let kept = Kept::of(Draft { summary: "mine".to_owned(), ..Draft::default() }, None, noon());
     drafts.save(&key, drafts.turn(), &kept).unwrap();
     let file = drafts.file(&key);
-    each_way(&file, |_| {
+    each_way(&file, || {
         let Found::SetAside { file: aside, why, repair } = drafts.load(&key, noon()).unwrap()
         else {
             return None;
@@ -153,7 +156,7 @@ fn fr_044_002_a_database_file_that_is_not_private_is_refused() {
         ops.migrate().await.unwrap();
         ops.close().await;
     });
-    each_way(&path, |_| {
+    each_way(&path, || {
         let refused = open_it(Create::IfMissing).err().map(|error| error.to_string());
         assert_eq!(refused, open_it(Create::Never).err().map(|error| error.to_string()));
         refused
@@ -162,9 +165,21 @@ fn fr_044_002_a_database_file_that_is_not_private_is_refused() {
     for end in ["-wal", "-shm", "-journal"] {
         let beside = PathBuf::from(format!("{}{end}", path.display()));
         fs::write(&beside, "").unwrap();
-        each_way(&beside, |_| open_it(Create::Never).err().map(|error| error.to_string()));
-        fs::remove_file(&beside).ok();
+        each_way(&beside, || open_it(Create::Never).err().map(|error| error.to_string()));
+        fs::remove_file(&beside).unwrap();
     }
+    // One command repairs all of them.
+    for file in [path.clone(), folder.path().join("p.db-wal")] {
+        fs::write(&file, "").unwrap();
+        open(&file, 0o644);
+    }
+    let refused = open_it(Create::Never).err().unwrap().to_string();
+    let at = folder.path().display();
+    assert!(
+        refused.ends_with(&format!("run: chmod 600 \"{at}/p.db\" \"{at}/p.db-wal\"")),
+        "{refused}"
+    );
+    fs::remove_file(folder.path().join("p.db-wal")).unwrap();
     // A link that leads nowhere is no invitation to make a database there.
     fs::remove_file(&path).unwrap();
     symlink(folder.path().join("elsewhere.db"), &path).unwrap();

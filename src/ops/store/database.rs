@@ -17,6 +17,7 @@ use super::error::unreachable_database;
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
 use crate::files::{self, Refusal};
+use crate::paths::{reason, shown};
 use crate::{Error, ErrorKind, Result};
 
 /// How long to wait for a connection before the database counts as unreachable.
@@ -385,21 +386,26 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 /// Whether there is a database. Its file, and those that SQLite keeps beside it, have to be
 /// private.
 fn is_there(path: &Path) -> Result<bool> {
-    let refused = |refusal: Refusal, at: &Path| {
-        refusal.error(ErrorKind::Failed, "cannot use the database", at)
-    };
-    for end in ["-wal", "-shm", "-journal"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(end);
-        match files::check_private(Path::new(&beside)) {
-            Ok(()) | Err(Refusal::Missing) => {}
-            Err(refusal) => return Err(refused(refusal, Path::new(&beside))),
+    let what = "cannot use the database";
+    let mut there = false;
+    let mut open_to_others = Vec::new();
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        let file = PathBuf::from(name);
+        match files::check_private(&file) {
+            Ok(()) => there |= end.is_empty(),
+            Err(Refusal::Missing) => {}
+            Err(Refusal::OpenToOthers) => open_to_others.push(shown(&file)),
+            Err(refusal) => return Err(refusal.error(ErrorKind::Failed, what, &file)),
         }
     }
-    match files::check_private(path) {
-        Ok(()) => Ok(true),
-        Err(Refusal::Missing) => Ok(false),
-        Err(refusal) => Err(refused(refusal, path)),
+    match open_to_others.first() {
+        None => Ok(there),
+        Some(first) => {
+            Err(Error::failed(format!("{what} {first}: {}", Refusal::OpenToOthers.reason()))
+                .hint(format!("run: chmod 600 {}", open_to_others.join(" "))))
+        }
     }
 }
 
@@ -412,11 +418,7 @@ fn create_private_file(path: &Path) -> Result<()> {
         // Another process made it meanwhile.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => is_there(path).map(drop),
         Err(error) => {
-            let reason = crate::paths::reason(&error);
-            Err(Error::failed(format!(
-                "cannot create {}: {reason}",
-                quoted(&path.to_string_lossy())
-            )))
+            Err(Error::failed(format!("cannot create {}: {}", shown(path), reason(&error))))
         }
     }
 }
