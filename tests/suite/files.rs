@@ -87,6 +87,17 @@ fn fr_044_001_a_session_file_that_is_not_private_is_refused() {
     person.run(&["whoami"]).ends(0);
     let live = "select count(*) from platform_sessions where ended_at is null";
     assert_eq!(block_on(store.number(live)), 1, "a session that is kept nowhere");
+    // The same where it turns out only after the login that the session cannot be kept.
+    let lock = person.dir("state/session.toml.lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let refused = person.login("ana").ends(1);
+    assert!(
+        refused.err.contains("cannot lock") && !refused.err.contains("logged in"),
+        "{refused:?}"
+    );
+    person.run(&["whoami"]).ends(0);
+    assert_eq!(block_on(store.number(live)), 1, "a session that is kept nowhere");
 }
 
 fn paths_in(directory: &Path) -> Paths {
