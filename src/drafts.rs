@@ -4,8 +4,7 @@
 //! A file that is broken, or that belongs somewhere else, is set aside and never overwritten.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +15,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::identity::hex;
+use crate::domain::json;
 use crate::domain::safe_text::SafeText;
 use crate::domain::support::{Draft, Reference};
+use crate::files::{self, Refusal};
 use crate::ops::support::DiagnosticsSubject;
-use crate::paths::{self, reason, shown};
+use crate::paths::{reason, shown};
 use crate::{Error, Result};
 
 /// The version of the files' form.
@@ -71,6 +72,8 @@ pub enum Found {
         file: PathBuf,
         /// What is wrong with it.
         why: String,
+        /// What makes it usable, where a command does.
+        repair: Option<String>,
     },
 }
 
@@ -170,13 +173,16 @@ impl Drafts {
     /// *Failed* where the folder cannot be read, or a bad file not set aside.
     pub fn load(&self, key: &DraftKey, now: DateTime<Utc>) -> Result<Found> {
         let path = self.file(key);
-        let why = match self.read(&path, key) {
+        let (why, refusal) = match self.read(&path, key) {
             Ok(found) => return Ok(found.map_or(Found::Nothing, |kept| Found::Draft(kept.into()))),
-            Err(why) => why,
+            Err(unusable) => unusable,
         };
         let aside = path.with_extension(format!("{}.aside", now.format("%Y%m%dT%H%M%SZ")));
         match std::fs::rename(&path, &aside) {
-            Ok(()) => Ok(Found::SetAside { file: aside, why }),
+            Ok(()) => {
+                let repair = refusal.and_then(|refusal| refusal.repair(&aside));
+                Ok(Found::SetAside { file: aside, why, repair })
+            }
             Err(error) => Err(Error::failed(format!(
                 "the draft {} {why}, and it cannot be set aside: {}",
                 shown(&path),
@@ -187,40 +193,30 @@ impl Drafts {
     }
 
     /// The error is what is wrong with the file.
-    fn read(&self, path: &Path, key: &DraftKey) -> Result<Option<Kept>, String> {
-        let cannot = |error: &io::Error| format!("cannot be read: {}", reason(error));
-        let about = match std::fs::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(cannot(&error)),
-            Ok(about) => about,
+    fn read(&self, path: &Path, key: &DraftKey) -> Result<Option<Kept>, (String, Option<Refusal>)> {
+        let wrong = |why: &str| (why.to_owned(), None);
+        let bytes = match files::read_private(path, MAX_FILE) {
+            Ok(content) => content.bytes,
+            Err(Refusal::Missing) => return Ok(None),
+            Err(refusal) => {
+                return Err((format!("cannot be used: {}", refusal.reason()), Some(refusal)));
+            }
         };
-        if !about.is_file() {
-            return Err("is no ordinary file".to_owned());
-        }
-        if about.len() > MAX_FILE {
-            return Err("is larger than any draft".to_owned());
-        }
-        let mut text = String::new();
-        let mut file = std::fs::File::open(path).map_err(|error| cannot(&error))?;
-        if about.permissions().mode() & 0o077 != 0 {
-            let private = std::fs::Permissions::from_mode(0o600);
-            file.set_permissions(private).map_err(|error| cannot(&error))?;
-        }
-        file.read_to_string(&mut text).map_err(|_| "is no text".to_owned())?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8 text"))?;
         // The parser's own message would quote the text.
         let file: File = serde_json::from_str(&text).map_err(|_| {
             let newer = serde_json::from_str::<serde_json::Value>(&text)
                 .is_ok_and(|file| file["schema_version"].as_u64() > Some(SCHEMA_VERSION.into()));
-            if newer { "was written by a newer version" } else { "is damaged" }.to_owned()
+            wrong(if newer { "was written by a newer version" } else { "is damaged" })
         })?;
         if file.schema_version != SCHEMA_VERSION {
-            return Err("was written by another version".to_owned());
+            return Err(wrong("was written by another version"));
         }
         if file.platform != self.platform
             || file.person != key.person
             || file.subject != key.subject.into()
         {
-            return Err("belongs to another person, platform or subject".to_owned());
+            return Err(wrong("belongs to another person, platform or subject"));
         }
         let File { saved_at, reference, masked_by_hand, draft, .. } = file;
         Ok(Some(Kept { saved_at, reference, masked_by_hand, draft }))
@@ -241,9 +237,8 @@ impl Drafts {
             masked_by_hand: kept.masked_by_hand,
             draft: kept.draft.for_file(),
         };
-        let text = serde_json::to_vec_pretty(&file)
-            .map_err(|_| Error::failed("the draft cannot be written as a file"))?;
-        self.in_turn(key, turn, |path| paths::write_private(path, &text))
+        let text = json::text(&file)?;
+        self.in_turn(key, turn, |path| files::write_private(path, text.as_bytes()))
     }
 
     /// Removes a draft in its turn; nothing where a later turn has come first.

@@ -15,7 +15,7 @@
 //! | [`domain`] | plain types and rules without I/O |
 //! | [`drafts`] | support requests that were not sent yet, in private files |
 //! | [`demo`] | a seeded, lifelike platform and its traffic |
-//! | [`config`], [`paths`], [`logging`], [`clock`], [`error`] | the ground everything stands on |
+//! | [`config`], [`paths`], [`files`], [`logging`], [`clock`], [`error`] | the ground everything stands on |
 //!
 //! `specs/architecture.md` says why it is laid out like this and what was rejected.
 
@@ -27,6 +27,7 @@ pub mod demo;
 pub mod domain;
 pub mod drafts;
 pub mod error;
+pub mod files;
 pub mod logging;
 pub mod ops;
 pub mod paths;

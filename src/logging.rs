@@ -15,8 +15,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use crate::config::LogLevel;
 use crate::domain::safe_text::SafeText;
 use crate::domain::sanitize;
-use crate::paths::{self, Paths};
-use crate::{Clock, Error, Result};
+use crate::files::{self, Refusal};
+use crate::paths::Paths;
+use crate::{Clock, Error, ErrorKind, Result};
 
 /// How many daily files are kept, today's included.
 pub const FILES_KEPT: usize = 7;
@@ -58,12 +59,10 @@ pub fn subscriber(
     clock: Clock,
 ) -> Result<(impl tracing::Subscriber + Send + Sync + use<>, LogGuard)> {
     let directory = paths.logs_dir();
-    paths::create_private_dir(&directory)?;
-    let file = DailyFile::open(directory.clone(), clock).map_err(|error| {
-        let reason = paths::reason(&error);
-        Error::failed(format!("cannot write to {}: {reason}", paths::shown(&directory)))
-            .hint("check who owns the directory and whether the disk is full")
-    })?;
+    files::create_private_dir(&directory)?;
+    let today = current_file(paths, &clock);
+    let file = DailyFile::open(directory.clone(), clock)
+        .map_err(|refusal| refusal.error(ErrorKind::Failed, "cannot write", &today))?;
     // Lossy: a full disk or a slow one must never hold up the console.
     let (writer, worker) = NonBlockingBuilder::default()
         .lossy(true)
@@ -156,25 +155,26 @@ struct DailyFile {
 }
 
 impl DailyFile {
-    fn open(directory: PathBuf, clock: Clock) -> io::Result<Self> {
+    fn open(directory: PathBuf, clock: Clock) -> Result<Self, Refusal> {
         let day = day(&clock);
-        let file = paths::append_private(&directory.join(file_name(&day)))?;
+        let file = files::append_private(&directory.join(file_name(&day)))?;
         let daily = Self { directory, clock, day, file };
-        daily.remove_old()?;
+        daily.remove_old();
         Ok(daily)
     }
 
-    fn remove_old(&self) -> io::Result<()> {
-        let mut names: Vec<String> = std::fs::read_dir(&self.directory)?
+    /// What cannot be removed stays: another process may have removed it just now.
+    fn remove_old(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
+        let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
             .collect();
         // ISO dates sort by time.
         names.sort_unstable_by(|a, b| b.cmp(a));
         for name in names.iter().skip(FILES_KEPT) {
-            std::fs::remove_file(self.directory.join(name))?;
+            let _ = std::fs::remove_file(self.directory.join(name));
         }
-        Ok(())
     }
 }
 
@@ -182,9 +182,11 @@ impl Write for DailyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let today = day(&self.clock);
         if today != self.day {
-            self.file = paths::append_private(&self.directory.join(file_name(&today)))?;
+            let path = self.directory.join(file_name(&today));
+            self.file = files::append_private(&path)
+                .map_err(|refusal| io::Error::other(refusal.reason()))?;
             self.day = today;
-            self.remove_old()?;
+            self.remove_old();
         }
         self.file.write(bytes)
     }

@@ -1,14 +1,13 @@
-//! Where the program keeps its files, and how it makes private ones.
+//! Where the program keeps its files.
 //!
 //! Nothing is ever created in the working directory: an overriding directory has to be
 //! absolute, and the defaults follow the XDG base directories.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
+use rustix::io::Errno;
 
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
@@ -128,60 +127,12 @@ pub fn shown(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// Creates `dir` and its missing parents, readable by their owner only (0700).
-///
-/// A directory that is already there keeps its mode: it may be somebody else's choice.
-pub fn create_private_dir(dir: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
-        Error::failed(format!("cannot create the directory {}: {}", shown(dir), reason(&error)))
-            .hint("check who owns it and whether the disk is full")
-    })
-}
-
-/// Replaces the file at `path` with `bytes`, readable by its owner only (0600).
-///
-/// A reader sees the old content or the new one, never half of it, also after a crash: the
-/// bytes are synced under another name in the same directory, which is then renamed.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::failed(format!("{} names no file", shown(path))));
-    };
-    create_private_dir(dir)?;
-    let unique = uuid::Uuid::new_v4().simple();
-    let temporary = dir.join(format!(".{}.{unique}.tmp", name.to_string_lossy()));
-    let written = write_and_rename(&temporary, path, dir, bytes);
-    if written.is_err() {
-        // The first error is the one to report; a leftover cannot be mistaken for the file.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.map_err(|error| {
-        Error::failed(format!("cannot write {}: {}", shown(path), reason(&error)))
-            .hint("check who owns the directory and whether the disk is full")
-    })
-}
-
-fn write_and_rename(temporary: &Path, path: &Path, dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    std::fs::rename(temporary, path)?;
-    // Without this the rename itself may not survive a power cut.
-    File::open(dir)?.sync_all()
-}
-
-/// Opens `path` for appending, creates it if needed, and makes it private (0600).
-pub fn append_private(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    // It may be there already, from a time or a tool that was less careful.
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
-    Ok(file)
-}
-
 /// What the system says about a failed file operation, in the words of its kind.
 pub fn reason(error: &io::Error) -> String {
+    // The library has no kind for it.
+    if Errno::from_io_error(error) == Some(Errno::BADF) {
+        return "it is closed".to_owned();
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "it does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -1,8 +1,6 @@
 //! What is asked of the person: passwords, from a file or without echo, and typed names.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,8 +15,8 @@ use crate::domain::safe_text::quoted;
 use crate::domain::start_reason::{StartReason, StartReasonCode};
 use crate::ops::password::{self, check_rules};
 use crate::ops::{Consent, Operation, Ops};
-use crate::paths;
 use crate::{Error, Result};
+use crate::{files, paths};
 
 /// The largest password file; a longer one is not a password.
 const MAX_FILE: u64 = 64 * 1024;
@@ -87,21 +85,15 @@ fn may_ask(env: &Env) -> Result<()> {
 
 fn from_file(env: &Env, path: &Path) -> Result<SecretString> {
     let shown =
-        if path == Path::new("-") { "standard input".to_owned() } else { paths::shown(path) };
-    let unreadable =
-        |error: io::Error| Error::usage(format!("cannot read {shown}: {}", paths::reason(&error)));
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().lock().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    } else {
-        let file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if metadata.is_file() && metadata.mode() & 0o077 != 0 {
-            env.out.message(format!("warning: others can read {shown}; run: chmod 600 {shown}"));
-        }
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if files::is_stdin(path) { "standard input".to_owned() } else { paths::shown(path) };
+    let content = files::read_or_stdin(path, MAX_FILE).map_err(|refusal| {
+        Error::usage(format!("cannot read {shown}: {}", refusal.reason()))
+            .hint("name a regular file with the password alone in it, or - for standard input")
+    })?;
+    if content.open_to_others() {
+        env.out.message(format!("warning: others can read {shown}; run: chmod 600 {shown}"));
     }
-    let text = String::from_utf8(bytes)
+    let text = String::from_utf8(content.bytes)
         .map_err(|_| Error::usage(format!("{shown} holds no password: it is not UTF-8")))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);

@@ -33,19 +33,28 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     let name = args.name.or(args.username).unwrap_or_default();
     args.password.check(env)?;
     let file = env.session_file()?;
+    // Before the password: a session that cannot be kept is not worth asking for.
+    file.token()?;
     let ops = env.ops().await?;
     if ops.run(&env.anonymous(), IsUnclaimed).await? {
         return Err(Error::refused("this platform has no users yet")
             .hint(format!("make the first administrator: {FIRST_STEP}")));
     }
     let password = args.password.existing(env).await?;
-    let before = env.resume(&ops).await?;
     let login = Login::new(&name, exposed(&password), ClientKind::Cli);
     let (session, token) = ops.run(&env.anonymous(), login).await?;
-    file.keep(&password::secret(token.expose()))?;
-    if let Some(before) = before {
-        // Its token is gone from here; if it cannot be ended, it ends by itself.
-        let _ = ops.run(&before.actor, Logout).await;
+    // A session whose token is kept nowhere is ended; if it cannot be, it ends by itself.
+    match file.keep(&password::secret(token.expose())) {
+        Ok(None) => {}
+        Ok(Some(replaced)) => {
+            if let Ok(Some(before)) = env.resumed(&ops, &replaced).await {
+                let _ = ops.run(&before.actor, Logout).await;
+            }
+        }
+        Err(error) => {
+            let _ = ops.run(&session.actor, Logout).await;
+            return Err(error);
+        }
     }
     let until = text::time(session.expires_at, env.zone());
     env.out.message(format!("logged in as {} until {until}", session.username));
@@ -63,14 +72,15 @@ fn exposed(password: &secrecy::SecretString) -> String {
 pub async fn logout(env: &Env) -> Result<u8> {
     let file = env.session_file()?;
     let ops = env.ops().await?;
-    let session = env.resume(&ops).await?;
-    let ended = match &session {
+    let not_here = || Error::new(ErrorKind::NotLoggedIn, "you are not logged in here");
+    let token = file.token()?.ok_or_else(not_here)?;
+    let ended = match env.resumed(&ops, &token).await? {
         Some(session) => ops.run(&session.actor, Logout).await,
-        None => Err(Error::new(ErrorKind::NotLoggedIn, "you are not logged in here")),
+        None => Err(not_here()),
     };
     // A session that has ended is no use any more; one that could not be ended is.
     if ended.is_ok() || ended.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotLoggedIn) {
-        file.forget()?;
+        file.forget(&token)?;
     }
     ended?;
     env.out.message("logged out");

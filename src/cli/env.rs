@@ -4,7 +4,7 @@ use rustix::process::getuid;
 use std::path::Path;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Output;
 use super::session_file::SessionFile;
@@ -137,7 +137,17 @@ impl Env {
     /// # Errors
     /// Whatever reading it says; a session that has ended is none.
     pub async fn resume(&self, ops: &Ops) -> Result<Option<Session>> {
-        let Some(token) = self.session_file()?.token()? else { return Ok(None) };
+        match self.session_file()?.token()? {
+            Some(token) => self.resumed(ops, &token).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The session of a token, if it is still good.
+    ///
+    /// # Errors
+    /// As [`Env::resume`].
+    pub async fn resumed(&self, ops: &Ops, token: &SecretString) -> Result<Option<Session>> {
         match ops.run(&self.anonymous(), Resume::new(token.expose_secret(), ClientKind::Cli)).await
         {
             Ok(session) => Ok(Some(session)),

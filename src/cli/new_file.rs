@@ -1,11 +1,11 @@
 //! A file that a command makes for its answer.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Env;
+use crate::files;
 use crate::paths::{reason, shown};
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ impl NewFile {
         if path == "-" {
             return Ok(Self(None));
         }
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        match files::create_new(path) {
             Ok(file) => Ok(Self(Some((path.to_owned(), Some(file))))),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::usage(format!("{} is there already", shown(path)))

@@ -1,15 +1,28 @@
 //! The one place that prints: data on stdout, messages on stderr, nothing raw on either.
 
-use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, LineWriter, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::domain::safe_text::{SafeText, is_unseen};
+use crate::domain::json;
+use crate::domain::safe_text::SafeText;
 use crate::paths;
 use crate::{Error, Result};
+
+/// Standard output that says when it is closed; the standard library's takes such a write for done.
+struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(io::stdout(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Where a command writes.
 pub struct Output {
@@ -22,7 +35,7 @@ pub struct Output {
 impl Output {
     /// The process's own stdout and stderr.
     pub fn process() -> Self {
-        Self::new(io::stdout(), io::stderr())
+        Self::new(LineWriter::new(Stdout), io::stderr())
     }
 
     /// Any two writers.
@@ -47,7 +60,7 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.write(&json_text(value)?)
+        self.write(&json::text(value)?)
     }
 
     /// Writes `value` as JSON on one line.
@@ -55,7 +68,7 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn json_line(&self, value: &impl Serialize) -> Result<()> {
-        self.write(&escaped(&serde_json::to_string(value).map_err(|_| no_json())?))
+        self.write(&json::line(value)?)
     }
 
     /// Writes one line for the person, on stderr.
@@ -121,51 +134,5 @@ impl Output {
             self.closed.store(true, Ordering::Relaxed);
         }
         Error::failed(format!("cannot write the output: {}", paths::reason(error)))
-    }
-}
-
-/// `value` as JSON over several lines, without anything that a terminal would act on.
-///
-/// # Errors
-/// *Failed* where it cannot be written as JSON.
-pub fn json_text(value: &impl Serialize) -> Result<String> {
-    Ok(escaped(&serde_json::to_string_pretty(value).map_err(|_| no_json())?))
-}
-
-fn no_json() -> Error {
-    Error::failed("the answer cannot be written as JSON")
-}
-
-/// JSON whose strings hold nothing that a terminal would act on: such characters are
-/// written as escapes, so a program still reads exactly what is stored.
-fn escaped(json: &str) -> String {
-    let mut safe = String::with_capacity(json.len());
-    for c in json.chars() {
-        let unsafe_char =
-            (c.is_control() && c != '\n') || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}');
-        if unsafe_char {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                // Writing to a string cannot fail.
-                let _ = write!(safe, "\\u{unit:04x}");
-            }
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_keeps_its_meaning_without_raw_controls() {
-        let hostile = "a\u{1b}[31m\u{9b}\u{202e}\u{e0041}\u{2028}\u{7f}b\n";
-        let json = escaped(&serde_json::to_string_pretty(&vec![hostile]).unwrap());
-        assert!(json.chars().all(|c| c == '\n' || (!c.is_control() && !is_unseen(c))), "{json}");
-        let back: Vec<String> = serde_json::from_str(&json).unwrap();
-        assert_eq!(back, [hostile]);
     }
 }

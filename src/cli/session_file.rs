@@ -4,7 +4,6 @@
 //! to another database.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -12,11 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::DatabaseUrl;
 use crate::domain::safe_text::quoted;
+use crate::files::{self, Refusal};
 use crate::paths::{self, Paths};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Puts the file somewhere else.
 pub const VARIABLE: &str = "TENANTPILOT_SESSION_FILE";
+
+/// The largest file, in bytes; a session takes about 150.
+const LARGEST: u64 = 1024 * 1024;
 
 /// The file, and which of its sessions belongs to the database at hand.
 pub struct SessionFile {
@@ -71,42 +74,45 @@ impl SessionFile {
         Ok(self.read()?.sessions.remove(&self.key).map(SecretString::from))
     }
 
-    /// Keeps `token` for this database.
+    /// Keeps `token` for this database; gives the one that it replaces.
     ///
     /// # Errors
     /// *Failed* for a file that cannot be read or written.
-    pub fn keep(&self, token: &SecretString) -> Result<()> {
+    pub fn keep(&self, token: &SecretString) -> Result<Option<SecretString>> {
+        let token = token.expose_secret().to_owned();
+        let _lock = files::lock(&self.path)?;
         let mut stored = self.read()?;
-        stored.sessions.insert(self.key.clone(), token.expose_secret().to_owned());
-        self.write(&stored)
+        let replaced = stored.sessions.insert(self.key.clone(), token);
+        self.write(&stored)?;
+        Ok(replaced.map(SecretString::from))
     }
 
-    /// Forgets the token for this database.
+    /// Forgets `token`, unless another login has replaced it meanwhile.
     ///
     /// # Errors
     /// *Failed* for a file that cannot be read or written.
-    pub fn forget(&self) -> Result<()> {
+    pub fn forget(&self, token: &SecretString) -> Result<()> {
+        let _lock = files::lock(&self.path)?;
         let mut stored = self.read()?;
-        match stored.sessions.remove(&self.key) {
-            Some(_) => self.write(&stored),
-            None => Ok(()),
+        if stored.sessions.get(&self.key).is_some_and(|kept| kept == token.expose_secret()) {
+            stored.sessions.remove(&self.key);
+            self.write(&stored)?;
         }
+        Ok(())
     }
 
     fn read(&self) -> Result<Stored> {
-        let shown = paths::shown(&self.path);
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
-            Err(error) => {
-                let reason = paths::reason(&error);
-                return Err(Error::failed(format!(
-                    "cannot read the session file {shown}: {reason}"
-                )));
+        let bytes = match files::read_private(&self.path, LARGEST) {
+            Ok(content) => content.bytes,
+            Err(Refusal::Missing) => return Ok(Stored::default()),
+            Err(refusal) => {
+                let what = "cannot use the session file";
+                return Err(refusal.error(ErrorKind::Failed, what, &self.path));
             }
         };
         // The parser's own message would quote the line, and with it a token.
-        toml::from_str(&text).map_err(|_| {
+        toml::from_slice(&bytes).map_err(|_| {
+            let shown = paths::shown(&self.path);
             Error::failed(format!("the session file {shown} is damaged"))
                 .hint("remove it, then log in again")
         })
@@ -115,6 +121,6 @@ impl SessionFile {
     fn write(&self, stored: &Stored) -> Result<()> {
         let text = toml::to_string(stored)
             .map_err(|_| Error::failed("the session cannot be written as a file"))?;
-        paths::write_private(&self.path, text.as_bytes())
+        files::write_private(&self.path, text.as_bytes())
     }
 }

@@ -1,9 +1,6 @@
 //! Reads `config.toml` and knows the line of every value in it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -13,8 +10,9 @@ use super::deploy::{self, Deployment};
 use super::value::Given;
 use super::{DEFINITIONS, excerpt, nearest};
 use crate::domain::safe_text::SafeText;
+use crate::files::{self, Content, Refusal};
 use crate::paths;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// More than any real file has; keeps a device or a log from being read to the end.
 const LARGEST: u64 = 1024 * 1024;
@@ -23,6 +21,10 @@ const LARGEST: u64 = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct FileValues {
     path: PathBuf,
+    /// Others than the owner can read or write the file.
+    pub(super) open_to_others: bool,
+    /// Every user can write the file.
+    pub(super) writable_by_all: bool,
     values: BTreeMap<&'static str, (Value, usize)>,
     deployments: Vec<Deployment>,
 }
@@ -38,8 +40,8 @@ enum Value {
 impl FileValues {
     /// Reads a file that must exist.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        match read_text(path)? {
-            Some(text) => Self::parse(path, &text),
+        match Self::read_if_present(path)? {
+            Some(values) => Ok(values),
             None => Err(Error::usage(format!(
                 "the configuration file {} does not exist",
                 paths::shown(path)
@@ -49,11 +51,12 @@ impl FileValues {
     }
 
     /// Reads a file that may be missing.
-    pub(super) fn read_if_present(path: &Path) -> Result<Self> {
-        match read_text(path)? {
-            Some(text) => Self::parse(path, &text),
-            None => Ok(Self::default()),
-        }
+    pub(super) fn read_if_present(path: &Path) -> Result<Option<Self>> {
+        let Some((text, content)) = read_file(path)? else { return Ok(None) };
+        let mut values = Self::parse(path, &text)?;
+        values.open_to_others = content.open_to_others();
+        values.writable_by_all = content.writable_by_all();
+        Ok(Some(values))
     }
 
     /// What the file says about the setting called `name`, and in which line.
@@ -149,38 +152,25 @@ fn convert(value: &Spanned<DeValue<'_>>) -> Value {
     }
 }
 
-/// The content of the file; none if there is no such file.
-fn read_text(path: &Path) -> Result<Option<String>> {
-    let refuse = |reason: &str| {
-        Error::usage(format!("cannot read the configuration file {}: {reason}", paths::shown(path)))
+/// The content of the file; none if there is nothing under this name. A link that leads nowhere is
+/// something: a file was meant.
+fn read_file(path: &Path) -> Result<Option<(String, Content)>> {
+    let what = "cannot read the configuration file";
+    let mut content = match files::read(path, LARGEST) {
+        Ok(content) => content,
+        Err(Refusal::Missing) => return Ok(None),
+        Err(refusal) => return Err(refusal.error(ErrorKind::Usage, what, path)),
     };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(refuse(&paths::reason(&error))),
-    };
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refuse(&paths::reason(&error)))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(refuse("it is larger than 1 MiB"));
-    }
-    let valid = String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(std::mem::take(&mut content.bytes)).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();
-        refuse(&format!("line {line} is not UTF-8 text"))
+        Error::usage(format!("{what} {}: line {line} is not UTF-8 text", paths::shown(path)))
     })?;
-    Ok(Some(valid))
+    Ok(Some((text, content)))
 }
 
 /// The line (from 1) that holds byte `offset`.
 fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     before.split(|byte| *byte == b'\n').count()
-}
-
-/// Whether somebody besides the owner may read the file.
-pub(super) fn others_can_read(path: &Path) -> bool {
-    path.metadata().is_ok_and(|data| data.permissions().mode() & 0o044 != 0)
 }

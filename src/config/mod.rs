@@ -326,7 +326,7 @@ impl<'a> Layers<'a> {
     fn read(sources: Sources<'a>) -> Result<Self> {
         let file = match (&sources.file, &sources.default_file) {
             (Some(path), _) => FileValues::read(path)?,
-            (None, Some(path)) => FileValues::read_if_present(path)?,
+            (None, Some(path)) => FileValues::read_if_present(path)?.unwrap_or_default(),
             (None, None) => FileValues::default(),
         };
         Ok(Self { file, env: sources.env, flags: sources.flags })
@@ -394,16 +394,23 @@ impl<'a> Layers<'a> {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let Some((Given::Text(url), _)) = self.file.get("database_url") else { return Vec::new() };
-        let path = self.file.path();
-        let has_password = DatabaseUrl::parse(url).is_ok_and(|url| url.has_password());
-        if has_password && file::others_can_read(path) {
-            let shown = paths::shown(path);
-            return vec![format!(
+        let shown = paths::shown(self.file.path());
+        let has_password = match self.file.get("database_url") {
+            Some((Given::Text(url), _)) => {
+                DatabaseUrl::parse(url).is_ok_and(|url| url.has_password())
+            }
+            _ => false,
+        };
+        let mut warnings = Vec::new();
+        if has_password && self.file.open_to_others {
+            warnings.push(format!(
                 "{shown} holds a database password and others can read it; run: chmod 600 {shown}"
-            )];
+            ));
         }
-        Vec::new()
+        if self.file.writable_by_all {
+            warnings.push(format!("every user can write {shown}; run: chmod go-w {shown}"));
+        }
+        warnings
     }
 }
 

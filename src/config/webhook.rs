@@ -2,16 +2,13 @@
 //! address often is the right to post there.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 use ureq::http::Uri;
 
-use crate::paths;
 use crate::{Error, Result};
+use crate::{files, paths};
 
 /// The variable that gives the secret itself rather than a file.
 pub const WEBHOOK_SECRET_VARIABLE: &str = "TENANTPILOT_ALERTS_WEBHOOK_SECRET";
@@ -100,25 +97,14 @@ pub fn read_secret(path: &Path) -> Result<SecretString> {
             "alerts.webhook_secret_file names a file of mode 0600 with the secret alone in it",
         )
     };
-    let system = |error: std::io::Error| refuse(&paths::reason(&error));
-    // Before it is opened: a pipe would be waited for.
-    if !std::fs::metadata(path).map_err(system)?.is_file() {
-        return Err(refuse("it is no file"));
-    }
-    let file = File::open(path).map_err(system)?;
-    let data = file.metadata().map_err(system)?;
-    if data.permissions().mode() & 0o077 != 0 {
-        return Err(Error::usage(format!(
-            "cannot use the secret in {shown}: others than its owner may read or write it"
-        ))
-        .hint(format!("run: chmod 600 {shown}")));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST_SECRET + 1).read_to_end(&mut bytes).map_err(system)?;
-    if bytes.len() as u64 > LONGEST_SECRET {
-        return Err(refuse("it is longer than 4 KiB"));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8 text"))?;
+    let content = files::read_secret(path, LONGEST_SECRET).map_err(|refusal| {
+        let error = refuse(&refusal.reason());
+        match refusal.repair(path) {
+            Some(repair) => error.hint(repair),
+            None => error,
+        }
+    })?;
+    let text = String::from_utf8(content.bytes).map_err(|_| refuse("it is not UTF-8 text"))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err(refuse("it is empty"));

@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod health;
 pub mod high_capability;
 pub mod identity;
+pub mod json;
 pub mod operation_type;
 pub mod plan;
 pub mod rollout;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::{Error, Result, paths};
+use crate::{Error, Result, files};
 
 /// Where an export made now goes: its name, the moment, and the ending.
 pub fn file(dir: &Path, name: &str, ending: &str, now: DateTime<Utc>) -> PathBuf {
@@ -16,7 +16,7 @@ pub fn file(dir: &Path, name: &str, ending: &str, now: DateTime<Utc>) -> PathBuf
 /// # Errors
 /// When the file cannot be written.
 pub async fn write(file: PathBuf, text: String) -> Result<()> {
-    tokio::task::spawn_blocking(move || paths::write_private(&file, text.as_bytes()))
+    tokio::task::spawn_blocking(move || files::write_private(&file, text.as_bytes()))
         .await
         .map_err(|_| Error::failed("the file could not be written"))?
 }

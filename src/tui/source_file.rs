@@ -8,7 +8,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::domain::safe_text::{SafeText, quoted};
-use crate::{Error, Result};
+use crate::files::{self, Refusal};
+use crate::paths::shown;
+use crate::{Error, ErrorKind, Result};
+
+/// The largest theme or keymap, in bytes.
+const LARGEST: u64 = 1024 * 1024;
 
 /// A parsed file together with the text that its spans point into.
 pub struct SourceFile<'a> {
@@ -106,12 +111,13 @@ pub fn find(
     let is_path = name_or_path.contains('/')
         || Path::new(name_or_path).extension().is_some_and(|end| end == "toml");
     if is_path {
-        return read(what, Path::new(name_or_path));
+        let path = Path::new(name_or_path);
+        return read(what, path)?.ok_or_else(|| unreadable(what, path, &Refusal::Missing));
     }
     if let Some(dir) = user_dir {
         let path = dir.join(format!("{name_or_path}.toml"));
-        if path.exists() {
-            return read(what, &path);
+        if let Some(found) = read(what, &path)? {
+            return Ok(found);
         }
     }
     if let Some((_, text)) = embedded.iter().find(|(name, _)| *name == name_or_path) {
@@ -128,13 +134,21 @@ pub fn find(
         .hint(format!("allowed: {}; {place}", names.join(", "))))
 }
 
-fn read(what: &str, path: &Path) -> Result<Found> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Found::File { name, text }),
-        Err(error) => Err(Error::usage(format!("cannot read the {what} {name}: {}", error.kind()))
-            .hint("it must be a readable UTF-8 file")),
-    }
+/// A file's text; none where there is nothing under its name.
+fn read(what: &str, path: &Path) -> Result<Option<Found>> {
+    let content = match files::read(path, LARGEST) {
+        Ok(content) => content,
+        Err(Refusal::Missing) => return Ok(None),
+        Err(refusal) => return Err(unreadable(what, path, &refusal)),
+    };
+    let text = String::from_utf8(content.bytes).map_err(|_| {
+        Error::usage(format!("cannot read the {what} {}: it is not UTF-8 text", shown(path)))
+    })?;
+    Ok(Some(Found::File { name: path.display().to_string(), text }))
+}
+
+fn unreadable(what: &str, path: &Path, refusal: &Refusal) -> Error {
+    refusal.error(ErrorKind::Usage, &format!("cannot read the {what}"), path)
 }
 
 /// The allowed word closest to `word`, if one is close enough to be a slip of the fingers.

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::export;
 use super::msg::{Effect, Request, Slot};
 use crate::access::Actor;
+use crate::domain::json;
 use crate::domain::support::{Evidence, Reference, bundle_markdown};
 use crate::ops::Ops;
 use crate::ops::support::{
@@ -166,9 +167,8 @@ impl ExportDiagnostics {
             "schema_version": EXPORT_SCHEMA_VERSION,
             "diagnostics": { "subject": subject, "bundle": bundle, "withheld": bundle.tally() },
         });
-        let text = serde_json::to_string_pretty(&whole)
-            .map_err(|_| Error::failed("the diagnostics could not be written as JSON"))?;
-        let forms = [("json", text + "\n"), ("md", bundle_markdown(subject, bundle))];
+        let forms =
+            [("json", json::text(&whole)? + "\n"), ("md", bundle_markdown(subject, bundle))];
         let mut files = Vec::new();
         for (ending, text) in forms {
             let file = export::file(&self.dir, &name, ending, self.now);

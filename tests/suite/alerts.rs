@@ -512,10 +512,10 @@ fn fr_016_013_a_secret_is_read_only_from_a_file_of_its_owners_alone() {
     fs::write(&path, "\n").unwrap();
     refusal("empty");
     fs::write(&path, CANARY.repeat(1_000)).unwrap();
-    refusal("longer than");
+    refusal("larger than");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    refusal("no file");
+    refusal("directory");
 
     let env = [("TENANTPILOT_ALERTS_WEBHOOK_SECRET", CANARY)];
     let config = load(&file, &env).unwrap();

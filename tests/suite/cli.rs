@@ -401,7 +401,8 @@ fn fr_009_014_what_is_wrong_with_a_database_is_said_without_its_password() {
 
     let person = Person::new();
     let file = person.dir("text.db");
-    std::fs::write(&file, "this is not a database, however long it may be. ".repeat(100)).unwrap();
+    let text = "this is not a database, however long it may be. ".repeat(100);
+    tenantpilot::files::write_private(&file, text.as_bytes()).unwrap();
     wrong(&format!("sqlite://{}", file.display()), 1, "not a usable TenantPilot database");
 }
 
@@ -444,7 +445,7 @@ fn fr_009_014_a_read_only_database_is_refused_in_words() {
     for path in [person.folder.path(), &place] {
         open(path, 0o755);
     }
-    open(&file, 0o444);
+    open(&file, 0o400);
     open(&place, 0o555);
     let state = person.dir("state-of-another");
     std::fs::create_dir(&state).unwrap();
@@ -460,7 +461,9 @@ fn fr_009_014_a_read_only_database_is_refused_in_words() {
         .stderr(Stdio::piped());
     if root {
         // Permissions do not hold root back.
-        chown(&state, Some(65_534), Some(65_534)).unwrap();
+        for path in [&state, &file] {
+            chown(path, Some(65_534), Some(65_534)).unwrap();
+        }
         command.uid(65_534).gid(65_534);
     }
     let refused = done(&mut command, Some(PASSWORD));

@@ -289,6 +289,42 @@ fn fr_001_011_only_one_module_asks_the_system_for_directories() {
     }
 }
 
+#[test]
+fn fr_044_003_only_one_module_opens_files() {
+    let calls = [
+        "File::open(",
+        "File::create(",
+        "OpenOptions",
+        "fs::read(",
+        "fs::read_to_string(",
+        "fs::write(",
+    ];
+    for path in rust_files("src") {
+        let text = read(&path);
+        // Tests of a module read what it wrote.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = code.replace("DailyFile::open(", "");
+        let opens = calls.iter().any(|call| code.contains(call));
+        let may = path == Path::new("src/files.rs") || path.ends_with("tests.rs");
+        assert!(may || !opens, "{} opens a file", path.display());
+    }
+}
+
+#[test]
+fn fr_044_006_every_other_way_to_write_json_is_refused_by_lint() {
+    let lints = read("clippy.toml");
+    for call in [
+        "to_string",
+        "to_string_pretty",
+        "to_vec",
+        "to_vec_pretty",
+        "to_writer",
+        "to_writer_pretty",
+    ] {
+        assert!(lints.contains(&format!("\"serde_json::{call}\"")), "{call}");
+    }
+}
+
 async fn count_databases(name: &str) -> i64 {
     let mut connection = PgConnection::connect(&postgres::postgres_url()).await.unwrap();
     sqlx::query_scalar("SELECT count(*) FROM pg_database WHERE datname = $1")

@@ -202,7 +202,7 @@ fn fr_028_005_a_tally_counts_by_rule_in_words() {
     );
     let counts: Vec<_> = tally.counts().collect();
     assert!(counts.is_sorted() && counts.iter().map(|(_, count)| count).sum::<usize>() == 7);
-    let json = serde_json::to_string(&tally).unwrap();
+    let json = tenantpilot::domain::json::line(&tally).unwrap();
     assert_eq!(json, r#"{"password":2,"email":2,"query":1,"operator":2}"#);
     assert_eq!(serde_json::from_str::<Tally>(&json).unwrap(), tally);
 }

@@ -47,8 +47,8 @@ both_engines! {
             (&["--notes-file", "missing"][..], "cannot read the notes from \"missing\": it does not exist"),
             (&["--notes-file", "folder"], "it is a directory"),
             (&["--notes-file", "latin"], "the notes are no UTF-8: \"latin\", line 2"),
-            (&["--notes-file", "huge"], "\"huge\" has 2097152 bytes, at most 1048576 are read"),
-            (&["--notes-file", "/dev/zero"], "goes on, at most 1048576 are read"),
+            (&["--notes-file", "huge"], "cannot read the notes from \"huge\": it is larger than 1 MiB"),
+            (&["--notes-file", "/dev/zero"], "it is not a regular file"),
             (&["--notes-file", "long"], "the notes' text has 100000 characters, at most 10000 are kept"),
             (&["--notes-file", ""], "a value is required for '--notes-file <FILE>'"),
             (&["--notes-file", "-", "--mask-file", "-"], "both read standard input"),
@@ -65,7 +65,7 @@ both_engines! {
         }
         let piped = ["support", "create", "--tenant", "1", "--summary", "x", "--confirm", "SEND", "--notes-file", "-"];
         let long = person.run_with(&piped, &"y".repeat(3 * 1024 * 1024)).ends(2);
-        assert!(long.err.contains("standard input goes on, at most 1048576 are read"), "{long:?}");
+        assert!(long.err.contains("from standard input: it is larger than 1 MiB"), "{long:?}");
         nothing_happened(&store).await;
 
         // What can be read is kept line by line.

@@ -147,7 +147,7 @@ both_engines! {
         assert_eq!(detail.bundle(), shown.diagnostics);
         assert_eq!(detail.withheld(), shown.withheld);
         let markdown = request_markdown(&shown, None);
-        for text in [markdown, serde_json::to_string(&detail).unwrap(), serde_json::to_string(&shown).unwrap()] {
+        for text in [markdown, tenantpilot::domain::json::line(&detail).unwrap(), tenantpilot::domain::json::line(&shown).unwrap()] {
             assert!(!text.contains(&token()) && !text.contains("keller"), "{text}");
         }
         // Who, where and by whom, and nothing by a customer.
@@ -237,7 +237,7 @@ both_engines! {
             .replace("5 passages", &format!("{} passages", left_out.withheld.total() - 2)));
         // A mask that names masks takes nothing back.
         let back = Draft { mask: vec!["[redacted:token]".to_owned(), "redacted".to_owned()], ..draft("it fails") };
-        assert!(!serde_json::to_string(&evidence.prepare(&back)).unwrap().contains(&token()));
+        assert!(!tenantpilot::domain::json::line(&evidence.prepare(&back)).unwrap().contains(&token()));
     }
 
     async fn fr_029_009_nothing_is_sent_while_something_looks_like_a_secret(store) {
@@ -266,7 +266,7 @@ both_engines! {
         let mask = Draft { mask: vec![odd.to_owned()], ..drafts[1].0.clone() };
         let created = send(&store, &first, &evidence, &mask, reference).await.unwrap();
         let detail = store.ops.run(&first.actor, GetRequest { reference: created.request.reference }).await.unwrap();
-        assert!(!serde_json::to_string(&detail).unwrap().contains(odd));
+        assert!(!tenantpilot::domain::json::line(&detail).unwrap().contains(odd));
         assert_eq!(texts(&store, &format!("select cast(metadata as text) from audit_logs where cast(metadata as text) like '%{odd}%'")).await.len(), 0);
     }
 
@@ -558,7 +558,7 @@ fn fr_029_018_a_draft_in_a_file_holds_no_secret() {
         attach: false,
     };
     let kept = draft.for_file();
-    let file = serde_json::to_string(&kept).unwrap();
+    let file = tenantpilot::domain::json::line(&kept).unwrap();
     for never in [token().as_str(), odd, "4711", "mask\""] {
         assert!(!file.contains(never), "{never} in {file}");
     }
@@ -572,5 +572,5 @@ fn fr_029_018_a_draft_in_a_file_holds_no_secret() {
     assert_eq!(read.withhold, draft.withhold);
     // What is no address may be anything.
     let odd_address = Draft { contact_email: token(), ..draft };
-    assert!(!serde_json::to_string(&odd_address.for_file()).unwrap().contains(&token()));
+    assert!(!tenantpilot::domain::json::line(&odd_address.for_file()).unwrap().contains(&token()));
 }

@@ -153,7 +153,7 @@ fn fr_007_005_width_truncation_and_padding_count_columns() {
         format!("[{wide:6}] [{wide:>6}] [{wide:^6}] [{wide:.3}]"),
         "[会社  ] [  会社] [ 会社 ] [会…]"
     );
-    assert_eq!(serde_json::to_string(&SafeText::new("a\u{7}")).unwrap(), "\"a�\"");
+    assert_eq!(tenantpilot::domain::json::line(&SafeText::new("a\u{7}")).unwrap(), "\"a�\"");
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn fr_033_007_a_database_of_the_previous_version_opens_on_sqlite() {
     block_on(async {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite://{}", folder.path().join("old.db").display());
-        std::fs::File::create(folder.path().join("old.db")).unwrap();
+        tenantpilot::files::create_new(&folder.path().join("old.db")).unwrap();
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
         connection.execute(AssertSqlSafe(dump(Engine::Sqlite))).await.unwrap();
         connection.close().await.unwrap();

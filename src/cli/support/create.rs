@@ -14,6 +14,7 @@ use crate::cli::ask::{self, ConfirmArgs};
 use crate::domain::confirmation::{Action, Confirmation, Given};
 use crate::domain::support::{Draft, Evidence, Prepared, Reference, Severity, title};
 use crate::domain::window::Window;
+use crate::files;
 use crate::ops::overview::GetFingerprint;
 use crate::ops::support::{Compose, CreateRequest, Created, DiagnosticsSubject, GetRequest};
 use crate::ops::{About, Ops};
@@ -75,7 +76,7 @@ pub struct CreateArgs {
 impl CreateArgs {
     /// What was written, from flags and files.
     fn draft(&self, env: &Env) -> Result<Draft> {
-        let from_stdin = |path: &Option<PathBuf>| path.as_deref().is_some_and(input::is_stdin);
+        let from_stdin = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_stdin);
         if from_stdin(&self.notes_file) && from_stdin(&self.mask_file) {
             return Err(Error::usage("--notes-file - and --mask-file - both read standard input")
                 .hint("name a file for one of them"));

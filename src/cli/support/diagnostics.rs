@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::subject::{self, SubjectArgs};
 use super::view;
 use crate::cli::new_file::NewFile;
-use crate::cli::output::json_text;
 use crate::cli::{Env, text};
+use crate::domain::json;
 use crate::domain::safe_text::SafeText;
 use crate::domain::support::{Bundle, Subject, bundle_markdown, title};
 use crate::ops::support::OpenDiagnostics;
@@ -49,7 +49,7 @@ pub async fn run(args: DiagnosticsArgs, env: &Env) -> Result<u8> {
     };
     let bundle = evidence.bundle().ok_or_else(|| Error::failed("there are no diagnostics"))?;
     let content = if args.json {
-        json_text(&as_json(evidence.subject(), bundle))? + "\n"
+        json::text(&as_json(evidence.subject(), bundle))? + "\n"
     } else if args.markdown {
         bundle_markdown(evidence.subject(), bundle)
     } else {

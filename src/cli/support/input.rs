@@ -1,12 +1,10 @@
 //! What is read from files and from standard input: notes, and passages to mask.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::cli::Env;
-use crate::paths::{reason, shown};
+use crate::files::{self, is_stdin};
+use crate::paths::shown;
 use crate::{Error, Result};
 
 /// So many bytes are read at most; nobody types more.
@@ -14,17 +12,12 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// The shortest passage that can be masked, in characters.
 const MIN_PASSAGE: usize = 2;
 
-/// Whether a path stands for standard input.
-pub fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
 /// Reproduction notes: the lines of a file, without blank ones at its end.
 ///
 /// # Errors
 /// *Usage* where it cannot be read, is too large or no UTF-8.
 pub fn notes(path: &Path) -> Result<String> {
-    Ok(read("the notes", path)?.trim_end().to_owned())
+    Ok(read("the notes", path)?.0.trim_end().to_owned())
 }
 
 /// Passages to mask, one a line. None of them stands in an error.
@@ -32,15 +25,11 @@ pub fn notes(path: &Path) -> Result<String> {
 /// # Errors
 /// *Usage* where it cannot be read, is too large, no UTF-8 or holds no passage.
 pub fn passages(env: &Env, path: &Path) -> Result<Vec<String>> {
-    if !is_stdin(path)
-        && let Ok(metadata) = std::fs::metadata(path)
-        && metadata.is_file()
-        && metadata.mode() & 0o077 != 0
-    {
+    let (text, open_to_others) = read("the passages to mask", path)?;
+    if open_to_others {
         let name = shown(path);
         env.out.message(format!("warning: others can read {name}; run: chmod 600 {name}"));
     }
-    let text = read("the passages to mask", path)?;
     let mut passages: Vec<String> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let passage = line.trim();
@@ -64,37 +53,21 @@ pub fn passages(env: &Env, path: &Path) -> Result<Vec<String>> {
     Ok(passages)
 }
 
-/// The whole of a file or of standard input, with line breaks of one kind.
-fn read(what: &str, path: &Path) -> Result<String> {
-    let stdin = is_stdin(path);
-    let name = if stdin { "standard input".to_owned() } else { shown(path) };
-    let unreadable = |error: io::Error| {
-        Error::usage(format!("cannot read {what} from {name}: {}", reason(&error)))
-    };
-    let mut bytes = Vec::new();
-    let mut size = None;
-    if stdin {
-        io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    } else {
-        let file = File::open(path).map_err(unreadable)?;
-        size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|of| of.len());
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    }
-    if bytes.len() as u64 > MAX_BYTES {
-        let has = match size {
-            Some(size) => format!("has {size} bytes"),
-            None => "goes on".to_owned(),
-        };
-        return Err(Error::usage(format!(
-            "{what} are too large: {name} {has}, at most {MAX_BYTES} are read"
-        )));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
+/// The whole of a file or of standard input, with line breaks of one kind, and whether others
+/// than the file's owner can read it.
+fn read(what: &str, path: &Path) -> Result<(String, bool)> {
+    let name = if is_stdin(path) { "standard input".to_owned() } else { shown(path) };
+    let content = files::read_or_stdin(path, MAX_BYTES).map_err(|refusal| {
+        Error::usage(format!("cannot read {what} from {name}: {}", refusal.reason()))
+            .hint("name a regular file, or - for standard input")
+    })?;
+    let open_to_others = content.open_to_others();
+    let text = String::from_utf8(content.bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.split(|byte| *byte == b'\n').count();
         Error::usage(format!("{what} are no UTF-8: {name}, line {line}"))
             .hint("save the file as UTF-8")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Ok(text.replace("\r\n", "\n"))
+    Ok((text.replace("\r\n", "\n"), open_to_others))
 }

@@ -16,6 +16,8 @@ use super::commit::PgTx;
 use super::error::unreachable_database;
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
+use crate::files::{self, Refusal};
+use crate::paths::{reason, shown};
 use crate::{Error, ErrorKind, Result};
 
 /// How long to wait for a connection before the database counts as unreachable.
@@ -139,7 +141,7 @@ impl Db {
             return Err(Error::usage("sqlite:// needs a path")
                 .hint("for instance sqlite:///var/lib/tenantpilot/tenantpilot.db"));
         }
-        if !path.exists() {
+        if !is_there(path)? {
             if create == Create::Never {
                 return Err(Error::new(
                     crate::ErrorKind::Unreachable,
@@ -381,18 +383,42 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(32)
 }
 
-fn create_private_file(path: &Path) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let made = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent),
-        _ => Ok(()),
+/// Whether there is a database. Its file, and those that SQLite keeps beside it, have to be
+/// private.
+fn is_there(path: &Path) -> Result<bool> {
+    let what = "cannot use the database";
+    let mut there = false;
+    let mut open_to_others = Vec::new();
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        let file = PathBuf::from(name);
+        match files::check_private(&file) {
+            Ok(()) => there |= end.is_empty(),
+            Err(Refusal::Missing) => {}
+            Err(Refusal::OpenToOthers) => open_to_others.push(shown(&file)),
+            Err(refusal) => return Err(refusal.error(ErrorKind::Failed, what, &file)),
+        }
     }
-    .and_then(|()| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
-    made.map(drop).map_err(|error| {
-        Error::failed(format!(
-            "cannot create {}: {}",
-            quoted(&path.to_string_lossy()),
-            error.kind()
-        ))
-    })
+    match open_to_others.first() {
+        None => Ok(there),
+        Some(first) => {
+            Err(Error::failed(format!("{what} {first}: {}", Refusal::OpenToOthers.reason()))
+                .hint(format!("run: chmod 600 {}", open_to_others.join(" "))))
+        }
+    }
+}
+
+fn create_private_file(path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        files::create_private_dir(parent)?;
+    }
+    match files::create_new(path) {
+        Ok(_) => Ok(()),
+        // Another process made it meanwhile.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => is_there(path).map(drop),
+        Err(error) => {
+            Err(Error::failed(format!("cannot create {}: {}", shown(path), reason(&error))))
+        }
+    }
 }

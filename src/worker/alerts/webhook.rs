@@ -17,6 +17,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::AlertSettings;
 use crate::config::{WebhookUrl, format_duration};
+use crate::domain::json;
 use crate::ops::alerts::ClaimedAlert;
 
 /// Carries the event's name.
@@ -200,7 +201,7 @@ pub(super) fn body(alert: &ClaimedAlert) -> String {
     if let Some(run_id) = alert.run_id {
         body.insert("view".to_owned(), json!(format!("tenantpilot runs show {run_id}")));
     }
-    Value::Object(body).to_string()
+    json::of_value(&Value::Object(body))
 }
 
 /// `t=SECONDS,v1=HEX`, where HEX is the HMAC-SHA-256 of `SECONDS.BODY` under the secret.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tenantpilot::domain::capability::{Capability, Role};
+use tenantpilot::files as private_files;
 use tenantpilot::ops::Engine;
 use tenantpilot::tui::msg::{Msg, Slot};
 use tenantpilot::tui::screens::support::compose::Step;
@@ -148,7 +149,7 @@ both_engines! {
             (newer.as_str(), "was written by"),
         ] {
             store.pass(1);
-            fs::write(&file, text).unwrap();
+            private_files::write_private(&file, text.as_bytes()).unwrap();
             let mut console = with_drafts(&store, &folder, 80, 24).await;
             console.log_in("administrator").await;
             console.keys(TO_THE_FORM).await;

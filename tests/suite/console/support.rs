@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::domain::safe_text::is_unseen;
 use tenantpilot::domain::support::{Draft, SectionKey};
 use tenantpilot::ops::Consent;
 use tenantpilot::ops::runs::RunScope;
@@ -413,6 +414,29 @@ both_engines! {
         console.keys("e").await;
         shows!(console, "the diagnostics were not written");
         shows!(console, "● live");
+    }
+
+    async fn fr_044_006_exported_diagnostics_hold_no_control_or_unseen_character(store) {
+        let (store, _) = store.with_desk().await;
+        let hostile = "odd \u{9b}31m\u{7f}\u{202e}\u{200b}\u{e0041}\u{1b}[2J text";
+        store.sql(&format!("update tenants set name = '{hostile}' where id = 3")).await.unwrap();
+        let said = format!("update operation_run_failures set message = '{hostile}' where run_id = 3");
+        store.sql(&said).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let exports = folder.path().join("exports");
+        let setup = Setup { exports: Some(exports.clone()), ..setup(80, 24, &store.clock) };
+        let mut console = Console::with(&store.ops, setup).await;
+        console.log_in("administrator").await;
+        console.keys("/id:3<enter>De").await;
+        for ending in ["json", "md"] {
+            let file = exports.join(format!("diagnostics-run-3-tenant-3-20261120T101730Z.{ending}"));
+            let text = std::fs::read_to_string(&file).unwrap();
+            let raw: Vec<char> =
+                text.chars().filter(|c| (c.is_control() && *c != '\n') || is_unseen(*c)).collect();
+            assert!(text.contains("odd ") && raw.is_empty(), "{raw:?} in {text}");
+            // A program reads what is stored.
+            assert!(ending != "json" || text.contains(r"\u009b31m\u007f\u202e\u200b\udb40\udc41\u001b[2J"), "{text}");
+        }
     }
 
     async fn fr_030_014_a_session_that_ends_takes_everything_with_it(store) {

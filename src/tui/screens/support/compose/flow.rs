@@ -409,10 +409,13 @@ impl Composition {
                 self.origin = Origin::Restored { at: saved_at, masks_lost: masked_by_hand > 0 };
                 self.file = File::Written(saved_at);
             }
-            Ok(Found::SetAside { file, why }) => {
+            Ok(Found::SetAside { file, why, repair }) => {
                 let file = shown(&file);
-                self.notes
-                    .push(format!("the file of an earlier draft {why}; it is kept as {file}"));
+                let mut note = format!("the file of an earlier draft {why}; it is kept as {file}");
+                if let Some(repair) = repair {
+                    note.push_str(&format!("; {repair}"));
+                }
+                self.notes.push(note);
             }
             Err(error) => self.notes.push(error.to_string()),
         }
