@@ -12,9 +12,11 @@ use crossterm::event::{
     EnableFocusChange, EnableMouseCapture,
 };
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
 };
 use crossterm::{cursor, queue, style};
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::watch;
 
 use crate::domain::safe_text::SafeText;
@@ -67,9 +69,13 @@ impl Inner {
             return Ok(());
         }
         let written = self.write_leave();
+        if !self.modes.raw {
+            return written;
+        }
+        // The rest of a paste, or an answer of the terminal, is no command for the shell.
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
         // Also when the writing failed: a shell in raw mode is the worse of the two.
-        let cooked = if self.modes.raw { disable_raw_mode() } else { Ok(()) };
-        written.and(cooked)
+        written.and(disable_raw_mode())
     }
 
     fn write_leave(&mut self) -> io::Result<()> {
@@ -82,6 +88,9 @@ impl Inner {
             DisableFocusChange,
             DisableBracketedPaste,
             style::ResetColor,
+            // A terminal without an alternate screen would go on showing the last frame.
+            Clear(ClearType::All),
+            cursor::MoveTo(0, 0),
             LeaveAlternateScreen,
             cursor::Show
         )?;
@@ -107,6 +116,20 @@ impl TerminalGuard {
     /// Enters again after [`leave`](Self::leave); nothing if it was not left.
     pub fn reenter(&self) -> io::Result<()> {
         lock(&self.inner).enter()
+    }
+
+    /// Enters once more although it was not left: while the process was stopped, a shell may
+    /// have changed every mode. Nothing if it was left.
+    pub fn enter_anew(&self) -> io::Result<()> {
+        let mut inner = lock(&self.inner);
+        if !std::mem::take(&mut inner.entered) {
+            return Ok(());
+        }
+        if inner.modes.raw {
+            // Without this, raw mode is taken to be on.
+            disable_raw_mode()?;
+        }
+        inner.enter()
     }
 
     /// Undoes everything; nothing if that is done already.

@@ -8,7 +8,7 @@ use super::keymap::Keymap;
 use super::session::{self, Client, End, Host};
 use super::theme::Theme;
 use crate::access::ClientKind;
-use crate::config::{Color, Config};
+use crate::config::{Color, Config, locale};
 use crate::domain::sanitize;
 use crate::drafts::Drafts;
 use crate::ops::Ops;
@@ -68,18 +68,25 @@ pub async fn run(launch: Launch) -> Result<u8> {
         drafts: Some(drafts),
     };
     let modes = Modes { raw: true, mouse: config.mouse.value };
-    let signals = signals::EndSignals::listen().map_err(|error| terminal_error(&error))?;
+    let signals = signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
+    let jobs = signals::JobSignals::listen().map_err(|error| terminal_error(&error))?;
     let guard =
         TerminalGuard::enter(std::io::stdout(), modes).map_err(|error| terminal_error(&error))?;
     let log = logging::current_file(&paths, ops.clock());
     let crash = guard.install_panic_hook(Some(log), |text| sanitize::redact(text).text);
     let backend = SizedBackend::new(guard.writer(), width, height, colors)
-        .synchronized(config.synchronized_output.value);
+        .synchronized(config.synchronized_output.value)
+        .ascii(config.ascii.value && locale::without_utf8(environment).is_some());
     let mut terminal = Terminal::new(backend).map_err(|error| terminal_error(&error))?;
     let events = local::LocalEvents::new(sizes).map_err(|error| terminal_error(&error))?;
     let mut app = App::new(setup);
     let client = Client { origin: local_origin(), kind: ClientKind::Console };
-    let host = Host { guard: Some(&guard), signals: Some(signals), crash: Some(crash) };
+    let host = Host {
+        guard: Some(&guard),
+        signals: Some(signals),
+        jobs: Some(jobs),
+        crash: Some(crash),
+    };
     let ended = session::run(&mut terminal, events, &mut app, ops, client, host).await;
     // Nothing is left to do about a terminal that cannot be written to.
     let _ = guard.leave();

@@ -11,6 +11,7 @@ use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::Outcome;
+use crate::tui::screens::support::compose::Composition;
 use crate::tui::theme::{self, Theme};
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
@@ -23,6 +24,7 @@ impl App {
     pub fn command(&mut self, command: Command) -> Vec<Effect> {
         match command {
             Command::AppQuit => return vec![Effect::Quit],
+            Command::AppClose => return self.close(),
             Command::AppSuspend => return vec![Effect::Suspend],
             Command::AppRedraw => return vec![Effect::Repaint],
             Command::TimeToggle if self.context() != Context::Login => {
@@ -50,16 +52,27 @@ impl App {
                 }
                 (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
                 (Overlay::Palette(palette), Command::RowOpen) => {
-                    let chosen = palette.chosen();
+                    let Some(chosen) = palette.chosen() else {
+                        self.say("no command is selected; type its name or move to it");
+                        return Vec::new();
+                    };
                     self.overlays.pop();
-                    return chosen.map_or_else(Vec::new, |command| self.command(command));
+                    return match chosen {
+                        // Here, too, nothing that was entered is lost without a question.
+                        Command::AppQuit => self.close(),
+                        chosen => self.command(chosen),
+                    };
                 }
                 (Overlay::Palette(palette), command) => palette.command(command),
                 (Overlay::Confirm(_), Command::WaitForWorker) => return self.choose_waiting(),
                 // Whatever it is, it is not the one letter that throws anything away.
-                (Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_), _) => {
-                    drop(self.overlays.pop());
-                }
+                (
+                    Overlay::Discard
+                    | Overlay::DiscardDraft
+                    | Overlay::Leave
+                    | Overlay::ResumeDraft(_),
+                    _,
+                ) => drop(self.overlays.pop()),
                 (Overlay::Confirm(_), command) => return self.command_confirm(command),
                 (Overlay::Report(_), command) => return self.command_report(command),
                 (Overlay::BreakGlass(_), command) => return self.command_glass(command),
@@ -73,7 +86,7 @@ impl App {
             }
             _ if self.session.is_none() => self.login.command(command),
             Command::AppPalette if self.context() != Context::Filter => {
-                self.overlays.push(Overlay::Palette(Palette::over(self.context())));
+                self.overlays.push(Overlay::Palette(Palette::over(self.context(), &self.setup.keymap)));
                 Vec::new()
             }
             Command::AppLogout => {
@@ -94,6 +107,25 @@ impl App {
             },
             _ => self.navigate(command),
         }
+    }
+
+    /// Closes what lies on top; on a screen it leaves, after a question where something was
+    /// entered.
+    fn close(&mut self) -> Vec<Effect> {
+        if !self.overlays.is_empty() {
+            return self.command(Command::AppBack);
+        }
+        if self.may_leave() {
+            return vec![Effect::Quit];
+        }
+        self.overlays.push(Overlay::Leave);
+        Vec::new()
+    }
+
+    /// Whether nothing is open over the screen, and nothing was entered in a form or the wizard.
+    pub(in crate::tui) fn may_leave(&self) -> bool {
+        let writes = self.composition().is_some_and(Composition::has_work);
+        self.overlays.is_empty() && !writes && !self.runbooks.has_work()
     }
 
     /// The wheel moves the cursor of whatever is on top.

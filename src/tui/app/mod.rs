@@ -117,6 +117,8 @@ pub enum Overlay {
     Discard,
     /// The question before the draft of a support request is thrown away.
     DiscardDraft,
+    /// The question before the console is left with something entered.
+    Leave,
     /// The offer to go on with a request that the end of a session interrupted.
     ResumeDraft(DiagnosticsSubject),
 }
@@ -293,9 +295,12 @@ impl App {
             Some(Overlay::Confirm(confirm)) => return confirm.context(),
             Some(Overlay::Report(_)) => return Context::Report,
             Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
-            Some(Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_)) => {
-                return Context::Discard;
-            }
+            Some(
+                Overlay::Discard
+                | Overlay::DiscardDraft
+                | Overlay::Leave
+                | Overlay::ResumeDraft(_),
+            ) => return Context::Discard,
             None => {}
         }
         if self.session.is_none() {
@@ -395,6 +400,9 @@ impl App {
                 self.pending.clear();
                 return self.command(command);
             }
+            Resolved::Command(Command::AppClose) if self.may_leave() => {
+                return self.command(Command::AppQuit);
+            }
             Resolved::Command(_) | Resolved::Unbound => self.pending.clear(),
         }
         Vec::new()
@@ -405,6 +413,11 @@ impl App {
             Context::Discard => match self.overlays.last() {
                 Some(Overlay::DiscardDraft) => return self.answer_discard_draft(event),
                 Some(Overlay::ResumeDraft(_)) => return self.answer_offer(event),
+                Some(Overlay::Leave) => {
+                    self.overlays.pop();
+                    let leaves = event.code == KeyCode::Char('y');
+                    return if leaves { vec![Effect::Quit] } else { Vec::new() };
+                }
                 _ => return self.answer_discard(event),
             },
             // The field of the phrase is gone, but the hand may still be typing it.

@@ -20,25 +20,34 @@ const LIMIT: usize = 60;
 #[derive(Debug)]
 pub struct Palette {
     field: TextField,
-    chosen: usize,
+    /// The row that enter does; none where nothing is selected yet.
+    chosen: Option<usize>,
+    /// Every command that means something here, in the order they are offered.
+    commands: Vec<Command>,
     /// Where the commands are to be done.
     context: Context,
 }
 
 impl Palette {
-    /// A palette over `context`.
-    pub fn over(context: Context) -> Self {
-        Self { field: TextField::new(LIMIT), chosen: 0, context }
+    /// A palette over `context`: what its own keys do comes first, what leaves it last.
+    pub fn over(context: Context, keymap: &Keymap) -> Self {
+        let own: Vec<Command> = keymap.bindings(context).map(|(_, command)| command).collect();
+        let mut commands: Vec<Command> = Command::ALL
+            .iter()
+            .copied()
+            .filter(|command| makes_sense(*command, context))
+            .collect();
+        commands.sort_by_key(|command| (leaves(*command), !own.contains(command)));
+        Self { field: TextField::new(LIMIT), chosen: None, commands, context }
     }
 
     /// The commands that fit what was typed.
     pub fn offers(&self) -> Vec<Command> {
         let words: Vec<String> =
             self.field.text().split_whitespace().map(str::to_lowercase).collect();
-        Command::ALL
+        self.commands
             .iter()
             .copied()
-            .filter(|command| makes_sense(*command, self.context))
             .filter(|command| {
                 let text = format!("{} {}", command.id(), command.description()).to_lowercase();
                 words.iter().all(|word| text.contains(word))
@@ -48,23 +57,37 @@ impl Palette {
 
     /// The chosen command.
     pub fn chosen(&self) -> Option<Command> {
-        self.offers().get(self.chosen).copied()
+        self.offers().get(self.chosen?).copied()
+    }
+
+    /// Selects the first command that fits what was typed. One that leaves the console has to be
+    /// moved to, or typed in full.
+    fn select(&mut self) {
+        let typed = self.field.text().trim();
+        let first = self.offers().first().copied();
+        let named = |command: Command| command.id() == typed || command.help() == typed;
+        let fits = first.is_some_and(|command| !leaves(command) || named(command));
+        self.chosen = (fits && !typed.is_empty()).then_some(0);
     }
 
     /// Does a command of the palette itself.
     pub fn command(&mut self, command: Command) {
         let last = self.offers().len().saturating_sub(1);
         match command {
-            Command::CursorUp => self.chosen = self.chosen.saturating_sub(1),
-            Command::CursorDown => self.chosen = (self.chosen + 1).min(last),
+            Command::CursorUp => {
+                self.chosen = Some(self.chosen.map_or(last, |row| row.saturating_sub(1)));
+            }
+            Command::CursorDown => {
+                self.chosen = Some(self.chosen.map_or(0, |row| (row + 1).min(last)));
+            }
             Command::FilterClear => {
                 self.field.clear();
-                self.chosen = 0;
+                self.select();
             }
             Command::FilterComplete => {
-                if let Some(command) = self.chosen() {
+                if let Some(command) = self.chosen().or(self.offers().first().copied()) {
                     self.field.set(command.id(), command.id().len());
-                    self.chosen = 0;
+                    self.select();
                 }
             }
             _ => {}
@@ -73,14 +96,16 @@ impl Palette {
 
     /// Types a key.
     pub fn key(&mut self, event: &KeyEvent) -> bool {
-        self.chosen = 0;
-        self.field.key(event)
+        let means = self.field.key(event);
+        self.select();
+        means
     }
 
     /// Pastes text.
     pub fn paste(&mut self, text: &str) -> bool {
-        self.chosen = 0;
-        self.field.paste(text)
+        let whole = self.field.paste(text);
+        self.select();
+        whole
     }
 
     /// Draws it over the body; gives where the terminal's cursor belongs. Commands that the
@@ -100,7 +125,7 @@ impl Palette {
         let cursor = self.field.draw(field, buffer, look.style(Role::Input), None);
         let offers = self.offers();
         let rows = usize::from(area.height.saturating_sub(2));
-        let first = (self.chosen + 1).saturating_sub(rows);
+        let first = self.chosen.map_or(0, |row| (row + 1).saturating_sub(rows));
         if offers.is_empty() {
             let row = Rect { y: area.y + 1, height: 1, ..area };
             Line::from(look.span(Role::Muted, " no command is called that")).render(row, buffer);
@@ -110,8 +135,9 @@ impl Palette {
             let allowed = command
                 .capability()
                 .is_none_or(|capability| held.is_some_and(|held| held.has(capability)));
-            let marker = if i == self.chosen { look.glyph("▸", ">") } else { " " };
-            let role = match (i == self.chosen, allowed) {
+            let chosen = Some(i) == self.chosen;
+            let marker = if chosen { look.glyph("▸", ">") } else { " " };
+            let role = match (chosen, allowed) {
                 (_, false) => Role::Muted,
                 (true, true) => Role::Selected,
                 (false, true) => Role::Text,
@@ -131,6 +157,11 @@ impl Palette {
     }
 }
 
+/// Whether a command leaves the console, for a shell or for the login.
+fn leaves(command: Command) -> bool {
+    matches!(command, Command::AppQuit | Command::AppSuspend | Command::AppLogout)
+}
+
 /// Commands of text fields and overlays mean nothing from the palette.
 fn makes_sense(command: Command, context: Context) -> bool {
     let of_fields = matches!(
@@ -141,6 +172,7 @@ fn makes_sense(command: Command, context: Context) -> bool {
             | Command::FieldPrevious
             | Command::FormSubmit
             | Command::AppPalette
+            | Command::AppClose
     );
     let of_inbox = matches!(
         command,
