@@ -204,7 +204,8 @@ impl Input {
                 }
                 self.held.push(byte);
             }
-            // No character begins like this.
+            // The same sequences in one byte, which no character begins with.
+            0x8f | 0x90 | 0x98 | 0x9b | 0x9d..=0x9f => self.after_escape(byte - 0x40, now),
             0x80.. => self.enter(State::Ground, now),
             _ => {
                 self.enter(State::Ground, now);
@@ -252,8 +253,9 @@ impl Input {
         match byte {
             b'\\' if escape => self.enter(State::Ground, now),
             BELL if bell => self.enter(State::Ground, now),
-            // An ESC that is not the terminator's begins a sequence of its own.
-            _ if escape => {
+            // An ESC that is not the terminator's begins a sequence of its own. Two are one that
+            // tmux has doubled.
+            _ if escape && byte != ESC => {
                 self.enter(State::Escape, now);
                 self.after_escape(byte, now);
             }

@@ -39,6 +39,7 @@ impl Home {
 
     fn load(&self, env: &[(&str, &str)], flags: Flags) -> Result<Config, Error> {
         let lookup = |name: &str| {
+            let env = [env, &[("LANG", "C.UTF-8")]].concat();
             env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let default_file = Some(self.file());

@@ -47,7 +47,7 @@ const SHORT: Duration = Duration::from_millis(1);
 const CASES: &[(&[u8], &str)] = &[
     (b"q", "q"),
     (b"Q\r\t\x7f", "Q<Enter><Tab><Backspace>"),
-    (b"\x01\x00\x1c\n", "<Control a><Control  ><Control 4><Control j>"),
+    (b"\x01\x00\x1c\n", "<Control a><Control Space><Control 4><Control j>"),
     ("ä€🦀".as_bytes(), "ä€🦀"),
     (b"\xc3q\xffw\xe2\x82", "qw"),
     (b"\x1b", "<Esc>"),
@@ -79,6 +79,8 @@ const CASES: &[(&[u8], &str)] = &[
     (b"\x1bP1+r544e=787465726d\x1b\\q", "q"),
     (b"\x1b_Gi=1;OK\x1b\\", ""),
     (b"\x1b^q\x1b\\\x1bXq\x1b\\", ""),
+    (b"\x1bPtmux;\x1b\x1b]52;c;cTpC\x07\x1b\\q", "<Alt \\>q"),
+    (b"\x9b?1;2cj\x9d11;rgb:q\x07k", "jk"),
     (b"\x1b]11;rgb:B:q", ""),
     (b"\x1bP>|B:q\x07q", ""),
     (b"\x1b]0;title\x1b[A", "<Up>"),
