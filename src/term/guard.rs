@@ -12,16 +12,17 @@ use crossterm::event::{
     EnableFocusChange, EnableMouseCapture,
 };
 use crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, queue, style};
 use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::signals::{EndSignals, exit_code};
 use crate::domain::safe_text::SafeText;
 
-/// How long a program that panicked may take to end by itself.
+/// How long a program that panicked, or was told to end, may take to end by itself.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
 /// How the terminal is used.
@@ -135,6 +136,18 @@ impl TerminalGuard {
     /// Undoes everything; nothing if that is done already.
     pub fn leave(&self) -> io::Result<()> {
         lock(&self.inner).leave()
+    }
+
+    /// Ends the process if it has not ended by itself a while after one of `signals`: it is
+    /// stuck in a write that the terminal does not take. Until the task is aborted.
+    pub fn insist_on(&self, mut signals: EndSignals) -> JoinHandle<()> {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            let number = signals.received().await;
+            tokio::time::sleep(LAST_GRACE).await;
+            close(&inner);
+            std::process::exit(i32::from(exit_code(number)));
+        })
     }
 
     /// Switches the mouse on or off.

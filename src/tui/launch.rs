@@ -69,6 +69,7 @@ pub async fn run(launch: Launch) -> Result<u8> {
     };
     let modes = Modes { raw: true, mouse: config.mouse.value };
     let signals = signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
+    let insistent = signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
     let jobs = signals::JobSignals::listen().map_err(|error| terminal_error(&error))?;
     let guard =
         TerminalGuard::enter(std::io::stdout(), modes).map_err(|error| terminal_error(&error))?;
@@ -81,13 +82,11 @@ pub async fn run(launch: Launch) -> Result<u8> {
     let events = local::LocalEvents::new(sizes).map_err(|error| terminal_error(&error))?;
     let mut app = App::new(setup);
     let client = Client { origin: local_origin(), kind: ClientKind::Console };
-    let host = Host {
-        guard: Some(&guard),
-        signals: Some(signals),
-        jobs: Some(jobs),
-        crash: Some(crash),
-    };
+    let host =
+        Host { guard: Some(&guard), signals: Some(signals), jobs: Some(jobs), crash: Some(crash) };
+    let insisting = guard.insist_on(insistent);
     let ended = session::run(&mut terminal, events, &mut app, ops, client, host).await;
+    insisting.abort();
     // Nothing is left to do about a terminal that cannot be written to.
     let _ = guard.leave();
     Ok(match ended {

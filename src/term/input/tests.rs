@@ -1,3 +1,5 @@
+//! Streams in every split, and what they mean.
+
 use super::*;
 use crossterm::event::{MouseButton, MouseEventKind};
 
@@ -56,7 +58,10 @@ const CASES: &[(&[u8], &str)] = &[
     (b"\x1b\xc3\xa4", "<Alt ä>"),
     (b"\x1b[A\x1b[B\x1bOC\x1bOD", "<Up><Down><Right><Left>"),
     (b"\x1b\x1b[A", "<Esc><Up>"),
-    (b"\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[5~\x1b[6~\x1b[2~\x1b[3~", "<Home><End><Home><End><Page Up><Page Down><Insert><Del>"),
+    (
+        b"\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[5~\x1b[6~\x1b[2~\x1b[3~",
+        "<Home><End><Home><End><Page Up><Page Down><Insert><Del>",
+    ),
     (b"\x1bOP\x1b[15~\x1b[24~\x1b[[A\x1b[[E", "<F1><F5><F12><F1><F5>"),
     (b"\x1b[1;5A\x1b[1;3B\x1b[3;5~\x1bOa", "<Control Up><Alt Down><Control Del><Control Up>"),
     (b"\x1b[Z\x1b[23$q", "<Back Tab><F11>q"),

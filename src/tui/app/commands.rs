@@ -11,7 +11,6 @@ use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::Outcome;
-use crate::tui::screens::support::compose::Composition;
 use crate::tui::theme::{self, Theme};
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
@@ -51,18 +50,7 @@ impl App {
                     self.overlays.pop();
                 }
                 (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
-                (Overlay::Palette(palette), Command::RowOpen) => {
-                    let Some(chosen) = palette.chosen() else {
-                        self.say("no command is selected; type its name or move to it");
-                        return Vec::new();
-                    };
-                    self.overlays.pop();
-                    return match chosen {
-                        // Here, too, nothing that was entered is lost without a question.
-                        Command::AppQuit => self.close(),
-                        chosen => self.command(chosen),
-                    };
-                }
+                (Overlay::Palette(_), Command::RowOpen) => return self.accept_offer(),
                 (Overlay::Palette(palette), command) => palette.command(command),
                 (Overlay::Confirm(_), Command::WaitForWorker) => return self.choose_waiting(),
                 // Whatever it is, it is not the one letter that throws anything away.
@@ -86,7 +74,8 @@ impl App {
             }
             _ if self.session.is_none() => self.login.command(command),
             Command::AppPalette if self.context() != Context::Filter => {
-                self.overlays.push(Overlay::Palette(Palette::over(self.context(), &self.setup.keymap)));
+                self.overlays
+                    .push(Overlay::Palette(Palette::over(self.context(), &self.setup.keymap)));
                 Vec::new()
             }
             Command::AppLogout => {
@@ -107,25 +96,6 @@ impl App {
             },
             _ => self.navigate(command),
         }
-    }
-
-    /// Closes what lies on top; on a screen it leaves, after a question where something was
-    /// entered.
-    fn close(&mut self) -> Vec<Effect> {
-        if !self.overlays.is_empty() {
-            return self.command(Command::AppBack);
-        }
-        if self.may_leave() {
-            return vec![Effect::Quit];
-        }
-        self.overlays.push(Overlay::Leave);
-        Vec::new()
-    }
-
-    /// Whether nothing is open over the screen, and nothing was entered in a form or the wizard.
-    pub(in crate::tui) fn may_leave(&self) -> bool {
-        let writes = self.composition().is_some_and(Composition::has_work);
-        self.overlays.is_empty() && !writes && !self.runbooks.has_work()
     }
 
     /// The wheel moves the cursor of whatever is on top.

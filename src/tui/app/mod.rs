@@ -5,6 +5,7 @@ mod commands;
 mod compose;
 mod condition;
 mod control;
+mod leave;
 mod notices;
 mod overview;
 mod paste;
@@ -296,10 +297,7 @@ impl App {
             Some(Overlay::Report(_)) => return Context::Report,
             Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
             Some(
-                Overlay::Discard
-                | Overlay::DiscardDraft
-                | Overlay::Leave
-                | Overlay::ResumeDraft(_),
+                Overlay::Discard | Overlay::DiscardDraft | Overlay::Leave | Overlay::ResumeDraft(_),
             ) => return Context::Discard,
             None => {}
         }
@@ -392,32 +390,12 @@ impl App {
         effects
     }
 
-    /// Where nothing is shown, nothing is done but to leave: nobody sees what a key would do.
-    fn key_unseen(&mut self, key: Key) -> Vec<Effect> {
-        match self.setup.keymap.resolve(Context::Operations, &self.pending, key) {
-            Resolved::Pending => self.pending.push(key),
-            Resolved::Command(command @ (Command::AppQuit | Command::AppSuspend)) => {
-                self.pending.clear();
-                return self.command(command);
-            }
-            Resolved::Command(Command::AppClose) if self.may_leave() => {
-                return self.command(Command::AppQuit);
-            }
-            Resolved::Command(_) | Resolved::Unbound => self.pending.clear(),
-        }
-        Vec::new()
-    }
-
     fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {
         match context {
             Context::Discard => match self.overlays.last() {
                 Some(Overlay::DiscardDraft) => return self.answer_discard_draft(event),
                 Some(Overlay::ResumeDraft(_)) => return self.answer_offer(event),
-                Some(Overlay::Leave) => {
-                    self.overlays.pop();
-                    let leaves = event.code == KeyCode::Char('y');
-                    return if leaves { vec![Effect::Quit] } else { Vec::new() };
-                }
+                Some(Overlay::Leave) => return self.answer_leave(event),
                 _ => return self.answer_discard(event),
             },
             // The field of the phrase is gone, but the hand may still be typing it.

@@ -193,7 +193,8 @@ fn parts(stream: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn sends(place: &Place) {
-    let keymap = "inherits = \"default\"\n[global]\n\"ctrl-c\" = \"app.redraw\"\n\"f12\" = \"app.quit\"\n";
+    let keymap =
+        "inherits = \"default\"\n[global]\n\"ctrl-c\" = \"app.redraw\"\n\"f12\" = \"app.quit\"\n";
     let mut opened = Opened::at(place, Some(keymap));
     for stream in STREAMS {
         let shown = String::from_utf8_lossy(stream).escape_debug().to_string();

@@ -1,6 +1,8 @@
 //! Terminals without an alternate screen, of an unknown kind, or without UTF-8
 //! (specs/042-terminal-input).
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -17,15 +19,27 @@ fn store() -> Store {
     })
 }
 
+/// Ends the session of GNU screen, which outlives its terminal.
+struct EndsScreen<'a>(&'a Path);
+
+impl Drop for EndsScreen<'_> {
+    fn drop(&mut self) {
+        let mut quit = Command::new("screen");
+        quit.args(["-S", "console", "-X", "quit"]).env("SCREENDIR", self.0.join("screens"));
+        let _ = quit.stdout(Stdio::null()).status();
+    }
+}
+
 /// In GNU screen (which has no alternate screen unless it is told to) and under `script`.
 #[test]
 fn fr_042_008_the_first_frame_clears_the_screen_and_the_last_one_is_taken_away() {
     let store = store();
     let in_screen = "mkdir -m 700 screens; export SCREENDIR=$PWD/screens SYSSCREENRC=/dev/null; \
-                     exec screen -q -c /dev/null \"$0\"";
+                     exec screen -q -S console -c /dev/null \"$0\"";
     let under_script = "exec script -qec \"$0\" /dev/null";
     for wrapper in [in_screen, under_script] {
         let folder = TempDir::new().unwrap();
+        let _ends = EndsScreen(folder.path());
         let inner = folder.path().join("inner");
         let text = "#!/bin/sh\nfor line in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do\n\
                     printf 'GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE\\n'; done\n\

@@ -9,6 +9,7 @@ mod condition;
 mod errors;
 mod inbox;
 mod input_jobs;
+mod input_palette;
 mod input_streams;
 mod input_terminals;
 mod keys;
