@@ -5,6 +5,7 @@ use std::io;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
@@ -112,6 +113,8 @@ impl JobSignals {
             let _ = tokio::time::timeout(STOP_REFUSED, self.continued.recv()).await;
         }
         guard.reenter()?;
+        // What was waited for needs no second answer.
+        let _ = self.continued.recv().now_or_never();
         stopped.map_err(Into::into)
     }
 }

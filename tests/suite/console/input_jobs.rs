@@ -32,6 +32,7 @@ fn open_dialog(program: &mut Program) {
     program.wait_for("Log in");
     program.type_in(&format!("administrator\t{PASSWORD}\r"));
     program.wait_for("active");
+    program.wait_for("inventory.sync");
     program.type_in("jX");
     program.wait_for(DIALOG);
 }
