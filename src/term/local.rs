@@ -34,20 +34,22 @@ pub fn require_terminal(get: impl Fn(&str) -> Option<String>, instead: &str) -> 
 }
 
 /// The rule behind [`require_terminal`]: both ends are terminals, and it is known of what kind.
+/// One line, since it is most often read in the log of some other program.
 pub fn check_terminal(stdin: bool, stdout: bool, term: Option<&str>, instead: &str) -> Result<()> {
-    let trouble = if !stdin {
-        "standard input is not a terminal"
-    } else if !stdout {
-        "standard output is not a terminal"
-    } else {
-        match term {
-            None => "TERM is not set, so the console cannot be drawn",
-            Some("") => "TERM is empty, so the console cannot be drawn",
-            Some("dumb") => "TERM is dumb, so the console cannot be drawn",
-            Some(_) => return Ok(()),
-        }
+    let trouble = match term {
+        _ if !stdin => "standard input is no terminal",
+        _ if !stdout => "standard output is no terminal",
+        term if takes_escapes(term) => return Ok(()),
+        None => "TERM is not set",
+        Some("") => "TERM is empty",
+        Some(_) => "TERM is dumb",
     };
-    Err(Error::usage(trouble).hint(format!("use: {instead}")))
+    Err(Error::usage(format!("the console needs a terminal and {trouble}; use: {instead}")))
+}
+
+/// Whether a terminal of the kind `term` is known to understand escape sequences.
+pub fn takes_escapes(term: Option<&str>) -> bool {
+    !matches!(term, None | Some("" | "dumb"))
 }
 
 /// The terminal's size in columns and rows.

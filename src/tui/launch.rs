@@ -34,11 +34,10 @@ const CRASHED: u8 = 101;
 /// Opens the console and stays until it is left; gives the exit code.
 ///
 /// # Errors
-/// *Usage* for a theme, keymap or terminal that cannot be used, before anything is drawn.
+/// *Usage* for a theme or keymap that cannot be used, before anything is drawn.
 pub async fn run(launch: Launch) -> Result<u8> {
     let Launch { ops, config, paths, drafts } = launch;
     let environment = |name: &str| std::env::var(name).ok();
-    local::require_terminal(environment, "tenantpilot runs list")?;
     let keymap = Keymap::load(&config.keymap.value, Some(&paths.keymaps_dir()))?;
     let theme = Theme::load(&config.theme.value, Some(&paths.themes_dir()))?;
     let colors = match config.color.value {
