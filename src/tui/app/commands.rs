@@ -272,7 +272,12 @@ impl App {
     fn next_theme(&mut self) {
         let embedded = theme::EMBEDDED.len();
         let own = theme::index_of(&self.setup.theme) == embedded;
-        self.theme_index = (self.theme_index + 1) % (embedded + usize::from(own));
+        self.show_theme((self.theme_index + 1) % (embedded + usize::from(own)));
+    }
+
+    /// Changes to an embedded theme; after the last one comes the one of the settings.
+    pub(super) fn show_theme(&mut self, index: usize) {
+        self.theme_index = index;
         // The embedded themes are tested to load.
         let (name, theme) = match theme::EMBEDDED.get(self.theme_index) {
             Some((name, _)) => (*name, Theme::embedded(name).ok()),

@@ -8,7 +8,7 @@ use crate::tui::keymap::{Key, Keymap, Resolved};
 use crate::tui::msg::Effect;
 use crate::tui::screens::support::Target;
 use crate::tui::screens::support::compose::Composition;
-use crate::tui::theme::{self, Theme};
+use crate::tui::theme;
 use crate::tui::widgets::go_to::GoTo;
 use crate::tui::widgets::palette::Offer;
 
@@ -85,10 +85,8 @@ impl App {
             GoTo::Tenant(id) => self.open_support(Target::Tenant(id)),
             GoTo::Tenants(name) => self.find_tenants(&name),
             GoTo::Theme(name) => {
-                self.theme_index = theme::EMBEDDED.iter().position(|(known, _)| *known == name);
-                if let Ok(theme) = Theme::embedded(name) {
-                    self.look.theme = theme.downgrade(self.setup.colors);
-                    self.say(format!("theme {name}"));
+                if let Some(index) = theme::EMBEDDED.iter().position(|(known, _)| *known == name) {
+                    self.show_theme(index);
                 }
                 Vec::new()
             }
