@@ -4,9 +4,11 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::Env;
 use crate::access::Actor;
@@ -21,8 +23,8 @@ use crate::{files, paths};
 /// The largest password file; a longer one is not a password.
 const MAX_FILE: u64 = 64 * 1024;
 /// Signals that end the program, and have to give the terminal its echo back first.
-const ENDING: [SignalKind; 3] =
-    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+const ENDING: [SignalKind; 4] =
+    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
 
 /// Where a password comes from, other than the person.
 #[derive(Debug, Clone, clap::Args)]
@@ -111,6 +113,7 @@ async fn hidden(env: &Env, question: &str) -> Result<SecretString> {
     may_ask(env)?;
     // Off before the question: a quick hand or a paste must not be shown either.
     let before = echo_off()?;
+    let hiding = before.as_ref().and_then(|before| hide_again(&silent(before)));
     env.out.question(question);
     // Echo is off already: a reader that turned it off again could do so after a signal gave
     // it back.
@@ -121,6 +124,11 @@ async fn hidden(env: &Env, question: &str) -> Result<SecretString> {
         read.map(|_| line)
     })
     .await;
+    if let Some(hiding) = hiding {
+        hiding.abort();
+        // It must not hide again what is restored now.
+        let _ = hiding.await;
+    }
     restore(before.as_ref());
     match read {
         Ok(Ok(text)) if !text.is_empty() => Ok(password::secret(text)),
@@ -148,12 +156,29 @@ fn echo_off() -> Result<Option<Termios>> {
             std::process::exit(128 + kind.as_raw_value());
         });
     }
+    // If this fails, there is no terminal to show anything.
+    let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent(&before));
+    Ok(Some(before))
+}
+
+/// The modes in which only the end of the line is shown.
+fn silent(before: &Termios) -> Termios {
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     silent.local_modes.insert(LocalModes::ECHONL);
-    // If this fails, the reading itself still hides what is typed.
-    let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent);
-    Ok(Some(before))
+    silent
+}
+
+/// Hides what is typed once more after the program was stopped: meanwhile a shell has set the
+/// modes that it likes.
+fn hide_again(silent: &Termios) -> Option<JoinHandle<()>> {
+    let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw())).ok()?;
+    let silent = silent.clone();
+    Some(tokio::spawn(async move {
+        while continued.recv().await.is_some() {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent);
+        }
+    }))
 }
 
 fn restore(modes: Option<&Termios>) {

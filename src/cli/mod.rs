@@ -33,7 +33,6 @@ mod worker;
 mod workers;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 
 use clap::error::ErrorKind as ParseErrorKind;
 use clap::{Parser, Subcommand};
@@ -45,6 +44,7 @@ pub use text::Table;
 
 use crate::ops::Create;
 use crate::paths::Paths;
+use crate::term::local;
 use crate::tui::launch::{self, Launch};
 use crate::{Clock, Error, Result, logging};
 
@@ -272,7 +272,7 @@ fn prepare(
     let gather = || {
         // First, so that a console in a pipe says so whatever else is wrong.
         if matches!(command, None | Some(Command::Console | Command::Demo(_))) {
-            require_terminal()?;
+            local::require_terminal(variable, "tenantpilot runs list")?;
         }
         let paths = Paths::from_env(variable)?;
         let no_input = global.no_input;
@@ -328,22 +328,6 @@ fn start_log(env: &Env) -> Option<logging::LogGuard> {
     logging::init(&env.paths, env.config.log_level.value)
         .inspect_err(|error| env.out.message(format!("warning: there is no log: {error}")))
         .ok()
-}
-
-/// One line, since it is most often read in the log of some other program.
-fn require_terminal() -> Result<()> {
-    let trouble = if !io::stdin().is_terminal() {
-        "standard input is no terminal"
-    } else if !io::stdout().is_terminal() {
-        "standard output is no terminal"
-    } else if variable("TERM").as_deref() == Some("dumb") {
-        "TERM is dumb"
-    } else {
-        return Ok(());
-    };
-    Err(Error::usage(format!(
-        "the console needs a terminal and {trouble}; use: tenantpilot runs list"
-    )))
 }
 
 /// An environment variable; one that is not UTF-8 is kept visible rather than ignored.

@@ -23,9 +23,16 @@ pub struct GlobalOptions {
     /// When to use colour: auto, always or never
     #[arg(long, global = true, value_name = "WHEN")]
     color: Option<String>,
-    /// Draw with ASCII characters only
-    #[arg(long, global = true)]
-    ascii: bool,
+    /// Draw with ASCII characters only (the default in a locale without UTF-8), or not
+    #[arg(
+        long,
+        global = true,
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    ascii: Option<String>,
     /// Show times in UTC (the default)
     #[arg(long, global = true, conflicts_with_all = ["local", "time_zone"])]
     utc: bool,

@@ -40,7 +40,7 @@ define! {
         "which key does what";
     "ascii" "TENANTPILOT_ASCII"
         "true or false"
-        "draw with ASCII characters only";
+        "draw with ASCII characters only; on by default in a locale without UTF-8";
     "color" "TENANTPILOT_COLOR"
         "auto, always or never"
         "when to use colour";

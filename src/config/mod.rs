@@ -8,6 +8,7 @@ mod definitions;
 mod deploy;
 mod duration;
 mod file;
+pub mod locale;
 mod value;
 mod webhook;
 
@@ -24,7 +25,7 @@ pub use duration::{format_duration, parse_duration};
 pub use value::{Choice, Color, LogLevel};
 pub use webhook::{WEBHOOK_SECRET_VARIABLE, WebhookUrl};
 
-use crate::domain::safe_text::quoted;
+use crate::domain::safe_text::{SafeText, quoted};
 use crate::domain::time_zone::TimeZone;
 use crate::paths;
 use crate::{Error, Result};
@@ -36,6 +37,8 @@ use value::Given;
 pub enum Origin {
     /// Built in.
     Default,
+    /// What the locale says, in words.
+    Locale(String),
     /// A configuration file, and the line in it (from 1).
     File(PathBuf, usize),
     /// An environment variable, by name.
@@ -48,6 +51,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Locale(reason) => write!(f, "the locale has no UTF-8: {}", SafeText::new(reason)),
             Self::File(path, line) => write!(f, "{}, line {line}", paths::shown(path)),
             Self::Environment(variable) => write!(f, "environment variable {variable}"),
             Self::Flag(flag) => write!(f, "flag {flag}"),
@@ -75,8 +79,8 @@ pub struct Flags {
     pub theme: Option<String>,
     /// `--keymap NAME`
     pub keymap: Option<String>,
-    /// `--ascii`
-    pub ascii: bool,
+    /// `--ascii`, `--ascii=false`
+    pub ascii: Option<String>,
     /// `--color WHEN`
     pub color: Option<String>,
     /// `--no-color`, the same as `--color never`
@@ -170,7 +174,7 @@ impl Config {
             })?,
             theme: layers.pick("theme", "default".to_owned(), value::name)?,
             keymap: layers.pick("keymap", "default".to_owned(), value::name)?,
-            ascii: layers.pick("ascii", false, value::boolean)?,
+            ascii: layers.ascii()?,
             color: layers.pick("color", Color::Auto, value::choice)?,
             time_zone: layers.pick("time_zone", TimeZone::Utc, value::choice)?,
             mouse: layers.pick("mouse", false, value::boolean)?,
@@ -349,6 +353,17 @@ impl<'a> Layers<'a> {
         Ok(setting)
     }
 
+    /// Where no layer says it, the locale decides.
+    fn ascii(&self) -> Result<Setting<bool>> {
+        let setting = self.pick("ascii", false, value::boolean)?;
+        match locale::without_utf8(self.env) {
+            Some(reason) if setting.origin == Origin::Default => {
+                Ok(Setting { value: true, origin: Origin::Locale(reason) })
+            }
+            _ => Ok(setting),
+        }
+    }
+
     /// What the layers say about one setting, weakest first.
     fn given(&self, definition: &Definition) -> Vec<(Given<'_>, Origin)> {
         let mut all = Vec::new();
@@ -383,7 +398,7 @@ impl<'a> Layers<'a> {
             "poll_interval" => text(&flags.poll_interval, "--poll-interval"),
             "theme" => text(&flags.theme, "--theme"),
             "keymap" => text(&flags.keymap, "--keymap"),
-            "ascii" => flags.ascii.then(|| ("true".to_owned(), "--ascii")),
+            "ascii" => text(&flags.ascii, "--ascii"),
             "color" if flags.no_color => Some(("never".to_owned(), "--no-color")),
             "color" => text(&flags.color, "--color"),
             "time_zone" => text(&flags.time_zone, "--time-zone"),
@@ -417,7 +432,7 @@ impl<'a> Layers<'a> {
 /// An error about one setting. `reason` and `allowed` are ours; only `reason` quotes input.
 fn wrong(origin: &Origin, name: &str, reason: &str, allowed: &str) -> Error {
     let place = match origin {
-        Origin::Default => "default".to_owned(),
+        Origin::Default | Origin::Locale(_) => "default".to_owned(),
         Origin::File(path, line) => format!("{}, line {line}", paths::shown(path)),
         Origin::Environment(variable) => variable.clone(),
         Origin::Flag(flag) => flag.clone(),

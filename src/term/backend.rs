@@ -54,6 +54,14 @@ impl<W: Write> SizedBackend<W> {
         self
     }
 
+    /// Writes a question mark for what is not ASCII: on a terminal without UTF-8, other bytes
+    /// are garbage, and some of them are control characters.
+    #[must_use]
+    pub fn ascii(mut self, only: bool) -> Self {
+        self.encoder.ascii(only);
+        self
+    }
+
     /// Takes the terminal's new size; the next draw fills it.
     pub fn resize(&mut self, width: u16, height: u16) {
         self.size = Size { width, height };

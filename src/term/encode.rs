@@ -41,6 +41,8 @@ const MODIFIERS: [(Modifier, u8, u8); 8] = [
 #[derive(Debug)]
 pub(super) struct Encoder {
     support: ColorSupport,
+    /// Whether only ASCII may be written.
+    ascii: bool,
     /// Where the terminal's cursor is; unknown after a full line or a doubtful character.
     at: Option<(u16, u16)>,
     pen: Pen,
@@ -52,7 +54,12 @@ pub(super) struct Encoder {
 impl Encoder {
     /// For a terminal in its initial state, with its cursor anywhere.
     pub(super) fn new(support: ColorSupport) -> Self {
-        Self { support, at: None, pen: PLAIN, wide: BTreeSet::new() }
+        Self { support, ascii: false, at: None, pen: PLAIN, wide: BTreeSet::new() }
+    }
+
+    /// Writes only ASCII, or everything.
+    pub(super) fn ascii(&mut self, only: bool) {
+        self.ascii = only;
     }
 
     /// Forgets where the cursor is, after something else may have moved it.
@@ -157,6 +164,13 @@ impl Encoder {
         if symbol.len() == 1 && !symbol.as_bytes()[0].is_ascii_control() {
             out.extend_from_slice(symbol.as_bytes());
             self.advance(width);
+            return;
+        }
+        if self.ascii {
+            for _ in 0..symbol.width().max(1) {
+                out.push(b'?');
+                self.advance(width);
+            }
             return;
         }
         if symbol.is_empty() || symbol.chars().any(char::is_control) {

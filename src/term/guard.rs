@@ -11,15 +11,16 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
     EnableFocusChange, EnableMouseCapture,
 };
-use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
+use crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, queue, style};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::signals::{EndSignals, exit_code};
 use crate::domain::safe_text::SafeText;
 
-/// How long a program that panicked may take to end by itself.
+/// How long a program that panicked, or was told to end, may take to end by itself.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
 /// How the terminal is used.
@@ -31,8 +32,35 @@ pub struct Modes {
     pub mouse: bool,
 }
 
+/// The keyboard of the process's own terminal. It has a lock of its own: a write may be stuck.
+#[derive(Clone, Default)]
+struct Keyboard {
+    /// The modes to go back to, while raw mode is on.
+    before: Arc<Mutex<Option<Termios>>>,
+}
+
+impl Keyboard {
+    /// Sets raw mode, also where it is believed to be on.
+    fn set_raw(&self) -> io::Result<()> {
+        let mut before = lock(&self.before);
+        let now = tcgetattr(io::stdin())?;
+        let mut raw = now.clone();
+        raw.make_raw();
+        before.get_or_insert(now);
+        Ok(tcsetattr(io::stdin(), OptionalActions::Now, &raw)?)
+    }
+
+    fn restore(&self) -> io::Result<()> {
+        match lock(&self.before).take() {
+            Some(before) => Ok(tcsetattr(io::stdin(), OptionalActions::Now, &before)?),
+            None => Ok(()),
+        }
+    }
+}
+
 struct Inner {
     out: Box<dyn Write + Send>,
+    keyboard: Keyboard,
     modes: Modes,
     entered: bool,
     /// After a panic nothing draws any more, so that the message stays readable.
@@ -47,7 +75,7 @@ impl Inner {
         // First of all, so that a failure on the way is undone as well.
         self.entered = true;
         if self.modes.raw {
-            enable_raw_mode()?;
+            self.keyboard.set_raw()?;
         }
         queue!(
             self.out,
@@ -67,9 +95,13 @@ impl Inner {
             return Ok(());
         }
         let written = self.write_leave();
+        if !self.modes.raw {
+            return written;
+        }
+        // The rest of a paste, or an answer of the terminal, is no command for the shell.
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
         // Also when the writing failed: a shell in raw mode is the worse of the two.
-        let cooked = if self.modes.raw { disable_raw_mode() } else { Ok(()) };
-        written.and(cooked)
+        written.and(self.keyboard.restore())
     }
 
     fn write_leave(&mut self) -> io::Result<()> {
@@ -82,6 +114,9 @@ impl Inner {
             DisableFocusChange,
             DisableBracketedPaste,
             style::ResetColor,
+            // A terminal without an alternate screen would go on showing the last frame.
+            Clear(ClearType::All),
+            cursor::MoveTo(0, 0),
             LeaveAlternateScreen,
             cursor::Show
         )?;
@@ -92,14 +127,22 @@ impl Inner {
 /// Owns the terminal's state; dropping it leaves.
 pub struct TerminalGuard {
     inner: Arc<Mutex<Inner>>,
+    keyboard: Keyboard,
 }
 
 impl TerminalGuard {
     /// Enters the screen of `out`: raw mode, alternate screen, cursor hidden, bracketed
     /// paste, focus events, and the mouse if asked for.
     pub fn enter(out: impl Write + Send + 'static, modes: Modes) -> io::Result<Self> {
-        let inner = Inner { out: Box::new(out), modes, entered: false, closed: false };
-        let guard = Self { inner: Arc::new(Mutex::new(inner)) };
+        let keyboard = Keyboard::default();
+        let inner = Inner {
+            out: Box::new(out),
+            keyboard: keyboard.clone(),
+            modes,
+            entered: false,
+            closed: false,
+        };
+        let guard = Self { inner: Arc::new(Mutex::new(inner)), keyboard };
         lock(&guard.inner).enter()?;
         Ok(guard)
     }
@@ -109,9 +152,31 @@ impl TerminalGuard {
         lock(&self.inner).enter()
     }
 
+    /// Enters once more although it was not left: while the process was stopped, a shell may
+    /// have changed every mode. Nothing if it was left.
+    pub fn enter_anew(&self) -> io::Result<()> {
+        let mut inner = lock(&self.inner);
+        if !std::mem::take(&mut inner.entered) {
+            return Ok(());
+        }
+        inner.enter()
+    }
+
     /// Undoes everything; nothing if that is done already.
     pub fn leave(&self) -> io::Result<()> {
         lock(&self.inner).leave()
+    }
+
+    /// Ends the process if it has not ended by itself a while after one of `signals`: it is
+    /// stuck in a write that the terminal does not take. Until the task is aborted.
+    pub fn insist_on(&self, mut signals: EndSignals) -> JoinHandle<()> {
+        let (inner, keyboard) = (Arc::clone(&self.inner), self.keyboard.clone());
+        tokio::spawn(async move {
+            let number = signals.received().await;
+            tokio::time::sleep(LAST_GRACE).await;
+            close(&inner, &keyboard);
+            std::process::exit(i32::from(exit_code(number)));
+        })
     }
 
     /// Switches the mouse on or off.
@@ -147,9 +212,9 @@ impl TerminalGuard {
         redact: impl Fn(&str) -> String + Send + Sync + 'static,
     ) -> Crash {
         let (sender, receiver) = watch::channel(false);
-        let inner = Arc::clone(&self.inner);
+        let (inner, keyboard) = (Arc::clone(&self.inner), self.keyboard.clone());
         std::panic::set_hook(Box::new(move |info| {
-            close(&inner);
+            close(&inner, &keyboard);
             let text = info.payload_as_str().unwrap_or("no message");
             let text = SafeText::new(&redact(text).replace('\n', " "));
             let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
@@ -214,12 +279,12 @@ impl Write for ScreenWriter {
     }
 }
 
-fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
-    inner.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Leaves for good, without waiting for ever for a thread that is stuck in a write.
-fn close(inner: &Mutex<Inner>) {
+fn close(inner: &Mutex<Inner>, keyboard: &Keyboard) {
     for _ in 0..20 {
         let mut held = match inner.try_lock() {
             Ok(held) => held,
@@ -234,7 +299,7 @@ fn close(inner: &Mutex<Inner>) {
         return;
     }
     // The writer is stuck, so the screen cannot be told; the keyboard still can.
-    let _ = disable_raw_mode();
+    let _ = keyboard.restore();
 }
 
 /// One line on standard error; it is the only way left to say anything.

@@ -4,13 +4,23 @@ use std::io::{self, IsTerminal, PipeReader, PipeWriter};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crossterm::event::{self, Event};
+use crossterm::event::Event;
 use futures_util::Stream;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::input::Input;
 use crate::{Error, Result};
+
+/// The size of a terminal that does not know its own.
+const USUAL_SIZE: (u16, u16) = (80, 24);
+/// How many bytes are read at once, and how many such parts wait to be understood.
+const PART: usize = 1024;
+const PARTS: usize = 4;
 
 /// Refuses to start the console where nobody could see or use it. `instead` is the command
 /// to name that needs no terminal.
@@ -23,23 +33,32 @@ pub fn require_terminal(get: impl Fn(&str) -> Option<String>, instead: &str) -> 
     )
 }
 
-/// The rule behind [`require_terminal`]: both ends are terminals, and not a dumb one.
+/// The rule behind [`require_terminal`]: both ends are terminals, and it is known of what kind.
+/// One line, since it is most often read in the log of some other program.
 pub fn check_terminal(stdin: bool, stdout: bool, term: Option<&str>, instead: &str) -> Result<()> {
-    let trouble = if !stdin {
-        "standard input is not a terminal"
-    } else if !stdout {
-        "standard output is not a terminal"
-    } else if term == Some("dumb") {
-        "TERM is dumb, so the console cannot be drawn"
-    } else {
-        return Ok(());
+    let trouble = match term {
+        _ if !stdin => "standard input is no terminal",
+        _ if !stdout => "standard output is no terminal",
+        term if takes_escapes(term) => return Ok(()),
+        None => "TERM is not set",
+        Some("") => "TERM is empty",
+        Some(_) => "TERM is dumb",
     };
-    Err(Error::usage(trouble).hint(format!("use: {instead}")))
+    Err(Error::usage(format!("the console needs a terminal and {trouble}; use: {instead}")))
+}
+
+/// Whether a terminal of the kind `term` is known to understand escape sequences.
+pub fn takes_escapes(term: Option<&str>) -> bool {
+    !matches!(term, None | Some("" | "dumb"))
 }
 
 /// The terminal's size in columns and rows.
 pub fn size() -> io::Result<(u16, u16)> {
-    crossterm::terminal::size()
+    let size = tcgetwinsize(io::stdout())?;
+    Ok(match (size.ws_col, size.ws_row) {
+        (0, _) | (_, 0) => USUAL_SIZE,
+        known => known,
+    })
 }
 
 /// Hears that the terminal's size changed. Listen before the size is first asked for, or a
@@ -56,40 +75,36 @@ impl SizeChanges {
 
 /// What the person at the terminal does. Ends with an error once the terminal is gone.
 ///
-/// crossterm hears of a change of size only once its reader runs, which is after the first
-/// frame's size was asked for. So [`SizeChanges`] tells of them, and crossterm's are left out.
-///
-/// crossterm's own reader goes round and round at the end of input, whoever calls it. So it
-/// has a thread to itself, where that holds nobody up, and the end is watched for beside it
-/// by another thread, which sleeps until then. Make one of these per process.
+/// A thread reads the bytes, because a terminal's input shared with a shell must not be made
+/// non-blocking. Make one of these per process.
 pub struct LocalEvents {
-    events: mpsc::Receiver<io::Result<Event>>,
+    parts: mpsc::Receiver<Vec<u8>>,
     sizes: SizeChanges,
-    gone: oneshot::Receiver<()>,
+    input: Input,
+    /// Runs out when what is incomplete in the input has waited for too long.
+    timer: Pin<Box<Sleep>>,
     ended: bool,
-    /// Closing it ends the watching thread.
-    _watch: PipeWriter,
+    /// Closing it ends the thread.
+    _stop: PipeWriter,
 }
 
 impl LocalEvents {
     /// Starts to read the process's terminal.
     pub fn new(sizes: SizeChanges) -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
-        let (sender, gone) = oneshot::channel();
-        std::thread::Builder::new().name("terminal-watch".to_owned()).spawn(move || {
-            if wait_until_gone(&reader) {
-                let _ = sender.send(());
-            } else {
-                // Dropped by its owner: nobody listens any more.
-                drop(sender);
-            }
-        })?;
-        let (forward, events) = mpsc::channel(64);
-        std::thread::Builder::new().name("terminal-read".to_owned()).spawn(move || {
-            // Ends when nobody listens any more, or with the process.
-            while forward.blocking_send(event::read()).is_ok() {}
-        })?;
-        Ok(Self { events, sizes, gone, ended: false, _watch: writer })
+        let (stop, writer) = io::pipe()?;
+        let (forward, parts) = mpsc::channel(PARTS);
+        std::thread::Builder::new()
+            .name("terminal-read".to_owned())
+            .spawn(move || read_until_gone(&forward, &stop))?;
+        let now = Instant::now();
+        Ok(Self {
+            parts,
+            sizes,
+            input: Input::new(now),
+            timer: Box::pin(sleep_until(now)),
+            ended: false,
+            _stop: writer,
+        })
     }
 }
 
@@ -97,43 +112,64 @@ impl Stream for LocalEvents {
     type Item = io::Result<Event>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.ended {
+        let this = &mut *self;
+        if this.ended {
             return Poll::Ready(None);
         }
-        if Pin::new(&mut self.gone).poll(context).is_pending() {
-            if self.sizes.0.poll_recv(context).is_ready()
-                && let Ok((columns, rows)) = size()
-            {
-                return Poll::Ready(Some(Ok(Event::Resize(columns, rows))));
-            }
-            loop {
-                match self.events.poll_recv(context) {
-                    Poll::Ready(Some(Ok(Event::Resize(..)))) => {}
-                    // A reader that fails has lost its terminal, and may say so first.
-                    Poll::Ready(Some(Err(_)) | None) => break,
-                    other => return other,
-                }
-            }
+        if this.sizes.0.poll_recv(context).is_ready()
+            && let Ok((columns, rows)) = size()
+        {
+            return Poll::Ready(Some(Ok(Event::Resize(columns, rows))));
         }
-        self.ended = true;
-        let error = io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone");
-        Poll::Ready(Some(Err(error)))
+        loop {
+            if let Some(event) = this.input.next_event() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            match this.parts.poll_recv(context) {
+                Poll::Ready(Some(bytes)) => {
+                    this.input.feed(&bytes, Instant::now());
+                    continue;
+                }
+                Poll::Ready(None) => {
+                    this.ended = true;
+                    let error = io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone");
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Poll::Pending => {}
+            }
+            let Some(deadline) = this.input.deadline() else { return Poll::Pending };
+            if this.timer.deadline() != deadline {
+                this.timer.as_mut().reset(deadline);
+            }
+            if this.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            this.input.expire(Instant::now());
+        }
     }
 }
 
-/// Sleeps until the terminal hangs up (true) or the other end of `stop` closes (false).
-fn wait_until_gone(stop: &PipeReader) -> bool {
+/// Reads the terminal until it is gone, or until the other end of `stop` closes.
+fn read_until_gone(forward: &mpsc::Sender<Vec<u8>>, stop: &PipeReader) {
     let stdin = io::stdin();
     let trouble = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let mut buffer = [0; PART];
     loop {
-        // No events are asked for, so only trouble wakes this up; keys do not.
         let mut watched =
-            [PollFd::new(&stdin, PollFlags::empty()), PollFd::new(stop, PollFlags::empty())];
+            [PollFd::new(&stdin, PollFlags::IN), PollFd::new(stop, PollFlags::empty())];
         match poll(&mut watched, None) {
-            Ok(_) if watched[0].revents().intersects(trouble) => return true,
-            Ok(_) if watched[1].revents().intersects(trouble) => return false,
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return true,
+            Ok(_) if watched[0].revents().intersects(trouble) => return,
+            Ok(_) if watched[1].revents().intersects(trouble) => return,
+            Ok(_) if watched[0].revents().contains(PollFlags::IN) => {}
+            Ok(_) | Err(Errno::INTR) => continue,
+            Err(_) => return,
+        }
+        match rustix::io::read(&stdin, &mut buffer) {
+            Ok(0) => return,
+            Ok(count) if forward.blocking_send(buffer[..count].to_vec()).is_ok() => {}
+            Ok(_) => return,
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => return,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod backend;
 pub mod color;
 mod encode;
 pub mod guard;
+pub mod input;
 pub mod local;
 pub mod signals;
 

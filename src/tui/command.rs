@@ -42,6 +42,7 @@ macro_rules! commands {
 
 commands! {
     AppQuit, "app.quit", "quit", "Leave the console";
+    AppClose, "app.close", "close", "Close what is open, or else leave the console";
     AppHelp, "app.help", "help", "Show the keys that work here";
     AppPalette, "app.palette", "command", "Find a command by its name";
     AppBack, "app.back", "back", "Go one level back; never leaves the console";

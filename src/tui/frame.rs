@@ -58,6 +58,11 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
             draw_question(body, " Throw it away? ", DISCARD_DRAFT, buffer, &app.look);
             cursor = None;
         }
+        Some(Overlay::Leave) => {
+            let why = if app.runbooks.has_work() { LEAVE } else { LEAVE_DRAFT };
+            draw_question(body, " Leave the console? ", why, buffer, &app.look);
+            cursor = None;
+        }
         Some(Overlay::ResumeDraft(subject)) => {
             let about = match subject {
                 DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),
@@ -79,7 +84,8 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 }
 
 fn draw_too_small(app: &App, area: Rect, buffer: &mut Buffer) {
-    let quit = app.setup.keymap.keys_for(Context::Operations, Command::AppQuit);
+    let quit = if app.may_leave() { Command::AppClose } else { Command::AppQuit };
+    let quit = app.setup.keymap.keys_for(Context::Operations, quit);
     let quit = quit.first().map_or("ctrl-c", String::as_str);
     let texts = [
         format!("{}x{} is too small", area.width, area.height),
@@ -315,6 +321,13 @@ const DISCARD: &str = "What was chosen and typed for this runbook would be lost.
 const DISCARD_DRAFT: &str = "What was typed for this support request would be lost, its file too. \
                              y throws it away, any other key keeps it.";
 
+/// What the question before the console is left with a started runbook says.
+const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \
+                     other key stays.";
+/// What the question before the console is left with a draft says.
+const LEAVE_DRAFT: &str = "A support request is being written. y leaves the console, any other \
+                           key stays.";
+
 /// A question that one letter answers.
 fn draw_question(body: Rect, title: &str, why: &str, buffer: &mut Buffer, look: &Look) {
     let lines = wrapped(why, dialog::columns(body));
@@ -353,8 +366,11 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let commands: &[Command] = match context {
         _ if app.in_wizard() || app.in_composition() => &of_step,
         Context::Discard => {
-            let resumes = matches!(app.overlays.last(), Some(Overlay::ResumeDraft(_)));
-            let word = if resumes { " go on " } else { " throw away " };
+            let word = match app.overlays.last() {
+                Some(Overlay::ResumeDraft(_)) => " go on ",
+                Some(Overlay::Leave) => " leave ",
+                _ => " throw away ",
+            };
             let keys = vec![look.span(Role::Key, " y"), look.span(Role::Hint, word)];
             return Line::from(keys).render(area, buffer);
         }
@@ -366,7 +382,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
             Command::AppBack,
         ],
         Context::Palette => &[Command::RowOpen, Command::FilterClear, Command::AppBack],
-        Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppQuit],
+        Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppClose],
         Context::Confirm if app.asks_nothing() && app.offers_waiting() => {
             &[Command::WaitForWorker, Command::AppBack]
         }
@@ -456,7 +472,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
             Context::Form | Context::Phrase | Context::Refused | Context::Compose | Context::Notes
         );
     let help = (plain && context != Context::Help).then_some(Command::AppHelp);
-    let quit = if context == Context::Operations { Some(Command::AppQuit) } else { None };
+    let quit = if context == Context::Operations { Some(Command::AppClose) } else { None };
     let piece_of = |command: Command| {
         let mut keys = app.setup.keymap.keys_for(context, command).into_iter();
         // Where text is typed, `?` is text.
@@ -520,6 +536,7 @@ fn label_of(command: Command, context: Context) -> &'static str {
             | Context::RunTenants
             | Context::Diagnostics,
         ) => "search",
+        (Command::AppClose, Context::Operations) => "quit",
         (Command::AppBack, Context::Report) => "close",
         (Command::FormSubmit, Context::Confirm) => "confirm",
         (Command::AppBack, Context::Confirm) => "change nothing",

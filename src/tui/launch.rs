@@ -8,7 +8,7 @@ use super::keymap::Keymap;
 use super::session::{self, Client, End, Host};
 use super::theme::Theme;
 use crate::access::ClientKind;
-use crate::config::{Color, Config};
+use crate::config::{Color, Config, locale};
 use crate::domain::sanitize;
 use crate::drafts::Drafts;
 use crate::ops::Ops;
@@ -34,11 +34,10 @@ const CRASHED: u8 = 101;
 /// Opens the console and stays until it is left; gives the exit code.
 ///
 /// # Errors
-/// *Usage* for a theme, keymap or terminal that cannot be used, before anything is drawn.
+/// *Usage* for a theme or keymap that cannot be used, before anything is drawn.
 pub async fn run(launch: Launch) -> Result<u8> {
     let Launch { ops, config, paths, drafts } = launch;
     let environment = |name: &str| std::env::var(name).ok();
-    local::require_terminal(environment, "tenantpilot runs list")?;
     let keymap = Keymap::load(&config.keymap.value, Some(&paths.keymaps_dir()))?;
     let theme = Theme::load(&config.theme.value, Some(&paths.themes_dir()))?;
     let colors = match config.color.value {
@@ -68,19 +67,25 @@ pub async fn run(launch: Launch) -> Result<u8> {
         drafts: Some(drafts),
     };
     let modes = Modes { raw: true, mouse: config.mouse.value };
-    let signals = signals::EndSignals::listen().map_err(|error| terminal_error(&error))?;
+    let signals = signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
+    let insistent = signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
+    let jobs = signals::JobSignals::listen().map_err(|error| terminal_error(&error))?;
     let guard =
         TerminalGuard::enter(std::io::stdout(), modes).map_err(|error| terminal_error(&error))?;
     let log = logging::current_file(&paths, ops.clock());
     let crash = guard.install_panic_hook(Some(log), |text| sanitize::redact(text).text);
     let backend = SizedBackend::new(guard.writer(), width, height, colors)
-        .synchronized(config.synchronized_output.value);
+        .synchronized(config.synchronized_output.value)
+        .ascii(config.ascii.value && locale::without_utf8(environment).is_some());
     let mut terminal = Terminal::new(backend).map_err(|error| terminal_error(&error))?;
     let events = local::LocalEvents::new(sizes).map_err(|error| terminal_error(&error))?;
     let mut app = App::new(setup);
     let client = Client { origin: local_origin(), kind: ClientKind::Console };
-    let host = Host { guard: Some(&guard), signals: Some(signals), crash: Some(crash) };
+    let host =
+        Host { guard: Some(&guard), signals: Some(signals), jobs: Some(jobs), crash: Some(crash) };
+    let insisting = guard.insist_on(insistent);
     let ended = session::run(&mut terminal, events, &mut app, ops, client, host).await;
+    insisting.abort();
     // Nothing is left to do about a terminal that cannot be written to.
     let _ = guard.leave();
     Ok(match ended {

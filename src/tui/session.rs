@@ -22,7 +22,8 @@ use super::msg::{Answer, Effect, Msg};
 use crate::access::ClientKind;
 use crate::ops::Ops;
 use crate::paths;
-use crate::term::{Crash, SizedBackend, TerminalGuard, local, signals};
+use crate::term::signals::{self, Job};
+use crate::term::{Crash, SizedBackend, TerminalGuard, local};
 
 /// Frames are at least this far apart.
 const FRAME: Duration = Duration::from_millis(16);
@@ -44,6 +45,8 @@ pub struct Host<'a> {
     pub guard: Option<&'a TerminalGuard>,
     /// Being told to end.
     pub signals: Option<signals::EndSignals>,
+    /// Being told to step into the background, and coming back.
+    pub jobs: Option<signals::JobSignals>,
     /// Something has panicked.
     pub crash: Option<Crash>,
 }
@@ -99,6 +102,8 @@ where
         }
     }
     runner.subscribe(app.subscriptions());
+    // Nothing is known of what the screen shows: not every terminal has a second one.
+    terminal.clear()?;
     let end = loop {
         if dirty && Instant::now() >= next_frame {
             terminal.draw(|frame| frame::draw(app, frame))?;
@@ -108,12 +113,24 @@ where
         let poll = runner.next_due();
         let msg = tokio::select! {
             biased;
+            // Before the events, of which there may be no end.
+            number = ended(host.signals.as_mut()) => break End::Signal(number),
+            () = crashed(host.crash.as_mut()) => break End::Crashed,
+            job = asked(host.jobs.as_mut()) => {
+                match job {
+                    Job::Stop => suspend(&mut host).await?,
+                    Job::Continued => {
+                        if let Some(guard) = host.guard {
+                            guard.enter_anew()?;
+                        }
+                    }
+                }
+                Some(come_back(terminal)?)
+            }
             event = events.next() => match event {
                 Some(Ok(event)) => message(event),
                 Some(Err(_)) | None => break End::Gone,
             },
-            number = ended(host.signals.as_mut()) => break End::Signal(number),
-            () = crashed(host.crash.as_mut()) => break End::Crashed,
             Some(arrived) = answers.recv() => runner
                 .take(arrived)
                 .map(|(slot, answer)| Msg::Done { slot, answer: Box::new(answer) }),
@@ -162,17 +179,11 @@ where
                 }
                 Effect::WaitForRest => rest = Some(Instant::now() + REST),
                 Effect::Repaint => terminal.clear()?,
-                Effect::Suspend => {
-                    if let Some(guard) = host.guard {
-                        signals::suspend(guard).await?;
-                        let (width, height) = local::size()?;
-                        terminal.backend_mut().resize(width, height);
-                        terminal.backend_mut().forget();
-                        terminal.autoresize()?;
-                        terminal.clear()?;
-                        app.update(Msg::Resize(width, height), clock.now());
-                    }
+                Effect::Suspend if host.guard.is_some() => {
+                    suspend(&mut host).await?;
+                    app.update(come_back(terminal)?, clock.now());
                 }
+                Effect::Suspend => {}
                 Effect::Quit => leaving = true,
             }
         }
@@ -191,6 +202,24 @@ where
     let reachable = app.reachable() && end != End::Crashed;
     runner.close(GOODBYE, reachable).await;
     Ok(end)
+}
+
+/// Goes into the background until a shell brings the console back.
+async fn suspend(host: &mut Host<'_>) -> io::Result<()> {
+    match (host.guard, &mut host.jobs) {
+        (Some(guard), Some(jobs)) => jobs.suspend(guard).await,
+        _ => Ok(()),
+    }
+}
+
+/// Whatever the terminal shows now, and whatever its size: the next frame draws every cell.
+fn come_back<W: Write>(terminal: &mut Terminal<SizedBackend<W>>) -> io::Result<Msg> {
+    let (width, height) = local::size()?;
+    terminal.backend_mut().resize(width, height);
+    terminal.backend_mut().forget();
+    terminal.autoresize()?;
+    terminal.clear()?;
+    Ok(Msg::Resize(width, height))
 }
 
 /// What an event of the terminal means; none for those that mean nothing.
@@ -267,6 +296,13 @@ async fn at(moment: Option<Instant>) {
 async fn ended(signals: Option<&mut signals::EndSignals>) -> u8 {
     match signals {
         Some(signals) => signals.received().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn asked(jobs: Option<&mut signals::JobSignals>) -> Job {
+    match jobs {
+        Some(jobs) => jobs.received().await,
         None => std::future::pending().await,
     }
 }

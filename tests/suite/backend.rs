@@ -337,11 +337,12 @@ fn fr_012_011_nothing_is_drawn_while_the_screen_is_left() {
 fn fr_012_012_without_a_terminal_the_error_names_another_command() {
     let check = |stdin, stdout, term| check_terminal(stdin, stdout, term, "tenantpilot runs list");
     assert!(check(true, true, Some("xterm")).is_ok());
-    assert!(check(true, true, None).is_ok());
     for (stdin, stdout, term, word) in [
         (false, true, Some("xterm"), "input"),
         (true, false, Some("xterm"), "output"),
         (true, true, Some("dumb"), "dumb"),
+        (true, true, Some(""), "empty"),
+        (true, true, None, "not set"),
     ] {
         let error = check(stdin, stdout, term).expect_err("refused");
         assert_eq!(error.exit_code(), 2);

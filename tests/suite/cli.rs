@@ -71,6 +71,7 @@ impl Person {
             .args(arguments)
             .env_clear()
             .env("HOME", self.folder.path())
+            .env("LANG", "C.UTF-8")
             .env("TENANTPILOT_CONFIG_DIR", self.dir("config"))
             .env("TENANTPILOT_DATA_DIR", self.dir("data"))
             .env("TENANTPILOT_STATE_DIR", self.dir("state"))

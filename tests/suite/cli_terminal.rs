@@ -4,6 +4,7 @@ use std::io::{Read, Write as _};
 use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use rustix::process::Signal;
 use tenantpilot::ops::Engine;
 
 use crate::cli::{Person, done};
@@ -133,6 +134,11 @@ impl Terminal {
         tcgetattr(&tty).unwrap().local_modes.contains(LocalModes::ECHO)
     }
 
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
     /// Waits for the end; gives the exit code.
     pub fn end(&mut self) -> u32 {
         self.child.wait().unwrap().exit_code()
@@ -174,7 +180,7 @@ fn fr_009_018_a_password_is_asked_for_without_showing_it() {
 fn fr_009_019_an_interrupted_question_gives_the_terminal_its_echo_back() {
     let store = block_on(Store::new(Engine::Sqlite));
     let person = Person::administrator(&store.url);
-    for (name, code) in [("key", 130), ("TERM", 143)] {
+    for (name, code) in [("key", 130), ("TERM", 143), ("QUIT", 131)] {
         let mut login = Terminal::start(&person, &["login", "ana"], &[]);
         login.wait_for("Password:");
         let until = Instant::now() + Duration::from_secs(10);
@@ -185,13 +191,36 @@ fn fr_009_019_an_interrupted_question_gives_the_terminal_its_echo_back() {
         if name == "key" {
             login.type_in("\u{3}");
         } else {
-            let pid = login.child.process_id().unwrap();
-            let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+            login.signal(if name == "TERM" { Signal::TERM } else { Signal::QUIT });
         }
         assert_eq!(login.end(), code, "{name}");
         assert!(login.echoes(), "{name}");
     }
+}
+
+/// As after ctrl-z and `fg`: the shell has left the terminal in modes of its own.
+#[test]
+fn fr_042_015_a_question_that_was_stopped_hides_the_password_again() {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let store = block_on(Store::new(Engine::Sqlite));
+    let person = Person::administrator(&store.url);
+    let mut login = Terminal::start(&person, &["login", "ana"], &[]);
+    login.wait_for("Password:");
+    let tty = std::fs::File::open(login.pair.master.tty_name().unwrap()).unwrap();
+    login.signal(Signal::STOP);
+    let mut modes = tcgetattr(&tty).unwrap();
+    modes.local_modes.insert(LocalModes::ECHO);
+    tcsetattr(&tty, OptionalActions::Now, &modes).unwrap();
+    login.signal(Signal::CONT);
+    let until = Instant::now() + Duration::from_secs(10);
+    while login.echoes() {
+        assert!(Instant::now() < until, "the terminal shows the password");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    login.type_in(&format!("{PASSWORD}\r"));
+    login.wait_for("logged in as ana");
+    assert_eq!(login.end(), 0);
+    assert!(login.echoes());
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl Home {
 
     fn load(&self, env: &[(&str, &str)], flags: Flags) -> Result<Config, Error> {
         let lookup = |name: &str| {
+            let env = [env, &[("LANG", "C.UTF-8")]].concat();
             env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let default_file = Some(self.file());
@@ -133,7 +134,7 @@ fn fr_010_001_every_setting_can_be_given_in_the_file_and_the_environment() {
 fn fr_010_002_each_setting_remembers_where_it_came_from() {
     let home = Home::with_file("# mine\n\npage_size = 100\n[sessions]\nidle_timeout = \"5m\"\n");
     let env = [("TENANTPILOT_KEYMAP", "vim")];
-    let flags = Flags { ascii: true, ..Flags::default() };
+    let flags = Flags { ascii: Some("true".to_owned()), ..Flags::default() };
     let config = home.load(&env, flags).unwrap();
     assert_eq!(config.theme.origin, Origin::Default);
     assert_eq!(config.page_size.origin, Origin::File(home.file(), 3));

@@ -43,7 +43,9 @@ fn fr_006_001_every_embedded_keymap_binds_every_command_but_logging_out() {
 fn fr_006_002_the_default_keys_are_those_people_expect() {
     let keymap = Keymap::embedded("default").expect("default");
     for (context, keys, command) in [
-        (Context::Operations, "q", Command::AppQuit),
+        (Context::Operations, "q", Command::AppClose),
+        (Context::Help, "q", Command::AppClose),
+        (Context::Operations, "ctrl-c", Command::AppQuit),
         (Context::Login, "ctrl-c", Command::AppQuit),
         (Context::Run, "esc", Command::AppBack),
         (Context::Operations, "j", Command::CursorDown),
@@ -216,10 +218,10 @@ fn fr_006_011_a_users_file_comes_before_the_embedded_one() {
         .expect("write");
     let quits = |keymap: Keymap| keymap.keys_for(Context::Operations, Command::AppQuit);
     let by_name = Keymap::load("default", Some(dir.path())).expect("by name");
-    assert_eq!(quits(by_name), ["x", "q", "ctrl-c"]);
+    assert_eq!(quits(by_name), ["x", "ctrl-c"]);
     let by_path = Keymap::load(path.to_str().expect("utf-8"), None).expect("by path");
-    assert_eq!(quits(by_path), ["x", "q", "ctrl-c"]);
-    assert_eq!(quits(Keymap::load("default", None).expect("embedded")), ["q", "ctrl-c"]);
+    assert_eq!(quits(by_path), ["x", "ctrl-c"]);
+    assert_eq!(quits(Keymap::load("default", None).expect("embedded")), ["ctrl-c"]);
 
     let unknown = Keymap::load("vmi", Some(dir.path())).expect_err("unknown").to_string();
     assert!(unknown.contains("did you mean \"vim\"") && unknown.contains("default, vim"));

@@ -13,7 +13,7 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::Signal;
 use rustix::termios::LocalModes;
 use tenantpilot::term::local::{LocalEvents, SizeChanges};
-use tenantpilot::term::signals::{EndSignals, exit_code, suspend};
+use tenantpilot::term::signals::{EndSignals, JobSignals, exit_code};
 use tenantpilot::term::{Modes, TerminalGuard};
 
 const PART: &str = "TENANTPILOT_TEST_PART";
@@ -32,7 +32,8 @@ async fn play(part: &str) -> u8 {
     let guard = TerminalGuard::enter(io::stdout(), Modes { raw: true, mouse: true }).expect("in");
     let mut crash = guard
         .install_panic_hook(Some("/var/log/the.log".into()), |text| text.replace("hunter2", "***"));
-    let mut signals = EndSignals::listen().expect("signals");
+    let mut signals = EndSignals::listen_to_all().expect("signals");
+    let mut jobs = JobSignals::listen().expect("signals");
     let mut events = LocalEvents::new(SizeChanges::listen().expect("signal")).expect("events");
     let mut screen = guard.writer();
     screen.write_all(b"READY").expect("write");
@@ -42,7 +43,7 @@ async fn play(part: &str) -> u8 {
             tokio::spawn(async { panic!("password hunter2\x1b[2J\nsecond line") });
         }
         "suspend" => {
-            suspend(&guard).await.expect("suspend");
+            jobs.suspend(&guard).await.expect("suspend");
             screen.write_all(b"AGAIN").expect("write");
             screen.flush().expect("flush");
         }
@@ -183,7 +184,15 @@ fn text_of(output: &Mutex<Vec<u8>>) -> String {
 
 #[test]
 fn fr_012_020_signals_to_end_restore_the_terminal_and_give_128_and_their_number() {
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+    for (signal, code) in [
+        (Signal::TERM, 143),
+        (Signal::INT, 130),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+        (Signal::ALARM, 142),
+        (Signal::USR1, 138),
+        (Signal::USR2, 140),
+    ] {
         let mut child = Child::start("wait", None);
         child.signal(signal);
         assert_eq!(child.exit(Duration::from_secs(5)), code);

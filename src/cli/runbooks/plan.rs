@@ -23,6 +23,7 @@ use crate::ops::plans::{
 };
 use crate::ops::runs::RunScope;
 use crate::runbooks::{Registry, Runbook};
+use crate::term::local::takes_escapes;
 use crate::{Error, Result};
 
 /// A preflight that takes less long is not told how far it is.
@@ -121,8 +122,8 @@ pub async fn make(
     scope: RunScope,
     inputs: Value,
 ) -> Result<Plan> {
-    let watched = std::io::stderr().is_terminal()
-        && crate::cli::variable("TERM").is_none_or(|term| term != "dumb");
+    let watched =
+        std::io::stderr().is_terminal() && takes_escapes(crate::cli::variable("TERM").as_deref());
     let (progress, far) = watch::channel(Counted::default());
     let progress = watched.then(|| Arc::new(progress));
     let preflight = Preflight { inputs, progress, ..Preflight::new(key, scope) };

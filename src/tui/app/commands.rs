@@ -23,6 +23,7 @@ impl App {
     pub fn command(&mut self, command: Command) -> Vec<Effect> {
         match command {
             Command::AppQuit => return vec![Effect::Quit],
+            Command::AppClose => return self.close(),
             Command::AppSuspend => return vec![Effect::Suspend],
             Command::AppRedraw => return vec![Effect::Repaint],
             Command::TimeToggle if self.context() != Context::Login => {
@@ -49,17 +50,17 @@ impl App {
                     self.overlays.pop();
                 }
                 (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
-                (Overlay::Palette(palette), Command::RowOpen) => {
-                    let chosen = palette.chosen();
-                    self.overlays.pop();
-                    return chosen.map_or_else(Vec::new, |command| self.command(command));
-                }
+                (Overlay::Palette(_), Command::RowOpen) => return self.accept_offer(),
                 (Overlay::Palette(palette), command) => palette.command(command),
                 (Overlay::Confirm(_), Command::WaitForWorker) => return self.choose_waiting(),
                 // Whatever it is, it is not the one letter that throws anything away.
-                (Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_), _) => {
-                    drop(self.overlays.pop());
-                }
+                (
+                    Overlay::Discard
+                    | Overlay::DiscardDraft
+                    | Overlay::Leave
+                    | Overlay::ResumeDraft(_),
+                    _,
+                ) => drop(self.overlays.pop()),
                 (Overlay::Confirm(_), command) => return self.command_confirm(command),
                 (Overlay::Report(_), command) => return self.command_report(command),
                 (Overlay::BreakGlass(_), command) => return self.command_glass(command),
@@ -73,7 +74,8 @@ impl App {
             }
             _ if self.session.is_none() => self.login.command(command),
             Command::AppPalette if self.context() != Context::Filter => {
-                self.overlays.push(Overlay::Palette(Palette::over(self.context())));
+                self.overlays
+                    .push(Overlay::Palette(Palette::over(self.context(), &self.setup.keymap)));
                 Vec::new()
             }
             Command::AppLogout => {
@@ -270,7 +272,12 @@ impl App {
     fn next_theme(&mut self) {
         let embedded = theme::EMBEDDED.len();
         let own = theme::index_of(&self.setup.theme) == embedded;
-        self.theme_index = (self.theme_index + 1) % (embedded + usize::from(own));
+        self.show_theme((self.theme_index + 1) % (embedded + usize::from(own)));
+    }
+
+    /// Changes to an embedded theme; after the last one comes the one of the settings.
+    pub(super) fn show_theme(&mut self, index: usize) {
+        self.theme_index = index;
         // The embedded themes are tested to load.
         let (name, theme) = match theme::EMBEDDED.get(self.theme_index) {
             Some((name, _)) => (*name, Theme::embedded(name).ok()),

@@ -5,6 +5,7 @@ mod commands;
 mod compose;
 mod condition;
 mod control;
+mod leave;
 mod notices;
 mod overview;
 mod paste;
@@ -117,6 +118,8 @@ pub enum Overlay {
     Discard,
     /// The question before the draft of a support request is thrown away.
     DiscardDraft,
+    /// The question before the console is left with something entered.
+    Leave,
     /// The offer to go on with a request that the end of a session interrupted.
     ResumeDraft(DiagnosticsSubject),
 }
@@ -293,9 +296,9 @@ impl App {
             Some(Overlay::Confirm(confirm)) => return confirm.context(),
             Some(Overlay::Report(_)) => return Context::Report,
             Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
-            Some(Overlay::Discard | Overlay::DiscardDraft | Overlay::ResumeDraft(_)) => {
-                return Context::Discard;
-            }
+            Some(
+                Overlay::Discard | Overlay::DiscardDraft | Overlay::Leave | Overlay::ResumeDraft(_),
+            ) => return Context::Discard,
             None => {}
         }
         if self.session.is_none() {
@@ -387,24 +390,12 @@ impl App {
         effects
     }
 
-    /// Where nothing is shown, nothing is done but to leave: nobody sees what a key would do.
-    fn key_unseen(&mut self, key: Key) -> Vec<Effect> {
-        match self.setup.keymap.resolve(Context::Operations, &self.pending, key) {
-            Resolved::Pending => self.pending.push(key),
-            Resolved::Command(command @ (Command::AppQuit | Command::AppSuspend)) => {
-                self.pending.clear();
-                return self.command(command);
-            }
-            Resolved::Command(_) | Resolved::Unbound => self.pending.clear(),
-        }
-        Vec::new()
-    }
-
     fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {
         match context {
             Context::Discard => match self.overlays.last() {
                 Some(Overlay::DiscardDraft) => return self.answer_discard_draft(event),
                 Some(Overlay::ResumeDraft(_)) => return self.answer_offer(event),
+                Some(Overlay::Leave) => return self.answer_leave(event),
                 _ => return self.answer_discard(event),
             },
             // The field of the phrase is gone, but the hand may still be typing it.

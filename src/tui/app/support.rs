@@ -248,6 +248,16 @@ impl App {
         effects
     }
 
+    /// The tenants whose names fit `name`.
+    pub(super) fn find_tenants(&mut self, name: &str) -> Vec<Effect> {
+        let mut effects = self.open_tenants();
+        if !effects.is_empty() {
+            effects.extend(self.paste_in_support(name).1);
+            self.support.screen_mut().search().accept();
+        }
+        effects
+    }
+
     /// What support would be about here.
     fn about(&self) -> About {
         let of_run = |run: Option<&Run>, otherwise| match run {

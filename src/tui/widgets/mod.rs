@@ -4,6 +4,7 @@ pub mod break_glass;
 pub mod confirm;
 pub mod dialog;
 pub mod form;
+pub mod go_to;
 pub mod group;
 pub mod help;
 pub mod palette;

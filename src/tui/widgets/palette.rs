@@ -1,4 +1,4 @@
-//! The palette: every command by its name, with its key.
+//! The palette: every command by its name, with its key, and what can be gone to by name or ID.
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
@@ -10,61 +10,103 @@ use super::super::command::{Command, Context};
 use super::super::keymap::Keymap;
 use super::super::look::Look;
 use super::super::theme::Role;
+use super::go_to::GoTo;
 use super::text_field::TextField;
 use crate::domain::capability::CapabilitySet;
 
 /// The longest text.
 const LIMIT: usize = 60;
 
+/// A row of the palette.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offer {
+    /// A command.
+    Command(Command),
+    /// Something that was named.
+    GoTo(GoTo),
+}
+
 /// The palette overlay.
 #[derive(Debug)]
 pub struct Palette {
     field: TextField,
-    chosen: usize,
+    /// The row that enter does; none where nothing is selected yet.
+    chosen: Option<usize>,
+    /// Every command that means something here, in the order they are offered.
+    commands: Vec<Command>,
     /// Where the commands are to be done.
     context: Context,
 }
 
 impl Palette {
-    /// A palette over `context`.
-    pub fn over(context: Context) -> Self {
-        Self { field: TextField::new(LIMIT), chosen: 0, context }
+    /// A palette over `context`: what its own keys do comes first, what leaves it last.
+    pub fn over(context: Context, keymap: &Keymap) -> Self {
+        let own: Vec<Command> = keymap.bindings(context).map(|(_, command)| command).collect();
+        let mut commands: Vec<Command> =
+            Command::ALL.iter().copied().filter(|command| makes_sense(*command, context)).collect();
+        commands.sort_by_key(|command| (leaves(*command), !own.contains(command)));
+        Self { field: TextField::new(LIMIT), chosen: None, commands, context }
     }
 
-    /// The commands that fit what was typed.
-    pub fn offers(&self) -> Vec<Command> {
-        let words: Vec<String> =
-            self.field.text().split_whitespace().map(str::to_lowercase).collect();
-        Command::ALL
-            .iter()
-            .copied()
-            .filter(|command| makes_sense(*command, self.context))
-            .filter(|command| {
-                let text = format!("{} {}", command.id(), command.description()).to_lowercase();
-                words.iter().all(|word| text.contains(word))
-            })
-            .collect()
+    /// What fits the typed text: what it names, commands, tenants.
+    pub fn offers(&self) -> Vec<Offer> {
+        let typed = self.field.text().trim();
+        let words: Vec<String> = typed.split_whitespace().map(str::to_lowercase).collect();
+        let fits = |command: &Command| {
+            let text = format!("{} {}", command.id(), command.description()).to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        };
+        let commands = self.commands.iter().copied().filter(fits).map(Offer::Command);
+        let mut offers: Vec<Offer> = GoTo::read(typed).into_iter().map(Offer::GoTo).collect();
+        offers.extend(commands);
+        if !typed.is_empty() {
+            offers.push(Offer::GoTo(GoTo::Tenants(typed.to_owned())));
+        }
+        offers
     }
 
-    /// The chosen command.
-    pub fn chosen(&self) -> Option<Command> {
-        self.offers().get(self.chosen).copied()
+    /// The selected row.
+    pub fn chosen(&self) -> Option<Offer> {
+        self.offers().into_iter().nth(self.chosen?)
+    }
+
+    /// Selects the first row that fits what was typed. A command that leaves the console has to
+    /// be moved to, or typed in full.
+    fn select(&mut self) {
+        let typed = self.field.text().trim();
+        let fits = match self.offers().first() {
+            Some(Offer::Command(command)) if leaves(*command) => {
+                command.id() == typed || command.help() == typed
+            }
+            first => first.is_some(),
+        };
+        self.chosen = (fits && !typed.is_empty()).then_some(0);
     }
 
     /// Does a command of the palette itself.
     pub fn command(&mut self, command: Command) {
         let last = self.offers().len().saturating_sub(1);
         match command {
-            Command::CursorUp => self.chosen = self.chosen.saturating_sub(1),
-            Command::CursorDown => self.chosen = (self.chosen + 1).min(last),
+            Command::CursorUp => {
+                self.chosen = Some(self.chosen.map_or(last, |row| row.saturating_sub(1)));
+            }
+            Command::CursorDown => {
+                self.chosen = Some(self.chosen.map_or(0, |row| (row + 1).min(last)));
+            }
             Command::FilterClear => {
                 self.field.clear();
-                self.chosen = 0;
+                self.select();
             }
             Command::FilterComplete => {
-                if let Some(command) = self.chosen() {
-                    self.field.set(command.id(), command.id().len());
-                    self.chosen = 0;
+                if let Some(offer) = self.chosen().or(self.offers().into_iter().next()) {
+                    let name = match offer {
+                        Offer::Command(command) => command.id().to_owned(),
+                        // It is typed in full already.
+                        Offer::GoTo(GoTo::Tenants(name)) => name,
+                        Offer::GoTo(target) => target.name(),
+                    };
+                    self.field.set(&name, name.len());
+                    self.select();
                 }
             }
             _ => {}
@@ -73,14 +115,16 @@ impl Palette {
 
     /// Types a key.
     pub fn key(&mut self, event: &KeyEvent) -> bool {
-        self.chosen = 0;
-        self.field.key(event)
+        let means = self.field.key(event);
+        self.select();
+        means
     }
 
     /// Pastes text.
     pub fn paste(&mut self, text: &str) -> bool {
-        self.chosen = 0;
-        self.field.paste(text)
+        let whole = self.field.paste(text);
+        self.select();
+        whole
     }
 
     /// Draws it over the body; gives where the terminal's cursor belongs. Commands that the
@@ -100,35 +144,46 @@ impl Palette {
         let cursor = self.field.draw(field, buffer, look.style(Role::Input), None);
         let offers = self.offers();
         let rows = usize::from(area.height.saturating_sub(2));
-        let first = (self.chosen + 1).saturating_sub(rows);
-        if offers.is_empty() {
-            let row = Rect { y: area.y + 1, height: 1, ..area };
-            Line::from(look.span(Role::Muted, " no command is called that")).render(row, buffer);
-        }
-        for (i, command) in offers.iter().enumerate().skip(first).take(rows) {
+        let first = self.chosen.map_or(0, |row| (row + 1).saturating_sub(rows));
+        for (i, offer) in offers.iter().enumerate().skip(first).take(rows) {
             let y = area.y + 1 + u16::try_from(i - first).unwrap_or(0);
-            let allowed = command
-                .capability()
-                .is_none_or(|capability| held.is_some_and(|held| held.has(capability)));
-            let marker = if i == self.chosen { look.glyph("▸", ">") } else { " " };
-            let role = match (i == self.chosen, allowed) {
+            let (name, keys, description, capability) = match offer {
+                Offer::Command(command) => (
+                    command.id().to_owned(),
+                    keymap.keys_for(self.context, *command).join(", "),
+                    command.description().to_owned(),
+                    command.capability(),
+                ),
+                Offer::GoTo(target) => {
+                    (target.name(), String::new(), target.description(), target.capability())
+                }
+            };
+            let allowed =
+                capability.is_none_or(|capability| held.is_some_and(|held| held.has(capability)));
+            let chosen = Some(i) == self.chosen;
+            let marker = if chosen { look.glyph("▸", ">") } else { " " };
+            let role = match (chosen, allowed) {
                 (_, false) => Role::Muted,
                 (true, true) => Role::Selected,
                 (false, true) => Role::Text,
             };
-            let keys = keymap.keys_for(self.context, *command).join(", ");
-            let head = 18 + command.id().chars().count().max(22);
+            let head = 18 + name.chars().count().max(22);
             let room = usize::from(area.width).saturating_sub(head + 1);
             let line = Line::from(vec![
                 Span::raw(" "),
-                look.span(role, format!("{marker} {:<22}", command.id())),
+                look.span(role, format!("{marker} {name:<22}")),
                 look.span(Role::Key, format!(" {:<14}", look.cut(&keys, 14))),
-                look.span(Role::Hint, format!(" {}", look.cut(command.description(), room))),
+                look.span(Role::Hint, format!(" {}", look.cut(&description, room))),
             ]);
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
         cursor
     }
+}
+
+/// Whether a command leaves the console, for a shell or for the login.
+fn leaves(command: Command) -> bool {
+    matches!(command, Command::AppQuit | Command::AppSuspend | Command::AppLogout)
 }
 
 /// Commands of text fields and overlays mean nothing from the palette.
@@ -141,6 +196,7 @@ fn makes_sense(command: Command, context: Context) -> bool {
             | Command::FieldPrevious
             | Command::FormSubmit
             | Command::AppPalette
+            | Command::AppClose
     );
     let of_inbox = matches!(
         command,

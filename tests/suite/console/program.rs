@@ -3,18 +3,19 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::LocalModes;
 use tempfile::TempDir;
 use tenantpilot::ops::Engine;
 
 use crate::support::proxy::Proxy;
 use crate::support::stores::{Store, block_on};
 
-const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+pub(super) const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 
 /// The program in a terminal.
 pub(super) struct Program {
@@ -28,7 +29,7 @@ pub(super) struct Program {
 
 impl Program {
     /// Opens the console on `url`.
-    fn start(url: &str) -> Self {
+    pub(super) fn start(url: &str) -> Self {
         Self::with(url, &[])
     }
 
@@ -41,11 +42,24 @@ impl Program {
 
     /// Runs with its files in `folder`.
     pub(super) fn within(folder: &Path, url: &str, arguments: &[&str]) -> Self {
-        let pair = native_pty_system().openpty(SIZE).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
         command.args(arguments);
+        Self::under(command, folder, url)
+    }
+
+    /// Runs a command that finds the program as `$0`, in a terminal of its own.
+    pub(super) fn shell(folder: &Path, url: &str, text: &str) -> Self {
+        let mut command = CommandBuilder::new("/bin/bash");
+        command.args(["-c", text, env!("CARGO_BIN_EXE_tenantpilot")]);
+        Self::under(command, folder, url)
+    }
+
+    fn under(mut command: CommandBuilder, folder: &Path, url: &str) -> Self {
+        let pair = native_pty_system().openpty(SIZE).unwrap();
         command.env_clear();
+        command.env("PATH", std::env::var("PATH").unwrap());
         command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
         if !url.is_empty() {
             command.env("TENANTPILOT_DATABASE_URL", url);
         }
@@ -71,22 +85,65 @@ impl Program {
 
     /// Reads until the screen shows `text`.
     pub(super) fn wait_for(&mut self, text: &str) {
+        self.wait_until(text, |screen| screen.contains(text));
+    }
+
+    /// Reads until the screen is as it should be; `what` says how.
+    pub(super) fn wait_until(&mut self, what: &str, is: impl Fn(&str) -> bool) {
         let until = Instant::now() + Duration::from_secs(30);
-        while !self.screen.screen().contents().contains(text) {
+        while !is(&self.shown()) {
             let left = until.saturating_duration_since(Instant::now());
-            let more = self.bytes.recv_timeout(left);
-            let shown = self.screen.screen().contents();
-            self.screen.process(&more.unwrap_or_else(|e| panic!("{e}: no {text:?} on\n{shown}")));
+            if let Err(error) = self.read(left) {
+                panic!("{error}: no {what:?} on\n{}", self.shown());
+            }
         }
     }
 
+    /// Takes what the program wrote next.
+    pub(super) fn read(&mut self, limit: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
+        let more = self.bytes.recv_timeout(limit)?;
+        self.screen.process(&more);
+        Ok(more)
+    }
+
+    /// What the terminal shows.
+    pub(super) fn shown(&self) -> String {
+        self.screen.screen().contents()
+    }
+
     pub(super) fn type_in(&mut self, text: &str) {
-        self.keys.write_all(text.as_bytes()).unwrap();
+        self.send(text.as_bytes());
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        self.keys.write_all(bytes).unwrap();
+    }
+
+    /// Whether the terminal shows what is typed, as it does in a shell.
+    pub(super) fn is_cooked(&self) -> bool {
+        let modes = self.master.as_ref().unwrap().get_termios().unwrap();
+        let cooked = (LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG).bits();
+        modes.local_flags.bits() & cooked == cooked
+    }
+
+    /// Whoever is in the terminal's foreground.
+    pub(super) fn foreground(&self) -> Pid {
+        let leader = self.master.as_ref().unwrap().process_group_leader().unwrap();
+        Pid::from_raw(leader).unwrap()
+    }
+
+    pub(super) fn id(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.process_id().unwrap()).unwrap()).unwrap()
+    }
+
+    pub(super) fn resize(&mut self, cols: u16, rows: u16) {
+        self.master.as_ref().unwrap().resize(PtySize { rows, cols, ..SIZE }).unwrap();
+        let size = (rows.try_into().unwrap(), cols.try_into().unwrap());
+        self.screen.screen_mut().set_size(size.0, size.1);
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+        kill_process(self.id(), signal).unwrap();
     }
 
     /// The exit code, if the program ends in time; what it wrote last is on the screen then.
@@ -105,7 +162,7 @@ impl Program {
         code
     }
 
-    fn assert_restored(&self) {
+    pub(super) fn assert_restored(&self) {
         let screen = self.screen.screen();
         assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
     }

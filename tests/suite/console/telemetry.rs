@@ -452,7 +452,8 @@ both_engines! {
         console.keys("<esc>:window.prev<enter>").await;
         shows!(console, "[24h]");
         console.keys("2:window").await;
-        shows!(console, "no command is called that");
+        shows!(console, "Find tenants by the name window");
+        hides!(console, "window.");
         let vim = Keymap::embedded("vim").unwrap();
         let mut console = at_tab(&store, Setup { keymap: vim, ..setup(80, 24, &store.clock) }).await;
         console.keys("w").await;

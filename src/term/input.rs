@@ -1,0 +1,361 @@
+//! Turns the bytes that a terminal sends into events: keys, pastes, the mouse and the focus.
+//!
+//! A sequence counts only once it is complete, however it arrives. Answers that nobody asked
+//! for are discarded up to their terminator. Nothing waits for ever: what stays incomplete is
+//! discarded after a silence, and ctrl-c gets through in every state.
+//!
+//! crossterm's parser is private and has none of these rules, so only its event types are used.
+
+mod decode;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use tokio::time::Instant;
+
+/// How long an ESC waits for the rest of a sequence before it is the key.
+pub const ESCAPE_HOLD: Duration = Duration::from_millis(40);
+/// After so long a silence, a sequence or a paste without its end is over.
+pub const SILENCE: Duration = Duration::from_secs(1);
+/// An answer without its end is over after this time, also while bytes keep coming.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long a ctrl-c inside a paste waits for the paste's end, which makes it pasted text.
+const INTERRUPT: Duration = Duration::from_millis(100);
+/// So soon after an ESC that was taken as the key, a rest of a sequence belongs to it.
+const LATE_REST: Duration = Duration::from_millis(500);
+/// The longest paste; the rest of it is discarded.
+pub const LONGEST_PASTE: usize = 1024 * 1024;
+/// The longest sequence that can mean anything.
+const LONGEST_SEQUENCE: usize = 64;
+
+const ESC: u8 = 0x1b;
+const CTRL_C: u8 = 0x03;
+const BELL: u8 = 0x07;
+const PASTE_START: &[u8] = b"\x1b[200~";
+const PASTE_END: &[u8] = b"\x1b[201~";
+
+/// Where in a sequence the bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between sequences.
+    Ground,
+    /// In a character of several bytes.
+    Character,
+    /// After an ESC.
+    Escape,
+    /// After `ESC [`.
+    Control,
+    /// After `ESC [ [`, which begins the function keys of the Linux console.
+    Function,
+    /// After `ESC O`.
+    Shift,
+    /// In the three bytes after `ESC [ M`.
+    Mouse,
+    /// In an answer (OSC, DCS, APC, PM, SOS); `bell` is whether BEL ends it, `escape` whether
+    /// its last byte was an ESC.
+    Answer { bell: bool, escape: bool },
+    /// In a paste, with so many bytes of its end matched.
+    Paste { matched: usize },
+}
+
+/// The decoder of one terminal's input. It does no I/O and reads no clock.
+#[derive(Debug)]
+pub struct Input {
+    state: State,
+    /// The bytes of the sequence, character or paste so far, without what the state says.
+    held: Vec<u8>,
+    /// When the state was entered, and when the last byte came.
+    entered: Instant,
+    last: Instant,
+    /// When a ctrl-c inside a paste counts as the key.
+    interrupt: Option<Instant>,
+    /// When an ESC was last taken as the key because nothing followed.
+    escaped: Option<Instant>,
+    events: VecDeque<Event>,
+}
+
+impl Input {
+    /// A decoder before the first byte.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            state: State::Ground,
+            held: Vec::new(),
+            entered: now,
+            last: now,
+            interrupt: None,
+            escaped: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The next event.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`expire`](Self::expire) is due, unless more bytes come before.
+    pub fn deadline(&self) -> Option<Instant> {
+        let silent = self.last + SILENCE;
+        match self.state {
+            State::Ground => None,
+            State::Escape => Some(self.last + ESCAPE_HOLD),
+            State::Answer { .. } => Some(silent.min(self.entered + ANSWER)),
+            State::Paste { .. } => Some(self.interrupt.map_or(silent, |at| at.min(silent))),
+            _ => Some(silent),
+        }
+    }
+
+    /// Takes bytes that were read together, at `now`.
+    pub fn feed(&mut self, bytes: &[u8], now: Instant) {
+        let mut bytes = bytes;
+        if self.state == State::Ground {
+            let late = self.escaped.take().is_some_and(|at| now <= at + LATE_REST);
+            if late && is_late_rest(bytes) {
+                self.enter(State::Escape, now);
+            } else if let Some(end) = headless_paste(bytes) {
+                self.paste(&bytes[..end]);
+                bytes = &bytes[end + PASTE_END.len()..];
+            }
+        }
+        for byte in bytes {
+            self.byte(*byte, now);
+        }
+        self.last = now;
+    }
+
+    /// Ends what has waited for too long, at `now`.
+    pub fn expire(&mut self, now: Instant) {
+        if self.interrupt.is_some_and(|at| at <= now) {
+            self.interrupt = None;
+            self.press(CTRL_C, false);
+        }
+        if self.deadline().is_none_or(|at| now < at) {
+            return;
+        }
+        match self.state {
+            State::Escape => {
+                self.escaped = Some(now);
+                self.push_key(KeyCode::Esc, false);
+            }
+            // Nothing came after the two keys that begin a sequence: alt was held.
+            State::Control if self.held.is_empty() => self.press(b'[', true),
+            State::Shift if self.held.is_empty() => self.press(b'O', true),
+            State::Paste { .. } => self.end_paste(),
+            _ => {}
+        }
+        self.enter(State::Ground, now);
+    }
+
+    fn enter(&mut self, state: State, now: Instant) {
+        self.state = state;
+        self.entered = now;
+        self.held.clear();
+        self.interrupt = None;
+    }
+
+    fn byte(&mut self, byte: u8, now: Instant) {
+        if let State::Paste { matched } = self.state {
+            return self.pasted(byte, matched, now);
+        }
+        if byte == CTRL_C {
+            self.enter(State::Ground, now);
+            return self.press(CTRL_C, false);
+        }
+        match self.state {
+            State::Ground => self.first(byte, false, now),
+            State::Character => self.character(byte, now),
+            State::Escape => self.after_escape(byte, now),
+            State::Answer { bell, escape } => self.answer(byte, bell, escape, now),
+            // A new sequence begins before the last one ended.
+            _ if byte == ESC => self.enter(State::Escape, now),
+            State::Mouse if byte < b' ' => self.enter(State::Ground, now),
+            State::Mouse => {
+                self.held.push(byte);
+                if self.held.len() == 3 {
+                    self.finish(decode::plain_mouse(&self.held), now);
+                }
+            }
+            State::Function => self.finish(decode::linux_function(byte), now),
+            State::Control if self.held.is_empty() && byte == b'[' => {
+                self.enter(State::Function, now);
+            }
+            State::Control if self.held.is_empty() && byte == b'M' => {
+                self.enter(State::Mouse, now);
+            }
+            State::Control => self.control(byte, now),
+            State::Shift => match byte {
+                b'@'..=b'~' => self.finish(decode::shifted(&self.held, byte), now),
+                _ => self.hold(byte),
+            },
+            State::Paste { .. } => {}
+        }
+    }
+
+    /// The first byte of anything; `alt` is whether an ESC came right before it.
+    fn first(&mut self, byte: u8, alt: bool, now: Instant) {
+        match byte {
+            ESC => self.enter(State::Escape, now),
+            0x80.. if decode::length(byte) > 1 => {
+                self.enter(State::Character, now);
+                // A character with alt is none that a field takes.
+                if alt {
+                    self.held.push(ESC);
+                }
+                self.held.push(byte);
+            }
+            // The same sequences in one byte, which no character begins with.
+            0x8f | 0x90 | 0x98 | 0x9b | 0x9d..=0x9f => self.after_escape(byte - 0x40, now),
+            0x80.. => self.enter(State::Ground, now),
+            _ => {
+                self.enter(State::Ground, now);
+                self.press(byte, alt);
+            }
+        }
+    }
+
+    fn character(&mut self, byte: u8, now: Instant) {
+        if byte & 0xc0 != 0x80 {
+            // The character was cut off; the byte begins something else.
+            return self.first(byte, false, now);
+        }
+        self.held.push(byte);
+        let (alt, bytes) = match self.held.split_first() {
+            Some((&ESC, rest)) => (true, rest),
+            _ => (false, self.held.as_slice()),
+        };
+        if bytes.len() < decode::length(bytes[0]) {
+            return;
+        }
+        let character = std::str::from_utf8(bytes).ok().and_then(|text| text.chars().next());
+        let event = character.map(|character| decode::typed(character, alt));
+        self.finish(event, now);
+    }
+
+    fn after_escape(&mut self, byte: u8, now: Instant) {
+        match byte {
+            // Pressed twice: the first one is complete.
+            ESC => {
+                self.push_key(KeyCode::Esc, false);
+                self.enter(State::Escape, now);
+            }
+            b'[' => self.enter(State::Control, now),
+            b'O' => self.enter(State::Shift, now),
+            b']' => self.enter(State::Answer { bell: true, escape: false }, now),
+            b'P' | b'_' | b'^' | b'X' => {
+                self.enter(State::Answer { bell: false, escape: false }, now);
+            }
+            _ => self.first(byte, true, now),
+        }
+    }
+
+    fn answer(&mut self, byte: u8, bell: bool, escape: bool, now: Instant) {
+        match byte {
+            b'\\' if escape => self.enter(State::Ground, now),
+            BELL if bell => self.enter(State::Ground, now),
+            // An ESC that is not the terminator's begins a sequence of its own. Two are one that
+            // tmux has doubled.
+            _ if escape && byte != ESC => {
+                self.enter(State::Escape, now);
+                self.after_escape(byte, now);
+            }
+            _ => self.state = State::Answer { bell, escape: byte == ESC },
+        }
+    }
+
+    fn control(&mut self, byte: u8, now: Instant) {
+        match byte {
+            // rxvt ends its shifted keys with what is no final byte elsewhere.
+            b'$' if !self.held.is_empty() && self.held.iter().all(u8::is_ascii_digit) => {
+                self.finish(decode::control(&self.held, byte), now);
+            }
+            b'@'..=b'~' if byte == b'~' && self.held == b"200" => {
+                self.enter(State::Paste { matched: 0 }, now);
+            }
+            b'@'..=b'~' => self.finish(decode::control(&self.held, byte), now),
+            _ => self.hold(byte),
+        }
+    }
+
+    fn pasted(&mut self, byte: u8, matched: usize, now: Instant) {
+        if byte == CTRL_C {
+            self.interrupt = self.interrupt.or(Some(now + INTERRUPT));
+            self.state = State::Paste { matched: 0 };
+            return;
+        }
+        let matched = match PASTE_END.get(matched) {
+            Some(wanted) if *wanted == byte => matched + 1,
+            _ => usize::from(byte == ESC),
+        };
+        if self.held.len() < LONGEST_PASTE + PASTE_END.len() {
+            self.held.push(byte);
+        }
+        self.state = State::Paste { matched };
+        if matched == PASTE_END.len() {
+            if self.held.ends_with(PASTE_END) {
+                self.held.truncate(self.held.len() - PASTE_END.len());
+            }
+            self.end_paste();
+            self.enter(State::Ground, now);
+        }
+    }
+
+    fn end_paste(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.paste(&held[..held.len().min(LONGEST_PASTE)]);
+    }
+
+    fn paste(&mut self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).replace("\x1b[200~", "");
+        if !text.is_empty() {
+            self.events.push_back(Event::Paste(text));
+        }
+    }
+
+    /// Keeps a byte of a sequence. One that is too long still ends where it ends.
+    fn hold(&mut self, byte: u8) {
+        if self.held.len() < LONGEST_SEQUENCE {
+            self.held.push(byte);
+        }
+    }
+
+    fn finish(&mut self, event: Option<Event>, now: Instant) {
+        self.events.extend(event);
+        self.enter(State::Ground, now);
+    }
+
+    fn press(&mut self, byte: u8, alt: bool) {
+        self.events.push_back(decode::pressed(byte, alt));
+    }
+
+    fn push_key(&mut self, code: KeyCode, alt: bool) {
+        let modifiers = if alt { KeyModifiers::ALT } else { KeyModifiers::NONE };
+        self.events.push_back(Event::Key(KeyEvent::new(code, modifiers)));
+    }
+}
+
+/// Whether bytes that came together are what a sequence looks like after its ESC. Two keys can
+/// look like that too, but are hardly ever read together.
+fn is_late_rest(bytes: &[u8]) -> bool {
+    match bytes {
+        [b'[', rest @ ..] => {
+            let body = rest.iter().take_while(|byte| matches!(byte, b' '..=b'?')).count();
+            rest.get(body).is_some_and(|end| matches!(end, b'@'..=b'~'))
+        }
+        [b'O', key, ..] => matches!(key, b'A'..=b'D' | b'F' | b'H' | b'P'..=b'S'),
+        [b']' | b'P', next, ..] => matches!(next, b'0'..=b'9' | b'>' | b'+' | b'$' | b'!'),
+        [b'_', _, ..] => true,
+        _ => false,
+    }
+}
+
+/// Where a paste ends whose start was lost: everything before the end is pasted text.
+fn headless_paste(bytes: &[u8]) -> Option<usize> {
+    let find = |what: &[u8]| bytes.windows(what.len()).position(|part| part == what);
+    let end = find(PASTE_END)?;
+    let whole = find(PASTE_START).is_some_and(|start| start < end);
+    (end > 0 && !whole && !bytes[..end].contains(&CTRL_C)).then_some(end)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Streams in every split, and what they mean.
+
+use super::*;
+use crossterm::event::{MouseButton, MouseEventKind};
+
+/// What `parts` mean, each read `gap` after the one before, and all that becomes of them in time.
+fn events(parts: &[&[u8]], gap: Duration) -> Vec<Event> {
+    let mut now = Instant::now();
+    let mut input = Input::new(now);
+    let mut events = Vec::new();
+    let wait = |input: &mut Input, until: Instant, events: &mut Vec<Event>| {
+        while let Some(at) = input.deadline().filter(|at| *at <= until) {
+            input.expire(at);
+            events.extend(std::iter::from_fn(|| input.next_event()));
+        }
+    };
+    for part in parts {
+        input.feed(part, now);
+        events.extend(std::iter::from_fn(|| input.next_event()));
+        now += gap;
+        wait(&mut input, now, &mut events);
+    }
+    wait(&mut input, now + 10 * SILENCE, &mut events);
+    assert_eq!(input.deadline(), None);
+    events
+}
+
+fn keys(events: &[Event]) -> String {
+    events
+        .iter()
+        .map(|event| match event {
+            Event::Key(key) if key.modifiers - KeyModifiers::SHIFT == KeyModifiers::NONE => {
+                match key.code {
+                    KeyCode::Char(character) => character.to_string(),
+                    code => format!("<{code}>"),
+                }
+            }
+            Event::Key(key) => format!("<{} {}>", key.modifiers, key.code),
+            Event::Paste(text) => format!("<paste {text}>"),
+            Event::Mouse(mouse) => format!("<{:?} {} {}>", mouse.kind, mouse.column, mouse.row),
+            other => format!("<{other:?}>"),
+        })
+        .collect()
+}
+
+const SHORT: Duration = Duration::from_millis(1);
+
+/// Bytes, and what they mean in whatever parts they come within the hold of an ESC.
+const CASES: &[(&[u8], &str)] = &[
+    (b"q", "q"),
+    (b"Q\r\t\x7f", "Q<Enter><Tab><Backspace>"),
+    (b"\x01\x00\x1c\n", "<Control a><Control Space><Control 4><Control j>"),
+    ("ä€🦀".as_bytes(), "ä€🦀"),
+    (b"\xc3q\xffw\xe2\x82", "qw"),
+    (b"\x1b", "<Esc>"),
+    (b"\x1b\x1b", "<Esc><Esc>"),
+    (b"\x1bx", "<Alt x>"),
+    (b"\x1b\xc3\xa4", "<Alt ä>"),
+    (b"\x1b[A\x1b[B\x1bOC\x1bOD", "<Up><Down><Right><Left>"),
+    (b"\x1b\x1b[A", "<Esc><Up>"),
+    (
+        b"\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[5~\x1b[6~\x1b[2~\x1b[3~",
+        "<Home><End><Home><End><Page Up><Page Down><Insert><Del>",
+    ),
+    (b"\x1bOP\x1b[15~\x1b[24~\x1b[[A\x1b[[E", "<F1><F5><F12><F1><F5>"),
+    (b"\x1b[1;5A\x1b[1;3B\x1b[3;5~\x1bOa", "<Control Up><Alt Down><Control Del><Control Up>"),
+    (b"\x1b[Z\x1b[23$q", "<Back Tab><F11>q"),
+    (b"\x1b[99;5u\x1b[27;5;99~", "<Control c><Control c>"),
+    (b"\x1b[1;1:1A\x1b[57399u", "<Up>"),
+    (b"\x1b[I\x1b[O", "<FocusGained><FocusLost>"),
+    (b"\x1b[<0;5;7M\x1b[<64;1;1M\x1b[M #$", "<Down(Left) 4 6><ScrollUp 0 0><Down(Left) 2 3>"),
+    (b"\x1b[200~q\rB:\x1b[201~", "<paste q\rB:>"),
+    (b"\x1b[200~\x1b[B\x1b[201~j", "<paste \x1b[B>j"),
+    (b"\x1b[200~a\x1b[200~b\x1b[201~", "<paste ab>"),
+    (b"\x1b[200~\x1b[201~\x1b[201~", ""),
+    (b"\x1b[200~text", "<paste text>"),
+    (b"\x1b[200~x\x1b[20", "<paste x\x1b[20>"),
+    (b"\x1b[200~a\x03b\x1b[201~", "<paste ab>"),
+    // Answers, with either terminator, without one, and with a sequence in place of it.
+    (b"\x1b]11;rgb:0000/0000/0000\x1b\\", ""),
+    (b"\x1b]11;rgb:0000/0000/0000\x07", ""),
+    (b"\x1b]52;c;cTpC\x07:q", ":q"),
+    (b"\x1bP>|xterm(370)\x1b\\", ""),
+    (b"\x1bP1+r544e=787465726d\x1b\\q", "q"),
+    (b"\x1b_Gi=1;OK\x1b\\", ""),
+    (b"\x1b^q\x1b\\\x1bXq\x1b\\", ""),
+    (b"\x1bPtmux;\x1b\x1b]52;c;cTpC\x07\x1b\\q", "<Alt \\>q"),
+    (b"\x9b?1;2cj\x9d11;rgb:q\x07k", "jk"),
+    (b"\x1b]11;rgb:B:q", ""),
+    (b"\x1bP>|B:q\x07q", ""),
+    (b"\x1b]0;title\x1b[A", "<Up>"),
+    (b"\x1b[?1;2c\x1b[>41;370;0c\x1b[0n\x1b[24;80R\x1b[8;24;80t\x1b[?2026;2$y\x1b[?1u", ""),
+    (b"\x1b[12;40", ""),
+    (b"\x1b[", "<Alt [>"),
+    (b"\x1bO", "<Shift+Alt O>"),
+    (b"\x1b[M", ""),
+    (b"\x1b[<0;5", ""),
+    (b"\x1b[1\x1b[B", "<Down>"),
+];
+
+#[test]
+fn a_sequence_means_the_same_in_whatever_parts_it_comes() {
+    for (bytes, meaning) in CASES {
+        let whole = keys(&events(&[bytes], SHORT));
+        assert_eq!(whole, *meaning, "{:?}", String::from_utf8_lossy(bytes));
+        for at in 1..bytes.len() {
+            let split = events(&[&bytes[..at], &bytes[at..]], SHORT);
+            assert_eq!(keys(&split), *meaning, "{:?} at {at}", String::from_utf8_lossy(bytes));
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        let single = keys(&events(&single, SHORT));
+        assert_eq!(single, *meaning, "{:?} by bytes", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[test]
+fn ctrl_c_gets_through_after_every_part_of_every_sequence() {
+    for (bytes, _) in CASES {
+        for at in 0..=bytes.len() {
+            let heard = keys(&events(&[&bytes[..at], b"\x03"], SHORT));
+            assert!(heard.contains("<Control c>"), "{heard} {:?}", &bytes[..at]);
+        }
+    }
+    // A paste that goes on does not hold it back either.
+    let now = Instant::now();
+    let mut input = Input::new(now);
+    input.feed(b"\x1b[200~text\x03", now);
+    for step in 1..=20 {
+        input.feed(b"text", now + step * Duration::from_millis(10));
+        input.expire(now + step * Duration::from_millis(10));
+    }
+    assert_eq!(keys(&Vec::from_iter(input.next_event())), "<Control c>");
+}
+
+#[test]
+fn an_escape_waits_no_longer_than_its_hold_and_its_late_rest_is_no_key() {
+    let late = ESCAPE_HOLD + SHORT;
+    assert_eq!(keys(&events(&[b"\x1b", b"[B"], late)), "<Esc><Down>");
+    assert_eq!(keys(&events(&[b"\x1b", b"[200~q\x1b[201~"], late)), "<Esc><paste q>");
+    assert_eq!(keys(&events(&[b"\x1b", b"]11;rgb:q\x07"], late)), "<Esc>");
+    assert_eq!(keys(&events(&[b"\x1b", b"[", b"B"], late)), "<Esc>[B", "two keys typed");
+    assert_eq!(keys(&events(&[b"\x1b", b"q"], late)), "<Esc>q");
+}
+
+#[test]
+fn a_silence_ends_what_has_no_end_and_the_next_keys_count() {
+    let silent = SILENCE + SHORT;
+    for start in [&b"\x1b[200~"[..], b"\x1b]11;", b"\x1bP", b"\x1b[12", b"\x1b[M", b"\xe2"] {
+        assert_eq!(keys(&events(&[start, b"j", b"k"], silent)), "jk", "{start:?}");
+    }
+    // Keys that are typed one after another do not prolong an answer for ever.
+    let typed: Vec<&[u8]> =
+        std::iter::once(&b"\x1b]11;"[..]).chain(std::iter::repeat_n(&b"j"[..], 40)).collect();
+    let heard = keys(&events(&typed, Duration::from_millis(200)));
+    assert!((10..30).contains(&heard.len()), "{heard}");
+}
+
+#[test]
+fn a_paste_is_cut_at_its_limit_and_what_is_too_much_is_no_key() {
+    let mut bytes = PASTE_START.to_vec();
+    bytes.resize(bytes.len() + 2 * LONGEST_PASTE, b'q');
+    let parts: Vec<&[u8]> = bytes.chunks(1024).collect();
+    let lost = events(&parts, Duration::ZERO);
+    bytes.extend_from_slice(PASTE_END);
+    bytes.push(b'j');
+    let parts: Vec<&[u8]> = bytes.chunks(1024).collect();
+    let whole = events(&parts, Duration::ZERO);
+    for (events, count) in [(lost, 1), (whole, 2)] {
+        let Event::Paste(text) = &events[0] else { panic!("no paste") };
+        assert_eq!((events.len(), text.len()), (count, LONGEST_PASTE));
+    }
+}
+
+#[test]
+fn a_paste_without_its_start_is_a_paste() {
+    assert_eq!(keys(&events(&[b"qB:\x1b[201~j"], SHORT)), "<paste qB:>j");
+    assert_eq!(keys(&events(&[b"\x03\x1b[201~"], SHORT)), "<Control c>");
+}
+
+#[test]
+fn a_click_is_one_of_the_left_button() {
+    let Event::Mouse(mouse) = &events(&[b"\x1b[<0;1;1M"], SHORT)[0] else { panic!("no mouse") };
+    assert_eq!(mouse.kind, MouseEventKind::Down(MouseButton::Left));
+}

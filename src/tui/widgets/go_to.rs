@@ -1,0 +1,82 @@
+//! What the palette takes besides commands: IDs, references, themes, keymaps, names of tenants.
+
+use super::super::keymap;
+use super::super::theme;
+use crate::domain::capability::Capability;
+use crate::domain::support::Reference;
+
+/// Something to go to, or to change to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoTo {
+    /// A run.
+    Run(i64),
+    /// A support request.
+    Request(Reference),
+    /// A tenant.
+    Tenant(i64),
+    /// The tenants of this name, or of a part of it.
+    Tenants(String),
+    /// An embedded theme.
+    Theme(&'static str),
+    /// An embedded keymap.
+    Keymap(&'static str),
+}
+
+impl GoTo {
+    /// What `typed` names, the likeliest first.
+    pub fn read(typed: &str) -> Vec<Self> {
+        let typed = typed.trim();
+        if let Some(id) = typed.parse().ok().filter(|id: &i64| *id > 0) {
+            return vec![Self::Run(id), Self::Tenant(id)];
+        }
+        if let Ok(reference) = typed.parse() {
+            return vec![Self::Request(reference)];
+        }
+        let names = |word: &str, known: &[(&'static str, &str)]| {
+            let rest =
+                typed.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' '));
+            let rest = rest.map(|rest| rest.trim().to_lowercase());
+            let fits =
+                |name: &&'static str| rest.as_ref().is_some_and(|rest| name.starts_with(rest));
+            known.iter().map(|(name, _)| *name).filter(fits).collect::<Vec<_>>()
+        };
+        let mut found: Vec<Self> =
+            names("theme", theme::EMBEDDED).into_iter().map(Self::Theme).collect();
+        found.extend(names("keymap", keymap::EMBEDDED).into_iter().map(Self::Keymap));
+        found
+    }
+
+    /// How it is written in the palette.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Run(id) => format!("run {id}"),
+            Self::Request(_) => "request".to_owned(),
+            Self::Tenant(id) => format!("tenant {id}"),
+            Self::Tenants(_) => "tenants".to_owned(),
+            Self::Theme(name) => format!("theme {name}"),
+            Self::Keymap(name) => format!("keymap {name}"),
+        }
+    }
+
+    /// What it does.
+    pub fn description(&self) -> String {
+        match self {
+            Self::Run(_) => "Open this run".to_owned(),
+            Self::Request(reference) => format!("Open {reference}"),
+            Self::Tenant(_) => "Open this tenant".to_owned(),
+            Self::Tenants(name) => format!("Find tenants by the name {name}"),
+            Self::Theme(_) => "Change to this theme".to_owned(),
+            Self::Keymap(_) => "Change to this keymap".to_owned(),
+        }
+    }
+
+    /// The capability that it needs.
+    pub const fn capability(&self) -> Option<Capability> {
+        match self {
+            Self::Run(_) | Self::Request(_) | Self::Tenant(_) | Self::Tenants(_) => {
+                Some(Capability::OpsView)
+            }
+            Self::Theme(_) | Self::Keymap(_) => None,
+        }
+    }
+}

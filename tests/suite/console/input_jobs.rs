@@ -1,0 +1,205 @@
+//! Signals of a shell and of the system while a dialog is open (specs/042-terminal-input).
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use portable_pty::{CommandBuilder, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tenantpilot::ops::Engine;
+
+use super::program::{Program, SIZE};
+use crate::support::stores::{PASSWORD, Store, block_on};
+
+/// The question that stays open.
+const DIALOG: &str = "change nothing";
+/// A shell with job control that brings its job back once it is told to. It leaves the terminal
+/// as shells do: with their own modes.
+const SHELL: &str = "set -m; \"$0\"; echo IN-THE-SHELL; read go; stty sane; fg; echo \"CODE-$?\"";
+
+fn scene() -> (Store, TempDir) {
+    let store = block_on(async {
+        let store = Store::new(Engine::Sqlite).await.with_scene().await;
+        store.administrator().await;
+        store
+    });
+    (store, TempDir::new().unwrap())
+}
+
+/// Opens the dialog before a run is cancelled.
+fn open_dialog(program: &mut Program) {
+    program.wait_for("Log in");
+    program.type_in(&format!("administrator\t{PASSWORD}\r"));
+    program.wait_for("active");
+    program.wait_for("inventory.sync");
+    program.type_in("jX");
+    program.wait_for(DIALOG);
+}
+
+/// The keys reach the dialog, and it closes.
+fn assert_alive(program: &mut Program) {
+    program.wait_for(DIALOG);
+    program.type_in("zebra");
+    program.wait_for("zebra");
+    assert!(!program.is_cooked(), "the terminal is the shell's");
+    program.type_in("\u{1b}");
+    program.wait_until("the list", |screen| !screen.contains(DIALOG));
+}
+
+fn ends_in_the_shell(program: &mut Program) {
+    program.type_in("\u{3}");
+    program.wait_for("CODE-0");
+    program.ends_within(Duration::from_secs(5));
+    program.assert_restored();
+}
+
+fn stops_and_comes_back(stop: impl Fn(&mut Program), restores: bool) {
+    let (store, folder) = scene();
+    let mut program = Program::shell(folder.path(), &store.url, SHELL);
+    open_dialog(&mut program);
+    stop(&mut program);
+    program.wait_for("IN-THE-SHELL");
+    if restores {
+        program.assert_restored();
+        assert!(program.is_cooked());
+        assert!(!program.shown().contains(DIALOG), "{}", program.shown());
+    }
+    // Meanwhile somebody makes the window larger.
+    program.resize(100, 30);
+    program.send(b"\n");
+    program.wait_until("the dialog at the new size", |screen| {
+        screen.contains(DIALOG) && screen.lines().count() == 30
+    });
+    assert_alive(&mut program);
+    ends_in_the_shell(&mut program);
+}
+
+#[test]
+fn fr_042_005_a_stop_by_signal_restores_the_terminal_and_fg_draws_the_dialog_again() {
+    stops_and_comes_back(|program| kill_process(program.foreground(), Signal::TSTP).unwrap(), true);
+}
+
+#[test]
+fn fr_042_005_a_stop_by_key_restores_the_terminal_and_fg_draws_the_dialog_again() {
+    stops_and_comes_back(|program| program.type_in("\u{1a}"), true);
+}
+
+/// No program hears of this one.
+#[test]
+fn fr_042_005_a_stop_that_cannot_be_heard_of_is_made_good_when_it_goes_on() {
+    stops_and_comes_back(
+        |program| kill_process(program.foreground(), Signal::STOP).unwrap(),
+        false,
+    );
+}
+
+#[test]
+fn fr_042_005_going_on_without_a_shell_draws_everything_again() {
+    let (store, folder) = scene();
+    let mut program = Program::within(folder.path(), &store.url, &[]);
+    open_dialog(&mut program);
+    while program.read(Duration::from_millis(300)).is_ok() {}
+    for signals in [&[Signal::CONT][..], &[Signal::STOP, Signal::CONT], &[Signal::TSTP]] {
+        for signal in signals {
+            program.signal(*signal);
+        }
+        let mut seen: Vec<u8> = Vec::new();
+        while !seen.windows(4).any(|bytes| bytes == b"\x1b[2J") {
+            seen.extend(program.read(Duration::from_secs(10)).unwrap());
+        }
+    }
+    assert_alive(&mut program);
+}
+
+#[test]
+fn fr_042_006_every_signal_to_end_restores_the_terminal_with_a_dialog_open() {
+    let (store, folder) = scene();
+    for (signal, code) in [
+        (Signal::HUP, 129),
+        (Signal::INT, 130),
+        (Signal::QUIT, 131),
+        (Signal::TERM, 143),
+        (Signal::USR1, 138),
+    ] {
+        let mut program = Program::within(folder.path(), &store.url, &[]);
+        open_dialog(&mut program);
+        // The window changes at the same moment.
+        program.resize(100, 30);
+        program.signal(signal);
+        assert_eq!(program.ends_within(Duration::from_secs(5)), code);
+        program.assert_restored();
+        assert!(program.is_cooked(), "{signal:?}");
+    }
+}
+
+#[test]
+fn fr_042_007_a_terminal_that_is_gone_ends_the_program_with_a_dialog_open() {
+    let (store, folder) = scene();
+    // `script` holds the terminal, so that its end takes it away.
+    let mut program =
+        Program::shell(folder.path(), &store.url, "exec script -qec \"$0\" /dev/null");
+    open_dialog(&mut program);
+    let console = descendant(program.id()).expect("a console");
+    kill_process(program.id(), Signal::KILL).unwrap();
+    let gone = Instant::now();
+    while Path::new(&format!("/proc/{}", console.as_raw_nonzero())).exists() {
+        assert!(gone.elapsed() < Duration::from_secs(2), "it is still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Nobody reads what it draws, so that it is stuck in a write.
+#[test]
+fn fr_042_006_a_terminal_that_takes_nothing_holds_no_signal_back() {
+    let (store, folder) = scene();
+    let pair = native_pty_system().openpty(SIZE).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
+    command.env("TERM", "xterm");
+    command.env("TENANTPILOT_DATABASE_URL", &store.url);
+    for name in ["CONFIG", "DATA", "STATE"] {
+        command.env(format!("TENANTPILOT_{name}_DIR"), folder.path().join(name));
+    }
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    let mut keys = pair.master.take_writer().unwrap();
+    let id = Pid::from_raw(i32::try_from(child.process_id().unwrap()).unwrap()).unwrap();
+    // Each key draws everything again, which is more than the terminal holds.
+    for _ in 0..50 {
+        keys.write_all(b"\x0c").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill_process(id, Signal::TERM).unwrap();
+    let told = Instant::now();
+    let code = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.exit_code();
+        }
+        if told.elapsed() > Duration::from_secs(10) {
+            child.kill().unwrap();
+            panic!("it is still there");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(code, 143);
+}
+
+/// The last in the line of children of a process.
+fn descendant(of: Pid) -> Option<Pid> {
+    let parent_of = |id: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(')')?;
+        rest.split_whitespace().nth(1)?.parse::<i32>().ok()
+    };
+    let mut found = None;
+    let mut parent = of.as_raw_nonzero().get();
+    loop {
+        let processes = std::fs::read_dir("/proc").ok()?.filter_map(Result::ok);
+        let names = processes.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let child = names
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+            .find(|name| parent_of(name) == Some(parent));
+        let Some(child) = child.and_then(|name| name.parse().ok()) else { return found };
+        parent = child;
+        found = Pid::from_raw(child);
+    }
+}
