@@ -196,7 +196,7 @@ both_engines! {
         assert_eq!(files.len(), 1);
         assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), long);
         assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
-        console.app = Box::new(tenantpilot::tui::app::App::new(setup(200, 50, &store.clock)));
+        *console.app = tenantpilot::tui::app::App::new(setup(200, 50, &store.clock));
         assert_eq!(keep_if_long(&mut console.app, long, now).await, None);
         shows!(console, "and there is no folder for files");
     }
