@@ -15,7 +15,7 @@ use crate::domain::time_zone::TimeZone;
 use crate::drafts::Drafts;
 use crate::ops::auth::{Resume, Session, Touch};
 use crate::ops::retention::Days;
-use crate::ops::{Create, Ops, OpsSettings};
+use crate::ops::{CONSOLE, Create, Ops, OpsSettings};
 use crate::paths::{self, Paths};
 use crate::{Clock, Error, ErrorKind, Result};
 
@@ -78,6 +78,7 @@ impl Env {
                 critical_lease_lengths: self.config.health_critical_lease_lengths.value,
             },
             program: std::env::current_exe().ok(),
+            application: "tenantpilot cli",
             ..OpsSettings::default()
         }
     }
@@ -95,8 +96,19 @@ impl Env {
     /// # Errors
     /// As [`Ops::open`].
     pub fn open(&self, create: Create) -> Result<Ops> {
-        let url = self.database_url()?;
-        Ops::open(url.expose(), create, self.clock.clone(), self.ops_settings())
+        self.open_as(create, self.ops_settings())
+    }
+
+    /// The same for the console.
+    ///
+    /// # Errors
+    /// As [`Ops::open`].
+    pub fn open_console(&self) -> Result<Ops> {
+        self.open_as(Create::Never, OpsSettings { application: CONSOLE, ..self.ops_settings() })
+    }
+
+    fn open_as(&self, create: Create, settings: OpsSettings) -> Result<Ops> {
+        Ops::open(self.database_url()?.expose(), create, self.clock.clone(), settings)
     }
 
     /// The service on the configured database, whose schema is the one this version needs.

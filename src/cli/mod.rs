@@ -42,7 +42,6 @@ pub use options::GlobalOptions;
 pub use output::Output;
 pub use text::Table;
 
-use crate::ops::Create;
 use crate::paths::Paths;
 use crate::term::local;
 use crate::tui::launch::{self, Launch};
@@ -215,8 +214,9 @@ enum Command {
     #[command(before_help = examples!(
         "tenantpilot migrate",
         "TENANTPILOT_DATABASE_URL=postgres://tp@db/platform tenantpilot migrate",
+        "tenantpilot migrate --into-nonempty-database",
     ))]
-    Migrate(auth::JsonArgs),
+    Migrate(platform::MigrateArgs),
     /// Show every path and setting, and where each comes from
     #[command(before_help = examples!("tenantpilot info", "tenantpilot info --json"))]
     Info(auth::JsonArgs),
@@ -317,7 +317,7 @@ async fn dispatch(command: Option<Command>, env: &Env) -> Result<u8> {
 
 async fn console(env: &Env) -> Result<u8> {
     let _log = start_log(env);
-    let ops = env.open(Create::Never)?;
+    let ops = env.open_console()?;
     let (config, paths) = (env.config.clone(), env.paths.clone());
     let drafts = env.drafts(&env.database_url()?);
     Box::pin(launch::run(Launch { ops, config, paths, drafts })).await

@@ -1,6 +1,7 @@
 //! `migrate` and `info`: the database's schema, and where everything comes from.
 
 use chrono::TimeDelta;
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::auth::JsonArgs;
@@ -11,20 +12,32 @@ use crate::domain::setting::SettingKey;
 use crate::logging;
 use crate::ops::platform::PlatformInfo;
 use crate::ops::users::IsUnclaimed;
-use crate::ops::{Create, Engine, Ops, SchemaState};
+use crate::ops::{Create, Engine, Ops, SchemaState, Target};
 use crate::paths;
 use crate::tui::keymap::Keymap;
 use crate::tui::theme::Theme;
 use crate::{Result, config};
 
+/// What `migrate` is told.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Make the tables in a database that already holds tables of another program
+    #[arg(long)]
+    into_nonempty_database: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Brings the schema up to date; makes a missing embedded database.
 ///
 /// # Errors
-/// *Refused* for a schema that is newer than this program.
-pub async fn migrate(args: JsonArgs, env: &Env) -> Result<u8> {
+/// *Refused* for a schema that is newer than this program, and for a database of another program.
+pub async fn migrate(args: MigrateArgs, env: &Env) -> Result<u8> {
     let url = env.database_url()?;
     let ops = env.open(Create::IfMissing)?;
-    let applied = ops.migrate().await?;
+    let target = if args.into_nonempty_database { Target::Shared } else { Target::Own };
+    let applied = ops.migrate_into(target).await?;
     let version = ops.program_schema_version();
     let unclaimed = ops.run(&env.anonymous(), IsUnclaimed).await?;
     ops.close().await;

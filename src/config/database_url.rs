@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::domain::identity::hex;
+use crate::domain::postgres_url::PostgresUrl;
 
 /// Which engine an address speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,9 @@ impl DatabaseUrl {
         if rest.is_empty() || (engine == Engine::Sqlite && rest.starts_with('?')) {
             let missing = if engine == Engine::Sqlite { "the path" } else { "the server" };
             return Err(format!("{missing} is missing after {scheme}://"));
+        }
+        if engine == Engine::Postgres {
+            PostgresUrl::parse(rest)?;
         }
         Ok(Self { secret: SecretString::from(text.to_owned()), engine })
     }

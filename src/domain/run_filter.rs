@@ -13,6 +13,7 @@ use chrono::{
     DateTime, Duration, FixedOffset, NaiveTime, Offset as _, SecondsFormat, Timelike as _, Utc,
 };
 
+use super::name_pattern::{Extent, NamePattern};
 use super::run::{RunOutcome, Source};
 use super::run_state::RunState;
 use crate::{Error, text_enum};
@@ -166,10 +167,15 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// The names that are meant.
+    pub fn names(&self) -> NamePattern {
+        let extent = if self.prefix { Extent::Start } else { Extent::Whole };
+        NamePattern::new(&self.text, extent)
+    }
+
     /// Whether `value` is meant.
     pub fn matches(&self, value: &str) -> bool {
-        let (value, text) = (value.to_ascii_lowercase(), self.text.to_ascii_lowercase());
-        if self.prefix { value.starts_with(&text) } else { value == text }
+        self.names().in_memory().is_some_and(|names| names.is_match(value))
     }
 }
 

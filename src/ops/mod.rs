@@ -18,6 +18,7 @@ pub mod auth;
 pub mod break_glass;
 pub mod condition;
 pub mod dashboard;
+mod database;
 pub(crate) mod findings;
 pub mod flags;
 pub mod notifications;
@@ -46,7 +47,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 pub use consent::Consent;
@@ -54,7 +54,9 @@ pub use context::Context;
 pub use denial::About;
 pub use mutant::Mutant;
 pub use store::audit::AuditStatus;
+pub use store::connect::CONSOLE;
 pub use store::database::{ChangeWatch, ConnectionLimits, Create, Engine};
+pub use store::migrate::Target;
 pub use store::schema::SchemaState;
 
 use crate::access::{Actor, Permit, Requirement};
@@ -308,6 +310,8 @@ pub struct OpsSettings {
     pub registry: Registry,
     /// Limits that the database keeps for a process that may freeze or die.
     pub limits: ConnectionLimits,
+    /// What a server is told of this process, where neither URL nor environment say it.
+    pub application: &'static str,
     /// A seeded bug, for the tests of faults.
     #[cfg(debug_assertions)]
     pub mutant: Option<Mutant>,
@@ -325,6 +329,7 @@ impl Default for OpsSettings {
             program: None,
             registry: Registry::standard(),
             limits: ConnectionLimits::default(),
+            application: "tenantpilot",
             #[cfg(debug_assertions)]
             mutant: None,
         }
@@ -356,7 +361,7 @@ impl Ops {
     /// # Errors
     /// *Usage* for a URL that is not understood, *unreachable* for a missing file.
     pub fn open(url: &str, create: Create, clock: Clock, settings: OpsSettings) -> Result<Self> {
-        let db = Db::open(url, create, &settings.limits)?;
+        let db = Db::open(url, create, &settings.limits, settings.application)?;
         let hashing = Arc::new(Semaphore::new(PARALLEL_HASHES));
         Ok(Self { inner: Arc::new(Inner { db, clock, settings, hashing }) })
     }
@@ -386,47 +391,6 @@ impl Ops {
     /// The host of the server, or the directory of its socket; none for a local database.
     pub fn host(&self) -> Option<String> {
         self.inner.db.host()
-    }
-
-    /// How the schema stands to this version of the program.
-    pub async fn schema_state(&self) -> Result<SchemaState> {
-        self.patiently(store::schema::state(&self.inner.db)).await
-    }
-
-    /// Refuses any schema but the one this version needs.
-    pub async fn require_current_schema(&self) -> Result<()> {
-        self.patiently(store::schema::require_current(&self.inner.db)).await
-    }
-
-    /// The schema version this program needs.
-    pub fn program_schema_version(&self) -> i64 {
-        store::schema::program_version(&self.inner.db)
-    }
-
-    /// Brings the schema up to date; gives how many migrations were applied.
-    pub async fn migrate(&self) -> Result<usize> {
-        let applied = store::schema::migrate(&self.inner.db).await?;
-        let filled = self.run(&Actor::System, overview::FillFingerprints).await;
-        filled.map_err(store::schema::interrupted)?;
-        Ok(applied)
-    }
-
-    /// A watch on other processes' changes.
-    pub async fn watch(&self) -> Result<ChangeWatch> {
-        self.patiently(self.inner.db.watch()).await
-    }
-
-    /// What the database's clock shows.
-    pub async fn database_now(&self) -> Result<DateTime<Utc>> {
-        let mut tx = self.patiently(self.inner.db.begin_read()).await?;
-        store::clock::follow(&mut tx, &self.inner.clock).await?;
-        tx.rollback().await?;
-        Ok(self.inner.clock.now())
-    }
-
-    /// Closes every connection.
-    pub async fn close(&self) {
-        self.inner.db.close().await;
     }
 
     /// Runs an operation: check, execute, commit; a refused write is audited.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry, RetryRun};
 use crate::ops::telemetry::Summarise;
 use crate::ops::workers::ListWorkers;
 use crate::ops::{About, ChangeWatch, Consent, Engine, Ops};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// After a hint, a subscription is asked at the earliest this long after its last time.
 const HINT_DISTANCE: Duration = Duration::from_millis(300);
@@ -110,6 +110,8 @@ pub struct Runner {
     seen: Arc<Mutex<BTreeMap<Slot, u64>>>,
     sender: mpsc::UnboundedSender<Arrived>,
     hints: Option<JoinHandle<()>>,
+    /// Tells the listener that its connection gets another name.
+    named: Arc<Notify>,
 }
 
 impl Drop for Runner {
@@ -144,6 +146,7 @@ impl Runner {
             seen: Arc::new(Mutex::new(BTreeMap::new())),
             sender,
             hints: None,
+            named: Arc::new(Notify::new()),
         };
         runner.listen(hint);
         (runner, receiver, hinted)
@@ -154,12 +157,18 @@ impl Runner {
         if self.ops.engine() == Engine::Sqlite {
             return;
         }
-        let ops = self.ops.clone();
+        let (ops, named) = (self.ops.clone(), Arc::clone(&self.named));
         self.hints = Some(tokio::spawn(async move {
             loop {
                 if let Ok(mut watch) = ops.watch().await {
-                    while watch.hint().await.is_ok() {
-                        let _ = hint.try_send(());
+                    loop {
+                        tokio::select! {
+                            hinted = watch.hint() => match hinted {
+                                Ok(()) => drop(hint.try_send(())),
+                                Err(_) => break,
+                            },
+                            () = named.notified() => ops.name_watch(&mut watch).await,
+                        }
                     }
                 }
                 tokio::time::sleep(LISTEN_AGAIN).await;
@@ -182,6 +191,14 @@ impl Runner {
             for (_, state) in self.slots.iter_mut().filter(|(slot, _)| of_person(slot)) {
                 *state = SlotState::default();
             }
+            let (ops, named) = (self.ops.clone(), Arc::clone(&self.named));
+            let left = session.is_none();
+            tokio::spawn(async move {
+                if left {
+                    ops.name_user(None).await;
+                }
+                named.notify_one();
+            });
         }
         self.actor = actor;
     }
@@ -393,11 +410,19 @@ async fn answer(
     match request {
         Request::Platform => Answer::Platform(platform(ops, actor).await),
         Request::Condition => Answer::Condition(ops.run(actor, ReadCondition).await),
-        Request::Login { username, password } => Answer::Login(
-            ops.run(actor, Login::with(&username, password, kind))
-                .await
-                .map(|(session, _)| session),
-        ),
+        Request::Login { username, password } => {
+            let done = ops.run(actor, Login::with(&username, password, kind)).await;
+            if let Ok((session, _)) = &done {
+                ops.name_user(Some(&session.username)).await;
+            }
+            Answer::Login(match done {
+                // Of a database that cannot be used at all, the schema's state says why.
+                Err(error) if error.kind() == ErrorKind::Refused => {
+                    Err(ops.require_current_schema().await.err().unwrap_or(error))
+                }
+                done => done.map(|(session, _)| session),
+            })
+        }
         Request::Logout => Answer::Logout(ops.run(actor, Logout).await),
         Request::Touch => Answer::Touch(ops.run(actor, Touch).await),
         Request::Page(asked) => {

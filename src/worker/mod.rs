@@ -250,6 +250,7 @@ impl Worker {
         let with = |connections, patience, lock| OpsSettings {
             limits: limits(connections, lock),
             patience,
+            application: "tenantpilot worker",
             ..ops_settings.clone()
         };
         let lock = step / 4 * 3;

@@ -254,6 +254,10 @@ fn fr_010_007_database_addresses_are_checked_and_never_repeated() {
         format!("postgres:user:{CANARY}@host"),
         format!("POSTGRES ://user:{CANARY}@host"),
         format!("postgres://user:{CANARY}\u{1b}[2J@host"),
+        format!("postgres://ann:a/{CANARY}@db/tp"),
+        format!("postgres://ann:x?{CANARY}@db/tp"),
+        format!("postgres://ann:x#{CANARY}@db/tp"),
+        format!("postgres://ann:x%{CANARY}@db/tp"),
         "postgres://".to_owned(),
         "sqlite://".to_owned(),
         "sqlite::memory:".to_owned(),
@@ -272,8 +276,6 @@ fn fr_010_008_a_password_is_never_shown() {
     for (text, shown) in [
         (format!("postgres://ann:{CANARY}@db:5432/tp"), "postgres://ann:***@db:5432/tp"),
         (format!("postgres://ann:{CANARY}@{CANARY}@db/tp"), "postgres://ann:***@db/tp"),
-        (format!("postgres://ann:a/{CANARY}@db/tp"), "postgres://***"),
-        (format!("postgres://ann:x?{CANARY}@db/tp"), "postgres://***"),
         (
             format!("postgres://db/tp?sslmode=require&password={CANARY}"),
             "postgres://db/tp?sslmode=require&password=***",

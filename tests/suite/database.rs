@@ -482,10 +482,10 @@ both_engines! {
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.to_string().contains("run: tenantpilot migrate"), "{error}");
 
+        // Without the record of its migrations, nothing says whose tables these are.
         store.sql("drop table _sqlx_migrations").await.unwrap();
-        assert_eq!(store.ops.schema_state().await.unwrap(), SchemaState::Empty);
         let error = store.ops.require_current_schema().await.unwrap_err();
-        assert!(error.to_string().contains("run: tenantpilot migrate"), "{error}");
+        assert!(error.message().contains("of another program"), "{error}");
     }
 
     async fn fr_002_007_migrating_again_changes_nothing(store) {

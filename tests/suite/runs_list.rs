@@ -151,7 +151,7 @@ fn holds(term: &Term, run: &Run, now: DateTime<Utc>) -> bool {
         TermKind::Id(ids) => ids.contains(&run.id),
         TermKind::Fingerprint(_) => unreachable!("a run alone does not tell its failures"),
         TermKind::Text(text) => {
-            let text = text.to_ascii_lowercase();
+            let text = text.to_lowercase();
             let shown = [
                 Some(run.id.to_string()),
                 Some(run.run_type.clone()),
@@ -161,7 +161,7 @@ fn holds(term: &Term, run: &Run, now: DateTime<Utc>) -> bool {
                 run.reason_code.clone(),
                 Some(run.source.to_string()),
             ];
-            shown.iter().flatten().any(|value| value.to_ascii_lowercase().contains(&text))
+            shown.iter().flatten().any(|value| value.to_lowercase().contains(&text))
         }
     };
     held != term.negated

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Word, in_quotes_if_needed, parse};
 use crate::domain::failure::ReasonCode;
+use crate::domain::name_pattern::{Extent, NamePattern};
 use crate::domain::operation_type;
 use crate::domain::safe_text::clean;
 
@@ -47,10 +48,12 @@ pub fn complete(input: &str, cursor: usize, values: &Values) -> Vec<Completion> 
     let Ok(word) = head.to_ascii_lowercase().parse::<Word>() else { return Vec::new() };
     let begun: String = typed[value..].iter().skip_while(|c| **c == '"').collect();
     let range = value..typed.len();
-    let begun = begun.to_lowercase();
+    let Some(begun) = NamePattern::new(&begun, Extent::Start).in_memory() else {
+        return Vec::new();
+    };
     candidates(word, values)
         .into_iter()
-        .filter(|(text, _)| text.to_lowercase().starts_with(&begun))
+        .filter(|(text, _)| begun.is_match(text))
         .take(MAX_SUGGESTIONS)
         .map(|(replacement, hint)| Completion {
             range: range.clone(),

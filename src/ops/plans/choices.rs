@@ -50,7 +50,7 @@ impl Operation for ListScopeTenants {
         let tx = context.tx()?;
         let allowed = scope_choices::count(tx, view).await?;
         let (tenants, matching) =
-            scope_choices::tenants(tx, view, pattern.like.as_deref(), pattern.id, page).await?;
+            scope_choices::tenants(tx, view, pattern.name.as_deref(), pattern.id, page).await?;
         Ok(ScopeTenants { tenants, matching, allowed, all_allowed: view == ViewScope::All })
     }
 }
@@ -87,7 +87,7 @@ impl Operation for ListScopeWorkspaces {
         let page = (self.offset.max(0), self.limit.clamp(0, MAX_ROWS));
         let tx = context.tx()?;
         let (workspaces, matching) =
-            scope_choices::workspaces(tx, view, pattern.like.as_deref(), pattern.id, page).await?;
+            scope_choices::workspaces(tx, view, pattern.name.as_deref(), pattern.id, page).await?;
         Ok(ScopeWorkspaces { workspaces, matching })
     }
 }

@@ -18,13 +18,14 @@ pub(in crate::ops) use preflight::{allowed_scope, confirmation, count_targets};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::Confirmation;
+use crate::domain::name_pattern::NamePattern;
 use crate::domain::plan::suspicion;
 use crate::domain::run::ScopeKind;
 use crate::domain::safe_text::SafeText;
 use crate::domain::type_support::Support;
 use crate::ops::runs::{RunScope, active_workers};
 use crate::ops::store::plans::{self as store, PlanRow, TargetFilter};
-use crate::ops::store::scope_choices;
+use crate::ops::store::{name_match, scope_choices};
 use crate::ops::{Access, Context, Engine, Operation};
 use crate::{Error, Result};
 
@@ -257,7 +258,7 @@ impl Operation for ListPlanTargets {
         own(context, self.plan_id, false).await?;
         let pattern = Pattern::of(&self.search, context.ops().engine());
         let filter = TargetFilter {
-            like: pattern.like.as_deref(),
+            name: pattern.name.as_deref(),
             id: pattern.id,
             affected_only: self.affected_only,
         };
@@ -270,25 +271,17 @@ impl Operation for ListPlanTargets {
 
 /// A search as the store takes it.
 pub(in crate::ops) struct Pattern {
-    /// `%text%`, with wildcards escaped; none: everything.
-    pub like: Option<String>,
+    /// The names that match, in the engine's form; none: everything.
+    pub name: Option<String>,
     /// The text as an id.
     pub id: Option<i64>,
 }
 
 impl Pattern {
     pub(in crate::ops) fn of(search: &str, engine: Engine) -> Self {
-        let text = search.trim();
-        if text.is_empty() {
-            return Self { like: None, id: None };
-        }
-        // The embedded engine knows the small letters of ASCII only.
-        let text = match engine {
-            Engine::Postgres => text.to_lowercase(),
-            Engine::Sqlite => text.to_ascii_lowercase(),
-        };
-        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        Self { like: Some(format!("%{escaped}%")), id: text.parse().ok() }
+        let pattern = NamePattern::searched(search);
+        let name = pattern.map(|pattern| name_match::bound(&pattern, engine));
+        Self { name, id: search.trim().parse().ok() }
     }
 }
 

@@ -2,17 +2,15 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::postgres::{PgListener, PgPool};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Sqlite, SqliteConnection};
 
 use super::commit::PgTx;
+use super::connect;
 use super::error::unreachable_database;
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
@@ -20,8 +18,6 @@ use crate::files::{self, Refusal};
 use crate::paths::{reason, shown};
 use crate::{Error, ErrorKind, Result};
 
-/// How long to wait for a connection before the database counts as unreachable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a writer waits for another one on SQLite.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite's page cache per connection, in KiB (negative as the pragma wants it). A console
@@ -98,11 +94,17 @@ pub enum Tx {
 
 impl Db {
     /// Prepares a pool for `url` (`postgres://...` or `sqlite://path`); no connection is
-    /// made yet.
+    /// made yet. A server is told `application` as the name of the program, unless the URL or
+    /// the environment names another.
     ///
     /// # Errors
     /// *Usage* for a URL that is neither, *unreachable* for a missing SQLite file.
-    pub fn open(url: &str, create: Create, limits: &ConnectionLimits) -> Result<Self> {
+    pub fn open(
+        url: &str,
+        create: Create,
+        limits: &ConnectionLimits,
+        application: &str,
+    ) -> Result<Self> {
         if let Some(path) = url.strip_prefix("sqlite://") {
             return Self::open_sqlite(Path::new(path), create, limits);
         }
@@ -110,29 +112,7 @@ impl Db {
             return Err(Error::usage("the database URL is not understood")
                 .hint("use postgres://user@host/database or sqlite://path"));
         }
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| {
-                Error::usage("the PostgreSQL URL cannot be parsed")
-                    .hint("its form is postgres://user:password@host:port/database?sslmode=...")
-            })?
-            .application_name("tenantpilot");
-        let limited = [
-            ("idle_in_transaction_session_timeout", limits.idle_in_transaction),
-            ("statement_timeout", limits.statement),
-            ("lock_timeout", limits.lock),
-        ];
-        let limited = limited
-            .into_iter()
-            .filter_map(|(name, limit)| Some((name, limit?.as_millis().to_string())));
-        let mut options = options;
-        for limit in limited {
-            options = options.options([limit]);
-        }
-        let pool = PgPoolOptions::new()
-            .max_connections(limits.connections)
-            .min_connections(0)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
+        let pool = connect::postgres(url, limits, application)?;
         Ok(Self::Postgres(pool, limits.look_up))
     }
 
@@ -234,6 +214,22 @@ impl Db {
                 ChangeWatch::Sqlite { connection: Box::new(connection), file, last: None }
             }
         })
+    }
+
+    /// Tells a server that `user` is at the console now; none after a logout.
+    pub async fn name_user(&self, user: Option<&str>) {
+        if let Self::Postgres(pool, _) = self {
+            connect::name_user(pool, user).await;
+        }
+    }
+
+    /// Has a watch's connection be listed with the console's user, too.
+    pub async fn name_watch(&self, watch: &mut ChangeWatch) {
+        if let (Self::Postgres(pool, _), ChangeWatch::Postgres(listener)) = (self, watch) {
+            let naming = connect::naming(&pool.connect_options());
+            // Without the name it listens all the same.
+            let _ = sqlx::raw_sql(naming).execute(&mut **listener).await;
+        }
     }
 
     /// Closes every connection.
@@ -370,11 +366,11 @@ impl Watched {
     }
 }
 
+/// How a file is opened. Nothing here changes the file: it may be another program's.
 fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)

@@ -57,7 +57,7 @@ pub async fn tenant(tx: &mut Tx, id: i64, view: ViewScope) -> Result<Option<Supp
 pub async fn tenants(
     tx: &mut Tx,
     view: ViewScope,
-    like: Option<&str>,
+    name: Option<&str>,
     id: Option<i64>,
     (offset, limit): (i64, i64),
 ) -> Result<(Vec<SupportTenant>, i64)> {
@@ -65,8 +65,11 @@ pub async fn tenants(
         () => {
             concat!(
                 tenants_in_view!(),
-                " and ($2 is null or lower(t.name) like $2 escape '\\' \
-                 or lower(w.name) like $2 escape '\\' or t.id = $3)"
+                " and ($2 is null or ",
+                name_matches!("t.name", "$2"),
+                " or ",
+                name_matches!("w.name", "$2"),
+                " or t.id = $3)"
             )
         };
     }
@@ -75,7 +78,7 @@ pub async fn tenants(
             tenant_columns!(), matching!(), " order by lower(t.name), t.id limit $4 offset $5"
         ))
         .bind(restricted_to(view))
-        .bind(like)
+        .bind(name)
         .bind(id)
         .bind(limit)
         .bind(offset)
@@ -83,7 +86,7 @@ pub async fn tenants(
         .await?;
         let matching = sqlx::query_scalar(concat!("select count(*)", matching!()))
             .bind(restricted_to(view))
-            .bind(like)
+            .bind(name)
             .bind(id)
             .fetch_one(&mut *c)
             .await?;
@@ -110,15 +113,19 @@ pub async fn run_tenants(
     tx: &mut Tx,
     run_id: i64,
     view: ViewScope,
-    (like, id): (Option<&str>, Option<i64>),
+    (name, id): (Option<&str>, Option<i64>),
     limit: i64,
 ) -> Result<(Vec<RunTenant>, i64)> {
     macro_rules! matching {
         () => {
-            " from operation_run_targets g join tenants t on t.id = g.tenant_id where g.run_id = $2 \
-             and ($1 is null or exists (select 1 from platform_user_workspaces v \
-             where v.platform_user_id = $1 and v.workspace_id = t.workspace_id)) \
-             and ($3 is null or lower(t.name) like $3 escape '\\' or t.id = $4)"
+            concat!(
+                " from operation_run_targets g join tenants t on t.id = g.tenant_id \
+                 where g.run_id = $2 and ($1 is null or exists (select 1 \
+                 from platform_user_workspaces v where v.platform_user_id = $1 \
+                 and v.workspace_id = t.workspace_id)) and ($3 is null or ",
+                name_matches!("t.name", "$3"),
+                " or t.id = $4)"
+            )
         };
     }
     on_tx!(tx, c => {
@@ -129,7 +136,7 @@ pub async fn run_tenants(
         ))
         .bind(restricted_to(view))
         .bind(run_id)
-        .bind(like)
+        .bind(name)
         .bind(id)
         .bind(limit)
         .fetch_all(&mut *c)
@@ -137,7 +144,7 @@ pub async fn run_tenants(
         let matching = sqlx::query_scalar(concat!("select count(*)", matching!()))
             .bind(restricted_to(view))
             .bind(run_id)
-            .bind(like)
+            .bind(name)
             .bind(id)
             .fetch_one(&mut *c)
             .await?;

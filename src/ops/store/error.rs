@@ -1,7 +1,11 @@
 //! What a driver's error means to a person. Its own text stays behind: it can hold row data.
 
+use std::io;
+
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::SqliteError;
+
+use super::tls;
 
 use crate::domain::database_fault::DatabaseFault;
 use crate::{Error, ErrorKind};
@@ -17,15 +21,19 @@ const APPEND_ONLY_TEXTS: [&str; 5] = [
     "keeps its number",
 ];
 
+/// How the texts begin for a host name that does not resolve.
+const UNRESOLVED: [&str; 2] =
+    ["failed to lookup address information", "could not resolve to any address"];
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
+            sqlx::Error::Io(error) => of_io(error),
+            sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => unreachable_database(),
-            sqlx::Error::Tls(_) => unreachable_database().hint("the TLS handshake with it failed; check sslmode and the certificates"),
+            sqlx::Error::Tls(error) => tls::of_driver(error),
             sqlx::Error::Database(database) => {
                 let fault = fault_of(database.as_ref());
                 let error = match fault.sqlite() {
@@ -43,6 +51,23 @@ impl From<sqlx::Error> for Error {
             _ => Error::failed("the database refused the statement"),
         }
     }
+}
+
+/// Why no connection could be made, where the operating system or the TLS handshake says it.
+fn of_io(error: &io::Error) -> Error {
+    if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        return tls::of_handshake(error);
+    }
+    // The standard library has no kind of its own for these.
+    let text = error.to_string();
+    if UNRESOLVED.iter().any(|start| text.starts_with(start)) {
+        return Error::new(
+            ErrorKind::Unreachable,
+            "the host name of the database URL cannot be resolved",
+        )
+        .hint("check the host in the database URL, and this machine's name resolution");
+    }
+    unreachable_database()
 }
 
 /// The text for a database that does not answer.
@@ -80,10 +105,18 @@ fn names_in_sqlite<'a>(code: &str, message: &'a str) -> (Option<&'a str>, Option
 
 fn of_sqlstate(fault: &DatabaseFault) -> Error {
     match fault.code.as_str() {
-        "28P01" | "28000" => {
-            Error::new(ErrorKind::Unreachable, "the database refused the name or password")
-                .hint("check the user and password of the database URL")
+        "28P01" => {
+            Error::new(ErrorKind::Unreachable, "the database refused the name or password").hint(
+                "check the user and password of the database URL; special characters in them are \
+                 percent-encoded, for instance @ as %40",
+            )
         }
+        // A role that may not log in, or a line of pg_hba.conf that asks for something else.
+        "28000" => Error::new(ErrorKind::Unreachable, "the database refused the name or password")
+            .hint(
+                "check the role, and what pg_hba.conf on the server asks of it: TLS, a client \
+                 certificate or another method",
+            ),
         "3D000" => {
             Error::new(ErrorKind::Unreachable, "the database named in the URL does not exist")
         }
@@ -103,7 +136,14 @@ fn of_sqlstate(fault: &DatabaseFault) -> Error {
         "53100" => Error::failed("the database's disk is full")
             .hint("free space on the server; what waits goes on by itself"),
         "53200" => Error::new(ErrorKind::Unreachable, "the database is out of memory"),
-        "53300" => Error::new(ErrorKind::Unreachable, "the database has too many connections"),
+        "53300" => Error::new(ErrorKind::Unreachable, "the database has too many connections")
+            .hint(
+                "close other clients, or raise max_connections or the limit of the role or database",
+            ),
+        "57P03" => Error::new(ErrorKind::Unreachable, "the database is starting or stopping")
+            .hint("try again in a moment; nothing was changed"),
+        "3F000" => Error::refused("the database has no schema that tables can be created in")
+            .hint("check search_path and the grants of the login role"),
         "55P03" => Error::new(ErrorKind::TimedOut, "a lock in the database was not free in time")
             .hint("another session holds it; try again"),
         "40001" | "40P01" => {

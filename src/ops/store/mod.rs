@@ -14,6 +14,7 @@ pub mod bulk_state;
 pub mod clock;
 pub mod commit;
 pub mod condition;
+pub mod connect;
 pub mod customers;
 pub mod database;
 pub mod diagnostics;
@@ -22,6 +23,8 @@ pub mod faults;
 pub mod findings;
 pub mod fingerprints;
 pub mod lifecycle;
+pub mod migrate;
+pub mod name_match;
 pub mod names;
 pub mod notifications;
 pub mod open_alerts;
@@ -48,6 +51,7 @@ pub mod settings;
 pub mod support;
 pub mod target_ends;
 pub mod targets;
+pub mod tls;
 pub mod transaction;
 pub mod usage;
 pub mod usage_rollups;
@@ -63,7 +67,8 @@ pub use database::{Db, Tx};
 /// `database_in!("$3")` (that many seconds from now), `five_minutes!("e.occurred_at")`,
 /// `hour!(..)` and `day!(..)` (the start of the step of the clock that a time lies in, in UTC),
 /// `milliseconds!()` (how long the ended run `r` took), `duration_step!()` (the step that lies in),
-/// `transaction_id!()` (by which a commit can be looked up; null on SQLite).
+/// `transaction_id!()` (by which a commit can be looked up; null on SQLite),
+/// `name_matches!("t.name", "$2")` (with the pattern as `name_match` has it for the engine).
 macro_rules! on_tx {
     ($tx:expr, $c:ident => $body:block) => {
         match $tx {
@@ -123,8 +128,14 @@ macro_rules! on_tx {
                         "run_duration_step(r.outcome, r.created_at, r.started_at, r.completed_at)"
                     };
                 }
+                macro_rules! name_matches {
+                    ($column:literal, $pattern:literal) => {
+                        concat!("(", $column, " collate \"C\" ~ ", $pattern, ")")
+                    };
+                }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 11] = [
+                const _: [&str; 12] = [
+                    name_matches!("n", "$1"),
                     for_share!("r"),
                     for_update!(),
                     database_now!(),
@@ -211,8 +222,20 @@ macro_rules! on_tx {
                         )
                     };
                 }
+                macro_rules! name_matches {
+                    ($column:literal, $pattern:literal) => {
+                        concat!(
+                            "(exists (select 1 from json_each(",
+                            $pattern,
+                            ") p where ",
+                            $column,
+                            " glob p.value))"
+                        )
+                    };
+                }
                 // Using each once keeps the compiler from calling the others unused.
-                const _: [&str; 11] = [
+                const _: [&str; 12] = [
+                    name_matches!("n", "$1"),
                     for_share!("r"),
                     for_update!(),
                     database_now!(),

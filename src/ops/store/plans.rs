@@ -289,8 +289,8 @@ pub struct PlanTarget {
 /// What narrows a list of targets: text in a name or an id, and whether something changes.
 #[derive(Debug, Clone, Default)]
 pub struct TargetFilter<'a> {
-    /// As `%text%`, lower case, with wildcards escaped; none: all.
-    pub like: Option<&'a str>,
+    /// As `name_matches!` takes it; none: all.
+    pub name: Option<&'a str>,
     /// The same text as an id.
     pub id: Option<i64>,
     /// Only those with something to change.
@@ -306,10 +306,15 @@ pub async fn list_targets(
 ) -> Result<(Vec<PlanTarget>, i64)> {
     macro_rules! matching {
         () => {
-            " from runbook_plan_targets g left join tenants t on t.id = g.tenant_id \
-             left join workspaces w on w.id = t.workspace_id where g.plan_id = $1 \
-             and ($2 is null or lower(t.name) like $2 escape '\\' or lower(w.name) like $2 escape '\\' \
-             or g.tenant_id = $3) and (g.affected_count > 0 or not $4)"
+            concat!(
+                " from runbook_plan_targets g left join tenants t on t.id = g.tenant_id \
+                 left join workspaces w on w.id = t.workspace_id where g.plan_id = $1 \
+                 and ($2 is null or ",
+                name_matches!("t.name", "$2"),
+                " or ",
+                name_matches!("w.name", "$2"),
+                " or g.tenant_id = $3) and (g.affected_count > 0 or not $4)"
+            )
         };
     }
     on_tx!(tx, c => {
@@ -319,7 +324,7 @@ pub async fn list_targets(
             " order by g.affected_count desc, g.ordinal limit $5 offset $6"
         ))
         .bind(plan_id)
-        .bind(filter.like)
+        .bind(filter.name)
         .bind(filter.id)
         .bind(filter.affected_only)
         .bind(limit)
@@ -328,7 +333,7 @@ pub async fn list_targets(
         .await?;
         let matching: i64 = sqlx::query_scalar(concat!("select count(*)", matching!()))
             .bind(plan_id)
-            .bind(filter.like)
+            .bind(filter.name)
             .bind(filter.id)
             .bind(filter.affected_only)
             .fetch_one(&mut *c)

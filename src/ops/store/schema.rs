@@ -1,19 +1,21 @@
-//! Migrations, and whether the schema is the one this version needs.
+//! What a database holds, and whether it is the schema that this version needs.
+//!
+//! A database is looked at before anything is written: one of another program, of another encoding,
+//! or whose migrations were changed is refused as it is.
 
-use std::time::Duration;
+use sqlx::migrate::Migrator;
+use sqlx::{PgConnection, SqliteConnection};
 
-use sqlx::migrate::{MigrateError, Migrator};
-
+use super::transaction::Engine as _;
 use super::{Db, Tx, database::Engine, on_tx};
-use crate::{Error, ErrorKind, Result};
+use crate::domain::safe_text::quoted;
+use crate::{Error, Result};
 
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// How often a migration that another process got in the way of is tried on SQLite.
-const TRIES: u32 = 20;
-/// How long to wait in between.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The encoding that names and texts need.
+const ENCODING: &str = "UTF8";
 
 /// How the database's schema stands to this version of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,56 +40,220 @@ pub enum SchemaState {
     },
 }
 
-fn migrator(db: &Db) -> &'static Migrator {
-    match db.engine() {
+/// What a database holds.
+pub(super) struct Found {
+    pub(super) state: SchemaState,
+    /// How many objects there are without a schema of this program, and the name of one.
+    pub(super) others: Option<(i64, String)>,
+    /// How many migrations are missing.
+    pub(super) missing: usize,
+}
+
+/// A migration as the database recorded it.
+#[derive(sqlx::FromRow)]
+pub(super) struct Applied {
+    version: i64,
+    description: String,
+    checksum: Vec<u8>,
+    success: bool,
+}
+
+/// Reads what a database says of itself, without changing anything.
+pub(super) trait Look {
+    /// Its encoding, and whether it has a table of migrations.
+    async fn encoding(&mut self) -> sqlx::Result<(String, bool)>;
+    /// The migrations in that table.
+    async fn applied(&mut self) -> sqlx::Result<Vec<Applied>>;
+    /// How many objects it holds besides that table and those of extensions, and the name of one.
+    async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)>;
+}
+
+const APPLIED: &str =
+    "select version, description, checksum, success from _sqlx_migrations order by version";
+
+impl Look for PgConnection {
+    async fn encoding(&mut self) -> sqlx::Result<(String, bool)> {
+        sqlx::query_as(
+            "select current_setting('server_encoding'), to_regclass('_sqlx_migrations') is not null",
+        )
+        .fetch_one(self)
+        .await
+    }
+
+    async fn applied(&mut self) -> sqlx::Result<Vec<Applied>> {
+        sqlx::query_as(APPLIED).fetch_all(self).await
+    }
+
+    async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)> {
+        // Tables and views, functions, and types that are not a table's own; indexes and the like
+        // go with these. The schemas of the server itself start with pg_.
+        sqlx::query_as(
+            "select count(*), min(n.nspname || '.' || o.name) from (\
+             select 'pg_class'::regclass as catalog, oid, relnamespace as schema, relname::text as name \
+             from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S') \
+             and oid is distinct from to_regclass('_sqlx_migrations') \
+             union all select 'pg_proc'::regclass, oid, pronamespace, proname::text from pg_proc \
+             union all select 'pg_type'::regclass, oid, typnamespace, typname::text from pg_type \
+             where typtype in ('e', 'd', 'r')) o join pg_namespace n on n.oid = o.schema \
+             where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema' \
+             and not exists (select 1 from pg_depend d where d.classid = o.catalog \
+             and d.objid = o.oid and d.deptype = 'e')",
+        )
+        .fetch_one(self)
+        .await
+    }
+}
+
+impl Look for SqliteConnection {
+    async fn encoding(&mut self) -> sqlx::Result<(String, bool)> {
+        sqlx::query_as(
+            "select case encoding when 'UTF-8' then 'UTF8' else encoding end, exists (select 1 \
+             from sqlite_master where type = 'table' and name = '_sqlx_migrations') \
+             from pragma_encoding",
+        )
+        .fetch_one(self)
+        .await
+    }
+
+    async fn applied(&mut self) -> sqlx::Result<Vec<Applied>> {
+        sqlx::query_as(APPLIED).fetch_all(self).await
+    }
+
+    async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)> {
+        sqlx::query_as(
+            "select count(*), min(name) from sqlite_master \
+             where name not like 'sqlite\\_%' escape '\\' and tbl_name <> '_sqlx_migrations'",
+        )
+        .fetch_one(self)
+        .await
+    }
+}
+
+fn migrator(engine: Engine) -> &'static Migrator {
+    match engine {
         Engine::Postgres => &POSTGRES,
         Engine::Sqlite => &SQLITE,
     }
 }
 
+/// The version that a program with these migrations needs.
+fn newest(migrator: &Migrator) -> i64 {
+    migrator.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// The version this program needs.
 pub fn program_version(db: &Db) -> i64 {
-    migrator(db).iter().map(|migration| migration.version).max().unwrap_or(0)
+    newest(migrator(db.engine()))
+}
+
+pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<Found> {
+    let (encoding, has_table) = connection.encoding().await?;
+    if encoding != ENCODING {
+        return Err(Error::refused(format!(
+            "the database's encoding is {encoding}, and {ENCODING} is needed"
+        ))
+        .hint("make one with: createdb --encoding=UTF8 --template=template0 NAME"));
+    }
+    let migrator = migrator(engine);
+    let mut applied = if has_table { connection.applied().await? } else { Vec::new() };
+    let mut others = None;
+    if applied.is_empty() {
+        let (count, name) = connection.others().await?;
+        others = name.map(|name| (count, name));
+        // Another process may be migrating: what it has made since came with its record.
+        if connection.encoding().await?.1 {
+            applied = connection.applied().await?;
+        }
+    }
+    if applied.is_empty() {
+        return Ok(Found { state: SchemaState::Empty, others, missing: migrator.iter().count() });
+    }
+    let (state, missing) = compare(migrator, &applied)?;
+    Ok(Found { state, others: None, missing })
+}
+
+/// How recorded migrations stand to those of this program, and how many of these are missing.
+fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, usize)> {
+    let own = |row: &Applied| migrator.iter().find(|own| own.version == row.version);
+    let is_named = |row: &Applied| own(row).is_some_and(|own| own.description == row.description);
+    let is_same = |row: &Applied| own(row).is_some_and(|own| *own.checksum == *row.checksum);
+    let is_unchanged = |row: &Applied| is_named(row) && is_same(row);
+    // Numbers are no sign: every program counts its migrations.
+    let known: Vec<&Applied> = applied.iter().filter(|row| own(row).is_some()).collect();
+    let is_ours = !known.is_empty() && known.iter().all(|row| is_named(row));
+    if !is_ours && !known.iter().any(|row| is_unchanged(row)) {
+        return Err(Error::refused("the database belongs to another program").hint(
+            "its table _sqlx_migrations holds other migrations; use a database of TenantPilot's own",
+        ));
+    }
+    let program = newest(migrator);
+    for row in applied {
+        let version = row.version;
+        match own(row) {
+            Some(_) if !is_unchanged(row) => return Err(changed(version)),
+            None if version < program => {
+                return Err(Error::refused(format!(
+                    "the database holds migration {version}, which this program does not know"
+                ))
+                .hint("use the program that migrated this database"));
+            }
+            _ if !row.success => return Err(unfinished(version)),
+            _ => {}
+        }
+    }
+    let is_missing = |version: i64| applied.iter().all(|row| row.version != version);
+    let missing: Vec<i64> = migrator
+        .iter()
+        .map(|migration| migration.version)
+        .filter(|version| is_missing(*version))
+        .collect();
+    let database = applied.iter().map(|row| row.version).max().unwrap_or(0);
+    let state = match missing.first() {
+        _ if database > program => SchemaState::Newer { database, program },
+        None => SchemaState::Current,
+        Some(first) => {
+            let before = applied.iter().map(|row| row.version).filter(|version| version < first);
+            SchemaState::Older { database: before.max().unwrap_or(0), program }
+        }
+    };
+    Ok((state, missing.len()))
 }
 
 /// Looks at the schema.
+///
+/// # Errors
+/// *Refused* for a database of another program or encoding, or with changed migrations.
 pub async fn state(db: &Db) -> Result<SchemaState> {
-    let database: Option<i64> = match db {
+    let found = match db {
         Db::Postgres(pool, _) => {
-            let known: bool =
-                sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
-                    .fetch_one(pool)
-                    .await?;
-            if known {
-                sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-                    .fetch_one(pool)
-                    .await?
-            } else {
-                None
-            }
+            let mut connection = sqlx::Postgres::acquire(pool).await?;
+            look(&mut *connection, Engine::Postgres).await?
         }
         Db::Sqlite(pool, _) => {
-            let known: i64 = sqlx::query_scalar(
-                "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'",
-            )
-            .fetch_one(pool)
-            .await?;
-            if known > 0 {
-                sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-                    .fetch_one(pool)
-                    .await?
-            } else {
-                None
+            let mut connection = pool.acquire().await?;
+            let found = look(&mut *connection, Engine::Sqlite).await?;
+            if found.state != SchemaState::Empty {
+                // A copy of a database may have lost it. Where it cannot be set, all works the
+                // same, only with more waiting.
+                let _ = keep_a_log(&mut connection).await;
             }
+            found
         }
     };
-    let program = program_version(db);
-    Ok(match database {
-        None => SchemaState::Empty,
-        Some(database) if database < program => SchemaState::Older { database, program },
-        Some(database) if database > program => SchemaState::Newer { database, program },
-        Some(_) => SchemaState::Current,
-    })
+    match found.others {
+        Some((count, name)) => Err(not_empty(count, &name)),
+        None => Ok(found.state),
+    }
+}
+
+/// Has readers and the writer not wait for each other.
+pub(super) async fn keep_a_log(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    let mode: String =
+        sqlx::query_scalar("pragma journal_mode").fetch_one(&mut *connection).await?;
+    if mode != "wal" {
+        sqlx::query("pragma journal_mode = wal").execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// Refuses any schema but the one this version needs.
@@ -123,83 +289,32 @@ pub async fn refuse_newer(tx: &mut Tx, program: i64) -> Result<()> {
     }
 }
 
-/// Brings the schema up to date; gives how many migrations were applied.
-///
-/// # Errors
-/// *Refused* for a schema newer than this version, or changed by hand.
-pub async fn migrate(db: &Db) -> Result<usize> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match migrate_once(db).await {
-            Ok(applied) => return Ok(applied),
-            // PostgreSQL has a lock for this, SQLite has none: a migration that another
-            // process got in the way of fails as a whole, and the next look finds it done.
-            Err(Trouble::Meanwhile(_)) if matches!(db, Db::Sqlite(..)) && tries < TRIES => {
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(Trouble::Meanwhile(error) | Trouble::Lasting(error)) => return Err(error),
-        }
-    }
-}
-
-/// Why migrating did not work.
-enum Trouble {
-    /// Another process may have been at it.
-    Meanwhile(Error),
-    /// It would fail again.
-    Lasting(Error),
-}
-
-async fn migrate_once(db: &Db) -> Result<usize, Trouble> {
-    let before = match state(db).await.map_err(Trouble::Meanwhile)? {
-        SchemaState::Current => return Ok(0),
-        SchemaState::Newer { database, program } => {
-            return Err(Trouble::Lasting(newer(database, program)));
-        }
-        SchemaState::Empty => 0,
-        SchemaState::Older { database, .. } => database,
-    };
-    let done = match db {
-        Db::Postgres(pool, _) => POSTGRES.run(pool).await,
-        Db::Sqlite(pool, _) => SQLITE.run(pool).await,
-    };
-    done.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            let error = interrupted(Error::from(error));
-            Trouble::Meanwhile(if before == 0 && error.kind() == ErrorKind::Refused {
-                Error::refused("the database holds tables that are not TenantPilot's")
-                    .hint("use an empty database, or check the address")
-            } else {
-                error
-            })
-        }
-        MigrateError::VersionMismatch(version) => Trouble::Lasting(
-            Error::refused(format!(
-                "migration {version} in the database is not the one this program carries"
-            ))
-            .hint("use the program that made this database"),
-        ),
-        MigrateError::Dirty(version) => Trouble::Lasting(Error::refused(format!(
-            "migration {version} was cut off; restore the database from a backup"
-        ))),
-        _ => Trouble::Lasting(Error::failed("the schema could not be brought up to date")),
-    })?;
-    Ok(migrator(db).iter().filter(|migration| migration.version > before).count())
-}
-
-/// An error in the middle of migrating: each migration is committed by itself, so some may be
-/// applied.
-pub fn interrupted(error: Error) -> Error {
-    if error.retry_can_help() {
-        return error.hint("some migrations may be applied; migrate again: it goes on from there");
-    }
-    error
-}
-
-fn newer(database: i64, program: i64) -> Error {
+pub(super) fn newer(database: i64, program: i64) -> Error {
     Error::refused(format!(
         "the database's schema is version {database}, newer than this program knows ({program})"
     ))
     .hint("use a newer tenantpilot; nothing was changed")
+}
+
+pub(super) fn not_empty(count: i64, name: &str) -> Error {
+    let objects = if count == 1 { "object" } else { "objects" };
+    Error::refused(format!("the database holds {count} {objects} of another program")).hint(
+        format!(
+            "one is {}; use an empty database, or, where this one is meant: tenantpilot migrate \
+             --into-nonempty-database",
+            quoted(name)
+        ),
+    )
+}
+
+pub(super) fn changed(version: i64) -> Error {
+    Error::refused(format!(
+        "migration {version} in the database is not the one this program carries"
+    ))
+    .hint("use the program that migrated this database, or restore its table _sqlx_migrations")
+}
+
+pub(super) fn unfinished(version: i64) -> Error {
+    Error::refused(format!("migration {version} of the database was not finished"))
+        .hint("restore the database from a backup")
 }

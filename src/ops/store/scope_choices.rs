@@ -55,7 +55,7 @@ pub async fn count(tx: &mut Tx, view: ViewScope) -> Result<i64> {
 pub async fn tenants(
     tx: &mut Tx,
     view: ViewScope,
-    like: Option<&str>,
+    name: Option<&str>,
     id: Option<i64>,
     (offset, limit): (i64, i64),
 ) -> Result<(Vec<ScopeTenant>, i64)> {
@@ -63,8 +63,11 @@ pub async fn tenants(
         () => {
             concat!(
                 allowed!(),
-                " and ($2 is null or lower(t.name) like $2 escape '\\' \
-                 or lower(w.name) like $2 escape '\\' or t.id = $3)"
+                " and ($2 is null or ",
+                name_matches!("t.name", "$2"),
+                " or ",
+                name_matches!("w.name", "$2"),
+                " or t.id = $3)"
             )
         };
     }
@@ -74,7 +77,7 @@ pub async fn tenants(
             " order by lower(t.name), t.id limit $4 offset $5"
         ))
         .bind(restricted_to(view))
-        .bind(like)
+        .bind(name)
         .bind(id)
         .bind(limit)
         .bind(offset)
@@ -82,7 +85,7 @@ pub async fn tenants(
         .await?;
         let matching = sqlx::query_scalar(concat!("select count(*)", matching!()))
             .bind(restricted_to(view))
-            .bind(like)
+            .bind(name)
             .bind(id)
             .fetch_one(&mut *c)
             .await?;
@@ -94,7 +97,7 @@ pub async fn tenants(
 pub async fn workspaces(
     tx: &mut Tx,
     view: ViewScope,
-    like: Option<&str>,
+    name: Option<&str>,
     id: Option<i64>,
     (offset, limit): (i64, i64),
 ) -> Result<(Vec<ScopeWorkspace>, i64)> {
@@ -102,7 +105,9 @@ pub async fn workspaces(
         () => {
             concat!(
                 allowed!(),
-                " and ($2 is null or lower(w.name) like $2 escape '\\' or w.id = $3)"
+                " and ($2 is null or ",
+                name_matches!("w.name", "$2"),
+                " or w.id = $3)"
             )
         };
     }
@@ -112,7 +117,7 @@ pub async fn workspaces(
             " group by w.id, w.name order by lower(w.name), w.id limit $4 offset $5"
         ))
         .bind(restricted_to(view))
-        .bind(like)
+        .bind(name)
         .bind(id)
         .bind(limit)
         .bind(offset)
@@ -120,7 +125,7 @@ pub async fn workspaces(
         .await?;
         let matching = sqlx::query_scalar(concat!("select count(distinct w.id)", matching!()))
             .bind(restricted_to(view))
-            .bind(like)
+            .bind(name)
             .bind(id)
             .fetch_one(&mut *c)
             .await?;

@@ -5,11 +5,13 @@ use serde_json::Value;
 use sqlx::QueryBuilder;
 use sqlx::types::Json;
 
+use super::name_match::NameMatch;
 use super::run_list::Cursor;
 use super::run_read::restricted_to;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
+use crate::domain::name_pattern::NamePattern;
 
 /// A request to write.
 #[derive(Debug)]
@@ -177,8 +179,8 @@ pub struct Wanted<'a> {
     pub severity: Option<&'static str>,
     /// Sent by this person.
     pub created_by: Option<i64>,
-    /// Whose reference, summary, tenant or sender matches, as a pattern in lower case.
-    pub like: Option<&'a str>,
+    /// Whose reference, summary, tenant or sender matches.
+    pub name: Option<&'a NamePattern>,
     /// Only what is older than this place.
     pub before: Option<Cursor>,
     /// At most so many.
@@ -208,12 +210,11 @@ pub async fn page(tx: &mut Tx, view: ViewScope, wanted: &Wanted<'_>) -> Result<V
         if let Some(person) = wanted.created_by {
             sql.push(" and q.created_by_platform_user = ").push_bind(person);
         }
-        if let Some(like) = wanted.like {
-            let mut first = true;
+        if let Some(name) = wanted.name {
+            sql.push(" and (1 = 0");
             for column in ["q.reference", "q.summary", "t.name", "q.created_by_name"] {
-                sql.push(if first { " and (lower(" } else { " or lower(" });
-                sql.push(column).push(") like ").push_bind(like.to_owned()).push(" escape '\\'");
-                first = false;
+                sql.push(" or ");
+                NameMatch::push_match(&mut sql, column, name);
             }
             sql.push(")");
         }

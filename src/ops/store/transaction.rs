@@ -4,37 +4,62 @@
 //! A full disk makes SQLite undo a transaction by itself. A pool that takes such a connection back
 //! hands it on as if it were still in one, and nothing can be written through it again.
 
+use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::pool::PoolConnection;
-use sqlx::{Database, PgConnection, Pool, Postgres, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Database, PgConnection, Pool, Postgres, Sqlite, SqliteConnection};
+
+use super::connect;
 
 /// An engine that a transaction can be begun on.
 pub trait Engine: Database {
-    /// Executes a statement without arguments.
+    /// A connection of the pool.
+    fn acquire(pool: &Pool<Self>) -> BoxFuture<'_, sqlx::Result<PoolConnection<Self>>>;
+
+    /// Executes statements without arguments.
     fn execute<'c>(
         connection: &'c mut Self::Connection,
-        statement: &'static str,
+        statements: Cow<'static, str>,
     ) -> BoxFuture<'c, sqlx::Result<()>>;
+
+    /// What begins a transaction with `statement`.
+    fn opening(_pool: &Pool<Self>, statement: &'static str) -> Cow<'static, str> {
+        statement.into()
+    }
 }
 
 impl Engine for Postgres {
+    fn acquire(pool: &Pool<Self>) -> BoxFuture<'_, sqlx::Result<PoolConnection<Self>>> {
+        connect::acquire(pool).boxed()
+    }
+
     fn execute<'c>(
         connection: &'c mut PgConnection,
-        statement: &'static str,
+        statements: Cow<'static, str>,
     ) -> BoxFuture<'c, sqlx::Result<()>> {
-        async move { sqlx::raw_sql(statement).execute(connection).await.map(drop) }.boxed()
+        let statements = sqlx::raw_sql(AssertSqlSafe(statements.into_owned()));
+        async move { statements.execute(connection).await.map(drop) }.boxed()
+    }
+
+    fn opening(pool: &Pool<Self>, statement: &'static str) -> Cow<'static, str> {
+        connect::opening(pool, statement)
     }
 }
 
 impl Engine for Sqlite {
+    fn acquire(pool: &Pool<Self>) -> BoxFuture<'_, sqlx::Result<PoolConnection<Self>>> {
+        pool.acquire().boxed()
+    }
+
     fn execute<'c>(
         connection: &'c mut SqliteConnection,
-        statement: &'static str,
+        statements: Cow<'static, str>,
     ) -> BoxFuture<'c, sqlx::Result<()>> {
-        async move { sqlx::raw_sql(statement).execute(connection).await.map(drop) }.boxed()
+        let statements = sqlx::raw_sql(AssertSqlSafe(statements.into_owned()));
+        async move { statements.execute(connection).await.map(drop) }.boxed()
     }
 }
 
@@ -47,9 +72,9 @@ pub struct Transaction<D: Engine> {
 impl<D: Engine> Transaction<D> {
     /// Begins one with `statement`.
     pub async fn begin(pool: &Pool<D>, statement: &'static str) -> sqlx::Result<Self> {
-        let connection = pool.acquire().await?;
+        let connection = D::acquire(pool).await?;
         let mut transaction = Self { connection, ended: false };
-        D::execute(&mut transaction.connection, statement).await?;
+        D::execute(&mut transaction.connection, D::opening(pool, statement)).await?;
         Ok(transaction)
     }
 
@@ -67,7 +92,7 @@ impl<D: Engine> Transaction<D> {
     }
 
     async fn end(&mut self, statement: &'static str) -> sqlx::Result<()> {
-        D::execute(&mut self.connection, statement).await?;
+        D::execute(&mut self.connection, statement.into()).await?;
         self.ended = true;
         Ok(())
     }

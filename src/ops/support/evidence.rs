@@ -128,7 +128,7 @@ impl Operation for ListRunTenants {
         let tx = context.tx()?;
         let unknown = || Error::not_found(format!("run {}", self.run_id));
         let run = run_read::by_id(tx, self.run_id, view).await?.ok_or_else(unknown)?;
-        let search = (pattern.like.as_deref(), pattern.id);
+        let search = (pattern.name.as_deref(), pattern.id);
         let (tenants, matching) = rows::run_tenants(tx, run.id, view, search, limit).await?;
         Ok(RunTenants { run_id: run.id, tenants, matching })
     }

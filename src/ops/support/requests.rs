@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::name_pattern::NamePattern;
 use crate::domain::setting::SettingKey;
 use crate::domain::support::{
     AttachmentMode, Bundle, CONTEXT_SCHEMA_VERSION, PrimaryContext, Reference, Severity, safe_line,
 };
-use crate::ops::plans::Pattern;
 use crate::ops::runs::Cursor;
 use crate::ops::store::support::{self as rows, RequestRow};
 use crate::ops::{Access, Context, Operation, settings};
@@ -126,13 +126,13 @@ impl Operation for ListRequests {
         let limit = if self.limit <= 0 { 50 } else { self.limit.min(MAX_LIMIT) };
         let view = context.permit().scope();
         let person = context.permit().holder().map(|holder| holder.platform_user_id);
-        let pattern = Pattern::of(&self.search, context.ops().engine());
+        let name = NamePattern::searched(&self.search);
         let wanted = rows::Wanted {
             tenant_id: self.tenant_id,
             run_id: self.run_id,
             severity: self.severity.map(Severity::as_str),
             created_by: if self.mine { person } else { None },
-            like: pattern.like.as_deref(),
+            name: name.as_ref(),
             before: self.before,
             limit: limit + 1,
         };

@@ -56,7 +56,7 @@ impl Operation for ListTenants {
         let limit = if self.limit <= 0 { 50 } else { self.limit.min(MAX_ROWS) };
         let page = (self.offset.max(0), limit);
         let found =
-            rows::tenants(context.tx()?, view, pattern.like.as_deref(), pattern.id, page).await?;
+            rows::tenants(context.tx()?, view, pattern.name.as_deref(), pattern.id, page).await?;
         Ok(TenantPage { tenants: found.0, matching: found.1 })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +30,11 @@ pub struct Cluster {
 impl Cluster {
     /// Makes a cluster and starts its server.
     pub fn start() -> Self {
+        Self::start_with("", &[])
+    }
+
+    /// The same with more settings, and with files in its data directory.
+    pub fn start_with(more: &str, files: &[(&str, &[u8])]) -> Self {
         let account = geteuid().is_root().then(|| account("postgres"));
         let scratch = tempfile::Builder::new().prefix("tenantpilot-faults.").tempdir_in(place());
         let scratch = scratch.unwrap();
@@ -54,12 +60,15 @@ impl Cluster {
         // not waiting for the disk.
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n\
-             max_connections = 200\nshared_buffers = 64MB\nfsync = off\n",
+             max_connections = 200\nshared_buffers = 64MB\nfsync = off\n{more}\n",
             cluster.scratch.path().display()
         );
         let conf = cluster.data().join("postgresql.conf");
         let all = fs::read_to_string(&conf).unwrap() + &settings;
         fs::write(&conf, all).unwrap();
+        for (name, content) in files {
+            cluster.put(name, content);
+        }
         for _ in 0..8 {
             cluster.port = rand::rng().random_range(20_000..32_000);
             if TcpListener::bind(("127.0.0.1", cluster.port)).is_ok() && cluster.launch() {
@@ -73,6 +82,16 @@ impl Cluster {
     /// password.
     pub fn url(&self, role: &str, database: &str) -> String {
         format!("postgres://{role}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// Writes a file into its data directory, readable by the server only.
+    pub fn put(&self, name: &str, content: &[u8]) {
+        let path = self.data().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = self.account {
+            std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
+        }
     }
 
     /// The password of its roles.

@@ -5,7 +5,7 @@
 
 mod arena;
 mod clocks;
-mod cluster;
+pub mod cluster;
 mod conditions;
 mod eyes;
 mod figures;

@@ -65,6 +65,12 @@ pub async fn postgres_database_from(template: &str) -> (String, DatabaseGuard) {
     (url, guard)
 }
 
+/// Makes an empty database with an encoding and a collation of its own, as `create database` has
+/// them.
+pub async fn postgres_database_with(options: &str) -> (String, DatabaseGuard) {
+    postgres_database_from(&format!("template0 {options}")).await
+}
+
 /// `url` with another database name.
 pub fn with_database(url: &str, database: &str) -> String {
     let (server, _) = url.rsplit_once('/').expect("the address ends with a database");

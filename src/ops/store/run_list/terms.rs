@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Encode, QueryBuilder, Type};
 
+use super::super::name_match::NameMatch;
 use super::overdue;
+use crate::domain::name_pattern::{Extent, NamePattern};
 use crate::domain::run_filter::{IdOrName, Pattern, StatusWord, Term, TermKind};
 use crate::domain::run_state::STALE_AFTER;
 
@@ -23,7 +25,7 @@ pub(super) fn outcome_of(word: StatusWord) -> Option<&'static str> {
 }
 
 /// The drivers that can bind what a filter holds.
-pub(super) trait Binds: sqlx::Database {
+pub(super) trait Binds: NameMatch {
     /// Makes `lower` fold the letters A to Z and no others, as the other engine does.
     const PLAIN: &str;
     /// Whether the lease of run `r` has run out, by the database's clock.
@@ -188,6 +190,9 @@ fn push_pattern<DB: Binds>(
 ) where
     Values: BindsOn<DB>,
 {
+    if !is_plain(&pattern.text) {
+        return DB::push_match(sql, column, &pattern.names());
+    }
     let text = pattern.text.to_ascii_lowercase();
     match (pattern.prefix, canonical) {
         (false, true) => {
@@ -206,6 +211,12 @@ fn push_pattern<DB: Binds>(
             sql.push(" escape '\\'");
         }
     }
+}
+
+/// Whether `lower` in the C collation and `like` find all that is meant, which costs less than a
+/// pattern.
+fn is_plain(text: &str) -> bool {
+    text.is_ascii() && !text.contains(' ')
 }
 
 fn push_lower<DB: Binds>(sql: &mut QueryBuilder<DB>, column: &str) {
@@ -234,6 +245,7 @@ where
     Values: BindsOn<DB>,
 {
     let like = format!("%{}%", escaped(&text.to_ascii_lowercase()));
+    let other = (!is_plain(text)).then(|| NamePattern::new(text, Extent::Part));
     let columns = [
         "cast(r.id as text)",
         "r.type",
@@ -244,6 +256,9 @@ where
         "r.source",
     ];
     any(sql, &columns, |sql, column| {
+        if let Some(pattern) = &other {
+            return DB::push_match(sql, column, pattern);
+        }
         push_lower(sql, column);
         sql.push(" like ");
         Values::text(sql, like.clone());

@@ -10,6 +10,7 @@ use super::card::Card;
 use super::listing::{Listing, Part, Row};
 use super::search::Search;
 use crate::Result;
+use crate::domain::name_pattern::NamePattern;
 use crate::domain::run::ScopeKind;
 use crate::ops::plans::{
     ListScopeTenants, ListScopeWorkspaces, ScopeTenant, ScopeTenants, ScopeWorkspace,
@@ -78,13 +79,17 @@ impl Row for ScopeWorkspace {
     }
 }
 
-/// Whether a search finds this, as far as that can be told here: the engines fold letters
-/// beyond ASCII differently.
-fn finds(search: &str, id: i64, names: &[&str]) -> bool {
-    let search = search.trim().to_ascii_lowercase();
-    search.is_ascii()
-        && (search.parse() == Ok(id)
-            || names.iter().any(|name| name.to_ascii_lowercase().contains(&search)))
+/// Tells whether a search finds something by its id or one of its names.
+fn finder(search: &str) -> impl Fn(i64, &[&str]) -> bool {
+    let id = search.trim().parse().ok();
+    let pattern = NamePattern::searched(search);
+    let everything = pattern.is_none();
+    let pattern = pattern.and_then(|pattern| pattern.in_memory());
+    move |own, names| {
+        everything
+            || id == Some(own)
+            || pattern.as_ref().is_some_and(|p| names.iter().any(|name| p.is_match(name)))
+    }
 }
 
 impl Scope {
@@ -283,16 +288,16 @@ impl Scope {
         }
         match self.way {
             Way::Tenants => {
-                let search = self.tenants.search();
+                let finds = finder(self.tenants.search());
                 let shown = |tenant: &&ScopeTenant| {
                     self.seen.contains(&tenant.id)
-                        || finds(search, tenant.id, &[&tenant.name, &tenant.workspace_name])
+                        || finds(tenant.id, &[&tenant.name, &tenant.workspace_name])
                 };
                 self.marks.len() - self.marks.values().filter(shown).count()
             }
             Way::Workspace => {
-                let search = self.workspaces.search();
-                let hides = |chosen: &&ScopeWorkspace| !finds(search, chosen.id, &[&chosen.name]);
+                let finds = finder(self.workspaces.search());
+                let hides = |chosen: &&ScopeWorkspace| !finds(chosen.id, &[&chosen.name]);
                 usize::from(self.workspace.as_ref().is_some_and(|chosen| hides(&chosen)))
             }
             Way::All => 0,
@@ -418,8 +423,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_finds_names_and_ids_of_ascii() {
-        assert!(finds(" CONT ", 4, &["Contoso"]) && finds("4", 4, &["x"]));
-        assert!(!finds("4", 14, &["x"]) && !finds("\u{e9}t\u{e9}", 1, &["\u{e9}t\u{e9}"]));
+    fn a_search_finds_names_and_ids() {
+        assert!(finder(" CONT ")(4, &["Contoso"]) && finder("4")(4, &["x"]));
+        assert!(!finder("4")(14, &["x"]) && finder("ÉT")(1, &["\u{e9}t\u{e9}"]));
+        assert!(finder(" ")(1, &["x"]));
     }
 }

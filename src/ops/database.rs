@@ -1,0 +1,66 @@
+//! What a process asks of its database as a whole: its schema, its clock, who is connected.
+
+use chrono::{DateTime, Utc};
+
+use super::{ChangeWatch, Ops, SchemaState, Target, overview, store};
+use crate::Result;
+use crate::access::Actor;
+
+impl Ops {
+    /// How the schema stands to this version of the program.
+    pub async fn schema_state(&self) -> Result<SchemaState> {
+        self.patiently(store::schema::state(&self.inner.db)).await
+    }
+
+    /// Refuses any schema but the one this version needs.
+    pub async fn require_current_schema(&self) -> Result<()> {
+        self.patiently(store::schema::require_current(&self.inner.db)).await
+    }
+
+    /// The schema version this program needs.
+    pub fn program_schema_version(&self) -> i64 {
+        store::schema::program_version(&self.inner.db)
+    }
+
+    /// Brings the schema up to date; gives how many migrations were applied. A database that
+    /// holds something else is refused.
+    pub async fn migrate(&self) -> Result<usize> {
+        self.migrate_into(Target::Own).await
+    }
+
+    /// Brings the schema up to date in a database that may hold something else.
+    pub async fn migrate_into(&self, target: Target) -> Result<usize> {
+        let applied = store::migrate::migrate(&self.inner.db, target).await?;
+        let filled = self.run(&Actor::System, overview::FillFingerprints).await;
+        filled.map_err(store::migrate::interrupted)?;
+        Ok(applied)
+    }
+
+    /// Tells the database's server that `user` is at the console now; none after a logout.
+    pub async fn name_user(&self, user: Option<&str>) {
+        self.inner.db.name_user(user).await;
+    }
+
+    /// Has a watch's connection be listed with the console's user, too.
+    pub async fn name_watch(&self, watch: &mut ChangeWatch) {
+        self.inner.db.name_watch(watch).await;
+    }
+
+    /// A watch on other processes' changes.
+    pub async fn watch(&self) -> Result<ChangeWatch> {
+        self.patiently(self.inner.db.watch()).await
+    }
+
+    /// What the database's clock shows.
+    pub async fn database_now(&self) -> Result<DateTime<Utc>> {
+        let mut tx = self.patiently(self.inner.db.begin_read()).await?;
+        store::clock::follow(&mut tx, &self.inner.clock).await?;
+        tx.rollback().await?;
+        Ok(self.inner.clock.now())
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.inner.db.close().await;
+    }
+}

@@ -1,0 +1,154 @@
+//! Brings the schema up to date, in a database that was looked at first.
+
+use std::time::Duration;
+
+use sqlx::migrate::{Migrate as _, MigrateError};
+use sqlx::{Connection as _, PgPool, SqlitePool};
+
+use super::schema::{
+    Found, POSTGRES, SQLITE, SchemaState, changed, keep_a_log, look, newer, not_empty, unfinished,
+};
+use super::transaction::Engine as _;
+use super::{Db, database::Engine};
+use crate::{Error, ErrorKind, Result};
+
+/// SQLSTATEs of a name that is taken: of a table, a type or trigger, a function, a schema.
+const TAKEN: [&str; 4] = ["42P07", "42710", "42723", "42P06"];
+/// How often a migration that another process got in the way of is tried on SQLite.
+const TRIES: u32 = 20;
+/// How long to wait in between.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Where the schema may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// In a database that holds nothing else.
+    Own,
+    /// Beside the tables of another program.
+    Shared,
+}
+
+/// Brings the schema up to date; gives how many migrations were applied.
+///
+/// # Errors
+/// *Refused* for a database of another program or encoding, and for a schema that is newer than
+/// this version or was changed by hand; nothing is changed then.
+pub async fn migrate(db: &Db, target: Target) -> Result<usize> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let done = match db {
+            Db::Postgres(pool, _) => migrate_postgres(pool, target).await,
+            Db::Sqlite(pool, _) => migrate_sqlite(pool, target).await,
+        };
+        match done {
+            // Another process that is opening a new file gets in the way without waiting.
+            Err(error)
+                if db.engine() == Engine::Sqlite
+                    && error.kind() == ErrorKind::TimedOut
+                    && tries < TRIES =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// What migrating has to do.
+enum Work {
+    Nothing,
+    /// All of it, as one: a schema that is made half is of no use.
+    Everything,
+    /// What is missing, one by one: others may be at work, and go on in between.
+    TheRest,
+}
+
+impl Found {
+    fn work(&self, target: Target) -> Result<Work> {
+        match (self.state, &self.others) {
+            (SchemaState::Current, _) => Ok(Work::Nothing),
+            (SchemaState::Newer { database, program }, _) => Err(newer(database, program)),
+            (SchemaState::Older { .. }, _) => Ok(Work::TheRest),
+            (SchemaState::Empty, Some((count, name))) if target == Target::Own => {
+                Err(not_empty(*count, name))
+            }
+            (SchemaState::Empty, _) => Ok(Work::Everything),
+        }
+    }
+}
+
+async fn migrate_postgres(pool: &PgPool, target: Target) -> Result<usize> {
+    let mut connection = sqlx::Postgres::acquire(pool).await?;
+    // The lock against other migrations ends with its connection, whatever happens.
+    connection.close_on_drop();
+    connection.lock().await.map_err(failed)?;
+    let found = look(&mut *connection, Engine::Postgres).await?;
+    match found.work(target)? {
+        Work::Nothing => return Ok(0),
+        Work::Everything => {
+            let mut tx = connection.begin().await?;
+            POSTGRES.run(&mut *tx).await.map_err(failed_on_empty)?;
+            tx.commit().await.map_err(|error| interrupted(error.into()))?;
+        }
+        Work::TheRest => POSTGRES.run(&mut *connection).await.map_err(failed)?,
+    }
+    // Others that wait for the lock go on at once.
+    let _ = connection.close().await;
+    Ok(found.missing)
+}
+
+async fn migrate_sqlite(pool: &SqlitePool, target: Target) -> Result<usize> {
+    let mut connection = pool.acquire().await?;
+    let found = look(&mut *connection, Engine::Sqlite).await?;
+    if matches!(found.work(target)?, Work::Nothing) {
+        return Ok(0);
+    }
+    keep_a_log(&mut connection).await?;
+    // One writer at a time: what is seen in it stays, and what is written in it counts as a whole.
+    let mut tx = connection.begin_with("begin immediate").await?;
+    let found = look(&mut *tx, Engine::Sqlite).await?;
+    match found.work(target)? {
+        Work::Nothing => return Ok(0),
+        Work::Everything => SQLITE.run(&mut *tx).await.map_err(failed_on_empty)?,
+        Work::TheRest => SQLITE.run(&mut *tx).await.map_err(failed)?,
+    }
+    tx.commit().await?;
+    Ok(found.missing)
+}
+
+/// Why the first migrations failed: a name may be taken by another program.
+fn failed_on_empty(error: MigrateError) -> Error {
+    if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = &error
+        && let sqlx::Error::Database(error) = error
+    {
+        let code = error.code().unwrap_or_default();
+        let taken =
+            TAKEN.contains(&&*code) || (code == "1" && error.message().ends_with("already exists"));
+        if taken {
+            return Error::refused("the database holds an object of a name that TenantPilot needs")
+                .hint("use another database; nothing was changed");
+        }
+    }
+    failed(error)
+}
+
+fn failed(error: MigrateError) -> Error {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            interrupted(Error::from(error))
+        }
+        MigrateError::VersionMismatch(version) => changed(version),
+        MigrateError::Dirty(version) => unfinished(version),
+        _ => Error::failed("the schema could not be brought up to date"),
+    }
+}
+
+/// An error in the middle of migrating: each migration is committed by itself, so some may be
+/// applied.
+pub fn interrupted(error: Error) -> Error {
+    if error.retry_can_help() {
+        return error.hint("some migrations may be applied; migrate again: it goes on from there");
+    }
+    error
+}

@@ -1,0 +1,314 @@
+//! Databases that were not made for this program: of another encoding, of another program, or with
+//! migrations that were changed. They are refused as they are.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
+use tempfile::TempDir;
+use tenantpilot::ops::{Create, Engine, Ops, OpsSettings, SchemaState, Target};
+use tenantpilot::{Clock, Error, ErrorKind};
+
+use crate::cli::Person;
+use crate::support::console::Console;
+use crate::support::postgres::{DatabaseGuard, fresh_postgres_database, postgres_database_with};
+use crate::support::stores::{Store, block_on, both_engines};
+
+/// A database that no migration has touched.
+struct Bare {
+    url: String,
+    ops: Ops,
+    engine: Engine,
+    _guard: Option<DatabaseGuard>,
+    folder: TempDir,
+}
+
+impl Bare {
+    async fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Postgres => {
+                let (url, guard) = fresh_postgres_database().await;
+                Self::at(url, engine, Some(guard), TempDir::new().unwrap())
+            }
+            Engine::Sqlite => {
+                let folder = TempDir::new().unwrap();
+                private(&folder.path().join("p.db"), b"");
+                let url = format!("sqlite://{}/p.db", folder.path().display());
+                Self::at(url, engine, None, folder)
+            }
+        }
+    }
+
+    fn at(url: String, engine: Engine, guard: Option<DatabaseGuard>, folder: TempDir) -> Self {
+        let ops = Ops::open(&url, Create::Never, Clock::system(), OpsSettings::default()).unwrap();
+        Self { url, ops, engine, _guard: guard, folder }
+    }
+
+    async fn sql(&self, text: &str) {
+        let text = AssertSqlSafe(text.to_owned());
+        match self.engine {
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                connection.execute(text).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                connection.execute(text).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+
+    /// The tables that there are.
+    async fn tables(&self) -> Vec<String> {
+        match self.engine {
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                let sql = "select relname::text from pg_class where relkind = 'r' and \
+                           relnamespace = 'public'::regnamespace order by 1";
+                let rows = connection.fetch_all(sql).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                let sql = "select name from sqlite_master where type = 'table' order by 1";
+                let rows = connection.fetch_all(sql).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+        }
+    }
+
+    /// Everything refuses it with the same text.
+    #[track_caller]
+    fn refused(done: Result<usize, Error>, state: Result<SchemaState, Error>) -> String {
+        let (done, state) = (done.unwrap_err(), state.unwrap_err());
+        assert_eq!(done.kind(), ErrorKind::Refused, "{done}");
+        assert_eq!(done, state);
+        done.to_string()
+    }
+}
+
+/// Writes a file that only its owner can use.
+fn private(path: &Path, content: &[u8]) {
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+const ENGINES: [Engine; 2] = [Engine::Postgres, Engine::Sqlite];
+
+#[test]
+fn fr_043_003_a_database_of_another_encoding_is_refused_before_anything_is_made() {
+    block_on(async {
+        for encoding in ["LATIN1", "SQL_ASCII", "EUC_JP"] {
+            let options = format!("ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+            let (url, guard) = postgres_database_with(&options).await;
+            let folder = TempDir::new().unwrap();
+            let bare = Bare::at(url.clone(), Engine::Postgres, Some(guard), folder);
+            let said = Bare::refused(bare.ops.migrate().await, bare.ops.schema_state().await);
+            assert!(said.contains(encoding) && said.contains("--encoding=UTF8"), "{said}");
+            let shared = bare.ops.migrate_into(Target::Shared).await.unwrap_err();
+            assert!(shared.message().contains(encoding), "{shared}");
+            assert!(bare.tables().await.is_empty());
+            if encoding == "LATIN1" {
+                let person = Person::at(&url);
+                for command in ["migrate", "worker", "whoami", "seed"] {
+                    let done = person.run(&[command]).ends(5);
+                    assert!(done.err.contains("LATIN1"), "{done:?}");
+                }
+                let mut console = Console::open(&bare.ops, 80, 24).await;
+                assert!(console.screen().contains("encoding is LATIN1"), "{}", console.screen());
+                console.log_in("ana").await;
+                let screen = console.screen();
+                assert!(
+                    screen.contains("encoding is LATIN1") && !screen.contains("migrate"),
+                    "{screen}"
+                );
+                let info = person.run(&["info"]).ends(0);
+                assert!(info.out.contains("LATIN1"), "{info:?}");
+                assert!(bare.tables().await.is_empty());
+            }
+        }
+        let bare = Bare::new(Engine::Sqlite).await;
+        bare.sql("pragma encoding = 'UTF-16le'; create table x (y); drop table x").await;
+        let said = Bare::refused(bare.ops.migrate().await, bare.ops.schema_state().await);
+        assert!(said.contains("UTF-16le"), "{said}");
+        // A C locale orders names in another way, and is no obstacle.
+        let c = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'";
+        let (url, guard) = postgres_database_with(c).await;
+        let bare = Bare::at(url, Engine::Postgres, Some(guard), TempDir::new().unwrap());
+        assert!(bare.ops.migrate().await.unwrap() > 0);
+        bare.ops.require_current_schema().await.unwrap();
+    });
+}
+
+#[test]
+fn fr_043_004_a_database_of_another_program_is_left_as_it_is() {
+    block_on(async {
+        let postgres_only = [
+            "create view orders as select 1 as id",
+            "create function orders() returns int language sql as 'select 1'",
+            "create type mood as enum ('sad')",
+            "create sequence numbers",
+            "create schema shop create table orders (id int)",
+        ];
+        let both = [
+            "create table orders (id int)",
+            "create table _sqlx_migrations (version bigint primary key, description text not null, installed_on timestamp, success boolean not null, checksum blob not null, execution_time bigint not null); create table orders (id int)",
+        ];
+        for engine in ENGINES {
+            let only: &[&str] = if engine == Engine::Postgres {
+                &postgres_only
+            } else {
+                &["create view v as select 1"]
+            };
+            for made in both.iter().chain(only) {
+                let bare = Bare::new(engine).await;
+                let blob = if engine == Engine::Postgres { "bytea" } else { "blob" };
+                bare.sql(&made.replace("blob", blob)).await;
+                let before = bare.tables().await;
+                let said = Bare::refused(bare.ops.migrate().await, bare.ops.schema_state().await);
+                assert!(said.contains("1 object of another program"), "{made}: {said}");
+                assert!(said.contains("--into-nonempty-database"), "{said}");
+                assert_eq!(bare.tables().await, before, "{made}");
+                // Where it is meant, it is done.
+                let applied = bare.ops.migrate_into(Target::Shared).await.unwrap();
+                assert!(applied > 10 && bare.tables().await.len() > before.len(), "{made}");
+                bare.ops.require_current_schema().await.unwrap();
+                assert_eq!(bare.ops.migrate().await.unwrap(), 0);
+            }
+        }
+    });
+}
+
+#[test]
+fn fr_043_004_what_counts_as_nothing() {
+    block_on(async {
+        // Extensions and an empty table of migrations are nobody's data.
+        let bare = Bare::new(Engine::Postgres).await;
+        bare.sql("create extension hstore; create extension pg_trgm").await;
+        assert_eq!(bare.ops.schema_state().await.unwrap(), SchemaState::Empty);
+        assert!(bare.ops.migrate().await.unwrap() > 0);
+        for engine in ENGINES {
+            let bare = Bare::new(engine).await;
+            let blob = if engine == Engine::Postgres { "bytea" } else { "blob" };
+            bare.sql(&format!(
+                "create table _sqlx_migrations (version bigint primary key, description text not null, \
+                 installed_on timestamp default current_timestamp, success boolean not null, \
+                 checksum {blob} not null, execution_time bigint not null)"
+            )).await;
+            assert_eq!(bare.ops.schema_state().await.unwrap(), SchemaState::Empty);
+            assert!(bare.ops.migrate().await.unwrap() > 0);
+            bare.ops.require_current_schema().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn fr_043_004_names_that_are_taken_leave_nothing_half_made() {
+    block_on(async {
+        for engine in ENGINES {
+            for taken in ["findings", "platform_settings"] {
+                let bare = Bare::new(engine).await;
+                bare.sql(&format!("create table {taken} (id int); insert into {taken} values (7)"))
+                    .await;
+                let error = bare.ops.migrate_into(Target::Shared).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+                assert!(error.message().contains("a name that TenantPilot needs"), "{error}");
+                assert_eq!(bare.tables().await, [taken]);
+            }
+        }
+    });
+}
+
+#[test]
+fn fr_043_004_not_even_the_mode_of_a_foreign_file_changes() {
+    block_on(async {
+        let bare = Bare::new(Engine::Sqlite).await;
+        bare.sql("create table bookmarks (id int); insert into bookmarks values (1)").await;
+        let files = |folder: &Path| {
+            let mut all: Vec<_> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .map(|path| (std::fs::read(&path).unwrap(), path))
+                .collect();
+            all.sort();
+            all
+        };
+        let before = files(bare.folder.path());
+        let person = Person::at(&bare.url);
+        for command in [&["migrate"][..], &["runs", "list"], &["worker"], &["seed"]] {
+            let done = person.run(command).ends(5);
+            assert!(done.err.contains("another program"), "{done:?}");
+        }
+        assert!(person.run(&["info"]).ends(0).out.contains("another program"));
+        assert!(files(bare.folder.path()) == before);
+        let done = person.run(&["migrate", "--into-nonempty-database", "--json"]).ends(0);
+        assert!(done.json()["migration"]["applied"].as_i64().unwrap() > 10);
+        // A demo's reset deletes nothing that is not a demo's.
+        let other = TempDir::new().unwrap();
+        let file = other.path().join("demo.db");
+        private(&file, &before[0].0);
+        let url = format!("sqlite://{}", file.display());
+        let ops = Ops::open(&url, Create::Never, Clock::system(), OpsSettings::default()).unwrap();
+        assert_eq!(ops.schema_state().await.unwrap_err().kind(), ErrorKind::Refused);
+    });
+}
+
+/// Refused when it is opened and when it is migrated, with a text that has these words.
+async fn refused(store: &Store, words: &str) {
+    for error in [
+        store.ops.require_current_schema().await.unwrap_err(),
+        store.ops.migrate().await.unwrap_err(),
+        store.ops.migrate_into(Target::Shared).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+both_engines! {
+    async fn fr_043_005_a_changed_migration_is_an_error(store) {
+        let bytes = if store.engine == Engine::Postgres { "'\\x00'" } else { "x'00'" };
+        for (change, words) in [
+            (format!("update _sqlx_migrations set checksum = {bytes} where version = 5"), "migration 5 in the database is not"),
+            (format!("update _sqlx_migrations set checksum = {bytes}"), "migration 1 in the database is not"),
+            ("update _sqlx_migrations set description = 'other' where version = 1".to_owned(), "migration 1 in the database is not"),
+            ("update _sqlx_migrations set success = false where version = 3".to_owned(), "migration 3 of the database was not finished"),
+            ("update _sqlx_migrations set version = -4 where version = 4".to_owned(), "holds migration -4"),
+        ] {
+            store.sql("create table kept as select * from _sqlx_migrations").await.unwrap();
+            store.sql(&change).await.unwrap();
+            refused(&store, words).await;
+            store.sql("delete from _sqlx_migrations").await.unwrap();
+            store.sql("insert into _sqlx_migrations select * from kept").await.unwrap();
+            store.sql("drop table kept").await.unwrap();
+            store.ops.require_current_schema().await.unwrap();
+        }
+    }
+
+    async fn fr_043_005_another_programs_migrations_are_told_by_what_they_are(store) {
+        let newest = store.number("select max(version) from _sqlx_migrations").await;
+        for change in [
+            // The same numbers, and a newer one.
+            "update _sqlx_migrations set description = 'step ' || version, checksum = cast('x' as CHECK)".to_owned(),
+            format!("update _sqlx_migrations set version = version + {newest}, description = 'x', checksum = cast('x' as CHECK)"),
+        ] {
+            let check = if store.engine == Engine::Postgres { "bytea" } else { "blob" };
+            store.sql(&change.replace("CHECK", check)).await.unwrap();
+            refused(&store, "another program").await;
+        }
+    }
+
+    async fn fr_043_005_a_migration_that_is_missing_in_the_middle_is_missing(store) {
+        let newest = store.number("select max(version) from _sqlx_migrations").await;
+        store.sql(&format!("delete from _sqlx_migrations where version = {newest}")).await.unwrap();
+        let before = store.number("select max(version) from _sqlx_migrations").await;
+        let state = store.ops.schema_state().await.unwrap();
+        assert_eq!(state, SchemaState::Older { database: before, program: newest });
+        store.sql("delete from _sqlx_migrations where version = 12").await.unwrap();
+        let state = store.ops.schema_state().await.unwrap();
+        assert_eq!(state, SchemaState::Older { database: 11, program: newest });
+        assert!(store.ops.require_current_schema().await.unwrap_err().to_string().contains("tenantpilot migrate"));
+    }
+}
