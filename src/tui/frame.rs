@@ -112,7 +112,7 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
     let badge = badge.map_or_else(String::new, |badge| format!("{badge}   "));
     let zone = format!("{}   ", look.zone_name());
     let columns = usize::from(area.width);
-    let fixed = left.width() + Span::raw(&badge).width() + zone.len() + 2;
+    let fixed = left.width() + Span::raw(&badge).width() + zone.len() + 4;
     let free = columns.saturating_sub(fixed);
     let (role, links) = link_texts(app);
     let link = links.iter().find(|link| Span::raw(*link).width() <= free).or(links.last());

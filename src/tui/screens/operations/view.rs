@@ -47,7 +47,11 @@ impl Columns {
     fn of(width: usize, rows: &[Run]) -> Self {
         let id = rows.iter().map(|run| run.id).max().unwrap_or(0).to_string().len().max(5);
         // Not by the rows held: a long type that comes along must not move the others.
-        let run_type = if width >= 78 { 27 } else { 18 };
+        let run_type = match width {
+            78.. => 27,
+            66.. => 18,
+            _ => 14,
+        };
         let fixed = 2 + id + 1 + CREATED + 1 + run_type + 1 + 1 + STATE + 1 + TOOK;
         let free = width.saturating_sub(fixed);
         if width >= usize::from(MORE_FROM - PREVIEW) {
