@@ -203,7 +203,7 @@ fn fr_043_008_a_server_is_told_which_program_is_connected() {
             console.poll().await;
         }
         are_connected(&store, &["tenantpilot console administrator"]).await;
-        console.keys(":logout<enter>").await;
+        console.keys(":app.logout<enter>").await;
         assert!(console.app.session().is_none());
         are_connected(&store, &[CONSOLE]).await;
         ops.close().await;
