@@ -37,7 +37,7 @@ pub struct FilterArgs {
     /// console, cli, deploy_hook, schedule or admin
     #[arg(long, value_name = "SOURCE")]
     source: Vec<String>,
-    /// Created at or after: 90m, 24h, 7d, 2026-11-20, 2026-11-20T10:00 (UTC)
+    /// Created at or after: 90m, 24h, 7d, 2026-11-20, 2026-11-20T10:00 (in the zone that is shown)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Created before, written as for --since

@@ -97,8 +97,13 @@ impl Piece {
     fn of(c: char) -> Self {
         match c {
             REPLACEMENT | LINE_BREAK => Self::Some,
-            // A tab shows as a space.
-            ' ' => Self::OneOf(vec![' ', '\t']),
+            // A tab shows as a space, and these cannot be told from one.
+            ' ' => Self::OneOf(
+                [' ', '\t', '\u{a0}', '\u{202f}', '\u{205f}']
+                    .into_iter()
+                    .chain('\u{2000}'..='\u{200a}')
+                    .collect(),
+            ),
             _ => {
                 let mut class = ClassUnicode::new([ClassUnicodeRange::new(c, c)]);
                 // Without the tables, which are compiled in, the character stands for itself.
@@ -151,6 +156,7 @@ mod tests {
             ("cafe\u{301}", "Café"),
             ("straße 1", "STRAẞE\t1"),
             ("a^b]c-[d]*?\\", "A^B]C-[D]*?\\"),
+            ("a nbsp b", "A\u{a0}nbsp\u{2009}b"),
         ] {
             assert!(finds(text, Extent::Whole, name), "{text} {name}");
         }
