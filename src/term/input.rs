@@ -24,6 +24,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const INTERRUPT: Duration = Duration::from_millis(100);
 /// So soon after an ESC that was taken as the key, a rest of a sequence belongs to it.
 const LATE_REST: Duration = Duration::from_millis(500);
+/// So soon after a sequence or an answer that a silence has cut, its rest belongs to it.
+const LATE_CUT: Duration = Duration::from_secs(5);
 /// The longest paste; the rest of it is discarded.
 pub const LONGEST_PASTE: usize = 1024 * 1024;
 /// The longest sequence that can mean anything.
@@ -72,6 +74,8 @@ pub struct Input {
     interrupt: Option<Instant>,
     /// When an ESC was last taken as the key because nothing followed.
     escaped: Option<Instant>,
+    /// What a silence has cut last: its state, its bytes so far, and when.
+    cut: Option<(State, Vec<u8>, Instant)>,
     events: VecDeque<Event>,
 }
 
@@ -85,6 +89,7 @@ impl Input {
             last: now,
             interrupt: None,
             escaped: None,
+            cut: None,
             events: VecDeque::new(),
         }
     }
@@ -110,6 +115,7 @@ impl Input {
     pub fn feed(&mut self, bytes: &[u8], now: Instant) {
         let mut bytes = bytes;
         if self.state == State::Ground {
+            bytes = self.without_late_rest(bytes, now);
             let late = self.escaped.take().is_some_and(|at| now <= at + LATE_REST);
             if late && is_late_rest(bytes) {
                 self.enter(State::Escape, now);
@@ -124,6 +130,38 @@ impl Input {
         self.last = now;
     }
 
+    /// Takes the rest of what a silence has cut out of bytes that were read together. One byte may
+    /// be a key; of an answer, only more than one are its rest.
+    fn without_late_rest<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
+        let Some((state, held, at)) = self.cut.take() else { return bytes };
+        if now > at + LATE_CUT {
+            return bytes;
+        }
+        if let Some(interrupt) = bytes.iter().position(|byte| *byte == CTRL_C) {
+            return &bytes[interrupt..];
+        }
+        match state {
+            State::Answer { bell, .. } if bytes.len() > 1 => {
+                let bell = bytes.iter().position(|byte| bell && *byte == BELL).map(|at| at + 1);
+                let string = bytes.windows(2).position(|pair| pair == b"\x1b\\").map(|at| at + 2);
+                match bell.into_iter().chain(string).min() {
+                    Some(end) => &bytes[end..],
+                    None if bytes.contains(&ESC) => bytes,
+                    None => {
+                        self.cut = Some((state, held, now));
+                        &[]
+                    }
+                }
+            }
+            State::Control | State::Shift if is_late_final(&held, bytes) => {
+                self.enter(state, now);
+                self.held = held;
+                bytes
+            }
+            _ => bytes,
+        }
+    }
+
     /// Ends what has waited for too long, at `now`.
     pub fn expire(&mut self, now: Instant) {
         if self.interrupt.is_some_and(|at| at <= now) {
@@ -132,6 +170,9 @@ impl Input {
         }
         if self.deadline().is_none_or(|at| now < at) {
             return;
+        }
+        if matches!(self.state, State::Answer { .. } | State::Control | State::Shift) {
+            self.cut = Some((self.state, self.held.clone(), now));
         }
         match self.state {
             State::Escape => {
@@ -345,6 +386,17 @@ fn is_late_rest(bytes: &[u8]) -> bool {
         [b'O', key, ..] => matches!(key, b'A'..=b'D' | b'F' | b'H' | b'P'..=b'S'),
         [b']' | b'P', next, ..] => matches!(next, b'0'..=b'9' | b'>' | b'+' | b'$' | b'!'),
         [b'_', _, ..] => true,
+        _ => false,
+    }
+}
+
+/// Whether bytes end a sequence that was cut after `held`, as terminals end theirs.
+fn is_late_final(held: &[u8], bytes: &[u8]) -> bool {
+    let body = bytes.iter().take_while(|byte| matches!(byte, b'0'..=b'?')).count();
+    let parameters = !held.is_empty() || body > 0;
+    match bytes.get(body) {
+        Some(b'A'..=b'H' | b'P'..=b'S' | b'Z') => true,
+        Some(b'~' | b'M' | b'c' | b'm' | b'n' | b't' | b'u' | b'y') => parameters,
         _ => false,
     }
 }

@@ -148,6 +148,19 @@ fn a_silence_ends_what_has_no_end_and_the_next_keys_count() {
     for start in [&b"\x1b[200~"[..], b"\x1b]11;", b"\x1bP", b"\x1b[12", b"\x1b[M", b"\xe2"] {
         assert_eq!(keys(&events(&[start, b"j", b"k"], silent)), "jk", "{start:?}");
     }
+    // A rest that comes late is no key; one byte, typed, is.
+    for (start, rest, heard) in [
+        (&b"\x1bP>|tmux 3"[..], &b".3a quartz\x1b\\j"[..], "j"),
+        (b"\x1b]11;rgb:00", b"00/0000\x07k", "k"),
+        (b"\x1b]11;rg", b"b:q:XB\x1b\\", ""),
+        (b"\x1b]11;rg", b"q", "q"),
+        (b"\x1b]11;rg", b"b:\x03", "<Control c>"),
+        (b"\x1b[", b"B", "<Alt [><Down>"),
+        (b"\x1b[12", b"~", "<F2>"),
+        (b"\x1b[1;", b"q", "q"),
+    ] {
+        assert_eq!(keys(&events(&[start, rest], silent)), heard, "{start:?} {rest:?}");
+    }
     // Keys that are typed one after another do not prolong an answer for ever.
     let typed: Vec<&[u8]> =
         std::iter::once(&b"\x1b]11;"[..]).chain(std::iter::repeat_n(&b"j"[..], 40)).collect();
