@@ -298,6 +298,10 @@ both_engines! {
             store.sql(&change.replace("CHECK", check)).await.unwrap();
             refused(&store, "another program").await;
         }
+        // A table of this name with other columns.
+        store.sql("drop table _sqlx_migrations").await.unwrap();
+        store.sql("create table _sqlx_migrations (a bigint)").await.unwrap();
+        refused(&store, "another program").await;
     }
 
     async fn fr_043_005_a_migration_that_is_missing_in_the_middle_is_missing(store) {

@@ -155,14 +155,14 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
         .hint("make one with: createdb --encoding=UTF8 --template=template0 NAME"));
     }
     let migrator = migrator(engine);
-    let mut applied = if has_table { connection.applied().await? } else { Vec::new() };
+    let mut applied = if has_table { recorded(connection).await? } else { Vec::new() };
     let mut others = None;
     if applied.is_empty() {
         let (count, name) = connection.others().await?;
         others = name.map(|name| (count, name));
         // Another process may be migrating: what it has made since came with its record.
         if connection.encoding().await?.1 {
-            applied = connection.applied().await?;
+            applied = recorded(connection).await?;
         }
     }
     if applied.is_empty() {
@@ -170,6 +170,25 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
     }
     let (state, missing) = compare(migrator, &applied)?;
     Ok(Found { state, others: None, missing })
+}
+
+/// The recorded migrations. A table of this name with other columns is another program's.
+async fn recorded<C: Look>(connection: &mut C) -> Result<Vec<Applied>> {
+    match connection.applied().await {
+        Err(sqlx::Error::ColumnDecode { .. }) => Err(foreign()),
+        Err(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| matches!(&*code, "42703" | "1")) =>
+        {
+            Err(foreign())
+        }
+        applied => Ok(applied?),
+    }
+}
+
+fn foreign() -> Error {
+    Error::refused("the database belongs to another program").hint(
+        "its table _sqlx_migrations holds other migrations; use a database of TenantPilot's own",
+    )
 }
 
 /// How recorded migrations stand to those of this program, and how many of these are missing.
@@ -182,9 +201,7 @@ fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, usi
     let known: Vec<&Applied> = applied.iter().filter(|row| own(row).is_some()).collect();
     let is_ours = !known.is_empty() && known.iter().all(|row| is_named(row));
     if !is_ours && !known.iter().any(|row| is_unchanged(row)) {
-        return Err(Error::refused("the database belongs to another program").hint(
-            "its table _sqlx_migrations holds other migrations; use a database of TenantPilot's own",
-        ));
+        return Err(foreign());
     }
     let program = newest(migrator);
     for row in applied {
