@@ -6,6 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row};
+use tenantpilot::access::Actor;
+use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::ops::{CONSOLE, Create, Ops, OpsSettings};
 use tenantpilot::{Clock, Error, ErrorKind};
 
@@ -205,6 +207,9 @@ fn fr_043_008_a_server_is_told_which_program_is_connected() {
         are_connected(&store, &["tenantpilot console administrator"]).await;
         console.keys(":app.logout<enter>").await;
         assert!(console.app.session().is_none());
+        for _ in 0..8 {
+            ops.run(&Actor::System, PlatformInfo).await.unwrap();
+        }
         are_connected(&store, &[CONSOLE]).await;
         ops.close().await;
         // What the address says stays.
