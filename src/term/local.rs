@@ -84,13 +84,16 @@ pub struct LocalEvents {
     /// Runs out when what is incomplete in the input has waited for too long.
     timer: Pin<Box<Sleep>>,
     ended: bool,
+    /// Whether the mouse is on.
+    mouse: bool,
     /// Closing it ends the thread.
     _stop: PipeWriter,
 }
 
 impl LocalEvents {
-    /// Starts to read the process's terminal.
-    pub fn new(sizes: SizeChanges) -> io::Result<Self> {
+    /// Starts to read the process's terminal. Where the mouse is off, what a terminal reports of it
+    /// means nothing.
+    pub fn new(sizes: SizeChanges, mouse: bool) -> io::Result<Self> {
         let (stop, writer) = io::pipe()?;
         let (forward, parts) = mpsc::channel(PARTS);
         std::thread::Builder::new()
@@ -103,6 +106,7 @@ impl LocalEvents {
             input: Input::new(now),
             timer: Box::pin(sleep_until(now)),
             ended: false,
+            mouse,
             _stop: writer,
         })
     }
@@ -122,8 +126,10 @@ impl Stream for LocalEvents {
             return Poll::Ready(Some(Ok(Event::Resize(columns, rows))));
         }
         loop {
-            if let Some(event) = this.input.next_event() {
-                return Poll::Ready(Some(Ok(event)));
+            while let Some(event) = this.input.next_event() {
+                if this.mouse || !matches!(event, Event::Mouse(_)) {
+                    return Poll::Ready(Some(Ok(event)));
+                }
             }
             match this.parts.poll_recv(context) {
                 Poll::Ready(Some(bytes)) => {

@@ -78,7 +78,8 @@ pub async fn run(launch: Launch) -> Result<u8> {
         .synchronized(config.synchronized_output.value)
         .ascii(config.ascii.value && locale::without_utf8(environment).is_some());
     let mut terminal = Terminal::new(backend).map_err(|error| terminal_error(&error))?;
-    let events = local::LocalEvents::new(sizes).map_err(|error| terminal_error(&error))?;
+    let events = local::LocalEvents::new(sizes, config.mouse.value)
+        .map_err(|error| terminal_error(&error))?;
     let mut app = App::new(setup);
     let client = Client { origin: local_origin(), kind: ClientKind::Console };
     let host =

@@ -34,7 +34,8 @@ async fn play(part: &str) -> u8 {
         .install_panic_hook(Some("/var/log/the.log".into()), |text| text.replace("hunter2", "***"));
     let mut signals = EndSignals::listen_to_all().expect("signals");
     let mut jobs = JobSignals::listen().expect("signals");
-    let mut events = LocalEvents::new(SizeChanges::listen().expect("signal")).expect("events");
+    let mut events =
+        LocalEvents::new(SizeChanges::listen().expect("signal"), true).expect("events");
     let mut screen = guard.writer();
     screen.write_all(b"READY").expect("write");
     screen.flush().expect("flush");
