@@ -228,10 +228,9 @@ fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, usi
     let state = match missing.first() {
         _ if database > program => SchemaState::Newer { database, program },
         None => SchemaState::Current,
-        Some(first) => {
-            let before = applied.iter().map(|row| row.version).filter(|version| version < first);
-            SchemaState::Older { database: before.max().unwrap_or(0), program }
-        }
+        // They are applied in their order, so its record was removed.
+        Some(first) if *first < database => return Err(unrecorded(*first)),
+        Some(_) => SchemaState::Older { database, program },
     };
     Ok((state, missing.len()))
 }
@@ -329,6 +328,13 @@ pub(super) fn changed(version: i64) -> Error {
         "migration {version} in the database is not the one this program carries"
     ))
     .hint("use the program that migrated this database, or restore its table _sqlx_migrations")
+}
+
+fn unrecorded(version: i64) -> Error {
+    Error::refused(format!(
+        "migration {version} is not recorded in the database, though later ones are"
+    ))
+    .hint("restore its row in the table _sqlx_migrations, or the database from a backup")
 }
 
 pub(super) fn unfinished(version: i64) -> Error {
