@@ -169,8 +169,8 @@ fn silent(before: &Termios) -> Termios {
     silent
 }
 
-/// Hides what is typed once more after the program was stopped: meanwhile a shell has set the
-/// modes that it likes.
+/// Turns echo off again each time the program continues after a stop: the shell sets the modes of
+/// the terminal meanwhile.
 fn hide_again(silent: &Termios) -> Option<JoinHandle<()>> {
     let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw())).ok()?;
     let silent = silent.clone();

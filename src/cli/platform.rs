@@ -18,7 +18,7 @@ use crate::tui::keymap::Keymap;
 use crate::tui::theme::Theme;
 use crate::{Result, config};
 
-/// What `migrate` is told.
+/// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
     /// Make the tables in a database that already holds tables of another program

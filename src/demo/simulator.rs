@@ -29,7 +29,7 @@ const REASONS: [ReasonCode; 5] = [
     ReasonCode::ValidationFailed,
 ];
 /// The largest number of failures of a step that are recorded one by one.
-const TOLD: i64 = 8;
+const RECORDED: i64 = 8;
 
 /// How long steps wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl Simulator {
         }
         let to = total.min(done + course.chunk);
         let failed = course.failed_between(done, to);
-        let failures = (0..failed.min(TOLD))
+        let failures = (0..failed.min(RECORDED))
             .map(|_| ItemFailure {
                 reason: course.reason,
                 message: words::message(course.reason, &mut rng),

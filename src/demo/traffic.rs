@@ -1,5 +1,5 @@
-//! Customers who go on working while somebody watches: they start runs and do whatever else leaves
-//! telemetry, all through the operations. A worker executes what they start.
+//! The traffic of customers while a demo is open: they start runs and leave telemetry, all through
+//! the operations. A worker executes the runs.
 
 use std::time::Duration;
 

@@ -44,9 +44,8 @@ pub fn open(
     Worker::open(url, how, &settings, clock, stop)
 }
 
-/// Puts back into the queue what processes held that are no longer there: an earlier demo that was
-/// killed, and the workers of the seeded history. Whoever works on this database is on this
-/// machine. Gives the runs.
+/// Puts runs back into the queue whose workers have ended: those of an earlier demo that was killed,
+/// and of the seeded history. All workers of a demo run on this machine. Gives the runs.
 ///
 /// # Errors
 /// Whatever the database says.
