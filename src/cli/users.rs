@@ -328,7 +328,7 @@ async fn reset_password(args: ResetArgs, env: &Env) -> Result<()> {
     } else {
         let (ops, session) = logged_in(env).await?;
         let look = GetUser { username: args.name.clone() };
-        let about = About::of("platform_user", &args.name);
+        let about = About::user(&args.name);
         let user = ops.prepare::<ResetPassword, _>(&session.actor, about, look).await?;
         args.password.check(env)?;
         args.password.new_one(env, &user.username).await?

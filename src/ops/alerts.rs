@@ -112,9 +112,7 @@ impl Operation for RetryAlert {
     }
 
     async fn execute(self, context: &mut Context) -> Result<Alert> {
-        let mut row = self.consent.begin(context, Self::NAME).await?;
-        row.target_type = Some("alert_delivery");
-        row.target_id = Some(self.id.to_string());
+        let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
         let (before, after) = self.consent.end(context, row.clone(), attempt).await?;
         let state = |alert: &Alert| json!({ "status": alert.status, "attempts": alert.attempts });

@@ -181,7 +181,7 @@ impl Operation for EndBreakGlass {
     }
 
     async fn execute(self, context: &mut Context) -> Result<BreakGlass> {
-        let mut row = self.consent.begin(context, Self::NAME).await?;
+        let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         row.target_type = Some("break_glass_grant");
         let attempt = self.attempt(context).await;
         let glass = self.consent.end(context, row.clone(), attempt).await?;

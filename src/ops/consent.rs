@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::store::audit::NewAudit;
 use super::store::savepoint;
-use super::{AuditStatus, Context, refusal};
+use super::{About, AuditStatus, Context, refusal};
 use crate::access::Actor;
 use crate::domain::confirmation::{Confirmation, Given};
 use crate::domain::sanitize;
@@ -95,9 +95,11 @@ impl Consent {
         &self,
         context: &mut Context,
         action: &'static str,
+        about: &About,
     ) -> Result<NewAudit> {
         savepoint::begin(context.tx()?).await?;
         let mut row = context.audit_row(action, AuditStatus::Succeeded);
+        about.mark(&mut row);
         self.mark(&mut row.metadata);
         Ok(row)
     }

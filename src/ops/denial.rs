@@ -5,13 +5,15 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::password::{MAX_NAME, normalise_name};
+use super::store::audit::NewAudit;
 use super::store::{self, Tx};
 use super::{Access, Consent, Operation, Ops, context};
 use crate::access::{Actor, Requirement};
 use crate::domain::safe_text::quoted;
 use crate::{Error, ErrorKind, Result};
 
-/// What a decision is about, as far as the row of a denial says it.
+/// What a decision is about, and that it was a dry run, as each of its audit rows says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
     target: Option<(&'static str, String)>,
@@ -28,6 +30,23 @@ impl About {
     /// A run.
     pub fn run(id: i64) -> Self {
         Self::of("operation_run", id)
+    }
+
+    /// A platform user, by name.
+    pub fn user(name: &str) -> Self {
+        let name: String = normalise_name(name).chars().take(MAX_NAME).collect();
+        Self::of("platform_user", name)
+    }
+
+    /// Writes it to a row.
+    pub(super) fn mark(&self, row: &mut NewAudit) {
+        if let Some((kind, id)) = &self.target {
+            row.target_type = Some(kind);
+            row.target_id = Some(id.clone());
+        }
+        if self.dry_run {
+            row.metadata["dry_run"] = json!(true);
+        }
     }
 
     /// The same, as it was asked for.
@@ -111,13 +130,7 @@ pub(super) async fn leave_trace<O: Operation>(
         return tx.rollback().await;
     }
     let mut row = context::denial(&mut tx, actor, O::NAME, error, now).await?;
-    if let Some((kind, id)) = &about.target {
-        row.target_type = Some(kind);
-        row.target_id = Some(id.clone());
-    }
-    if about.dry_run {
-        row.metadata["dry_run"] = json!(true);
-    }
+    about.mark(&mut row);
     store::audit::insert(&mut tx, &row).await?;
     store::commit::commit_record(tx).await
 }

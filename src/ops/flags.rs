@@ -94,9 +94,7 @@ impl Operation for SetFlag {
     }
 
     async fn execute(self, context: &mut Context) -> Result<FlagSet> {
-        let mut row = self.consent.begin(context, Self::NAME).await?;
-        row.target_type = Some("platform_flag");
-        row.target_id = Some(quoted(&self.name).trim_matches('"').to_owned());
+        let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         row.metadata["wanted"] = json!(self.on);
         let attempt = self.attempt(context).await;
         let (before, after) = self.consent.end(context, row.clone(), attempt).await?;

@@ -225,8 +225,7 @@ impl Operation for PruneUsage {
         let at = context.now();
         let checked = self.check(context).await;
         let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.target_type = Some("runbook");
-        row.target_id = Some(Self::NAME.to_owned());
+        self.about().mark(&mut row);
         let days = match checked {
             Ok(days) => days,
             Err(error) => {

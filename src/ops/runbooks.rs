@@ -9,7 +9,6 @@ use crate::domain::identity::identity_hash;
 use crate::domain::plan::{Difference, plan_hash};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::Source;
-use crate::domain::safe_text::quoted;
 use crate::ops::plans::{self, count_targets};
 use crate::ops::runs::{
     Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, require_support,
@@ -104,9 +103,7 @@ impl Operation for StartRunbook {
     }
 
     async fn execute(self, context: &mut Context) -> Result<Started> {
-        let mut row = self.consent.begin(context, Self::NAME).await?;
-        row.target_type = Some("runbook");
-        row.target_id = Some(quoted(&self.key).trim_matches('"').to_owned());
+        let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let facts = json!({
             "plan_id": self.plan_id, "source": self.source.as_str(), "rollout": self.rollout,
         });

@@ -10,7 +10,6 @@ use super::{About, Access, Consent, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
-use crate::domain::safe_text::quoted;
 use crate::domain::setting::{ALERT_EVENTS, SettingKey, number, words_of};
 use crate::{Error, Result};
 
@@ -177,9 +176,7 @@ impl Operation for SetSetting {
     }
 
     async fn execute(self, context: &mut Context) -> Result<SettingSet> {
-        let mut row = self.consent.begin(context, Self::NAME).await?;
-        row.target_type = Some("platform_setting");
-        row.target_id = Some(quoted(&self.key).trim_matches('"').to_owned());
+        let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
         let (set, invalid) = self.consent.end(context, row.clone(), attempt).await?;
         if set.changed || invalid {

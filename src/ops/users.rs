@@ -113,20 +113,6 @@ impl Reader {
     }
 }
 
-/// Begins a change of the user called `name`; gives its row, as it succeeds.
-async fn begin(
-    context: &mut Context,
-    action: &'static str,
-    name: &str,
-    consent: &Consent,
-) -> Result<NewAudit> {
-    let mut row = consent.begin(context, action).await?;
-    row.target_type = Some("platform_user");
-    let name: String = password::normalise_name(name).chars().take(password::MAX_NAME).collect();
-    row.target_id = Some(quoted(&name).trim_matches('"').to_owned());
-    Ok(row)
-}
-
 /// Refuses a change of a user that was not confirmed.
 fn allow(context: &Context, consent: &Consent, name: &str, high: bool) -> Result<()> {
     consent.allow(context, &Confirmation::of(&Action::User { name, high })?).map(drop)
@@ -254,11 +240,11 @@ impl Operation for SetCapabilities {
     type Output = PlatformUser;
 
     fn about(&self) -> About {
-        About::of("platform_user", &self.username).with(&self.consent)
+        About::user(&self.username).with(&self.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
+        let row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
         let done = self.consent.end(context, row.clone(), attempt).await?;
         succeeded(context, row, done).await
@@ -293,11 +279,11 @@ impl Operation for SetActive {
     type Output = PlatformUser;
 
     fn about(&self) -> About {
-        About::of("platform_user", &self.username).with(&self.consent)
+        About::user(&self.username).with(&self.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
+        let row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
         let done = self.consent.end(context, row.clone(), attempt).await?;
         succeeded(context, row, done).await
@@ -338,11 +324,11 @@ impl Operation for ResetPassword {
     type Output = PlatformUser;
 
     fn about(&self) -> About {
-        About::of("platform_user", &self.username).with(&self.consent)
+        About::user(&self.username).with(&self.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
-        let row = begin(context, Self::NAME, &self.username, &self.consent).await?;
+        let row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
         let done = self.consent.end(context, row.clone(), attempt).await?;
         succeeded(context, row, done).await
@@ -405,11 +391,11 @@ impl Operation for Unlock {
     type Output = i64;
 
     fn about(&self) -> About {
-        About::of("platform_user", &self.username).with(&self.consent)
+        About::user(&self.username).with(&self.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<i64> {
-        let mut row = begin(context, Self::NAME, &self.username, &self.consent).await?;
+        let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
         let cleared = self.consent.end(context, row.clone(), attempt).await?;
         row.metadata["cleared"] = json!(cleared);

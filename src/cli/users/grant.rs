@@ -22,7 +22,7 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
         return first(args, &capabilities, env, &ops).await;
     };
     let consent = args.consent.consent(env)?;
-    let about = About::of("platform_user", &args.name).with(&consent);
+    let about = About::user(&args.name).with(&consent);
     ops.allow::<CreateUser>(&session.actor, about).await?;
     if !args.consent.is_dry_run() {
         args.password.check(env)?;
@@ -61,7 +61,7 @@ pub(super) async fn set_capabilities(args: SetArgs, env: &Env) -> Result<()> {
         ..SetCapabilities::new(&args.name, args.rights.set())
     };
     let look = GetUser { username: args.name.clone() };
-    let about = About::of("platform_user", &args.name).with(&consent);
+    let about = About::user(&args.name).with(&consent);
     let before = ops.prepare::<SetCapabilities, _>(&session.actor, about, look).await?;
     let user = ops.run(&session.actor, change(look_ahead(&consent))).await?;
     let mut granted = user.high_capabilities.clone();

@@ -241,13 +241,12 @@ impl RetryGroup {
             Err(error) => refusal::status(context, error),
         };
         let mut row = context.audit_row(Self::NAME, status);
-        row.target_type = Some("failure_fingerprint");
-        row.target_id = Some(self.fingerprint.clone());
         row.metadata = json!({
             "source": self.source.as_str(),
             "runs": plan.runs.iter().map(|run| run.run_id).collect::<Vec<_>>(),
             "targets": plan.targets,
         });
+        self.about().mark(&mut row);
         self.consent.mark(&mut row.metadata);
         if let (Err(error), Some(facts)) = (&checked, row.metadata.as_object_mut()) {
             facts.insert("answer".to_owned(), json!(error.message()));

@@ -79,8 +79,7 @@ impl Operation for Preflight {
         let found = self.look(context).await;
         context.end(false).await?;
         let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.target_type = Some("runbook");
-        row.target_id = Some(self.key.clone());
+        self.about().mark(&mut row);
         row.metadata = json!({ "scope": refusal::scope_facts(&self.scope) });
         context.begin_checked(&Self::REQUIREMENT, true).await?;
         let done = match found {

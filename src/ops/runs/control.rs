@@ -11,7 +11,6 @@ use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::{Run, RunStatus};
-use crate::ops::store::audit::NewAudit;
 use crate::ops::store::lifecycle::{self, Held};
 use crate::ops::store::{Tx, requests, run_read};
 use crate::ops::workers::take_back;
@@ -50,35 +49,54 @@ pub(in crate::ops) async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> 
     requests::show_cancel(tx, run_id).await
 }
 
-/// Cancels a run: at once if nobody holds it or its lease has expired, else its worker is asked
-/// to stop.
-#[derive(Debug, Clone)]
-pub struct CancelRun {
-    /// Run.
-    pub run_id: i64,
-    /// What confirms it.
-    pub consent: Consent,
+/// What can be asked of one run: who may, how it is confirmed, and the row that it leaves. What it
+/// does is its `attempt`.
+macro_rules! controls {
+    ($($(#[$doc:meta])+ $name:ident = $action:literal;)+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            /// Run.
+            pub run_id: i64,
+            /// What confirms it.
+            pub consent: Consent,
+        }
+
+        impl Operation for $name {
+            const NAME: &'static str = $action;
+            const REQUIREMENT: Requirement = MANAGE;
+            const ACCESS: Access = Access::Write;
+            type Output = Controlled;
+
+            fn run_id(&self) -> Option<i64> {
+                Some(self.run_id)
+            }
+
+            fn about(&self) -> About {
+                About::run(self.run_id).with(&self.consent)
+            }
+
+            async fn execute(self, context: &mut Context) -> Result<Controlled> {
+                let row = self.consent.begin(context, Self::NAME, &self.about()).await?;
+                let attempt = self.attempt(context).await;
+                self.consent.end(context, row, attempt).await
+            }
+        }
+    )+};
 }
 
-impl Operation for CancelRun {
-    const NAME: &'static str = "runs.cancel";
-    const REQUIREMENT: Requirement = MANAGE;
-    const ACCESS: Access = Access::Write;
-    type Output = Controlled;
-
-    fn run_id(&self) -> Option<i64> {
-        Some(self.run_id)
-    }
-
-    fn about(&self) -> About {
-        About::run(self.run_id).with(&self.consent)
-    }
-
-    async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
-        let attempt = self.attempt(context).await;
-        self.consent.end(context, row, attempt).await
-    }
+controls! {
+    /// Cancels a run: at once if nobody holds it or its lease has expired, else its worker is asked
+    /// to stop.
+    CancelRun = "runs.cancel";
+    /// Pauses a run: at once if nobody holds it or its lease has expired, else once the steps in
+    /// flight are done.
+    PauseRun = "runs.pause";
+    /// Lets a paused run go on, or takes a pause back that its worker has not made yet.
+    ResumeRun = "runs.resume";
+    /// Closes a run by force, whatever its worker does: the fence grows, so that nothing the
+    /// worker still tries has an effect.
+    CloseRun = "runs.close";
 }
 
 impl CancelRun {
@@ -94,37 +112,6 @@ impl CancelRun {
                 Ok(Controlled::Done)
             }
         }
-    }
-}
-
-/// Pauses a run: at once if nobody holds it or its lease has expired, else once the steps in
-/// flight are done.
-#[derive(Debug, Clone)]
-pub struct PauseRun {
-    /// Run.
-    pub run_id: i64,
-    /// What confirms it.
-    pub consent: Consent,
-}
-
-impl Operation for PauseRun {
-    const NAME: &'static str = "runs.pause";
-    const REQUIREMENT: Requirement = MANAGE;
-    const ACCESS: Access = Access::Write;
-    type Output = Controlled;
-
-    fn run_id(&self) -> Option<i64> {
-        Some(self.run_id)
-    }
-
-    fn about(&self) -> About {
-        About::run(self.run_id).with(&self.consent)
-    }
-
-    async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
-        let attempt = self.attempt(context).await;
-        self.consent.end(context, row, attempt).await
     }
 }
 
@@ -150,36 +137,6 @@ impl PauseRun {
                 Ok(Controlled::Done)
             }
         }
-    }
-}
-
-/// Lets a paused run go on, or takes a pause back that its worker has not made yet.
-#[derive(Debug, Clone)]
-pub struct ResumeRun {
-    /// Run.
-    pub run_id: i64,
-    /// What confirms it.
-    pub consent: Consent,
-}
-
-impl Operation for ResumeRun {
-    const NAME: &'static str = "runs.resume";
-    const REQUIREMENT: Requirement = MANAGE;
-    const ACCESS: Access = Access::Write;
-    type Output = Controlled;
-
-    fn run_id(&self) -> Option<i64> {
-        Some(self.run_id)
-    }
-
-    fn about(&self) -> About {
-        About::run(self.run_id).with(&self.consent)
-    }
-
-    async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
-        let attempt = self.attempt(context).await;
-        self.consent.end(context, row, attempt).await
     }
 }
 
@@ -213,37 +170,6 @@ impl ResumeRun {
     }
 }
 
-/// Closes a run by force, whatever its worker does: the fence grows, so that nothing the
-/// worker still tries has an effect.
-#[derive(Debug, Clone)]
-pub struct CloseRun {
-    /// Run.
-    pub run_id: i64,
-    /// What confirms it.
-    pub consent: Consent,
-}
-
-impl Operation for CloseRun {
-    const NAME: &'static str = "runs.close";
-    const REQUIREMENT: Requirement = MANAGE;
-    const ACCESS: Access = Access::Write;
-    type Output = Controlled;
-
-    fn run_id(&self) -> Option<i64> {
-        Some(self.run_id)
-    }
-
-    fn about(&self) -> About {
-        About::run(self.run_id).with(&self.consent)
-    }
-
-    async fn execute(self, context: &mut Context) -> Result<Controlled> {
-        let row = begin(context, Self::NAME, self.run_id, &self.consent).await?;
-        let attempt = self.attempt(context).await;
-        self.consent.end(context, row, attempt).await
-    }
-}
-
 impl CloseRun {
     async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
         let run = not_ended(context, self.run_id).await?;
@@ -255,19 +181,6 @@ impl CloseRun {
         finish::conclude(context, &held, Some(StopReason::Closed)).await?;
         Ok(Controlled::Done)
     }
-}
-
-/// Begins an attempt on a run; gives the row that a refusal leaves.
-async fn begin(
-    context: &mut Context,
-    action: &'static str,
-    run_id: i64,
-    consent: &Consent,
-) -> Result<NewAudit> {
-    let mut row = consent.begin(context, action).await?;
-    row.target_type = Some("operation_run");
-    row.target_id = Some(run_id.to_string());
-    Ok(row)
 }
 
 /// A run within the actor's view that has not ended. One of an unknown type is not changed: only

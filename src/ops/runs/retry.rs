@@ -94,9 +94,7 @@ impl Operation for RetryRun {
     }
 
     async fn execute(self, context: &mut Context) -> Result<Retried> {
-        let mut row = self.consent.begin(context, Self::NAME).await?;
-        row.target_type = Some("operation_run");
-        row.target_id = Some(self.run_id.to_string());
+        let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         row.metadata["source"] = json!(self.source.as_str());
         let attempt = self.attempt(context).await;
         self.consent.end(context, row, attempt).await

@@ -107,8 +107,7 @@ impl Operation for StartRun {
         let by_system = *context.permit().actor() == Actor::System;
         if maintenance && (!by_system || self.source == Source::Admin) {
             let mut row = context.audit_row(Self::NAME, AuditStatus::Refused);
-            row.target_type = Some("runbook");
-            row.target_id = Some(self.run_type.clone());
+            self.about().mark(&mut row);
             row.metadata = json!({ "source": self.source.as_str() });
             savepoint::begin(context.tx()?).await?;
             let allowed = refuse_admin(context).await;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::{MANAGE, PlatformUser, UserView, begin, rights, user_by_name};
+use super::{MANAGE, PlatformUser, UserView, rights, user_by_name};
 use crate::access::Requirement;
 use crate::domain::capability::CapabilitySet;
 use crate::domain::high_capability::HighCapability;
@@ -72,12 +72,12 @@ impl Operation for CreateUser {
     type Output = PlatformUser;
 
     fn about(&self) -> About {
-        About::of("platform_user", &self.0.username).with(&self.0.consent)
+        About::user(&self.0.username).with(&self.0.consent)
     }
 
     async fn execute(self, context: &mut Context) -> Result<PlatformUser> {
         let consent = self.0.consent.clone();
-        let mut row = begin(context, Self::NAME, &self.0.username, &consent).await?;
+        let mut row = consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
         let user = consent.end(context, row.clone(), attempt).await?;
         row.after = Some(user.facts());
