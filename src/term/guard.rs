@@ -214,6 +214,13 @@ impl TerminalGuard {
         let (sender, receiver) = watch::channel(false);
         let (inner, keyboard) = (Arc::clone(&self.inner), self.keyboard.clone());
         std::panic::set_hook(Box::new(move |info| {
+            // Before anything is written: the terminal may not take it.
+            let waiting = keyboard.clone();
+            let _ = std::thread::Builder::new().name("last-grace".to_owned()).spawn(move || {
+                std::thread::sleep(LAST_GRACE);
+                let _ = waiting.restore();
+                std::process::exit(101);
+            });
             close(&inner, &keyboard);
             let text = info.payload_as_str().unwrap_or("no message");
             let text = SafeText::new(&redact(text).replace('\n', " "));
@@ -223,12 +230,7 @@ impl TerminalGuard {
             if let Some(path) = &log_path {
                 report(&format!("the log is {}", path.display()));
             }
-            if !sender.send_replace(true) {
-                let _ = std::thread::Builder::new().name("last-grace".to_owned()).spawn(|| {
-                    std::thread::sleep(LAST_GRACE);
-                    std::process::exit(101);
-                });
-            }
+            sender.send_replace(true);
         }));
         Crash { receiver }
     }

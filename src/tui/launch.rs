@@ -86,9 +86,10 @@ pub async fn run(launch: Launch) -> Result<u8> {
         Host { guard: Some(&guard), signals: Some(signals), jobs: Some(jobs), crash: Some(crash) };
     let insisting = guard.insist_on(insistent);
     let ended = session::run(&mut terminal, events, &mut app, ops, client, host).await;
-    insisting.abort();
     // Nothing is left to do about a terminal that cannot be written to.
     let _ = guard.leave();
+    // Not before: also what leaving writes may be more than the terminal takes.
+    insisting.abort();
     Ok(match ended {
         Ok(End::Quit) => 0,
         Ok(End::Signal(number)) => signals::exit_code(number),

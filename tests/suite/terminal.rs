@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::Signal;
-use rustix::termios::LocalModes;
+use rustix::termios::{Action, LocalModes, tcflow};
 use tenantpilot::term::local::{LocalEvents, SizeChanges};
 use tenantpilot::term::signals::{EndSignals, JobSignals, exit_code};
 use tenantpilot::term::{Modes, TerminalGuard};
@@ -47,6 +47,10 @@ async fn play(part: &str) -> u8 {
             jobs.suspend(&guard).await.expect("suspend");
             screen.write_all(b"AGAIN").expect("write");
             screen.flush().expect("flush");
+        }
+        "stuck-panic" => {
+            tcflow(io::stdout(), Action::OOff).expect("no output");
+            panic!("password hunter2");
         }
         "main-panic" => panic!("password hunter2"),
         "hangup-ignored" => {
@@ -164,6 +168,10 @@ impl Child {
         let screen = parser.screen();
         assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
         assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        self.assert_cooked();
+    }
+
+    fn assert_cooked(&self) {
         let modes = self.master.as_ref().expect("master").get_termios().expect("termios");
         let cooked = (LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG).bits();
         assert_eq!(modes.local_flags.bits() & cooked, cooked, "raw mode is still on");
@@ -214,6 +222,13 @@ fn fr_012_021_a_panic_restores_the_terminal_and_says_what_and_where() {
         assert!(message.contains("password ***") && !message.contains("hunter2"), "{message}");
         assert!(!message.contains("\x1b[2J"), "{message}");
     }
+}
+
+#[test]
+fn fr_012_021_a_panic_ends_the_process_also_where_the_terminal_takes_no_output() {
+    let mut child = Child::start("stuck-panic", None);
+    assert_eq!(child.exit(Duration::from_secs(10)), 101);
+    child.assert_cooked();
 }
 
 #[test]

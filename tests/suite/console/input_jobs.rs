@@ -1,15 +1,13 @@
 //! Signals of a shell and of the system while a dialog is open (specs/042-terminal-input).
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portable_pty::{CommandBuilder, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tenantpilot::ops::Engine;
 
-use super::program::{Program, SIZE};
+use super::program::Program;
 use crate::support::stores::{PASSWORD, Store, block_on};
 
 /// The question that stays open.
@@ -149,38 +147,19 @@ fn fr_042_007_a_terminal_that_is_gone_ends_the_program_with_a_dialog_open() {
     }
 }
 
-/// Nobody reads what it draws, so that it is stuck in a write.
 #[test]
 fn fr_042_006_a_terminal_that_takes_nothing_holds_no_signal_back() {
     let (store, folder) = scene();
-    let pair = native_pty_system().openpty(SIZE).unwrap();
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
-    command.env("TERM", "xterm");
-    command.env("TENANTPILOT_DATABASE_URL", &store.url);
-    for name in ["CONFIG", "DATA", "STATE"] {
-        command.env(format!("TENANTPILOT_{name}_DIR"), folder.path().join(name));
+    // Stuck in the last bytes of all, and in a frame before the signal comes.
+    for key in ["", "j"] {
+        let mut program = Program::within(folder.path(), &store.url, &[]);
+        open_dialog(&mut program);
+        program.takes_no_output();
+        program.type_in(key);
+        std::thread::sleep(Duration::from_millis(100));
+        program.signal(Signal::TERM);
+        assert_eq!(program.ends_within(Duration::from_secs(10)), 143, "{key:?}");
     }
-    let mut child = pair.slave.spawn_command(command).unwrap();
-    let mut keys = pair.master.take_writer().unwrap();
-    let id = Pid::from_raw(i32::try_from(child.process_id().unwrap()).unwrap()).unwrap();
-    // Each key draws everything again, which is more than the terminal holds.
-    for _ in 0..50 {
-        keys.write_all(b"\x0c").unwrap();
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    kill_process(id, Signal::TERM).unwrap();
-    let told = Instant::now();
-    let code = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status.exit_code();
-        }
-        if told.elapsed() > Duration::from_secs(10) {
-            child.kill().unwrap();
-            panic!("it is still there");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    assert_eq!(code, 143);
 }
 
 /// The last in the line of children of a process.

@@ -136,6 +136,13 @@ impl Program {
         Pid::from_raw(i32::try_from(self.child.process_id().unwrap()).unwrap()).unwrap()
     }
 
+    /// From here on the terminal takes no output, as after ctrl-s.
+    pub(super) fn takes_no_output(&self) {
+        let name = self.master.as_ref().unwrap().tty_name().unwrap();
+        let terminal = std::fs::File::open(name).unwrap();
+        rustix::termios::tcflow(terminal, rustix::termios::Action::OOff).unwrap();
+    }
+
     pub(super) fn resize(&mut self, cols: u16, rows: u16) {
         self.master.as_ref().unwrap().resize(PtySize { rows, cols, ..SIZE }).unwrap();
         let size = (rows.try_into().unwrap(), cols.try_into().unwrap());
