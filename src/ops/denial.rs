@@ -52,7 +52,13 @@ impl About {
     /// The same, as it was asked for.
     #[must_use]
     pub fn with(self, consent: &Consent) -> Self {
-        Self { dry_run: consent.is_dry_run(), ..self }
+        self.dry_run(consent.is_dry_run())
+    }
+
+    /// The same, for what would only be shown.
+    #[must_use]
+    pub fn dry_run(self, dry_run: bool) -> Self {
+        Self { dry_run, ..self }
     }
 }
 

@@ -268,6 +268,19 @@ both_engines! {
             }
         }
         assert!(tried > 80, "{tried} denials were tried");
+        without(&store, Capability::AccessSystemPanel).await;
+        let mut dry_runs = 0;
+        for (arguments, _, _) in decisions() {
+            let looks = ["--dry-run"].iter().filter(|look| !arguments.contains(look));
+            let done = eva.run_with(&[arguments, looks.copied().collect::<Vec<_>>().as_slice()].concat(), PASSWORD);
+            // The others know no dry run.
+            if done.code == 3 {
+                let rows = texts(&store, "select action || ' ' || cast(metadata as text) from audit_logs where status = 'denied' order by id").await;
+                assert!(rows.last().unwrap().contains("dry_run"), "{arguments:?}: {rows:?}");
+                dry_runs += 1;
+            }
+        }
+        assert!(dry_runs > 20, "{dry_runs} dry runs were tried");
         assert_eq!(store.number("select count(*) from platform_users where username = 'x'").await, 0);
         assert_eq!(store.number("select count(*) from operation_runs where status = 'queued'").await, 1);
     }

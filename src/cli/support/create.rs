@@ -100,17 +100,18 @@ impl CreateArgs {
 
     /// What the row of a denial says it is about.
     fn about_denied(&self) -> About {
-        match (&self.fingerprint, self.subject.subject()) {
+        let about = match (&self.fingerprint, self.subject.subject()) {
             (Some(fingerprint), _) => About::of("failure_fingerprint", fingerprint),
             (None, subject) => subject.map_or_else(About::default, DiagnosticsSubject::about),
-        }
+        };
+        about.dry_run(self.confirm.dry_run)
     }
 
     /// What it is about; an error stands for the newest run that has it.
     async fn about(&self, ops: &Ops, actor: &Actor) -> Result<DiagnosticsSubject> {
         if let Some(fingerprint) = self.fingerprint.clone() {
             let asked = GetFingerprint { fingerprint, window: self.window };
-            let about = About::of("failure_fingerprint", &asked.fingerprint);
+            let about = self.about_denied();
             let sample = ops.prepare::<Compose, _>(actor, about, asked).await?.sample;
             let tenant_id = self.subject.tenant.or(sample.tenant_id);
             return Ok(DiagnosticsSubject::Run { run_id: sample.run_id, tenant_id });
