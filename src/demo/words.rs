@@ -98,7 +98,8 @@ pub fn host(customer: &str) -> String {
 }
 
 /// What a failure for `reason` says; `{n}` stands for a number, `{a}` for one from 2 to 5. None of it is changed by
-/// sanitising, so both ways of seeding store the same.
+/// sanitising, so both ways of seeding store the same, and none of it says how long something took: the run may have
+/// been shorter.
 fn templates(reason: ReasonCode) -> &'static [&'static str] {
     match reason {
         ReasonCode::ProviderThrottled => &[
@@ -117,10 +118,9 @@ fn templates(reason: ReasonCode) -> &'static [&'static str] {
             "403 Forbidden: the application lacks DeviceManagementConfiguration.Read.All",
             "403 Forbidden on conditional access policy {n}: Policy.Read.All was not granted",
         ],
-        ReasonCode::Timeout => &[
-            "no answer within 30 s while reading page {n}",
-            "item {n} did not finish within its 60 s",
-        ],
+        ReasonCode::Timeout => {
+            &["no answer in time while reading page {n}", "item {n} was not finished in time"]
+        }
         ReasonCode::Conflict => &[
             "policy {n} was changed by another client; version tag does not match",
             "snapshot {n} is being written by another run",
@@ -130,14 +130,14 @@ fn templates(reason: ReasonCode) -> &'static [&'static str] {
             "item {n}: displayName is longer than 256 characters",
         ],
         ReasonCode::DependencyUnavailable => &[
-            "object storage did not answer within 10 s, attempt {a}",
+            "object storage did not answer, attempt {a}",
             "the rendering service refused the connection, attempt {a}",
         ],
         ReasonCode::QuotaExceeded => {
             &["storage of the plan is used up: {n} snapshots are kept, no more are allowed"]
         }
-        ReasonCode::StaleQueued => &["queued for more than 60 minutes without being claimed"],
-        ReasonCode::WorkerLost => &["the lease ran out three times without progress"],
+        ReasonCode::StaleQueued => &["no worker claimed the run in time"],
+        ReasonCode::WorkerLost => &["its workers were lost, and none of them made progress"],
         ReasonCode::StepCrashed => &["the step stopped the worker three times in a row"],
         ReasonCode::TenantGone => &["the tenant was archived before its turn"],
         ReasonCode::PruneBoundExceeded => &["more events are too old than a prune may delete"],

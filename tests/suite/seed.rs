@@ -309,6 +309,22 @@ both_engines! {
         assert_eq!(mails, 0, "addresses of a domain that could exist");
     }
 
+    async fn fr_008_007_no_failure_says_that_it_took_longer_than_its_run(store) {
+        seeded(&store, &loaded(), 1).await;
+        let messages = crate::database::texts(&store, "select distinct message from operation_run_failures").await;
+        for message in &messages {
+            // What the provider asks for says nothing of the run.
+            let told = message.split("; retry-after").next().unwrap();
+            let words: Vec<&str> = told.split([' ', ',', ';']).collect();
+            let spans = words.windows(2).filter(|pair| {
+                pair[0].chars().all(|c| c.is_ascii_digit())
+                    && ["s", "seconds", "min", "minutes", "h", "hours"].contains(&pair[1])
+            });
+            assert_eq!(spans.count(), 0, "{message}");
+        }
+        assert!(messages.len() > 20, "{messages:?}");
+    }
+
     async fn fr_008_008_many_rows_are_loaded_with_their_indexes_and_numbers(store) {
         let indexes = match store.engine {
             Engine::Postgres => "select count(*) from pg_indexes where schemaname = current_schema()",
