@@ -204,7 +204,8 @@ impl ReasonCode {
 /// One sentence over a run's failures, `3 of 40 items failed, for one reason`. A run of several
 /// targets counts targets.
 ///
-/// `skipped` are those left undone by a stop; `groups` holds each reason code with its count.
+/// `skipped` are those left undone by a stop; `groups` holds each reason code with its count. Where
+/// fewer failures are recorded than failed, it says how many.
 pub fn one_sentence_summary(
     failed: u64,
     skipped: u64,
@@ -214,8 +215,8 @@ pub fn one_sentence_summary(
 ) -> String {
     let item = if targets > 1 { "target" } else { "item" };
     let items = if total == 1 { item.to_owned() } else { format!("{item}s") };
+    let recorded: u64 = groups.iter().map(|(_, count)| count).sum();
     if failed == 0 {
-        let recorded: u64 = groups.iter().map(|(_, count)| count).sum();
         return match (recorded, skipped, total) {
             // A failure is recorded before anything of the run is counted.
             (1, ..) => "1 failure is recorded".to_owned(),
@@ -239,9 +240,14 @@ pub fn one_sentence_summary(
         1 => (format!("{what}, for one reason"), ";"),
         reasons => (format!("{what}, for {reasons} reasons"), ";"),
     };
+    let note = match recorded {
+        1 if failed > 1 => " (1 of the failures is recorded)".to_owned(),
+        2.. if recorded < failed => format!(" ({recorded} of the failures are recorded)"),
+        _ => String::new(),
+    };
     match skipped {
-        0 => what,
-        1 => format!("{what}{left} 1 was skipped"),
-        _ => format!("{what}{left} {skipped} were skipped"),
+        0 => format!("{what}{note}"),
+        1 => format!("{what}{left} 1 was skipped{note}"),
+        _ => format!("{what}{left} {skipped} were skipped{note}"),
     }
 }

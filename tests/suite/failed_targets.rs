@@ -441,6 +441,27 @@ both_engines! {
         assert_eq!(detail.targets[0].failed_share().as_deref(), Some("3 of 40 items failed"));
     }
 
+    async fn fr_036_013_page_and_command_line_say_how_many_failures_are_recorded(store) {
+        let store = store.with_platform().await;
+        let id = store.start("policy.sync", 1).await;
+        let claimed = store.claim().await;
+        store.report(&claimed, 200, 189, 11).await;
+        for _ in 0..8 {
+            store.fail(&claimed, ReasonCode::Timeout, "no answer").await;
+        }
+        store.complete(&claimed, None).await;
+        let told = "11 of 200 items failed, for one reason (8 of the failures are recorded):\n";
+        store.administrator().await;
+        let person = Person::at(&store.url);
+        person.login("administrator").ends(0);
+        let shown = person.run(&["runs", "show", &id.to_string()]).ends(0);
+        assert!(shown.out.contains(told), "{shown:?}");
+        let mut console = crate::support::console::Console::open(&store.ops, 100, 30).await;
+        console.log_in("administrator").await;
+        console.keys("2<enter>").await;
+        assert!(console.screen().contains(told.trim_end()), "{}", console.screen());
+    }
+
     async fn fr_036_009_a_customers_type_over_many_tenants_is_executed_target_by_target(store) {
         let amounts = Amounts { tenants: 50, runs: 0, findings: 0, events: 0 };
         seed(&store.ops, &amounts, 7, &mut |_| {}).await.unwrap();

@@ -464,20 +464,27 @@ fn fr_007_015_every_reason_explains_itself() {
 
 #[test]
 fn fr_007_016_failures_are_summed_up_in_one_sentence() {
-    let groups = |n: u64| (0..n).map(|i| (format!("r{i}"), 1)).collect::<Vec<_>>();
+    // The first reason has what the others leave.
+    let groups = |n: u64, failed: u64| {
+        let count = |i| if i == 0 { failed + 1 - n } else { 1 };
+        (0..n).map(|i| (format!("r{i}"), count(i))).collect::<Vec<_>>()
+    };
     assert_eq!(
-        one_sentence_summary(3, 0, 40, 1, &groups(1)),
+        one_sentence_summary(3, 0, 40, 1, &groups(1, 3)),
         "3 of 40 items failed, for one reason"
     );
     assert_eq!(
-        one_sentence_summary(5, 0, 40, 1, &groups(3)),
+        one_sentence_summary(5, 0, 40, 1, &groups(3, 5)),
         "5 of 40 items failed, for 3 reasons"
     );
     assert_eq!(
-        one_sentence_summary(1, 0, 1, 1, &groups(1)),
+        one_sentence_summary(1, 0, 1, 1, &groups(1, 1)),
         "the only item failed, for one reason"
     );
-    assert_eq!(one_sentence_summary(4, 0, 4, 1, &groups(2)), "all 4 items failed, for 2 reasons");
+    assert_eq!(
+        one_sentence_summary(4, 0, 4, 1, &groups(2, 4)),
+        "all 4 items failed, for 2 reasons"
+    );
     assert_eq!(one_sentence_summary(0, 0, 40, 1, &[]), "none of 40 items failed");
     assert_eq!(one_sentence_summary(2, 0, 0, 1, &[]), "2 items failed");
     assert_eq!(
@@ -485,17 +492,26 @@ fn fr_007_016_failures_are_summed_up_in_one_sentence() {
         "10 of 430 items failed, 420 were skipped"
     );
     assert_eq!(
-        one_sentence_summary(10, 1, 430, 1, &groups(1)),
+        one_sentence_summary(10, 1, 430, 1, &groups(1, 10)),
         "10 of 430 items failed, for one reason; 1 was skipped"
     );
     // A run of several targets counts these.
     assert_eq!(
-        one_sentence_summary(1, 0, 3, 3, &groups(1)),
+        one_sentence_summary(1, 0, 3, 3, &groups(1, 1)),
         "1 of 3 targets failed, for one reason"
     );
     assert_eq!(
-        one_sentence_summary(3, 0, 3, 3, &groups(1)),
+        one_sentence_summary(3, 0, 3, 3, &groups(1, 3)),
         "all 3 targets failed, for one reason"
     );
     assert_eq!(one_sentence_summary(0, 1, 3, 3, &[]), "none of 3 targets failed, 1 was skipped");
+    // Failures beyond the ones that are recorded.
+    assert_eq!(
+        one_sentence_summary(11, 0, 200, 1, &groups(1, 8)),
+        "11 of 200 items failed, for one reason (8 of the failures are recorded)"
+    );
+    assert_eq!(
+        one_sentence_summary(2, 3, 5, 1, &groups(1, 1)),
+        "2 of 5 items failed, for one reason; 3 were skipped (1 of the failures is recorded)"
+    );
 }

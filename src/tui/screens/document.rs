@@ -219,16 +219,7 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
                 detail.run.target_count,
                 &groups,
             );
-            let recorded: u64 = groups.iter().map(|(_, n)| *n).sum();
-            let note = if recorded < get(CountKey::Failed) && recorded > 0 {
-                format!(
-                    " ({recorded} of the failures {} recorded)",
-                    if recorded == 1 { "is" } else { "are" }
-                )
-            } else {
-                String::new()
-            };
-            w.text(Role::Text, 0, &format!("{}{note}:", capitalised(&sentence)));
+            w.text(Role::Text, 0, &format!("{}:", capitalised(&sentence)));
             if let Some(reason) = detail.stop_reason {
                 w.text(Role::Warning, 0, &format!("{}.", capitalised(reason.sentence())));
             }
