@@ -152,12 +152,14 @@ impl Error {
     /// The message, and what the database said of it, which is its code and names.
     pub fn full_message(&self) -> String {
         let Some(fault) = self.fault() else { return self.message.clone() };
-        let fault = format!("({fault})");
-        if self.message.contains(&fault) {
-            self.message.clone()
-        } else {
-            format!("{} {fault}", self.message)
+        let text = format!(" ({fault})");
+        if self.message.contains(&text) {
+            return self.message.clone();
         }
+        // The constraint is among what the database said.
+        let rule = fault.constraint.as_ref().map(|rule| format!(" ({rule})"));
+        let message = rule.and_then(|rule| self.message.strip_suffix(&rule));
+        format!("{}{text}", message.unwrap_or(&self.message))
     }
 
     /// The condition of the server that it comes from, whoever asks.

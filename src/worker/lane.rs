@@ -201,18 +201,14 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             interrupted(ground, ordinal, &error, outages).await
         }
         Tried::Error(error) => {
-            let fault = error.fault().cloned();
+            let message = error.full_message();
             tracing::error!(
                 run_id = ground.run_id,
                 ordinal,
-                %error,
-                fault = fault.as_ref().map(tracing::field::display),
+                error = %message,
                 "the database failed a step"
             );
-            let message = match &fault {
-                Some(fault) => format!("{} ({fault})", error.message()),
-                None => error.message().to_owned(),
-            };
+            let fault = error.fault().cloned();
             // Too busy, too slow: the database is there, and the step is to be tried again.
             let (reason, again) = match error.kind() {
                 ErrorKind::TimedOut => (ReasonCode::Conflict, Some(ATTEMPTS)),

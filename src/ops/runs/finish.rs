@@ -217,14 +217,12 @@ async fn or_gap(
         Gap::Alert => ("alert", During::Alert),
         Gap::Audit => ("audit row", During::Audit),
     };
-    let fault = error.fault();
     tracing::error!(
         run_id,
-        %error,
-        fault = fault.map(tracing::field::display),
+        error = %error.full_message(),
         "the {what} of a run's end could not be written"
     );
-    faults::try_record(tx, run_id, during, fault, now).await?;
+    faults::try_record(tx, run_id, during, error.fault(), now).await?;
     outages::count_gap(tx, run_id, gap).await
 }
 
