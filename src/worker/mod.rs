@@ -342,7 +342,10 @@ impl Worker {
         let mut stop = shared.stop.clone();
         // The sender lives as long as the worker.
         let _ = stop.wait_for(|stop| *stop).await;
-        shared.tell(WorkerEvent::Stopping);
+        // A worker that met a newer schema has said that it stops.
+        if shared.outdated.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            shared.tell(WorkerEvent::Stopping);
+        }
         let work_off = async {
             while slots.join_next().await.is_some() {}
             if let Some(sender) = sender {

@@ -20,9 +20,10 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
         let claims = match claim(&shared).await {
             Ok(claims) => claims,
             Err(error) => {
-                if error.kind() == ErrorKind::Refused && !error.retry_can_help() {
-                    // A schema that has become newer refuses every claim.
-                    shared.check_schema().await;
+                // A schema that has become newer refuses every claim, and ends the worker.
+                let refused = error.kind() == ErrorKind::Refused && !error.retry_can_help();
+                if refused && shared.check_schema().await {
+                    return;
                 }
                 shared.failed(Source::Claim, &error);
                 shared.rest(backoff::pause(Duration::from_millis(250), outages, POLL * 3)).await;

@@ -228,6 +228,28 @@ both_engines! {
         assert_eq!(store.text(&status).await, "queued", "what it held is released");
     }
 
+    async fn fr_037_009_a_claim_that_a_newer_schema_refuses_is_told_as_one_change(store) {
+        let store = store.with_platform().await;
+        // Many slots, so that a claim meets the schema before a heartbeat does.
+        let mut worker = Running::start(&store, WorkerSettings { heartbeat: Duration::from_secs(10), slots: 16, ..settings() });
+        until_told(&mut worker, |event| matches!(event, WorkerEvent::Ready { .. })).await;
+        let (checksum, now) = match store.engine {
+            Engine::Postgres => ("''::bytea", "now()"),
+            Engine::Sqlite => ("x''", "datetime('now')"),
+        };
+        store.sql(&format!(
+            "insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+             values (9000, 'newer', {now}, true, {checksum}, 0)"
+        )).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(30), worker.task).await.unwrap().unwrap();
+        assert_eq!(ended.unwrap_err().exit_code(), 5);
+        let mut told = Vec::new();
+        while let Some(event) = worker.events.recv().await {
+            told.push(event);
+        }
+        assert!(matches!(told.as_slice(), [WorkerEvent::Outdated { .. }]), "{told:?}");
+    }
+
     async fn fr_037_010_a_refusal_for_want_of_its_audit_row_says_so(store) {
         let store = store.with_platform().await;
         let admin = store.administrator().await;
