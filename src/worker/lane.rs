@@ -10,7 +10,7 @@ use super::execution::{Ground, Halt};
 use crate::access::Actor;
 use crate::domain::database_fault::DatabaseFault;
 use crate::domain::failure::{ReasonCode, RetryHelp};
-use crate::ops::runs::{BeginTarget, Beginning, Begun, FailStep, RunStep, Stepped};
+use crate::ops::runs::{BeginTarget, Beginning, Begun, FailStep, RunStep, Stepped, TakeBackStarts};
 use crate::{Error, ErrorKind};
 use futures_util::FutureExt as _;
 
@@ -219,9 +219,19 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
     }
 }
 
-/// An outage or a lost claim kept a step from being done: its start counts for nothing.
+/// An outage or a lost claim kept a step from being done: its start counts for nothing. It is taken
+/// back at once where the database still writes that, else with the next start of the target.
 async fn interrupted(ground: &Ground, ordinal: i64, error: &Error, outages: &mut u32) -> Next {
     ground.starts.interrupted(ordinal, error.fault());
+    if error.fault().is_some()
+        && let Some(start) = ground.starts.open(ordinal)
+    {
+        let (run_id, fence) = (ground.run_id, ground.fence);
+        let back = TakeBackStarts { run_id, fence, starts: vec![start] };
+        if ground.shared.ops.run(&Actor::System, back).await.is_ok() {
+            ground.starts.ended(ordinal);
+        }
+    }
     ground.give_back(ordinal).await;
     wait_out(ground, ground.target(ordinal), error, outages).await;
     Next::Plan

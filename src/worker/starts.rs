@@ -14,6 +14,13 @@ struct Open {
     fault: Option<DatabaseFault>,
 }
 
+impl Open {
+    fn start(&self, ordinal: i64) -> OpenStart {
+        let Self { steps, counted, fault } = self;
+        OpenStart { ordinal, steps: *steps, counted: *counted, fault: fault.clone() }
+    }
+}
+
 /// The open starts of a run under execution, by position.
 #[derive(Debug, Default)]
 pub struct Starts {
@@ -54,13 +61,14 @@ impl Starts {
         Some(Outage { counted: open.counted, fault: open.fault.clone() })
     }
 
+    /// A start that is still open.
+    pub fn open(&self, ordinal: i64) -> Option<OpenStart> {
+        self.locked().get(&ordinal).map(|open| open.start(ordinal))
+    }
+
     /// All that is still open.
     pub fn take_all(&self) -> Vec<OpenStart> {
-        let start = |(ordinal, open): (i64, Open)| {
-            let Open { steps, counted, .. } = open;
-            OpenStart { ordinal, steps, counted }
-        };
-        self.locked().drain().map(start).collect()
+        self.locked().drain().map(|(ordinal, open)| open.start(ordinal)).collect()
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Open>> {

@@ -188,7 +188,7 @@ both_engines! {
         let second = service.run(&Actor::System, claim("b")).await.unwrap().unwrap();
         assert_eq!(second.takeovers, 1);
         let back = TakeBackStarts {
-            run_id, fence: first.fence, starts: vec![OpenStart { ordinal: 0, steps: 0, counted: 1 }],
+            run_id, fence: first.fence, starts: vec![OpenStart { ordinal: 0, steps: 0, counted: 1, fault: None }],
         };
         service.run(&Actor::System, back.clone()).await.unwrap();
         assert_eq!(store.number(&starts).await, 1);
@@ -307,6 +307,32 @@ both_engines! {
         assert_eq!(detail.run.reason_code.as_deref(), Some("tenant_gone"));
         worker.stop().await;
     }
+}
+
+#[test]
+fn fr_037_003_during_an_outage_only_a_step_in_flight_counts_as_a_start() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+        let rollout = Rollout { concurrency: 1, ..Rollout::default() };
+        let id = store.probe(RunScope::All, json!({}), rollout).await;
+        refuse_steps(&store, "53100").await;
+        let worker = Running::start(&store, ONE.settings());
+        let tries = |n: i64| {
+            format!(
+                "select cast(case when sum(times) >= {n} then 1 else 0 end as bigint) from operation_run_faults where run_id = {id}"
+            )
+        };
+        let open = format!(
+            "select count(*) from operation_run_targets where run_id = {id} and starts > 0"
+        );
+        while store.number(&tries(4)).await == 0 {
+            assert!(store.number(&open).await <= 1);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        store.sql("drop trigger refuse on fault_ledger").await.unwrap();
+        assert_eq!(counts(&store.end_of(id).await)[..2], [4, 4]);
+        worker.stop().await;
+    });
 }
 
 #[test]

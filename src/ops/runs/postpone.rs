@@ -60,7 +60,7 @@ fn only_if_lasting(error: Error) -> Result<()> {
 }
 
 /// A start after which an outage came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenStart {
     /// The target.
     pub ordinal: i64,
@@ -68,15 +68,18 @@ pub struct OpenStart {
     pub steps: i64,
     /// The starts that counted before it.
     pub counted: i64,
+    /// What the database said to its step, if it said anything.
+    pub fault: Option<DatabaseFault>,
 }
 
-/// Takes back the starts of a run that a worker lost to an outage, and the takeover that followed:
-/// the worker is alive, and nothing crashed. Starts that were followed by progress are left alone.
+/// Takes back the starts of a run after which an outage came, and the takeover of a run that was
+/// lost to it: the worker is alive, and nothing crashed. Starts that were followed by progress are
+/// left alone.
 #[derive(Debug, Clone)]
 pub struct TakeBackStarts {
     /// Run.
     pub run_id: i64,
-    /// The fence of the lost claim.
+    /// The fence of the claim.
     pub fence: i64,
     /// The starts.
     pub starts: Vec<OpenStart>,
@@ -89,11 +92,16 @@ impl Operation for TakeBackStarts {
     type Output = ();
 
     async fn execute(self, context: &mut Context) -> Result<()> {
-        if !context.takes_starts_back() {
+        let now = context.now();
+        let takes_back = context.takes_starts_back();
+        let tx = context.tx()?;
+        for OpenStart { fault, .. } in &self.starts {
+            faults::try_record(tx, self.run_id, During::Step, fault.as_ref(), now).await?;
+        }
+        if !takes_back {
             return Ok(());
         }
-        let tx = context.tx()?;
-        for OpenStart { ordinal, steps, counted } in self.starts {
+        for OpenStart { ordinal, steps, counted, .. } in self.starts {
             outages::take_back_start(tx, self.run_id, ordinal, steps, counted).await?;
         }
         outages::take_back_takeover(tx, self.run_id, self.fence).await

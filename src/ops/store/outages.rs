@@ -87,7 +87,8 @@ pub async fn take_back_start(
 ) -> Result<()> {
     on_tx!(tx, c => {
         sqlx::query(
-            "update operation_run_targets set starts = starts - 1 \
+            "update operation_run_targets set starts = starts - 1, \
+             step_started_at = case when starts - 1 = $4 then null else step_started_at end \
              where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3 and starts > $4",
         )
         .bind(run_id)
