@@ -10,7 +10,7 @@ use crate::Result;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::run::{RunOutcome, RunStatus, RunTarget};
-use crate::domain::run_facts::{Retry, RunFacts};
+use crate::domain::run_facts::{RetriedAs, Retry, RunFacts};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::runs::{FailureGroup, GetRun, RunDetail, RunFault};
@@ -67,7 +67,9 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
         fields.insert("stop_reason".to_owned(), json!(detail.stop_reason));
         fields.insert("rollout".to_owned(), json!(detail.rollout));
         fields.insert("retry_of".to_owned(), json!(detail.retry_of));
-        fields.insert("retried_by".to_owned(), json!(detail.retried_by));
+        let retries: Vec<i64> = detail.retried_by.iter().map(|again| again.run_id).collect();
+        fields.insert("retried_by".to_owned(), json!(retries));
+        fields.insert("retried_as".to_owned(), json!(facts.retried_as));
         fields.insert("retryable".to_owned(), json!(facts.retry().targets().unwrap_or(0)));
         fields.insert("retry_refusal".to_owned(), json!(facts.no_retry()));
         let needs_worker = matches!(facts.retry(), Retry::NeedsWorker { .. });
@@ -161,8 +163,8 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     if let Some(first) = detail.retry_of {
         out.line(format!("retries    run {first}"))?;
     }
-    for again in &detail.retried_by {
-        out.line(format!("retried    as run {again}"))?;
+    for RetriedAs { run_id, state } in &detail.retried_by {
+        out.line(format!("retried    as run {run_id} ({})", state.word()))?;
     }
     if let Some(reason) = detail.stop_reason {
         out.line(format!("stopped    {}", reason.sentence()))?;
@@ -313,19 +315,24 @@ fn evidence(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
         return Ok(());
     }
     let id = run.id;
-    match detail.facts(now).retry() {
-        Retry::Possible { targets } => {
+    let facts = detail.facts(now);
+    match (facts.retried_as, facts.retry()) {
+        (Some(retried), _) => {
+            let (text, new) = (retried.text(), retried.run_id);
+            out.message(format!("{text}; see it: tenantpilot runs show {new}"));
+        }
+        (None, Retry::Possible { targets }) => {
             let count = usize::try_from(targets).unwrap_or(usize::MAX);
             let confirmation = Confirmation::of(&Action::Tenants { word: RETRY, count, odd: &[] })?;
             let options = confirmation.options();
             out.message(format!("retry it: tenantpilot runs retry {id} {options}"));
         }
-        Retry::NeedsWorker { .. } => {
+        (None, Retry::NeedsWorker { .. }) => {
             let why = run.basis.support.obstacle(&run.run_type).unwrap_or_default();
             out.message(format!("a retry waits for a worker: {why}"));
         }
-        Retry::Impossible(_) => {
-            let line = detail.facts(now).no_retry_line();
+        (None, Retry::Impossible(_)) => {
+            let line = facts.no_retry_line();
             if let Some(line) = line.filter(|_| run.outcome != RunOutcome::Succeeded) {
                 out.message(line);
             }

@@ -2,7 +2,7 @@
 //! from the facts of the run, so that no advice names what is not possible.
 
 use super::failure::ReasonCode;
-use super::run_facts::{NoRetry, Retry, RunFacts, Wait};
+use super::run_facts::{NoRetry, RetriedAs, Retry, RunFacts, Wait};
 use super::run_state::RunState;
 use super::type_support::Support;
 
@@ -36,6 +36,13 @@ impl Wait {
             Self::Behind => Some("behind others"),
             Self::Paused | Self::Next => None,
         }
+    }
+}
+
+impl RetriedAs {
+    /// In words, of the run that was retried.
+    pub fn text(self) -> String {
+        format!("it was retried as run {} ({})", self.run_id, self.state.word())
     }
 }
 
@@ -77,9 +84,12 @@ impl RunFacts<'_> {
         }
     }
 
-    /// The line of a page that shows no reason of an ended run; none where a retry is possible,
+    /// The line of a page that shows no reason of an ended run; none where a retry is advised,
     /// or nothing was left to do.
     pub fn no_retry_line(&self) -> Option<String> {
+        if let Some(retried) = self.retried_as {
+            return Some(retried.text());
+        }
         match self.retry() {
             Retry::Impossible(NoRetry::NotEnded | NoRetry::NothingLeft) => None,
             Retry::Impossible(why) => Some(format!("no retry: {}", why.text(self.run_type))),
@@ -94,6 +104,9 @@ impl RunFacts<'_> {
 
     /// Whether a retry helps against a reason.
     pub fn retry_help(&self, reason: ReasonCode) -> String {
+        if let Some(retried) = self.retried_as {
+            return retried.text();
+        }
         match self.retry() {
             Retry::Impossible(why) => format!("not possible: {}", why.text(self.run_type)),
             Retry::Possible { .. } | Retry::NeedsWorker { .. } => {
@@ -136,6 +149,9 @@ impl RunFacts<'_> {
     /// What to do next about a reason for which targets of it failed.
     pub fn next_step(&self, reason: ReasonCode) -> String {
         let kind = self.run_type;
+        if let Some(RetriedAs { run_id, .. }) = self.retried_as {
+            return format!("See run {run_id}.");
+        }
         let action = match self.retry() {
             Retry::Possible { targets: n } if reason == ReasonCode::StaleQueued => {
                 return format!("An active worker supports {kind} now: retry {}.", targets(n));

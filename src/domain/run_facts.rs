@@ -22,6 +22,15 @@ pub struct Left {
     pub targets: i64,
 }
 
+/// A retry of an ended run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RetriedAs {
+    /// The new run.
+    pub run_id: i64,
+    /// Its state, as stored.
+    pub state: RunState,
+}
+
 /// What an answer knows of a run beside its row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Basis {
@@ -29,6 +38,8 @@ pub struct Basis {
     pub support: Support,
     /// What a retry could cover; nothing while it has not ended.
     pub left: Left,
+    /// Its newest retry that is active or succeeded, else its newest one.
+    pub retried_as: Option<RetriedAs>,
     /// The first capability for a retry that the actor lacks.
     pub missing: Option<Capability>,
     /// Whether the actor may change runs at all.
@@ -50,6 +61,9 @@ pub struct RunFacts<'a> {
     pub retryable: bool,
     /// What a retry could cover.
     pub left: Left,
+    /// Its newest retry that is active or succeeded, else its newest one. It is shown instead of
+    /// an advice to retry the run.
+    pub retried_as: Option<RetriedAs>,
     /// The first capability for a retry that the actor lacks.
     pub missing: Option<Capability>,
     /// Whether the actor may change runs at all.
@@ -107,7 +121,7 @@ impl Retry {
     }
 
     /// What the footer says beside its key; none where it is impossible.
-    pub fn hint(self) -> Option<String> {
+    fn hint(self) -> Option<String> {
         let n = |targets: i64| {
             if targets > LEFT_BOUND { format!("{LEFT_BOUND}+") } else { targets.to_string() }
         };
@@ -156,14 +170,16 @@ impl Wait {
 impl<'a> RunFacts<'a> {
     /// The facts of a run at `now`.
     pub fn of(run: &'a Run, now: DateTime<Utc>) -> Self {
-        let Basis { support, left, missing, may_manage } = run.basis;
+        let Basis { support, left, retried_as, missing, may_manage } = run.basis;
+        let ended = run.status == RunStatus::Completed;
         Self {
             run_id: run.id,
             run_type: &run.run_type,
             state: RunState::of(run, now),
             support,
             retryable: operation_type::find(&run.run_type).is_some_and(|kind| kind.retryable),
-            left: if run.status == RunStatus::Completed { left } else { Left::default() },
+            left: if ended { left } else { Left::default() },
+            retried_as: retried_as.filter(|_| ended),
             missing,
             may_manage,
             cancel_requested: run.cancel_requested_at.is_some(),
@@ -173,7 +189,7 @@ impl<'a> RunFacts<'a> {
 
     /// The facts of an ended run of which only this is known.
     pub fn ended(run_id: i64, run_type: &'a str, basis: Basis) -> Self {
-        let Basis { support, left, missing, may_manage } = basis;
+        let Basis { support, left, retried_as, missing, may_manage } = basis;
         Self {
             run_id,
             run_type,
@@ -181,6 +197,7 @@ impl<'a> RunFacts<'a> {
             support,
             retryable: operation_type::find(run_type).is_some_and(|kind| kind.retryable),
             left,
+            retried_as,
             missing,
             may_manage,
             cancel_requested: false,
@@ -221,6 +238,11 @@ impl<'a> RunFacts<'a> {
             None if self.support.is_supported() => Retry::Possible { targets },
             None => Retry::NeedsWorker { targets },
         }
+    }
+
+    /// What the footer says beside the key of a retry; none where none is advised.
+    pub fn retry_hint(&self) -> Option<String> {
+        if self.retried_as.is_some() { None } else { self.retry().hint() }
     }
 
     /// Why it waits; none where it does not.

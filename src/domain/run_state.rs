@@ -71,6 +71,21 @@ impl RunState {
         }
     }
 
+    /// The state that is stored of a run: its status, *paused*, or the outcome of an ended one.
+    pub fn stored(text: &str) -> Option<Self> {
+        match text {
+            "queued" => Some(Self::Queued),
+            "paused" => Some(Self::Paused),
+            "running" => Some(Self::Running),
+            "succeeded" => Some(Self::Succeeded),
+            "partially_succeeded" => Some(Self::Partial),
+            "failed" => Some(Self::Failed),
+            "blocked" => Some(Self::Blocked),
+            "cancelled" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+
     /// The word; always shown with the glyph.
     pub fn word(self) -> &'static str {
         match self {

@@ -2,15 +2,12 @@
 
 use std::fmt::Write as _;
 
-use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::failure::ReasonCode;
-use tenantpilot::domain::health::HealthLevel;
 use tenantpilot::domain::operation_type::CATALOGUE;
-use tenantpilot::domain::run_facts::{Left, NoRetry, Retry, RunFacts};
+use tenantpilot::domain::run_facts::{Left, NoRetry, RetriedAs, Retry, RunFacts};
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::domain::type_support::Support;
-use tenantpilot::domain::window::Window;
 use tenantpilot::ops::Engine;
 
 use crate::cli::{Done, Person};
@@ -32,18 +29,27 @@ fn every_case() -> Vec<RunFacts<'static>> {
                     for missing in missing {
                         let left =
                             if state.is_active() { Left::default() } else { Left { any, targets } };
-                        cases.push(RunFacts {
+                        let facts = RunFacts {
                             run_id: 7,
                             run_type: kind.key,
                             state: *state,
                             support: *support,
                             retryable: kind.retryable,
                             left,
+                            retried_as: None,
                             missing,
                             may_manage: missing != Some(Capability::OpsManage),
                             cancel_requested: *state == RunState::Cancelling,
                             pause_requested: *state == RunState::Paused,
-                        });
+                        };
+                        cases.push(facts);
+                        let retried = |state| RunFacts {
+                            retried_as: Some(RetriedAs { run_id: 9, state }),
+                            ..facts
+                        };
+                        if !state.is_active() {
+                            cases.extend([RunState::Running, RunState::Failed].map(retried));
+                        }
                     }
                 }
             }
@@ -66,6 +72,10 @@ fn faults(facts: &RunFacts<'_>, advice: &str) -> Vec<String> {
     for promise in ["then retry", "now: retry", "a retry can help", "a retry may help"] {
         never(!possible, promise);
     }
+    for advised in ["then retry", "now: retry", "a retry can help", "a retry may help"] {
+        never(facts.retried_as.is_some(), advised);
+    }
+    never(facts.retried_as.is_none(), "it was retried");
     never(possible, "no retry");
     never(possible, "not possible");
     let worker_helps = facts.support == Support::NoWorker;
@@ -104,7 +114,13 @@ fn fr_035_008_no_advice_names_what_is_not_possible() {
             cases += 1;
         }
         // An ended run whose retry is possible says so for every reason, with the count.
-        if let Some(n) = facts.retry().targets() {
+        if facts.retried_as.is_some() {
+            assert!(facts.retry_hint().is_none(), "{facts:?}");
+            for reason in ReasonCode::ALL {
+                assert_eq!(facts.next_step(*reason), "See run 9.");
+                assert!(facts.retry_help(*reason).starts_with("it was retried as run 9 ("));
+            }
+        } else if let Some(n) = facts.retry().targets() {
             for reason in ReasonCode::ALL {
                 let next = facts.next_step(*reason);
                 assert!(next.contains("retry") && next.contains(&n.to_string()), "{next}");
@@ -128,6 +144,7 @@ fn fr_035_008_an_advice_that_cannot_be_true_is_found() {
         support: Support::NoExecutor,
         retryable: true,
         left: Left { any: true, targets: 1 },
+        retried_as: None,
         missing: None,
         may_manage: true,
         cancel_requested: false,
@@ -151,6 +168,8 @@ enum Verdict {
     Possible(i64),
     NeedsWorker(i64),
     Impossible,
+    /// It was, as this run; another one is not advised.
+    Retried(i64),
 }
 
 /// The first number in a text.
@@ -162,6 +181,9 @@ fn number_in(text: &str) -> i64 {
 
 /// What the page links to, which is there only for what is possible.
 fn of_link(screen: &str) -> Verdict {
+    if let Some((_, rest)) = screen.split_once("▹ retried as run ") {
+        return Verdict::Retried(number_in(rest));
+    }
     let Some(line) = screen.lines().find(|line| line.contains("that failed or never ran")) else {
         return Verdict::Impossible;
     };
@@ -180,6 +202,9 @@ fn of_advice(screen: &str) -> Verdict {
     // A long one goes on below, as far in as its text.
     let further = lines[at + 1..].iter().take_while(|line| line.starts_with("         "));
     let text = further.fold(lines[at].trim().to_owned(), |text, line| text + " " + line.trim());
+    if let Some((_, rest)) = text.split_once("See run ") {
+        return Verdict::Retried(number_in(rest));
+    }
     match text.split_once("hen retry ").or_else(|| text.split_once("now: retry ")) {
         Some((before, rest)) if before.contains("No active worker supports") => {
             Verdict::NeedsWorker(number_in(rest))
@@ -212,6 +237,8 @@ fn of_key(screen: &str) -> Verdict {
     };
     if !screen.contains("Retry run") {
         Verdict::Impossible
+    } else if let Some((_, rest)) = screen.split_once("Note: it was retried as run ") {
+        Verdict::Retried(number_in(rest))
     } else if screen.contains("Refused: no active worker") {
         Verdict::NeedsWorker(count(screen))
     } else if screen.contains("and press enter") {
@@ -223,6 +250,9 @@ fn of_key(screen: &str) -> Verdict {
 
 /// What `runs show --json` says.
 fn of_shown(run: &serde_json::Value) -> Verdict {
+    if let Some(id) = run["retried_as"]["run_id"].as_i64() {
+        return Verdict::Retried(id);
+    }
     match (run["retry_refusal"].is_null(), run["retry_needs_worker"] == true) {
         (false, _) => Verdict::Impossible,
         (true, true) => Verdict::NeedsWorker(run["retryable"].as_i64().unwrap()),
@@ -233,9 +263,12 @@ fn of_shown(run: &serde_json::Value) -> Verdict {
 /// What `runs retry` does; how many targets would wait is what `runs show` says.
 fn of_command(done: &Done, shown: &serde_json::Value) -> Verdict {
     match done.code {
-        0 => Verdict::Possible(done.json()["target_count"].as_i64().unwrap()),
+        0 => match done.json()["retried_as"]["run_id"].as_i64() {
+            Some(id) => Verdict::Retried(id),
+            None => Verdict::Possible(done.json()["target_count"].as_i64().unwrap()),
+        },
         5 if done.err.contains("--wait-for-worker") => match of_shown(shown) {
-            Verdict::NeedsWorker(n) => Verdict::NeedsWorker(n),
+            said @ (Verdict::NeedsWorker(_) | Verdict::Retried(_)) => said,
             _ => Verdict::NeedsWorker(-1),
         },
         3 | 5 => Verdict::Impossible,
@@ -246,10 +279,15 @@ fn of_command(done: &Done, shown: &serde_json::Value) -> Verdict {
 /// The four places that tell whether a run can be retried.
 const PLACES: [&str; 4] = ["advice", "footer", "R", "command line"];
 
-/// What the four say, and whether they agree with the first.
-fn disagreement(verdicts: [Verdict; 4]) -> Option<String> {
+/// What the four say, and whether they agree with the first. What was retried is in no footer, and
+/// may be retried again by who asks for it, unless that is `refused`.
+fn disagreement(verdicts: [Verdict; 4], refused: bool) -> Option<String> {
     let first = verdicts[0];
-    let other = verdicts.iter().position(|verdict| *verdict != first)?;
+    let retried = matches!(first, Verdict::Retried(_));
+    let asked = if retried && refused { Verdict::Impossible } else { first };
+    let footer = if retried { Verdict::Impossible } else { first };
+    let wanted = [first, footer, asked, asked];
+    let other = (0..PLACES.len()).find(|at| verdicts[*at] != wanted[*at])?;
     let said = verdicts[other];
     Some(format!("{} says {first:?}, but {} says {said:?}", PLACES[0], PLACES[other]))
 }
@@ -371,8 +409,38 @@ impl Store {
             .unwrap();
         }
         self.sql(&sql).await.unwrap();
+        if status == "completed" && outcome != "succeeded" && numbers.below(4) == 0 {
+            // Two active runs of one runbook share no tenant.
+            let states =
+                if kind == "findings.lifecycle_backfill" { &RETRIES[1..] } else { RETRIES };
+            self.retried(id, numbers.one_of(states)).await;
+        }
+    }
+
+    /// A retry of a generated run, after one that failed.
+    async fn retried(&self, id: i64, state: &str) {
+        for (new, state) in [(id + 300, "failed"), (id + 600, state)] {
+            let (status, outcome, target) = match state {
+                "queued" => ("queued", "pending", "pending"),
+                "succeeded" => ("completed", "succeeded", "succeeded"),
+                _ => ("completed", "failed", "failed"),
+            };
+            let done = if status == "completed" { "updated_at" } else { "null" };
+            let reason = if outcome == "failed" { "'timeout'" } else { "null" };
+            self.sql(&format!(
+                "insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, status, outcome, reason_code, \
+                 identity_hash, target_count, created_at, completed_at, updated_at, retry_of_run_id) select {new}, workspace_id, \
+                 tenant_id, source, type, scope_kind, '{status}', '{outcome}', {reason}, '{new:064x}', target_count, created_at, \
+                 {done}, updated_at, id from operation_runs where id = {id}; \
+                 insert into operation_run_targets (run_id, ordinal, kind, tenant_id, status, reason_code, updated_at) \
+                 select {new}, ordinal, kind, tenant_id, '{target}', {reason}, updated_at from operation_run_targets where run_id = {id}"
+            )).await.unwrap();
+        }
     }
 }
+
+/// States of a retry, the active one first.
+const RETRIES: &[&str] = &["queued", "succeeded", "failed"];
 
 both_engines! {
     async fn fr_035_009_advice_footer_key_and_command_line_agree_for_200_generated_states(store) {
@@ -393,7 +461,7 @@ both_engines! {
             store.sql("alter table operation_runs alter column id restart with 1000").await.unwrap();
         }
         let person = Person::at(&store.url);
-        let (mut possible, mut waiting) = (0, 0);
+        let (mut possible, mut waiting, mut retried) = (0, 0, [0; RETRIES.len()]);
         let mut console = None;
         for id in 1..=STATES {
             // A third as another user, a tenth in a database that is no demo's.
@@ -419,28 +487,36 @@ both_engines! {
             let phrase = format!("RETRY {}", told["retryable"]);
             let done = person.run(&[&["runs", "retry", &id.to_string(), "--json", "--confirm", &phrase][..], &WHY].concat());
             let verdicts = [of_advice(&page), of_footer(&page), of_key(&dialog), of_command(&done, &told)];
-            assert_eq!(disagreement(verdicts), None, "run {id}: {told}\n{done:?}\n{page}\n{dialog}");
+            let refused = told["retry_refusal"].is_string();
+            assert_eq!(disagreement(verdicts, refused), None, "run {id}: {told}\n{done:?}\n{page}\n{dialog}");
             // What else tells of it: the list's footer, the page's link, JSON.
-            for other in [of_footer(&in_list), of_link(&page), of_shown(&told)] {
+            assert_eq!(of_footer(&in_list), verdicts[1], "run {id}: {told}\n{in_list}");
+            for other in [of_link(&page), of_shown(&told)] {
                 assert_eq!(other, verdicts[0], "run {id}: {told}\n{in_list}\n{page}");
             }
             if told["status"] == "completed" && told["retry_refusal"].is_string() && told["outcome"] != "succeeded" {
-                assert!(page.to_lowercase().contains("not possible: ") || page.contains("No retry"), "run {id} does not say why not\n{page}");
+                assert!(page.to_lowercase().contains("not possible: ") || page.contains("No retry") || page.contains("t was retried as run "), "run {id} does not say why not\n{page}");
             }
             match verdicts[0] {
                 Verdict::Possible(_) => possible += 1,
                 Verdict::NeedsWorker(_) => waiting += 1,
                 Verdict::Impossible => {}
+                Verdict::Retried(new) => {
+                    assert_eq!(new, if told["retried_as"]["state"] == "failed" { id + 600 } else { new });
+                    let state = told["retried_as"]["state"].as_str().unwrap();
+                    retried[RETRIES.iter().position(|known| *known == state).unwrap()] += 1;
+                }
             }
         }
-        assert!(possible * 3 >= STATES && waiting >= 5, "{possible} {waiting}");
+        assert!(possible * 4 >= STATES && waiting >= 5 && retried.iter().all(|n| *n >= 3), "{possible} {waiting} {retried:?}");
         // A disagreement of each of the four is found: it is asked after the state has changed,
         // which the other three did not see.
         store.mark_demo().await;
         let console = console.as_mut().unwrap();
         let seed = "select min(r.id) from operation_runs r join operation_run_targets g on g.run_id = r.id \
                     join tenants t on t.id = g.tenant_id where r.type = 'policy.sync' and r.status = 'completed' \
-                    and r.outcome = 'failed' and r.scope_kind = 'tenant' and g.status = 'failed' and t.archived_at is null";
+                    and r.outcome = 'failed' and r.scope_kind = 'tenant' and g.status = 'failed' and t.archived_at is null and r.id <= 200 \
+                    and r.retry_of_run_id is null and not exists (select 1 from operation_runs n where n.retry_of_run_id = r.id)";
         let id = store.number(seed).await;
         for at in 0..PLACES.len() {
             let mut before = Vec::new();
@@ -451,128 +527,9 @@ both_engines! {
             let mut verdicts = [Verdict::Possible(1); 4];
             store.sql("update workers set stopping = true").await.unwrap();
             verdicts[at] = ask(at, console, &person, id).await;
-            assert!(disagreement(verdicts).is_some(), "{} of run {id}", PLACES[at]);
+            assert!(disagreement(verdicts, false).is_some(), "{} of run {id}", PLACES[at]);
             store.sql("update workers set stopping = false").await.unwrap();
         }
         assert_eq!(ask(3, console, &person, id).await, Verdict::Possible(1));
     }
-
-    async fn fr_035_007_a_run_that_waits_says_why_in_the_same_words_everywhere(store) {
-        let store = store.with_platform().await;
-        store.administrator().await;
-        let person = Person::at(&store.url);
-        person.login("administrator").ends(0);
-        let id = store.start("policy.sync", 1).await;
-        store.pass(400);
-        let look = async |short: &str, text: &str, in_health: bool| {
-            let mut console = Console::open(&store.ops, 80, 24).await;
-            console.log_in("administrator").await;
-            console.keys(&format!("/id:{id}<enter>")).await;
-            let list = console.screen();
-            assert!(short.is_empty() || list.contains(short), "{short} in {list}");
-            console.keys("<enter>").await;
-            let page = console.screen();
-            assert!(page.contains(text), "{text} in {page}");
-            let mut wide = Console::open(&store.ops, 200, 50).await;
-            wide.log_in("administrator").await;
-            wide.keys(&format!("/id:{id}<enter>")).await;
-            // The preview wraps it.
-            let begins = text.split(' ').take(4).collect::<Vec<_>>().join(" ");
-            assert!(wide.screen().contains(&begins), "{text} in {}", wide.screen());
-            let list = person.run(&["runs", "list"]).ends(0).out;
-            assert!(short.is_empty() || list.contains(short), "{short} in {list}");
-            let shown = person.run(&["runs", "show", &id.to_string()]).ends(0).out;
-            assert!(shown.contains(text), "{text} in {shown}");
-            let json = person.run(&["runs", "show", &id.to_string(), "--json"]).ends(0).json();
-            assert_eq!(json["run"]["waits_sentence"], text);
-            let health = store.overview(&Actor::System, Window::Day).await.health;
-            let told = health.reasons.iter().any(|reason| reason.text == format!("run {id} not started: {text}"));
-            assert_eq!(told, in_health, "{health:?}");
-            if in_health {
-                console.keys("1").await;
-                assert!(console.screen().contains(&format!("run {id} not started: {text}")), "{}", console.screen());
-            }
-        };
-        look("no executor", "no executor for policy.sync", true).await;
-        store.mark_demo().await;
-        look("no active worker", "no active worker supports policy.sync", true).await;
-        beat(&store.ops, "w", &["policy.sync"], false).await;
-        look("", "next for an active worker that supports policy.sync", true).await;
-        store.sql("update workers set slots = 1").await.unwrap();
-        store.start("policy.sync", 3).await;
-        let claim = tenantpilot::ops::runs::ClaimRun { owner: "w".to_owned(), types: vec!["policy.sync".to_owned()], lease: std::time::Duration::from_secs(3600) };
-        store.sql(&format!("update operation_runs set paused_at = created_at where id = {id}")).await.unwrap();
-        store.ops.run(&Actor::System, claim).await.unwrap().unwrap();
-        look("paused", "paused until it is resumed", false).await;
-        store.sql(&format!("update operation_runs set paused_at = null, created_at = '2026-11-20T12:00:10+00:00' where id = {id}")).await.unwrap();
-        look("behind others", "queued behind others: no free slot for policy.sync", true).await;
-        store.sql(&format!("update operation_runs set type = 'none.such' where id = {id}")).await.unwrap();
-        look("unknown type", "unknown type none.such", true).await;
-    }
-
-    async fn fr_035_008_a_run_closed_as_not_started_and_a_long_wait_are_told_as_they_are(store) {
-        let store = store.with_platform().await;
-        let admin = store.administrator().await;
-        let person = Person::at(&store.url);
-        person.login("administrator").ends(0);
-        let id = store.start("policy.sync", 1).await;
-        store.pass(200 * 86_400 + 600);
-        store.login("administrator").await;
-        let mut console = Console::open(&store.ops, 80, 24).await;
-        console.log_in("administrator").await;
-        console.keys("<enter>").await;
-        let screen = console.screen();
-        assert!(screen.contains("Not started for 200 d: no executor for policy.sync."), "{screen}");
-        assert!(screen.contains("Cancel the run: nothing executes policy.sync here."), "{screen}");
-        store.sql(&format!(
-            "update operation_runs set status = 'completed', outcome = 'blocked', reason_code = 'stale_queued', stop_reason = 'blocked', summary_counts = '{{}}', \
-             completed_at = updated_at where id = {id}"
-        )).await.unwrap();
-        store.sql("update operation_run_targets set status = 'skipped'").await.unwrap();
-        console.poll().await;
-        let screen = console.screen();
-        assert!(screen.contains("No retry is possible: no executor for policy.sync."), "{screen}");
-        assert!(screen.contains("not possible: no executor for policy.sync"), "{screen}");
-        for never in ["starts by itself", "worker is running", "R retry"] {
-            assert!(!screen.contains(never), "{never} in {screen}");
-        }
-        let shown = tenantpilot::ops::runs::GetRun { id };
-        let detail = store.ops.run(&admin.actor, shown).await;
-        assert!(detail.is_err() || detail.unwrap().facts(store.clock.now()).no_retry().is_some());
-        // A failed run of which nothing was counted.
-        store.sql(&format!("update operation_runs set outcome = 'failed', summary_counts = '{{}}' where id = {id}")).await.unwrap();
-        let diagnostics = person.run(&["support", "diagnostics", "--run", &id.to_string()]);
-        assert!(!diagnostics.out.contains("nothing failed"), "{diagnostics:?}");
-        console.poll().await;
-        assert!(!console.screen().to_lowercase().contains("nothing failed"), "{}", console.screen());
-    }
-
-    async fn fr_035_010_without_an_active_worker_nothing_is_healthy(store) {
-        let store = store.with_platform().await;
-        let health = async || store.overview(&Actor::System, Window::Day).await.health;
-        let found = health().await;
-        assert_eq!((found.level, found.sentence()), (HealthLevel::Warning, "no active worker: the daily schedule waits"));
-        store.start("findings.lifecycle_backfill", 1).await;
-        assert_eq!(health().await.sentence(), "no active worker: 1 queued run waits");
-        store.start("findings.lifecycle_backfill", 2).await;
-        let found = health().await;
-        assert_eq!(found.sentence(), "no active worker: 2 queued runs wait");
-        assert_eq!(store.listed(&Actor::System, found.reasons[0].filter.as_ref().unwrap()).await, 2);
-        let store = store.with_active_worker().await;
-        let found = health_of(&store).await;
-        assert_eq!((found.level, found.reasons.len()), (HealthLevel::Healthy, 0));
-        // Right after a clean stop no worker is said to be silent for a day.
-        store.ops.run(&Actor::System, tenantpilot::ops::workers::Leave { id: "active".to_owned() }).await.unwrap();
-        store.administrator().await;
-        let mut console = Console::open(&store.ops, 80, 24).await;
-        console.log_in("administrator").await;
-        console.keys("8").await;
-        let screen = console.screen();
-        assert!(screen.contains("No active worker. Start one with: tenantpilot worker") && !screen.contains("last day"), "{screen}");
-        assert!(screen.contains("no active worker, and 2 runs are queued"), "{screen}");
-    }
-}
-
-async fn health_of(store: &Store) -> tenantpilot::domain::health::Health {
-    store.overview(&Actor::System, Window::Day).await.health
 }

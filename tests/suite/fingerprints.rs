@@ -195,7 +195,7 @@ both_engines! {
         assert_eq!(again.runs.len(), 0, "{again:?}");
         assert!(again.skipped.iter().any(|skip| skip.run_id == other && skip.why.contains("archived")), "{again:?}");
         let error = attempt(retry(&[second], None)).await;
-        assert!(error.message().contains("a retry of it is active or has succeeded"), "{error}");
+        assert!(error.message().contains("it was retried as run "), "{error}");
         assert_eq!(store.number(starts).await, 2);
     }
 }

@@ -4,6 +4,8 @@
 
 mod access;
 mod advice;
+mod advice_retried;
+mod advice_waits;
 mod alert_events;
 mod alerts;
 mod alerts_cli;

@@ -269,8 +269,8 @@ async fn started_before(ops: &Ops, first: RunDetail) -> Result<Outcome> {
             return Ok(Outcome::new(Word::Done, Some(id), message));
         }
         for again in detail.retried_by {
-            if seen.len() < MAX_RETRIES && seen.insert(again) {
-                waiting.push_back(ops.run(&Actor::System, GetRun { id: again }).await?);
+            if seen.len() < MAX_RETRIES && seen.insert(again.run_id) {
+                waiting.push_back(ops.run(&Actor::System, GetRun { id: again.run_id }).await?);
             }
         }
     }

@@ -8,11 +8,11 @@ use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::run::{RunStatus, Source};
-use crate::domain::run_facts::{Basis, NoRetry, Retry, RunFacts};
+use crate::domain::run_facts::{Basis, NoRetry, RetriedAs, Retry, RunFacts};
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
-use crate::ops::store::{fingerprints as rows, run_read};
+use crate::ops::store::{fingerprints as rows, retries, run_read};
 use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, refusal};
 use crate::{Error, Result};
 
@@ -75,6 +75,8 @@ pub struct Skipped {
     pub run_id: i64,
     /// Why, in words.
     pub why: String,
+    /// Its retry, where that is why.
+    pub retried_as: Option<RetriedAs>,
 }
 
 impl PlanGroupRetry {
@@ -119,17 +121,19 @@ async fn plan(
             continue;
         }
         let run_id = row.run_id;
-        let mut skip = |why: String| skipped.push(Skipped { run_id, why });
+        let retried_as = retries::as_stored(row.retried_as, row.retried_state.as_deref());
+        let mut skip = |why: String| skipped.push(Skipped { run_id, why, retried_as });
         if row.status != RunStatus::Completed.as_str() {
             skip("it has not ended yet".to_owned());
-        } else if row.retried {
-            skip("a retry of it is active or has succeeded".to_owned());
+        } else if let Some(retried) = retried_as {
+            skip(retried.text());
         } else if row.superseded {
             skip("a newer run like it was started for the same tenant".to_owned());
         } else {
             let basis = Basis {
                 support: active.support(&row.run_type),
                 left: run_read::left(context.tx()?, run_id).await?,
+                retried_as,
                 missing: missing(context.permit(), &registry, &row.run_type),
                 may_manage: true,
             };
@@ -301,7 +305,7 @@ impl Operation for RetryGroup {
         for run in plan.runs {
             let run_id = run.run_id;
             if let Some(why) = &broken {
-                done.refused.push(Skipped { run_id, why: String::clone(why) });
+                done.refused.push(Skipped { run_id, why: String::clone(why), retried_as: None });
                 continue;
             }
             let why = match self.retry(context, &run).await {
@@ -322,7 +326,7 @@ impl Operation for RetryGroup {
                     error.message().to_owned()
                 }
             };
-            done.refused.push(Skipped { run_id, why });
+            done.refused.push(Skipped { run_id, why, retried_as: None });
         }
         Ok(done)
     }

@@ -8,11 +8,11 @@ use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::run::{Lease, Run, RunFailure, RunStatus, RunTarget};
-use crate::domain::run_facts::RunFacts;
+use crate::domain::run_facts::{RetriedAs, RunFacts};
 use crate::ops::store::audit::{self, AuditRow};
 use crate::ops::store::faults::{self, RunFault};
 use crate::ops::store::requests::{self, RequestRow};
-use crate::ops::store::run_read;
+use crate::ops::store::{retries, run_read};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -72,8 +72,8 @@ pub struct RunDetail {
     pub rollout: Rollout,
     /// The run that it tries again.
     pub retry_of: Option<i64>,
-    /// The first runs that tried it again.
-    pub retried_by: Vec<i64>,
+    /// Its retries, at most five: active and succeeded ones first, the newest of these first.
+    pub retried_by: Vec<RetriedAs>,
     /// What the database said of its failures: codes and names, also part of its context.
     pub faults: Vec<RunFault>,
     /// What its end could not write beside audit rows.
@@ -153,11 +153,8 @@ impl Operation for GetRun {
         if ended {
             run.basis.left = run_read::left(tx, run.id).await?;
         }
-        let retried_by = if ended {
-            run_read::retried_by(tx, run.id, RETRIES_SHOWN, scope).await?
-        } else {
-            Vec::new()
-        };
+        let retried_by =
+            if ended { retries::of_run(tx, &run, RETRIES_SHOWN).await? } else { Vec::new() };
         let retry_of = match facts.retry_of_run_id {
             Some(id) => run_read::by_id(tx, id, scope).await?.map(|run| run.id),
             None => None,

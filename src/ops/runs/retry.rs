@@ -10,7 +10,7 @@ use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY, ReasonRule};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::{Run, RunStatus, ScopeKind, Source};
-use crate::domain::run_facts::{Retry, RunFacts};
+use crate::domain::run_facts::{RetriedAs, Retry, RunFacts};
 use crate::ops::store::run_read;
 use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, break_glass};
 use crate::{Error, Result};
@@ -40,6 +40,8 @@ pub struct Retried {
     /// How many of the first run's failed or skipped targets are left out: their tenants are
     /// archived by now.
     pub gone: usize,
+    /// The retry that the first run had before.
+    pub retried_as: Option<RetriedAs>,
     /// What confirms it.
     pub confirmation: Confirmation,
 }
@@ -172,7 +174,8 @@ impl RetryRun {
             context.audit(&row).await?;
         }
         let gone = usize::try_from(left.total).unwrap_or(targets).saturating_sub(targets);
-        Ok(Retried { started, targets, gone, confirmation })
+        let retried_as = first.basis.retried_as;
+        Ok(Retried { started, targets, gone, retried_as, confirmation })
     }
 }
 
@@ -192,6 +195,8 @@ pub struct RetryPlan {
     pub obstacle: Option<String>,
     /// Why it is not possible, in words; none where it is.
     pub refusal: Option<String>,
+    /// The retry that it had before.
+    pub retried_as: Option<RetriedAs>,
     /// What confirms it.
     pub confirmation: Confirmation,
 }
@@ -221,7 +226,8 @@ impl Operation for PlanRetry {
             Retry::NeedsWorker { .. } => first.basis.support.obstacle(&first.run_type),
             _ => None,
         };
-        Ok(RetryPlan { retry, obstacle, refusal, confirmation })
+        let retried_as = facts.retried_as;
+        Ok(RetryPlan { retry, obstacle, refusal, retried_as, confirmation })
     }
 }
 

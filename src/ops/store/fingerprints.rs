@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::retries::retried_as_columns;
 use super::run_read::restricted_to;
 use super::{Tx, on_tx};
 use crate::Result;
@@ -169,8 +170,10 @@ pub struct TouchedRow {
     pub scope_kind: String,
     /// Its status.
     pub status: String,
-    /// Whether a retry of it is active or succeeded.
-    pub retried: bool,
+    /// Its newest retry that is active or succeeded, else its newest one.
+    pub retried_as: Option<i64>,
+    /// That one's state, as stored.
+    pub retried_state: Option<String>,
     /// Whether there is a newer run like it of the same tenant: then that one tells.
     pub superseded: bool,
 }
@@ -184,17 +187,15 @@ pub async fn touched(
     limit: i64,
 ) -> Result<Vec<TouchedRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
-            "select r.id as run_id, r.type, r.scope_kind, r.status, \
-             exists (select 1 from operation_runs n where n.retry_of_run_id = r.id \
-             and n.outcome in ('pending', 'succeeded')) as retried, \
+        Ok(sqlx::query_as(concat!(
+            "select r.id as run_id, r.type, r.scope_kind, r.status, ", retried_as_columns!(), ", \
              exists (select 1 from operation_runs n where n.tenant_id = r.tenant_id and n.identity_hash = r.identity_hash \
              and (n.created_at, n.id) > (r.created_at, r.id)) as superseded \
              from operation_runs r where r.id in (select f.run_id from operation_run_failures f \
              where f.fingerprint = $4 and f.run_created_at >= $1 and f.run_created_at < $2) \
              and ($3 is null or r.workspace_id in (select v.workspace_id from platform_user_workspaces v \
-             where v.platform_user_id = $3)) order by r.created_at desc, r.id desc limit $5",
-        )
+             where v.platform_user_id = $3)) order by r.created_at desc, r.id desc limit $5"
+        ))
         .bind(window.from)
         .bind(window.until)
         .bind(restricted_to(view))

@@ -37,6 +37,7 @@ pub mod probe;
 pub mod reconcile;
 pub mod requests;
 pub mod retention;
+pub mod retries;
 pub mod run_count_upkeep;
 pub mod run_counts;
 pub mod run_list;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::{Tx, on_tx};
+use super::{Tx, on_tx, retries};
 use crate::access::ViewScope;
 use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
 use crate::domain::run_facts::{Basis, Left};
@@ -15,7 +15,8 @@ use crate::{Error, Result};
 /// The columns of a run as lists and details read them; `r` is the run.
 macro_rules! run_columns {
     () => {
-        "r.id, r.workspace_id, w.name as workspace_name, r.tenant_id, t.name as tenant_name, r.user_id, \
+        concat!(
+            "r.id, r.workspace_id, w.name as workspace_name, r.tenant_id, t.name as tenant_name, r.user_id, \
          r.platform_user_id, r.initiator_name, r.source, r.type, r.scope_kind, r.status, r.outcome, \
          r.reason_code, r.identity_hash, r.summary_counts, r.target_count, r.fence, r.lease_owner, \
          r.paused_at, r.cancel_requested_at, r.audit_gaps, r.break_glass, r.created_at, r.queued_at, r.started_at, \
@@ -26,7 +27,9 @@ macro_rules! run_columns {
          from operation_run_targets lg left join tenants lt on lt.id = lg.tenant_id \
          left join workspaces lw on lw.id = lt.workspace_id where lg.run_id = r.id \
          and lg.status in ('failed', 'skipped') and (lg.tenant_id is null or (lt.archived_at is null \
-         and lw.archived_at is null and not lt.is_platform)) limit 101) lb) else 0 end as left_targets"
+         and lw.archived_at is null and not lt.is_platform)) limit 101) lb) else 0 end as left_targets, ",
+            $crate::ops::store::retries::retried_as_columns!()
+        )
     };
 }
 pub(super) use run_columns;
@@ -87,6 +90,8 @@ pub struct RunRow {
     updated_at: DateTime<Utc>,
     left_any: bool,
     left_targets: i64,
+    retried_as: Option<i64>,
+    retried_state: Option<String>,
 }
 
 impl TryFrom<RunRow> for Run {
@@ -126,6 +131,7 @@ impl TryFrom<RunRow> for Run {
             updated_at: row.updated_at,
             basis: Basis {
                 left: Left { any: row.left_any, targets: row.left_targets },
+                retried_as: retries::as_stored(row.retried_as, row.retried_state.as_deref()),
                 ..Basis::default()
             },
         })
@@ -423,25 +429,5 @@ pub async fn left(tx: &mut Tx, run_id: i64) -> Result<Left> {
         .fetch_one(c)
         .await?;
         Ok(Left { any: all > 0, targets })
-    })
-}
-
-/// The runs within the view that tried an ended run again, oldest first, at most `limit`.
-pub async fn retried_by(
-    tx: &mut Tx,
-    run_id: i64,
-    limit: i64,
-    scope: ViewScope,
-) -> Result<Vec<i64>> {
-    on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!(
-            "select r.id from operation_runs r where r.retry_of_run_id = $1", in_view!(),
-            "order by r.id limit $3"
-        ))
-        .bind(run_id)
-        .bind(restricted_to(scope))
-        .bind(limit)
-        .fetch_all(c)
-        .await?)
     })
 }

@@ -48,7 +48,7 @@ impl App {
             return Vec::new();
         };
         let mut offers = Vec::new();
-        if let Some(hint) = facts.retry().hint() {
+        if let Some(hint) = facts.retry_hint() {
             offers.push((Command::RunRetry, hint));
         }
         if facts.no_cancel().is_none() {

@@ -15,7 +15,7 @@ use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::{Run, RunOutcome, RunStatus};
-use crate::domain::run_facts::Retry;
+use crate::domain::run_facts::{RetriedAs, Retry};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::domain::time_zone;
@@ -254,12 +254,11 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
 fn links(w: &mut Writer<'_>, detail: &RunDetail) {
     let facts = detail.facts(w.look.now);
     let retry = facts.retry();
-    let any =
-        retry.targets().is_some() || detail.retry_of.is_some() || !detail.retried_by.is_empty();
-    if any {
+    let advised = retry.targets().filter(|_| facts.retried_as.is_none());
+    if advised.is_some() || detail.retry_of.is_some() || !detail.retried_by.is_empty() {
         w.gap();
     }
-    if let Some(n) = retry.targets() {
+    if let Some(n) = advised {
         let text = match n {
             1 => "retry the target that failed or never ran".to_owned(),
             n => format!("retry the {} targets that failed or never ran", grouped(n)),
@@ -271,8 +270,9 @@ fn links(w: &mut Writer<'_>, detail: &RunDetail) {
         let hint = format!("; {}", hint.as_deref().unwrap_or("asks first"));
         w.link(Action::Retry, &text, &hint);
     }
-    for id in &detail.retried_by {
-        w.link(Action::Open(*id), &format!("tried again as run {id}"), "");
+    for RetriedAs { run_id, state } in &detail.retried_by {
+        let text = format!("retried as run {run_id} ({})", state.word());
+        w.link(Action::Open(*run_id), &text, "");
     }
     if let Some(id) = detail.retry_of {
         w.link(Action::Open(id), &format!("tries again what run {id} left"), "");

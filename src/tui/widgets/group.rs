@@ -41,13 +41,18 @@ fn count(n: usize, noun: &str) -> String {
 
 /// Runs by why they are left out, most first.
 fn by_reason(skipped: &[Skipped]) -> Vec<(usize, &str, i64)> {
-    let mut reasons: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, (usize, &Skipped)> = BTreeMap::new();
     for one in skipped {
-        let (runs, first) = reasons.entry(&one.why).or_insert((0, one.run_id));
+        // Each of those that were retried has a retry of its own.
+        let kind = if one.retried_as.is_some() { "" } else { one.why.as_str() };
+        let (runs, newest) = reasons.entry(kind).or_insert((0, one));
         *runs += 1;
-        *first = (*first).max(one.run_id);
+        if one.run_id > newest.run_id {
+            *newest = one;
+        }
     }
-    let mut list: Vec<_> = reasons.into_iter().map(|(why, (runs, id))| (runs, why, id)).collect();
+    let mut list: Vec<_> =
+        reasons.into_values().map(|(runs, one)| (runs, one.why.as_str(), one.run_id)).collect();
     list.sort_by_key(|(runs, ..)| std::cmp::Reverse(*runs));
     list
 }

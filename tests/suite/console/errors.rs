@@ -205,7 +205,7 @@ both_engines! {
         // What is under way is not tried twice; nothing is left to type.
         store.pass(2);
         console.keys("R").await;
-        shows!(console, "a retry of it is active or has succeeded");
+        shows!(console, "it was retried as run ");
         console.keys("<esc>").await;
         store.sql("update tenants set archived_at = null where id = 3").await.unwrap();
         // One target needs a letter only; where a retry is of no use, it says so.
@@ -234,7 +234,7 @@ both_engines! {
         other.keys("Ri<tab>the provider is back<tab>RETRY 4<enter>").await;
         shows!(other, "4 runs were started.");
         console.keys("i<tab>the provider is back<tab>RETRY 4<enter>").await;
-        shows!(console, "a retry of it is active or has succeeded");
+        shows!(console, "it was retried as run ");
         shows!(console, "look at the error");
         assert_eq!(store.retries().await, 4);
         // Failures that nobody gave a fingerprint are not retried together.

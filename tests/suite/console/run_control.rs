@@ -311,7 +311,7 @@ both_engines! {
         assert_eq!(store.number("select count(*) from operation_runs where retry_of_run_id = 1").await, 1);
         let tenants = "select sum(tenant_id) from operation_run_targets where run_id = 2";
         assert_eq!(store.text(&format!("select cast(({tenants}) as text)")).await, "7", "tenants 3 and 4");
-        shows!(console, "tried again as run 2");
+        shows!(console, "retried as run 2 (queued)");
         console.keys("<enter>").await;
         shows!(console, "▸ 2  testing.probe");
         shows!(console, "tries again what run 1 left");

@@ -1,0 +1,70 @@
+//! The retries of a run.
+
+use super::{Tx, on_tx};
+use crate::Result;
+use crate::domain::run::Run;
+use crate::domain::run_facts::RetriedAs;
+use crate::domain::run_state::RunState;
+
+/// Of the retries of an ended run `r`: the newest that is active or succeeded, else the newest.
+macro_rules! retried_as_columns {
+    () => {
+        concat!(
+            "case when r.status = 'completed' and r.outcome <> 'succeeded' then (select n.id",
+            $crate::ops::store::retries::retries!("r.id", "r.workspace_id"),
+            " limit 1) end as retried_as, \
+             case when r.status = 'completed' and r.outcome <> 'succeeded' then (select ",
+            $crate::ops::store::retries::retry_state!(),
+            $crate::ops::store::retries::retries!("r.id", "r.workspace_id"),
+            " limit 1) end as retried_state"
+        )
+    };
+}
+pub(super) use retried_as_columns;
+
+/// The retries `n` of a run: active and succeeded ones first, the newest of these first. A run
+/// outside of a workspace is seen only by who sees all; its retries may be within one.
+macro_rules! retries {
+    ($run:literal, $workspace:literal) => {
+        concat!(
+            " from operation_runs n where n.retry_of_run_id = ",
+            $run,
+            " and (",
+            $workspace,
+            " is null or n.workspace_id = ",
+            $workspace,
+            ") order by case when n.outcome in ('pending', 'succeeded') then 0 else 1 end, n.id desc"
+        )
+    };
+}
+pub(super) use retries;
+
+/// The state that is stored of the run `n`.
+macro_rules! retry_state {
+    () => {
+        "case when n.status = 'completed' then n.outcome when n.status = 'queued' \
+         and n.paused_at is not null then 'paused' else n.status end"
+    };
+}
+pub(super) use retry_state;
+
+/// A retry as its columns tell it.
+pub fn as_stored(run_id: Option<i64>, state: Option<&str>) -> Option<RetriedAs> {
+    Some(RetriedAs { run_id: run_id?, state: RunState::stored(state?)? })
+}
+
+/// The retries of an ended run within its view, at most `limit`: active and succeeded ones first,
+/// the newest of these first.
+pub async fn of_run(tx: &mut Tx, run: &Run, limit: i64) -> Result<Vec<RetriedAs>> {
+    let rows: Vec<(i64, String)> = on_tx!(tx, c => {
+        sqlx::query_as(concat!(
+            "select n.id, ", retry_state!(), retries!("$1", "$2"), " limit $3"
+        ))
+        .bind(run.id)
+        .bind(run.workspace_id)
+        .bind(limit)
+        .fetch_all(c)
+        .await?
+    });
+    Ok(rows.iter().filter_map(|(id, state)| as_stored(Some(*id), Some(state))).collect())
+}
