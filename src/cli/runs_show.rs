@@ -70,6 +70,8 @@ pub fn detail_json(detail: &RunDetail, now: DateTime<Utc>) -> Value {
         let retries: Vec<i64> = detail.retried_by.iter().map(|again| again.run_id).collect();
         fields.insert("retried_by".to_owned(), json!(retries));
         fields.insert("retried_as".to_owned(), json!(facts.retried_as));
+        fields.insert("waits".to_owned(), json!(facts.wait()));
+        fields.insert("waits_sentence".to_owned(), json!(facts.wait_text()));
         fields.insert("retryable".to_owned(), json!(facts.retry().targets().unwrap_or(0)));
         fields.insert("retry_refusal".to_owned(), json!(facts.no_retry()));
         let needs_worker = matches!(facts.retry(), Retry::NeedsWorker { .. });

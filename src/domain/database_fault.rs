@@ -21,7 +21,7 @@ pub struct DatabaseFault {
 }
 
 /// Why a server refuses work, whoever asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     /// It takes no writes.
     ReadOnly,
@@ -31,6 +31,18 @@ pub enum Condition {
     Locked,
     /// Anything else: its disk fails, it stops, it is damaged.
     Other,
+}
+
+impl Condition {
+    /// In words, of a database that was just named.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "it is read-only",
+            Self::Full => "its disk is full",
+            Self::Locked => "another session holds a lock",
+            Self::Other => "its server fails",
+        }
+    }
 }
 
 impl DatabaseFault {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::database_fault::Condition;
 use super::run_filter::RunFilter;
 use crate::text_enum;
 
@@ -74,6 +75,8 @@ pub struct HealthFacts {
     pub abandoned: Vec<i64>,
     /// Runs whose lease is overdue, but not by that much; all of them.
     pub overdue: Vec<i64>,
+    /// Running runs whose workers wait for the database, by number, under its condition.
+    pub held_up: BTreeMap<Condition, Vec<i64>>,
     /// Runs that were not started in time, by number, under why they wait; all of them.
     pub not_started: BTreeMap<String, Vec<i64>>,
     /// Whether there is no active worker.
@@ -177,6 +180,19 @@ impl Health {
         if !overdue.is_empty() && (!many || abandoned.is_empty()) {
             let text = format!("{}: the lease has run out", named(overdue));
             add(warning, "overdue", text, of_ids(overdue));
+        }
+        for (condition, ids) in &facts.held_up {
+            let waits = match ids.len() {
+                1 => "1 run waits".to_owned(),
+                n => format!("{n} runs wait"),
+            };
+            let filter = if ids.len() > NAMED {
+                RunFilter::parse("status:running").ok()
+            } else {
+                of_ids(ids)
+            };
+            let text = format!("{waits} for the database: {}", condition.text());
+            add(warning, condition.text(), text, filter);
         }
         for (why, ids) in &facts.not_started {
             let filter =

@@ -1,6 +1,7 @@
 //! What to tell about a run: why it waits, whether a retry helps, and the next step. Derived
 //! from the facts of the run, so that no advice names what is not possible.
 
+use super::database_fault::Condition;
 use super::failure::ReasonCode;
 use super::run_facts::{NoRetry, RetriedAs, Retry, RunFacts, Wait};
 use super::run_state::RunState;
@@ -22,6 +23,10 @@ impl Wait {
                 return format!("queued behind others: no free slot for {run_type}");
             }
             Self::Next => return format!("next for an active worker that supports {run_type}"),
+            Self::DatabaseReadOnly => return waits_for_database(Condition::ReadOnly),
+            Self::DatabaseFull => return waits_for_database(Condition::Full),
+            Self::DatabaseLocked => return waits_for_database(Condition::Locked),
+            Self::DatabaseFailing => return waits_for_database(Condition::Other),
         };
         obstacle.obstacle(run_type).unwrap_or_default()
     }
@@ -34,9 +39,18 @@ impl Wait {
             Self::NoWorker => Support::NoWorker.short_obstacle(),
             Self::WrongClock => Support::WrongClock.short_obstacle(),
             Self::Behind => Some("behind others"),
-            Self::Paused | Self::Next => None,
+            Self::Paused
+            | Self::Next
+            | Self::DatabaseReadOnly
+            | Self::DatabaseFull
+            | Self::DatabaseLocked
+            | Self::DatabaseFailing => None,
         }
     }
+}
+
+fn waits_for_database(condition: Condition) -> String {
+    format!("its worker tries again and waits for the database: {}", condition.text())
 }
 
 impl RetriedAs {
@@ -120,6 +134,15 @@ impl RunFacts<'_> {
         let kind = self.run_type;
         let lost = self.state == RunState::Stuck;
         let cancel = if self.may_manage { ", or cancel the run" } else { "" };
+        if let Some(condition) = self.outage.filter(|_| self.wait().is_some()) {
+            let first = match condition {
+                Condition::ReadOnly => "Let the database take writes",
+                Condition::Full => "Free space on the database's disk",
+                Condition::Locked => "Wait for the other session, or end it",
+                Condition::Other => "See the log of the database's server",
+            };
+            return Some(format!("{first}; the run goes on by itself."));
+        }
         // What is paused waits for a person, and in vain where nothing executes it.
         let in_vain = self.state == RunState::Paused
             && matches!(self.support, Support::Unknown | Support::NoExecutor);

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::capability::Capability;
+use super::database_fault::Condition;
 use super::operation_type;
 use super::run::{Run, RunStatus};
 use super::run_state::RunState;
@@ -72,6 +73,8 @@ pub struct RunFacts<'a> {
     pub cancel_requested: bool,
     /// Whether it is paused, or a pause was requested.
     pub pause_requested: bool,
+    /// What its worker waits for, where that is the database.
+    pub outage: Option<Condition>,
 }
 
 /// Whether a run can be retried.
@@ -151,6 +154,14 @@ pub enum Wait {
     Behind,
     /// A worker that supports it has a free slot.
     Next,
+    /// The database is read-only.
+    DatabaseReadOnly,
+    /// The database's disk is full.
+    DatabaseFull,
+    /// Another session holds a lock in the database.
+    DatabaseLocked,
+    /// The database's server fails.
+    DatabaseFailing,
 }
 
 impl Wait {
@@ -163,6 +174,16 @@ impl Wait {
             Support::WrongClock => Self::WrongClock,
             Support::Busy => Self::Behind,
             Support::Free => Self::Next,
+        }
+    }
+
+    /// What a run waits for whose steps meet this condition of the database.
+    fn of_database(condition: Condition) -> Self {
+        match condition {
+            Condition::ReadOnly => Self::DatabaseReadOnly,
+            Condition::Full => Self::DatabaseFull,
+            Condition::Locked => Self::DatabaseLocked,
+            Condition::Other => Self::DatabaseFailing,
         }
     }
 }
@@ -184,6 +205,7 @@ impl<'a> RunFacts<'a> {
             may_manage,
             cancel_requested: run.cancel_requested_at.is_some(),
             pause_requested: run.paused_at.is_some(),
+            outage: None,
         }
     }
 
@@ -202,6 +224,7 @@ impl<'a> RunFacts<'a> {
             may_manage,
             cancel_requested: false,
             pause_requested: false,
+            outage: None,
         }
     }
 
@@ -250,6 +273,7 @@ impl<'a> RunFacts<'a> {
         match self.state {
             RunState::Paused => Some(Wait::Paused),
             RunState::Queued | RunState::Stale => Some(Wait::of(self.support)),
+            RunState::Running | RunState::Cancelling => self.outage.map(Wait::of_database),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
+use tenantpilot::domain::database_fault::Condition;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::operation_type::CATALOGUE;
 use tenantpilot::domain::run_facts::{Left, NoRetry, RetriedAs, Retry, RunFacts};
@@ -41,13 +42,17 @@ fn every_case() -> Vec<RunFacts<'static>> {
                             may_manage: missing != Some(Capability::OpsManage),
                             cancel_requested: *state == RunState::Cancelling,
                             pause_requested: *state == RunState::Paused,
+                            outage: None,
                         };
                         cases.push(facts);
                         let retried = |state| RunFacts {
                             retried_as: Some(RetriedAs { run_id: 9, state }),
                             ..facts
                         };
-                        if !state.is_active() {
+                        let waiting = |outage| RunFacts { outage: Some(outage), ..facts };
+                        if state.is_active() {
+                            cases.extend([Condition::Full, Condition::Locked].map(waiting));
+                        } else {
                             cases.extend([RunState::Running, RunState::Failed].map(retried));
                         }
                     }
@@ -76,6 +81,8 @@ fn faults(facts: &RunFacts<'_>, advice: &str) -> Vec<String> {
         never(facts.retried_as.is_some(), advised);
     }
     never(facts.retried_as.is_none(), "it was retried");
+    let held = matches!(facts.state, RunState::Running | RunState::Cancelling);
+    never(!held || facts.outage.is_none(), "waits for the database");
     never(possible, "no retry");
     never(possible, "not possible");
     let worker_helps = facts.support == Support::NoWorker;
@@ -126,7 +133,9 @@ fn fr_035_008_no_advice_names_what_is_not_possible() {
                 assert!(next.contains("retry") && next.contains(&n.to_string()), "{next}");
             }
         }
-        let waits = matches!(facts.state, RunState::Queued | RunState::Stale | RunState::Paused);
+        let held = matches!(facts.state, RunState::Running | RunState::Cancelling);
+        let waits = matches!(facts.state, RunState::Queued | RunState::Stale | RunState::Paused)
+            || (held && facts.outage.is_some());
         assert_eq!(facts.wait().is_some(), waits, "{facts:?}");
         let advises = matches!(facts.state, RunState::Stale | RunState::Stuck);
         let silent = facts.state == RunState::Stuck && facts.support == Support::Free;
@@ -149,6 +158,7 @@ fn fr_035_008_an_advice_that_cannot_be_true_is_found() {
         may_manage: true,
         cancel_requested: false,
         pause_requested: false,
+        outage: None,
     };
     for advice in [
         "Check that a worker is running; once one is, the run starts by itself.",

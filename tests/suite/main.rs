@@ -43,6 +43,7 @@ mod notifications_cli;
 mod operation_types;
 mod outages;
 mod outages_end;
+mod outages_waiting;
 mod overview;
 mod overview_cli;
 mod overview_health;

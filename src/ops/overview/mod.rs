@@ -20,7 +20,7 @@ pub use kpis::{DurationFigure, RunFigures, RunKpis, RunTrend};
 pub use retry::{GroupRetried, GroupRetryPlan, PlanGroupRetry, Planned, RetryGroup, Skipped};
 
 use super::dashboard::{DASHBOARD, window_of};
-use super::store::{Tx, alerts, notifications, overview as rows};
+use super::store::{Tx, alerts, faults, notifications, overview as rows};
 use super::telemetry::{self, Summary, WindowSpan};
 use super::{Access, Context, Operation};
 use crate::Result;
@@ -206,6 +206,9 @@ async fn facts(
         } else {
             facts.overdue.push(lease.run_id);
         }
+    }
+    for (run_id, condition) in faults::waiting(tx, view, now, None, LOOKED_AT).await? {
+        facts.held_up.entry(condition).or_default().push(run_id);
     }
     let active = active_workers(tx).await?;
     facts.no_active_worker = active.workers.is_empty();

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::basis::complete;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::database_fault::Condition;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::run::{Lease, Run, RunFailure, RunStatus, RunTarget};
 use crate::domain::run_facts::{RetriedAs, RunFacts};
@@ -74,6 +75,8 @@ pub struct RunDetail {
     pub retry_of: Option<i64>,
     /// Its retries, at most five: active and succeeded ones first, the newest of these first.
     pub retried_by: Vec<RetriedAs>,
+    /// The condition of the database that its worker waits for.
+    pub outage: Option<Condition>,
     /// What the database said of its failures: codes and names, also part of its context.
     pub faults: Vec<RunFault>,
     /// What its end could not write beside audit rows.
@@ -106,7 +109,8 @@ impl RunDetail {
     /// What decides what is possible with it.
     pub fn facts(&self, now: DateTime<Utc>) -> RunFacts<'_> {
         let has = |kind: &str| self.requests.iter().any(|request| request.kind == kind);
-        RunFacts::of(&self.run, now).requested(has("cancel"), has("pause"))
+        let facts = RunFacts::of(&self.run, now).requested(has("cancel"), has("pause"));
+        RunFacts { outage: self.outage, ..facts }
     }
 
     /// The reason code and the reason of the break-glass under which it was started; none if
@@ -126,7 +130,8 @@ impl Operation for GetRun {
     async fn execute(self, context: &mut Context) -> Result<RunDetail> {
         let scope = context.permit().scope();
         let may_audit = context.permit().has(Capability::AuditView);
-        let since = context.now() - chrono::Duration::hours(24);
+        let now = context.now();
+        let since = now - chrono::Duration::hours(24);
         let tx = context.tx()?;
         let mut run = run_read::by_id(tx, self.id, scope)
             .await?
@@ -159,7 +164,13 @@ impl Operation for GetRun {
             Some(id) => run_read::by_id(tx, id, scope).await?.map(|run| run.id),
             None => None,
         };
+        let outage = if running {
+            faults::waiting(tx, scope, now, Some(run.id), 1).await?.first().map(|(_, why)| *why)
+        } else {
+            None
+        };
         Ok(RunDetail {
+            outage,
             requests: requests::of_run(tx, self.id).await?,
             in_flight: if running { run_read::in_flight(tx, self.id).await? } else { 0 },
             stop_reason: facts.stop_reason.and_then(|text| text.parse().ok()),

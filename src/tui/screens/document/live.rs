@@ -35,6 +35,13 @@ pub(super) fn waiting(w: &mut Writer<'_>, detail: &RunDetail, state: RunState) {
 /// A run that a worker holds, or held when its lease ran out.
 pub(super) fn running(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
     progress(w, detail, told);
+    let facts = detail.facts(w.look.now);
+    if let Some(why) = facts.wait_text() {
+        w.text(Role::Warning, 0, &format!("Waiting: {why}."));
+        if let Some(next) = facts.next_while_active() {
+            w.labelled(Role::Text, 0, "next:", &next);
+        }
+    }
     if let Some(lease) = &detail.lease {
         holder(w, detail, lease);
     }
