@@ -17,11 +17,13 @@ use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetatt
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::signals::{EndSignals, exit_code};
+use super::signals::{EndSignals, exit_code, in_background};
 use crate::domain::safe_text::SafeText;
 
 /// How long a program that panicked, or was told to end, may take to end by itself.
 const LAST_GRACE: Duration = Duration::from_secs(2);
+/// How long the terminal may take for the last bytes of a program whose user has quit.
+const LEAVE_GRACE: Duration = Duration::from_secs(1);
 
 /// How the terminal is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +52,12 @@ impl Keyboard {
         Ok(tcsetattr(io::stdin(), OptionalActions::Now, &raw)?)
     }
 
+    /// In the background nothing is restored: the terminal is another program's, and the system
+    /// would stop this one.
     fn restore(&self) -> io::Result<()> {
+        if in_background() {
+            return Ok(());
+        }
         match lock(&self.before).take() {
             Some(before) => Ok(tcsetattr(io::stdin(), OptionalActions::Now, &before)?),
             None => Ok(()),
@@ -91,7 +98,9 @@ impl Inner {
     }
 
     fn leave(&mut self) -> io::Result<()> {
-        if !std::mem::take(&mut self.entered) {
+        let usable = self.is_usable();
+        self.entered = false;
+        if !usable {
             return Ok(());
         }
         let written = self.write_leave();
@@ -102,6 +111,11 @@ impl Inner {
         let _ = tcflush(io::stdin(), QueueSelector::IFlush);
         // Also when the writing failed: a shell in raw mode is the worse of the two.
         written.and(self.keyboard.restore())
+    }
+
+    /// Whether the screen is entered and the terminal is this program's to use.
+    fn is_usable(&self) -> bool {
+        self.entered && !self.closed && !(self.modes.raw && in_background())
     }
 
     fn write_leave(&mut self) -> io::Result<()> {
@@ -131,9 +145,8 @@ pub struct TerminalGuard {
 }
 
 impl TerminalGuard {
-    /// Enters the screen of `out`: raw mode, alternate screen, cursor hidden, bracketed
-    /// paste, focus events, and the mouse if asked for.
-    pub fn enter(out: impl Write + Send + 'static, modes: Modes) -> io::Result<Self> {
+    /// The guard of the screen of `out`, which is not entered yet.
+    pub fn new(out: impl Write + Send + 'static, modes: Modes) -> Self {
         let keyboard = Keyboard::default();
         let inner = Inner {
             out: Box::new(out),
@@ -142,13 +155,13 @@ impl TerminalGuard {
             entered: false,
             closed: false,
         };
-        let guard = Self { inner: Arc::new(Mutex::new(inner)), keyboard };
-        lock(&guard.inner).enter()?;
-        Ok(guard)
+        Self { inner: Arc::new(Mutex::new(inner)), keyboard }
     }
 
-    /// Enters again after [`leave`](Self::leave); nothing if it was not left.
-    pub fn reenter(&self) -> io::Result<()> {
+    /// Enters the screen, also again after [`leave`](Self::leave): raw mode, alternate screen,
+    /// cursor hidden, bracketed paste, focus events, and the mouse if asked for. Nothing if it is
+    /// entered.
+    pub fn enter(&self) -> io::Result<()> {
         lock(&self.inner).enter()
     }
 
@@ -167,23 +180,39 @@ impl TerminalGuard {
         lock(&self.inner).leave()
     }
 
+    /// The way to end the process where the terminal takes no output.
+    pub fn exit(&self) -> Exit {
+        Exit { inner: Arc::clone(&self.inner), keyboard: self.keyboard.clone() }
+    }
+
     /// Ends the process if it has not ended by itself a while after one of `signals`: it is
     /// stuck in a write that the terminal does not take. Until the task is aborted.
     pub fn insist_on(&self, mut signals: EndSignals) -> JoinHandle<()> {
-        let (inner, keyboard) = (Arc::clone(&self.inner), self.keyboard.clone());
+        let exit = self.exit();
         tokio::spawn(async move {
             let number = signals.received().await;
             tokio::time::sleep(LAST_GRACE).await;
-            close(&inner, &keyboard);
-            std::process::exit(i32::from(exit_code(number)));
+            exit.now(exit_code(number));
         })
+    }
+
+    /// Undoes everything, and ends the process with `code` if the terminal does not take that.
+    pub fn leave_or_exit(&self, code: u8) {
+        let exit = self.exit();
+        let waiting = tokio::spawn(async move {
+            tokio::time::sleep(LEAVE_GRACE).await;
+            exit.now(code);
+        });
+        // Nothing is left to do about a terminal that cannot be written to.
+        let _ = self.leave();
+        waiting.abort();
     }
 
     /// Switches the mouse on or off.
     pub fn set_mouse(&self, on: bool) -> io::Result<()> {
         let mut inner = lock(&self.inner);
         inner.modes.mouse = on;
-        if !inner.entered {
+        if !inner.is_usable() {
             return Ok(());
         }
         if on {
@@ -243,6 +272,21 @@ impl Drop for TerminalGuard {
     }
 }
 
+/// Ends the process from any thread; see [`TerminalGuard::exit`].
+#[derive(Clone)]
+pub struct Exit {
+    inner: Arc<Mutex<Inner>>,
+    keyboard: Keyboard,
+}
+
+impl Exit {
+    /// Restores the terminal as far as it takes that, and ends the process with `code`.
+    pub fn now(&self, code: u8) -> ! {
+        close(&self.inner, &self.keyboard);
+        std::process::exit(i32::from(code))
+    }
+}
+
 /// Tells that something panicked.
 #[derive(Debug, Clone)]
 pub struct Crash {
@@ -264,7 +308,8 @@ impl Crash {
     }
 }
 
-/// Writes to the screen while it is entered; see [`TerminalGuard::writer`].
+/// Writes to the screen while it is entered, and not from the background; see
+/// [`TerminalGuard::writer`].
 pub struct ScreenWriter {
     inner: Arc<Mutex<Inner>>,
 }
@@ -272,12 +317,12 @@ pub struct ScreenWriter {
 impl Write for ScreenWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut inner = lock(&self.inner);
-        if inner.entered && !inner.closed { inner.out.write(bytes) } else { Ok(bytes.len()) }
+        if inner.is_usable() { inner.out.write(bytes) } else { Ok(bytes.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let mut inner = lock(&self.inner);
-        if inner.entered && !inner.closed { inner.out.flush() } else { Ok(()) }
+        if inner.is_usable() { inner.out.flush() } else { Ok(()) }
     }
 }
 

@@ -2,25 +2,28 @@
 
 use std::io::{self, IsTerminal, PipeReader, PipeWriter};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use crossterm::event::Event;
 use futures_util::Stream;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::guard::Exit;
 use super::input::Input;
+use super::queue::Queue;
+use super::signals::{BACKGROUND, in_background};
 use crate::{Error, Result};
 
 /// The size of a terminal that does not know its own.
 const USUAL_SIZE: (u16, u16) = (80, 24);
-/// How many bytes are read at once, and how many such parts wait to be understood.
+/// How many bytes are read at once.
 const PART: usize = 1024;
-const PARTS: usize = 4;
 
 /// Refuses to start the console where nobody could see or use it. `instead` is the command
 /// to name that needs no terminal.
@@ -78,11 +81,8 @@ impl SizeChanges {
 /// A thread reads the bytes, because a terminal's input shared with a shell must not be made
 /// non-blocking. Make one of these per process.
 pub struct LocalEvents {
-    parts: mpsc::Receiver<Vec<u8>>,
+    queue: Arc<Queue>,
     sizes: SizeChanges,
-    input: Input,
-    /// Runs out when what is incomplete in the input has waited for too long.
-    timer: Pin<Box<Sleep>>,
     ended: bool,
     /// Whether the mouse is on.
     mouse: bool,
@@ -93,22 +93,18 @@ pub struct LocalEvents {
 impl LocalEvents {
     /// Starts to read the process's terminal. Where the mouse is off, what a terminal reports of it
     /// means nothing.
-    pub fn new(sizes: SizeChanges, mouse: bool) -> io::Result<Self> {
+    ///
+    /// With `exit`, ctrl-c means to quit: one that nobody takes within a second ends the process
+    /// with code 0, and a second one ends it at once.
+    pub fn new(sizes: SizeChanges, mouse: bool, exit: Option<Exit>) -> io::Result<Self> {
         let (stop, writer) = io::pipe()?;
-        let (forward, parts) = mpsc::channel(PARTS);
-        std::thread::Builder::new()
-            .name("terminal-read".to_owned())
-            .spawn(move || read_until_gone(&forward, &stop))?;
-        let now = Instant::now();
-        Ok(Self {
-            parts,
-            sizes,
-            input: Input::new(now),
-            timer: Box::pin(sleep_until(now)),
-            ended: false,
-            mouse,
-            _stop: writer,
-        })
+        let queue = Arc::new(Queue::default());
+        let forward = Arc::clone(&queue);
+        thread::Builder::new().name("terminal-read".to_owned()).spawn(move || {
+            read_until_gone(&forward, &stop, exit.as_ref());
+            forward.close();
+        })?;
+        Ok(Self { queue, sizes, ended: false, mouse, _stop: writer })
     }
 }
 
@@ -126,56 +122,57 @@ impl Stream for LocalEvents {
             return Poll::Ready(Some(Ok(Event::Resize(columns, rows))));
         }
         loop {
-            while let Some(event) = this.input.next_event() {
-                if this.mouse || !matches!(event, Event::Mouse(_)) {
-                    return Poll::Ready(Some(Ok(event)));
-                }
-            }
-            match this.parts.poll_recv(context) {
-                Poll::Ready(Some(bytes)) => {
-                    this.input.feed(&bytes, Instant::now());
-                    continue;
-                }
+            match this.queue.take(context) {
+                Poll::Ready(Some(Event::Mouse(_))) if !this.mouse => {}
+                Poll::Ready(Some(event)) => return Poll::Ready(Some(Ok(event))),
                 Poll::Ready(None) => {
                     this.ended = true;
                     let error = io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone");
                     return Poll::Ready(Some(Err(error)));
                 }
-                Poll::Pending => {}
+                Poll::Pending => return Poll::Pending,
             }
-            let Some(deadline) = this.input.deadline() else { return Poll::Pending };
-            if this.timer.deadline() != deadline {
-                this.timer.as_mut().reset(deadline);
-            }
-            if this.timer.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-            this.input.expire(Instant::now());
         }
     }
 }
 
 /// Reads the terminal until it is gone, or until the other end of `stop` closes.
-fn read_until_gone(forward: &mpsc::Sender<Vec<u8>>, stop: &PipeReader) {
+fn read_until_gone(queue: &Queue, stop: &PipeReader, exit: Option<&Exit>) {
     let stdin = io::stdin();
     let trouble = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let mut input = Input::new(Instant::now());
     let mut buffer = [0; PART];
+    let interrupt_due = || exit.and_then(|_| queue.interrupt_due());
     loop {
         let mut watched =
             [PollFd::new(&stdin, PollFlags::IN), PollFd::new(stop, PollFlags::empty())];
-        match poll(&mut watched, None) {
+        let due = input.deadline().into_iter().chain(interrupt_due()).min();
+        let wait = due
+            .and_then(|at| Timespec::try_from(at.saturating_duration_since(Instant::now())).ok());
+        match poll(&mut watched, wait.as_ref()) {
             Ok(_) if watched[0].revents().intersects(trouble) => return,
             Ok(_) if watched[1].revents().intersects(trouble) => return,
-            Ok(_) if watched[0].revents().contains(PollFlags::IN) => {}
-            Ok(_) | Err(Errno::INTR) => continue,
+            // What is typed is for another program.
+            Ok(1..) if in_background() => thread::sleep(BACKGROUND),
+            Ok(1..) => {
+                queue.wait_for_room();
+                match rustix::io::read(&stdin, &mut buffer) {
+                    Ok(0) => return,
+                    Ok(count) => input.feed(&buffer[..count], Instant::now()),
+                    Err(Errno::INTR | Errno::AGAIN) => {}
+                    Err(_) => return,
+                }
+            }
+            Ok(0) | Err(Errno::INTR) => {}
             Err(_) => return,
         }
-        match rustix::io::read(&stdin, &mut buffer) {
-            Ok(0) => return,
-            Ok(count) if forward.blocking_send(buffer[..count].to_vec()).is_ok() => {}
-            Ok(_) => return,
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => return,
+        let now = Instant::now();
+        input.expire(now);
+        queue.add(std::iter::from_fn(|| input.next_event()), now);
+        if let Some(exit) = exit
+            && interrupt_due().is_some_and(|at| at <= now)
+        {
+            exit.now(0);
         }
     }
 }

@@ -9,8 +9,9 @@ mod encode;
 pub mod guard;
 pub mod input;
 pub mod local;
+mod queue;
 pub mod signals;
 
 pub use backend::SizedBackend;
 pub use color::ColorSupport;
-pub use guard::{Crash, Modes, ScreenWriter, TerminalGuard};
+pub use guard::{Crash, Exit, Modes, ScreenWriter, TerminalGuard};

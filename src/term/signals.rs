@@ -6,13 +6,26 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{Signal, getpgrp, kill_current_process_group};
+use rustix::termios::tcgetpgrp;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use tokio::time::timeout;
 
 use super::guard::TerminalGuard;
 
 /// How long to wait for a stop that the system may refuse (no shell to come back to).
 const STOP_REFUSED: Duration = Duration::from_millis(200);
+/// How often a process in the background looks whether it still is.
+pub(super) const BACKGROUND: Duration = Duration::from_millis(50);
+/// How many times it looks before it stops again: a signal to end may come together with the one
+/// that continued it.
+const LOOKS: u32 = 10;
+
+/// Whether another process group has the terminal. Where that is so, the system stops a process
+/// that reads the terminal or sets its modes.
+pub fn in_background() -> bool {
+    tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground != getpgrp())
+}
 
 /// Waits for signals to end.
 #[derive(Debug)]
@@ -99,22 +112,70 @@ impl JobSignals {
     }
 
     /// Leaves the screen, stops the process group as ctrl-z in a shell does, and enters the
-    /// screen again once it is continued. The caller then asks for the size and draws anew.
+    /// screen again once it is continued in the foreground. The caller then asks for the size and
+    /// draws anew. Gives the number of a signal to end that came meanwhile; the screen is left then.
     ///
     /// Where there is nobody to continue it, the system refuses the stop, and this returns
     /// after a moment.
-    pub async fn suspend(&mut self, guard: &TerminalGuard) -> io::Result<()> {
+    pub async fn suspend(
+        &mut self,
+        guard: &TerminalGuard,
+        ends: &mut EndSignals,
+    ) -> io::Result<Option<u8>> {
         guard.leave()?;
-        // SIGTSTP comes back to this process as an event, and SIGSTOP would stop it also where
-        // nobody can continue it. SIGTTOU stops it by the same rules as SIGTSTP.
-        let stopped = kill_current_process_group(Signal::TTOU);
-        if stopped.is_ok() {
-            // The stop may reach the process a moment after the call returns.
-            let _ = tokio::time::timeout(STOP_REFUSED, self.continued.recv()).await;
+        let stopped = self.stop().await;
+        if let Some(number) = self.wait_for_foreground(ends).await {
+            return Ok(Some(number));
         }
-        guard.reenter()?;
+        guard.enter()?;
+        stopped.map(|_| None)
+    }
+
+    /// Enters the screen once more after the process was continued, once it is in the foreground.
+    /// Gives the number of a signal to end that came meanwhile.
+    pub async fn resume(
+        &mut self,
+        guard: &TerminalGuard,
+        ends: &mut EndSignals,
+    ) -> io::Result<Option<u8>> {
+        let number = self.wait_for_foreground(ends).await;
+        if number.is_none() {
+            guard.enter_anew()?;
+        }
+        Ok(number)
+    }
+
+    /// Waits until the process is in the foreground. Until then it stops as a process does that
+    /// uses the terminal, but in no call that the system would stop again before a signal to end
+    /// is seen. Gives the number of such a signal.
+    pub async fn wait_for_foreground(&mut self, ends: &mut EndSignals) -> Option<u8> {
+        let mut refused = false;
+        let number = 'waiting: loop {
+            for _ in 0..LOOKS {
+                if !in_background() {
+                    break 'waiting None;
+                }
+                if let Ok(number) = timeout(BACKGROUND, ends.received()).await {
+                    break 'waiting Some(number);
+                }
+            }
+            // It may have been continued after all, and hear of it only now.
+            if refused && self.continued.recv().now_or_never().is_none() {
+                break None;
+            }
+            refused = !self.stop().await.unwrap_or(false);
+        };
         // What was waited for needs no second answer.
         let _ = self.continued.recv().now_or_never();
-        stopped.map_err(Into::into)
+        number
+    }
+
+    /// Stops the process group; gives whether it was continued since.
+    async fn stop(&mut self) -> io::Result<bool> {
+        // SIGTSTP comes back to this process as an event, and SIGSTOP would stop it also where
+        // nobody can continue it. SIGTTOU stops it by the same rules as SIGTSTP.
+        kill_current_process_group(Signal::TTOU)?;
+        // The stop may reach the process a moment after the call returns.
+        Ok(timeout(STOP_REFUSED, self.continued.recv()).await.is_ok())
     }
 }

@@ -4,7 +4,8 @@ use ratatui::Terminal;
 use ratatui::layout::Size;
 
 use super::app::{App, Setup};
-use super::keymap::Keymap;
+use super::command::{Command, Context};
+use super::keymap::{Key, Keymap, Resolved};
 use super::session::{self, Client, End, Host};
 use super::theme::Theme;
 use crate::access::ClientKind;
@@ -52,6 +53,8 @@ pub async fn run(launch: Launch) -> Result<u8> {
     };
     let sizes = local::SizeChanges::listen().map_err(|error| terminal_error(&error))?;
     let (width, height) = local::size().map_err(|error| terminal_error(&error))?;
+    let quit = Resolved::Command(Command::AppQuit);
+    let quits = keymap.resolve(Context::Global, &[], Key::ctrl('c')) == quit;
     let setup = Setup {
         keymap,
         theme,
@@ -67,35 +70,40 @@ pub async fn run(launch: Launch) -> Result<u8> {
         drafts: Some(drafts),
     };
     let modes = Modes { raw: true, mouse: config.mouse.value };
-    let signals = signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
+    let mut signals =
+        signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
     let insistent = signals::EndSignals::listen_to_all().map_err(|error| terminal_error(&error))?;
-    let jobs = signals::JobSignals::listen().map_err(|error| terminal_error(&error))?;
-    let guard =
-        TerminalGuard::enter(std::io::stdout(), modes).map_err(|error| terminal_error(&error))?;
+    let mut jobs = signals::JobSignals::listen().map_err(|error| terminal_error(&error))?;
+    if let Some(number) = jobs.wait_for_foreground(&mut signals).await {
+        return Ok(signals::exit_code(number));
+    }
+    let guard = TerminalGuard::new(std::io::stdout(), modes);
+    // Before anything is written, which the terminal may not take.
+    let insisting = guard.insist_on(insistent);
+    let events = local::LocalEvents::new(sizes, config.mouse.value, quits.then(|| guard.exit()))
+        .map_err(|error| terminal_error(&error))?;
+    guard.enter().map_err(|error| terminal_error(&error))?;
     let log = logging::current_file(&paths, ops.clock());
     let crash = guard.install_panic_hook(Some(log), |text| sanitize::redact(text).text);
     let backend = SizedBackend::new(guard.writer(), width, height, colors)
         .synchronized(config.synchronized_output.value)
         .ascii(config.ascii.value && locale::without_utf8(environment).is_some());
     let mut terminal = Terminal::new(backend).map_err(|error| terminal_error(&error))?;
-    let events = local::LocalEvents::new(sizes, config.mouse.value)
-        .map_err(|error| terminal_error(&error))?;
     let mut app = App::new(setup);
     let client = Client { origin: local_origin(), kind: ClientKind::Console };
     let host =
         Host { guard: Some(&guard), signals: Some(signals), jobs: Some(jobs), crash: Some(crash) };
-    let insisting = guard.insist_on(insistent);
     let ended = session::run(&mut terminal, events, &mut app, ops, client, host).await;
-    // Nothing is left to do about a terminal that cannot be written to.
-    let _ = guard.leave();
-    // Not before: also what leaving writes may be more than the terminal takes.
-    insisting.abort();
-    Ok(match ended {
+    let code = match ended {
         Ok(End::Quit) => 0,
         Ok(End::Signal(number)) => signals::exit_code(number),
         Ok(End::Crashed) => CRASHED,
         Ok(End::Gone) | Err(_) => signals::exit_code(1),
-    })
+    };
+    guard.leave_or_exit(code);
+    // Not before: also what leaving writes may be more than the terminal takes.
+    insisting.abort();
+    Ok(code)
 }
 
 /// What the throttle counts a local person by: the operating system's user, which no

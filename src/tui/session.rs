@@ -117,13 +117,8 @@ where
             number = ended(host.signals.as_mut()) => break End::Signal(number),
             () = crashed(host.crash.as_mut()) => break End::Crashed,
             job = asked(host.jobs.as_mut()) => {
-                match job {
-                    Job::Stop => suspend(&mut host).await?,
-                    Job::Continued => {
-                        if let Some(guard) = host.guard {
-                            guard.enter_anew()?;
-                        }
-                    }
+                if let Some(number) = obey(&mut host, job).await? {
+                    break End::Signal(number);
                 }
                 Some(come_back(terminal)?)
             }
@@ -167,7 +162,7 @@ where
         if login {
             runner.set_session(app.session());
         }
-        let mut leaving = false;
+        let mut end = None;
         for effect in effects {
             match effect {
                 Effect::Ask(slot, request) => runner.ask(slot, request),
@@ -180,15 +175,17 @@ where
                 Effect::WaitForRest => rest = Some(Instant::now() + REST),
                 Effect::Repaint => terminal.clear()?,
                 Effect::Suspend if host.guard.is_some() => {
-                    suspend(&mut host).await?;
-                    app.update(come_back(terminal)?, clock.now());
+                    end = obey(&mut host, Job::Stop).await?.map(End::Signal);
+                    if end.is_none() {
+                        app.update(come_back(terminal)?, clock.now());
+                    }
                 }
                 Effect::Suspend => {}
-                Effect::Quit => leaving = true,
+                Effect::Quit => end = Some(End::Quit),
             }
         }
-        if leaving {
-            break End::Quit;
+        if let Some(end) = end {
+            break end;
         }
         if had_session && app.session().is_none() {
             runner.set_session(None);
@@ -204,11 +201,15 @@ where
     Ok(end)
 }
 
-/// Goes into the background until a shell brings the console back.
-async fn suspend(host: &mut Host<'_>) -> io::Result<()> {
-    match (host.guard, &mut host.jobs) {
-        (Some(guard), Some(jobs)) => jobs.suspend(guard).await,
-        _ => Ok(()),
+/// Goes into the background until a shell brings the console back, or comes back from there; gives
+/// the number of a signal to end that came meanwhile.
+async fn obey(host: &mut Host<'_>, job: Job) -> io::Result<Option<u8>> {
+    match (host.guard, &mut host.jobs, &mut host.signals) {
+        (Some(guard), Some(jobs), Some(signals)) => match job {
+            Job::Stop => jobs.suspend(guard, signals).await,
+            Job::Continued => jobs.resume(guard, signals).await,
+        },
+        _ => Ok(None),
     }
 }
 

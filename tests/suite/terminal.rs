@@ -29,13 +29,14 @@ fn part_in_a_terminal() {
 
 async fn play(part: &str) -> u8 {
     use futures_util::StreamExt as _;
-    let guard = TerminalGuard::enter(io::stdout(), Modes { raw: true, mouse: true }).expect("in");
+    let guard = TerminalGuard::new(io::stdout(), Modes { raw: true, mouse: true });
+    guard.enter().expect("in");
     let mut crash = guard
         .install_panic_hook(Some("/var/log/the.log".into()), |text| text.replace("hunter2", "***"));
     let mut signals = EndSignals::listen_to_all().expect("signals");
     let mut jobs = JobSignals::listen().expect("signals");
     let mut events =
-        LocalEvents::new(SizeChanges::listen().expect("signal"), true).expect("events");
+        LocalEvents::new(SizeChanges::listen().expect("signal"), true, None).expect("events");
     let mut screen = guard.writer();
     screen.write_all(b"READY").expect("write");
     screen.flush().expect("flush");
@@ -44,7 +45,7 @@ async fn play(part: &str) -> u8 {
             tokio::spawn(async { panic!("password hunter2\x1b[2J\nsecond line") });
         }
         "suspend" => {
-            jobs.suspend(&guard).await.expect("suspend");
+            jobs.suspend(&guard, &mut signals).await.expect("suspend");
             screen.write_all(b"AGAIN").expect("write");
             screen.flush().expect("flush");
         }

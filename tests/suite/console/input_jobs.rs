@@ -162,6 +162,141 @@ fn fr_042_006_a_terminal_that_takes_nothing_holds_no_signal_back() {
     }
 }
 
+/// What is typed while the terminal takes no output, one after another.
+fn quits_without_output(url: &str, folder: &Path, typed: &[&[u8]]) {
+    let mut program = Program::within(folder, url, &[]);
+    open_dialog(&mut program);
+    program.takes_no_output();
+    for bytes in typed {
+        program.send(bytes);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(program.ends_within(Duration::from_secs(4)), 0, "{typed:?}");
+    assert!(program.is_cooked(), "{typed:?}");
+}
+
+#[test]
+fn fr_042_003_ctrl_c_quits_where_the_terminal_takes_no_output() {
+    let (store, folder) = scene();
+    let flood = b"x".repeat(5_000);
+    let cases: [&[&[u8]]; 5] = [
+        // Nothing is to be written before the last bytes of all.
+        &[b"\x03"],
+        // Stuck in a frame, with more keys behind it, and in a paste without an end.
+        &[b"j", b"\x03"],
+        &[b"j", &flood, b"\x03"],
+        &[b"j", b"\x1b[200~text", b"\x03"],
+        &[b"j", b"\x03", b"\x03"],
+    ];
+    std::thread::scope(|scope| {
+        for typed in cases {
+            scope.spawn(|| quits_without_output(&store.url, folder.path(), typed));
+        }
+    });
+}
+
+#[test]
+fn fr_042_003_ctrl_c_that_is_bound_to_something_else_does_not_quit() {
+    let (store, folder) = scene();
+    let keymaps = folder.path().join("CONFIG/keymaps");
+    std::fs::create_dir_all(&keymaps).unwrap();
+    let text =
+        "inherits = \"default\"\n[global]\n\"ctrl-c\" = \"app.redraw\"\n\"f12\" = \"app.quit\"\n";
+    std::fs::write(keymaps.join("mine.toml"), text).unwrap();
+    let mut program = Program::within(folder.path(), &store.url, &["--keymap", "mine"]);
+    open_dialog(&mut program);
+    program.takes_no_output();
+    program.send(b"\x03");
+    std::thread::sleep(Duration::from_millis(300));
+    program.send(b"\x03");
+    program.signal(Signal::TERM);
+    assert_eq!(program.ends_within(Duration::from_secs(10)), 143);
+}
+
+/// A shell that keeps the terminal, and ends its stopped job once it is told to.
+fn shell_that_ends_its_job(start: &str, signal: &str) -> String {
+    format!(
+        "set -m; {start}; job=$(jobs -p); stty sane; echo IN-THE-SHELL; read go; \
+         kill -{signal} %1; kill -CONT %1 2>/dev/null; wait $job; echo \"CODE-$?\""
+    )
+}
+
+/// The shell reads on, and the job ends with `code` without a byte to the terminal.
+fn ends_in_the_background(program: &mut Program, code: u32) {
+    program.send(b"\n");
+    let wanted = format!("CODE-{code}");
+    let until = Instant::now() + Duration::from_secs(10);
+    let mut written = Vec::new();
+    while !program.shown().contains(&wanted) {
+        let left = until.saturating_duration_since(Instant::now());
+        let more = program.read(left);
+        written.extend(more.unwrap_or_else(|_| panic!("no {wanted}: {}", program.shown())));
+    }
+    assert!(!written.contains(&0x1b), "{}", String::from_utf8_lossy(&written));
+    assert!(program.is_cooked(), "{wanted}");
+    assert_eq!(program.ends_within(Duration::from_secs(5)), 0);
+}
+
+fn is_ended_in_the_background(stop: impl Fn(&mut Program) + Sync, restores: bool) {
+    let (store, folder) = scene();
+    std::thread::scope(|scope| {
+        for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {
+            let (stop, url, folder) = (&stop, &store.url, folder.path());
+            scope.spawn(move || {
+                let text = shell_that_ends_its_job("\"$0\"", signal);
+                let mut program = Program::shell(folder, url, &text);
+                open_dialog(&mut program);
+                stop(&mut program);
+                program.wait_for("IN-THE-SHELL");
+                ends_in_the_background(&mut program, code);
+                if restores {
+                    program.assert_restored();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn fr_042_006_a_console_that_a_key_stopped_is_ended_in_the_background() {
+    is_ended_in_the_background(|program| program.type_in("\u{1a}"), true);
+}
+
+#[test]
+fn fr_042_006_a_console_that_sigtstp_stopped_is_ended_in_the_background() {
+    is_ended_in_the_background(
+        |program| kill_process(program.foreground(), Signal::TSTP).unwrap(),
+        true,
+    );
+}
+
+#[test]
+fn fr_042_006_a_console_that_sigstop_stopped_is_ended_in_the_background() {
+    is_ended_in_the_background(
+        |program| kill_process(program.foreground(), Signal::STOP).unwrap(),
+        false,
+    );
+}
+
+#[test]
+fn fr_042_006_a_console_that_was_started_or_continued_in_the_background_is_ended_there() {
+    let (store, folder) = scene();
+    let stopped = "until jobs -s | grep -q .; do sleep 0.05; done";
+    let text = shell_that_ends_its_job(&format!("\"$0\" & {stopped}"), "TERM");
+    let mut program = Program::shell(folder.path(), &store.url, &text);
+    program.wait_for("IN-THE-SHELL");
+    ends_in_the_background(&mut program, 143);
+    // Nothing of it is on the screen while it runs there, also where the shell forbids nothing.
+    let start = format!("\"$0\"; kill -CONT %1; sleep 0.2; {stopped}");
+    let mut program =
+        Program::shell(folder.path(), &store.url, &shell_that_ends_its_job(&start, "TERM"));
+    open_dialog(&mut program);
+    program.type_in("\u{1a}");
+    program.wait_for("IN-THE-SHELL");
+    ends_in_the_background(&mut program, 143);
+    program.assert_restored();
+}
+
 /// The last in the line of children of a process.
 fn descendant(of: Pid) -> Option<Pid> {
     let parent_of = |id: &str| {
