@@ -54,9 +54,8 @@ enum State {
     Shift,
     /// In the three bytes after `ESC [ M`.
     Mouse,
-    /// In an answer (OSC, DCS, APC, PM, SOS); `bell` is whether BEL ends it, `escape` whether
-    /// its last byte was an ESC.
-    Answer { bell: bool, escape: bool },
+    /// In an answer (OSC, DCS, APC, PM, SOS); `bell` is whether BEL ends it, `last` its last byte.
+    Answer { bell: bool, last: u8 },
     /// In a paste, with so many bytes of its end matched.
     Paste { matched: usize },
 }
@@ -143,7 +142,8 @@ impl Input {
         match state {
             State::Answer { bell, .. } if bytes.len() > 1 => {
                 let bell = bytes.iter().position(|byte| bell && *byte == BELL).map(|at| at + 1);
-                let string = bytes.windows(2).position(|pair| pair == b"\x1b\\").map(|at| at + 2);
+                let string = bytes.windows(2).position(|pair| ends_string(pair[0], pair[1]));
+                let string = string.map(|at| at + 2);
                 match bell.into_iter().chain(string).min() {
                     Some(end) => &bytes[end..],
                     None if bytes.contains(&ESC) => bytes,
@@ -207,7 +207,7 @@ impl Input {
             State::Ground => self.first(byte, false, now),
             State::Character => self.character(byte, now),
             State::Escape => self.after_escape(byte, now),
-            State::Answer { bell, escape } => self.answer(byte, bell, escape, now),
+            State::Answer { bell, last } => self.answer(byte, bell, last, now),
             // A new sequence begins before the last one ended.
             _ if byte == ESC => self.enter(State::Escape, now),
             State::Mouse if byte < b' ' => self.enter(State::Ground, now),
@@ -265,6 +265,10 @@ impl Input {
             Some((&ESC, rest)) => (true, rest),
             _ => (false, self.held.as_slice()),
         };
+        // A control character of one byte, in the form of UTF-8.
+        if let [0xc2, control @ 0x80..=0x9f] = *bytes {
+            return self.first(control, false, now);
+        }
         if bytes.len() < decode::length(bytes[0]) {
             return;
         }
@@ -282,25 +286,25 @@ impl Input {
             }
             b'[' => self.enter(State::Control, now),
             b'O' => self.enter(State::Shift, now),
-            b']' => self.enter(State::Answer { bell: true, escape: false }, now),
+            b']' => self.enter(State::Answer { bell: true, last: 0 }, now),
             b'P' | b'_' | b'^' | b'X' => {
-                self.enter(State::Answer { bell: false, escape: false }, now);
+                self.enter(State::Answer { bell: false, last: 0 }, now);
             }
             _ => self.first(byte, true, now),
         }
     }
 
-    fn answer(&mut self, byte: u8, bell: bool, escape: bool, now: Instant) {
+    fn answer(&mut self, byte: u8, bell: bool, last: u8, now: Instant) {
         match byte {
-            b'\\' if escape => self.enter(State::Ground, now),
+            _ if ends_string(last, byte) => self.enter(State::Ground, now),
             BELL if bell => self.enter(State::Ground, now),
             // An ESC that is not the terminator's begins a sequence of its own. Two are one that
             // tmux has doubled.
-            _ if escape && byte != ESC => {
+            _ if last == ESC && byte != ESC => {
                 self.enter(State::Escape, now);
                 self.after_escape(byte, now);
             }
-            _ => self.state = State::Answer { bell, escape: byte == ESC },
+            _ => self.state = State::Answer { bell, last: byte },
         }
     }
 
@@ -373,6 +377,12 @@ impl Input {
         let modifiers = if alt { KeyModifiers::ALT } else { KeyModifiers::NONE };
         self.events.push_back(Event::Key(KeyEvent::new(code, modifiers)));
     }
+}
+
+/// Whether two bytes are, or end with, the terminator of an answer: `ESC \`, or ST in one byte or as
+/// UTF-8. Elsewhere that byte is a part of a character.
+fn ends_string(last: u8, byte: u8) -> bool {
+    (last == ESC && byte == b'\\') || (byte == 0x9c && (last < 0x80 || last == 0xc2))
 }
 
 /// Whether bytes that came together are what a sequence looks like after its ESC. Two keys can
