@@ -52,6 +52,8 @@ pub enum Refusal {
     Missing,
     /// The name, or a folder of it, is a symbolic link that leads nowhere.
     Dangling,
+    /// A symbolic link on the way to it leads back to itself.
+    Loop,
     /// It is a symbolic link, and may not be one.
     Link,
     /// It is a directory.
@@ -73,6 +75,7 @@ impl Refusal {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT) if leads_nowhere(path) => Self::Dangling,
             Some(Errno::NOENT) => Self::Missing,
+            Some(Errno::LOOP) if goes_round(path) => Self::Loop,
             Some(Errno::LOOP) if path.is_symlink() => Self::Link,
             Some(Errno::ISDIR) => Self::Directory,
             // A pipe that nobody reads, or a socket.
@@ -86,6 +89,7 @@ impl Refusal {
         match self {
             Self::Missing => "it does not exist".to_owned(),
             Self::Dangling => "it is a symbolic link to something that does not exist".to_owned(),
+            Self::Loop => "a symbolic link leads back to itself".to_owned(),
             Self::Link => "it is a symbolic link".to_owned(),
             Self::Directory => "it is a directory".to_owned(),
             Self::NotRegular => "it is not a regular file".to_owned(),
@@ -105,7 +109,7 @@ impl Refusal {
                 let own = geteuid().as_raw();
                 Some(format!("if its content is yours, run: chown {own} {path}"))
             }
-            Self::Dangling => Some("correct the link, or remove it".to_owned()),
+            Self::Dangling | Self::Loop => Some("correct the link, or remove it".to_owned()),
             Self::Link => Some("replace the link by the file itself, or name that".to_owned()),
             _ => None,
         }
@@ -125,6 +129,11 @@ impl Refusal {
 fn leads_nowhere(path: &Path) -> bool {
     let there = path.ancestors().find(|part| part.symlink_metadata().is_ok());
     there.is_some_and(|part| part.is_symlink() && part.metadata().is_err())
+}
+
+/// Whether the links that a path names or leads through never end.
+fn goes_round(path: &Path) -> bool {
+    path.metadata().is_err_and(|error| Errno::from_io_error(&error) == Some(Errno::LOOP))
 }
 
 /// A limit in words: 64 KiB.
