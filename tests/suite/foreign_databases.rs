@@ -215,6 +215,9 @@ fn fr_043_004_names_that_are_taken_leave_nothing_half_made() {
                 let error = bare.ops.migrate_into(Target::Shared).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
                 assert!(error.message().contains("a name that TenantPilot needs"), "{error}");
+                let said = Bare::refused(bare.ops.migrate().await, bare.ops.schema_state().await);
+                assert!(said.contains(taken) && said.contains("use an empty database"), "{said}");
+                assert!(!said.contains("--into-nonempty-database"), "{said}");
                 assert_eq!(bare.tables().await, [taken]);
             }
         }
@@ -284,6 +287,23 @@ both_engines! {
             store.sql("insert into _sqlx_migrations select * from kept").await.unwrap();
             store.sql("drop table kept").await.unwrap();
             store.ops.require_current_schema().await.unwrap();
+        }
+    }
+
+    async fn fr_043_004_own_tables_without_their_migrations_are_told_as_such(store) {
+        if store.engine == Engine::Postgres {
+            store.sql("create schema elsewhere").await.unwrap();
+            let mark = if store.url.contains('?') { '&' } else { '?' };
+            let url = format!("{}{mark}options=-c%20search_path%3Delsewhere", store.url);
+            let bare = Bare::at(url, Engine::Postgres, None, TempDir::new().unwrap());
+            let said = Bare::refused(bare.ops.migrate().await, bare.ops.schema_state().await);
+            assert!(said.contains("in the schema \"public\", outside of the search_path"), "{said}");
+            assert!(!said.contains("--into-nonempty-database"), "{said}");
+        }
+        for lost in ["delete from _sqlx_migrations", "drop table _sqlx_migrations"] {
+            store.sql(lost).await.unwrap();
+            refused(&store, "tables like TenantPilot's, but not their migrations").await;
+            refused(&store, "restore the table _sqlx_migrations").await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate as _, MigrateError};
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::{Connection as _, PgPool, SqlitePool};
 
 use super::schema::{
@@ -65,13 +65,15 @@ enum Work {
 }
 
 impl Found {
-    fn work(&self, target: Target) -> Result<Work> {
+    fn work(&self, target: Target, migrator: &Migrator) -> Result<Work> {
         match (self.state, &self.others) {
             (SchemaState::Current, _) => Ok(Work::Nothing),
             (SchemaState::Newer { database, program }, _) => Err(newer(database, program)),
             (SchemaState::Older { .. }, _) => Ok(Work::TheRest),
-            (SchemaState::Empty, Some((count, name))) if target == Target::Own => {
-                Err(not_empty(*count, name))
+            (SchemaState::Empty, Some(others))
+                if target == Target::Own || others.are_own(migrator) =>
+            {
+                Err(not_empty(others, migrator))
             }
             (SchemaState::Empty, _) => Ok(Work::Everything),
         }
@@ -84,7 +86,7 @@ async fn migrate_postgres(pool: &PgPool, target: Target) -> Result<usize> {
     connection.close_on_drop();
     connection.lock().await.map_err(failed)?;
     let found = look(&mut *connection, Engine::Postgres).await?;
-    match found.work(target)? {
+    match found.work(target, &POSTGRES)? {
         Work::Nothing => return Ok(0),
         Work::Everything => {
             let mut tx = connection.begin().await?;
@@ -101,14 +103,14 @@ async fn migrate_postgres(pool: &PgPool, target: Target) -> Result<usize> {
 async fn migrate_sqlite(pool: &SqlitePool, target: Target) -> Result<usize> {
     let mut connection = pool.acquire().await?;
     let found = look(&mut *connection, Engine::Sqlite).await?;
-    if matches!(found.work(target)?, Work::Nothing) {
+    if matches!(found.work(target, &SQLITE)?, Work::Nothing) {
         return Ok(0);
     }
     keep_a_log(&mut connection).await?;
     // One writer at a time: what is seen in it stays, and what is written in it counts as a whole.
     let mut tx = connection.begin_with("begin immediate").await?;
     let found = look(&mut *tx, Engine::Sqlite).await?;
-    match found.work(target)? {
+    match found.work(target, &SQLITE)? {
         Work::Nothing => return Ok(0),
         Work::Everything => SQLITE.run(&mut *tx).await.map_err(failed_on_empty)?,
         Work::TheRest => SQLITE.run(&mut *tx).await.map_err(failed)?,

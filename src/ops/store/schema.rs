@@ -43,10 +43,29 @@ pub enum SchemaState {
 /// What a database holds.
 pub(super) struct Found {
     pub(super) state: SchemaState,
-    /// How many objects there are without a schema of this program, and the name of one.
-    pub(super) others: Option<(i64, String)>,
+    /// What there is without a schema of this program.
+    pub(super) others: Option<Others>,
     /// How many migrations are missing.
     pub(super) missing: usize,
+}
+
+/// What a database without a record of migrations holds.
+pub(super) struct Others {
+    count: i64,
+    /// The name of one.
+    name: String,
+    /// Tables with names that this program's migrations make, in the schema with the most of them.
+    own: Option<OwnTables>,
+}
+
+/// Tables with names that this program's migrations make.
+#[derive(sqlx::FromRow)]
+pub(super) struct OwnTables {
+    schema: String,
+    count: i64,
+    name: Option<String>,
+    /// Whether this program would use them.
+    visible: bool,
 }
 
 /// A migration as the database recorded it.
@@ -66,6 +85,8 @@ pub(super) trait Look {
     async fn applied(&mut self) -> sqlx::Result<Vec<Applied>>;
     /// How many objects it holds besides that table and those of extensions, and the name of one.
     async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)>;
+    /// The tables with one of `names`, in the schema with the most of them.
+    async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>>;
 }
 
 const APPLIED: &str =
@@ -102,6 +123,19 @@ impl Look for PgConnection {
         .fetch_one(self)
         .await
     }
+
+    async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>> {
+        sqlx::query_as(
+            "select n.nspname::text as schema, count(*), min(c.relname)::text as name, \
+             bool_or(pg_table_is_visible(c.oid)) as visible \
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+             where c.relkind in ('r', 'p') and c.relname = any($1) and n.nspname not like 'pg\\_%' \
+             group by n.nspname order by count(*) desc, visible desc limit 1",
+        )
+        .bind(names)
+        .fetch_optional(self)
+        .await
+    }
 }
 
 impl Look for SqliteConnection {
@@ -127,6 +161,16 @@ impl Look for SqliteConnection {
         .fetch_one(self)
         .await
     }
+
+    async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>> {
+        sqlx::query_as(
+            "select 'main' as schema, count(*) as count, min(name) as name, true as visible \
+             from sqlite_master where type = 'table' and name in (select value from json_each($1))",
+        )
+        .bind(serde_json::json!(names))
+        .fetch_optional(self)
+        .await
+    }
 }
 
 fn migrator(engine: Engine) -> &'static Migrator {
@@ -134,6 +178,14 @@ fn migrator(engine: Engine) -> &'static Migrator {
         Engine::Postgres => &POSTGRES,
         Engine::Sqlite => &SQLITE,
     }
+}
+
+/// The tables that these migrations make, some of them only for a while.
+fn tables(migrator: &Migrator) -> Vec<&str> {
+    let statements =
+        migrator.iter().flat_map(|migration| migration.sql.as_str().split("create table ").skip(1));
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    statements.filter_map(|rest| rest.split(|character| !is_part(character)).next()).collect()
 }
 
 /// The version that a program with these migrations needs.
@@ -159,7 +211,9 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
     let mut others = None;
     if applied.is_empty() {
         let (count, name) = connection.others().await?;
-        others = name.map(|name| (count, name));
+        if let Some(name) = name {
+            others = Some(Others { count, name, own: connection.named(tables(migrator)).await? });
+        }
         // Another process may be migrating: what it has made since came with its record.
         if connection.encoding().await?.1 {
             applied = recorded(connection).await?;
@@ -257,7 +311,7 @@ pub async fn state(db: &Db) -> Result<SchemaState> {
         }
     };
     match found.others {
-        Some((count, name)) => Err(not_empty(count, &name)),
+        Some(others) => Err(not_empty(&others, migrator(db.engine()))),
         None => Ok(found.state),
     }
 }
@@ -312,15 +366,51 @@ pub(super) fn newer(database: i64, program: i64) -> Error {
     .hint("use a newer tenantpilot; nothing was changed")
 }
 
-pub(super) fn not_empty(count: i64, name: &str) -> Error {
-    let objects = if count == 1 { "object" } else { "objects" };
-    Error::refused(format!("the database holds {count} {objects} of another program")).hint(
-        format!(
+impl Others {
+    /// Whether they look like this program's own, with their record of migrations lost.
+    pub(super) fn are_own(&self, migrator: &Migrator) -> bool {
+        self.own.as_ref().is_some_and(|own| own.visible && own.are_most(migrator))
+    }
+}
+
+impl OwnTables {
+    /// Another program may have a table of the same name, but hardly most of them.
+    fn are_most(&self, migrator: &Migrator) -> bool {
+        usize::try_from(self.count).is_ok_and(|count| 2 * count > tables(migrator).len())
+    }
+}
+
+pub(super) fn not_empty(others: &Others, migrator: &Migrator) -> Error {
+    let taken = match &others.own {
+        Some(own) if own.are_most(migrator) => {
+            if own.visible {
+                return Error::refused(
+                    "the database holds tables like TenantPilot's, but not their migrations",
+                )
+                .hint("restore the table _sqlx_migrations, or the whole database, from a backup");
+            }
+            return Error::refused(format!(
+                "tables like TenantPilot's are in the schema {}, outside of the search_path",
+                quoted(&own.schema)
+            ))
+            .hint("correct the search_path of the address, of the role or of the database");
+        }
+        Some(own) if own.visible => own.name.as_deref(),
+        _ => None,
+    };
+    let objects = if others.count == 1 { "object" } else { "objects" };
+    let error =
+        Error::refused(format!("the database holds {} {objects} of another program", others.count));
+    error.hint(match taken {
+        Some(name) => {
+            format!("one is {}, a name that TenantPilot needs; use an empty database", quoted(name))
+        }
+        None => format!(
             "one is {}; use an empty database, or, where this one is meant: tenantpilot migrate \
              --into-nonempty-database",
-            quoted(name)
+            quoted(&others.name)
         ),
-    )
+    })
 }
 
 pub(super) fn changed(version: i64) -> Error {
