@@ -78,7 +78,11 @@ impl FilterArgs {
             let values: Vec<String> = values
                 .iter()
                 .flat_map(|value| if commas { value.split(',').collect() } else { vec![&**value] })
-                .map(|value| if word == "text" { in_quotes(value) } else { written(value) })
+                .map(|value| match word {
+                    "text" => in_quotes(value),
+                    "tenant" | "workspace" if is_name_of_digits(value) => in_quotes(value),
+                    _ => written(value),
+                })
                 .collect();
             let text = match word {
                 "text" => values.join(""),
@@ -101,6 +105,12 @@ fn named(flag: &str, error: &FilterError) -> Error {
         [] => named,
         allowed => named.hint(format!("one of: {}", allowed.join(", "))),
     }
+}
+
+/// Whether digits cannot be an ID as they are written, such as `007`.
+fn is_name_of_digits(value: &str) -> bool {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    digits && !value.parse::<i64>().is_ok_and(|id| id > 0 && id.to_string() == value)
 }
 
 /// A value as the language reads it; a star at its end stays a pattern.

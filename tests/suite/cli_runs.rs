@@ -97,6 +97,12 @@ both_engines! {
         assert_eq!(list(&["--filter", "status:queued", "--tenant", "Contoso FR"]), [queued]);
         assert_eq!(list(&["--tenant", "3", "--tenant", "1"]), [other, failed]);
         assert_eq!(list(&["--workspace", "contoso", "--since", "1h"]), [queued, failed]);
+        // A name of digits, and an ID, which comes before it.
+        for (name, found) in [("412", queued), ("007", queued), ("1", failed)] {
+            store.sql(&format!("update tenants set name = '{name}' where id = 2")).await.unwrap();
+            assert_eq!(list(&["--tenant", name]), [found], "{name}");
+        }
+        store.sql("update tenants set name = 'Contoso FR' where id = 2").await.unwrap();
         assert_eq!(list(&["--outcome", "failed", "--reason", "provider_throttled"]), [failed]);
         assert_eq!(list(&["--until", "2020-01-01"]), Vec::<i64>::new());
         assert_eq!(list(&["--text", "Fabrikam"]), [other]);

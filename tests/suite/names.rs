@@ -179,6 +179,19 @@ fn fr_043_009_a_name_typed_as_shown_finds_itself() {
 }
 
 #[test]
+fn fr_011_003_fr_043_009_a_number_that_is_no_id_is_a_name() {
+    block_on(async {
+        for place in places().await {
+            for filter in ["tenant:412", "workspace:412", "tenant:24", "tenant:412,24,999"] {
+                assert_eq!(place.runs(filter).await, [24], "{}: {filter}", place.name);
+            }
+            assert_eq!(place.runs("!tenant:412").await.len(), NAMES.len() - 1, "{}", place.name);
+            assert!(place.runs("tenant:999").await.is_empty());
+        }
+    });
+}
+
+#[test]
 fn fr_043_009_letters_are_found_in_either_case_everywhere() {
     block_on(async {
         for place in places().await {

@@ -7,6 +7,7 @@
 //! on where it ended.
 
 mod counts;
+mod numbers;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -86,10 +87,16 @@ pub struct Found {
 
 /// Reads a page.
 pub async fn page(tx: &mut Tx, query: &Query<'_>) -> Result<Found> {
+    let within = match query.scope {
+        ViewScope::All => None,
+        ViewScope::Restricted { platform_user_id } => {
+            Some(users::workspaces(tx, platform_user_id).await?)
+        }
+    };
+    let filter = numbers::resolved(tx, query.filter, within.as_deref()).await?;
+    let query = &Query { filter: &filter, ..*query };
     let mut plan = Plan::of(query);
-    if let ViewScope::Restricted { platform_user_id } = query.scope {
-        plan.within = Some(users::workspaces(tx, platform_user_id).await?);
-    }
+    plan.within = within;
     let wanted = query.limit + 1;
     let rows: Vec<RunRow> = on_tx!(tx, c => {
         plan.statement(query, wanted).build_query_as().fetch_all(c).await?
@@ -301,20 +308,28 @@ impl<'a> Plan<'a> {
     where
         Values: BindsOn<DB>,
     {
-        let Some(within) = &self.within else { return };
-        if within.is_empty() {
-            sql.push(" and 1 = 0");
-            return;
-        }
-        sql.push(" and r.workspace_id in (");
-        for (n, id) in within.iter().enumerate() {
-            if n > 0 {
-                sql.push(", ");
-            }
-            Values::int(sql, *id);
-        }
-        sql.push(")");
+        push_within(sql, "r.workspace_id", self.within.as_deref());
     }
+}
+
+/// Leaves out rows whose workspace, in `column`, is not within a restricted view.
+fn push_within<DB: Binds>(sql: &mut QueryBuilder<DB>, column: &str, within: Option<&[i64]>)
+where
+    Values: BindsOn<DB>,
+{
+    let Some(within) = within else { return };
+    if within.is_empty() {
+        sql.push(" and 1 = 0");
+        return;
+    }
+    sql.push(format_args!(" and {column} in ("));
+    for (n, id) in within.iter().enumerate() {
+        if n > 0 {
+            sql.push(", ");
+        }
+        Values::int(sql, *id);
+    }
+    sql.push(")");
 }
 
 /// How well a term leads: the smaller, the fewer rows it leaves. None: no index serves it.
