@@ -10,10 +10,12 @@ use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::time_zone::TimeZone;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::platform::PlatformInfo;
+use tenantpilot::ops::runs::RunCounts;
 use tenantpilot::tui::app::Setup;
-use tenantpilot::tui::msg::Msg;
+use tenantpilot::tui::msg::{Answer, Msg, Slot};
 use tenantpilot::tui::session::keep_if_long;
 
+use super::live::fill;
 use super::run_control::shows;
 use crate::cli::{Person, done};
 use crate::support::console::{Console, setup};
@@ -199,5 +201,29 @@ both_engines! {
         *console.app = tenantpilot::tui::app::App::new(setup(200, 50, &store.clock));
         assert_eq!(keep_if_long(&mut console.app, long, now).await, None);
         shows!(console, "and there is no folder for files");
+    }
+
+    async fn fr_045_011_the_counts_above_the_list_are_whole_at_every_width(store) {
+        let store = store.with_platform().await;
+        fill(&store, 400).await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 60, 15).await;
+        console.log_in("administrator").await;
+        shows!(console, "newest 200 of 400");
+        for (n, wide, line) in [
+            (3, 60, " active 3   stale 3   stuck 3   failed in 24 h 3"),
+            (3, 80, " active 3   stale 3   stuck 3   failed in 24 h 3              newest 200 of 400"),
+            (1_001, 60, " active 1,000+ stale 1,000+ stuck 1,000+ failed 24 h 1,000+"),
+            (1_001, 80, " active 1,000+   stale 1,000+   stuck 1,000+   failed in 24 h 1,000+"),
+        ] {
+            console.send(Msg::Resize(wide, 15)).await;
+            let counts = RunCounts {
+                active: n, stale: n, stuck: n, failed: n, total: Some(400), estimated: false,
+            };
+            let answer = Box::new(Answer::Counts(Ok(counts)));
+            console.app.update(Msg::Done { slot: Slot::Counts, answer }, store.clock.now());
+            let screen = console.screen();
+            assert!(screen.lines().any(|shown| shown.trim_end() == line), "{line:?} in\n{screen}");
+        }
     }
 }

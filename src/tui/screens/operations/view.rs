@@ -16,7 +16,7 @@ use crate::domain::run_facts::{RunFacts, Wait};
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone;
-use crate::ops::runs::COUNT_BOUND;
+use crate::ops::runs::{COUNT_BOUND, RunCounts};
 
 /// Lines above the rows: counts, filter, column heads.
 const HEAD: u16 = 3;
@@ -125,67 +125,58 @@ impl Operations {
     }
 
     fn draw_counts(&self, area: Rect, buffer: &mut Buffer, look: &Look, visible: usize) {
-        let mut left = vec![Span::raw(" ")];
-        if let Some(counts) = self.counts.value() {
-            let number = |label: &str, n: i64, role: Role| {
-                let role = if n > 0 { role } else { Role::Text };
-                [
-                    look.span(Role::Muted, format!("{label} ")),
-                    look.span(role, bounded(n, COUNT_BOUND)),
-                    Span::raw("   "),
-                ]
-            };
-            left.extend(number("active", counts.active, Role::Running));
-            left.extend(number("stale", counts.stale, Role::Stale));
-            if counts.stuck > 0 {
-                left.extend(number("stuck", counts.stuck, Role::Stale));
-            }
-            left.extend(number("failed in 24 h", counts.failed, Role::Failed));
+        let columns = usize::from(area.width).saturating_sub(1);
+        let left = if let Some(counts) = self.counts.value() {
+            let wide = counts_line(counts, look, 3, "failed in 24 h");
+            // A count is never cut.
+            if wide.width() <= columns { wide } else { counts_line(counts, look, 1, "failed 24 h") }
         } else if let Some(error) = self.counts.error() {
-            let text = look.cut(&error.to_string(), usize::from(area.width.saturating_sub(24)));
-            left.push(look.span(Role::Failed, text.to_string()));
+            let text = look.cut(&error.to_string(), columns.saturating_sub(23));
+            Line::from(vec![Span::raw(" "), look.span(Role::Failed, text.to_string())])
         } else {
-            left.push(look.span(Role::Muted, "reading ..."));
+            Line::from(vec![Span::raw(" "), look.span(Role::Muted, "reading ...")])
+        };
+        let room = columns.saturating_sub(left.width() + 1);
+        left.render(area, buffer);
+        let (below, place) = self.place_text(visible, look);
+        let whole = if below.is_empty() { place.clone() } else { format!("{below}   {place}") };
+        let texts = [whole, below, place].into_iter().map(|text| look.span(Role::Muted, text));
+        if let Some(text) = texts.into_iter().find(|text| text.width() <= room) {
+            let line = Line::from(text).right_aligned();
+            line.render(Rect { width: area.width.saturating_sub(1), ..area }, buffer);
         }
-        Line::from(left).render(area, buffer);
-        let text = self.place_text(visible, look);
-        let line = Line::from(look.span(Role::Muted, text)).right_aligned();
-        line.render(Rect { width: area.width.saturating_sub(1), ..area }, buffer);
     }
 
-    /// Which part of the list is held: `newest 200 of ~1,204,311`.
-    fn place_text(&self, visible: usize, look: &Look) -> String {
+    /// Where the cursor is, if it is not in view, and which part of the list is held:
+    /// `newest 200 of ~1,204,311`.
+    fn place_text(&self, visible: usize, look: &Look) -> (String, String) {
         if self.rows.is_empty() {
-            return String::new();
+            return Default::default();
         }
         let n = grouped(i64::try_from(self.rows.len()).unwrap_or(0));
         let what = if self.at_newest() { "newest" } else { "older" };
         let below = match self.selected_index() {
-            Some(index) if index < self.top => format!("{} cursor above   ", look.glyph("↑", "^")),
+            Some(index) if index < self.top => format!("{} cursor above", look.glyph("↑", "^")),
             Some(index) if index >= self.top + visible => {
-                format!("{} cursor below   ", look.glyph("↓", "v"))
+                format!("{} cursor below", look.glyph("↓", "v"))
             }
             _ => String::new(),
         };
-        if !self.filter.is_empty() {
+        let place = if !self.filter.is_empty() {
             let more = if self.older.is_some() { "+" } else { "" };
-            return match self.searched {
-                Some(bound) => {
-                    format!("{below}{n}{more} found in the newest {} searched", grouped(bound))
-                }
-                None => format!("{below}{n}{more} found"),
-            };
-        }
-        match self.counts.value().and_then(|counts| Some((counts.total?, counts.estimated))) {
-            Some((total, estimated)) => {
-                format!(
-                    "{below}{what} {n} of {}{}",
-                    if estimated { "~" } else { "" },
-                    grouped(total)
-                )
+            match self.searched {
+                Some(bound) => format!("{n}{more} found in the newest {} searched", grouped(bound)),
+                None => format!("{n}{more} found"),
             }
-            None => format!("{below}{what} {n}"),
-        }
+        } else if let Some(counts) = self.counts.value()
+            && let Some(total) = counts.total
+        {
+            let about = if counts.estimated { "~" } else { "" };
+            format!("{what} {n} of {about}{}", grouped(total))
+        } else {
+            format!("{what} {n}")
+        };
+        (below, place)
     }
 
     fn draw_filter(&self, area: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
@@ -321,6 +312,24 @@ pub fn tenant_text(run: &Run) -> String {
         (None, 1) => "1 tenant".to_owned(),
         (None, n) => format!("{} tenants", grouped(n)),
     }
+}
+
+/// The counts above the list, `gap` columns apart.
+fn counts_line(counts: &RunCounts, look: &Look, gap: usize, failed: &'static str) -> Line<'static> {
+    let stuck = (counts.stuck > 0).then_some(("stuck", counts.stuck, Role::Stale));
+    let numbers = [("active", counts.active, Role::Running), ("stale", counts.stale, Role::Stale)];
+    let mut line = Line::from(" ");
+    for (label, n, role) in
+        numbers.into_iter().chain(stuck).chain([(failed, counts.failed, Role::Failed)])
+    {
+        if line.spans.len() > 1 {
+            line.push_span(" ".repeat(gap));
+        }
+        line.push_span(look.span(Role::Muted, format!("{label} ")));
+        let role = if n > 0 { role } else { Role::Text };
+        line.push_span(look.span(role, bounded(n, COUNT_BOUND)));
+    }
+    line
 }
 
 fn head_line(columns: &Columns, look: &Look) -> Line<'static> {
