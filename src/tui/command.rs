@@ -75,9 +75,9 @@ commands! {
     FilterClear, "filter.clear", "clear", "Clear the text being typed, or the filter";
     FilterAccept, "filter.accept", "accept", "Apply what was typed";
     FilterComplete, "filter.complete", "complete", "Complete the word being typed";
-    MatchNext, "match.next", "next trouble", "Move to the next row that needs somebody";
-    MatchPrevious, "match.previous", "prev. trouble", "Move to the previous row that needs somebody";
-    PollPause, "poll.pause", "pause", "Pause or resume live updates";
+    MatchNext, "match.next", "next problem", "Move to the next problem";
+    MatchPrevious, "match.previous", "prev. problem", "Move to the previous problem";
+    PollPause, "poll.pause", "freeze", "Freeze or resume live updates";
     PollFaster, "poll.faster", "faster", "Ask for updates more often";
     PollSlower, "poll.slower", "slower", "Ask for updates less often";
     PollNow, "poll.now", "refresh", "Ask for an update now";
@@ -87,10 +87,10 @@ commands! {
     FoldToggle, "fold.toggle", "fold", "Open or close the selected section";
     FoldAll, "fold.all", "fold all", "Open or close every section";
     DetailSameFailures, "detail.same_failures", "same failures", "List the runs that failed for the same reason";
-    InboxMarkRead, "inbox.mark_read", "mark read", "Mark the selected notice as read";
-    InboxMarkAllRead, "inbox.mark_all_read", "mark all read", "Mark every notice as read";
-    InboxUnreadOnly, "inbox.unread_only", "unread/all", "Show unread notices only, or all of them";
-    OverviewErrors, "overview.errors", "errors", "Show the failures of the window by what they say";
+    InboxMarkRead, "inbox.mark_read", "mark read", "Mark the selected notification as read";
+    InboxMarkAllRead, "inbox.mark_all_read", "mark all read", "Mark every notification as read";
+    InboxUnreadOnly, "inbox.unread_only", "unread/all", "Show unread notifications only, or all of them";
+    OverviewErrors, "overview.errors", "errors", "Show the error groups of the window";
     SampleOpen, "sample.open", "open sample", "Open the run of the sample of an error";
     WindowNext, "window.next", "longer window", "Look further back: 1h, 24h, 7d, 30d, and round again";
     WindowPrevious, "window.previous", "shorter window", "Look less far back, and round again";
@@ -99,18 +99,18 @@ commands! {
     SupportTenant, "support.tenant", "tenant", "Show the tenant of it: runs, findings, requests";
     SupportTenants, "support.tenants", "tenants", "Find a tenant";
     DiagnosticsExport, "diagnostics.export", "export", "Write the diagnostics into files, as JSON and Markdown";
-    RunRetry, "run.retry", "retry", "Retry what failed or never ran; asks first";
+    RunRetry, "run.retry", "retry", "Retry the targets that failed or never ran; asks first";
     RunCancel, "run.cancel", "cancel", "Cancel the run; asks first";
-    RunPause, "run.pause", "pause run", "Pause the run, or let it go on; asks first";
+    RunPause, "run.pause", "pause run", "Pause or resume the run; asks first";
     RunClose, "run.close", "force close", "Close a run that does not stop by force; asks first";
     WaitForWorker, "worker.wait", "wait for one", "Queue the new run although it waits for a worker";
     BreakGlassToggle, "break_glass.toggle", "break-glass", "Take break-glass, or end it; asks first";
     WizardNext, "wizard.next", "go on", "Go on to the next step of the wizard";
-    ScopeNextWay, "scope.next_way", "next way", "Choose in the next way: tenants, a workspace, or all";
-    ScopePreviousWay, "scope.previous_way", "previous way", "Choose in the way before this one";
-    ScopeMark, "scope.mark", "mark", "Mark what is under the cursor, or take the mark away";
-    ScopeUnmark, "scope.unmark", "unmark all", "Take every mark away";
-    PreflightNew, "preflight.new", "new preflight", "Count anew what the runbook would change";
+    ScopeNextWay, "scope.next_way", "next way", "Select in the next way: tenants, a workspace, or all";
+    ScopePreviousWay, "scope.previous_way", "previous way", "Select in the previous way";
+    ScopeMark, "scope.mark", "mark", "Mark or unmark what is under the cursor";
+    ScopeUnmark, "scope.unmark", "unmark all", "Remove every mark";
+    PreflightNew, "preflight.new", "new preflight", "Count again what the runbook would change";
     PreflightCancel, "preflight.cancel", "cancel", "Cancel the preflight that is counting";
     PlanAffectedOnly, "plan.affected_only", "affected/all", "Show targets with something to change only, or all";
     PlanExport, "plan.export", "export", "Write all targets of the plan into a file (CSV)";
@@ -123,10 +123,10 @@ commands! {
     ComposeWithhold, "compose.withhold", "leave out", "Leave an item out of it, or take it in again";
     ComposeMask, "compose.mask", "mask", "Mask a passage wherever it stands";
     ComposeUnmask, "compose.unmask", "unmask own", "Take back what was masked by hand last";
-    ComposeDiscard, "compose.discard", "throw away", "Throw the draft away; asks first";
+    ComposeDiscard, "compose.discard", "discard", "Discard the draft; asks first";
     ComposeShow, "compose.show", "show it", "Show the request that was sent";
     TextUndo, "text.undo", "undo", "Undo the last edit of the text";
-    TextRedo, "text.redo", "redo", "Do again what was undone";
+    TextRedo, "text.redo", "redo", "Redo the edit that was undone";
 }
 
 impl Command {
@@ -172,7 +172,7 @@ pub enum Context {
     Global,
     /// Health, numbers and failures of a window.
     Overview,
-    /// The failures of a window by what they say.
+    /// The error groups of a window.
     Errors,
     /// What came of retrying the runs of an error.
     Report,
@@ -210,7 +210,7 @@ pub enum Context {
     Refused,
     /// The phrase that starts a runbook, which is a text field.
     Phrase,
-    /// The question before a draft is thrown away; any text answers it.
+    /// The question before a draft is discarded; any text answers it.
     Discard,
     /// The help overlay.
     Help,
@@ -288,17 +288,17 @@ impl Context {
             Self::Request => "In a support request",
             Self::Tenants => "In the list of tenants",
             Self::Tenant => "In a tenant",
-            Self::RunTenants => "While a tenant of a run is chosen",
+            Self::RunTenants => "While a tenant of a run is selected",
             Self::Diagnostics => "In diagnostics",
             Self::Search => "In a search",
             Self::Inbox => "In the inbox",
             Self::Workers => "In the list of workers",
             Self::Runbooks => "In the list of runbooks",
-            Self::Scope => "While a scope is chosen",
+            Self::Scope => "While a scope is selected",
             Self::Plan => "In a preflight",
             Self::Refused => "After a refused start",
             Self::Phrase => "Before a start",
-            Self::Discard => "Before a draft is thrown away",
+            Self::Discard => "Before a draft is discarded",
             Self::Help => "In this help",
             Self::Palette => "In the command palette",
             Self::Filter => "In the filter line",

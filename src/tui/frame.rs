@@ -51,11 +51,11 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         }
         Some(Overlay::BreakGlass(dialog)) => cursor = dialog.draw(body, buffer, &app.look),
         Some(Overlay::Discard) => {
-            draw_question(body, " Throw it away? ", DISCARD, buffer, &app.look);
+            draw_question(body, " Discard it? ", DISCARD, buffer, &app.look);
             cursor = None;
         }
         Some(Overlay::DiscardDraft) => {
-            draw_question(body, " Throw it away? ", DISCARD_DRAFT, buffer, &app.look);
+            draw_question(body, " Discard it? ", DISCARD_DRAFT, buffer, &app.look);
             cursor = None;
         }
         Some(Overlay::Leave) => {
@@ -183,7 +183,7 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
         return (Role::Muted, vec![format!("{} connecting", look.glyph("○", "o"))]);
     }
     if app.paused {
-        return (Role::Paused, vec![format!("{} paused", look.glyph("◌", "="))]);
+        return (Role::Paused, vec![format!("{} frozen", look.glyph("◌", "="))]);
     }
     match app.stale_for() {
         Some(age) => {
@@ -314,12 +314,12 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
     }
 }
 
-/// What the question before a draft of the wizard is thrown away says.
-const DISCARD: &str = "What was chosen and typed for this runbook would be lost. y throws it away, \
+/// What the question before a draft of the wizard is discarded says.
+const DISCARD: &str = "What was selected and typed for this runbook would be lost. y discards it, \
                        any other key keeps it.";
-/// What the question before a draft of a support request is thrown away says.
+/// What the question before a draft of a support request is discarded says.
 const DISCARD_DRAFT: &str = "What was typed for this support request would be lost, its file too. \
-                             y throws it away, any other key keeps it.";
+                             y discards it, any other key keeps it.";
 
 /// What the question before the console is left with a started runbook says.
 const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \
@@ -369,7 +369,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
             let word = match app.overlays.last() {
                 Some(Overlay::ResumeDraft(_)) => " go on ",
                 Some(Overlay::Leave) => " leave ",
-                _ => " throw away ",
+                _ => " discard ",
             };
             let keys = vec![look.span(Role::Key, " y"), look.span(Role::Hint, word)];
             return Line::from(keys).render(area, buffer);
@@ -525,8 +525,8 @@ fn label_of(command: Command, context: Context) -> &'static str {
         (Command::RowOpen, Context::Inbox) => "view run",
         (Command::RowOpen, Context::Errors | Context::Report) => "list runs",
         (Command::FoldToggle, Context::Errors) => "alone",
-        (Command::RowOpen, Context::RunTenants) => "choose",
-        (Command::PollNow, Context::Diagnostics) => "open anew",
+        (Command::RowOpen, Context::RunTenants) => "select",
+        (Command::PollNow, Context::Diagnostics) => "reopen",
         (
             Command::FilterEdit,
             Context::Requests

@@ -177,10 +177,10 @@ impl App {
             Command::PollPause => {
                 self.paused = !self.paused;
                 if self.paused {
-                    self.say("live updates are paused");
+                    self.say("live updates are frozen");
                     Vec::new()
                 } else {
-                    self.say("live updates go on");
+                    self.say("live updates are resumed");
                     self.ask_now()
                 }
             }

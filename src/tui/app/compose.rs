@@ -194,7 +194,7 @@ impl App {
             return Vec::new();
         }
         let mut effects = self.forget_draft();
-        self.say("the draft was thrown away");
+        self.say("the draft was discarded");
         effects.extend(self.leave_composition());
         effects
     }

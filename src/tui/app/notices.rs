@@ -19,7 +19,7 @@ impl App {
         let mut effects = self.inbox.mark();
         match run {
             Some(id) => effects.extend(self.open_run(id)),
-            None => self.say("this notice is not about a run"),
+            None => self.say("this notification is not about a run"),
         }
         effects
     }
@@ -35,7 +35,7 @@ impl App {
     pub(super) fn mark_all_read(&mut self) -> Vec<Effect> {
         let effects = self.inbox.mark_all();
         if effects.is_empty() && self.inbox.rows().is_empty() {
-            self.say("there is no notice to mark as read");
+            self.say("there is no notification to mark as read");
         }
         effects
     }

@@ -201,7 +201,7 @@ impl App {
             if !self.may(Capability::SupportDiagnosticsView) {
                 return Vec::new();
             }
-            self.say("the diagnostics are opened anew, which is audited");
+            self.say("the diagnostics are reopened, which is audited");
         }
         self.support.screen_mut().refresh()
     }

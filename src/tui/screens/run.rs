@@ -221,7 +221,7 @@ impl RunScreen {
             let (role, text) = match (self.id, self.detail.error()) {
                 (None, _) => (
                     Role::Muted,
-                    "No run is open. Choose one in Operations and press enter.".to_owned(),
+                    "No run is open. Select one in Operations and press enter.".to_owned(),
                 ),
                 (Some(_), Some(error)) => (Role::Failed, error.to_string()),
                 (Some(id), None) => (Role::Muted, format!("reading run {id} ...")),

@@ -196,7 +196,7 @@ both_engines! {
             assert_eq!(draft(&console).notes, "again and again", "{answer}");
         }
         console.keys("<ctrl-x>y").await;
-        shows!(console, "the draft was thrown away");
+        shows!(console, "the draft was discarded");
         assert!(console.app.composition().is_none());
         assert_eq!(files(&folder), Vec::<PathBuf>::new());
         console.keys("S").await;

@@ -139,7 +139,7 @@ both_engines! {
             assert_eq!(marked(&mut console), line);
             console.keys("s").await;
             shows!(console, &format!("{}  ", runs[0]));
-            hides!(console, "errors by what they say");
+            hides!(console, "error groups");
             console.keys("<esc>").await;
             assert_eq!(marked(&mut console), line);
         }
@@ -147,7 +147,7 @@ both_engines! {
         let Some(Effect::Copy(text)) = console.outside.last() else { panic!("nothing was copied") };
         assert_eq!(text.len(), 12);
         console.keys("<esc>").await;
-        hides!(console, "errors by what they say");
+        hides!(console, "error groups");
         shows!(console, "RUNS ");
     }
 
@@ -201,7 +201,7 @@ both_engines! {
             assert_eq!(store.text(&format!("select source from operation_runs where id = {id}")).await, "console");
         }
         console.keys("<esc>").await;
-        shows!(console, "errors by what they say");
+        shows!(console, "error groups");
         // What is under way is not tried twice; nothing is left to type.
         store.pass(2);
         console.keys("R").await;

@@ -77,7 +77,7 @@ both_engines! {
         // Back where the run was chosen, with the cursor where it was.
         console.keys("<esc>").await;
         let screen = console.screen();
-        assert!(screen.contains("NOTICE") && under_cursor(&screen) == run, "{screen}");
+        assert!(screen.contains("NOTIFICATION") && under_cursor(&screen) == run, "{screen}");
         console.keys("k<enter>").await;
         assert!(!console.screen().contains('✉'), "{}", console.screen());
         console.keys("<esc><esc>").await;
@@ -115,7 +115,7 @@ both_engines! {
         assert!(!screen.lines().find(|line| line.starts_with('▸')).unwrap().contains('●'), "{screen}");
         console.keys("u").await;
         let screen = console.screen();
-        assert!(screen.contains("showing unread only") && screen.contains("1 notice"), "{screen}");
+        assert!(screen.contains("showing unread only") && screen.contains("1 notification"), "{screen}");
         // What came after the look stays unread.
         let late = ended_for(&store, 1, "backup.snapshot", 1, 0).await;
         console.keys("M").await;
@@ -125,11 +125,11 @@ both_engines! {
         assert!(screen.contains(" unread 1 "), "{screen}");
         console.keys("MM").await;
         let screen = console.screen();
-        assert!(screen.contains("Nothing is unread. u shows all notices."), "{screen}");
-        assert!(screen.lines().last().unwrap().contains("there is no notice to mark"), "{screen}");
+        assert!(screen.contains("Nothing is unread. u shows all notifications."), "{screen}");
+        assert!(screen.lines().last().unwrap().contains("there is no notification to mark"), "{screen}");
         console.keys("uM").await;
         assert!(console.screen().lines().last().unwrap().contains("nothing was unread"), "{}", console.screen());
-        assert!(console.screen().contains("5 notices"), "{}", console.screen());
+        assert!(console.screen().contains("5 notifications"), "{}", console.screen());
     }
 
     async fn fr_015_011_keys_that_are_faster_than_the_database_lose_no_mark(store) {
@@ -204,15 +204,15 @@ both_engines! {
         assert!(console.screen().contains(" unread 1 "));
         console.keys("?").await;
         let screen = console.screen();
-        let line = screen.lines().find(|line| line.contains("Mark the selected notice as read")).unwrap();
+        let line = screen.lines().find(|line| line.contains("Mark the selected notification as read")).unwrap();
         assert!(line.trim_start().starts_with("x "), "{line}");
         console.keys("<esc>:mark<space>every<enter>").await;
         assert!(console.screen().lines().last().unwrap().contains("1 marked as read"), "{}", console.screen());
         console.keys("U").await;
-        assert!(console.screen().contains("Nothing is unread. U shows all notices."), "{}", console.screen());
+        assert!(console.screen().contains("Nothing is unread. U shows all notifications."), "{}", console.screen());
         // The palette leads there from elsewhere; what belongs to the inbox is not offered there.
         console.keys("2:inbox<enter>").await;
-        assert!(console.screen().contains("NOTICE"), "{}", console.screen());
+        assert!(console.screen().contains("NOTIFICATION"), "{}", console.screen());
         console.keys("2:inbox.mark").await;
         assert!(!console.screen().contains("inbox.mark_"), "{}", console.screen());
     }
@@ -257,10 +257,10 @@ both_engines! {
             seen.push(console.app.inbox().selected().unwrap().id);
         }
         assert_eq!(seen, (1..=500).rev().collect::<Vec<i64>>());
-        assert!(console.screen().contains("500 notices"), "{}", console.screen());
+        assert!(console.screen().contains("500 notifications"), "{}", console.screen());
         // A notice without a run can be read, and says that there is nothing to view.
         console.keys("<enter>").await;
-        assert!(console.screen().contains("this notice is not about a run"), "{}", console.screen());
+        assert!(console.screen().contains("this notification is not about a run"), "{}", console.screen());
         assert!(console.screen().contains(" unread 499 "), "{}", console.screen());
     }
 

@@ -175,7 +175,7 @@ both_engines! {
         assert_eq!(console.app.poll_every(), every);
         console.keys("p").await;
         assert_eq!(slots(&console), []);
-        assert!(console.screen().contains("◌ paused"));
+        assert!(console.screen().contains("◌ frozen"));
         console.keys("p+").await;
         assert!(console.app.poll_every() < every);
         assert_eq!(slots(&console), [Slot::Detail, Slot::Unread, Slot::BreakGlass, Slot::Condition]);

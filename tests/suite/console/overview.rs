@@ -168,13 +168,13 @@ both_engines! {
             let mut help = console.screen();
             console.keys("<pgdn>").await;
             help.push_str(&console.screen());
-            for text in ["In the overview", "Show the failures of the window", "Look further back", "Move to what stands next"] {
+            for text in ["In the overview", "Show the error groups of the window", "Look further back", "Move to what stands next"] {
                 assert!(help.contains(text), "{text} in {help}");
             }
             console.keys("<esc>:errors").await;
             shows!(console, "overview.errors");
             console.keys("<enter>").await;
-            shows!(console, "errors by what they say");
+            shows!(console, "error groups");
             console.keys("<esc><esc>").await;
             shows!(console, "newest");
             console.keys("<tab>").await;

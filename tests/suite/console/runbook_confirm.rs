@@ -122,7 +122,7 @@ both_engines! {
         shows!(console, "plan       1 (");
         assert_eq!(store.number("select count(*) from runbook_plans").await, 1);
         console.keys("<esc><tab><space>").await;
-        shows!(console, "chosen 1 of 4 tenants: 1");
+        shows!(console, "selected 1 of 4 tenants: 1");
         console.keys("<enter>").await;
         shows!(console, "plan 1 was discarded: the scope or the inputs were changed");
         shows!(console, "plan       2 (");
@@ -151,20 +151,20 @@ both_engines! {
         console.keys("<enter><space>").await;
         for key in ["<esc>", "<enter>", "n", "<space>", "q", "<tab>", "6", "Y"] {
             console.keys("<esc>").await;
-            shows!(console, "Throw it away?");
+            shows!(console, "Discard it?");
             console.keys(key).await;
-            shows!(console, "chosen 1 of 4 tenants: 1");
-            hides!(console, "Throw it away?");
+            shows!(console, "selected 1 of 4 tenants: 1");
+            hides!(console, "Discard it?");
         }
         assert_eq!(console.outside, []);
         console.keys("<esc>").await;
         console.send(Msg::Paste("y".to_owned())).await;
         console.keys("n").await;
-        shows!(console, "chosen 1 of 4 tenants: 1");
+        shows!(console, "selected 1 of 4 tenants: 1");
         console.keys("<esc>y").await;
         assert_eq!(console.app.runbooks().step(), Step::Runbook);
         console.keys("<enter>").await;
-        shows!(console, "chosen 0 of 4 tenants");
+        shows!(console, "selected 0 of 4 tenants");
         // Logging out forgets it without asking.
         console.keys("<space>:app.logout<enter>").await;
         console.log_in("administrator").await;
@@ -330,7 +330,7 @@ both_engines! {
         }
         let mut console = at_runbooks(&store.ops).await;
         console.keys("jj<enter>").await;
-        shows!(console, "It is aimed at the platform itself: there are no tenants to choose.");
+        shows!(console, "It is aimed at the platform itself: there are no tenants to select.");
         shows!(console, "for how many days events are kept, 1 to 36500");
         shows!(console, "the platform's setting where left empty");
         for bad in ["0", "lots"] {
@@ -369,7 +369,7 @@ both_engines! {
         shows!(console, "R makes a new preflight, esc goes back");
         assert_eq!(store.number("select count(*) from runbook_plans").await, 0);
         console.keys("<esc>").await;
-        shows!(console, "chosen 2 of 3 tenants: 1, 2");
+        shows!(console, "selected 2 of 3 tenants: 1, 2");
         console.keys("u/2<enter><space><enter>").await;
         shows!(console, "2 of 2 findings in 1 tenant");
     }

@@ -117,7 +117,7 @@ both_engines! {
         shows!(console, "▸ [ ] ALL (4 tenants, 100 %)");
         press(&mut console, "<space>").await;
         shows!(console, "▸ [x] ALL (4 tenants, 100 %)");
-        shows!(console, "chosen ALL (4 tenants, 100 %)");
+        shows!(console, "selected ALL (4 tenants, 100 %)");
         press(&mut console, "<enter>").await;
         shows!(console, "[3 preflight]");
         shows!(console, "160 of 160 findings in 4 tenants");
@@ -179,20 +179,20 @@ both_engines! {
         let store = prepared(store).await;
         let mut console = at_runbooks(&store.ops).await;
         console.keys("<enter><enter>").await;
-        shows!(console, "nothing is chosen: space marks the tenant under the cursor");
-        shows!(console, "chosen 0 of 4 tenants");
+        shows!(console, "nothing is selected: space marks the tenant under the cursor");
+        shows!(console, "selected 0 of 4 tenants");
         console.keys("<tab><enter>").await;
-        shows!(console, "nothing is chosen: space chooses the workspace under the cursor");
+        shows!(console, "nothing is selected: space selects the workspace under the cursor");
         console.keys("<tab><enter>").await;
-        shows!(console, "nothing is chosen: space chooses all tenants");
+        shows!(console, "nothing is selected: space selects all tenants");
         assert_eq!(store.number("select count(*) from runbook_plans").await, 0);
         // Chosen and taken back is nothing chosen.
         console.keys("<space><space><enter>").await;
-        shows!(console, "nothing is chosen");
+        shows!(console, "nothing is selected");
         console.keys("<backtab><space>").await;
-        shows!(console, "chosen workspace 1 (2 of 4 tenants)");
+        shows!(console, "selected workspace 1 (2 of 4 tenants)");
         console.keys("<space><enter>").await;
-        shows!(console, "nothing is chosen");
+        shows!(console, "nothing is selected");
         assert_eq!(store.number("select count(*) from runbook_plans").await, 0);
     }
 
@@ -203,11 +203,11 @@ both_engines! {
         // It searches while it is typed, and the marks are counted all the time.
         shows!(console, "Fabrikam Labs");
         hides!(console, "Contoso DE");
-        shows!(console, "chosen 1 of 4 tenants: 1 (1 hidden by the search)");
+        shows!(console, "selected 1 of 4 tenants: 1 (1 hidden by the search)");
         console.keys("<enter><space>").await;
-        shows!(console, "chosen 2 of 4 tenants: 1, 4 (1 hidden by the search)");
+        shows!(console, "selected 2 of 4 tenants: 1, 4 (1 hidden by the search)");
         console.keys("<enter>").await;
-        shows!(console, "1 chosen tenant is hidden by the search; c clears the search");
+        shows!(console, "1 selected tenant is hidden by the search; c clears the search");
         assert_eq!(console.app.runbooks().step(), Step::Scope);
         console.keys("c").await;
         shows!(console, "[x]        1  Contoso DE");
@@ -218,7 +218,7 @@ both_engines! {
         console.keys("r").await;
         shows!(console, "[ ]       20  AAA");
         shows!(console, "▸ [x]        4  Fabrikam Labs");
-        shows!(console, "chosen 2 of 5 tenants: 1, 4");
+        shows!(console, "selected 2 of 5 tenants: 1, 4");
         console.keys("<enter>").await;
         shows!(console, "tenants 1, 4 (40 %)");
         // The search is by id, too, and esc takes the search back that is being typed.
@@ -226,11 +226,11 @@ both_engines! {
         shows!(console, "Fabrikam Labs");
         hides!(console, "Contoso DE");
         console.keys("/xyz").await;
-        shows!(console, "Nothing that may be chosen matches this search.");
+        shows!(console, "Nothing that may be selected matches this search.");
         console.keys("<esc>").await;
         shows!(console, "Fabrikam Labs");
         console.keys("cu").await;
-        shows!(console, "chosen 0 of 5 tenants");
+        shows!(console, "selected 0 of 5 tenants");
     }
 
     async fn fr_020_003_marks_survive_paging_through_a_long_list(store) {
@@ -246,7 +246,7 @@ both_engines! {
         }
         console.keys("<space>G<space>").await;
         shows!(console, "▸ [x]      699  Unit 699");
-        shows!(console, "chosen 3 of 604 tenants: 1, ");
+        shows!(console, "selected 3 of 604 tenants: 1, ");
         console.keys("g").await;
         shows!(console, "▸ [x]        1  Contoso DE");
         console.keys("<enter>").await;
@@ -266,7 +266,7 @@ both_engines! {
         console.keys("<tab>").await;
         hides!(console, "Contoso");
         console.keys("<tab>").await;
-        shows!(console, "all tenants cannot be chosen: your view is restricted to some workspaces");
+        shows!(console, "all tenants cannot be selected: your view is restricted to some workspaces");
         console.keys("<space><enter>").await;
         hides!(console, "[x]");
         assert_eq!(console.app.runbooks().step(), Step::Scope);
@@ -275,7 +275,7 @@ both_engines! {
         // Marks of another way are said not to count.
         let mut console = at_runbooks(&store.ops).await;
         console.keys("<enter><space><tab><space>").await;
-        shows!(console, "chosen workspace 1 (2 of 4 tenants); 1 marked tenant not counted here");
+        shows!(console, "selected workspace 1 (2 of 4 tenants); 1 marked tenant not counted here");
     }
 
     async fn fr_020_005_names_that_mix_scripts_are_marked_and_their_ids_have_to_be_typed(store) {

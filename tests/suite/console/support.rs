@@ -306,7 +306,7 @@ both_engines! {
             shows!(console, &format!("▹ {}", section.label()));
         }
         for text in ["headline  failed: all 4 items failed", "issue     provider_throttled: the provider refused",
-                     "opened at 2026-11-20 10:17:30 UTC, and audited; r opens them anew",
+                     "opened at 2026-11-20 10:17:30 UTC, and audited; r reopens them",
                      "newest at 2026-11-20", "empty: no report was ever stored for this tenant"] {
             shows!(console, text);
         }
@@ -360,7 +360,7 @@ both_engines! {
         console.screen();
         assert_eq!(store.openings().await, before + 1);
         console.keys("r").await;
-        shows!(console, "opened anew, which is audited");
+        shows!(console, "reopened, which is audited");
         assert_eq!(store.openings().await, before + 2);
         let row = store.text("select status || ' ' || target_type || ' ' || target_id from audit_logs \
                               where action = 'support.open_diagnostics' order by id desc limit 1").await;

@@ -123,8 +123,8 @@ impl Inbox {
                 format!("{below}newest {n}; older ones: tenantpilot notifications list")
             }
             (Some(_), _) => format!("{below}newest {n}"),
-            (None, 1) => format!("{below}1 notice"),
-            (None, _) => format!("{below}{n} notices"),
+            (None, 1) => format!("{below}1 notification"),
+            (None, _) => format!("{below}{n} notifications"),
         }
     }
 
@@ -134,12 +134,13 @@ impl Inbox {
             (Some(error), _) => (Role::Failed, error.to_string()),
             (None, None) => (Role::Muted, "reading the inbox ...".to_owned()),
             (None, Some(())) if self.unread_only => {
-                let more = key.map_or_else(String::new, |key| format!(" {key} shows all notices."));
+                let more =
+                    key.map_or_else(String::new, |key| format!(" {key} shows all notifications."));
                 (Role::Text, format!("Nothing is unread.{more}"))
             }
             (None, Some(())) => (
                 Role::Text,
-                "No notices yet. One comes when a run that you started has ended.".to_owned(),
+                "No notifications yet. One comes when a run that you started has ended.".to_owned(),
             ),
         };
         let width = usize::from(area.width.saturating_sub(4));
@@ -163,7 +164,7 @@ fn head_line(columns: &Columns, look: &Look) -> Line<'static> {
     text.push_str(&format!(
         "{:<STATE$} {:<title$} {:>AGE$}",
         "STATE",
-        look.cut("NOTICE", columns.title),
+        look.cut("NOTIFICATION", columns.title),
         "AGO",
         title = columns.title
     ));

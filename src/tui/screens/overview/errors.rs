@@ -286,7 +286,7 @@ fn plain(role: Role, text: &str, width: usize) -> Vec<Row> {
 fn window_row(errors: &Errors, around: &Around<'_>) -> Row {
     let look = around.look;
     let mut row = super::view::windows(around.window);
-    row.push(Cell::plain(Role::Title, "   errors by what they say"));
+    row.push(Cell::plain(Role::Title, "   error groups"));
     if let Some(at) = errors.read_at.filter(|_| !around.live) {
         let text = format!("   as of {} {}", look.short_time(at), look.zone_name());
         if cells::width(&row) + text.len() < usize::from(around.area.width) {

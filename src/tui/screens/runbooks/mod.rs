@@ -245,7 +245,7 @@ impl Runbooks {
     pub fn footer(&self, now: DateTime<Utc>) -> Vec<(Command, &'static str)> {
         let Some(draft) = &self.draft else {
             return vec![
-                (Command::RowOpen, "choose"),
+                (Command::RowOpen, "select"),
                 (Command::AppPalette, "command"),
                 (Command::AppBack, "back"),
             ];

@@ -315,19 +315,19 @@ impl Scope {
         let hidden = self.hidden();
         if hidden > 0 {
             let which = match (self.way, hidden) {
-                (Way::Workspace, _) => "the chosen workspace is".to_owned(),
-                (_, 1) => "1 chosen tenant is".to_owned(),
-                (_, n) => format!("{n} chosen tenants are"),
+                (Way::Workspace, _) => "the selected workspace is".to_owned(),
+                (_, 1) => "1 selected tenant is".to_owned(),
+                (_, n) => format!("{n} selected tenants are"),
             };
             return Err(format!(
-                "{which} hidden by the search; {} clears the search and shows what is chosen",
+                "{which} hidden by the search; {} clears the search and shows what is selected",
                 keys.clear
             ));
         }
         let mark = &keys.mark;
         match self.way {
             Way::Tenants => match self.marks.keys().copied().collect::<Vec<i64>>().as_slice() {
-                [] => Err(format!("nothing is chosen: {mark} marks the tenant under the cursor")),
+                [] => Err(format!("nothing is selected: {mark} marks the tenant under the cursor")),
                 [one] => Ok(RunScope::Tenant(*one)),
                 many => Ok(RunScope::Tenants(many.to_vec())),
             },
@@ -336,11 +336,11 @@ impl Scope {
                 .as_ref()
                 .map(|workspace| RunScope::Workspace(workspace.id))
                 .ok_or_else(|| {
-                    format!("nothing is chosen: {mark} chooses the workspace under the cursor")
+                    format!("nothing is selected: {mark} selects the workspace under the cursor")
                 }),
             Way::All if self.all => Ok(RunScope::All),
             Way::All if self.allowed.is_some_and(|(_, all)| !all) => Err(RESTRICTED.to_owned()),
-            Way::All => Err(format!("nothing is chosen: {mark} chooses all tenants")),
+            Way::All => Err(format!("nothing is selected: {mark} selects all tenants")),
         }
     }
 
@@ -362,7 +362,7 @@ impl Scope {
         Value::Object(given)
     }
 
-    /// What is chosen, in one line: `chosen 3 of 412 tenants: 4, 7, 9`.
+    /// What is chosen, in one line: `selected 3 of 412 tenants: 4, 7, 9`.
     pub(super) fn chosen_words(&self) -> String {
         let of = self.allowed.map_or_else(String::new, |(n, _)| format!(" of {}", grouped(n)));
         let mut words = match self.way {
@@ -374,18 +374,18 @@ impl Scope {
                     ids.push("...".to_owned());
                 }
                 let ids = if n == 0 { String::new() } else { format!(": {}", ids.join(", ")) };
-                format!("chosen {n}{of} tenants{ids}")
+                format!("selected {n}{of} tenants{ids}")
             }
             Way::Workspace => match &self.workspace {
                 Some(chosen) => {
                     let n = chosen.tenant_count;
                     let s = if n == 1 { "" } else { "s" };
-                    format!("chosen workspace {} ({}{of} tenant{s})", chosen.id, grouped(n))
+                    format!("selected workspace {} ({}{of} tenant{s})", chosen.id, grouped(n))
                 }
-                None => "chosen no workspace".to_owned(),
+                None => "selected no workspace".to_owned(),
             },
-            Way::All if self.all => format!("chosen ALL{}", self.all_words()),
-            Way::All => "chosen nothing".to_owned(),
+            Way::All if self.all => format!("selected ALL{}", self.all_words()),
+            Way::All => "selected nothing".to_owned(),
         };
         let marked = self.marks.len();
         if self.way != Way::Tenants && marked > 0 {
@@ -408,8 +408,8 @@ impl Scope {
 }
 
 /// Why all tenants cannot be chosen by somebody who does not see all.
-pub(super) const RESTRICTED: &str = "all tenants cannot be chosen: your view is restricted to \
-     some workspaces, so all that you see would not be all there are; choose a workspace or tenants";
+pub(super) const RESTRICTED: &str = "all tenants cannot be selected: your view is restricted to \
+     some workspaces, so all that you see would not be all there are; select a workspace or tenants";
 
 /// The keys that sentences name.
 #[derive(Debug, Clone, Default)]

@@ -127,7 +127,7 @@ impl Draft {
         let look = around.look;
         let mut lines = Vec::new();
         if self.card.is_platforms() {
-            let aim = "It is aimed at the platform itself: there are no tenants to choose.";
+            let aim = "It is aimed at the platform itself: there are no tenants to select.";
             lines.extend(text(look, Role::Text, aim, area));
         }
         if self.scope.inputs.is_none() {
@@ -175,9 +175,9 @@ impl Way {
 fn nothing(scope: &Scope, matching: Option<usize>) -> &'static str {
     match (matching, scope.search().trim().is_empty()) {
         (None, _) => "reading ...",
-        (Some(_), false) => "Nothing that may be chosen matches this search.",
+        (Some(_), false) => "Nothing that may be selected matches this search.",
         (Some(_), true) => {
-            "There is nothing to choose: no tenant that maintenance may touch is in your view."
+            "There is nothing to select: no tenant that maintenance may touch is in your view."
         }
     }
 }

@@ -107,7 +107,7 @@ impl Runbooks {
         let second = Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area };
         let below = below_head(area);
         let Some(draft) = &self.draft else {
-            let why = "Choose a runbook. Nothing starts before the last step.";
+            let why = "Select a runbook. Nothing starts before the last step.";
             Line::from(look.span(Role::Hint, format!(" {why}"))).render(second, buffer);
             self.draw_list(below, buffer, around);
             return None;

@@ -99,7 +99,7 @@ impl Diagnostics {
         paper.gap();
         answer(&mut paper, opened);
         let again = around.key(Command::PollNow);
-        let again = again.map_or_else(String::new, |key| format!("; {key} opens them anew"));
+        let again = again.map_or_else(String::new, |key| format!("; {key} reopens them"));
         let at = look.full_time(opened.opened_at);
         paper.text(Role::Muted, 0, &format!("opened at {at}, and audited{again}"));
         redaction(&mut paper, &self.withheld);

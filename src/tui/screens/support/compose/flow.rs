@@ -48,7 +48,7 @@ impl Composition {
 
     fn discard(&mut self) -> Outcome {
         if self.sending {
-            return Outcome::say("it is being sent; it cannot be thrown away now");
+            return Outcome::say("it is being sent; it cannot be discarded now");
         }
         let ask = self.has_work();
         Outcome { ask, leave: !ask, ..Outcome::default() }

@@ -305,7 +305,7 @@ impl Composition {
                 }
                 offers.push(back);
                 if self.has_work() {
-                    offers.push((Command::ComposeDiscard, "throw away"));
+                    offers.push((Command::ComposeDiscard, "discard"));
                 }
                 offers
             }

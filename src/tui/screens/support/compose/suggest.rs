@@ -29,7 +29,7 @@ pub fn summary(evidence: &Evidence) -> Option<String> {
         "partial" => format!("{name} failed in part"),
         "blocked" => format!("{name} was blocked"),
         "cancelled" => format!("{name} was cancelled"),
-        "stale" => return Some(format!("{name} is waiting and nobody takes it")),
+        "stale" => return Some(format!("{name} is waiting and no worker claims it")),
         "" | "succeeded" => return None,
         // To wait for its turn is no trouble by itself.
         "queued" if sentence.is_none() && reason.is_none() => return None,
