@@ -92,6 +92,7 @@ fn console(width: u16, height: u16) -> App {
         capabilities: Role::Operator.capabilities(),
         restricted: false,
         expires_at: now(),
+        last_active_at: now(),
     };
     app.update(
         Msg::Done { slot: Slot::Session, answer: Box::new(Answer::Login(Ok(session))) },

@@ -8,8 +8,8 @@ use super::text;
 use super::users::FIRST_STEP;
 use crate::access::ClientKind;
 use crate::ops::auth::{Login, Logout, Session, WhoAmI};
-use crate::ops::password;
 use crate::ops::users::IsUnclaimed;
+use crate::ops::{Ops, password};
 use crate::{Error, ErrorKind, Result};
 
 /// Arguments of `login`.
@@ -36,13 +36,19 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     // Before the password: a session that cannot be kept is not worth asking for.
     file.token()?;
     let ops = env.ops().await?;
-    if ops.run(&env.anonymous(), IsUnclaimed).await? {
-        return Err(Error::refused("this platform has no users yet")
-            .hint(format!("make the first administrator: {FIRST_STEP}")));
+    // Nobody types a password for nothing.
+    if args.password.password_file.is_none() {
+        require_users(env, &ops).await?;
     }
     let password = args.password.existing(env).await?;
     let login = Login::new(&name, exposed(&password), ClientKind::Cli);
-    let (session, token) = ops.run(&env.anonymous(), login).await?;
+    let (session, token) = match ops.run(&env.anonymous(), login).await {
+        Err(error) if error.kind() == ErrorKind::NotLoggedIn => {
+            require_users(env, &ops).await?;
+            return Err(error);
+        }
+        done => done?,
+    };
     // A session whose token is kept nowhere is ended; if it cannot be, it ends by itself.
     match file.keep(&password::secret(token.expose())) {
         Ok(None) => {}
@@ -59,6 +65,15 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     let until = text::time(session.expires_at, env.zone());
     env.out.message(format!("logged in as {} until {until}", session.username));
     Ok(0)
+}
+
+/// Refuses a platform that nobody can log in to yet.
+async fn require_users(env: &Env, ops: &Ops) -> Result<()> {
+    if ops.run(&env.anonymous(), IsUnclaimed).await? {
+        return Err(Error::refused("this platform has no users yet")
+            .hint(format!("make the first administrator: {FIRST_STEP}")));
+    }
+    Ok(())
 }
 
 fn exposed(password: &secrecy::SecretString) -> String {

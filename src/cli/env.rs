@@ -2,6 +2,7 @@
 
 use rustix::process::getuid;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -15,12 +16,16 @@ use crate::domain::time_zone::TimeZone;
 use crate::drafts::Drafts;
 use crate::ops::auth::{Resume, Session, Touch};
 use crate::ops::retention::Days;
-use crate::ops::{CONSOLE, Create, Ops, OpsSettings};
+use crate::ops::{CONSOLE, ConnectionLimits, Create, Engine, Ops, OpsSettings};
 use crate::paths::{self, Paths};
 use crate::{Clock, Error, ErrorKind, Result};
 
-/// How long a sign of life may wait for another writer.
+/// How long a sign of life may wait for another writer of SQLite; a server has a limit of its own.
 const TOUCH_PATIENCE: Duration = Duration::from_millis(300);
+/// How long taking leave of a database may take.
+const GOODBYE: Duration = Duration::from_millis(300);
+/// How much longer an answer is waited for than the server takes for it at most.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 
 /// What a command is given besides its own arguments.
 pub struct Env {
@@ -34,6 +39,8 @@ pub struct Env {
     pub out: Output,
     /// Nothing may be asked of the person.
     pub no_input: bool,
+    /// Databases that were opened, to be taken leave of.
+    pub(super) opened: Mutex<Vec<Ops>>,
 }
 
 impl Env {
@@ -66,6 +73,9 @@ impl Env {
 
     /// The settings of the service.
     pub fn ops_settings(&self) -> OpsSettings {
+        let statement = self.config.database_statement_timeout.value;
+        // The server's own limit comes first, so that it is told from a server that is silent.
+        let answer = statement + ANSWER_MARGIN;
         OpsSettings {
             idle_timeout: self.config.sessions_idle_timeout.value,
             absolute_timeout: self.config.sessions_absolute_timeout.value,
@@ -79,6 +89,14 @@ impl Env {
             },
             program: std::env::current_exe().ok(),
             application: "tenantpilot cli",
+            patience: answer,
+            limits: ConnectionLimits {
+                connections: 1,
+                answer: Some(answer),
+                statement: Some(statement),
+                lock: Some(self.config.database_lock_timeout.value.min(statement)),
+                ..ConnectionLimits::default()
+            },
             ..OpsSettings::default()
         }
     }
@@ -108,7 +126,19 @@ impl Env {
     }
 
     fn open_as(&self, create: Create, settings: OpsSettings) -> Result<Ops> {
-        Ops::open(self.database_url()?.expose(), create, self.clock.clone(), settings)
+        let url = self.database_url()?;
+        let ops = Ops::open(url.expose(), create, self.clock.clone(), settings)?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(ops.clone());
+        Ok(ops)
+    }
+
+    /// Takes leave of the databases that were opened, if that can be done at once.
+    pub(super) async fn close(&self) {
+        let opened =
+            std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        for ops in opened {
+            let _ = tokio::time::timeout(GOODBYE, ops.close()).await;
+        }
     }
 
     /// The service on the configured database, whose schema is the one this version needs.
@@ -117,7 +147,7 @@ impl Env {
     /// As [`Ops::open`] and [`Ops::require_current_schema`].
     pub async fn ops(&self) -> Result<Ops> {
         let ops = self.open(Create::Never)?;
-        ops.require_current_schema().await?;
+        ops.require_current_schema_first().await?;
         Ok(ops)
     }
 
@@ -149,10 +179,11 @@ impl Env {
     /// # Errors
     /// Whatever reading it says; a session that has ended is none.
     pub async fn resume(&self, ops: &Ops) -> Result<Option<Session>> {
-        match self.session_file()?.token()? {
-            Some(token) => self.resumed(ops, &token).await,
-            None => Ok(None),
+        if let Some(token) = self.session_file()?.token()? {
+            return self.resumed(ops, &token).await;
         }
+        ops.require_current_schema().await?;
+        Ok(None)
     }
 
     /// The session of a token, if it is still good.
@@ -176,7 +207,15 @@ impl Env {
         let session = self.resume(ops).await?.ok_or_else(Error::not_logged_in)?;
         // Looking at a database that cannot be written just now is still looking, and does not
         // wait for it.
-        match tokio::time::timeout(TOUCH_PATIENCE, ops.run(&session.actor, Touch)).await {
+        if !session.is_touch_due(ops.clock().now()) {
+            return Ok(session);
+        }
+        let touch = ops.run(&session.actor, Touch);
+        let touched = match ops.engine() {
+            Engine::Sqlite => tokio::time::timeout(TOUCH_PATIENCE, touch).await,
+            Engine::Postgres => Ok(touch.await),
+        };
+        match touched {
             Ok(Err(error)) if error.kind() == ErrorKind::NotLoggedIn => Err(error),
             _ => Ok(session),
         }

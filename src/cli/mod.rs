@@ -33,6 +33,7 @@ mod worker;
 mod workers;
 
 use std::ffi::OsString;
+use std::sync::Mutex;
 
 use clap::error::ErrorKind as ParseErrorKind;
 use clap::{Parser, Subcommand};
@@ -253,6 +254,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     platform::warn(&env);
     let done = Box::pin(dispatch(cli.command, &env)).await;
+    env.close().await;
     match done.and_then(|code| env.out.flush().map(|()| code)) {
         Ok(code) => code,
         Err(_) if env.out.is_closed() => 0,
@@ -281,7 +283,8 @@ fn prepare(
     };
     match gather() {
         Ok((paths, config, no_input)) => {
-            Ok(Env { config, paths, clock: Clock::system(), out, no_input })
+            let clock = Clock::system();
+            Ok(Env { config, paths, clock, out, no_input, opened: Mutex::default() })
         }
         Err(error) => Err(Box::new((out, error))),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::store::{Tx, alerts};
+use super::store::{Tx, alerts, together};
 use super::{About, Access, Consent, Context, Operation};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
@@ -85,8 +85,10 @@ impl Operation for SummariseAlerts {
 
 /// Sums up what is not delivered within a view.
 pub(super) async fn summary(tx: &mut Tx, scope: ViewScope) -> Result<AlertSummary> {
-    let counts = alerts::count_undelivered(tx, scope).await?;
-    let last_error = alerts::last_error(tx, scope).await?;
+    let (counts, last_error) =
+        together!(tx, |tx| alerts::count_undelivered(tx, scope), |tx| alerts::last_error(
+            tx, scope
+        ),)?;
     let (pending, overdue, dead) = (counts.pending, counts.overdue, counts.dead);
     Ok(AlertSummary { pending, overdue, dead, last_error })
 }

@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 use super::store::audit::NewAudit;
 use super::store::commit::{before_anything, commit_record};
 use super::store::sessions::{self, NewSession, SessionRow};
-use super::store::{self, users};
-use super::{Access, AuditStatus, Context, Operation, context, password};
+use super::store::users::CredentialRow;
+use super::store::{self, together, users};
+use super::{Access, AuditStatus, Context, Operation, password};
 use crate::access::{Actor, ClientKind, Requirement, SessionRef, gate};
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::identity::hex;
@@ -41,6 +42,15 @@ pub struct Session {
     pub restricted: bool,
     /// Absolute expiry.
     pub expires_at: DateTime<Utc>,
+    /// Last activity of the person, as far as it is written.
+    pub last_active_at: DateTime<Utc>,
+}
+
+impl Session {
+    /// Whether activity of the person has to be written.
+    pub fn is_touch_due(&self, now: DateTime<Utc>) -> bool {
+        now - self.last_active_at >= TOUCH_EVERY
+    }
 }
 
 /// A session's token: shown to nobody, stored nowhere but at the client.
@@ -98,11 +108,7 @@ impl Operation for Login {
         let username = password::normalise_name(&self.username);
         // A name too long to be anybody's must not fill the throttle's table.
         let counted: String = username.chars().take(password::MAX_NAME).collect();
-        reserve(context, Self::NAME, &origin, &counted).await?;
-
-        let mut tx = context.db().begin_read().await?;
-        let found = users::credentials(&mut tx, &username, false).await?;
-        tx.rollback().await?;
+        let found = reserve(context, Self::NAME, &origin, &counted, &username).await?;
         let stored =
             found.as_ref().filter(|user| user.active).map(|user| user.password_hash.clone());
         let program = context.settings().program.clone();
@@ -115,7 +121,7 @@ impl Operation for Login {
 
         // Between the look and the verdict the user may have been changed: look again, and
         // hold the row while the session is made.
-        let mut tx = context.db().begin_write().await?;
+        let mut tx = context.begin(true).await?;
         let again = users::credentials(&mut tx, &username, true).await?;
         let Some(current) =
             again.filter(|now| now.active && now.credential_version == user.credential_version)
@@ -133,52 +139,61 @@ impl Operation for Login {
         let token = new_token();
         let now = context.now();
         let expires_at = now + seconds(context.settings().absolute_timeout);
-        let session_id = sessions::insert(
-            &mut tx,
-            &NewSession {
-                token_hash: &token_hash(token.expose()),
-                platform_user_id: current.id,
-                kind: self.kind.as_str(),
-                origin: &origin,
-                credential_version: current.credential_version,
-                idle_seconds: seconds(context.settings().idle_timeout).num_seconds(),
-                now,
-                expires_at,
-            },
-        )
-        .await?;
-        sessions::clear_attempts(&mut tx, Some(&origin), &counted).await?;
-        let restricted = !current.view_all;
-        let actor = Actor::Platform(gate::session(session_id, self.kind));
-        let mut row = context::blank(&actor, Self::NAME, AuditStatus::Succeeded, now);
+        let token_hash = token_hash(token.expose());
+        let session = NewSession {
+            token_hash: &token_hash,
+            platform_user_id: current.id,
+            kind: self.kind.as_str(),
+            origin: &origin,
+            credential_version: current.credential_version,
+            idle_seconds: seconds(context.settings().idle_timeout).num_seconds(),
+            now,
+            expires_at,
+        };
+        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        row.actor_kind = "platform_user";
         row.actor_id = Some(current.id);
         row.actor_name = Some(username.clone());
-        row.origin = Some(origin);
+        row.origin = Some(origin.clone());
         row.metadata = json!({ "client": self.kind.as_str() });
-        store::audit::insert(&mut tx, &row).await?;
+        let (session_id, _, ()) = together!(
+            &mut tx,
+            |tx| sessions::insert(tx, &session),
+            |tx| sessions::clear_attempts(tx, Some(&origin), &counted),
+            |tx| store::audit::insert(tx, &row),
+        )?;
         tx.commit().await?;
-        Ok((Session { actor, username, capabilities, restricted, expires_at }, token))
+        let restricted = !current.view_all;
+        let actor = Actor::Platform(gate::session(session_id, self.kind));
+        let session =
+            Session { actor, username, capabilities, restricted, expires_at, last_active_at: now };
+        Ok((session, token))
     }
 }
 
-/// Takes a slot of the throttle, committed before anything is verified.
+/// Takes a slot of the throttle, committed before anything is verified; gives what `user` would be
+/// verified by.
 pub(super) async fn reserve(
     context: &Context,
     action: &'static str,
     origin: &str,
     username: &str,
-) -> Result<()> {
+    user: &str,
+) -> Result<Option<CredentialRow>> {
+    let mut tx = context.begin(true).await?;
     let now = context.now();
-    let mut tx = context.db().begin_write().await?;
-    let left =
-        sessions::reserve_attempt(&mut tx, origin, username, now, now - WINDOW, ATTEMPTS).await?;
+    let (left, found) = together!(
+        &mut tx,
+        |tx| sessions::reserve_attempt(tx, origin, username, now, now - WINDOW, ATTEMPTS),
+        |tx| users::credentials(tx, user, false),
+    )?;
     if left < 0 {
         let row = attempt(context, action, origin, username, AuditStatus::Throttled);
         store::audit::insert(&mut tx, &row).await?;
     }
     tx.commit().await.map_err(before_anything)?;
     if left >= 0 {
-        return Ok(());
+        return Ok(found);
     }
     // On SQLite time stands still until a clock that was wrong is reached.
     let stands = context.ops().clock().ahead().is_some_and(|ahead| ahead < -WINDOW);
@@ -198,7 +213,7 @@ pub(super) async fn note(
     username: &str,
     status: AuditStatus,
 ) -> Result<()> {
-    let mut tx = context.db().begin_write().await?;
+    let mut tx = context.begin(true).await?;
     let row = attempt(context, action, origin, username, status);
     store::audit::insert(&mut tx, &row).await?;
     commit_record(tx).await
@@ -238,13 +253,15 @@ impl Operation for Resume {
     const ACCESS: Access = Access::Read;
     type Output = Session;
 
+    fn token_hash(&self) -> Option<String> {
+        Some(token_hash(self.token.expose_secret()))
+    }
+
     async fn execute(self, context: &mut Context) -> Result<Session> {
         let now = context.now();
-        let hash = token_hash(self.token.expose_secret());
-        let row = sessions::by_token_hash(context.tx()?, &hash).await?;
-        let row =
-            row.filter(|row| is_live(row, self.kind, now)).ok_or_else(Error::not_logged_in)?;
-        Ok(session_of(&row, gate::session(row.id, self.kind)))
+        let row = context.arrived().filter(|row| is_live(row, self.kind, now));
+        let row = row.ok_or_else(Error::not_logged_in)?;
+        Ok(session_of(row, gate::session(row.id, self.kind)))
     }
 }
 
@@ -263,9 +280,13 @@ impl Operation for Logout {
         let Some(holder) = context.permit().holder().cloned() else {
             return Err(Error::not_logged_in());
         };
-        sessions::end(context.tx()?, holder.session.id(), now, "logout").await?;
         let row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        context.audit(&row).await
+        together!(
+            context.tx()?,
+            |tx| sessions::end(tx, holder.session.id(), now, "logout"),
+            |tx| store::audit::insert(tx, &row),
+        )?;
+        Ok(())
     }
 }
 
@@ -283,9 +304,8 @@ impl Operation for WhoAmI {
         let Some(holder) = context.permit().holder().cloned() else {
             return Err(Error::not_logged_in());
         };
-        let row = sessions::by_id(context.tx()?, holder.session.id(), false).await?;
-        let row = row.ok_or_else(Error::not_logged_in)?;
-        Ok(session_of(&row, holder.session))
+        let row = context.arrived().ok_or_else(Error::not_logged_in)?;
+        Ok(session_of(row, holder.session))
     }
 }
 
@@ -305,10 +325,8 @@ impl Operation for Touch {
         let Some(holder) = context.permit().holder().cloned() else {
             return Err(Error::not_logged_in());
         };
-        let tx = context.tx()?;
-        let row = sessions::by_id(tx, holder.session.id(), false).await?;
-        if row.is_some_and(|row| now - row.last_active_at >= TOUCH_EVERY) {
-            sessions::touch(tx, holder.session.id(), now).await?;
+        if context.arrived().is_some_and(|row| now - row.last_active_at >= TOUCH_EVERY) {
+            sessions::touch(context.tx()?, holder.session.id(), now).await?;
         }
         Ok(())
     }
@@ -331,6 +349,7 @@ fn session_of(row: &SessionRow, session: SessionRef) -> Session {
         capabilities: CapabilitySet::from_names(&row.capabilities.0),
         restricted: row.restricted,
         expires_at: row.expires_at,
+        last_active_at: row.last_active_at,
     }
 }
 

@@ -1,18 +1,17 @@
 //! Who may pass the door: the actor behind a session, held against what an operation asks.
 
 use super::auth;
-use super::store::{self, Tx};
+use super::store::sessions::SessionRow;
 use crate::access::{Actor, Holder, Permit, Requirement, SessionRef, ViewScope, gate};
 use crate::domain::capability::CapabilitySet;
 use crate::{Clock, Error, Result};
 
-/// Looks the actor up in the transaction and holds them against the requirement.
-pub(super) async fn authorise(
-    tx: &mut Tx,
+/// Holds an actor, with the session that was found for them, against the requirement.
+pub(super) fn authorise(
     actor: &Actor,
+    arrived: Option<&SessionRow>,
     requirement: &Requirement,
     clock: &Clock,
-    hold: bool,
 ) -> Result<Permit> {
     let bare = |actor: &Actor| gate::permit(actor.clone(), None, ViewScope::All);
     match (actor, requirement) {
@@ -21,7 +20,7 @@ pub(super) async fn authorise(
         (Actor::System, Requirement::All(_) | Requirement::Any(_)) => Ok(bare(actor)),
         (Actor::Customer { .. }, Requirement::InProcess) => Ok(bare(actor)),
         (Actor::Platform(session), requirement) => {
-            let (holder, scope) = live_session(tx, session, clock, hold).await?;
+            let (holder, scope) = live_session(arrived, session, clock)?;
             match requirement.missing(&holder.capabilities) {
                 None => Ok(gate::permit(actor.clone(), Some(holder), scope)),
                 Some(capability) => Err(Error::forbidden(capability)),
@@ -34,15 +33,13 @@ pub(super) async fn authorise(
 }
 
 /// The person behind a session that is still good.
-async fn live_session(
-    tx: &mut Tx,
+fn live_session(
+    arrived: Option<&SessionRow>,
     session: &SessionRef,
     clock: &Clock,
-    hold: bool,
 ) -> Result<(Holder, ViewScope)> {
-    let row =
-        store::sessions::by_id(tx, session.id(), hold).await?.ok_or_else(Error::not_logged_in)?;
-    if !auth::is_live(&row, session.kind(), clock.now()) {
+    let row = arrived.ok_or_else(Error::not_logged_in)?;
+    if !auth::is_live(row, session.kind(), clock.now()) {
         return Err(Error::not_logged_in());
     }
     let scope = if row.restricted {
@@ -52,7 +49,7 @@ async fn live_session(
     };
     let holder = Holder {
         platform_user_id: row.platform_user_id,
-        username: row.username,
+        username: row.username.clone(),
         capabilities: CapabilitySet::from_names(&row.capabilities.0),
         session: session.clone(),
         break_glass: row.grant.active(clock.now())?,

@@ -9,7 +9,7 @@ use chrono::{DateTime, Duration, Utc};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::store::{self, sessions, users};
+use super::store::{self, sessions};
 use super::{About, Access, AuditStatus, Consent, Context, Operation, auth, password};
 use crate::access::{BreakGlass, Permit, Requirement};
 use crate::domain::capability::Capability;
@@ -81,11 +81,7 @@ impl Operation for EnterBreakGlass {
         let Some(holder) = context.permit().holder().cloned() else {
             return Err(Error::not_logged_in());
         };
-        let mut tx = context.db().begin_read().await?;
-        let session = sessions::by_id(&mut tx, holder.session.id(), false).await?;
-        let user = users::credentials(&mut tx, &holder.username, false).await?;
-        tx.rollback().await?;
-        let origin = session.ok_or_else(Error::not_logged_in)?.origin;
+        let origin = context.arrived().ok_or_else(Error::not_logged_in)?.origin.clone();
         let name = &holder.username;
         if let Some(glass) = &holder.break_glass {
             auth::note(context, Self::NAME, &origin, name, AuditStatus::Refused).await?;
@@ -102,7 +98,7 @@ impl Operation for EnterBreakGlass {
                 expires_at: granted_at + Duration::minutes(i64::from(self.minutes)),
             });
         }
-        auth::reserve(context, Self::NAME, &origin, name).await?;
+        let user = auth::reserve(context, Self::NAME, &origin, name, name).await?;
         let stored = user.filter(|user| user.active).map(|user| user.password_hash);
         let program = context.settings().program.clone();
         let places = &context.ops().inner.hashing;

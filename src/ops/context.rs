@@ -5,8 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::store::database::Begin;
+use super::store::sessions::SessionRow;
 use super::store::{self, Db, Tx, audit::NewAudit};
-use super::{AuditStatus, Ops, OpsSettings};
+use super::{AuditStatus, Operation, Ops, OpsSettings};
 use crate::access::{Actor, Permit, Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::{Error, Result};
@@ -19,22 +21,39 @@ pub struct Context {
     keep_on_error: bool,
     refusal_audited: bool,
     undone: bool,
+    /// The actor's session, as the check found it.
+    arrived: Option<SessionRow>,
+    /// How many times the usual limits the operation's statements have.
+    patience: u32,
 }
 
 impl Context {
-    pub(super) fn with_tx(ops: Ops, permit: Permit, tx: Tx) -> Self {
+    pub(super) fn of<O: Operation>(
+        ops: Ops,
+        (permit, arrived): (Permit, Option<SessionRow>),
+        tx: Option<Tx>,
+    ) -> Self {
         Self {
             ops,
             permit,
-            tx: Some(tx),
+            tx,
             keep_on_error: false,
             refusal_audited: false,
             undone: false,
+            arrived,
+            patience: O::PATIENCE,
         }
     }
 
-    pub(super) fn stepwise(ops: Ops, permit: Permit) -> Self {
-        Self { ops, permit, tx: None, keep_on_error: false, refusal_audited: false, undone: false }
+    /// The actor's session, as the check found it; none for an actor without one.
+    pub(super) fn arrived(&self) -> Option<&SessionRow> {
+        self.arrived.as_ref()
+    }
+
+    /// Begins a transaction of a stepwise operation.
+    pub(super) async fn begin(&self, writes: bool) -> Result<Tx> {
+        let begin = Begin { writes, patience: self.patience, ..Begin::READ };
+        Ok(self.ops.inner.db.begin(&begin, &self.ops.inner.clock).await?.0)
     }
 
     pub(super) fn into_tx(self) -> Option<Tx> {
@@ -77,12 +96,13 @@ impl Context {
         requirement: &Requirement,
         writes: bool,
     ) -> Result<()> {
-        let db = &self.ops.inner.db;
-        let mut tx = if writes { db.begin_write().await? } else { db.begin_read().await? };
         let clock = &self.ops.inner.clock;
-        store::clock::follow(&mut tx, clock).await?;
-        self.permit =
-            super::authorise(&mut tx, self.permit.actor(), requirement, clock, writes).await?;
+        let actor = self.permit.actor();
+        let session = super::session_of(actor);
+        let begin = Begin { writes, patience: self.patience, session, ..Begin::READ };
+        let (tx, arrived) = self.ops.inner.db.begin(&begin, clock).await?;
+        self.permit = super::authorise(actor, arrived.as_ref(), requirement, clock)?;
+        self.arrived = arrived;
         self.tx = Some(tx);
         Ok(())
     }
@@ -112,9 +132,7 @@ impl Context {
             tx.commit().await?;
         }
         tokio::time::sleep(pause).await;
-        let mut tx = self.ops.inner.db.begin_write().await?;
-        store::clock::follow(&mut tx, &self.ops.inner.clock).await?;
-        self.tx = Some(tx);
+        self.tx = Some(self.begin(true).await?);
         Ok(())
     }
 
@@ -243,7 +261,7 @@ pub(super) async fn denial(
 ) -> Result<NewAudit> {
     let mut row = blank(actor, action, AuditStatus::Denied, now);
     if let Actor::Platform(session) = actor
-        && let Some(found) = store::sessions::by_id(tx, session.id(), false).await?
+        && let Some(found) = store::sessions::by_id(tx, session.id()).await?
     {
         row.actor_id = Some(found.platform_user_id);
         row.actor_name = Some(found.username);

@@ -47,16 +47,17 @@ impl Operation for ChosenWindow {
     type Output = Option<Window>;
 
     async fn execute(self, context: &mut Context) -> Result<Option<Window>> {
-        let Some(holder) = context.permit().holder() else { return Ok(None) };
-        let user = holder.platform_user_id;
-        preferences::window(context.tx()?, user).await
+        Ok(chosen(context))
     }
 }
 
 /// The window that was asked for, or else the one that the person chose last, or else the
 /// usual one.
-pub(super) async fn window_of(context: &mut Context, asked: Option<Window>) -> Result<Window> {
-    let user = context.permit().holder().map(|holder| holder.platform_user_id);
-    let (None, Some(user)) = (asked, user) else { return Ok(asked.unwrap_or_default()) };
-    Ok(preferences::window(context.tx()?, user).await?.unwrap_or_default())
+pub(super) fn window_of(context: &Context, asked: Option<Window>) -> Window {
+    asked.or_else(|| chosen(context)).unwrap_or_default()
+}
+
+fn chosen(context: &Context) -> Option<Window> {
+    // The database takes no other.
+    context.arrived()?.dashboard_window.as_ref()?.parse().ok()
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::store::database::Begin;
 use super::{ChangeWatch, Ops, SchemaState, Target, overview, store};
 use crate::Result;
 use crate::access::Actor;
@@ -15,6 +16,11 @@ impl Ops {
     /// Refuses any schema but the one this version needs.
     pub async fn require_current_schema(&self) -> Result<()> {
         self.patiently(store::schema::require_current(&self.inner.db)).await
+    }
+
+    /// The same, where a server is asked about it with the first transaction.
+    pub async fn require_current_schema_first(&self) -> Result<()> {
+        self.patiently(self.inner.db.require_current_schema_first()).await
     }
 
     /// The schema version this program needs.
@@ -53,8 +59,7 @@ impl Ops {
 
     /// What the database's clock shows.
     pub async fn database_now(&self) -> Result<DateTime<Utc>> {
-        let mut tx = self.patiently(self.inner.db.begin_read()).await?;
-        store::clock::follow(&mut tx, &self.inner.clock).await?;
+        let (tx, _) = self.inner.db.begin(&Begin::READ, &self.inner.clock).await?;
         tx.rollback().await?;
         Ok(self.inner.clock.now())
     }

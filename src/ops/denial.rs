@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::password::{MAX_NAME, normalise_name};
 use super::store::audit::NewAudit;
+use super::store::database::Begin;
 use super::store::{self, Tx};
 use super::{Access, Consent, Operation, Ops, context};
 use crate::access::{Actor, Requirement};
@@ -104,7 +105,7 @@ impl Ops {
         if matches!(actor, Actor::Platform(_))
             && matches!(error.kind(), K::Forbidden | K::NotLoggedIn | K::NotFound)
         {
-            let tx = self.patiently(self.inner.db.begin_write()).await?;
+            let (tx, _) = self.inner.db.begin(&Begin::WRITE, &self.inner.clock).await?;
             leave_trace::<O>(tx, actor, about, error, self.inner.clock.now()).await?;
         }
         Ok(())
@@ -127,7 +128,7 @@ pub(super) async fn leave_trace<O: Operation>(
         (ErrorKind::NotLoggedIn, Actor::Platform(_)) => decides,
         // What a restricted view hides and what does not exist look the same here, too.
         (ErrorKind::NotFound, Actor::Platform(session)) if decides => {
-            let row = store::sessions::by_id(&mut tx, session.id(), false).await?;
+            let row = store::sessions::by_id(&mut tx, session.id()).await?;
             row.is_some_and(|row| row.restricted)
         }
         _ => false,

@@ -62,8 +62,11 @@ pub use store::schema::SchemaState;
 use crate::access::{Actor, Permit, Requirement};
 use crate::domain::health::HealthThresholds;
 use crate::runbooks::Registry;
-use crate::{Clock, Error, ErrorKind, Result};
+use crate::{Clock, Error, Result};
 use authorise::authorise;
+use store::database::Begin;
+use store::error::{SILENT, silent_database};
+use store::sessions::{By, SessionRow};
 use store::{Db, Tx};
 
 /// How an operation uses the database.
@@ -91,8 +94,8 @@ pub trait Operation: Listed + Send + Sized + 'static {
     /// Whether it changes who may do what: then one runs at a time, and takes its turn before
     /// the check, so that what the check saw still holds when it writes.
     const ONE_AT_A_TIME: bool = false;
-    /// How many times the usual patience a write has: more where it has to look at much.
-    const PATIENCE: u32 = 3;
+    /// How many times the usual limits its statements have: more where they look at much.
+    const PATIENCE: u32 = 1;
     /// What it gives.
     type Output: Send + 'static;
 
@@ -104,6 +107,11 @@ pub trait Operation: Listed + Send + Sized + 'static {
     /// What it is about, as far as the row of a denial says it.
     fn about(&self) -> About {
         self.run_id().map_or_else(About::default, About::run)
+    }
+
+    /// The hash of the token that shows who acts, where no session is known yet.
+    fn token_hash(&self) -> Option<String> {
+        None
     }
 
     /// Does it. Only [`Ops::run`] can make the context.
@@ -361,7 +369,10 @@ impl Ops {
     /// # Errors
     /// *Usage* for a URL that is not understood, *unreachable* for a missing file.
     pub fn open(url: &str, create: Create, clock: Clock, settings: OpsSettings) -> Result<Self> {
-        let db = Db::open(url, create, &settings.limits, settings.application)?;
+        let limits = &settings.limits;
+        let answer = limits.answer.or(Some(settings.patience));
+        let limits = ConnectionLimits { answer, ..limits.clone() };
+        let db = Db::open(url, create, &limits, settings.application)?;
         let hashing = Arc::new(Semaphore::new(PARALLEL_HASHES));
         Ok(Self { inner: Arc::new(Inner { db, clock, settings, hashing }) })
     }
@@ -414,7 +425,7 @@ impl Ops {
         match O::ACCESS {
             Access::Stepwise => {
                 let permit = self.permit::<O>(actor, &about).await?;
-                let mut context = Context::stepwise(self.clone(), permit);
+                let mut context = Context::of::<O>(self.clone(), permit, None);
                 // On the heap: callers hold many of these at once.
                 let done = Box::pin(operation.execute(&mut context)).await;
                 let told = context.is_refusal_audited();
@@ -429,31 +440,44 @@ impl Ops {
             }
             // On the heap: these are large, and everything that asks would be.
             Access::Read => {
-                self.patiently(Box::pin(self.run_in_one(actor, &about, operation))).await?.0
+                self.timely::<O, _>(actor, Box::pin(self.run_in_one(actor, &about, operation)))
+                    .await?
+                    .0
             }
             Access::Write => {
-                let patience = self.inner.settings.patience * O::PATIENCE;
                 let work = Box::pin(self.run_in_one(actor, &about, operation));
-                match tokio::time::timeout(patience, work).await {
-                    Ok(worked) => {
-                        let (done, tx) = worked?;
-                        Box::pin(self.settle::<O>(done, tx, patience, run_id)).await
-                    }
-                    Err(_) => Err(commit::unanswered()),
-                }
+                // Of a change it is said in other words.
+                let change = |error: Error| match error.message() {
+                    SILENT => commit::unanswered(),
+                    _ => error,
+                };
+                let (done, tx) = self.timely::<O, _>(actor, work).await.map_err(change)?;
+                let done = done.map_err(change);
+                let limit = self.inner.settings.patience * O::PATIENCE * 3;
+                Box::pin(self.settle::<O>(done, tx, limit, run_id)).await
             }
         }
     }
 
-    async fn permit<O: Operation>(&self, actor: &Actor, about: &About) -> Result<Permit> {
-        let mut tx = self.patiently(self.inner.db.begin_read()).await?;
-        store::clock::follow(&mut tx, &self.inner.clock).await?;
-        let permit = authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, false).await;
-        tx.rollback().await?;
-        if let Err(error) = &permit {
-            Box::pin(self.audit_denial::<O>(actor, about, error)).await?;
+    async fn permit<O: Operation>(
+        &self,
+        actor: &Actor,
+        about: &About,
+    ) -> Result<(Permit, Option<SessionRow>)> {
+        if O::REQUIREMENT == Requirement::BeforeLogin {
+            let permit = authorise(actor, None, &O::REQUIREMENT, &self.inner.clock)?;
+            return Ok((permit, None));
         }
-        permit
+        let begin = Begin { session: session_of(actor), ..Begin::READ };
+        let (tx, arrived) = self.inner.db.begin(&begin, &self.inner.clock).await?;
+        tx.rollback().await?;
+        match authorise(actor, arrived.as_ref(), &O::REQUIREMENT, &self.inner.clock) {
+            Ok(permit) => Ok((permit, arrived)),
+            Err(error) => {
+                Box::pin(self.audit_denial::<O>(actor, about, &error)).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Checks and executes in one transaction; gives the answer, and the transaction if it is
@@ -465,30 +489,27 @@ impl Ops {
         operation: O,
     ) -> Result<(Result<O::Output>, Option<Tx>)> {
         let writes = O::ACCESS == Access::Write;
-        let mut tx = if writes {
-            self.inner.db.begin_write().await?
-        } else {
-            self.inner.db.begin_read().await?
+        let begin = Begin {
+            writes,
+            one_at_a_time: writes && O::ONE_AT_A_TIME,
+            patience: O::PATIENCE,
+            session: session_of(actor).or_else(|| operation.token_hash().map(By::TokenHash)),
         };
-        if writes && O::ONE_AT_A_TIME {
-            store::users::lock_creation(&mut tx).await?;
-        }
-        store::clock::follow(&mut tx, &self.inner.clock).await?;
-        let permit =
-            match authorise(&mut tx, actor, &O::REQUIREMENT, &self.inner.clock, writes).await {
-                Ok(permit) => permit,
-                Err(error) => {
-                    // A denied change leaves its trace; a denied look only its answer.
-                    if writes {
-                        let now = self.inner.clock.now();
-                        denial::leave_trace::<O>(tx, actor, about, &error, now).await?;
-                    } else {
-                        tx.rollback().await?;
-                    }
-                    return Err(error);
+        let (tx, arrived) = self.inner.db.begin(&begin, &self.inner.clock).await?;
+        let permit = match authorise(actor, arrived.as_ref(), &O::REQUIREMENT, &self.inner.clock) {
+            Ok(permit) => permit,
+            Err(error) => {
+                // A denied change leaves its trace; a denied look only its answer.
+                if writes {
+                    let now = self.inner.clock.now();
+                    denial::leave_trace::<O>(tx, actor, about, &error, now).await?;
+                } else {
+                    tx.rollback().await?;
                 }
-            };
-        let mut context = Context::with_tx(self.clone(), permit, tx);
+                return Err(error);
+            }
+        };
+        let mut context = Context::of::<O>(self.clone(), (permit, arrived), Some(tx));
         let done = Box::pin(operation.execute(&mut context)).await;
         let told = context.keeps_on_error();
         let keep = (done.is_ok() && !context.is_undone()) || told;
@@ -512,12 +533,38 @@ impl Ops {
         Ok((done, None))
     }
 
+    /// What the platform itself does has one limit for all of it: a worker's lease goes on, and a
+    /// heartbeat that is answered late is worth as much as none. For people each answer has one.
+    async fn timely<O: Operation, T>(
+        &self,
+        actor: &Actor,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        if !matches!(actor, Actor::System) {
+            return work.await;
+        }
+        let turns = if O::ACCESS == Access::Write { 3 } else { 1 };
+        let limit = self.inner.settings.patience * O::PATIENCE * turns;
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
+            Err(_) if O::ACCESS == Access::Write => Err(commit::unanswered()),
+            Err(_) => Err(silent_database()),
+        }
+    }
+
     /// Waits for the database as long as the settings say.
     async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match tokio::time::timeout(self.inner.settings.patience, work).await {
             Ok(done) => done,
-            Err(_) => Err(Error::new(ErrorKind::Unreachable, "the database does not answer")
-                .hint("it may be frozen, overloaded or locked; nothing was changed")),
+            Err(_) => Err(silent_database()),
         }
+    }
+}
+
+/// The session that acts, where one does.
+fn session_of(actor: &Actor) -> Option<By> {
+    match actor {
+        Actor::Platform(session) => Some(By::Id(session.id())),
+        _ => None,
     }
 }

@@ -95,7 +95,7 @@ impl Operation for StartRunbook {
         Requirement::All(&[Capability::RunbooksView, Capability::RunbooksRun]);
     const ACCESS: Access = Access::Write;
     // It counts every target again.
-    const PATIENCE: u32 = 45;
+    const PATIENCE: u32 = 15;
     type Output = Started;
 
     fn about(&self) -> About {

@@ -123,6 +123,7 @@ impl Operation for LoadPlatform {
     const NAME: &'static str = "seed.load";
     const REQUIREMENT: Requirement = Requirement::SystemOnly;
     const ACCESS: Access = Access::Stepwise;
+    const PATIENCE: u32 = 100;
     type Output = ();
 
     async fn execute(mut self, context: &mut Context) -> Result<()> {
@@ -130,7 +131,7 @@ impl Operation for LoadPlatform {
         for account in &self.accounts {
             accounts.push(prepared(context, account, self.stage).await?);
         }
-        let mut tx = context.db().begin_write().await?;
+        let mut tx = context.begin(true).await?;
         if self.large {
             bulk::before(&mut tx).await?;
         }

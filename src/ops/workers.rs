@@ -12,7 +12,7 @@ use crate::domain::type_support::Support;
 use crate::ops::alerts::{self, AlertSummary};
 use crate::ops::runs::active_workers;
 use crate::ops::store::workers::{self, Announcement};
-use crate::ops::store::{Tx, lifecycle, targets};
+use crate::ops::store::{Tx, lifecycle, targets, together};
 use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::workers::{HeldRow, WorkerRow};
@@ -221,11 +221,16 @@ impl Operation for ListWorkers {
     async fn execute(self, context: &mut Context) -> Result<WorkersView> {
         let scope = context.permit().scope();
         let tx = context.tx()?;
-        let (gone, workers): (Vec<_>, Vec<_>) =
-            workers::list(tx).await?.into_iter().partition(|worker| worker.gone);
-        let active = active_workers(tx).await?;
-        let unserved = workers::queued_types(tx, scope)
-            .await?
+        let (listed, active, queued, leases, alerts) = together!(
+            tx,
+            |tx| workers::list(tx),
+            |tx| active_workers(tx),
+            |tx| workers::queued_types(tx, scope),
+            |tx| workers::leases(tx, scope, LEASES_SHOWN),
+            |tx| alerts::summary(tx, scope),
+        )?;
+        let (gone, workers): (Vec<_>, Vec<_>) = listed.into_iter().partition(|worker| worker.gone);
+        let unserved = queued
             .into_iter()
             .map(|(run_type, queued)| Unserved {
                 support: active.support(&run_type),
@@ -234,8 +239,6 @@ impl Operation for ListWorkers {
             })
             .filter(|unserved| !unserved.support.is_supported())
             .collect();
-        let leases = workers::leases(tx, scope, LEASES_SHOWN).await?;
-        let alerts = alerts::summary(tx, scope).await?;
         Ok(WorkersView { workers, gone, leases, unserved, alerts })
     }
 }

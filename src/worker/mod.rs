@@ -245,6 +245,7 @@ impl Worker {
             // Shorter, so that a lock of another session is told from a slow step.
             lock: Some(lock),
             pages: ops_settings.limits.pages,
+            named_statements: true,
             ..ConnectionLimits::default()
         };
         let with = |connections, patience, lock| OpsSettings {

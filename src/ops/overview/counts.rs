@@ -97,7 +97,7 @@ impl Operation for RebuildRunCounts {
         Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
     const ACCESS: Access = Access::Write;
     // It reads every run.
-    const PATIENCE: u32 = 450;
+    const PATIENCE: u32 = 150;
     /// How many ended runs it counted.
     type Output = i64;
 

@@ -11,8 +11,8 @@ use crate::domain::safe_text::quoted;
 use crate::domain::sanitize;
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::{DASHBOARD, window_of};
-use crate::ops::store::Tx;
 use crate::ops::store::fingerprints::{self as rows, GroupRow, SampleRow};
+use crate::ops::store::{Tx, together};
 use crate::ops::telemetry::WindowSpan;
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
@@ -120,13 +120,14 @@ impl Operation for ListFingerprints {
 
     async fn execute(self, context: &mut Context) -> Result<FingerprintPage> {
         let limit = if self.limit <= 0 { 100 } else { self.limit.min(MAX_LIMIT) };
-        let window = window_of(context, self.window).await?;
+        let window = window_of(context, self.window);
         let (now, view) = (context.now(), context.permit().scope());
         let [span, _] = window.of_runs(now);
         let tx = context.tx()?;
-        tx.without_helpers().await?;
-        let (total_failures, total_fingerprints) = rows::totals(tx, view, span).await?;
-        let found = rows::groups(tx, view, span, None, limit).await?;
+        let ((total_failures, total_fingerprints), found) =
+            together!(tx, |tx| rows::totals(tx, view, span), |tx| rows::groups(
+                tx, view, span, None, limit
+            ),)?;
         let fingerprints = found.into_iter().map(|row| group(row, span)).collect();
         let shown = WindowSpan {
             key: window,
@@ -199,7 +200,7 @@ impl Operation for GetFingerprint {
     type Output = FingerprintGroup;
 
     async fn execute(self, context: &mut Context) -> Result<FingerprintGroup> {
-        let window = window_of(context, self.window).await?;
+        let window = window_of(context, self.window);
         let (now, view) = (context.now(), context.permit().scope());
         let [span, _] = window.of_runs(now);
         one(context.tx()?, view, span, &self.fingerprint, window.label()).await

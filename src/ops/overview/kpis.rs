@@ -12,7 +12,7 @@ use crate::domain::run::RunOutcome;
 use crate::domain::run_filter::{RunFilter, StatusWord};
 use crate::domain::window::{Bucket, Pieces, Span, Window};
 use crate::ops::store::run_counts::{self, StepCount, TookCount};
-use crate::ops::store::{Tx, run_list};
+use crate::ops::store::{Tx, run_list, together};
 
 /// Up to so many runs their durations are read one by one; above, from the counts that are kept.
 pub(super) const EXACT_DURATIONS: i64 = 2_000;
@@ -153,21 +153,35 @@ pub(super) async fn read(
     let single = four(earlier.single, later.single);
     let hours = four(earlier.hours, later.hours);
     let days = [earlier.days, later.days];
-    // Parts 0 and 1 are of the window before.
-    let mut counts = run_counts::ended(tx, view, step, single).await?;
-    if earlier.has_hours() || later.has_hours() {
-        counts.extend(run_counts::hours(tx, step, hours).await?);
-    }
+    let (ended, of_hours, of_days, active, steps, took, held) = together!(
+        tx,
+        |tx| run_counts::ended(tx, view, step, single),
+        |tx| async {
+            let counted = earlier.has_hours() || later.has_hours();
+            if counted { run_counts::hours(tx, step, hours).await } else { Ok(Vec::new()) }
+        },
+        |tx| async {
+            let counted = days.iter().any(Span::is_some);
+            if counted { run_counts::days(tx, days).await } else { Ok(Vec::new()) }
+        },
+        |tx| run_counts::active(tx, view, step, [before, current]),
+        |tx| run_counts::duration_steps(tx),
+        |tx| async {
+            let kept = view == ViewScope::All;
+            if kept { run_counts::took(tx, single, hours, days).await } else { Ok(Vec::new()) }
+        },
+        |tx| run_list::counts(tx, view, now, ACTIVE_BOUND),
+    )?;
     let of_two = |rows: Vec<StepCount>| {
         rows.into_iter().map(|row| StepCount { part: if row.part == 0 { 0 } else { 2 }, ..row })
     };
-    if days.iter().any(Span::is_some) {
-        counts.extend(of_two(run_counts::days(tx, days).await?));
-    }
-    counts.extend(of_two(run_counts::active(tx, view, step, [before, current]).await?));
+    // Parts 0 and 1 are of the window before.
+    let mut counts = ended;
+    counts.extend(of_hours);
+    counts.extend(of_two(of_days));
+    counts.extend(of_two(active));
     let mut kpis = sum_up(window, [current, before], &counts);
-    durations(tx, view, &mut kpis, [current, before], (single, hours, days)).await?;
-    let held = run_list::counts(tx, view, now, ACTIVE_BOUND).await?;
+    durations(tx, view, &mut kpis, [current, before], (&took, &steps)).await?;
     kpis.active = held.active;
     kpis.stuck = held.stuck;
     kpis.stale = held.stale;
@@ -210,45 +224,53 @@ fn sum_up(window: Window, [current, before]: [Span; 2], counts: &[StepCount]) ->
     kpis
 }
 
-type Ranges = ([Span; 4], [Span; 4], [Span; 2]);
-
-/// Reads median and 95th percentile of both windows: one by one where that is little or where
+/// Gives median and 95th percentile of both windows: read one by one where that is little or where
 /// nothing else is kept, from counts by steps elsewhere.
 async fn durations(
     tx: &mut Tx,
     view: ViewScope,
     kpis: &mut RunKpis,
     [current, before]: [Span; 2],
-    (single, hours, days): Ranges,
+    (took, steps): (&[TookCount], &[i64]),
 ) -> Result<()> {
-    let exact = |figures: &RunFigures| view != ViewScope::All || figures.timed() <= EXACT_DURATIONS;
-    let kept = if exact(&kpis.current) && exact(&kpis.previous) {
-        None
-    } else {
-        let steps = run_counts::duration_steps(tx).await?;
-        Some((run_counts::took(tx, single, hours, days).await?, steps))
+    let read = |figures: &RunFigures| {
+        let exact = view != ViewScope::All || figures.timed() <= EXACT_DURATIONS;
+        exact && figures.timed() > 0
     };
-    let both = [(&mut kpis.previous, before, 0), (&mut kpis.current, current, 1)];
-    for (figures, span, part) in both {
-        if figures.timed() == 0 {
-            continue;
-        }
-        let found: Vec<DurationFigure> = match &kept {
-            Some((took, steps)) if !exact(figures) => {
+    let (of_before, of_current) = (read(&kpis.previous), read(&kpis.current));
+    let (exact_before, exact_current) =
+        together!(tx, |tx| exactly(tx, view, before, of_before), |tx| exactly(
+            tx, view, current, of_current
+        ),)?;
+    let both = [(&mut kpis.previous, exact_before, 0), (&mut kpis.current, exact_current, 1)];
+    for (figures, exact, part) in both {
+        let found = match exact {
+            Some(found) => found,
+            None if figures.timed() == 0 => continue,
+            None => {
                 let took: Vec<TookCount> =
                     took.iter().copied().filter(|row| row.part == part).collect();
                 PERCENTS.iter().filter_map(|percent| of_steps(&took, steps, *percent)).collect()
             }
-            _ => run_counts::exact_percentiles(tx, view, span, PERCENTS)
-                .await?
-                .into_iter()
-                .map(|milliseconds| DurationFigure { milliseconds, approximate: false })
-                .collect(),
         };
         figures.median = found.first().copied();
         figures.p95 = found.last().copied();
     }
     Ok(())
+}
+
+async fn exactly(
+    tx: &mut Tx,
+    view: ViewScope,
+    span: Span,
+    wanted: bool,
+) -> Result<Option<Vec<DurationFigure>>> {
+    if !wanted {
+        return Ok(None);
+    }
+    let exact = run_counts::exact_percentiles(tx, view, span, PERCENTS).await?;
+    let figure = |milliseconds| DurationFigure { milliseconds, approximate: false };
+    Ok(Some(exact.into_iter().map(figure).collect()))
 }
 
 /// The percentile by nearest rank, in the middle of the step that it lies in.

@@ -20,7 +20,7 @@ pub use kpis::{DurationFigure, RunFigures, RunKpis, RunTrend};
 pub use retry::{GroupRetried, GroupRetryPlan, PlanGroupRetry, Planned, RetryGroup, Skipped};
 
 use super::dashboard::{DASHBOARD, window_of};
-use super::store::{Tx, alerts, faults, notifications, overview as rows};
+use super::store::{Tx, alerts, faults, notifications, overview as rows, together};
 use super::telemetry::{self, Summary, WindowSpan};
 use super::{Access, Context, Operation};
 use crate::Result;
@@ -32,9 +32,9 @@ use crate::domain::run::Run;
 use crate::domain::run_facts::Wait;
 use crate::domain::run_filter::{IdOrName, Pattern, RunFilter, StatusWord, Term, TermKind, When};
 use crate::domain::run_state::STALE_AFTER;
-use crate::domain::type_support::{ActiveWorker, Support};
+use crate::domain::type_support::{ActiveWorker, ActiveWorkers, Support};
 use crate::domain::window::{Span, Window};
-use crate::ops::runs::{active_workers, complete};
+use crate::ops::runs::{active_workers, complete_with};
 
 /// How many recent failures are shown.
 const RECENT: i64 = 20;
@@ -111,23 +111,29 @@ impl Operation for ReadOverview {
     type Output = Overview;
 
     async fn execute(self, context: &mut Context) -> Result<Overview> {
-        let window = window_of(context, self.window).await?;
+        let window = window_of(context, self.window);
         let (now, view) = (context.now(), context.permit().scope());
         let user = context.permit().holder().map(|holder| holder.platform_user_id);
         let limits = context.settings().health;
         let tx = context.tx()?;
-        tx.without_helpers().await?;
         let [current, before] = window.of_runs(now);
-        let runs = kpis::read(tx, view, window, now, [current, before]).await?;
-        let offenders = offenders(tx, view, current).await?;
-        let mut recent_failures = rows::recent_failures(tx, view, current, RECENT).await?;
-        let facts = facts(tx, view, current, now, &runs, &limits).await?;
-        let usage = telemetry::summarise(tx, window, now, view).await?;
-        let unread_notifications = match user {
-            Some(user) => Some(notifications::unread(tx, user).await?),
-            None => None,
-        };
-        complete(context, &mut recent_failures).await?;
+        let (runs, offenders, mut recent_failures, facts, active, usage, unread_notifications) = together!(
+            tx,
+            |tx| kpis::read(tx, view, window, now, [current, before]),
+            |tx| offenders(tx, view, current),
+            |tx| rows::recent_failures(tx, view, current, RECENT),
+            |tx| facts(tx, view, current, now, &limits),
+            |tx| active_workers(tx),
+            |tx| telemetry::summarise(tx, window, now, view),
+            |tx| async {
+                match user {
+                    Some(user) => notifications::unread(tx, user).await.map(Some),
+                    None => Ok(None),
+                }
+            },
+        )?;
+        let facts = assess(facts, &active, &runs, current);
+        complete_with(context, &active, &mut recent_failures);
         Ok(Overview {
             window: WindowSpan {
                 key: window,
@@ -183,55 +189,72 @@ async fn offenders(tx: &mut Tx, view: ViewScope, window: Span) -> Result<Offende
     Ok(offenders)
 }
 
+/// What health is judged by, beside what runs did and who works.
+struct Facts {
+    health: HealthFacts,
+    waiting: Vec<rows::WaitingRow>,
+}
+
 async fn facts(
     tx: &mut Tx,
     view: ViewScope,
     window: Span,
     now: DateTime<Utc>,
-    runs: &RunKpis,
     limits: &HealthThresholds,
-) -> Result<HealthFacts> {
-    let mut facts = HealthFacts {
-        ended: runs.current.ended(),
-        failed: runs.current.failed,
-        failed_filter: in_window(&[StatusWord::Failed], window),
-        unaudited: rows::unaudited(tx, view, window, LOOKED_AT).await?,
-        ..HealthFacts::default()
-    };
-    for lease in rows::overdue_leases(tx, view, LOOKED_AT).await? {
+) -> Result<Facts> {
+    let (unaudited, leases, held_up, waiting, alerts, late) = together!(
+        tx,
+        |tx| rows::unaudited(tx, view, window, LOOKED_AT),
+        |tx| rows::overdue_leases(tx, view, LOOKED_AT),
+        |tx| faults::waiting(tx, view, now, None, LOOKED_AT),
+        |tx| rows::waiting(tx, view, now - STALE_AFTER, LOOKED_AT),
+        |tx| super::alerts::summary(tx, view),
+        |tx| alerts::count_late(tx, view, now - LATE),
+    )?;
+    let mut health = HealthFacts { unaudited, ..HealthFacts::default() };
+    for lease in leases {
         let length = lease.expires_at - lease.heartbeat_at;
         let lengths = i32::try_from(limits.critical_lease_lengths).unwrap_or(i32::MAX);
         if lease.now - lease.expires_at > length * lengths {
-            facts.abandoned.push(lease.run_id);
+            health.abandoned.push(lease.run_id);
         } else {
-            facts.overdue.push(lease.run_id);
+            health.overdue.push(lease.run_id);
         }
     }
-    for (run_id, condition) in faults::waiting(tx, view, now, None, LOOKED_AT).await? {
-        facts.held_up.entry(condition).or_default().push(run_id);
+    for (run_id, condition) in held_up {
+        health.held_up.entry(condition).or_default().push(run_id);
     }
-    let active = active_workers(tx).await?;
-    facts.no_active_worker = active.workers.is_empty();
+    health.dead_alerts = alerts.dead;
+    health.late_alerts = late;
+    health.alert_error = alerts.last_error;
+    Ok(Facts { health, waiting })
+}
+
+/// Adds what runs did, and what those that wait do so for.
+fn assess(facts: Facts, active: &ActiveWorkers, runs: &RunKpis, window: Span) -> HealthFacts {
+    let mut health = HealthFacts {
+        ended: runs.current.ended(),
+        failed: runs.current.failed,
+        failed_filter: in_window(&[StatusWord::Failed], window),
+        no_active_worker: active.workers.is_empty(),
+        ..facts.health
+    };
     let clock = |worker: &ActiveWorker| {
         Some((worker.name.clone(), notice(&worker.name, worker.wrong_clock?)))
     };
-    facts.clocks = active.workers.iter().filter_map(clock).collect();
-    for row in rows::waiting(tx, view, now - STALE_AFTER, LOOKED_AT).await? {
+    health.clocks = active.workers.iter().filter_map(clock).collect();
+    for row in facts.waiting {
         let support = active.support(&row.run_type);
         if row.late {
             let wait = Wait::of(support).text(&row.run_type);
-            facts.not_started.entry(wait).or_default().push(row.run_id);
+            health.not_started.entry(wait).or_default().push(row.run_id);
         } else if let Some(why) = support.obstacle(&row.run_type) {
-            let alone = facts.no_active_worker && support == Support::NoWorker;
+            let alone = health.no_active_worker && support == Support::NoWorker;
             let why = if alone { NO_WORKER.to_owned() } else { why };
-            let waiting = facts.waiting.entry(why).or_default();
+            let waiting = health.waiting.entry(why).or_default();
             waiting.runs += 1;
             waiting.types.insert(row.run_type);
         }
     }
-    let alerts_summary = super::alerts::summary(tx, view).await?;
-    facts.dead_alerts = alerts_summary.dead;
-    facts.late_alerts = alerts::count_late(tx, view, now - LATE).await?;
-    facts.alert_error = alerts_summary.last_error;
-    Ok(facts)
+    health
 }

@@ -93,7 +93,7 @@ impl Operation for PlanGroupRetry {
     type Output = GroupRetryPlan;
 
     async fn execute(self, context: &mut Context) -> Result<GroupRetryPlan> {
-        let window = window_of(context, self.window).await?;
+        let window = window_of(context, self.window);
         let [span, _] = window.of_runs(context.now());
         let view = context.permit().scope();
         // Also for its answer where there is no such group.

@@ -9,30 +9,36 @@ use crate::domain::run_facts::Basis;
 use crate::domain::type_support::{ActiveWorkers, Support};
 use crate::ops::Context;
 use crate::ops::seed::DEMO_SETTING;
-use crate::ops::store::{Tx, settings, workers};
+use crate::ops::store::{Tx, settings, together, workers};
 use crate::runbooks::Registry;
 use crate::{Error, ErrorKind};
 
 /// The active workers, by the database's clock.
 pub(in crate::ops) async fn active_workers(tx: &mut Tx) -> Result<ActiveWorkers> {
-    let demo = settings::get(tx, DEMO_SETTING).await?.is_some();
-    Ok(ActiveWorkers { demo, workers: workers::active(tx).await? })
+    let (demo, workers) =
+        together!(tx, |tx| settings::get(tx, DEMO_SETTING), |tx| workers::active(tx))?;
+    Ok(ActiveWorkers { demo: demo.is_some(), workers })
 }
 
 /// Fills in what the answer knows of these runs.
 pub(in crate::ops) async fn complete(context: &mut Context, runs: &mut [Run]) -> Result<()> {
     let active = active_workers(context.tx()?).await?;
-    let registry = context.settings().registry.clone();
+    complete_with(context, &active, runs);
+    Ok(())
+}
+
+/// The same where the active workers are known.
+pub(in crate::ops) fn complete_with(context: &Context, active: &ActiveWorkers, runs: &mut [Run]) {
+    let registry = &context.settings().registry;
     for run in runs {
         let may_manage = context.permit().has(Capability::OpsManage);
         run.basis = Basis {
             support: active.support(&run.run_type),
-            missing: missing(context.permit(), &registry, &run.run_type),
+            missing: missing(context.permit(), registry, &run.run_type),
             may_manage,
             ..run.basis
         };
     }
-    Ok(())
 }
 
 /// The first capability for a retry of a type that the actor lacks.

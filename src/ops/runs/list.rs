@@ -1,12 +1,13 @@
 //! Lists of runs and the counts above them.
 
-use super::basis::complete;
+use super::basis::{active_workers, complete_with};
 use crate::Result;
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_filter::RunFilter;
 use crate::ops::store::run_list::{self, Query};
+use crate::ops::store::together;
 use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::run_list::{Cursor, Page};
@@ -57,8 +58,9 @@ impl Operation for ListRuns {
             limit,
             bound,
         };
-        let mut found = run_list::page(context.tx()?, &query).await?;
-        complete(context, &mut found.runs).await?;
+        let (mut found, active) =
+            together!(context.tx()?, |tx| run_list::page(tx, &query), |tx| active_workers(tx),)?;
+        complete_with(context, &active, &mut found.runs);
         let end = match self.page {
             Page::NewerThan(_) | Page::Oldest => found.runs.first(),
             _ => found.runs.last(),
@@ -104,14 +106,16 @@ impl Operation for CountRuns {
         let scope = context.permit().scope();
         let now = context.now();
         let tx = context.tx()?;
-        let counts = run_list::counts(tx, scope, now, COUNT_BOUND + 1).await?;
-        let (total, estimated) = match scope {
-            ViewScope::All => {
-                let (total, estimated) = run_list::estimate(tx).await?;
-                (Some(total), estimated)
-            }
-            ViewScope::Restricted { .. } => (None, false),
-        };
+        let (counts, (total, estimated)) =
+            together!(tx, |tx| run_list::counts(tx, scope, now, COUNT_BOUND + 1), |tx| async {
+                Ok::<_, crate::Error>(match scope {
+                    ViewScope::All => {
+                        let (total, estimated) = run_list::estimate(tx).await?;
+                        (Some(total), estimated)
+                    }
+                    ViewScope::Restricted { .. } => (None, false),
+                })
+            },)?;
         Ok(RunCounts {
             active: counts.active,
             stale: counts.stale,

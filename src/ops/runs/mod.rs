@@ -19,7 +19,7 @@ pub use super::store::faults::{During, RunFault};
 pub use super::store::lifecycle::{Claimed, Claims};
 pub use super::store::requests::RequestRow;
 pub use super::store::targets::{Begun, Pending};
-pub(in crate::ops) use basis::{active_workers, complete, missing, require_support};
+pub(in crate::ops) use basis::{active_workers, complete_with, missing, require_support};
 pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
     ClaimNext, ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,

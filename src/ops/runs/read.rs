@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::basis::complete;
+use super::basis::{active_workers, complete_with};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::database_fault::Condition;
@@ -13,7 +13,7 @@ use crate::domain::run_facts::{RetriedAs, RunFacts};
 use crate::ops::store::audit::{self, AuditRow};
 use crate::ops::store::faults::{self, RunFault};
 use crate::ops::store::requests::{self, RequestRow};
-use crate::ops::store::{retries, run_read};
+use crate::ops::store::{retries, run_read, together};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -132,62 +132,80 @@ impl Operation for GetRun {
         let may_audit = context.permit().has(Capability::AuditView);
         let now = context.now();
         let since = now - chrono::Duration::hours(24);
-        let tx = context.tx()?;
-        let mut run = run_read::by_id(tx, self.id, scope)
-            .await?
-            .ok_or_else(|| Error::not_found(format!("run {}", self.id)))?;
-        complete(context, std::slice::from_mut(&mut run)).await?;
-        let tx = context.tx()?;
-        let audit =
-            if may_audit { Some(audit::of_run(tx, self.id, AUDIT_SHOWN).await?) } else { None };
-        let elsewhere = match &run.reason_code {
-            Some(reason) => Some(
-                run_read::same_reason(tx, self.id, reason, since, ELSEWHERE_BOUND, scope).await?,
-            ),
-            None => None,
-        };
-        let mut facts = run_read::facts(tx, self.id).await?;
-        let faults = faults::of_run(tx, self.id).await?;
+        let id = self.id;
+        let (
+            mut run,
+            active,
+            known,
+            faults,
+            audit,
+            elsewhere,
+            left,
+            retried_by,
+            waits,
+            requests,
+            in_flight,
+            targets,
+            failures,
+            groups,
+            lease,
+        ) = together!(
+            context.tx()?,
+            |tx| async {
+                let run = run_read::by_id(tx, id, scope).await?;
+                run.ok_or_else(|| Error::not_found(format!("run {id}")))
+            },
+            |tx| active_workers(tx),
+            |tx| run_read::facts(tx, id, scope),
+            |tx| faults::of_run(tx, id),
+            |tx| async {
+                if may_audit {
+                    audit::of_run(tx, id, AUDIT_SHOWN).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            },
+            |tx| run_read::same_reason(tx, id, since, ELSEWHERE_BOUND, scope),
+            |tx| run_read::left(tx, id),
+            |tx| retries::of_run(tx, id, RETRIES_SHOWN),
+            |tx| faults::waiting(tx, scope, now, Some(id), 1),
+            |tx| requests::of_run(tx, id),
+            |tx| run_read::in_flight(tx, id),
+            |tx| run_read::targets(tx, id, TARGETS_SHOWN),
+            |tx| run_read::failures(tx, id, FAILURES_SHOWN),
+            |tx| run_read::failure_groups(tx, id),
+            |tx| run_read::lease(tx, id),
+        )?;
+        complete_with(context, &active, std::slice::from_mut(&mut run));
+        let mut facts: run_read::Facts =
+            known.ok_or_else(|| Error::not_found(format!("run {id}")))?;
         if let Value::Object(known) = &mut facts.context.0
             && !faults.is_empty()
         {
             known.insert("database_faults".to_owned(), serde_json::json!(faults));
         }
         let ended = run.status == RunStatus::Completed;
-        let running = run.status == RunStatus::Running;
         if ended {
-            run.basis.left = run_read::left(tx, run.id).await?;
+            run.basis.left = left;
         }
-        let retried_by =
-            if ended { retries::of_run(tx, &run, RETRIES_SHOWN).await? } else { Vec::new() };
-        let retry_of = match facts.retry_of_run_id {
-            Some(id) => run_read::by_id(tx, id, scope).await?.map(|run| run.id),
-            None => None,
-        };
-        let outage = if running {
-            faults::waiting(tx, scope, now, Some(run.id), 1).await?.first().map(|(_, why)| *why)
-        } else {
-            None
-        };
         Ok(RunDetail {
-            outage,
-            requests: requests::of_run(tx, self.id).await?,
-            in_flight: if running { run_read::in_flight(tx, self.id).await? } else { 0 },
+            outage: waits.first().map(|(_, why)| *why),
+            requests,
+            in_flight: if run.status == RunStatus::Running { in_flight } else { 0 },
             stop_reason: facts.stop_reason.and_then(|text| text.parse().ok()),
             rollout: serde_json::from_value(facts.rollout.0).unwrap_or_default(),
-            retry_of,
-            retried_by,
+            retry_of: facts.retry_of_run_id,
+            retried_by: if ended { retried_by } else { Vec::new() },
             context: facts.context.0,
-            targets: run_read::targets(tx, self.id, TARGETS_SHOWN).await?,
-            failures: run_read::failures(tx, self.id, FAILURES_SHOWN).await?,
-            groups: run_read::failure_groups(tx, self.id)
-                .await?
+            targets,
+            failures,
+            groups: groups
                 .into_iter()
                 .map(|(reason_code, count)| FailureGroup { reason_code, count })
                 .collect(),
-            lease: run_read::lease(tx, self.id).await?,
+            lease,
             audit,
-            elsewhere,
+            elsewhere: run.reason_code.is_some().then_some(elsewhere),
             faults,
             gaps: Gaps { notifications: facts.notification_gaps, alerts: facts.alert_gaps },
             run,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -24,7 +25,7 @@ pub struct SourceRun {
 /// One run.
 pub async fn run(tx: &mut Tx, id: i64) -> Result<Option<SourceRun>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select workspace_id, tenant_id, user_id, type as run_type from operation_runs where id = $1",
         )
         .bind(id)
@@ -66,7 +67,7 @@ impl OnboardingSession {
 /// One session, held until the transaction ends.
 pub async fn onboarding(tx: &mut Tx, id: i64) -> Result<Option<OnboardingSession>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select id, workspace_id, tenant_id, checkpoint_key, lifecycle_state, \
              last_completed_checkpoint, completed_at from tenant_onboarding_sessions where id = $1", for_update!()
         ))
@@ -100,7 +101,7 @@ pub struct OnboardingState<'a> {
 /// Begins a session; gives its id.
 pub async fn begin_onboarding(tx: &mut Tx, state: &OnboardingState<'_>) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into tenant_onboarding_sessions (workspace_id, tenant_id, user_id, checkpoint_key, \
              lifecycle_state, created_at, updated_at, completed_at, last_completed_checkpoint) \
              values ($1, $2, $3, $4, $5, $6, $6, $7, $8) returning id",
@@ -121,7 +122,7 @@ pub async fn begin_onboarding(tx: &mut Tx, state: &OnboardingState<'_>) -> Resul
 /// Writes where a session stands now.
 pub async fn move_onboarding(tx: &mut Tx, id: i64, state: &OnboardingState<'_>) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update tenant_onboarding_sessions set tenant_id = $2, user_id = $3, checkpoint_key = $4, \
              lifecycle_state = $5, updated_at = $6, completed_at = $7, last_completed_checkpoint = $8 where id = $1",
         )
@@ -147,7 +148,7 @@ pub async fn insert_report(
     now: DateTime<Utc>,
 ) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into stored_reports (workspace_id, tenant_id, run_id, report_type, created_at) \
              values ($1, $2, $3, $4, $5) returning id",
         )
@@ -180,7 +181,7 @@ pub async fn usable_pack(
     now: DateTime<Utc>,
 ) -> Result<Option<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select id from review_packs where tenant_id = $1 and include_operations = $2 \
              and include_pii = $3 and status = 'ready' and expires_at > $4 and evidence_fingerprint = $5 \
              order by created_at desc, id desc limit 1",
@@ -214,7 +215,7 @@ pub async fn request_pack(
     state: PackState<'_>,
 ) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into review_packs (workspace_id, tenant_id, status, include_operations, include_pii, \
              created_at, expires_at, evidence_fingerprint) values ($1, $2, 'requested', $3, $4, $5, $6, $7) \
              returning id",
@@ -234,7 +235,7 @@ pub async fn request_pack(
 /// The options of a pack that was requested and is not ready, held until the transaction ends.
 pub async fn requested_pack(tx: &mut Tx, id: i64) -> Result<Option<PackOptions>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select tenant_id, include_operations, include_pii from review_packs \
              where id = $1 and status = 'requested'", for_update!()
         ))
@@ -247,7 +248,7 @@ pub async fn requested_pack(tx: &mut Tx, id: i64) -> Result<Option<PackOptions>>
 /// Marks a pack as ready: which run made it, of what evidence, and until when it may be reused.
 pub async fn complete_pack(tx: &mut Tx, id: i64, run_id: i64, state: PackState<'_>) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update review_packs set status = 'ready', run_id = $2, expires_at = $3, \
              evidence_fingerprint = $4 where id = $1",
         )
@@ -282,7 +283,7 @@ pub async fn evidence(
     not_of_type: &str,
 ) -> Result<Vec<EvidenceGroup>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select 'finding ' || f.status || ' ' || f.severity as kind, count(*) as rows, \
              max(f.updated_at) as newest from findings f where f.tenant_id = $1 group by 1 \
              union all select 'report ' || s.report_type, count(*), max(s.created_at) \

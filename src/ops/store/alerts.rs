@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::run_read::restricted_to;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::access::ViewScope;
 use crate::text_enum;
@@ -113,7 +114,7 @@ pub async fn newest(
     limit: i64,
 ) -> Result<Vec<Alert>> {
     let rows: Vec<AlertRow> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "select ", alert_columns!(), " from alert_deliveries r where ", in_view!(),
             " and ($2 is null or r.status = $2) order by r.id desc limit $3"
         ))
@@ -139,7 +140,7 @@ pub async fn by_id(tx: &mut Tx, scope: ViewScope, id: i64, hold: bool) -> Result
                 "select ", alert_columns!(), " from alert_deliveries r where ", in_view!(), " and r.id = $2"
             )
         };
-        sqlx::query_as(text).bind(restricted_to(scope)).bind(id).fetch_optional(c).await?
+        sql::query_as(text).bind(restricted_to(scope)).bind(id).fetch_optional(c).await?
     });
     row.map(Alert::try_from).transpose()
 }
@@ -158,7 +159,7 @@ pub struct Undelivered {
 /// Counts what is not delivered within a view.
 pub async fn count_undelivered(tx: &mut Tx, scope: ViewScope) -> Result<Undelivered> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select coalesce(sum(case when r.status = 'pending' then 1 else 0 end), 0) as pending, \
              coalesce(sum(case when r.status = 'pending' and r.attempts > 0 and r.last_error is not null \
              then 1 else 0 end), 0) as overdue, \
@@ -175,7 +176,7 @@ pub async fn count_undelivered(tx: &mut Tx, scope: ViewScope) -> Result<Undelive
 /// before `since`.
 pub async fn count_late(tx: &mut Tx, scope: ViewScope, since: DateTime<Utc>) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!(
+        Ok(sql::query_scalar(concat!(
             "select count(*) from alert_deliveries r where r.status = 'pending' and ((r.attempts > 0 \
              and r.last_error is not null) or r.created_at < $2) and ", in_view!()
         ))
@@ -189,7 +190,7 @@ pub async fn count_late(tx: &mut Tx, scope: ViewScope, since: DateTime<Utc>) -> 
 /// What the newest attempt that failed said, of alerts that are not delivered.
 pub async fn last_error(tx: &mut Tx, scope: ViewScope) -> Result<Option<String>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!(
+        Ok(sql::query_scalar(concat!(
             "select r.last_error from alert_deliveries r where r.status in ('pending', 'dead') \
              and r.last_error is not null and ", in_view!(),
             " order by r.last_attempt_at desc nulls last, r.id desc limit 1"
@@ -204,7 +205,7 @@ pub async fn last_error(tx: &mut Tx, scope: ViewScope) -> Result<Option<String>>
 pub async fn is_due(tx: &mut Tx) -> Result<bool> {
     on_tx!(tx, c => {
         // The smallest alone, which the index gives at once however many wait for later.
-        let due: Option<bool> = sqlx::query_scalar(concat!(
+        let due: Option<bool> = sql::query_scalar(concat!(
             "select (select min(r.next_attempt_at) from alert_deliveries r where r.status = 'pending') <= ",
             database_now!()
         ))
@@ -244,7 +245,7 @@ pub async fn claim(
     now: DateTime<Utc>,
 ) -> Result<Vec<ClaimedAlert>> {
     let ids: Vec<i64> = on_tx!(tx, c => {
-        sqlx::query_scalar(concat!(
+        sql::query_scalar(concat!(
             "select r.id from alert_deliveries r where r.status = 'pending' and r.next_attempt_at <= ",
             database_now!(), " order by r.next_attempt_at, r.id limit $1", claim_lock!()
         ))
@@ -256,7 +257,7 @@ pub async fn claim(
     for id in ids {
         let (delivery_id, claim_id) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
         claimed.push(on_tx!(tx, c => {
-            sqlx::query_as(concat!(
+            sql::query_as(concat!(
                 "update alert_deliveries set attempts = attempts + 1, \
                  delivery_id = coalesce(delivery_id, $2), claim_id = $3, last_attempt_at = $4, \
                  last_error = case when attempts = 0 then null else last_error end, \
@@ -278,7 +279,7 @@ pub async fn claim(
 /// Records that the receiver took it. That stays true whoever holds it now.
 pub async fn delivered(tx: &mut Tx, id: i64, now: DateTime<Utc>) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update alert_deliveries set status = 'delivered', delivered_at = $2, last_error = null, \
              claim_id = null where id = $1 and status <> 'delivered'",
         )
@@ -300,7 +301,7 @@ pub async fn failed(
     max_attempts: i64,
 ) -> Result<Option<AlertStatus>> {
     let status: Option<String> = on_tx!(tx, c => {
-        sqlx::query_scalar(concat!(
+        sql::query_scalar(concat!(
             "update alert_deliveries set last_error = $3, claim_id = null, \
              status = case when attempts >= $4 then 'dead' else 'pending' end, next_attempt_at = ",
             database_in!("$5"), " where id = $1 and claim_id = $2 and status = 'pending' returning status"
@@ -319,7 +320,7 @@ pub async fn failed(
 /// Says on every due alert that was never tried why it is not.
 pub async fn explain_waiting(tx: &mut Tx, reason: &str) -> Result<u64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query(concat!(
+        Ok(sql::query(concat!(
             "update alert_deliveries set last_error = $1 where status = 'pending' and attempts = 0 \
              and last_error is null and next_attempt_at <= ", database_now!()
         ))
@@ -333,7 +334,7 @@ pub async fn explain_waiting(tx: &mut Tx, reason: &str) -> Result<u64> {
 /// Makes a dead alert pending again, due now, with a fresh count of attempts.
 pub async fn revive(tx: &mut Tx, id: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(concat!(
+        sql::query(concat!(
             "update alert_deliveries set status = 'pending', attempts = 0, claim_id = null, \
              next_attempt_at = ", database_now!(), " where id = $1 and status = 'dead'"
         ))

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::text_enum;
 use crate::{Error, Result};
@@ -107,7 +108,7 @@ type Written = (i64, DateTime<Utc>, Option<String>);
 
 async fn write(tx: &mut Tx, row: &NewAudit) -> Result<Option<Written>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "insert into audit_logs (plane, actor_kind, actor_id, actor_name, origin, action, status, \
              workspace_id, tenant_id, run_id, target_type, target_id, before_state, after_state, \
              metadata, occurred_at, break_glass) \
@@ -139,7 +140,7 @@ async fn write(tx: &mut Tx, row: &NewAudit) -> Result<Option<Written>> {
 /// The rows about one run, oldest first, at most `limit`.
 pub async fn of_run(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<AuditRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select id, actor_name, actor_kind, action, status, occurred_at, break_glass from audit_logs \
              where run_id = $1 order by id limit $2",
         )

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::BreakGlass;
@@ -9,7 +10,7 @@ use crate::domain::start_reason::StartReason;
 
 /// The grant of a person that was not ended, as a session's look-up reads it; every column is
 /// null where there is none.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub struct OpenGrant {
     #[sqlx(rename = "grant_id")]
     id: Option<i64>,
@@ -45,7 +46,7 @@ impl OpenGrant {
 /// Ends a person's grant that has expired without anybody ending it, at the time of its expiry.
 pub async fn close_expired(tx: &mut Tx, platform_user_id: i64, now: DateTime<Utc>) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update break_glass_grants set ended_at = expires_at \
              where platform_user_id = $1 and ended_at is null and expires_at <= $2",
         )
@@ -66,7 +67,7 @@ pub async fn insert(
     expires_at: DateTime<Utc>,
 ) -> Result<Option<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into break_glass_grants (platform_user_id, reason_code, reason, granted_at, expires_at) \
              values ($1, $2, $3, $4, $5) on conflict do nothing returning id",
         )
@@ -83,7 +84,7 @@ pub async fn insert(
 /// When a person's open grant expires.
 pub async fn open_until(tx: &mut Tx, platform_user_id: i64) -> Result<Option<DateTime<Utc>>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select expires_at from break_glass_grants where platform_user_id = $1 and ended_at is null",
         )
         .bind(platform_user_id)
@@ -95,7 +96,7 @@ pub async fn open_until(tx: &mut Tx, platform_user_id: i64) -> Result<Option<Dat
 /// Ends a grant; false if it was ended before.
 pub async fn end(tx: &mut Tx, id: i64, now: DateTime<Utc>) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update break_glass_grants set ended_at = $2 where id = $1 and ended_at is null",
         )
         .bind(id)

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
 use super::bulk_rows::{Cell, Row, column};
+use super::sql;
 use super::{Db, Tx};
 use crate::Result;
 
@@ -48,6 +49,7 @@ pub async fn insert<R: Row>(tx: &mut Tx, rows: Vec<R>) -> Result<()> {
     match tx {
         Tx::Postgres(transaction) => {
             let mut copy = transaction
+                .connection()?
                 .copy_in_raw(&format!("copy {} ({columns}) from stdin", R::TABLE))
                 .await?;
             copy.send(copy_text(rows).into_bytes()).await?;
@@ -127,17 +129,17 @@ pub async fn drop_indexes(tx: &mut Tx) -> Result<Vec<Dropped>> {
     for table in LARGE {
         let found: Vec<(String, String)> = match tx {
             Tx::Postgres(transaction) => {
-                sqlx::query_as(
+                sql::query_as(
                     "select indexname::text, indexdef from pg_indexes \
                      where schemaname = current_schema() and tablename = $1 \
                      and indexname not in (select conname from pg_constraint) order by indexname",
                 )
                 .bind(table)
-                .fetch_all(&mut **transaction)
+                .fetch_all(&mut *transaction)
                 .await?
             }
             Tx::Sqlite(transaction) => {
-                sqlx::query_as(
+                sql::query_as(
                     "select name, sql from sqlite_master \
                      where type = 'index' and tbl_name = $1 and sql is not null order by name",
                 )
@@ -203,10 +205,11 @@ pub async fn set_sequences(tx: &mut Tx) -> Result<()> {
 /// Refreshes what the planners know, and leaves no long log behind. After the commit.
 pub async fn tidy(db: &Db) -> Result<()> {
     match db {
-        Db::Postgres(pool, _) => {
+        Db::Postgres(server) => {
+            let (mut connection, _turn) = server.connection().await?;
             for table in NUMBERED.iter().chain(LARGE) {
                 sqlx::query(AssertSqlSafe(format!("vacuum (analyze) {table}")))
-                    .execute(pool)
+                    .execute(&mut connection)
                     .await?;
             }
         }
@@ -228,10 +231,10 @@ pub async fn tidy(db: &Db) -> Result<()> {
 async fn execute(tx: &mut Tx, text: String) -> Result<()> {
     match tx {
         Tx::Postgres(transaction) => {
-            sqlx::query(AssertSqlSafe(text)).execute(&mut **transaction).await?;
+            sql::query(AssertSqlSafe(text)).execute(&mut *transaction).await?;
         }
         Tx::Sqlite(transaction) => {
-            sqlx::query(AssertSqlSafe(text)).execute(&mut **transaction).await?;
+            sql::query(AssertSqlSafe(text)).execute(&mut **transaction).await?;
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -21,8 +22,8 @@ pub async fn marked(tx: &mut Tx) -> Result<bool> {
 /// Takes the mark away and lets the accounts in.
 pub async fn unmark(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("delete from platform_settings where key = $1").bind(MARK).execute(&mut *c).await?;
-        sqlx::query("update platform_users set active = true").execute(c).await?;
+        sql::query("delete from platform_settings where key = $1").bind(MARK).execute(&mut *c).await?;
+        sql::query("update platform_users set active = true").execute(c).await?;
         Ok(())
     })
 }
@@ -30,7 +31,7 @@ pub async fn unmark(tx: &mut Tx) -> Result<()> {
 /// Which active customer may start runs for which tenant, at most `limit` pairs.
 pub async fn starters(tx: &mut Tx, limit: i64) -> Result<Vec<(i64, i64)>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select u.id, t.id from users u join tenants t on t.workspace_id = u.workspace_id \
              join workspaces w on w.id = t.workspace_id \
              where u.active and t.archived_at is null and w.archived_at is null and not t.is_platform \

@@ -6,18 +6,21 @@
 //! crashed may give an id again; where the transaction wrote an audit row, that has to be there,
 //! too.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection, Postgres, Sqlite};
+use sqlx::{Connection as _, PgConnection};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Tx;
+use super::database::ConnectionLimits;
 use super::error::unreachable_database;
-use super::transaction::Transaction;
+use super::pg_transaction::Transaction;
+use super::sql;
+use super::together::Counter;
 use crate::{Error, ErrorKind, Result};
 
 /// How long the answer to COMMIT is waited for where nothing else is said.
@@ -27,17 +30,33 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What is said where a database does not answer in time.
 pub const NO_ANSWER: &str = "the database did not answer";
 
-/// A transaction on PostgreSQL, with what its commit can be looked up by.
-pub struct PgTx {
-    transaction: Transaction<Postgres>,
+/// A transaction on PostgreSQL.
+pub struct PgTx(Kind);
+
+enum Kind {
+    Own(Box<Own>),
+    /// Reads in the transaction of somebody else, together with others.
+    Branch(Counter),
+}
+
+/// A transaction on a connection, with what its commit can be looked up by.
+pub struct Own {
+    transaction: Transaction,
+    server: Arc<PgConnectOptions>,
+    /// How long it is looked up.
+    patience: Duration,
     trail: Trail,
+    /// How long an answer is waited for.
+    pub answer: Option<Duration>,
+    /// Whether statements are prepared once, and kept by a name.
+    pub named: bool,
+    /// Until it ends, others wait.
+    _turn: OwnedSemaphorePermit,
 }
 
 /// What the commit of a transaction can be looked up by.
-struct Trail {
-    options: Arc<PgConnectOptions>,
-    /// How long it is looked up.
-    patience: Duration,
+#[derive(Debug, Default)]
+pub struct Trail {
     /// The transaction's id.
     id: Option<String>,
     /// An audit row of it.
@@ -50,45 +69,94 @@ enum Fate {
     Aborted,
 }
 
-impl Deref for PgTx {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.transaction
+impl Own {
+    /// Its connection.
+    pub fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
+        self.transaction.connection()
     }
-}
 
-impl DerefMut for PgTx {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.transaction
+    /// Closes its connection, which undoes what was written in it.
+    pub fn give_up(&mut self) {
+        self.transaction.give_up();
     }
 }
 
 impl PgTx {
-    /// A transaction that was begun on a server which `options` lead to; what becomes of its
-    /// COMMIT is looked up for at most `patience`.
+    /// A transaction that was begun on a server which `options` lead to.
     pub fn new(
-        transaction: Transaction<Postgres>,
+        transaction: Transaction,
         options: Arc<PgConnectOptions>,
-        patience: Duration,
+        limits: &ConnectionLimits,
+        answer: Option<Duration>,
+        turn: OwnedSemaphorePermit,
     ) -> Self {
-        Self { transaction, trail: Trail { options, patience, id: None, audit: None } }
+        Self(Kind::Own(Box::new(Own {
+            transaction,
+            server: options,
+            patience: limits.look_up,
+            trail: Trail::default(),
+            answer,
+            named: limits.named_statements,
+            _turn: turn,
+        })))
+    }
+
+    /// Reads that leave what they ask at `counter`.
+    pub fn at(counter: Counter) -> Self {
+        Self(Kind::Branch(counter))
+    }
+
+    /// The transaction's own side, or where its reads leave what they ask.
+    pub fn side(&mut self) -> Result<&mut Own, &Counter> {
+        match &mut self.0 {
+            Kind::Own(own) => Ok(own),
+            Kind::Branch(counter) => Err(counter),
+        }
+    }
+
+    /// Its connection.
+    ///
+    /// # Errors
+    /// For reads in the transaction of somebody else, which have none.
+    pub fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
+        match self.side() {
+            Ok(own) => own.connection(),
+            Err(_) => Err(sqlx::Error::BeginFailed),
+        }
+    }
+
+    /// Keeps what was left of statements that were asked together.
+    pub fn follow(&mut self, left: Trail) {
+        self.keep(|trail| {
+            trail.id = left.id.or(trail.id.take());
+            trail.audit = left.audit.or(trail.audit.take());
+        });
+    }
+
+    fn keep(&mut self, keep: impl FnOnce(&mut Trail)) {
+        match self.side() {
+            Ok(own) => keep(&mut own.trail),
+            Err(counter) => counter.leave(keep),
+        }
     }
 
     /// Undoes everything written in it, or closes its connection, which does so too.
     pub async fn rollback(self) {
-        self.transaction.rollback().await;
+        if let Kind::Own(own) = self.0 {
+            own.transaction.rollback().await;
+        }
     }
 
     async fn commit(self, limit: Option<Duration>) -> Result<()> {
-        let Self { transaction, trail } = self;
+        let Kind::Own(own) = self.0 else { return Err(sqlx::Error::BeginFailed.into()) };
+        let Own { transaction, server, patience, trail, .. } = *own;
         let error = match within(limit.or(Some(ANSWER)), transaction.commit()).await {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) if is_answer(&error) => return Err(error.into()),
             Some(Err(error)) => Error::from(error),
             None => Error::new(ErrorKind::TimedOut, NO_ANSWER).hint("nothing was changed"),
         };
-        match trail.look_up().await {
+        match trail.look_up(&server, patience).await {
             Some(Fate::Committed) => Ok(()),
             Some(Fate::Aborted) => Err(error),
             None => Err(Error::uncertain(error.kind(), error.message())),
@@ -98,11 +166,11 @@ impl PgTx {
 
 impl Trail {
     /// What became of the transaction; none where that cannot be found out.
-    async fn look_up(&self) -> Option<Fate> {
+    async fn look_up(&self, server: &PgConnectOptions, patience: Duration) -> Option<Fate> {
         let id = self.id.as_deref()?;
-        let until = Instant::now() + self.patience;
+        let until = Instant::now() + patience;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
-            match timeout(left, self.look(id)).await {
+            match timeout(left, self.look(server, id)).await {
                 Ok(Ok(Some(fate))) => return Some(fate),
                 // Still being committed, or no answer yet.
                 Ok(Ok(None) | Err(_)) => sleep(PAUSE).await,
@@ -112,8 +180,8 @@ impl Trail {
         None
     }
 
-    async fn look(&self, id: &str) -> sqlx::Result<Option<Fate>> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
+    async fn look(&self, server: &PgConnectOptions, id: &str) -> sqlx::Result<Option<Fate>> {
+        let mut connection = PgConnection::connect_with(server).await?;
         let (audit_id, occurred_at) = self.audit.unzip();
         // A standby may not have heard of it yet.
         let (standby, status, seen): (bool, Option<String>, bool) = sqlx::query_as(
@@ -150,7 +218,10 @@ async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Op
     }
 }
 
-async fn commit_sqlite(transaction: Transaction<Sqlite>, limit: Option<Duration>) -> Result<()> {
+async fn commit_sqlite(
+    transaction: super::transaction::Transaction,
+    limit: Option<Duration>,
+) -> Result<()> {
     let error = match within(limit, transaction.commit()).await {
         Some(Ok(())) => return Ok(()),
         Some(Err(error)) => error,
@@ -192,34 +263,34 @@ impl Tx {
 
     /// Keeps the transaction's id, which a statement gave.
     pub fn remember(&mut self, id: Option<&str>) {
-        if let (Self::Postgres(PgTx { trail, .. }), Some(id)) = (self, id) {
-            trail.id = Some(id.to_owned());
+        if let (Self::Postgres(transaction), Some(id)) = (self, id) {
+            transaction.keep(|trail| trail.id = Some(id.to_owned()));
         }
     }
 
     /// Keeps which audit row was written last.
     pub fn remember_audit(&mut self, id: i64, occurred_at: DateTime<Utc>) {
-        if let Self::Postgres(PgTx { trail, .. }) = self {
-            trail.audit = Some((id, occurred_at));
+        if let Self::Postgres(transaction) = self {
+            transaction.keep(|trail| trail.audit = Some((id, occurred_at)));
         }
     }
 
     /// Asks for the transaction's id where no statement gave it.
     pub async fn identify(&mut self) -> Result<()> {
         if let Self::Postgres(transaction) = self
-            && transaction.trail.id.is_none()
+            && transaction.side().is_ok_and(|own| own.trail.id.is_none())
         {
-            let ask = sqlx::query_scalar("select pg_current_xact_id()::text");
-            let id: String = ask.fetch_one(&mut **transaction).await?;
-            transaction.trail.id = Some(id);
+            let ask = sql::query_scalar("select pg_current_xact_id()::text");
+            let id: String = ask.fetch_one(transaction).await?;
+            self.remember(Some(&id));
         }
         Ok(())
     }
 
     /// Forgets what its commit could be looked up by.
     pub fn forget(&mut self) {
-        if let Self::Postgres(PgTx { trail, .. }) = self {
-            trail.id = None;
+        if let Self::Postgres(transaction) = self {
+            transaction.keep(|trail| trail.id = None);
         }
     }
 }

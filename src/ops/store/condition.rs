@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{self, Access as Allowed};
 
+use super::sql;
 use super::{Db, Tx};
 use crate::Result;
 use crate::domain::database_fault::Condition;
@@ -27,10 +28,10 @@ pub fn of_file(db: &Db) -> Option<Condition> {
 /// What a server says to a session that wants to write.
 pub async fn of_session(tx: &mut Tx) -> Result<Option<Condition>> {
     let Tx::Postgres(transaction) = tx else { return Ok(None) };
-    let read_only: bool = sqlx::query_scalar(
+    let read_only: bool = sql::query_scalar(
         "select pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on'",
     )
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await?;
     Ok(read_only.then_some(Condition::ReadOnly))
 }

@@ -1,5 +1,6 @@
 //! The customers' side that the console reads: workspaces, tenants, people.
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -44,7 +45,7 @@ pub async fn tenant(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<TenantRow
     }
     on_tx!(tx, c => {
         let sql = if hold { concat!(select!(), for_share!("t")) } else { select!() };
-        Ok(sqlx::query_as(sql).bind(id).fetch_optional(c).await?)
+        Ok(sql::query_as(sql).bind(id).fetch_optional(c).await?)
     })
 }
 
@@ -52,7 +53,7 @@ pub async fn tenant(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<TenantRow
 pub async fn in_view(tx: &mut Tx, workspace_id: i64, view: ViewScope) -> Result<bool> {
     let ViewScope::Restricted { platform_user_id } = view else { return Ok(true) };
     on_tx!(tx, c => {
-        let found: Option<i64> = sqlx::query_scalar(
+        let found: Option<i64> = sql::query_scalar(
             "select workspace_id from platform_user_workspaces where platform_user_id = $1 and workspace_id = $2",
         )
         .bind(platform_user_id)
@@ -67,7 +68,7 @@ pub async fn in_view(tx: &mut Tx, workspace_id: i64, view: ViewScope) -> Result<
 /// all, by id.
 pub async fn allowed_tenants(tx: &mut Tx, workspace_id: Option<i64>) -> Result<Vec<TenantRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select t.id, t.workspace_id, t.name, t.is_platform, t.archived_at is not null as archived \
              from tenants t join workspaces w on w.id = t.workspace_id \
              where t.archived_at is null and w.archived_at is null and not t.is_platform \
@@ -82,7 +83,7 @@ pub async fn allowed_tenants(tx: &mut Tx, workspace_id: Option<i64>) -> Result<V
 /// One customer.
 pub async fn customer(tx: &mut Tx, id: i64) -> Result<Option<CustomerRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as("select id, workspace_id, name, active from users where id = $1")
+        Ok(sql::query_as("select id, workspace_id, name, active from users where id = $1")
             .bind(id)
             .fetch_optional(c)
             .await?)
@@ -92,7 +93,7 @@ pub async fn customer(tx: &mut Tx, id: i64) -> Result<Option<CustomerRow>> {
 /// Whether the database already holds a platform.
 pub async fn is_empty(tx: &mut Tx) -> Result<bool> {
     on_tx!(tx, c => {
-        let rows: i64 = sqlx::query_scalar(
+        let rows: i64 = sql::query_scalar(
             "select (select count(*) from workspaces) + (select count(*) from platform_users) \
              + (select count(*) from (select 1 from operation_runs limit 1) r)",
         )

@@ -5,18 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgListener, PgPool};
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgListener;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Sqlite, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::commit::PgTx;
 use super::connect;
 use super::error::unreachable_database;
+use super::server::Server;
+use super::sessions::{By, SessionRow};
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
 use crate::files::{self, Refusal};
 use crate::paths::{reason, shown};
-use crate::{Error, ErrorKind, Result};
+use crate::{Clock, Error, ErrorKind, Result};
 
 /// How long a writer waits for another one on SQLite.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,8 +49,13 @@ pub enum Create {
 /// are. A frozen process must not hold others up with what it has locked.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
-    /// At most so many connections.
+    /// At most so many connections to a server.
     pub connections: u32,
+    /// An answer of the server is waited for so long (PostgreSQL).
+    pub answer: Option<Duration>,
+    /// Statements are kept on their connection by a name, and prepared once (PostgreSQL). A pooler
+    /// in transaction mode loses them.
+    pub named_statements: bool,
     /// A transaction that does nothing for so long is ended (PostgreSQL).
     pub idle_in_transaction: Option<Duration>,
     /// A statement that takes longer is ended (PostgreSQL).
@@ -66,6 +74,8 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 8,
+            answer: None,
+            named_statements: false,
             idle_in_transaction: None,
             statement: None,
             lock: None,
@@ -75,11 +85,54 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// How a transaction begins.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// Whether it writes. One that does not sees one state of the database.
+    pub writes: bool,
+    /// Whether it waits for others of its kind to end. SQLite's write transactions all do.
+    pub one_at_a_time: bool,
+    /// How many times the usual limits its statements have.
+    pub patience: u32,
+    /// The session that acts; a transaction that writes holds its user's row.
+    pub session: Option<By>,
+}
+
+impl Begin {
+    /// One that reads.
+    pub const READ: Self = Self { writes: false, one_at_a_time: false, patience: 1, session: None };
+    /// One that writes.
+    pub const WRITE: Self = Self { writes: true, ..Self::READ };
+}
+
+/// What came with the beginning of a transaction.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// What the database's clock showed.
+    pub now: Option<DateTime<Utc>>,
+    /// The session that was asked for, if there is one.
+    pub session: Option<SessionRow>,
+    /// What was seen of the schema.
+    pub schema: Schema,
+}
+
+/// What the first transaction of a process sees of the schema.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Schema {
+    /// Nothing: that was looked at before.
+    #[default]
+    Unasked,
+    /// It is the one that this version needs.
+    Current,
+    /// It may be another one.
+    Other,
+}
+
 /// A pool of connections to the platform database.
 #[derive(Debug, Clone)]
 pub enum Db {
-    /// PostgreSQL, and how long a lost answer to COMMIT is looked up.
-    Postgres(PgPool, Duration),
+    /// PostgreSQL.
+    Postgres(Server),
     /// SQLite, with the file's path.
     Sqlite(SqlitePool, PathBuf),
 }
@@ -89,7 +142,7 @@ pub enum Tx {
     /// PostgreSQL.
     Postgres(PgTx),
     /// SQLite.
-    Sqlite(Transaction<Sqlite>),
+    Sqlite(Transaction),
 }
 
 impl Db {
@@ -112,8 +165,7 @@ impl Db {
             return Err(Error::usage("the database URL is not understood")
                 .hint("use postgres://user@host/database or sqlite://path"));
         }
-        let pool = connect::postgres(url, limits, application)?;
-        Ok(Self::Postgres(pool, limits.look_up))
+        Ok(Self::Postgres(Server::new(url, limits, application)?))
     }
 
     fn open_sqlite(path: &Path, create: Create, limits: &ConnectionLimits) -> Result<Self> {
@@ -140,7 +192,7 @@ impl Db {
         }
         let watched = Watched::new(path);
         let pool = SqlitePoolOptions::new()
-            .max_connections(limits.connections.min(4))
+            .max_connections(4)
             .min_connections(0)
             .acquire_timeout(BUSY_TIMEOUT)
             .before_acquire(move |_, connection| {
@@ -161,50 +213,79 @@ impl Db {
 
     /// The host of the server, or the directory of its socket; none for a file.
     pub fn host(&self) -> Option<String> {
-        let Self::Postgres(pool, _) = self else { return None };
-        let options = pool.connect_options();
+        let Self::Postgres(server) = self else { return None };
+        let options = server.keeper().options();
         let socket = options.get_socket().map(|path| path.to_string_lossy().into_owned());
         Some(socket.unwrap_or_else(|| options.get_host().to_owned()))
     }
 
-    /// Starts a transaction that sees one state of the database and writes nothing.
-    pub async fn begin_read(&self) -> Result<Tx> {
-        Ok(match self.clone() {
-            Self::Postgres(pool, look_up) => {
-                let begin = "begin isolation level repeatable read read only";
-                let options = pool.connect_options();
-                let begun =
-                    to_the_end(async move { Transaction::begin(&pool, begin).await }).await?;
-                Tx::Postgres(PgTx::new(begun, options, look_up))
+    /// Begins a transaction, and asks what `begin` says in the same round trip. `clock` follows the
+    /// database's, unless it did within the last second.
+    ///
+    /// A transaction that writes takes SQLite's write lock at once: one that reads first and
+    /// writes later fails under contention.
+    pub async fn begin(&self, begin: &Begin, clock: &Clock) -> Result<(Tx, Option<SessionRow>)> {
+        match self {
+            Self::Postgres(server) => {
+                let (tx, opened) = match server.begin(begin).await {
+                    // What is in the way is told by a closer look.
+                    Ok((tx, Opened { schema: Schema::Other, .. })) => {
+                        tx.rollback().await;
+                        super::schema::require_current(self).await?;
+                        server.schema_is_checked();
+                        server.begin(begin).await?
+                    }
+                    Err(error) if server.checks_schema() && error.fault().is_some() => {
+                        super::schema::require_current(self).await?;
+                        server.schema_is_checked();
+                        server.begin(begin).await?
+                    }
+                    begun => begun?,
+                };
+                let mut tx = Tx::Postgres(tx);
+                if let Some(now) = opened.now {
+                    clock.follow(now);
+                }
+                let held = opened.session.as_ref().and_then(|row| row.transaction.as_deref());
+                tx.remember(held);
+                Ok((tx, opened.session))
             }
-            Self::Sqlite(pool, _) => Tx::Sqlite(
-                to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?,
-            ),
-        })
+            Self::Sqlite(pool, _) => {
+                let (pool, writes) = (pool.clone(), begin.writes);
+                let text = if writes { "begin immediate" } else { "begin" };
+                let mut tx = Tx::Sqlite(
+                    to_the_end(async move { Transaction::begin(&pool, text).await }).await?,
+                );
+                super::clock::follow(&mut tx, clock).await?;
+                let session = match &begin.session {
+                    Some(By::Id(id)) => super::sessions::by_id(&mut tx, *id).await?,
+                    Some(By::TokenHash(hash)) => {
+                        super::sessions::by_token_hash(&mut tx, hash).await?
+                    }
+                    None => None,
+                };
+                Ok((tx, session))
+            }
+        }
     }
 
-    /// Starts a transaction that writes. On SQLite it takes the write lock at once: a
-    /// transaction that reads first and writes later fails under contention.
-    pub async fn begin_write(&self) -> Result<Tx> {
-        Ok(match self.clone() {
-            Self::Postgres(pool, look_up) => {
-                let options = pool.connect_options();
-                let begun =
-                    to_the_end(async move { Transaction::begin(&pool, "begin").await }).await?;
-                Tx::Postgres(PgTx::new(begun, options, look_up))
+    /// Has the first transaction refuse any schema but the one this version needs, in the same round
+    /// trip. SQLite is looked at now.
+    pub async fn require_current_schema_first(&self) -> Result<()> {
+        match self {
+            Self::Postgres(server) => {
+                server.check_schema_first();
+                Ok(())
             }
-            Self::Sqlite(pool, _) => Tx::Sqlite(
-                to_the_end(async move { Transaction::begin(&pool, "begin immediate").await })
-                    .await?,
-            ),
-        })
+            Self::Sqlite(..) => super::schema::require_current(self).await,
+        }
     }
 
     /// A watch on other processes' changes.
     pub async fn watch(&self) -> Result<ChangeWatch> {
         Ok(match self {
-            Self::Postgres(pool, _) => {
-                let mut listener = PgListener::connect_with(pool).await?;
+            Self::Postgres(server) => {
+                let mut listener = PgListener::connect_with(server.listening()).await?;
                 listener.listen("tenantpilot_runs").await?;
                 ChangeWatch::Postgres(Box::new(listener))
             }
@@ -218,15 +299,15 @@ impl Db {
 
     /// Tells a server that `user` is at the console now; none after a logout.
     pub async fn name_user(&self, user: Option<&str>) {
-        if let Self::Postgres(pool, _) = self {
-            connect::name_user(pool, user).await;
+        if let Self::Postgres(server) = self {
+            connect::name_user(server, user).await;
         }
     }
 
     /// Has a watch's connection be listed with the console's user, too.
     pub async fn name_watch(&self, watch: &mut ChangeWatch) {
-        if let (Self::Postgres(pool, _), ChangeWatch::Postgres(listener)) = (self, watch) {
-            let naming = connect::naming(&pool.connect_options());
+        if let (Self::Postgres(server), ChangeWatch::Postgres(listener)) = (self, watch) {
+            let naming = connect::naming(&server.keeper().options());
             // Without the name it listens all the same.
             let _ = sqlx::raw_sql(naming).execute(&mut **listener).await;
         }
@@ -235,7 +316,7 @@ impl Db {
     /// Closes every connection.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(pool, _) => pool.close().await,
+            Self::Postgres(server) => server.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }
@@ -254,19 +335,6 @@ async fn to_the_end<T: Send + 'static>(
 }
 
 impl Tx {
-    /// Has PostgreSQL run what follows by itself and at once. Starting processes to help it, or
-    /// compiling a statement, takes longer than reading some thousand counts does.
-    pub async fn without_helpers(&mut self) -> Result<()> {
-        if let Self::Postgres(transaction) = self {
-            sqlx::query(
-                "select set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)",
-            )
-            .execute(&mut **transaction)
-            .await?;
-        }
-        Ok(())
-    }
-
     /// Undoes everything written in it. Where the database cannot be told, or has undone it
     /// already, its connection is closed, which undoes it as well.
     pub async fn rollback(self) -> Result<()> {

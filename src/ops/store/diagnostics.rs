@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::run_read::{RunRow, in_view, overdue, restricted_to, run_columns, run_joins};
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -45,7 +46,7 @@ macro_rules! tenant_columns {
 /// One tenant within a view.
 pub async fn tenant(tx: &mut Tx, id: i64, view: ViewScope) -> Result<Option<SupportTenant>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(tenant_columns!(), tenants_in_view!(), " and t.id = $2"))
+        Ok(sql::query_as(concat!(tenant_columns!(), tenants_in_view!(), " and t.id = $2"))
             .bind(restricted_to(view))
             .bind(id)
             .fetch_optional(c)
@@ -74,7 +75,7 @@ pub async fn tenants(
         };
     }
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(concat!(
+        let rows = sql::query_as(concat!(
             tenant_columns!(), matching!(), " order by lower(t.name), t.id limit $4 offset $5"
         ))
         .bind(restricted_to(view))
@@ -84,7 +85,7 @@ pub async fn tenants(
         .bind(offset)
         .fetch_all(&mut *c)
         .await?;
-        let matching = sqlx::query_scalar(concat!("select count(*)", matching!()))
+        let matching = sql::query_scalar(concat!("select count(*)", matching!()))
             .bind(restricted_to(view))
             .bind(name)
             .bind(id)
@@ -129,7 +130,7 @@ pub async fn run_tenants(
         };
     }
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(concat!(
+        let rows = sql::query_as(concat!(
             "select t.id as tenant_id, t.name as tenant_name, g.status, g.reason_code", matching!(),
             " order by case g.status when 'failed' then 0 when 'pending' then 1 when 'skipped' then 2 \
              else 3 end, g.ordinal limit $5"
@@ -141,7 +142,7 @@ pub async fn run_tenants(
         .bind(limit)
         .fetch_all(&mut *c)
         .await?;
-        let matching = sqlx::query_scalar(concat!("select count(*)", matching!()))
+        let matching = sql::query_scalar(concat!("select count(*)", matching!()))
             .bind(restricted_to(view))
             .bind(run_id)
             .bind(name)
@@ -155,7 +156,7 @@ pub async fn run_tenants(
 /// One tenant's share of a run.
 pub async fn run_tenant(tx: &mut Tx, run_id: i64, tenant_id: i64) -> Result<Option<RunTenant>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select t.id as tenant_id, t.name as tenant_name, g.status, g.reason_code \
              from operation_run_targets g join tenants t on t.id = g.tenant_id \
              where g.run_id = $1 and g.tenant_id = $2",
@@ -170,7 +171,7 @@ pub async fn run_tenant(tx: &mut Tx, run_id: i64, tenant_id: i64) -> Result<Opti
 /// The newest runs of a tenant, its own and those over many, within a view.
 pub async fn runs(tx: &mut Tx, tenant_id: i64, view: ViewScope, limit: i64) -> Result<Vec<Run>> {
     let rows: Vec<RunRow> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "select ", run_columns!(), ", ", overdue!(database_now!()),
             " as lease_overdue from operation_runs r", run_joins!(), "where r.id in (\
              select id from (select id from operation_runs where tenant_id = $1 \
@@ -203,7 +204,7 @@ pub struct RunSums {
 /// How a tenant's own runs since `since` ended.
 pub async fn run_sums(tx: &mut Tx, tenant_id: i64, since: DateTime<Utc>) -> Result<RunSums> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select count(*) as total, count(*) filter (where outcome in ('failed', 'partially_succeeded')) \
              as failed, count(*) filter (where status <> 'completed') as active \
              from operation_runs where tenant_id = $1 and created_at >= $2",
@@ -222,7 +223,7 @@ pub async fn main_reason(
     since: DateTime<Utc>,
 ) -> Result<Option<(String, i64)>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select reason_code, count(*) from operation_runs where tenant_id = $1 and created_at >= $2 \
              and reason_code is not null and outcome in ('failed', 'partially_succeeded', 'blocked') \
              group by reason_code order by count(*) desc, reason_code limit 1",
@@ -258,7 +259,7 @@ pub async fn run_failures(
     limit: i64,
 ) -> Result<(Vec<TenantFailure>, i64)> {
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(
+        let rows = sql::query_as(
             "select id, run_id, reason_code, message, fingerprint, occurred_at from operation_run_failures \
              where run_id = $1 and (tenant_id = $2 or tenant_id is null) order by id desc limit $3",
         )
@@ -267,7 +268,7 @@ pub async fn run_failures(
         .bind(limit)
         .fetch_all(&mut *c)
         .await?;
-        let total = sqlx::query_scalar(
+        let total = sql::query_scalar(
             "select count(*) from operation_run_failures where run_id = $1 and (tenant_id = $2 or tenant_id is null)",
         )
         .bind(run_id)
@@ -281,7 +282,7 @@ pub async fn run_failures(
 /// The reasons for which a tenant failed in a run, most first.
 pub async fn run_reasons(tx: &mut Tx, run_id: i64, tenant_id: i64) -> Result<Vec<(String, i64)>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select reason_code, count(*) from operation_run_failures \
              where run_id = $1 and (tenant_id = $2 or tenant_id is null) \
              group by reason_code order by count(*) desc, reason_code",
@@ -313,7 +314,7 @@ pub struct Connection {
 /// The connections of a tenant.
 pub async fn connections(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<Vec<Connection>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select id, provider, status, last_error_code, last_checked_at, consent_expires_at \
              from provider_connections where tenant_id = $1 order by id desc limit $2",
         )
@@ -342,7 +343,7 @@ pub struct FindingSums {
 /// The findings of a tenant by severity, worst first.
 pub async fn findings(tx: &mut Tx, tenant_id: i64, now: DateTime<Utc>) -> Result<Vec<FindingSums>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select severity, count(*) filter (where status not in ('resolved', 'duplicate')) as open, \
              count(*) filter (where status not in ('resolved', 'duplicate') and due_at < $2) as overdue, \
              count(*) as total, max(updated_at) as newest_at from findings where tenant_id = $1 \
@@ -372,7 +373,7 @@ pub struct Stored {
 /// The newest stored reports of a tenant, and how many there are.
 pub async fn reports(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Stored>, i64)> {
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(
+        let rows = sql::query_as(
             "select id, run_id, report_type as code, created_at from stored_reports \
              where tenant_id = $1 order by created_at desc, id desc limit $2",
         )
@@ -380,7 +381,7 @@ pub async fn reports(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Sto
         .bind(limit)
         .fetch_all(&mut *c)
         .await?;
-        let total = sqlx::query_scalar("select count(*) from stored_reports where tenant_id = $1")
+        let total = sql::query_scalar("select count(*) from stored_reports where tenant_id = $1")
             .bind(tenant_id)
             .fetch_one(&mut *c)
             .await?;
@@ -391,7 +392,7 @@ pub async fn reports(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Sto
 /// The newest review packs of a tenant, and how many there are.
 pub async fn packs(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Stored>, i64)> {
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(
+        let rows = sql::query_as(
             "select id, run_id, status as code, created_at from review_packs \
              where tenant_id = $1 order by created_at desc, id desc limit $2",
         )
@@ -399,7 +400,7 @@ pub async fn packs(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Store
         .bind(limit)
         .fetch_all(&mut *c)
         .await?;
-        let total = sqlx::query_scalar("select count(*) from review_packs where tenant_id = $1")
+        let total = sql::query_scalar("select count(*) from review_packs where tenant_id = $1")
             .bind(tenant_id)
             .fetch_one(&mut *c)
             .await?;
@@ -447,6 +448,6 @@ pub async fn trail(
     }
     on_tx!(tx, c => {
         let sql = if run_id.is_some() { select!("run_id = $1") } else { select!("tenant_id = $1") };
-        Ok(sqlx::query_as(sql).bind(run_id.unwrap_or(tenant_id)).bind(limit).fetch_all(c).await?)
+        Ok(sql::query_as(sql).bind(run_id.unwrap_or(tenant_id)).bind(limit).fetch_all(c).await?)
     })
 }

@@ -5,6 +5,7 @@ use std::io;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::SqliteError;
 
+use super::server::is_silence;
 use super::tls;
 
 use crate::domain::database_fault::DatabaseFault;
@@ -21,6 +22,9 @@ const APPEND_ONLY_TEXTS: [&str; 5] = [
     "keeps its number",
 ];
 
+/// What is said of a database that does not answer.
+pub const SILENT: &str = "the database does not answer";
+
 /// How the texts begin for a host name that does not resolve.
 const UNRESOLVED: [&str; 2] =
     ["failed to lookup address information", "could not resolve to any address"];
@@ -28,6 +32,7 @@ const UNRESOLVED: [&str; 2] =
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
+            silence if is_silence(silence) => silent_database(),
             sqlx::Error::Io(error) => of_io(error),
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
@@ -70,7 +75,13 @@ fn of_io(error: &io::Error) -> Error {
     unreachable_database()
 }
 
-/// The text for a database that does not answer.
+/// An answer did not come in its time.
+pub fn silent_database() -> Error {
+    Error::new(ErrorKind::Unreachable, SILENT)
+        .hint("it may be frozen, overloaded or locked; nothing was changed")
+}
+
+/// The text for a database that cannot be reached.
 pub fn unreachable_database() -> Error {
     Error::new(ErrorKind::Unreachable, "the database cannot be reached")
         .hint("check that it runs and that the database URL is right; nothing was changed")

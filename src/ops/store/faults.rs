@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 
 use super::run_read::{overdue, restricted_to};
+use super::sql;
 use super::{Tx, on_tx, savepoint};
 use crate::access::ViewScope;
 use crate::domain::database_fault::{Condition, DatabaseFault};
@@ -39,7 +40,7 @@ pub async fn record(
     now: DateTime<Utc>,
 ) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "insert into operation_run_faults (run_id, during, code, constraint_name, table_name, first_at, last_at) \
              select $1, $2, $3, $4, $5, $6, $6 where (select count(*) from operation_run_faults where run_id = $1) < $7 \
              or exists (select 1 from operation_run_faults where run_id = $1 and during = $2 and code = $3 \
@@ -104,7 +105,7 @@ struct FaultRow {
 /// The failures of a run, the newest first.
 pub async fn of_run(tx: &mut Tx, run_id: i64) -> Result<Vec<RunFault>> {
     let rows: Vec<FaultRow> = on_tx!(tx, c => {
-        sqlx::query_as(
+        sql::query_as(
             "select during, code, constraint_name, table_name, times, last_at from operation_run_faults \
              where run_id = $1 order by last_at desc, during, code",
         )
@@ -136,7 +137,7 @@ pub async fn waiting(
     limit: i64,
 ) -> Result<Vec<(i64, Condition)>> {
     let rows: Vec<(i64, String)> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "select r.id, f.code from operation_runs r join operation_run_faults f on f.run_id = r.id \
              where r.status in ('queued', 'running') and r.status = 'running' and f.during = 'step' \
              and f.last_at > $2 and f.last_at >= r.updated_at and ($3 is null or r.id = $3) \

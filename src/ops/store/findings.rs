@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -87,7 +88,7 @@ pub async fn next(
     limit: i64,
 ) -> Result<(i64, Option<i64>)> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select count(*), max(n.id) from (select f.id from findings f where f.tenant_id = $1 and f.id > $2 \
              order by f.id limit $3) n",
         )
@@ -112,13 +113,13 @@ pub async fn backfill(
             // Not days: those follow the calendar of the session's time zone.
             let text =
                 backfill!(concat!("$4::timestamptz + (", days!(), ") * interval '24 hours'"));
-            let done = sqlx::query(text)
+            let done = sql::query(text)
                 .bind(tenant_id)
                 .bind(after_id)
                 .bind(last_id)
                 .bind(run_started_at)
                 .bind(now)
-                .execute(&mut **transaction)
+                .execute(&mut *transaction)
                 .await?;
             Ok(done.rows_affected())
         }
@@ -129,7 +130,7 @@ pub async fn backfill(
                 days!(),
                 ") || ' days') || substr($4, 20)"
             ));
-            let done = sqlx::query(text)
+            let done = sql::query(text)
                 .bind(tenant_id)
                 .bind(after_id)
                 .bind(last_id)
@@ -145,7 +146,7 @@ pub async fn backfill(
 /// How many findings of a tenant need a change, and how many there are.
 pub async fn count(tx: &mut Tx, tenant_id: i64) -> Result<(i64, i64)> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             survivors!(),
             "select count(case when ", needs_change!(), " then 1 end), count(*) \
              from s join findings f on f.id = s.id and f.tenant_id = $1"

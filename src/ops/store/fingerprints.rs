@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::retries::retried_as_columns;
 use super::run_read::restricted_to;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -41,7 +42,7 @@ macro_rules! of_window {
 /// How many failures a window has, and in how many groups.
 pub async fn totals(tx: &mut Tx, view: ViewScope, window: Span) -> Result<(i64, i64)> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select coalesce(cast(sum(x.failures) as bigint), 0), count(*) from (select count(*) as failures",
             of_window!(), "group by f.fingerprint, f.reason_code) x"
         ))
@@ -101,7 +102,7 @@ pub async fn groups(
     limit: i64,
 ) -> Result<Vec<GroupRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "with g as (select f.fingerprint, count(*) as failures, count(distinct f.run_id) as runs, \
              count(distinct f.tenant_id) as tenants, min(f.occurred_at) as first_seen_at, \
              max(f.occurred_at) as last_seen_at, max(f.id) as sample_id", of_window!(),
@@ -123,7 +124,7 @@ pub async fn groups(
 /// Failures without a fingerprint, in the order of their ids, at most `limit`.
 pub async fn without(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<SampleRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select ", sample_columns!(), " from operation_run_failures f ", sample_joins!(),
             "where f.fingerprint = '' and f.id > $1 order by f.id limit $2"
         ))
@@ -137,7 +138,7 @@ pub async fn without(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<SampleRo
 /// Gives a failure its fingerprint.
 pub async fn set(tx: &mut Tx, id: i64, fingerprint: &str) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("update operation_run_failures set fingerprint = $2 where id = $1")
+        sql::query("update operation_run_failures set fingerprint = $2 where id = $1")
             .bind(id)
             .bind(fingerprint)
             .execute(c)
@@ -149,7 +150,7 @@ pub async fn set(tx: &mut Tx, id: i64, fingerprint: &str) -> Result<()> {
 /// The names of a tenant and its workspace.
 pub async fn names(tx: &mut Tx, tenant_id: i64) -> Result<Option<(String, String)>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select t.name, w.name from tenants t join workspaces w on w.id = t.workspace_id where t.id = $1",
         )
         .bind(tenant_id)
@@ -187,7 +188,7 @@ pub async fn touched(
     limit: i64,
 ) -> Result<Vec<TouchedRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select r.id as run_id, r.type, r.scope_kind, r.status, ", retried_as_columns!(), ", \
              exists (select 1 from operation_runs n where n.tenant_id = r.tenant_id and n.identity_hash = r.identity_hash \
              and (n.created_at, n.id) > (r.created_at, r.id)) as superseded \

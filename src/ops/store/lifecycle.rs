@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, fingerprints, on_tx, savepoint};
 use crate::domain::fingerprint::fingerprint;
 use crate::{Error, Result};
@@ -86,7 +87,7 @@ async fn take(tx: &mut Tx, id: i64, claim: Claim<'_>) -> Result<Option<Claimed>>
     // waiting for the run's row reads that row again, but not the lease. With the row held,
     // a look of its own sees what was committed.
     let claimed: Option<Claimed> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "update operation_runs set lease_owner = $1, fence = fence + 1, \
              takeovers = case when status = 'queued' or takeover_mark < 0 then 0 \
              when takeover_mark = m.steps then takeovers + 1 else 1 end, takeover_mark = m.steps, status = 'running', \
@@ -114,7 +115,7 @@ async fn claimable(tx: &mut Tx, types: &str, except: &[i64]) -> Result<Option<i6
     let except: Vec<String> = except.iter().map(ToString::to_string).collect();
     let except = format!(",{},", except.join(","));
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!(
+        Ok(sql::query_scalar(concat!(
             "select r.id from operation_runs r \
              left join operation_run_leases l on l.run_id = r.id \
              where r.status in ('queued', 'running') and r.paused_at is null \
@@ -132,7 +133,7 @@ async fn claimable(tx: &mut Tx, types: &str, except: &[i64]) -> Result<Option<i6
 
 async fn set_lease(tx: &mut Tx, run_id: i64, owner: &str, seconds: f64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(concat!(
+        sql::query(concat!(
             "insert into operation_run_leases (run_id, owner, acquired_at, heartbeat_at, expires_at) \
              values ($1, $2, ", database_now!(), ", ", database_now!(), ", ", database_in!("$3"), ") \
              on conflict (run_id) do update set owner = excluded.owner, acquired_at = excluded.acquired_at, \
@@ -150,7 +151,7 @@ async fn set_lease(tx: &mut Tx, run_id: i64, owner: &str, seconds: f64) -> Resul
 /// Extends the lease of a run that `owner` still holds; false if it was lost.
 pub async fn heartbeat(tx: &mut Tx, run_id: i64, owner: &str, seconds: f64) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(concat!(
+        let done = sql::query(concat!(
             "update operation_run_leases set heartbeat_at = ", database_now!(), ", expires_at = ",
             database_in!("$3"), " where run_id = $1 and owner = $2"
         ))
@@ -192,7 +193,7 @@ pub struct Held {
 /// Locks a run for a change.
 pub async fn hold(tx: &mut Tx, run_id: i64) -> Result<Option<Held>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select id, type, workspace_id, tenant_id, platform_user_id, status, fence, summary_counts, \
              cancel_requested_at, break_glass from operation_runs where id = $1",
             for_update!()
@@ -206,7 +207,7 @@ pub async fn hold(tx: &mut Tx, run_id: i64) -> Result<Option<Held>> {
 /// The status of a run, as it is committed; `missing` where there is none.
 pub async fn status(tx: &mut Tx, run_id: i64) -> Result<String> {
     let status: Option<String> = on_tx!(tx, c => {
-        sqlx::query_scalar("select status from operation_runs where id = $1")
+        sql::query_scalar("select status from operation_runs where id = $1")
             .bind(run_id)
             .fetch_optional(c)
             .await?
@@ -217,7 +218,7 @@ pub async fn status(tx: &mut Tx, run_id: i64) -> Result<String> {
 /// Whether a run is running under `fence`, as it is committed.
 pub async fn is_held(tx: &mut Tx, run_id: i64, fence: i64) -> Result<bool> {
     on_tx!(tx, c => {
-        let found: Option<i64> = sqlx::query_scalar(
+        let found: Option<i64> = sql::query_scalar(
             "select id from operation_runs where id = $1 and fence = $2 and status = 'running'",
         )
         .bind(run_id)
@@ -231,7 +232,7 @@ pub async fn is_held(tx: &mut Tx, run_id: i64, fence: i64) -> Result<bool> {
 /// Whether a run is running under a lease that has expired, by the database's clock.
 pub async fn is_lost(tx: &mut Tx, run_id: i64) -> Result<bool> {
     on_tx!(tx, c => {
-        let found: Option<i64> = sqlx::query_scalar(concat!(
+        let found: Option<i64> = sql::query_scalar(concat!(
             "select r.id from operation_runs r join operation_run_leases l on l.run_id = r.id \
              where r.id = $1 and r.status = 'running' and l.expires_at < ", database_now!()
         ))
@@ -245,7 +246,7 @@ pub async fn is_lost(tx: &mut Tx, run_id: i64) -> Result<bool> {
 /// Makes every claim on a run void; gives the new fence.
 pub async fn raise_fence(tx: &mut Tx, run_id: i64) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar("update operation_runs set fence = fence + 1 where id = $1 returning fence")
+        Ok(sql::query_scalar("update operation_runs set fence = fence + 1 where id = $1 returning fence")
             .bind(run_id)
             .fetch_one(c)
             .await?)
@@ -262,7 +263,7 @@ pub async fn release(
     now: DateTime<Utc>,
 ) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_runs set status = 'queued', lease_owner = null, queued_at = $4, \
              paused_at = case when $3 then $4 else null end, takeovers = 0, takeover_mark = $5, updated_at = $4 \
              where id = $1 and fence = $2 and status = 'running'",
@@ -274,7 +275,7 @@ pub async fn release(
         .bind(steps)
         .execute(&mut *c)
         .await?;
-        sqlx::query("delete from operation_run_leases where run_id = $1").bind(run_id).execute(c).await?;
+        sql::query("delete from operation_run_leases where run_id = $1").bind(run_id).execute(c).await?;
         Ok(())
     })
 }
@@ -282,7 +283,7 @@ pub async fn release(
 /// Pauses a queued run.
 pub async fn pause(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("update operation_runs set paused_at = $2, updated_at = $2 where id = $1 and status = 'queued'")
+        sql::query("update operation_runs set paused_at = $2, updated_at = $2 where id = $1 and status = 'queued'")
             .bind(run_id)
             .bind(now)
             .execute(c)
@@ -294,7 +295,7 @@ pub async fn pause(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<()> {
 /// Puts a paused run back into the queue; false if it was not paused.
 pub async fn resume(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update operation_runs set paused_at = null, queued_at = $2, updated_at = $2 \
              where id = $1 and status = 'queued' and paused_at is not null",
         )
@@ -309,7 +310,7 @@ pub async fn resume(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<bool
 /// Notes that a run got on since it was claimed: its next takeover is the first again.
 pub async fn note_progress(tx: &mut Tx, run_id: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("update operation_runs set takeovers = 0 where id = $1 and takeovers > 0")
+        sql::query("update operation_runs set takeovers = 0 where id = $1 and takeovers > 0")
             .bind(run_id)
             .execute(c)
             .await?;
@@ -326,7 +327,7 @@ pub async fn set_counts(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update operation_runs set summary_counts = $3, updated_at = $4 \
              where id = $1 and fence = $2 and status = 'running'",
         )
@@ -345,14 +346,14 @@ pub async fn set_counts(
 pub async fn count_up(tx: &mut Tx, run_id: i64) -> Result<()> {
     on_tx!(tx, c => {
         let mut counts: Json<Value> =
-            sqlx::query_scalar("select summary_counts from operation_runs where id = $1")
+            sql::query_scalar("select summary_counts from operation_runs where id = $1")
                 .bind(run_id)
                 .fetch_one(&mut *c)
                 .await?;
         for key in ["processed", "succeeded"] {
             counts.0[key] = Value::from(counts.0[key].as_i64().unwrap_or(0) + 1);
         }
-        sqlx::query("update operation_runs set summary_counts = $2 where id = $1")
+        sql::query("update operation_runs set summary_counts = $2 where id = $1")
             .bind(run_id)
             .bind(counts)
             .execute(c)
@@ -377,7 +378,7 @@ pub async fn insert_failure(
     let names = names.map_or_else(Vec::new, |(tenant, workspace)| vec![tenant, workspace]);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into operation_run_failures (run_id, tenant_id, reason_code, message, fingerprint, occurred_at) \
              values ($1, $2, $3, $4, $6, $5) returning id",
         )
@@ -395,7 +396,7 @@ pub async fn insert_failure(
 /// The commonest reason among a run's failures; the first in the alphabet where two are.
 pub async fn dominant_reason(tx: &mut Tx, run_id: i64) -> Result<Option<String>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select reason_code from operation_run_failures where run_id = $1 \
              group by reason_code order by count(*) desc, reason_code limit 1",
         )
@@ -427,7 +428,7 @@ pub struct Ending<'a> {
 /// Completes a run once; false if it was no longer active under that fence.
 pub async fn complete(tx: &mut Tx, ending: &Ending<'_>) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update operation_runs set status = 'completed', outcome = $3, reason_code = $4, \
              summary_counts = $5, lease_owner = null, paused_at = null, completed_at = $6, updated_at = $6, \
              stop_reason = $7 where id = $1 and fence = $2 and status <> 'completed'",
@@ -441,7 +442,7 @@ pub async fn complete(tx: &mut Tx, ending: &Ending<'_>) -> Result<bool> {
         .bind(ending.stop_reason)
         .execute(&mut *c)
         .await?;
-        sqlx::query("delete from operation_run_leases where run_id = $1").bind(ending.run_id).execute(c).await?;
+        sql::query("delete from operation_run_leases where run_id = $1").bind(ending.run_id).execute(c).await?;
         Ok(done.rows_affected() == 1)
     })
 }
@@ -450,7 +451,7 @@ pub async fn complete(tx: &mut Tx, ending: &Ending<'_>) -> Result<bool> {
 pub async fn notify(tx: &mut Tx, held: &Held, title: &str, now: DateTime<Utc>) -> Result<()> {
     let Some(platform_user_id) = held.platform_user_id else { return Ok(()) };
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "insert into notifications (platform_user_id, kind, run_id, title, created_at) \
              values ($1, 'run_completed', $2, $3, $4) on conflict do nothing",
         )

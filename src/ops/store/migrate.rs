@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
-use sqlx::{Connection as _, PgPool, SqlitePool};
+use sqlx::{Connection as _, SqlitePool};
 
 use super::schema::{
     Found, POSTGRES, SQLITE, SchemaState, changed, keep_a_log, look, newer, not_empty, unfinished,
 };
-use super::transaction::Engine as _;
+use super::server::Server;
 use super::{Db, database::Engine};
 use crate::{Error, ErrorKind, Result};
 
@@ -38,7 +38,7 @@ pub async fn migrate(db: &Db, target: Target) -> Result<usize> {
     loop {
         tries += 1;
         let done = match db {
-            Db::Postgres(pool, _) => migrate_postgres(pool, target).await,
+            Db::Postgres(server) => migrate_postgres(server, target).await,
             Db::Sqlite(pool, _) => migrate_sqlite(pool, target).await,
         };
         match done {
@@ -80,12 +80,11 @@ impl Found {
     }
 }
 
-async fn migrate_postgres(pool: &PgPool, target: Target) -> Result<usize> {
-    let mut connection = sqlx::Postgres::acquire(pool).await?;
+async fn migrate_postgres(server: &Server, target: Target) -> Result<usize> {
     // The lock against other migrations ends with its connection, whatever happens.
-    connection.close_on_drop();
+    let (mut connection, _turn) = server.connection().await?;
     connection.lock().await.map_err(failed)?;
-    let found = look(&mut *connection, Engine::Postgres).await?;
+    let found = look(&mut connection, Engine::Postgres).await?;
     match found.work(target, &POSTGRES)? {
         Work::Nothing => return Ok(0),
         Work::Everything => {
@@ -93,7 +92,7 @@ async fn migrate_postgres(pool: &PgPool, target: Target) -> Result<usize> {
             POSTGRES.run(&mut *tx).await.map_err(failed_on_empty)?;
             tx.commit().await.map_err(|error| interrupted(error.into()))?;
         }
-        Work::TheRest => POSTGRES.run(&mut *connection).await.map_err(failed)?,
+        Work::TheRest => POSTGRES.run(&mut connection).await.map_err(failed)?,
     }
     // Others that wait for the lock go on at once.
     let _ = connection.close().await;

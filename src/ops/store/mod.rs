@@ -22,6 +22,7 @@ pub mod error;
 pub mod faults;
 pub mod findings;
 pub mod fingerprints;
+pub mod keeper;
 pub mod lifecycle;
 pub mod migrate;
 pub mod name_match;
@@ -30,6 +31,7 @@ pub mod notifications;
 pub mod open_alerts;
 pub mod outages;
 pub mod overview;
+pub mod pg_transaction;
 pub mod plans;
 pub mod preferences;
 #[cfg(debug_assertions)]
@@ -47,12 +49,15 @@ pub mod savepoint;
 pub mod schema;
 pub mod scope_choices;
 pub mod scope_locks;
+pub mod server;
 pub mod sessions;
 pub mod settings;
+pub mod sql;
 pub mod support;
 pub mod target_ends;
 pub mod targets;
 pub mod tls;
+pub mod together;
 pub mod transaction;
 pub mod usage;
 pub mod usage_rollups;
@@ -149,7 +154,7 @@ macro_rules! on_tx {
                     duration_step!(),
                     transaction_id!(),
                 ];
-                let $c = &mut **transaction;
+                let $c: &mut $crate::ops::store::commit::PgTx = transaction;
                 $body
             }
             $crate::ops::store::Tx::Sqlite(transaction) => {
@@ -256,3 +261,4 @@ macro_rules! on_tx {
     };
 }
 pub(crate) use on_tx;
+pub(crate) use together::together;

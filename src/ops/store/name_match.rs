@@ -1,8 +1,9 @@
 //! Comparing names with what was typed, in SQL of either engine.
 
-use sqlx::{Database, Postgres, QueryBuilder, Sqlite};
+use sqlx::{Database, Postgres, Sqlite};
 
 use super::database::Engine;
+use super::sql::QueryBuilder;
 use crate::domain::name_pattern::NamePattern;
 
 /// The pattern as `name_matches!` takes it.

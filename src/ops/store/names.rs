@@ -1,6 +1,7 @@
 //! Names for completing a filter, within a view and bounded.
 
 use super::run_read::restricted_to;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -13,7 +14,7 @@ const RECENT: i64 = 2000;
 /// Names of tenants.
 pub async fn tenants(tx: &mut Tx, scope: ViewScope) -> Result<Vec<String>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select t.name from tenants t where $1 is null or exists (select 1 from platform_user_workspaces v \
              where v.platform_user_id = $1 and v.workspace_id = t.workspace_id) order by t.name limit $2",
         )
@@ -27,7 +28,7 @@ pub async fn tenants(tx: &mut Tx, scope: ViewScope) -> Result<Vec<String>> {
 /// Names of workspaces.
 pub async fn workspaces(tx: &mut Tx, scope: ViewScope) -> Result<Vec<String>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select w.name from workspaces w where $1 is null or exists (select 1 from platform_user_workspaces v \
              where v.platform_user_id = $1 and v.workspace_id = w.id) order by w.name limit $2",
         )
@@ -53,8 +54,8 @@ pub async fn of_recent_runs(tx: &mut Tx, scope: ViewScope) -> Result<(Vec<String
     }
     let rows: Vec<(String, Option<String>)> = on_tx!(tx, c => {
         let query = match scope {
-            ViewScope::All => sqlx::query_as(newest!("")).bind(RECENT),
-            ViewScope::Restricted { platform_user_id } => sqlx::query_as(newest!(
+            ViewScope::All => sql::query_as(newest!("")).bind(RECENT),
+            ViewScope::Restricted { platform_user_id } => sql::query_as(newest!(
                 " and r.workspace_id in (select v.workspace_id from platform_user_workspaces v \
                  where v.platform_user_id = $2)"
             ))

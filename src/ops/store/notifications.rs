@@ -1,10 +1,11 @@
 //! The inboxes of platform users: their rows and nobody else's.
 
 use chrono::{DateTime, Utc};
-use sqlx::QueryBuilder;
 
 use super::run_list::Cursor;
 use super::run_read::{RunRow, overdue, run_columns, run_joins};
+use super::sql;
+use super::sql::QueryBuilder;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::domain::run::Run;
@@ -55,7 +56,7 @@ pub async fn page(tx: &mut Tx, wanted: &Wanted) -> Result<Vec<NotificationRow>> 
             sql.push(", ").push_bind(place.id).push(")");
         }
         sql.push(" order by n.created_at desc, n.id desc limit ").push_bind(wanted.limit);
-        Ok(sql.build_query_as().fetch_all(c).await?)
+        Ok(sql.fetch_all(c).await?)
     })
 }
 
@@ -70,12 +71,9 @@ pub async fn runs(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Run>> {
             "select ", run_columns!(), ", ", overdue!(database_now!()),
             " as lease_overdue from operation_runs r", run_joins!(), "where r.id in ("
         ));
-        let mut list = sql.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
+        sql.push_list(", ", ids.iter().copied());
         sql.push(")");
-        sql.build_query_as().fetch_all(c).await?
+        sql.fetch_all(c).await?
     });
     rows.into_iter().map(Run::try_from).collect()
 }
@@ -83,7 +81,7 @@ pub async fn runs(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Run>> {
 /// How many of an inbox are unread.
 pub async fn unread(tx: &mut Tx, platform_user_id: i64) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select count(*) from notifications where platform_user_id = $1 and read_at is null",
         )
         .bind(platform_user_id)
@@ -100,12 +98,9 @@ pub async fn among(tx: &mut Tx, platform_user_id: i64, ids: &[i64]) -> Result<Ve
     on_tx!(tx, c => {
         let mut sql = QueryBuilder::new("select id from notifications where platform_user_id = ");
         sql.push_bind(platform_user_id).push(" and id in (");
-        let mut list = sql.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
+        sql.push_list(", ", ids.iter().copied());
         sql.push(")");
-        Ok(sql.build_query_scalar().fetch_all(c).await?)
+        Ok(sql.fetch_scalars(c).await?)
     })
 }
 
@@ -123,12 +118,9 @@ pub async fn mark(
         let mut sql = QueryBuilder::new("update notifications set read_at = ");
         sql.push_bind(now).push(" where platform_user_id = ").push_bind(platform_user_id);
         sql.push(" and read_at is null and id in (");
-        let mut list = sql.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
+        sql.push_list(", ", ids.iter().copied());
         sql.push(")");
-        Ok(sql.build().execute(c).await?.rows_affected())
+        Ok(sql.execute(c).await?.rows_affected())
     })
 }
 
@@ -140,7 +132,7 @@ pub async fn mark_up_to(
     now: DateTime<Utc>,
 ) -> Result<u64> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update notifications set read_at = $3 \
              where platform_user_id = $1 and id <= $2 and read_at is null",
         )

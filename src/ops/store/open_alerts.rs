@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -17,7 +18,7 @@ pub async fn open(
     now: DateTime<Utc>,
 ) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "insert into open_alerts (run_type, tenant_id, event, run_id, alerted_at) \
              select distinct $2, coalesce(t.tenant_id, 0), $3, t.run_id, $5 from operation_run_targets t \
              where t.run_id = $1 and t.status <> 'succeeded' and (t.status = 'failed' or not $4) \
@@ -39,7 +40,7 @@ pub async fn open(
 /// that alerted, oldest tenant first.
 pub async fn close(tx: &mut Tx, (run_id, run_type): (i64, &str)) -> Result<Vec<(i64, i64)>> {
     let mut closed: Vec<(i64, i64)> = on_tx!(tx, c => {
-        sqlx::query_as(
+        sql::query_as(
             "delete from open_alerts where run_type = $2 and tenant_id in \
              (select coalesce(t.tenant_id, 0) from operation_run_targets t \
              where t.run_id = $1 and t.status = 'succeeded') returning tenant_id, run_id",
@@ -62,7 +63,7 @@ pub async fn enqueue(
     now: DateTime<Utc>,
 ) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "insert into alert_deliveries (event, run_id, payload, next_attempt_at, created_at) \
              values ($1, $2, $3, $4, $4) on conflict do nothing",
         )

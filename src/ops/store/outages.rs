@@ -1,6 +1,7 @@
 //! What outages leave on a run: gaps in what its end wrote, an end that is put off, and starts and
 //! takeovers that count for nothing.
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -25,7 +26,7 @@ pub async fn count_gap(tx: &mut Tx, run_id: i64, gap: Gap) -> Result<()> {
         Gap::Audit => "update operation_runs set audit_gaps = audit_gaps + 1 where id = $1",
     };
     on_tx!(tx, c => {
-        sqlx::query(count).bind(run_id).execute(c).await?;
+        sql::query(count).bind(run_id).execute(c).await?;
         Ok(())
     })
 }
@@ -34,7 +35,7 @@ pub async fn count_gap(tx: &mut Tx, run_id: i64, gap: Gap) -> Result<()> {
 /// false if the claim was lost.
 pub async fn postpone(tx: &mut Tx, run_id: i64, fence: i64, seconds: f64) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(concat!(
+        let done = sql::query(concat!(
             "update operation_run_leases set expires_at = ", database_in!("$3"),
             " where run_id = $1 and exists (select 1 from operation_runs r where r.id = $1 and r.fence = $2 \
              and r.status = 'running')"
@@ -51,7 +52,7 @@ pub async fn postpone(tx: &mut Tx, run_id: i64, fence: i64, seconds: f64) -> Res
 /// Notes on a run that its next claim takes it from no lost worker.
 pub async fn no_takeover(tx: &mut Tx, run_id: i64, fence: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("update operation_runs set takeover_mark = -1 where id = $1 and fence = $2 and status = 'running'")
+        sql::query("update operation_runs set takeover_mark = -1 where id = $1 and fence = $2 and status = 'running'")
             .bind(run_id)
             .bind(fence)
             .execute(c)
@@ -64,7 +65,7 @@ pub async fn no_takeover(tx: &mut Tx, run_id: i64, fence: i64) -> Result<()> {
 /// worker from it.
 pub async fn take_back_takeover(tx: &mut Tx, run_id: i64, fence: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_runs set takeovers = takeovers - 1 \
              where id = $1 and fence > $2 and status = 'running' and takeovers > 0",
         )
@@ -86,7 +87,7 @@ pub async fn take_back_start(
     counted: i64,
 ) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_run_targets set starts = starts - 1, \
              step_started_at = case when starts - 1 = $4 then null else step_started_at end \
              where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3 and starts > $4",

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::run_read::{RunRow, overdue, restricted_to, run_columns, run_joins};
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -51,8 +52,8 @@ pub async fn offenders(tx: &mut Tx, view: ViewScope, window: Span) -> Result<Vec
     }
     on_tx!(tx, c => {
         let query = match view {
-            ViewScope::All => sqlx::query_as(offenders!("")).bind(window.from).bind(window.until),
-            ViewScope::Restricted { platform_user_id } => sqlx::query_as(offenders!(own!()))
+            ViewScope::All => sql::query_as(offenders!("")).bind(window.from).bind(window.until),
+            ViewScope::Restricted { platform_user_id } => sql::query_as(offenders!(own!()))
                 .bind(window.from)
                 .bind(window.until)
                 .bind(platform_user_id),
@@ -69,7 +70,7 @@ pub async fn recent_failures(
     limit: i64,
 ) -> Result<Vec<Run>> {
     let rows: Vec<RunRow> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "select ", run_columns!(), ", ", overdue!(database_now!()), " as lease_overdue from operation_runs r",
             run_joins!(),
             "where r.outcome in ('failed', 'partially_succeeded') and r.created_at >= $1 and r.created_at < $2 \
@@ -102,7 +103,7 @@ pub struct OverdueLease {
 /// Leases of running runs that have run out, the oldest first.
 pub async fn overdue_leases(tx: &mut Tx, view: ViewScope, limit: i64) -> Result<Vec<OverdueLease>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select l.run_id, l.heartbeat_at, l.expires_at, ", database_now!(), " as now \
              from operation_run_leases l join operation_runs r on r.id = l.run_id \
              where r.status = 'running' and l.expires_at < ", database_now!(), " and ($1 is null or exists \
@@ -137,7 +138,7 @@ pub async fn waiting(
     limit: i64,
 ) -> Result<Vec<WaitingRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select r.id as run_id, r.type, coalesce(r.queued_at, r.created_at) < $2 as late from operation_runs r \
              where r.status in ('queued', 'running') and r.status = 'queued' and r.paused_at is null \
              and ($1 is null or exists (select 1 from platform_user_workspaces v \
@@ -154,7 +155,7 @@ pub async fn waiting(
 /// Runs of a window of which an audit row is missing, newest first.
 pub async fn unaudited(tx: &mut Tx, view: ViewScope, window: Span, limit: i64) -> Result<Vec<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select r.id from operation_runs r where r.audit_gaps > 0 and r.created_at >= $1 and r.created_at < $2 \
              and ($3 is null or r.workspace_id in (select v.workspace_id from platform_user_workspaces v \
              where v.platform_user_id = $3)) order by r.created_at desc, r.id desc limit $4",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::run_read::restricted_to;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -91,7 +92,7 @@ pub async fn insert(tx: &mut Tx, new: &NewPlan<'_>) -> Result<i64> {
     };
     let tenants = new.targets.iter().filter(|target| target.tenant_id.is_some()).count();
     let id: i64 = on_tx!(tx, c => {
-        sqlx::query_scalar(
+        sql::query_scalar(
             "insert into runbook_plans (runbook, scope_kind, scope, inputs, hash, affected_count, total_count, \
              tenant_count, fleet_count, phrase, must_confirm, expected_seconds, expected_runs, \
              platform_user_id, created_at, expires_at) \
@@ -126,18 +127,18 @@ async fn insert_targets(tx: &mut Tx, plan_id: i64, targets: &[TargetCounts]) -> 
         targets.iter().map(|t| json!([t.tenant_id, t.affected, t.total])).collect();
     match tx {
         Tx::Postgres(transaction) => {
-            sqlx::query(
+            sql::query(
                 "insert into runbook_plan_targets (plan_id, ordinal, tenant_id, affected_count, total_count) \
                  select $1, t.n - 1, (t.r ->> 0)::bigint, (t.r ->> 1)::bigint, (t.r ->> 2)::bigint \
                  from jsonb_array_elements($2) with ordinality as t (r, n)",
             )
             .bind(plan_id)
             .bind(Json(rows))
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await?;
         }
         Tx::Sqlite(transaction) => {
-            sqlx::query(
+            sql::query(
                 "insert into runbook_plan_targets (plan_id, ordinal, tenant_id, affected_count, total_count) \
                  select $1, t.key, json_extract(t.value, '$[0]'), json_extract(t.value, '$[1]'), \
                  json_extract(t.value, '$[2]') from json_each($2) t",
@@ -165,7 +166,7 @@ pub async fn by_id(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<PlanRow>> 
     }
     on_tx!(tx, c => {
         let sql = if hold { concat!(select!(), for_update!()) } else { select!() };
-        Ok(sqlx::query_as(sql).bind(id).fetch_optional(c).await?)
+        Ok(sql::query_as(sql).bind(id).fetch_optional(c).await?)
     })
 }
 
@@ -174,7 +175,7 @@ pub async fn by_id(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<PlanRow>> 
 pub async fn in_view(tx: &mut Tx, plan_id: i64, view: ViewScope) -> Result<bool> {
     let ViewScope::Restricted { platform_user_id } = view else { return Ok(true) };
     on_tx!(tx, c => {
-        let outside: i64 = sqlx::query_scalar(
+        let outside: i64 = sql::query_scalar(
             "select count(*) from (select 1 from runbook_plan_targets g \
              left join tenants t on t.id = g.tenant_id where g.plan_id = $1 \
              and (t.id is null or t.workspace_id not in (select v.workspace_id \
@@ -191,7 +192,7 @@ pub async fn in_view(tx: &mut Tx, plan_id: i64, view: ViewScope) -> Result<bool>
 /// The targets of a plan, in their order.
 pub async fn targets(tx: &mut Tx, plan_id: i64) -> Result<Vec<TargetCounts>> {
     let rows: Vec<(Option<i64>, i64, i64)> = on_tx!(tx, c => {
-        sqlx::query_as(
+        sql::query_as(
             "select tenant_id, affected_count, total_count from runbook_plan_targets \
              where plan_id = $1 order by ordinal",
         )
@@ -206,7 +207,7 @@ pub async fn targets(tx: &mut Tx, plan_id: i64) -> Result<Vec<TargetCounts>> {
 /// Notes that a run has used a plan; false if another one did before.
 pub async fn use_up(tx: &mut Tx, plan_id: i64, run_id: i64) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update runbook_plans set used_by_run_id = $2 where id = $1 and used_by_run_id is null",
         )
         .bind(plan_id)
@@ -221,7 +222,7 @@ pub async fn use_up(tx: &mut Tx, plan_id: i64, run_id: i64) -> Result<bool> {
 /// newest stays whatever its age: its id must not be given away again.
 pub async fn forget(tx: &mut Tx, before: DateTime<Utc>, limit: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "delete from runbook_plans where id in (select id from runbook_plans \
              where used_by_run_id is null and expires_at < $1 \
              and id < (select max(id) from runbook_plans) order by expires_at limit $2)",
@@ -255,7 +256,7 @@ pub async fn history(
     view: ViewScope,
 ) -> Result<Vec<PastRun>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select r.started_at, r.completed_at, r.target_count, r.summary_counts from operation_runs r \
              where r.type = $1 and r.outcome = 'succeeded' and r.started_at is not null \
              and ($3 is null or r.workspace_id in (select v.workspace_id from platform_user_workspaces v \
@@ -318,7 +319,7 @@ pub async fn list_targets(
         };
     }
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(concat!(
+        let rows = sql::query_as(concat!(
             "select g.tenant_id, t.name as tenant_name, t.workspace_id, w.name as workspace_name, \
              g.affected_count, g.total_count", matching!(),
             " order by g.affected_count desc, g.ordinal limit $5 offset $6"
@@ -331,7 +332,7 @@ pub async fn list_targets(
         .bind(offset)
         .fetch_all(&mut *c)
         .await?;
-        let matching: i64 = sqlx::query_scalar(concat!("select count(*)", matching!()))
+        let matching: i64 = sql::query_scalar(concat!("select count(*)", matching!()))
             .bind(plan_id)
             .bind(filter.name)
             .bind(filter.id)

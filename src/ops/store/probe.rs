@@ -1,5 +1,6 @@
 //! The fault tests' ledger: a table of theirs, in which a step done twice stands twice.
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -19,7 +20,7 @@ pub struct Line {
 /// Adds a line with the run's status and fence as they are at this moment.
 pub async fn record(tx: &mut Tx, line: Line) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "insert into fault_ledger (run_id, tenant_id, step, believed, fence, status) \
              select r.id, $2, $3, $4, r.fence, r.status from operation_runs r where r.id = $1",
         )

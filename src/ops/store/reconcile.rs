@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -28,7 +29,7 @@ pub async fn next_stuck(
     limit: i64,
 ) -> Result<Vec<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!(
+        Ok(sql::query_scalar(concat!(
             "select r.id from operation_runs r left join operation_run_leases l on l.run_id = r.id \
              where r.id > $3 and r.id <> $1 and ", stuck!(), " order by r.id limit $4", claim_lock!()
         ))
@@ -46,7 +47,7 @@ pub async fn next_stuck(
 pub async fn take(tx: &mut Tx, run_id: i64, queued_before: DateTime<Utc>) -> Result<Option<i64>> {
     on_tx!(tx, c => {
         // A look of its own, after the run was held: it sees a lease that was renewed since.
-        Ok(sqlx::query_scalar(concat!(
+        Ok(sql::query_scalar(concat!(
             "update operation_runs set fence = fence + 1 where id = $1 and exists (select 1 from operation_runs r \
              left join operation_run_leases l on l.run_id = r.id where r.id = $1 and ", stuck!(),
             ") returning fence"
@@ -61,7 +62,7 @@ pub async fn take(tx: &mut Tx, run_id: i64, queued_before: DateTime<Utc>) -> Res
 /// How many runs can never finish, and how many are active.
 pub async fn count(tx: &mut Tx, own: i64, queued_before: DateTime<Utc>) -> Result<(i64, i64)> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select count(case when ", stuck!(), " then 1 end), count(*) from operation_runs r \
              left join operation_run_leases l on l.run_id = r.id \
              where r.status in ('queued', 'running') and r.id <> $1"
@@ -76,7 +77,7 @@ pub async fn count(tx: &mut Tx, own: i64, queued_before: DateTime<Utc>) -> Resul
 /// How many targets of a run were begun, whatever came of it.
 pub async fn begun(tx: &mut Tx, run_id: i64) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select count(*) from operation_run_targets \
              where run_id = $1 and (starts > 0 or steps > 0 or errors > 0)",
         )

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -27,7 +28,7 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "insert into operation_run_requests (run_id, kind, platform_user_id, requested_by, requested_at) \
              values ($1, $2, $3, $4, $5) on conflict do nothing",
         )
@@ -45,7 +46,7 @@ pub async fn insert(
 /// Everything asked of a run.
 pub async fn of_run(tx: &mut Tx, run_id: i64) -> Result<Vec<RequestRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select kind, requested_by, requested_at, acknowledged_at from operation_run_requests \
              where run_id = $1 order by kind",
         )
@@ -58,7 +59,7 @@ pub async fn of_run(tx: &mut Tx, run_id: i64) -> Result<Vec<RequestRow>> {
 /// Notes that the holder of a run has seen what is asked of it.
 pub async fn acknowledge(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_run_requests set acknowledged_at = $2 where run_id = $1 and acknowledged_at is null",
         )
         .bind(run_id)
@@ -72,7 +73,7 @@ pub async fn acknowledge(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result
 /// Copies an acknowledged cancel to the run's own row, where lists look.
 pub async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_runs set cancel_requested_at = (select q.requested_at from operation_run_requests q \
              where q.run_id = $1 and q.kind = 'cancel') where id = $1 and cancel_requested_at is null \
              and exists (select 1 from operation_run_requests q where q.run_id = $1 and q.kind = 'cancel' \
@@ -88,7 +89,7 @@ pub async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> {
 /// Takes a request back; false if there was none.
 pub async fn withdraw(tx: &mut Tx, run_id: i64, kind: &str) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query("delete from operation_run_requests where run_id = $1 and kind = $2")
+        let done = sql::query("delete from operation_run_requests where run_id = $1 and kind = $2")
             .bind(run_id)
             .bind(kind)
             .execute(c)

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -11,7 +12,7 @@ pub async fn delete_usage_events(tx: &mut Tx, cutoff: DateTime<Utc>, limit: i64)
     on_tx!(tx, c => {
         // By the time, not by the id: that is the order of the index, so a chunk never reads
         // past what it deletes.
-        Ok(sqlx::query(concat!(
+        Ok(sql::query(concat!(
             "delete from product_usage_events where id in (select r.id from product_usage_events r \
              where r.occurred_at < $1 order by r.occurred_at limit $2",
             claim_lock!(), ")"
@@ -27,7 +28,7 @@ pub async fn delete_usage_events(tx: &mut Tx, cutoff: DateTime<Utc>, limit: i64)
 /// How many product usage events are from before `cutoff`, and how many there are.
 pub async fn count_usage_events(tx: &mut Tx, cutoff: DateTime<Utc>) -> Result<(i64, i64)> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select (select count(*) from product_usage_events e where e.occurred_at < $1), \
              (select count(*) from product_usage_events)",
         )
@@ -53,7 +54,7 @@ pub struct LedgerSize {
 /// How large the ledger is, and how much of it is from before `cutoff`.
 pub async fn ledger_size(tx: &mut Tx, cutoff: DateTime<Utc>) -> Result<LedgerSize> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select (select count(*) from product_usage_events e where e.occurred_at < $1) as old, \
              (select count(*) from product_usage_events) as total, \
              (select min(e.occurred_at) from product_usage_events e) as oldest, \
@@ -68,7 +69,7 @@ pub async fn ledger_size(tx: &mut Tx, cutoff: DateTime<Utc>) -> Result<LedgerSiz
 /// When the newest product usage event occurred.
 pub async fn newest_usage_event(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar("select max(e.occurred_at) from product_usage_events e")
+        Ok(sql::query_scalar("select max(e.occurred_at) from product_usage_events e")
             .fetch_one(c)
             .await?)
     })
@@ -77,7 +78,7 @@ pub async fn newest_usage_event(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
 /// From when on no product usage event is missing because it was pruned; none: none was.
 pub async fn usage_kept_from(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar("select kept_from from product_usage_kept where id = 1")
+        Ok(sql::query_scalar("select kept_from from product_usage_kept where id = 1")
             .fetch_optional(c)
             .await?)
     })
@@ -90,7 +91,7 @@ pub async fn keep_usage_from(tx: &mut Tx, from: DateTime<Utc>) -> Result<()> {
         return Ok(());
     }
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "insert into product_usage_kept as k (id, kept_from) values (1, $1) \
              on conflict (id) do update set kept_from = excluded.kept_from \
              where k.kept_from < excluded.kept_from",
@@ -105,7 +106,7 @@ pub async fn keep_usage_from(tx: &mut Tx, from: DateTime<Utc>) -> Result<()> {
 /// Whether nobody watches over a run: it was started by a schedule or a deployment.
 pub async fn is_unattended(tx: &mut Tx, run_id: i64) -> Result<bool> {
     on_tx!(tx, c => {
-        let found: Option<bool> = sqlx::query_scalar(
+        let found: Option<bool> = sql::query_scalar(
             "select source in ('schedule', 'deploy_hook') and platform_user_id is null and user_id is null \
              from operation_runs where id = $1",
         )

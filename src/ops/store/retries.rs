@@ -1,8 +1,8 @@
 //! The retries of a run.
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
-use crate::domain::run::Run;
 use crate::domain::run_facts::RetriedAs;
 use crate::domain::run_state::RunState;
 
@@ -55,13 +55,12 @@ pub fn as_stored(run_id: Option<i64>, state: Option<&str>) -> Option<RetriedAs> 
 
 /// The retries of an ended run within its view, at most `limit`: active and succeeded ones first,
 /// the newest of these first.
-pub async fn of_run(tx: &mut Tx, run: &Run, limit: i64) -> Result<Vec<RetriedAs>> {
+pub async fn of_run(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RetriedAs>> {
     let rows: Vec<(i64, String)> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
-            "select n.id, ", retry_state!(), retries!("$1", "$2"), " limit $3"
+        sql::query_as(concat!(
+            "select n.id, ", retry_state!(), retries!("$1", "(select x.workspace_id from operation_runs x where x.id = $1)"), " limit $2"
         ))
-        .bind(run.id)
-        .bind(run.workspace_id)
+        .bind(run_id)
         .bind(limit)
         .fetch_all(c)
         .await?

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::commit::PgTx;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -28,7 +29,7 @@ pub struct DifferenceRow {
 pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
     let Tx::Postgres(transaction) = tx else { return Ok(0) };
     lock(transaction).await?;
-    let taken: i64 = sqlx::query_scalar(
+    let taken: i64 = sql::query_scalar(
         "with taken as (delete from operation_run_deltas where ctid = any(array( \
              select ctid from operation_run_deltas limit $1)) returning hour, outcome, took, runs), \
          hours as (insert into operation_run_hours as x (hour, outcome, took, runs) \
@@ -41,15 +42,15 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
          select count(*) from taken",
     )
     .bind(limit)
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await?;
     Ok(taken)
 }
 
 /// Keeps other folds away; whoever ends a run goes on, and readers do.
 async fn lock(transaction: &mut PgTx) -> Result<()> {
-    sqlx::query("lock table operation_run_hours in share row exclusive mode")
-        .execute(&mut **transaction)
+    sql::query("lock table operation_run_hours in share row exclusive mode")
+        .execute(transaction)
         .await?;
     Ok(())
 }
@@ -70,7 +71,7 @@ pub async fn differences(tx: &mut Tx, limit: i64) -> Result<(Vec<DifferenceRow>,
         };
     }
     on_tx!(tx, c => {
-        let rows: Vec<Counted> = sqlx::query_as(concat!(
+        let rows: Vec<Counted> = sql::query_as(concat!(
             "with runs as materialized (select r.created_at, r.outcome, case when r.outcome in \
              ('succeeded', 'partially_succeeded', 'failed') then ", duration_step!(), " else 0 end as took \
              from operation_runs r where r.status = 'completed'), compared as (",
@@ -101,7 +102,7 @@ pub async fn rebuild(tx: &mut Tx) -> Result<i64> {
     match tx {
         Tx::Postgres(transaction) => {
             lock(transaction).await?;
-            Ok(sqlx::query_scalar(
+            Ok(sql::query_scalar(
                 "with appended as (delete from operation_run_deltas), \
                  hours as materialized (select date_trunc('hour', created_at, 'UTC') as hour, outcome, \
                      run_duration_step(outcome, created_at, started_at, completed_at) as took, count(*) as runs \
@@ -120,7 +121,7 @@ pub async fn rebuild(tx: &mut Tx) -> Result<i64> {
                      where d.day = x.day and d.outcome = x.outcome and d.took = x.took)) \
                  select cast(coalesce(sum(runs), 0) as bigint) from hours",
             )
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await?)
         }
         Tx::Sqlite(transaction) => {
@@ -135,9 +136,9 @@ pub async fn rebuild(tx: &mut Tx) -> Result<i64> {
                  select substr(hour, 1, 10) || 'T00:00:00+00:00', outcome, took, sum(runs) \
                  from operation_run_hours group by 1, 2, 3",
             ] {
-                sqlx::query(sql).execute(&mut **transaction).await?;
+                sql::query(sql).execute(&mut **transaction).await?;
             }
-            Ok(sqlx::query_scalar("select coalesce(sum(runs), 0) from operation_run_hours")
+            Ok(sql::query_scalar("select coalesce(sum(runs), 0) from operation_run_hours")
                 .fetch_one(&mut **transaction)
                 .await?)
         }

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -96,7 +97,7 @@ macro_rules! own {
 /// Binds ranges, and the platform user of a restricted view, and reads all rows.
 macro_rules! rows {
     ($c:ident, $sql:expr, $ranges:expr, $view:expr) => {{
-        let mut query = sqlx::query_as($sql);
+        let mut query = sql::query_as($sql);
         for range in $ranges {
             query = query.bind(range.from).bind(range.until);
         }
@@ -259,7 +260,7 @@ pub async fn took(
 /// Where each step of durations begins, in milliseconds, by its number from 1.
 pub async fn duration_steps(tx: &mut Tx) -> Result<Vec<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar("select from_ms from duration_steps order by step").fetch_all(c).await?)
+        Ok(sql::query_scalar("select from_ms from duration_steps order by step").fetch_all(c).await?)
     })
 }
 
@@ -287,7 +288,7 @@ pub async fn exact_percentiles(
             ViewScope::All => percentiles!(milliseconds!(), ""),
             ViewScope::Restricted { .. } => percentiles!(milliseconds!(), own!("$5")),
         };
-        let mut query = sqlx::query_scalar(sql).bind(range.from).bind(range.until);
+        let mut query = sql::query_scalar(sql).bind(range.from).bind(range.until);
         for percent in percents {
             query = query.bind(percent);
         }

@@ -13,10 +13,10 @@ mod terms;
 mod tests;
 
 use chrono::{DateTime, Utc};
-use sqlx::QueryBuilder;
 
 use self::terms::{ACTIVE, Binds, BindsOn, Values, outcome_of, push_term};
 use super::run_read::{RunRow, overdue, run_columns, run_joins};
+use super::sql::QueryBuilder;
 use super::{Tx, on_tx, users};
 use crate::Result;
 use crate::access::ViewScope;
@@ -99,7 +99,7 @@ pub async fn page(tx: &mut Tx, query: &Query<'_>) -> Result<Found> {
     plan.within = within;
     let wanted = query.limit + 1;
     let rows: Vec<RunRow> = on_tx!(tx, c => {
-        plan.statement(query, wanted).build_query_as().fetch_all(c).await?
+        plan.statement(query, wanted).fetch_all(c).await?
     });
     let mut more = i64::try_from(rows.len()).unwrap_or(i64::MAX) == wanted;
     let mut runs = rows.into_iter().map(Run::try_from).collect::<Result<Vec<Run>>>()?;
@@ -123,7 +123,7 @@ async fn window_end(tx: &mut Tx, plan: &Plan<'_>, query: &Query<'_>) -> Result<O
         plan.push_leading(&mut sql, query);
         plan.push_order(&mut sql, query.page);
         sql.push(" limit 1 offset ").push_bind(query.bound - 1);
-        Ok(sql.build_query_as().fetch_optional(c).await?)
+        Ok(sql.fetch_optional(c).await?)
     })
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, on_tx, retries};
 use crate::access::ViewScope;
 use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
@@ -159,7 +160,7 @@ pub fn restricted_to(scope: ViewScope) -> Option<i64> {
 /// One run within a view.
 pub async fn by_id(tx: &mut Tx, id: i64, scope: ViewScope) -> Result<Option<Run>> {
     let row: Option<RunRow> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "select ", run_columns!(), ", ", overdue!(database_now!()),
             " as lease_overdue from operation_runs r", run_joins!(), "where r.id = $1", in_view!()
         ))
@@ -174,7 +175,7 @@ pub async fn by_id(tx: &mut Tx, id: i64, scope: ViewScope) -> Result<Option<Run>
 /// The context of a run.
 pub async fn context(tx: &mut Tx, id: i64) -> Result<Value> {
     let context: Json<Value> = on_tx!(tx, c => {
-        sqlx::query_scalar("select context from operation_runs where id = $1").bind(id).fetch_one(c).await?
+        sql::query_scalar("select context from operation_runs where id = $1").bind(id).fetch_one(c).await?
     });
     Ok(context.0)
 }
@@ -182,7 +183,7 @@ pub async fn context(tx: &mut Tx, id: i64) -> Result<Value> {
 /// How the targets of a run are worked through, as stored.
 pub async fn rollout(tx: &mut Tx, id: i64) -> Result<Value> {
     let rollout: Json<Value> = on_tx!(tx, c => {
-        sqlx::query_scalar("select rollout from operation_runs where id = $1").bind(id).fetch_one(c).await?
+        sql::query_scalar("select rollout from operation_runs where id = $1").bind(id).fetch_one(c).await?
     });
     Ok(rollout.0)
 }
@@ -199,13 +200,13 @@ pub struct Retryable {
 /// The failed and skipped targets of a run.
 pub async fn retryable(tx: &mut Tx, run_id: i64) -> Result<Retryable> {
     on_tx!(tx, c => {
-        let total = sqlx::query_scalar(
+        let total = sql::query_scalar(
             "select count(*) from operation_run_targets where run_id = $1 and status in ('failed', 'skipped')",
         )
         .bind(run_id)
         .fetch_one(&mut *c)
         .await?;
-        let tenants = sqlx::query_scalar(
+        let tenants = sql::query_scalar(
             "select g.tenant_id from operation_run_targets g join tenants t on t.id = g.tenant_id \
              join workspaces w on w.id = t.workspace_id where g.run_id = $1 \
              and g.status in ('failed', 'skipped') and t.archived_at is null and w.archived_at is null \
@@ -235,7 +236,7 @@ struct TargetRow {
 /// The targets of a run, failed ones first, then pending, at most `limit`.
 pub async fn targets(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunTarget>> {
     let rows: Vec<TargetRow> = on_tx!(tx, c => {
-        sqlx::query_as(
+        sql::query_as(
             "select g.ordinal, g.tenant_id, t.name as tenant_name, g.status, g.starts, \
              coalesce(g.reason_code, g.skip_reason) as reason_code, \
              g.items, g.failed_items, g.item_total, g.updated_at \
@@ -279,7 +280,7 @@ struct FailureRow {
 /// The failures of a run, newest first, at most `limit`.
 pub async fn failures(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunFailure>> {
     let rows: Vec<FailureRow> = on_tx!(tx, c => {
-        sqlx::query_as(
+        sql::query_as(
             "select f.id, f.tenant_id, t.name as tenant_name, f.reason_code, f.message, f.occurred_at \
              from operation_run_failures f left join tenants t on t.id = f.tenant_id \
              where f.run_id = $1 order by f.id desc limit $2",
@@ -306,7 +307,7 @@ pub async fn failures(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RunFai
 /// How many failures a run has per reason, most first.
 pub async fn failure_groups(tx: &mut Tx, run_id: i64) -> Result<Vec<(String, i64)>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select reason_code, count(*) from operation_run_failures where run_id = $1 \
              group by reason_code order by count(*) desc, reason_code",
         )
@@ -330,7 +331,7 @@ struct LeaseRow {
 /// The lease of a run.
 pub async fn lease(tx: &mut Tx, run_id: i64) -> Result<Option<Lease>> {
     let row: Option<LeaseRow> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "select l.owner, k.name as worker, l.acquired_at, l.heartbeat_at, l.expires_at, ",
             database_now!(), " as now, l.expires_at < ", database_now!(), " as overdue \
              from operation_run_leases l left join workers k on k.id = l.owner where l.run_id = $1"
@@ -349,24 +350,23 @@ pub async fn lease(tx: &mut Tx, run_id: i64) -> Result<Option<Lease>> {
     }))
 }
 
-/// How many other runs within the view failed for the same reason since `since`, counted up
+/// How many other runs within the view failed for the reason of this run since `since`, counted up
 /// to `bound`.
 pub async fn same_reason(
     tx: &mut Tx,
     run_id: i64,
-    reason_code: &str,
     since: DateTime<Utc>,
     bound: i64,
     scope: ViewScope,
 ) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!(
-            "select count(*) from (select 1 from operation_runs r where r.reason_code = $3 \
-             and r.created_at >= $4 and r.id <> $1", in_view!(), "limit $5) bounded"
+        Ok(sql::query_scalar(concat!(
+            "select count(*) from (select 1 from operation_runs r where r.reason_code = \
+             (select x.reason_code from operation_runs x where x.id = $1) \
+             and r.created_at >= $3 and r.id <> $1", in_view!(), "limit $4) bounded"
         ))
         .bind(run_id)
         .bind(restricted_to(scope))
-        .bind(reason_code)
         .bind(since)
         .bind(bound)
         .fetch_one(c)
@@ -391,20 +391,25 @@ pub struct Facts {
     pub alert_gaps: i64,
 }
 
-/// The facts of a run.
-pub async fn facts(tx: &mut Tx, run_id: i64) -> Result<Facts> {
+/// The facts of a run; of the run that it tries again only within the view.
+pub async fn facts(tx: &mut Tx, run_id: i64, scope: ViewScope) -> Result<Option<Facts>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as("select context, rollout, stop_reason, retry_of_run_id, notification_gaps, alert_gaps from operation_runs where id = $1")
-            .bind(run_id)
-            .fetch_one(c)
-            .await?)
+        Ok(sql::query_as(concat!(
+            "select x.context, x.rollout, x.stop_reason, (select r.id from operation_runs r \
+             where r.id = x.retry_of_run_id", in_view!(), ") as retry_of_run_id, \
+             x.notification_gaps, x.alert_gaps from operation_runs x where x.id = $1"
+        ))
+        .bind(run_id)
+        .bind(restricted_to(scope))
+        .fetch_optional(c)
+        .await?)
     })
 }
 
 /// How many targets of a run have a step under way.
 pub async fn in_flight(tx: &mut Tx, run_id: i64) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select count(*) from operation_run_targets where run_id = $1 and status = 'pending' \
              and step_started_at is not null",
         )
@@ -418,7 +423,7 @@ pub async fn in_flight(tx: &mut Tx, run_id: i64) -> Result<i64> {
 /// [`retryable`].
 pub async fn left(tx: &mut Tx, run_id: i64) -> Result<Left> {
     on_tx!(tx, c => {
-        let (all, targets): (i64, i64) = sqlx::query_as(
+        let (all, targets): (i64, i64) = sql::query_as(
             "select count(*), count(case when g.tenant_id is null or (t.archived_at is null \
              and w.archived_at is null and not t.is_platform) then 1 end) from operation_run_targets g \
              left join tenants t on t.id = g.tenant_id left join workspaces w on w.id = t.workspace_id \

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -54,7 +55,7 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
     let id: Option<i64> = on_tx!(tx, c => {
         // Without a conflict target: two unique indexes can fire, the active identity's
         // and the request id's.
-        sqlx::query_scalar(
+        sql::query_scalar(
             "insert into operation_runs (workspace_id, tenant_id, user_id, platform_user_id, \
              initiator_name, source, type, scope_kind, identity_hash, request_id, summary_counts, \
              context, target_count, created_at, updated_at, rollout, retry_of_run_id, plan_id, \
@@ -100,7 +101,7 @@ async fn insert_targets(
     let ids = Value::from(targets.to_vec());
     match tx {
         Tx::Postgres(transaction) => {
-            sqlx::query(
+            sql::query(
                 "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, updated_at) \
                  select $1, t.n - 1, case when t.id is null then 'platform' else 'tenant' end, t.id::bigint, $3 \
                  from jsonb_array_elements_text($2) with ordinality as t (id, n)",
@@ -108,11 +109,11 @@ async fn insert_targets(
             .bind(run_id)
             .bind(Json(ids))
             .bind(now)
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await?;
         }
         Tx::Sqlite(transaction) => {
-            sqlx::query(
+            sql::query(
                 "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, updated_at) \
                  select $1, t.key, case when t.value is null then 'platform' else 'tenant' end, t.value, $3 \
                  from json_each($2) t",
@@ -130,7 +131,7 @@ async fn insert_targets(
 /// The active run of an identity.
 pub async fn active_by_identity(tx: &mut Tx, identity_hash: &str) -> Result<Option<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select id from operation_runs where identity_hash = $1 and status in ('queued', 'running')",
         )
         .bind(identity_hash)
@@ -155,7 +156,7 @@ pub struct Requested {
 /// The run that a request made.
 pub async fn by_request_id(tx: &mut Tx, request_id: &str) -> Result<Option<Requested>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select id, identity_hash, platform_user_id, user_id from operation_runs where request_id = $1",
         )
         .bind(request_id)
@@ -167,7 +168,7 @@ pub async fn by_request_id(tx: &mut Tx, request_id: &str) -> Result<Option<Reque
 /// Whether a run is over exactly the targets of a plan.
 pub async fn has_targets_of(tx: &mut Tx, run_id: i64, plan_id: i64) -> Result<bool> {
     on_tx!(tx, c => {
-        let differ: i64 = sqlx::query_scalar(
+        let differ: i64 = sql::query_scalar(
             "select (select count(*) from operation_run_targets g where g.run_id = $1 and not exists \
              (select 1 from runbook_plan_targets p where p.plan_id = $2 and p.ordinal = g.ordinal \
              and p.tenant_id is not distinct from g.tenant_id)) + (select count(*) from runbook_plan_targets p \

@@ -1,12 +1,13 @@
 //! One savepoint at a time inside a transaction.
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
 /// Marks a point to come back to.
 pub async fn begin(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("savepoint step").execute(c).await?;
+        sql::query("savepoint step").execute(c).await?;
         Ok(())
     })
 }
@@ -14,7 +15,7 @@ pub async fn begin(tx: &mut Tx) -> Result<()> {
 /// Keeps what was written since.
 pub async fn release(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("release savepoint step").execute(c).await?;
+        sql::query("release savepoint step").execute(c).await?;
         Ok(())
     })
 }
@@ -23,8 +24,8 @@ pub async fn release(tx: &mut Tx) -> Result<()> {
 /// next to come back to.
 pub async fn undo(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("rollback to savepoint step").execute(&mut *c).await?;
-        sqlx::query("release savepoint step").execute(c).await?;
+        sql::query("rollback to savepoint step").execute(&mut *c).await?;
+        sql::query("release savepoint step").execute(c).await?;
         Ok(())
     })
 }

@@ -6,7 +6,7 @@
 use sqlx::migrate::Migrator;
 use sqlx::{PgConnection, SqliteConnection};
 
-use super::transaction::Engine as _;
+use super::sql;
 use super::{Db, Tx, database::Engine, on_tx};
 use crate::domain::safe_text::quoted;
 use crate::{Error, Result};
@@ -89,7 +89,7 @@ pub(super) trait Look {
     async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>>;
 }
 
-const APPLIED: &str =
+pub(super) const APPLIED: &str =
     "select version, description, checksum, success from _sqlx_migrations order by version";
 
 impl Look for PgConnection {
@@ -245,6 +245,12 @@ fn foreign() -> Error {
     )
 }
 
+/// Whether a server with this encoding and these migrations needs no closer look.
+pub(super) fn is_current(encoding: &str, applied: &[Applied]) -> bool {
+    let compared = compare(&POSTGRES, applied);
+    encoding == ENCODING && matches!(compared, Ok((SchemaState::Current, _)))
+}
+
 /// How recorded migrations stand to those of this program, and how many of these are missing.
 fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, usize)> {
     let own = |row: &Applied| migrator.iter().find(|own| own.version == row.version);
@@ -295,9 +301,11 @@ fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, usi
 /// *Refused* for a database of another program or encoding, or with changed migrations.
 pub async fn state(db: &Db) -> Result<SchemaState> {
     let found = match db {
-        Db::Postgres(pool, _) => {
-            let mut connection = sqlx::Postgres::acquire(pool).await?;
-            look(&mut *connection, Engine::Postgres).await?
+        Db::Postgres(server) => {
+            let (mut connection, _turn) = server.connection().await?;
+            let found = look(&mut connection, Engine::Postgres).await?;
+            server.keeper().put(connection, false);
+            found
         }
         Db::Sqlite(pool, _) => {
             let mut connection = pool.acquire().await?;
@@ -349,7 +357,7 @@ pub async fn require_current(db: &Db) -> Result<()> {
 /// *Refused*, with both versions.
 pub async fn refuse_newer(tx: &mut Tx, program: i64) -> Result<()> {
     let database: Option<i64> = on_tx!(tx, c => {
-        sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+        sql::query_scalar("select max(version) from _sqlx_migrations where success")
             .fetch_one(c)
             .await?
     });

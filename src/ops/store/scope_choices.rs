@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::run_read::restricted_to;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -44,7 +45,7 @@ macro_rules! allowed {
 /// How many tenants a view allows.
 pub async fn count(tx: &mut Tx, view: ViewScope) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!("select count(*)", allowed!()))
+        Ok(sql::query_scalar(concat!("select count(*)", allowed!()))
             .bind(restricted_to(view))
             .fetch_one(c)
             .await?)
@@ -72,7 +73,7 @@ pub async fn tenants(
         };
     }
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(concat!(
+        let rows = sql::query_as(concat!(
             "select t.id, t.name, t.workspace_id, w.name as workspace_name", matching!(),
             " order by lower(t.name), t.id limit $4 offset $5"
         ))
@@ -83,7 +84,7 @@ pub async fn tenants(
         .bind(offset)
         .fetch_all(&mut *c)
         .await?;
-        let matching = sqlx::query_scalar(concat!("select count(*)", matching!()))
+        let matching = sql::query_scalar(concat!("select count(*)", matching!()))
             .bind(restricted_to(view))
             .bind(name)
             .bind(id)
@@ -112,7 +113,7 @@ pub async fn workspaces(
         };
     }
     on_tx!(tx, c => {
-        let rows = sqlx::query_as(concat!(
+        let rows = sql::query_as(concat!(
             "select w.id, w.name, count(*) as tenant_count", matching!(),
             " group by w.id, w.name order by lower(w.name), w.id limit $4 offset $5"
         ))
@@ -123,7 +124,7 @@ pub async fn workspaces(
         .bind(offset)
         .fetch_all(&mut *c)
         .await?;
-        let matching = sqlx::query_scalar(concat!("select count(distinct w.id)", matching!()))
+        let matching = sql::query_scalar(concat!("select count(distinct w.id)", matching!()))
             .bind(restricted_to(view))
             .bind(name)
             .bind(id)
@@ -136,7 +137,7 @@ pub async fn workspaces(
 /// The name of a workspace, with its id.
 pub async fn workspace_name(tx: &mut Tx, id: i64) -> Result<Vec<(i64, String)>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as("select id, name from workspaces where id = $1")
+        Ok(sql::query_as("select id, name from workspaces where id = $1")
             .bind(id)
             .fetch_all(c)
             .await?)
@@ -148,15 +149,15 @@ pub async fn names(tx: &mut Tx, ids: &[i64]) -> Result<Vec<(i64, String)>> {
     let ids = Json(Value::from(ids.to_vec()));
     Ok(match tx {
         Tx::Postgres(transaction) => {
-            sqlx::query_as(
+            sql::query_as(
                 "select t.id, t.name from tenants t where t.id in \
                  (select e::bigint from jsonb_array_elements_text($1) e) order by t.id",
             )
             .bind(ids)
-            .fetch_all(&mut **transaction)
+            .fetch_all(&mut *transaction)
             .await?
         }
-        Tx::Sqlite(transaction) => sqlx::query_as(
+        Tx::Sqlite(transaction) => sql::query_as(
             "select t.id, t.name from tenants t where t.id in (select value from json_each($1)) \
                  order by t.id",
         )

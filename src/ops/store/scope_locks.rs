@@ -2,6 +2,7 @@
 //! the tenant, so that the database itself refuses a second one. A trigger removes them when
 //! the run ends.
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -31,7 +32,7 @@ pub async fn take(
     on_tx!(tx, c => {
         let mut missing = false;
         if many {
-            let taken = sqlx::query(
+            let taken = sql::query(
                 "insert into runbook_scope_locks (runbook, tenant_id, run_id) values ($1, $2, $3) \
                  on conflict do nothing",
             )
@@ -44,7 +45,7 @@ pub async fn take(
         }
         if !missing {
             // In the order of the tenants: two starts wait for each other in one direction only.
-            let taken = sqlx::query(
+            let taken = sql::query(
                 "insert into runbook_scope_locks (runbook, tenant_id, run_id) \
                  select $1, t.tenant_id, t.run_id from operation_run_targets t \
                  where t.run_id = $2 and t.tenant_id is not null order by t.tenant_id \
@@ -59,7 +60,7 @@ pub async fn take(
         if !missing {
             return Ok(None);
         }
-        let held: Option<Held> = sqlx::query_as(
+        let held: Option<Held> = sql::query_as(
             "select l.tenant_id, t.name as tenant_name, l.run_id from runbook_scope_locks l \
              left join tenants t on t.id = l.tenant_id where l.runbook = $1 and l.run_id <> $2 \
              and (($3 and l.tenant_id = 0) or exists (select 1 from operation_run_targets g \

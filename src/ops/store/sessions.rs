@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::break_glass::OpenGrant;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
 /// A session together with its user, as the check reads them.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub struct SessionRow {
     /// Id.
     pub id: i64,
@@ -36,12 +37,23 @@ pub struct SessionRow {
     pub restricted: bool,
     /// Where it is used from.
     pub origin: String,
+    /// The window of the dashboard that the person chose last.
+    pub dashboard_window: Option<String>,
     /// The transaction that holds the user's row; none where nothing is held.
     #[sqlx(default)]
     pub transaction: Option<String>,
     /// The user's open break-glass grant, whether or not it has expired.
     #[sqlx(flatten)]
     pub grant: OpenGrant,
+}
+
+/// What a session is looked up by.
+#[derive(Debug, Clone)]
+pub enum By {
+    /// Its row.
+    Id(i64),
+    /// The hash of its token.
+    TokenHash(String),
 }
 
 /// What both look-ups of a session read.
@@ -52,7 +64,8 @@ macro_rules! session_columns {
     ($transaction:expr) => {
         concat!("select ", $transaction, " as \"transaction\", s.id, s.kind, s.platform_user_id, s.last_active_at, s.idle_seconds, s.expires_at, \
          s.ended_at is not null as ended, s.credential_version <> u.credential_version as outdated, \
-         u.username, u.capabilities, u.active, not u.view_all as restricted, s.origin, g.id as grant_id, \
+         u.username, u.capabilities, u.active, not u.view_all as restricted, s.origin, (select p.dashboard_window \
+         from platform_user_preferences p where p.platform_user_id = u.id) as dashboard_window, g.id as grant_id, \
          g.reason_code as grant_reason_code, g.reason as grant_reason, \
          g.granted_at as grant_granted_at, g.expires_at as grant_expires_at \
          from platform_sessions s join platform_users u on u.id = s.platform_user_id \
@@ -60,27 +73,37 @@ macro_rules! session_columns {
     };
 }
 
-/// A session by id. In a writing transaction it holds the user's row, so that a change of
-/// capabilities waits until the write is done, or comes first and is seen. Holding it gives the
-/// transaction its id, which comes along: its commit can be looked up by it.
-pub async fn by_id(tx: &mut Tx, id: i64, hold: bool) -> Result<Option<SessionRow>> {
-    let row: Option<SessionRow> = on_tx!(tx, c => {
-        let sql = if hold {
-            concat!(session_columns!(transaction_id!()), "where s.id = $1", for_share!("u"))
-        } else {
-            concat!(session_columns!(), "where s.id = $1")
-        };
-        sqlx::query_as(sql).bind(id).fetch_optional(c).await?
-    });
-    tx.remember(row.as_ref().and_then(|row| row.transaction.as_deref()));
-    Ok(row)
+/// A session by id.
+pub async fn by_id(tx: &mut Tx, id: i64) -> Result<Option<SessionRow>> {
+    on_tx!(tx, c => {
+        let sql = concat!(session_columns!(), "where s.id = $1");
+        Ok(sql::query_as(sql).bind(id).fetch_optional(c).await?)
+    })
+}
+
+/// The same as a statement of PostgreSQL. In a transaction that writes it holds the user's row, so
+/// that a change of capabilities waits until the write is done, or comes first and is seen. Holding
+/// it gives the transaction its id, which comes along: its commit can be looked up by it.
+pub(super) fn session_by(by: &By, hold: bool) -> sql::Query {
+    let found = match (by, hold) {
+        (By::Id(_), true) => concat!(
+            session_columns!("pg_current_xact_id()::text"),
+            "where s.id = $1 for share of u"
+        ),
+        (By::Id(_), false) => concat!(session_columns!(), "where s.id = $1"),
+        (By::TokenHash(_), _) => concat!(session_columns!(), "where s.token_hash = $1"),
+    };
+    match by {
+        By::Id(id) => sql::query(found).bind(*id),
+        By::TokenHash(hash) => sql::query(found).bind(hash),
+    }
 }
 
 /// A session by its token's hash.
 pub async fn by_token_hash(tx: &mut Tx, token_hash: &str) -> Result<Option<SessionRow>> {
     on_tx!(tx, c => {
         let sql = concat!(session_columns!(), "where s.token_hash = $1");
-        Ok(sqlx::query_as(sql).bind(token_hash).fetch_optional(c).await?)
+        Ok(sql::query_as(sql).bind(token_hash).fetch_optional(c).await?)
     })
 }
 
@@ -108,7 +131,7 @@ pub struct NewSession<'a> {
 /// Makes a session; gives its id.
 pub async fn insert(tx: &mut Tx, new: &NewSession<'_>) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into platform_sessions (token_hash, platform_user_id, kind, origin, \
              credential_version, created_at, last_active_at, idle_seconds, expires_at) \
              values ($1, $2, $3, $4, $5, $6, $6, $7, $8) returning id",
@@ -129,7 +152,7 @@ pub async fn insert(tx: &mut Tx, new: &NewSession<'_>) -> Result<i64> {
 /// Notes that the person did something.
 pub async fn touch(tx: &mut Tx, id: i64, now: DateTime<Utc>) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update platform_sessions set last_active_at = $2 \
              where id = $1 and ended_at is null and last_active_at < $2",
         )
@@ -144,7 +167,7 @@ pub async fn touch(tx: &mut Tx, id: i64, now: DateTime<Utc>) -> Result<()> {
 /// Ends one session.
 pub async fn end(tx: &mut Tx, id: i64, now: DateTime<Utc>, reason: &str) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update platform_sessions set ended_at = $2, end_reason = $3 where id = $1 and ended_at is null",
         )
         .bind(id)
@@ -164,7 +187,7 @@ pub async fn end_all(
     reason: &str,
 ) -> Result<u64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query(
+        Ok(sql::query(
             "update platform_sessions set ended_at = $2, end_reason = $3 \
              where platform_user_id = $1 and ended_at is null",
         )
@@ -192,7 +215,7 @@ pub async fn reserve_attempt(
     limit: i64,
 ) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into login_attempts as a (origin, username, window_start, n) values ($1, $2, $3, 1) \
              on conflict (origin, username) do update set \
              window_start = case when a.window_start <= $4 or a.n < $5 then $3 else a.window_start end, \
@@ -212,7 +235,7 @@ pub async fn reserve_attempt(
 /// Clears the throttle: of one origin, or of all; gives how many attempts were counted.
 pub async fn clear_attempts(tx: &mut Tx, origin: Option<&str>, username: &str) -> Result<i64> {
     on_tx!(tx, c => {
-        let counted: Vec<i64> = sqlx::query_scalar(
+        let counted: Vec<i64> = sql::query_scalar(
             "delete from login_attempts where username = $1 and ($2 is null or origin = $2) returning n",
         )
         .bind(username)

@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::QueryBuilder;
+
 use sqlx::types::Json;
 
 use super::name_match::NameMatch;
 use super::run_list::Cursor;
 use super::run_read::restricted_to;
+use super::sql;
+use super::sql::QueryBuilder;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -109,7 +111,7 @@ macro_rules! request_columns {
 /// Writes a request; none where its reference is taken, also by a transaction that ended meanwhile.
 pub async fn insert(tx: &mut Tx, row: &NewRequest<'_>) -> Result<Option<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "insert into support_requests (reference, workspace_id, tenant_id, run_id, primary_context, \
              created_by_platform_user, created_by_name, severity, summary, reproduction_notes, \
              contact_name, contact_email, attachment_mode, context_schema_version, context, created_at) \
@@ -144,7 +146,7 @@ pub async fn by_reference(
     view: ViewScope,
 ) -> Result<Option<RequestRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             request_columns!(), " and q.reference = $1 and ($2 is null or exists (select 1 from \
              platform_user_workspaces v where v.platform_user_id = $2 and v.workspace_id = q.workspace_id))"
         ))
@@ -158,7 +160,7 @@ pub async fn by_reference(
 /// What else a request holds.
 pub async fn texts(tx: &mut Tx, id: i64) -> Result<RequestTexts> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select reproduction_notes, contact_name, contact_email, context_schema_version, \
              cast(context as text) as context from support_requests where id = $1",
         )
@@ -223,6 +225,6 @@ pub async fn page(tx: &mut Tx, view: ViewScope, wanted: &Wanted<'_>) -> Result<V
             sql.push(", ").push_bind(place.id).push(")");
         }
         sql.push(" order by q.created_at desc, q.id desc limit ").push_bind(wanted.limit);
-        Ok(sql.build_query_as().fetch_all(c).await?)
+        Ok(sql.fetch_all(c).await?)
     })
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -20,7 +21,7 @@ macro_rules! own_reason {
 pub async fn report(tx: &mut Tx, run_id: i64, items: [i64; 3]) -> Result<()> {
     let [total, done, failed] = items;
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_run_targets set item_total = $2, items = $3, failed_items = $4 \
              where run_id = $1 and status = 'pending' \
              and (select r.target_count from operation_runs r where r.id = $1) = 1",
@@ -39,7 +40,7 @@ pub async fn report(tx: &mut Tx, run_id: i64, items: [i64; 3]) -> Result<()> {
 /// gives how many.
 pub async fn fail_named(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<u64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query(concat!(
+        Ok(sql::query(concat!(
             "update operation_run_targets set status = 'failed', step_started_at = null, next_attempt_at = null, \
              starts = case when starts < 1 then 1 else starts end, updated_at = $2, reason_code = (",
             own_reason!(), ") where run_id = $1 and status = 'pending' and exists (",
@@ -56,7 +57,7 @@ pub async fn fail_named(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<
 /// The commonest reason among the failures of one target.
 pub async fn reason_of(tx: &mut Tx, run_id: i64, ordinal: i64) -> Result<Option<String>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(concat!(
+        Ok(sql::query_scalar(concat!(
             "select (", own_reason!(), ") from operation_run_targets where run_id = $1 and ordinal = $2"
         ))
         .bind(run_id)
@@ -76,7 +77,7 @@ pub async fn settle(
     now: DateTime<Utc>,
 ) -> Result<u64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query(concat!(
+        Ok(sql::query(concat!(
             "update operation_run_targets set status = case when failed_items > 0 then 'failed' else $2 end, \
              reason_code = case when failed_items > 0 or $2 = 'failed' \
              then coalesce($3, (", own_reason!(), "), 'unexpected_error') end, \

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -33,7 +34,7 @@ pub async fn due(
     limit: i64,
 ) -> Result<Vec<Pending>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select ordinal, tenant_id, steps, errors, starts from operation_run_targets \
              where run_id = $1 and status = 'pending' and ordinal > $2 and (starts > 0 or not $4) \
              and (next_attempt_at is null or next_attempt_at <= ", database_now!(), ") \
@@ -51,7 +52,7 @@ pub async fn due(
 /// How many of the first `first` targets are pending, and how many failed.
 pub async fn canary(tx: &mut Tx, run_id: i64, first: i64) -> Result<(i64, i64)> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select count(*) filter (where status = 'pending'), count(*) filter (where status = 'failed') \
              from operation_run_targets where run_id = $1 and ordinal < $2",
         )
@@ -89,7 +90,7 @@ pub async fn begin(
     now: DateTime<Utc>,
 ) -> Result<Option<Begun>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "update operation_run_targets set starts = coalesce($5, starts) + 1, step_started_at = $4, \
              next_attempt_at = null, updated_at = $4 \
              where run_id = $1 and ordinal = $2 and status = 'pending' and coalesce($5, starts) < $3 \
@@ -140,7 +141,7 @@ pub struct Found {
 /// Reads run and target for a step, the run held against a claim until the step is over.
 pub async fn find(tx: &mut Tx, run_id: i64, ordinal: i64) -> Result<Option<Found>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select r.type, r.started_at, r.context, r.fence, r.status as run_status, g.tenant_id, g.status, \
              g.steps, g.progress, g.items, g.failed_items, g.item_total, \
              g.tenant_id is not null and (t.id is null or t.archived_at is not null \
@@ -192,7 +193,7 @@ pub async fn leave(tx: &mut Tx, left: &Left<'_>) -> Result<bool> {
         (None, None) => "succeeded",
     };
     on_tx!(tx, c => {
-        let done = sqlx::query(concat!(
+        let done = sql::query(concat!(
             "update operation_run_targets set steps = steps + 1, errors = 0, status = $4, reason_code = $14, \
              next_attempt_at = case when $15 then ", database_in!("$11"), " end, \
              starts = case when $16 then 1 else 0 end, step_started_at = case when $16 then $6 end, \
@@ -233,7 +234,7 @@ pub async fn fail(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update operation_run_targets set status = 'failed', reason_code = $4, step_started_at = null, \
              next_attempt_at = null, updated_at = $5, \
              items = case when failed_items = 0 and items < item_total then items + 1 else items end, \
@@ -262,7 +263,7 @@ pub async fn skip(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(
+        let done = sql::query(
             "update operation_run_targets set status = case when failed_items > 0 then 'failed' else 'skipped' end, \
              reason_code = case when failed_items > 0 then $4 end, \
              skip_reason = case when failed_items > 0 then null else $4 end, step_started_at = null, \
@@ -291,7 +292,7 @@ pub async fn put_off(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     on_tx!(tx, c => {
-        let done = sqlx::query(concat!(
+        let done = sql::query(concat!(
             "update operation_run_targets set errors = errors + 1, starts = 0, step_started_at = null, \
              next_attempt_at = ", database_in!("$4"), ", updated_at = $5 \
              where run_id = $1 and ordinal = $2 and status = 'pending' and steps = $3"
@@ -310,7 +311,7 @@ pub async fn put_off(
 /// Takes back the starts of targets whose steps were given up in order.
 pub async fn take_back_starts(tx: &mut Tx, run_id: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_run_targets set starts = 0, step_started_at = null \
              where run_id = $1 and status = 'pending' and step_started_at is not null",
         )
@@ -324,7 +325,7 @@ pub async fn take_back_starts(tx: &mut Tx, run_id: i64) -> Result<()> {
 /// Marks the steps of a lost worker as no longer in flight. Their starts stay counted.
 pub async fn none_in_flight(tx: &mut Tx, run_id: i64) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update operation_run_targets set step_started_at = null \
              where run_id = $1 and status = 'pending' and step_started_at is not null",
         )
@@ -344,7 +345,7 @@ pub async fn fail_started(
     now: DateTime<Utc>,
 ) -> Result<Vec<Option<i64>>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "update operation_run_targets set status = 'failed', reason_code = $2, step_started_at = null, \
              items = case when failed_items = 0 and items < item_total then items + 1 else items end, \
              failed_items = case when failed_items = 0 and item_total > 0 then 1 else failed_items end, \
@@ -401,7 +402,7 @@ pub struct Tally {
 /// Counts a run's targets.
 pub async fn tally(tx: &mut Tx, run_id: i64) -> Result<Tally> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select count(*) as total, \
              count(*) filter (where status = 'pending') as pending, \
              count(*) filter (where status = 'succeeded') as succeeded, \

@@ -7,6 +7,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -17,7 +18,7 @@ use crate::domain::window::{Span, Step};
 pub async fn insert(tx: &mut Tx, usage: &CheckedUsage) -> Result<()> {
     let ((workspace_id, tenant_id, user_id), told) = (usage.owner(), usage.told());
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "insert into product_usage_events (workspace_id, tenant_id, user_id, event_name, feature_area, \
              subject_type, subject_id, metadata, occurred_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
@@ -119,7 +120,7 @@ pub async fn count_ledger(
             (Step::Hour, ViewScope::Restricted { .. }) => ledger!(hour!("e.occurred_at"), own!()),
             (Step::Day, ViewScope::Restricted { .. }) => ledger!(day!("e.occurred_at"), own!()),
         };
-        let mut query = sqlx::query_as(sql);
+        let mut query = sql::query_as(sql);
         for range in ranges {
             query = query.bind(range.from).bind(range.until);
         }
@@ -144,7 +145,7 @@ pub async fn count_hours(tx: &mut Tx, step: Step, ranges: [Span; 4]) -> Result<V
         };
     }
     on_tx!(tx, c => {
-        let mut query = sqlx::query_as(match step {
+        let mut query = sql::query_as(match step {
             Step::Day => hours!(day!("e.hour")),
             Step::Hour | Step::FiveMinutes => hours!("e.hour"),
         });
@@ -191,7 +192,7 @@ pub async fn count_days(tx: &mut Tx, view: ViewScope, ranges: [Span; 2]) -> Resu
         };
     }
     on_tx!(tx, c => {
-        let mut query = sqlx::query_as(match view {
+        let mut query = sql::query_as(match view {
             ViewScope::All => days!("product_usage_day_counts", ""),
             ViewScope::Restricted { .. } => days!("product_usage_workspace_day_counts", own!()),
         });
@@ -287,7 +288,7 @@ pub async fn count_active(
     }
     let ranges = ranges.into_iter().chain(days.into_iter().flatten());
     on_tx!(tx, c => {
-        let mut query = sqlx::query_as(match (view, days) {
+        let mut query = sql::query_as(match (view, days) {
             (ViewScope::All, None) => active!(in_newest!("$1", "$2"), in_newest!("$3", "$4"), ""),
             (ViewScope::All, Some(_)) => by_days!(""),
             (ViewScope::Restricted { .. }, None) => by_ledger!(own!("$5")),

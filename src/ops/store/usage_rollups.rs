@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::commit::PgTx;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -28,7 +29,7 @@ pub struct DifferenceRow {
 pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
     let Tx::Postgres(transaction) = tx else { return Ok(0) };
     lock(transaction).await?;
-    let (taken, deletions): (i64, bool) = sqlx::query_as(
+    let (taken, deletions): (i64, bool) = sql::query_as(
         "with taken as (delete from product_usage_deltas where ctid = any(array( \
              select ctid from product_usage_deltas limit $1)) \
              returning hour, workspace_id, event_name, events), \
@@ -44,7 +45,7 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
          select count(*), coalesce(bool_or(events < 0), false) from taken",
     )
     .bind(limit)
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await?;
     // A count that came down to nothing is no count: a day that has one has events.
     if deletions {
@@ -53,7 +54,7 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
             "delete from product_usage_days where events = 0",
             "delete from product_usage_workspace_days where events = 0",
         ] {
-            sqlx::query(sql).execute(&mut **transaction).await?;
+            sql::query(sql).execute(&mut *transaction).await?;
         }
     }
     Ok(taken)
@@ -61,8 +62,8 @@ pub async fn fold(tx: &mut Tx, limit: i64) -> Result<i64> {
 
 /// Keeps other folds away; readers and writers of events go on.
 async fn lock(transaction: &mut PgTx) -> Result<()> {
-    sqlx::query("lock table product_usage_hours in share row exclusive mode")
-        .execute(&mut **transaction)
+    sql::query("lock table product_usage_hours in share row exclusive mode")
+        .execute(transaction)
         .await?;
     Ok(())
 }
@@ -98,7 +99,7 @@ pub async fn differences(tx: &mut Tx, limit: i64) -> Result<(Vec<DifferenceRow>,
         };
     }
     on_tx!(tx, c => {
-        let rows: Vec<DifferenceRow> = sqlx::query_as(concat!(
+        let rows: Vec<DifferenceRow> = sql::query_as(concat!(
             compared!(hour!("e.occurred_at"), day!("e.occurred_at")),
             "select span, workspace_id, start_at, event_name, ledger, counted from compared \
              order by start_at, span, workspace_id, event_name limit $1"
@@ -110,7 +111,7 @@ pub async fn differences(tx: &mut Tx, limit: i64) -> Result<(Vec<DifferenceRow>,
         if found < limit {
             return Ok((rows, found));
         }
-        let all: i64 = sqlx::query_scalar(concat!(
+        let all: i64 = sql::query_scalar(concat!(
             compared!(hour!("e.occurred_at"), day!("e.occurred_at")),
             "select count(*) from compared"
         ))
@@ -127,7 +128,7 @@ pub async fn rebuild(tx: &mut Tx) -> Result<i64> {
     match tx {
         Tx::Postgres(transaction) => {
             lock(transaction).await?;
-            Ok(sqlx::query_scalar(
+            Ok(sql::query_scalar(
                 "with appended as (delete from product_usage_deltas), \
                  hours as materialized (select date_trunc('hour', occurred_at, 'UTC') as hour, event_name, \
                      count(*) as events from product_usage_events group by 1, 2), \
@@ -153,7 +154,7 @@ pub async fn rebuild(tx: &mut Tx) -> Result<i64> {
                      and d.event_name = x.event_name)) \
                  select cast(coalesce(sum(events), 0) as bigint) from hours",
             )
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await?)
         }
         Tx::Sqlite(transaction) => {
@@ -171,9 +172,9 @@ pub async fn rebuild(tx: &mut Tx) -> Result<i64> {
                  select workspace_id, substr(occurred_at, 1, 10) || 'T00:00:00+00:00', event_name, count(*) \
                  from product_usage_events group by 1, 2, 3",
             ] {
-                sqlx::query(sql).execute(&mut **transaction).await?;
+                sql::query(sql).execute(&mut **transaction).await?;
             }
-            Ok(sqlx::query_scalar("select coalesce(sum(events), 0) from product_usage_hours")
+            Ok(sql::query_scalar("select coalesce(sum(events), 0) from product_usage_hours")
                 .fetch_one(&mut **transaction)
                 .await?)
         }

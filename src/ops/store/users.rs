@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::error::is_unique_violation;
+use super::sql;
 use super::{Tx, on_tx};
 use crate::{Error, Result};
 
@@ -56,14 +57,14 @@ pub async fn credentials(tx: &mut Tx, username: &str, hold: bool) -> Result<Opti
             "select id, password_hash, active, credential_version, capabilities, view_all \
              from platform_users where username = $1"
         };
-        Ok(sqlx::query_as(sql).bind(username).fetch_optional(c).await?)
+        Ok(sql::query_as(sql).bind(username).fetch_optional(c).await?)
     })
 }
 
 /// How many platform users there are.
 pub async fn count(tx: &mut Tx) -> Result<i64> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar("select count(*) from platform_users").fetch_one(c).await?)
+        Ok(sql::query_scalar("select count(*) from platform_users").fetch_one(c).await?)
     })
 }
 
@@ -71,8 +72,8 @@ pub async fn count(tx: &mut Tx) -> Result<i64> {
 /// the first administrator. SQLite's write transaction does that by itself.
 pub async fn lock_creation(tx: &mut Tx) -> Result<()> {
     if let Tx::Postgres(transaction) = tx {
-        sqlx::query("lock table platform_users in share row exclusive mode")
-            .execute(&mut **transaction)
+        sql::query("lock table platform_users in share row exclusive mode")
+            .execute(&mut *transaction)
             .await?;
     }
     Ok(())
@@ -101,7 +102,7 @@ pub struct NewUser<'a> {
 /// *Refused* where the name is taken.
 pub async fn insert(tx: &mut Tx, new: &NewUser<'_>) -> Result<i64> {
     let made: Result<i64, sqlx::Error> = on_tx!(tx, c => {
-        sqlx::query_scalar(
+        sql::query_scalar(
             "insert into platform_users (username, display_name, password_hash, capabilities, \
              view_all, created_at, updated_at) values ($1, $2, $3, $4, $6, $5, $5) returning id",
         )
@@ -126,7 +127,7 @@ pub async fn insert(tx: &mut Tx, new: &NewUser<'_>) -> Result<i64> {
 /// All users, by name.
 pub async fn all(tx: &mut Tx) -> Result<Vec<UserRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select id, username, display_name, capabilities, active, view_all, created_at, updated_at \
              from platform_users order by username",
         )
@@ -145,7 +146,7 @@ pub async fn by_name(tx: &mut Tx, username: &str, hold: bool) -> Result<Option<U
             "select id, username, display_name, capabilities, active, view_all, created_at, updated_at \
              from platform_users where username = $1"
         };
-        Ok(sqlx::query_as(sql).bind(username).fetch_optional(c).await?)
+        Ok(sql::query_as(sql).bind(username).fetch_optional(c).await?)
     })
 }
 
@@ -170,7 +171,7 @@ pub async fn change(
     now: DateTime<Utc>,
 ) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(
+        sql::query(
             "update platform_users set capabilities = coalesce($2, capabilities), \
              active = coalesce($3, active), password_hash = coalesce($4, password_hash), \
              view_all = coalesce($6, view_all), \
@@ -191,7 +192,7 @@ pub async fn change(
 /// The workspaces of a restricted user's view; none is none, and never all.
 pub async fn workspaces(tx: &mut Tx, id: i64) -> Result<Vec<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "select workspace_id from platform_user_workspaces where platform_user_id = $1 order by workspace_id",
         )
         .bind(id)
@@ -203,24 +204,24 @@ pub async fn workspaces(tx: &mut Tx, id: i64) -> Result<Vec<i64>> {
 /// Sets the workspaces a user's view is restricted to.
 pub async fn set_workspaces(tx: &mut Tx, id: i64, workspace_ids: &[i64]) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("delete from platform_user_workspaces where platform_user_id = $1")
+        sql::query("delete from platform_user_workspaces where platform_user_id = $1")
             .bind(id)
             .execute(&mut *c)
             .await?;
         for workspace_id in workspace_ids {
-            let known: Option<i64> = sqlx::query_scalar("select id from workspaces where id = $1")
-                .bind(workspace_id)
+            let known: Option<i64> = sql::query_scalar("select id from workspaces where id = $1")
+                .bind(*workspace_id)
                 .fetch_optional(&mut *c)
                 .await?;
             if known.is_none() {
                 return Err(Error::not_found(format!("workspace {workspace_id}")));
             }
-            sqlx::query(
+            sql::query(
                 "insert into platform_user_workspaces (platform_user_id, workspace_id) values ($1, $2) \
                  on conflict do nothing",
             )
             .bind(id)
-            .bind(workspace_id)
+            .bind(*workspace_id)
             .execute(&mut *c)
             .await?;
         }

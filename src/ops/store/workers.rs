@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
@@ -36,7 +37,7 @@ pub struct Announcement<'a> {
 /// Notes a sign of life, by the database's clock.
 pub async fn announce(tx: &mut Tx, worker: &Announcement<'_>) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(concat!(
+        sql::query(concat!(
             "insert into workers (id, name, version, runbooks, slots, heartbeat_seconds, started_at, \
              heartbeat_at, stopping, outage, clock_offset_seconds) values ($1, $2, $3, $4, $5, $6, ", database_now!(), ", ",
             database_now!(), ", $7, $8, $9) on conflict (id) do update set heartbeat_at = excluded.heartbeat_at, \
@@ -61,7 +62,7 @@ pub async fn announce(tx: &mut Tx, worker: &Announcement<'_>) -> Result<()> {
 /// Forgets a worker that leaves.
 pub async fn remove(tx: &mut Tx, id: &str) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query("delete from workers where id = $1").bind(id).execute(c).await?;
+        sql::query("delete from workers where id = $1").bind(id).execute(c).await?;
         Ok(())
     })
 }
@@ -69,7 +70,7 @@ pub async fn remove(tx: &mut Tx, id: &str) -> Result<()> {
 /// The runs that a process holds.
 pub async fn held_by(tx: &mut Tx, owner: &str) -> Result<Vec<i64>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_scalar("select run_id from operation_run_leases where owner = $1 order by run_id")
+        Ok(sql::query_scalar("select run_id from operation_run_leases where owner = $1 order by run_id")
             .bind(owner)
             .fetch_all(c)
             .await?)
@@ -79,7 +80,7 @@ pub async fn held_by(tx: &mut Tx, owner: &str) -> Result<Vec<i64>> {
 /// Forgets workers that have been silent for a day and hold nothing.
 pub async fn forget_silent(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
-        sqlx::query(concat!(
+        sql::query(concat!(
             "delete from workers where heartbeat_at < ", database_in!("$1"),
             " and not exists (select 1 from operation_run_leases l where l.owner = workers.id)"
         ))
@@ -124,7 +125,7 @@ pub struct WorkerRow {
 /// Every worker that was heard of lately, the longest running first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<WorkerRow>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select id, name, version, runbooks, slots, heartbeat_seconds, started_at, heartbeat_at, stopping, outage, \
              clock_offset_seconds, \
              heartbeat_at < ", database_in!("(-3 * heartbeat_seconds)"), " as silent, \
@@ -141,7 +142,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<WorkerRow>> {
 pub async fn active(tx: &mut Tx) -> Result<Vec<ActiveWorker>> {
     type Row = (Json<Vec<String>>, bool, String, Option<i64>);
     let rows: Vec<Row> = on_tx!(tx, c => {
-        sqlx::query_as(concat!(
+        sql::query_as(concat!(
             "select k.runbooks, k.slots > (select count(*) from operation_run_leases l where l.owner = k.id), \
              k.name, k.clock_offset_seconds from workers k where not k.stopping and k.heartbeat_at >= ",
             database_in!("(-3 * k.heartbeat_seconds)"), " order by k.id limit 200"
@@ -188,7 +189,7 @@ pub struct HeldRow {
 pub async fn leases(tx: &mut Tx, scope: ViewScope, limit: i64) -> Result<Vec<HeldRow>> {
     let restricted = super::run_read::restricted_to(scope);
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select l.run_id, r.type, t.name as tenant_name, r.target_count, l.owner, l.acquired_at, \
              l.heartbeat_at, l.expires_at, l.expires_at < ", database_now!(), " as overdue, r.takeovers \
              from operation_run_leases l join operation_runs r on r.id = l.run_id \
@@ -207,7 +208,7 @@ pub async fn leases(tx: &mut Tx, scope: ViewScope, limit: i64) -> Result<Vec<Hel
 /// Queued types within a view and how many runs of each wait, at most 100 types.
 pub async fn queued_types(tx: &mut Tx, scope: ViewScope) -> Result<Vec<(String, i64)>> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(
+        Ok(sql::query_as(
             "select r.type, count(*) from operation_runs r where r.status in ('queued', 'running') \
              and r.status = 'queued' and r.paused_at is null and ($1 is null or exists \
              (select 1 from platform_user_workspaces v where v.platform_user_id = $1 \

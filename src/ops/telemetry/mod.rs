@@ -13,7 +13,7 @@ pub use rollups::{CheckRollups, Checked, Difference, FoldRollups, RebuildRollups
 
 use super::dashboard::{DASHBOARD, window_of};
 use super::store::usage::{self, StepCount};
-use super::store::{Tx, retention};
+use super::store::{Tx, retention, together};
 use super::{Access, Context, Operation};
 use crate::Result;
 use crate::access::{Requirement, ViewScope};
@@ -135,10 +135,9 @@ impl Operation for Summarise {
     type Output = Summary;
 
     async fn execute(self, context: &mut Context) -> Result<Summary> {
-        let window = window_of(context, self.window).await?;
+        let window = window_of(context, self.window);
         let (now, view) = (context.now(), context.permit().scope());
         let tx = context.tx()?;
-        tx.without_helpers().await?;
         summarise(tx, window, now, view).await
     }
 }
@@ -157,17 +156,22 @@ pub(super) async fn summarise(
     let ledger = four(earlier.single, later.single);
     let hours = four(earlier.hours, later.hours);
     let days = [earlier.days, later.days];
-    let mut rows = usage::count_ledger(tx, view, step, ledger).await?;
-    if hours.iter().any(|range| range.from < range.until) {
-        rows.extend(usage::count_hours(tx, step, hours).await?);
-    }
     let whole_days = days.iter().all(|range| range.from < range.until);
-    if whole_days {
-        rows.extend(usage::count_days(tx, view, days).await?);
-    }
-    let active =
-        usage::count_active(tx, view, [before, current], whole_days.then_some(days)).await?;
-    let kept_from = retention::usage_kept_from(tx).await?;
+    let (mut rows, of_hours, of_days, active, kept_from) = together!(
+        tx,
+        |tx| usage::count_ledger(tx, view, step, ledger),
+        |tx| async {
+            let counted = hours.iter().any(|range| range.from < range.until);
+            if counted { usage::count_hours(tx, step, hours).await } else { Ok(Vec::new()) }
+        },
+        |tx| async {
+            if whole_days { usage::count_days(tx, view, days).await } else { Ok(Vec::new()) }
+        },
+        |tx| usage::count_active(tx, view, [before, current], whole_days.then_some(days)),
+        |tx| retention::usage_kept_from(tx),
+    )?;
+    rows.extend(of_hours);
+    rows.extend(of_days);
     Ok(sum_up(window, now, &rows, active, kept_from))
 }
 

@@ -105,7 +105,7 @@ impl Operation for RebuildRollups {
         Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
     const ACCESS: Access = Access::Write;
     // It reads the whole ledger.
-    const PATIENCE: u32 = 450;
+    const PATIENCE: u32 = 150;
     /// How many events it counted.
     type Output = i64;
 

@@ -45,7 +45,7 @@ impl Operation for CreateFirstAdministrator {
         };
         let prepared = prepare(context, new).await?;
         let now = context.now();
-        let mut tx = context.db().begin_write().await?;
+        let mut tx = context.begin(true).await?;
         users::lock_creation(&mut tx).await?;
         if users::count(&mut tx).await? > 0 {
             tx.rollback().await?;

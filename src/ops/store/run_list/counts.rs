@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::super::sql;
 use crate::Result;
 use crate::access::ViewScope;
 use crate::domain::run_state::STALE_AFTER;
@@ -29,7 +30,7 @@ pub async fn counts(
     bound: i64,
 ) -> Result<Counts> {
     on_tx!(tx, c => {
-        Ok(sqlx::query_as(concat!(
+        Ok(sql::query_as(concat!(
             "select count(*) as active, \
              count(*) filter (where a.status = 'queued' and a.paused_at is null \
              and coalesce(a.queued_at, a.created_at) < $2) as stale, \
@@ -59,7 +60,7 @@ pub async fn counts(
 pub async fn estimate(tx: &mut Tx) -> Result<(i64, bool)> {
     const EXACT_UP_TO: i64 = 10_000;
     let exact: i64 = on_tx!(tx, c => {
-        sqlx::query_scalar("select count(*) from (select 1 from operation_runs limit $1) few")
+        sql::query_scalar("select count(*) from (select 1 from operation_runs limit $1) few")
             .bind(EXACT_UP_TO)
             .fetch_one(c)
             .await?
@@ -69,15 +70,15 @@ pub async fn estimate(tx: &mut Tx) -> Result<(i64, bool)> {
     }
     let estimate: i64 = match tx {
         Tx::Postgres(transaction) => {
-            sqlx::query_scalar(
+            sql::query_scalar(
                 "select reltuples::bigint from pg_class where oid = 'operation_runs'::regclass",
             )
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await?
         }
         // Ids are given in order and runs are never removed, so the last one is near it.
         Tx::Sqlite(transaction) => {
-            sqlx::query_scalar("select coalesce(max(id), 0) from operation_runs")
+            sql::query_scalar("select coalesce(max(id), 0) from operation_runs")
                 .fetch_one(&mut **transaction)
                 .await?
         }

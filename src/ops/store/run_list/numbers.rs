@@ -1,7 +1,6 @@
 //! A number in a filter that is no ID may be a name.
 
-use sqlx::QueryBuilder;
-
+use super::super::sql::QueryBuilder;
 use super::super::{Tx, on_tx};
 use super::push_within;
 use super::terms::{Binds, BindsOn, Values};
@@ -29,7 +28,7 @@ pub(super) async fn resolved(
                 continue;
             };
             let ids: Vec<i64> = on_tx!(tx, c => {
-                statement(table, workspace, number, within).build_query_scalar().fetch_all(c).await?
+                statement(table, workspace, number, within).fetch_scalars(c).await?
             });
             if ids.is_empty() {
                 found.push(name);

@@ -1,9 +1,10 @@
 //! A filter's terms as conditions of SQL, of either engine.
 
 use chrono::{DateTime, Utc};
-use sqlx::{Encode, QueryBuilder, Type};
+use sqlx::{Encode, Type};
 
 use super::super::name_match::NameMatch;
+use super::super::sql::QueryBuilder;
 use super::overdue;
 use crate::domain::name_pattern::{Extent, NamePattern};
 use crate::domain::run_filter::{IdOrName, Pattern, StatusWord, Term, TermKind};

@@ -1,0 +1,172 @@
+//! The connections to a server that are kept between transactions.
+//!
+//! A pool of sqlx's asks a server at every return of a connection whether it still answers. Here
+//! whatever is asked next tells that, and a transaction that only read is undone with the beginning
+//! of the next one, or after a moment.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::connect;
+
+/// After so long a transaction that only read is undone, where no other began meanwhile.
+const LINGERS: Duration = Duration::from_millis(200);
+/// A connection that was not needed for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Connections that nobody uses at the moment.
+#[derive(Debug)]
+pub struct Keeper {
+    options: Mutex<Arc<PgConnectOptions>>,
+    kept: Mutex<Kept>,
+    /// Something new is kept.
+    changed: Arc<Notify>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        for idle in lock(&self.kept).idle.drain(..) {
+            close(idle.connection);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    idle: Vec<Idle>,
+    /// Whether a task looks after them.
+    tended: bool,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: PgConnection,
+    since: Instant,
+    /// Whether its last transaction is still to be undone.
+    open: bool,
+}
+
+/// A connection, and whether its last transaction is still to be undone.
+pub struct Taken {
+    /// The connection.
+    pub connection: PgConnection,
+    /// Whether the next statement has to undo a transaction first.
+    pub open: bool,
+    /// Whether it was used before, and may be broken.
+    pub used: bool,
+}
+
+impl Keeper {
+    /// One that connects with `options`; nothing is connected yet.
+    pub fn new(options: PgConnectOptions) -> Arc<Self> {
+        let options = Mutex::new(Arc::new(options));
+        Arc::new(Self { options, kept: Mutex::default(), changed: Arc::default() })
+    }
+
+    /// What it connects with.
+    pub fn options(&self) -> Arc<PgConnectOptions> {
+        Arc::clone(&lock(&self.options))
+    }
+
+    /// Connects with other options from now on.
+    pub fn set_options(&self, options: PgConnectOptions) {
+        *lock(&self.options) = Arc::new(options);
+    }
+
+    /// A connection that was kept, or a new one.
+    pub async fn take(&self) -> sqlx::Result<Taken> {
+        let kept = lock(&self.kept).idle.pop();
+        if let Some(Idle { connection, open, .. }) = kept {
+            return Ok(Taken { connection, open, used: true });
+        }
+        let connection = connect::connect(&self.options()).await?;
+        Ok(Taken { connection, open: false, used: false })
+    }
+
+    /// A connection that was kept, out of its transaction; none if there is none.
+    pub async fn take_idle(&self) -> Option<PgConnection> {
+        let Idle { mut connection, open, .. } = lock(&self.kept).idle.pop()?;
+        if open && sqlx::raw_sql("rollback").execute(&mut connection).await.is_err() {
+            return None;
+        }
+        Some(connection)
+    }
+
+    /// Keeps a connection for whoever comes next. `open`: its transaction only read, and is still
+    /// to be undone.
+    pub fn put(self: &Arc<Self>, connection: PgConnection, open: bool) {
+        let mut kept = lock(&self.kept);
+        if kept.closed {
+            drop(kept);
+            close(connection);
+            return;
+        }
+        kept.idle.push(Idle { connection, since: Instant::now(), open });
+        if !std::mem::replace(&mut kept.tended, true) {
+            // Whoever drops the keeper closes its connections.
+            let (keeper, changed) = (Arc::downgrade(self), Arc::clone(&self.changed));
+            tokio::spawn(async move {
+                while let Some(next) = keeper.upgrade().and_then(|keeper| keeper.tend()) {
+                    let _ = tokio::time::timeout_at(next, changed.notified()).await;
+                }
+            });
+        } else if open {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Undoes what lingers and closes what is idle for too long; says when to look again.
+    fn tend(&self) -> Option<Instant> {
+        let mut kept = lock(&self.kept);
+        let now = Instant::now();
+        let old = |idle: &mut Idle| now.duration_since(idle.since) >= IDLE;
+        for idle in kept.idle.extract_if(.., old) {
+            close(idle.connection);
+        }
+        for idle in &mut kept.idle {
+            if idle.open && now.duration_since(idle.since) >= LINGERS {
+                // What it answers is read before the next statement.
+                let sent = sqlx::raw_sql("rollback").execute(&mut idle.connection);
+                let _ = sent.now_or_never();
+                idle.open = false;
+            }
+        }
+        if kept.idle.is_empty() {
+            kept.tended = false;
+            return None;
+        }
+        let due = |idle: &Idle| idle.since + if idle.open { LINGERS } else { IDLE };
+        kept.idle.iter().map(due).min()
+    }
+
+    /// Closes every connection, and keeps none from now on.
+    pub async fn close(&self) {
+        let idle = {
+            let mut kept = lock(&self.kept);
+            kept.closed = true;
+            std::mem::take(&mut kept.idle)
+        };
+        for Idle { connection, .. } in idle {
+            // How it ends makes no difference.
+            let _ = connection.close().await;
+        }
+    }
+}
+
+/// Closes a connection without waiting for that.
+pub fn close(connection: PgConnection) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(connection.close());
+    }
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}

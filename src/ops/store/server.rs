@@ -1,0 +1,243 @@
+//! A PostgreSQL server: its few connections, and what begins a transaction on one.
+//!
+//! No connection keeps a state of its own: limits are set in each transaction, and a console's and a
+//! command's statements have no names. So a pooler in transaction mode may stand in between.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::{AssertSqlSafe, Either, Executor as _, FromRow as _, PgConnection, Row as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::commit::PgTx;
+use super::connect;
+use super::database::{Begin, ConnectionLimits, Opened, Schema};
+use super::error::unreachable_database;
+use super::keeper::Keeper;
+use super::pg_transaction::Transaction;
+use super::schema::{APPLIED, Applied, is_current};
+use super::sessions::{SessionRow, session_by};
+use crate::Result;
+
+/// A server that is asked through few connections.
+#[derive(Debug, Clone)]
+pub struct Server {
+    keeper: Arc<Keeper>,
+    limits: Arc<ConnectionLimits>,
+    /// Whoever has no turn waits for one of ours, not for the server.
+    turns: Arc<Semaphore>,
+    /// Whether the next transaction looks at the schema, too.
+    checks_schema: Arc<AtomicBool>,
+    /// The connection that hears of changes.
+    listening: Arc<OnceLock<PgPool>>,
+}
+
+impl Server {
+    /// A server at `url`; no connection is made yet.
+    ///
+    /// # Errors
+    /// *Usage* for a URL, or a certificate file it names, that cannot be used.
+    pub fn new(url: &str, limits: &ConnectionLimits, application: &str) -> Result<Self> {
+        Ok(Self {
+            keeper: Keeper::new(connect::options(url, application)?),
+            limits: Arc::new(limits.clone()),
+            turns: Arc::new(Semaphore::new(limits.connections as usize)),
+            checks_schema: Arc::default(),
+            listening: Arc::default(),
+        })
+    }
+
+    /// Its connections.
+    pub fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
+    }
+
+    /// Where changes are heard of: one connection, made when it is needed.
+    pub fn listening(&self) -> &PgPool {
+        self.listening.get_or_init(|| {
+            let options = PgConnectOptions::clone(&self.keeper.options());
+            PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
+        })
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.keeper.close().await;
+        if let Some(listening) = self.listening.get() {
+            listening.close().await;
+        }
+    }
+
+    /// Has the next transaction look at the schema, too.
+    pub fn check_schema_first(&self) {
+        self.checks_schema.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the next transaction looks at the schema.
+    pub fn checks_schema(&self) -> bool {
+        self.checks_schema.load(Ordering::Relaxed)
+    }
+
+    /// The schema needs no look any more.
+    pub fn schema_is_checked(&self) {
+        self.checks_schema.store(false, Ordering::Relaxed);
+    }
+
+    /// One of its connections, out of any transaction, which is closed afterwards unless it is put
+    /// back.
+    pub async fn connection(&self) -> Result<(PgConnection, OwnedSemaphorePermit)> {
+        let turn = self.turn().await?;
+        match self.keeper.take_idle().await {
+            Some(connection) => Ok((connection, turn)),
+            None => Ok((connect::connect(&self.keeper.options()).await?, turn)),
+        }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        let turns = Arc::clone(&self.turns);
+        turns.acquire_owned().await.map_err(|_| unreachable_database())
+    }
+
+    /// Begins a transaction, and asks who acts and what time it is, in one round trip.
+    pub async fn begin(&self, begin: &Begin) -> Result<(PgTx, Opened)> {
+        let turn = self.turn().await?;
+        let options = self.keeper.options();
+        let text = connect::opening(&options, self.opening(begin)?);
+        let answer = self.limits.answer.map(|limit| limit * begin.patience);
+        let (keeper, writes) = (Arc::clone(&self.keeper), begin.writes);
+        let parts = Parts { schema: self.checks_schema(), session: begin.session.is_some() };
+        // In a task of its own, so that whoever stops waiting does not stop it half-way. A
+        // transaction that nobody waits for any more is undone.
+        let begun = tokio::spawn(async move {
+            loop {
+                let taken = keeper.take().await?;
+                let undo = if taken.open { "rollback; " } else { "" };
+                let mut transaction =
+                    Transaction::on(taken.connection, Arc::clone(&keeper), writes);
+                let text = format!("{undo}{text}");
+                match answered(transaction.connection()?, text, answer, parts).await {
+                    Ok(opened) => return Ok((transaction, turn, opened)),
+                    // It broke while it was idle. Nothing was asked of the server yet.
+                    Err(error) if taken.used && is_lost(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        });
+        let (transaction, turn, opened) = begun.await.map_err(|_| unreachable_database())??;
+        if opened.schema == Schema::Current {
+            self.schema_is_checked();
+        }
+        Ok((PgTx::new(transaction, options, &self.limits, answer, turn), opened))
+    }
+
+    fn opening(&self, begin: &Begin) -> Result<String> {
+        let mut text = String::from(if begin.writes {
+            "begin"
+        } else {
+            "begin isolation level repeatable read read only"
+        });
+        let limits = [
+            ("statement_timeout", self.limits.statement.map(|limit| limit * begin.patience)),
+            ("lock_timeout", self.limits.lock),
+            ("idle_in_transaction_session_timeout", self.limits.idle_in_transaction),
+        ];
+        for (name, limit) in limits {
+            if let Some(limit) = limit {
+                text += &format!("; set local {name} = {}", limit.as_millis());
+            }
+        }
+        if !begin.writes {
+            // Starting processes to help, or compiling a statement, takes longer than what a screen
+            // reads does.
+            text += "; set local max_parallel_workers_per_gather = 0; set local jit = off";
+        }
+        if begin.one_at_a_time {
+            text += "; lock table platform_users in share row exclusive mode";
+        }
+        text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding";
+        if self.checks_schema() {
+            text += "; ";
+            text += APPLIED;
+        }
+        if let Some(by) = &begin.session {
+            text += "; ";
+            session_by(by, begin.writes).write(&mut text)?;
+        }
+        Ok(text)
+    }
+}
+
+/// What a beginning asks beside the time.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    schema: bool,
+    session: bool,
+}
+
+/// Asks what begins a transaction.
+async fn answered(
+    connection: &mut PgConnection,
+    text: String,
+    answer: Option<Duration>,
+    parts: Parts,
+) -> sqlx::Result<Opened> {
+    let mut answers: Vec<Vec<PgRow>> = vec![Vec::new()];
+    let mut steps = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(text)));
+    while let Some(step) = within(answer, steps.try_next()).await?? {
+        match (step, answers.last_mut()) {
+            (Either::Right(row), Some(rows)) => rows.push(row),
+            _ => answers.push(Vec::new()),
+        }
+    }
+    // Behind the last statement nothing comes.
+    answers.pop();
+    let mut opened = Opened::default();
+    if parts.session {
+        let found = answers.pop().unwrap_or_default();
+        opened.session = found.first().map(SessionRow::from_row).transpose()?;
+    }
+    let applied = if parts.schema { answers.pop() } else { None };
+    let first = answers.pop().and_then(|rows| rows.into_iter().next());
+    if let Some(first) = first {
+        opened.now = Some(first.try_get("now")?);
+        if let Some(applied) = applied {
+            let applied = applied.iter().map(Applied::from_row).collect::<sqlx::Result<Vec<_>>>();
+            let encoding: String = first.try_get("encoding")?;
+            let current = applied.is_ok_and(|applied| is_current(&encoding, &applied));
+            opened.schema = if current { Schema::Current } else { Schema::Other };
+        }
+    }
+    Ok(opened)
+}
+
+/// Whether a connection is of no use any more.
+fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() != std::io::ErrorKind::TimedOut,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        sqlx::Error::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether an answer did not come in its time.
+pub fn is_silence(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
+}
+
+/// Waits for an answer no longer than `limit`.
+pub async fn within<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = T>,
+) -> sqlx::Result<T> {
+    match limit {
+        None => Ok(answer.await),
+        Some(limit) => match tokio::time::timeout(limit, answer).await {
+            Ok(answered) => Ok(answered),
+            Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        },
+    }
+}
