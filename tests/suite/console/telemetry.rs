@@ -258,7 +258,7 @@ both_engines! {
         let store = store.with_use().await;
         store.administrator().await;
         let mut console = at_tab(&store, setup(80, 24, &store.clock)).await;
-        store.sql("alter table platform_user_preferences rename to elsewhere").await.unwrap();
+        store.sql("alter table platform_user_preferences rename column updated_at to elsewhere").await.unwrap();
         console.keys("w").await;
         shows!(console, "[7d]");
         let screen = console.screen();
@@ -266,7 +266,7 @@ both_engines! {
         assert!(footer.contains("Last 7 days is shown, but not remembered"), "{footer}");
         console.poll().await;
         shows!(console, "events in Last 7 days");
-        store.sql("alter table elsewhere rename to platform_user_preferences").await.unwrap();
+        store.sql("alter table platform_user_preferences rename column elsewhere to updated_at").await.unwrap();
         console.keys("w").await;
         hides!(console, "not remembered");
         assert_eq!(store.remembered().await, "30d");

@@ -38,6 +38,10 @@ struct State {
     last_id: u64,
     /// Both ends of each connection, by its number.
     connections: BTreeMap<u64, [TcpStream; 2]>,
+    /// How often a client spoke first, or after the server had spoken: each time it had waited.
+    round_trips: usize,
+    /// How many connections there were.
+    made: usize,
 }
 
 /// Where a COMMIT is cut off.
@@ -135,6 +139,12 @@ impl Proxy {
         self.shared.state.lock().unwrap().cut = false;
     }
 
+    /// Round trips and connections since this was asked last.
+    pub fn counted(&self) -> (usize, usize) {
+        let mut state = self.shared.state.lock().unwrap();
+        (std::mem::take(&mut state.round_trips), std::mem::take(&mut state.made))
+    }
+
     /// How many connections pass through at the moment.
     pub fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().connections.len()
@@ -189,21 +199,30 @@ impl Shared {
             return;
         }
         state.last_id += 1;
+        state.made += 1;
         let id = state.last_id;
         state.connections.insert(id, [client.try_clone().unwrap(), server.try_clone().unwrap()]);
         drop(state);
         let back = Arc::clone(&self);
         let silent = Arc::new(AtomicBool::new(false));
+        let waits = Arc::new(AtomicBool::new(false));
         let (from, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-        let held = Arc::clone(&silent);
-        let answers = thread::spawn(move || back.answer(from, to, generation, &held));
-        self.forward(client, server, generation, &silent);
+        let (held, waited) = (Arc::clone(&silent), Arc::clone(&waits));
+        let answers = thread::spawn(move || back.answer(from, to, generation, &held, &waited));
+        self.forward(client, server, generation, &silent, &waits);
         let _ = answers.join();
         self.state.lock().unwrap().connections.remove(&id);
     }
 
     /// Copies what the server says until an end closes or the connection is cut.
-    fn answer(&self, mut from: TcpStream, mut to: TcpStream, generation: u64, silent: &AtomicBool) {
+    fn answer(
+        &self,
+        mut from: TcpStream,
+        mut to: TcpStream,
+        generation: u64,
+        silent: &AtomicBool,
+        waits: &AtomicBool,
+    ) {
         let mut buffer = [0; 16 * 1024];
         loop {
             let read = from.read(&mut buffer).unwrap_or(0);
@@ -211,6 +230,7 @@ impl Shared {
                 break;
             }
             let held = silent.load(Ordering::SeqCst);
+            waits.store(false, Ordering::SeqCst);
             let written = read > 0 && (held || to.write_all(&buffer[..read]).is_ok());
             self.leave();
             if !written {
@@ -228,6 +248,7 @@ impl Shared {
         mut to: TcpStream,
         generation: u64,
         silent: &AtomicBool,
+        waits: &AtomicBool,
     ) {
         let mut buffer = [0; 16 * 1024];
         let mut within = false;
@@ -235,6 +256,9 @@ impl Shared {
             let read = from.read(&mut buffer).unwrap_or(0);
             if !self.enter(generation) {
                 break;
+            }
+            if read > 0 && !waits.swap(true, Ordering::SeqCst) {
+                self.state.lock().unwrap().round_trips += 1;
             }
             let trap = self.spring(&buffer[..read], &mut within);
             let cut = trap.as_ref().map(|trap| trap.cut);

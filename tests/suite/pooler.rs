@@ -1,0 +1,129 @@
+//! A pooler between the program and the server (specs/046-few-round-trips).
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::geteuid;
+use tempfile::TempDir;
+use tenantpilot::ops::Engine;
+
+use crate::cli::Person;
+use crate::support::stores::{Store, block_on};
+
+/// PgBouncer as its package configures it, but for where it listens and leads to.
+struct Pooler {
+    process: Child,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Pooler {
+    fn start(url: &str, mode: &str) -> Self {
+        let (before, rest) = url.rsplit_once('@').unwrap();
+        let (user, password) = before.rsplit_once('/').unwrap().1.split_once(':').unwrap();
+        let (host, server_port) = rest.split_once('/').unwrap().0.split_once(':').unwrap();
+        let folder = TempDir::new().unwrap();
+        // It runs as another account where the tests run as root.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (settings, users) = (folder.path().join("settings"), folder.path().join("users"));
+        fs::write(&users, format!("\"{user}\" \"{password}\"\n")).unwrap();
+        let text = format!(
+            "[databases]\n* = host={host} port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = 3\n\
+             unix_socket_dir =\n",
+            users.display()
+        );
+        fs::write(&settings, text).unwrap();
+        let mut command = Command::new("pgbouncer");
+        if geteuid().is_root() {
+            command.args(["-u", "postgres"]);
+        }
+        let process = command
+            .arg(&settings)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("pgbouncer, which tests/run installs");
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the pooler does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self { process, port, _folder: folder }
+    }
+
+    fn url(&self, url: &str) -> String {
+        let (before, rest) = url.rsplit_once('@').unwrap();
+        format!("{before}@127.0.0.1:{}/{}", self.port, rest.split_once('/').unwrap().1)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn eight_at_once(mode: &str) {
+    let (store, run) = block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_scene().await;
+        let run = store.ended("policy.sync", 1, 4, 4, 5).await.to_string();
+        store.legacy_findings(&[1], 1).await;
+        (store, run)
+    });
+    let pooler = Pooler::start(&store.url, mode);
+    let admin = Person::administrator(&pooler.url(&store.url));
+    for name in 0..8 {
+        admin.create(&format!("eva{name}"), &["--role", "administrator"]).ends(0);
+    }
+    std::thread::scope(|scope| {
+        for name in 0..8 {
+            let (url, run) = (admin.url(), run.as_str());
+            scope.spawn(move || {
+                let eva = Person::at(url);
+                eva.login(&format!("eva{name}")).ends(0);
+                for arguments in [
+                    &["runs", "list", "--status", "failed", "--since", "24h"][..],
+                    &["runs", "show", run],
+                    &["overview"],
+                    &["failures", "list"],
+                    &["notifications", "list"],
+                    &["support", "list"],
+                    &[
+                        "runbooks",
+                        "start",
+                        "findings.lifecycle_backfill",
+                        "--tenant",
+                        "1",
+                        "--dry-run",
+                    ],
+                    &["whoami"],
+                    &["logout"],
+                ] {
+                    let done = eva.run(arguments);
+                    // A start says that no worker would take it.
+                    let refused = arguments[0] == "runbooks" && done.code == 5;
+                    assert!(done.code == 0 || refused, "{mode} {arguments:?}: {done:?}");
+                }
+            });
+        }
+    });
+    admin.run(&["users", "disable", "eva0", "--confirm", "eva0"]).ends(0);
+    let disabled = block_on(store.number("select count(*) from platform_users where not active"));
+    assert_eq!(disabled, 1);
+}
+
+#[test]
+fn fr_046_004_eight_commands_share_three_connections_of_a_pooler_by_transaction() {
+    eight_at_once("transaction");
+}
+
+#[test]
+fn fr_046_004_eight_commands_share_three_connections_of_a_pooler_by_session() {
+    eight_at_once("session");
+}

@@ -1,0 +1,132 @@
+//! How often a database is waited for (specs/046-few-round-trips).
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tenantpilot::ops::auth::Login;
+use tenantpilot::ops::overview::ReadOverview;
+use tenantpilot::ops::runs::{CountRuns, GetRun, ListRuns};
+use tenantpilot::ops::support::ListRequests;
+use tenantpilot::ops::telemetry::Summarise;
+use tenantpilot::ops::workers::ListWorkers;
+use tenantpilot::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
+use tenantpilot::{
+    Clock,
+    access::{Actor, ClientKind},
+};
+
+use crate::cli::{Person, done};
+use crate::database::texts;
+use crate::support::proxy::Proxy;
+use crate::support::stores::{PASSWORD, Store, block_on, both_engines};
+
+/// Connecting: TLS is asked for, then the start-up and two steps of the password.
+const CONNECTING: usize = 4;
+
+#[test]
+fn fr_046_001_a_command_waits_for_few_answers_on_one_connection() {
+    let (store, run) = block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_scene().await;
+        let run = store.ended("policy.sync", 1, 4, 4, 5).await.to_string();
+        store.legacy_findings(&[1], 1).await;
+        (store, run)
+    });
+    let proxy = Proxy::start(&store.url);
+    let person = Person::at(&proxy.url(&store.url));
+    person.create("ana", &["--role", "administrator"]).ends(0);
+    proxy.counted();
+    person.login("ana").ends(0);
+    assert_counted(&proxy, "login", 12);
+    let start = [
+        "runbooks",
+        "start",
+        "findings.lifecycle_backfill",
+        "--tenant",
+        "1",
+        "--wait-for-worker",
+        "--yes",
+    ];
+    for (arguments, most) in [
+        (&["runs", "list"][..], 8),
+        (&["runs", "show", &run], 8),
+        (&["overview"], 9),
+        // What a start looks at and writes one after the other is not asked together yet.
+        (&start, 44),
+    ] {
+        person.run(arguments).ends(0);
+        assert_counted(&proxy, &arguments.join(" "), most);
+    }
+}
+
+fn assert_counted(proxy: &Proxy, what: &str, most: usize) {
+    let (trips, connections) = proxy.counted();
+    assert_eq!(connections, 1, "{what}");
+    assert!(trips > CONNECTING && trips <= most, "{what}: {trips} round trips, at most {most}");
+}
+
+#[test]
+fn fr_046_002_a_screen_waits_for_at_most_three_answers() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_scene().await;
+        store.administrator().await;
+        let run = store.ended("policy.sync", 1, 4, 4, 5).await;
+        let proxy = Proxy::start(&store.url);
+        let limits = ConnectionLimits { connections: 1, ..ConnectionLimits::default() };
+        let settings = OpsSettings { limits, ..OpsSettings::default() };
+        let url = proxy.url(&store.url);
+        let ops = Ops::open(&url, Create::Never, Clock::system(), settings).unwrap();
+        let nobody = Actor::Anonymous { origin: "test".to_owned() };
+        let login = Login::new("administrator", PASSWORD, ClientKind::Console);
+        let actor = ops.run(&nobody, login).await.unwrap().0.actor;
+        macro_rules! counted {
+            ($($operation:expr => $most:literal;)+) => {$(
+                proxy.counted();
+                ops.run(&actor, $operation).await.unwrap();
+                let (trips, connections) = proxy.counted();
+                assert_eq!(connections, 0, "{}", stringify!($operation));
+                assert!((1..=$most).contains(&trips), "{}: {trips}", stringify!($operation));
+            )+};
+        }
+        counted! {
+            ListRuns::default() => 3;
+            CountRuns => 3;
+            GetRun { id: run } => 3;
+            ListWorkers => 3;
+            ListRequests::default() => 3;
+            Summarise::default() => 3;
+            ReadOverview::default() => 4;
+        }
+        ops.close().await;
+    });
+}
+
+#[test]
+fn fr_046_003_a_lock_of_somebody_else_is_named_and_waited_for_no_longer_than_the_setting() {
+    let (store, person) = {
+        let store = block_on(async { Store::new(Engine::Postgres).await.with_scene().await });
+        let person = Person::administrator(&store.url);
+        (store, person)
+    };
+    let held = block_on(async {
+        let mut connection = PgConnection::connect(&store.url).await.unwrap();
+        connection.execute("begin; lock table operation_runs").await.unwrap();
+        connection
+    });
+    let mut command = person.command(&["runs", "list"]);
+    command.env("TENANTPILOT_DATABASE_LOCK_TIMEOUT", "200ms");
+    let done = done(&mut command, None);
+    assert!(done.code != 0 && done.err.contains("lock"), "{done:?}");
+    drop(held);
+    person.run(&["runs", "list"]).ends(0);
+}
+
+both_engines! {
+    async fn fr_046_005_a_text_is_the_same_whatever_is_in_it(store) {
+        let person = Person::administrator(&store.url);
+        for text in ["it's \\' here", "$1 and $2", "a\\nb'; drop table platform_users; --", "/* \"$9\" */ E'x'"] {
+            let set = ["platform", "settings", "set", "support.contact_text", text, "--yes"];
+            person.run(&set).ends(0);
+            let stored = texts(&store, "select value from platform_settings where key = 'support.contact_text'").await;
+            assert_eq!(stored, [text]);
+        }
+        assert_eq!(store.number("select count(*) from platform_users").await, 1);
+    }
+}
