@@ -60,8 +60,11 @@ async fn every_leading_condition_is_read_off_its_index() {
             let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
             let run = steps.iter().find(|step| step.contains("operation_runs")).unwrap();
             assert!(run.contains(&format!("INDEX {index}")), "{filter} {page:?}: {steps:?}");
-            // Only a window, whose size is bounded, may be put in order afterwards.
-            let sorted = steps.iter().any(|step| step.contains("ORDER BY"));
+            // Only a window, whose size is bounded, may be put in order afterwards; and the retries of
+            // one run, of which there are few.
+            let sorted = steps.windows(2).any(|two| {
+                two[1].contains("ORDER BY") && !two[0].contains("operation_runs_retries")
+            });
             assert!(!sorted || plan.windowed(), "{filter} {page:?}: {steps:?}");
         }
     }
