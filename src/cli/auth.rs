@@ -36,7 +36,7 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     // Before the password: a session that cannot be kept is not worth asking for.
     file.token()?;
     let ops = env.ops().await?;
-    // Nobody types a password for nothing.
+    // Before a password is typed in vain.
     if args.password.password_file.is_none() {
         require_users(env, &ops).await?;
     }
@@ -67,7 +67,7 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     Ok(0)
 }
 
-/// Refuses a platform that nobody can log in to yet.
+/// Refuses a platform without users.
 async fn require_users(env: &Env, ops: &Ops) -> Result<()> {
     if ops.run(&env.anonymous(), IsUnclaimed).await? {
         return Err(Error::refused("this platform has no users yet")

@@ -74,7 +74,8 @@ impl Env {
     /// The settings of the service.
     pub fn ops_settings(&self) -> OpsSettings {
         let statement = self.config.database_statement_timeout.value;
-        // The server's own limit comes first, so that it is told from a server that is silent.
+        // The server's own limit comes first: a slow statement is told from a server that does not
+        // answer.
         let answer = statement + ANSWER_MARGIN;
         OpsSettings {
             idle_timeout: self.config.sessions_idle_timeout.value,

@@ -34,7 +34,7 @@ define! {
         "a PostgreSQL server ends what takes a console or a command longer";
     "database.lock_timeout" "TENANTPILOT_DATABASE_LOCK_TIMEOUT"
         "a duration from \"100ms\" to \"60s\""
-        "how long a console or a command waits for a lock of somebody else on PostgreSQL";
+        "how long a console or a command waits for a lock of another session on PostgreSQL";
     "poll_interval" "TENANTPILOT_POLL_INTERVAL"
         "a duration from \"500ms\" to \"60s\""
         "how often a visible screen asks the database";

@@ -112,7 +112,7 @@ pub struct Config {
     pub database_url: Setting<Option<DatabaseUrl>>,
     /// A server ends a statement that takes a console or a command longer, 1 s to 10 min.
     pub database_statement_timeout: Setting<Duration>,
-    /// How long a console or a command waits for a lock of somebody else, 100 ms to 60 s.
+    /// How long a console or a command waits for a lock of another session, 100 ms to 60 s.
     pub database_lock_timeout: Setting<Duration>,
     /// How often a visible screen asks the database, 500 ms to 60 s.
     pub poll_interval: Setting<Duration>,

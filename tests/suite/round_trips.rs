@@ -130,3 +130,26 @@ both_engines! {
         assert_eq!(store.number("select count(*) from platform_users").await, 1);
     }
 }
+
+#[test]
+fn fr_046_006_a_password_hash_never_stands_in_the_text_of_a_statement() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await;
+        for statement in [
+            "create table texts_seen (text text)",
+            "create function note_text() returns trigger language plpgsql as \
+             'begin insert into texts_seen values (current_query()); return new; end'",
+            "create trigger note_text before insert or update on platform_users \
+             for each row execute function note_text()",
+        ] {
+            store.sql(statement).await.unwrap();
+        }
+        let person = Person::administrator(&store.url);
+        person.create("eva", &["--role", "viewer"]).ends(0);
+        let reset = ["users", "reset-password", "eva", "--password-file", "-", "--yes"];
+        person.run_with(&reset, "another password of hers").ends(0);
+        let seen = texts(&store, "select text from texts_seen").await;
+        assert!(seen.len() >= 3, "{seen:?}");
+        assert!(seen.iter().all(|text| !text.contains("$argon2")), "{seen:?}");
+    });
+}

@@ -35,7 +35,7 @@ pub struct PgTx(Kind);
 
 enum Kind {
     Own(Box<Own>),
-    /// Reads in the transaction of somebody else, together with others.
+    /// A read in another one's transaction, together with others.
     Branch(Counter),
 }
 
@@ -117,7 +117,7 @@ impl PgTx {
     /// Its connection.
     ///
     /// # Errors
-    /// For reads in the transaction of somebody else, which have none.
+    /// For a read in another one's transaction, which has none.
     pub fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
         match self.side() {
             Ok(own) => own.connection(),
@@ -143,7 +143,8 @@ impl PgTx {
     /// Undoes everything written in it, or closes its connection, which does so too.
     pub async fn rollback(self) {
         if let Kind::Own(own) = self.0 {
-            own.transaction.rollback().await;
+            // Given up after a while, its connection is closed, which undoes it as well.
+            let _ = within(own.answer, own.transaction.rollback()).await;
         }
     }
 

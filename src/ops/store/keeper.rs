@@ -20,7 +20,7 @@ const LINGERS: Duration = Duration::from_millis(200);
 /// A connection that was not needed for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Connections that nobody uses at the moment.
+/// Connections that are not in use at the moment.
 #[derive(Debug)]
 pub struct Keeper {
     options: Mutex<Arc<PgConnectOptions>>,
@@ -99,7 +99,7 @@ impl Keeper {
         Some(connection)
     }
 
-    /// Keeps a connection for whoever comes next. `open`: its transaction only read, and is still
+    /// Keeps a connection for the next use. `open`: its transaction only read, and is still
     /// to be undone.
     pub fn put(self: &Arc<Self>, connection: PgConnection, open: bool) {
         let mut kept = lock(&self.kept);
@@ -110,7 +110,7 @@ impl Keeper {
         }
         kept.idle.push(Idle { connection, since: Instant::now(), open });
         if !std::mem::replace(&mut kept.tended, true) {
-            // Whoever drops the keeper closes its connections.
+            // Weak: dropping the keeper closes its connections.
             let (keeper, changed) = (Arc::downgrade(self), Arc::clone(&self.changed));
             tokio::spawn(async move {
                 while let Some(next) = keeper.upgrade().and_then(|keeper| keeper.tend()) {

@@ -27,7 +27,7 @@ use crate::Result;
 pub struct Server {
     keeper: Arc<Keeper>,
     limits: Arc<ConnectionLimits>,
-    /// Whoever has no turn waits for one of ours, not for the server.
+    /// One for each connection; a transaction without one waits here, not at the server.
     turns: Arc<Semaphore>,
     /// Whether the next transaction looks at the schema, too.
     checks_schema: Arc<AtomicBool>,
@@ -109,8 +109,8 @@ impl Server {
         let answer = self.limits.answer.map(|limit| limit * begin.patience);
         let (keeper, writes) = (Arc::clone(&self.keeper), begin.writes);
         let parts = Parts { schema: self.checks_schema(), session: begin.session.is_some() };
-        // In a task of its own, so that whoever stops waiting does not stop it half-way. A
-        // transaction that nobody waits for any more is undone.
+        // In a task of its own, so that giving up does not stop it half-way. A transaction that is
+        // no longer waited for is undone.
         let begun = tokio::spawn(async move {
             loop {
                 let taken = keeper.take().await?;

@@ -4,7 +4,8 @@
 //! sqlx asks a PostgreSQL server twice for a statement that it has not prepared on that connection, and
 //! what it prepared is lost behind a pooler in transaction mode. So a console and a command send the
 //! text with its values in it, by the protocol that knows no prepared statements. Values are typed,
-//! and a text is always quoted.
+//! and a text is always quoted. A secret value goes apart from the text, whatever that costs: a server
+//! may log and show its texts.
 
 use std::fmt::Write as _;
 use std::marker::PhantomData;
@@ -193,6 +194,8 @@ fn with_values(statement: &str, values: &[Value], text: &mut String) -> sqlx::Re
 pub struct Query {
     text: SqlStr,
     values: Vec<Value>,
+    /// Whether a value must not stand in the text.
+    secret: bool,
 }
 
 /// A statement whose rows become `T`.
@@ -211,7 +214,7 @@ pub struct QueryScalar<T> {
 
 /// A statement; its values stand in it as `$1`, `$2` and so on.
 pub fn query(text: impl SqlSafeStr) -> Query {
-    Query { text: text.into_sql_str(), values: Vec::new() }
+    Query { text: text.into_sql_str(), values: Vec::new(), secret: false }
 }
 
 /// A statement whose rows become `T`.
@@ -224,7 +227,7 @@ pub fn query_scalar<T>(text: impl SqlSafeStr) -> QueryScalar<T> {
     QueryScalar { query: query(text), rows: PhantomData }
 }
 
-/// What a statement gave that nobody reads rows of.
+/// What a statement gave whose rows are not read.
 #[derive(Debug, Clone, Copy)]
 pub struct Done(u64);
 
@@ -254,7 +257,7 @@ impl Connection for PgTx {
         Box::pin(async move {
             match self.side() {
                 Err(counter) => counter.ask(query).await,
-                Ok(own) if own.named => own.ask_prepared(query).await,
+                Ok(own) if own.named || query.secret => own.ask_prepared(query).await,
                 Ok(own) => match own.ask_at_once(vec![query]).await {
                     (_, Some(error)) => Err(error),
                     (mut answers, None) => answers.pop().ok_or(sqlx::Error::RowNotFound),
@@ -270,7 +273,9 @@ impl PgTx {
     pub async fn ask_all(&mut self, queries: Vec<Query>) -> (Vec<Answer>, Option<sqlx::Error>) {
         let mut answers = Vec::with_capacity(queries.len());
         match self.side() {
-            Ok(own) if !own.named => return own.ask_at_once(queries).await,
+            Ok(own) if !own.named && !queries.iter().any(|query| query.secret) => {
+                return own.ask_at_once(queries).await;
+            }
             Ok(own) => {
                 for query in queries {
                     match own.ask_prepared(query).await {
@@ -298,8 +303,9 @@ impl Own {
         for value in query.values {
             value.bind_postgres(&mut arguments)?;
         }
-        let limit = self.answer;
-        let steps = self.connection()?.fetch_many(sqlx::query_with(query.text, arguments));
+        let (limit, named) = (self.answer, self.named);
+        let asked = sqlx::query_with(query.text, arguments).persistent(named);
+        let steps = self.connection()?.fetch_many(asked);
         let answered = within(limit, gathered(steps)).await;
         // Whatever is sent after it would wait as well.
         if answered.is_err() {
@@ -400,6 +406,13 @@ impl Query {
         with_values(self.text.as_str(), &self.values, text)
     }
 
+    /// Adds the next value, which must not stand in a text that a server may log.
+    #[must_use]
+    pub fn bind_secret(mut self, value: impl Into<Value>) -> Self {
+        self.secret = true;
+        self.bind(value)
+    }
+
     /// Asks it; no row of it is read.
     pub async fn execute(self, connection: &mut impl Connection) -> sqlx::Result<Done> {
         Ok(connection.ask(self).await?.1)
@@ -413,6 +426,13 @@ macro_rules! fetches {
             #[must_use]
             pub fn bind(mut self, value: impl Into<Value>) -> Self {
                 self.query.values.push(value.into());
+                self
+            }
+
+            /// As [`Query::bind_secret`].
+            #[must_use]
+            pub fn bind_secret(mut self, value: impl Into<Value>) -> Self {
+                self.query = self.query.bind_secret(value);
                 self
             }
 
@@ -465,7 +485,7 @@ impl<DB> QueryBuilder<DB> {
         Self { text: text.into(), values: Vec::new(), engine: PhantomData }
     }
 
-    /// Adds a part, which must not hold what somebody typed.
+    /// Adds a part, which must not hold text that was typed.
     pub fn push(&mut self, part: impl std::fmt::Display) -> &mut Self {
         let _ = write!(self.text, "{part}");
         self
@@ -494,7 +514,7 @@ impl<DB> QueryBuilder<DB> {
     }
 
     fn build(self) -> Query {
-        Query { text: AssertSqlSafe(self.text).into_sql_str(), values: self.values }
+        Query { text: AssertSqlSafe(self.text).into_sql_str(), values: self.values, secret: false }
     }
 
     /// All rows.

@@ -77,11 +77,11 @@ pub async fn work_off<T>(
         let (answers, failed) = tx.ask_all(queries).await;
         let mut senders = senders.into_iter();
         for (sender, answer) in senders.by_ref().take(answers.len()).zip(answers) {
-            // Whoever was given up needs no answer.
+            // A read that was given up needs no answer.
             let _ = sender.send(Ok(answer));
         }
         let Some(error) = failed else { continue };
-        // Whoever asked it says what it means; those behind it are never answered.
+        // The read that asked it says what it means; those behind it are never answered.
         if let Some(sender) = senders.next() {
             let _ = sender.send(Err(error));
         }
