@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::connect;
 
 /// After so long a transaction that only read is undone, where no other began meanwhile.
-const LINGERS: Duration = Duration::from_millis(200);
+const LINGERS: Duration = Duration::from_secs(1);
 /// A connection that was not needed for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
