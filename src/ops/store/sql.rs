@@ -429,13 +429,6 @@ macro_rules! fetches {
                 self
             }
 
-            /// As [`Query::bind_secret`].
-            #[must_use]
-            pub fn bind_secret(mut self, value: impl Into<Value>) -> Self {
-                self.query = self.query.bind_secret(value);
-                self
-            }
-
             /// All rows.
             pub async fn fetch_all<C: Connection>(self, connection: &mut C) -> sqlx::Result<Vec<T>>
             where
@@ -470,6 +463,15 @@ macro_rules! fetches {
 
 fetches!(QueryAs, T, |row| row);
 fetches!(QueryScalar, (T,), |row: (T,)| row.0);
+
+impl<T> QueryScalar<T> {
+    /// As [`Query::bind_secret`].
+    #[must_use]
+    pub fn bind_secret(mut self, value: impl Into<Value>) -> Self {
+        self.query = self.query.bind_secret(value);
+        self
+    }
+}
 
 /// Puts a statement together from parts and values.
 #[derive(Debug)]
