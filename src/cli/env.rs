@@ -10,13 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Output;
 use super::session_file::SessionFile;
 use crate::access::{Actor, ClientKind};
-use crate::config::{Config, DatabaseUrl, Origin};
+use crate::config::{Config, DatabaseUrl, ListenUrl, Origin};
 use crate::domain::health::HealthThresholds;
 use crate::domain::time_zone::TimeZone;
 use crate::drafts::Drafts;
 use crate::ops::auth::{Resume, Session, Touch};
 use crate::ops::retention::Days;
-use crate::ops::{CONSOLE, ConnectionLimits, Create, Engine, Ops, OpsSettings};
+use crate::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
 use crate::paths::{self, Paths};
 use crate::{Clock, Error, ErrorKind, Result};
 
@@ -123,7 +123,13 @@ impl Env {
     /// # Errors
     /// As [`Ops::open`].
     pub fn open_console(&self) -> Result<Ops> {
-        self.open_as(Create::Never, OpsSettings { application: CONSOLE, ..self.ops_settings() })
+        let mut settings = OpsSettings { application: CONSOLE, ..self.ops_settings() };
+        settings.limits.listen = match &self.config.database_listen_url.value {
+            Some(ListenUrl::None) => Listen::Off,
+            Some(ListenUrl::At(url)) => Listen::At(url.expose().into()),
+            None => Listen::Here,
+        };
+        self.open_as(Create::Never, settings)
     }
 
     fn open_as(&self, create: Create, settings: OpsSettings) -> Result<Ops> {

@@ -25,6 +25,29 @@ pub struct DatabaseUrl {
     engine: Engine,
 }
 
+/// Where a console hears of changes.
+#[derive(Debug, Clone)]
+pub enum ListenUrl {
+    /// Nowhere: it only asks.
+    None,
+    /// At this address of the same database.
+    At(DatabaseUrl),
+}
+
+impl ListenUrl {
+    /// Checks the form, as [`DatabaseUrl::parse`] does.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.trim() == "none" {
+            return Ok(Self::None);
+        }
+        let url = DatabaseUrl::parse(text)?;
+        match url.engine() {
+            Engine::Postgres => Ok(Self::At(url)),
+            Engine::Sqlite => Err("only a PostgreSQL server tells of changes".to_owned()),
+        }
+    }
+}
+
 /// Query parameters that may be shown; any other may be or hold a secret.
 const SHOWN_PARAMETERS: [&str; 5] = ["sslmode", "host", "port", "dbname", "application_name"];
 

@@ -29,6 +29,9 @@ define! {
     "database_url" "TENANTPILOT_DATABASE_URL"
         "postgres://USER:PASSWORD@HOST/DATABASE or sqlite://PATH"
         "the platform database; the embedded one when absent";
+    "database.listen_url" "TENANTPILOT_DATABASE_LISTEN_URL"
+        "postgres://USER:PASSWORD@HOST/DATABASE, or \"none\""
+        "where the console hears of changes, past a pooler; \"none\": it only asks";
     "database.statement_timeout" "TENANTPILOT_DATABASE_STATEMENT_TIMEOUT"
         "a duration from \"1s\" to \"10m\""
         "a PostgreSQL server ends what takes a console or a command longer";

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use database_url::{DatabaseUrl, Engine};
+pub use database_url::{DatabaseUrl, Engine, ListenUrl};
 pub use definitions::{DEFINITIONS, Definition, definition};
 pub use deploy::{DeclaredScope, Deployment};
 pub use duration::{format_duration, parse_duration};
@@ -110,6 +110,8 @@ pub struct Sources<'a> {
 pub struct Config {
     /// The platform database; none means the embedded one.
     pub database_url: Setting<Option<DatabaseUrl>>,
+    /// Where the console hears of changes; none: where everything else is asked.
+    pub database_listen_url: Setting<Option<ListenUrl>>,
     /// A server ends a statement that takes a console or a command longer, 1 s to 10 min.
     pub database_statement_timeout: Setting<Duration>,
     /// How long a console or a command waits for a lock of another session, 100 ms to 60 s.
@@ -173,6 +175,7 @@ impl Config {
         let layers = Layers::read(sources)?;
         let config = Self {
             database_url: layers.pick("database_url", None, value::database)?,
+            database_listen_url: layers.pick("database.listen_url", None, value::listen_url)?,
             database_statement_timeout: layers.pick(
                 "database.statement_timeout",
                 Duration::from_secs(5),
@@ -289,6 +292,11 @@ impl Config {
         vec![
             row("database_url", &self.database_url, |url| {
                 url.as_ref().map_or_else(|| "(embedded)".to_owned(), DatabaseUrl::redacted_url)
+            }),
+            row("database.listen_url", &self.database_listen_url, |url| match url {
+                None => "(the same)".to_owned(),
+                Some(ListenUrl::None) => "none".to_owned(),
+                Some(ListenUrl::At(url)) => url.redacted_url(),
             }),
             row("database.statement_timeout", &self.database_statement_timeout, time),
             row("database.lock_timeout", &self.database_lock_timeout, time),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DatabaseUrl, WebhookUrl, excerpt, format_duration, parse_duration};
+use super::{DatabaseUrl, ListenUrl, WebhookUrl, excerpt, format_duration, parse_duration};
 use crate::domain::time_zone::TimeZone;
 
 /// What a layer says: files are typed, variables and flags are text.
@@ -160,6 +160,11 @@ pub(super) fn choice<T: Choice>(given: &Given<'_>) -> Result<T, String> {
 /// The reason of a refusal never repeats the text: it may hold a password.
 pub(super) fn database(given: &Given<'_>) -> Result<Option<DatabaseUrl>, String> {
     DatabaseUrl::parse(&given.text()?).map(Some)
+}
+
+/// The reason of a refusal never repeats the text: it may hold a password.
+pub(super) fn listen_url(given: &Given<'_>) -> Result<Option<ListenUrl>, String> {
+    ListenUrl::parse(&given.text()?).map(Some)
 }
 
 /// The reason of a refusal never repeats the text: it may be the right to post there.

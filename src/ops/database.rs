@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use super::store::awaited;
 use super::store::database::Begin;
-use super::{ChangeWatch, Ops, SchemaState, Target, overview, store};
+use super::{
+    Awaited, Blocker, ChangeWatch, Engine, Listen, Ops, SchemaState, Target, overview, store,
+};
 use crate::Result;
 use crate::access::Actor;
 
@@ -55,6 +58,32 @@ impl Ops {
     /// A watch on other processes' changes.
     pub async fn watch(&self) -> Result<ChangeWatch> {
         self.patiently(self.inner.db.watch()).await
+    }
+
+    /// Whether hints of changes may be listened for.
+    pub fn listens(&self) -> bool {
+        let off = matches!(self.inner.settings.limits.listen, Listen::Off);
+        self.engine() == Engine::Postgres && !off
+    }
+
+    /// A text that stands for the state of a server's data, for one cheap question: two equal ones
+    /// stand for the same. None for a file. A message is sent to the channel `proof` with it.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<String>> {
+        self.inner.db.snapshot(proof).await
+    }
+
+    /// Looks whether the database answers, and which lock the request under way waits for.
+    pub async fn blocker(&self, watch: Option<&mut ChangeWatch>) -> Result<Option<Blocker>> {
+        self.inner.db.blocker(watch).await
+    }
+
+    /// Does `work`, and keeps track in `awaited` of the answer it waits for. A file gives one
+    /// answer for all of it.
+    pub async fn tracked<T>(&self, awaited: &Awaited, work: impl Future<Output = T>) -> T {
+        match self.engine() {
+            Engine::Postgres => awaited.during(work).await,
+            Engine::Sqlite => awaited.during(awaited::answer(work)).await,
+        }
     }
 
     /// What the database's clock shows.

@@ -54,8 +54,10 @@ pub use context::Context;
 pub use denial::About;
 pub use mutant::Mutant;
 pub use store::audit::AuditStatus;
+pub use store::awaited::Awaited;
+pub use store::blocker::Blocker;
 pub use store::connect::CONSOLE;
-pub use store::database::{ChangeWatch, ConnectionLimits, Create, Engine};
+pub use store::database::{ChangeWatch, ConnectionLimits, Create, Engine, Hint, Listen};
 pub use store::migrate::Target;
 pub use store::schema::SchemaState;
 

@@ -5,33 +5,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::msg::{Answer, Request, Slot, Sub};
+use super::feed::{DISTANCE, Due, Feed, Seen};
+use super::msg::{Answer, Request, Slot, Sub, Waiting};
+use super::requests::{answer, failed};
+use super::second::{Looked, Second};
 use super::wizard::WizardAnswer;
+use crate::ErrorKind;
 use crate::access::{Actor, ClientKind};
-use crate::ops::auth::{Login, Logout, Session, Touch};
-use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
-use crate::ops::condition::ReadCondition;
-use crate::ops::dashboard::ChooseWindow;
-use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
-use crate::ops::overview::{ListFingerprints, PlanGroupRetry, ReadOverview, RetryGroup};
+use crate::ops::auth::{Logout, Session};
 use crate::ops::plans::Counted;
-use crate::ops::platform::{NameValues, PlatformInfo};
-use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry, RetryRun};
-use crate::ops::telemetry::Summarise;
-use crate::ops::workers::ListWorkers;
-use crate::ops::{About, ChangeWatch, Consent, Engine, Ops};
-use crate::{Error, ErrorKind, Result};
+use crate::ops::{Awaited, Blocker, Engine, Ops};
 
-/// After a hint, a subscription is asked at the earliest this long after its last time.
-const HINT_DISTANCE: Duration = Duration::from_millis(300);
-/// How many errors are listed.
-const ERRORS: i64 = 200;
-/// How long to wait before a lost listener is set up again.
-const LISTEN_AGAIN: Duration = Duration::from_secs(3);
+/// An answer that is awaited for so long is slow.
+const SLOW: Duration = Duration::from_millis(800);
+/// What a request waits for is looked up this often.
+const LOOK: Duration = Duration::from_millis(1_500);
+/// A database that has answered nothing for `QUIET`, and to which one question has been open for
+/// `OPEN`, is disconnected.
+const QUIET: Duration = Duration::from_millis(3_500);
+const OPEN: Duration = Duration::from_millis(2_700);
+/// A statement that was given up has ended after so long.
+const ENDED: Duration = Duration::from_secs(5);
 
 /// An answer on its way to the application.
 #[derive(Debug)]
@@ -41,39 +39,15 @@ pub struct Arrived {
     generation: u64,
     /// The answer.
     pub answer: Answer,
+    /// The state of the database that it shows at least.
+    seen: Option<Seen>,
 }
 
-/// Counts changes of the database, as far as it can tell.
-#[derive(Default)]
-struct Feed {
-    watch: Option<ChangeWatch>,
-    version: u64,
-}
-
-impl Feed {
-    /// A number that differs from the last one if something may have changed.
-    async fn look(&mut self, ops: &Ops) -> Result<u64> {
-        if ops.engine() == Engine::Postgres {
-            // It cannot say cheaply, so each look counts as a change.
-            self.version += 1;
-            return Ok(self.version);
-        }
-        if self.watch.is_none() {
-            self.watch = Some(ops.watch().await?);
-            self.version += 1;
-        }
-        let Some(watch) = &mut self.watch else {
-            return Ok(self.version);
-        };
-        match watch.changed().await {
-            Ok(Some(false)) => {}
-            Ok(Some(true) | None) => self.version += 1,
-            Err(error) => {
-                self.watch = None;
-                return Err(error);
-            }
-        }
-        Ok(self.version)
+impl Arrived {
+    /// What was found of what a request waits for.
+    pub fn looked(looked: Looked) -> Self {
+        let answer = Answer::Looked(looked);
+        Self { slot: Slot::Blocker, generation: 0, answer, seen: None }
     }
 }
 
@@ -81,19 +55,39 @@ struct Running {
     generation: u64,
     request: Request,
     task: JoinHandle<()>,
+    awaited: Awaited,
+    /// Nothing that is shown needs its answer any more.
+    unwanted: bool,
 }
+
+/// Whether a request is the poll of a subscription, and whether that may be left out while nothing
+/// changes.
+type Poll = Option<bool>;
 
 #[derive(Default)]
 struct SlotState {
     running: Option<Running>,
-    waiting: Option<(Request, bool)>,
-    /// The request whose answer is on the screen, and the version it was read at.
-    seen: Option<(Request, u64)>,
+    waiting: Option<(Request, Poll)>,
+    /// The request whose answer is on the screen, and the state that it shows.
+    shown: Option<(Request, Option<Seen>)>,
 }
 
 struct Scheduled {
     sub: Sub,
     asked: Instant,
+}
+
+impl Scheduled {
+    fn due(&self) -> Instant {
+        self.asked + self.sub.every
+    }
+
+    /// Makes it due at `at`, unless it is before.
+    fn due_at(&mut self, at: Instant) {
+        if at < self.due() {
+            self.asked = at.checked_sub(self.sub.every).unwrap_or(self.asked);
+        }
+    }
 }
 
 /// Runs requests and subscriptions of one session.
@@ -106,21 +100,14 @@ pub struct Runner {
     slots: BTreeMap<Slot, SlotState>,
     scheduled: Vec<Scheduled>,
     generation: u64,
-    feed: Arc<Mutex<Feed>>,
-    seen: Arc<Mutex<BTreeMap<Slot, u64>>>,
+    feed: Arc<Feed>,
     sender: mpsc::UnboundedSender<Arrived>,
-    hints: Option<JoinHandle<()>>,
-    /// Tells the listener that its connection gets another name.
-    named: Arc<Notify>,
-}
-
-impl Drop for Runner {
-    /// The listener holds a connection of its own, which nothing else would close.
-    fn drop(&mut self) {
-        if let Some(hints) = self.hints.take() {
-            hints.abort();
-        }
-    }
+    second: Option<Second>,
+    /// When it was last looked what is waited for, and what was found.
+    looked: Option<Instant>,
+    blocker: Option<Blocker>,
+    /// When a statement that was given up has ended at the latest.
+    ends: Option<Instant>,
 }
 
 impl Runner {
@@ -134,7 +121,9 @@ impl Runner {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (hint, hinted) = mpsc::channel(1);
         let actor = Actor::Anonymous { origin: origin.clone() };
-        let mut runner = Self {
+        let feed = Arc::new(Feed::default());
+        let second = Second::start(ops.clone(), Arc::clone(&feed), hint, sender.clone());
+        let runner = Self {
             ops,
             origin,
             kind,
@@ -142,38 +131,14 @@ impl Runner {
             slots: BTreeMap::new(),
             scheduled: Vec::new(),
             generation: 0,
-            feed: Arc::new(Mutex::new(Feed::default())),
-            seen: Arc::new(Mutex::new(BTreeMap::new())),
+            feed,
             sender,
-            hints: None,
-            named: Arc::new(Notify::new()),
+            second: Some(second),
+            looked: None,
+            blocker: None,
+            ends: None,
         };
-        runner.listen(hint);
         (runner, receiver, hinted)
-    }
-
-    /// Passes on the database's hints; a hint that nobody has taken yet is enough.
-    fn listen(&mut self, hint: mpsc::Sender<()>) {
-        if self.ops.engine() == Engine::Sqlite {
-            return;
-        }
-        let (ops, named) = (self.ops.clone(), Arc::clone(&self.named));
-        self.hints = Some(tokio::spawn(async move {
-            loop {
-                if let Ok(mut watch) = ops.watch().await {
-                    loop {
-                        tokio::select! {
-                            hinted = watch.hint() => match hinted {
-                                Ok(()) => drop(hint.try_send(())),
-                                Err(_) => break,
-                            },
-                            () = named.notified() => ops.name_watch(&mut watch).await,
-                        }
-                    }
-                }
-                tokio::time::sleep(LISTEN_AGAIN).await;
-            }
-        }));
     }
 
     /// Who acts from now on.
@@ -184,6 +149,7 @@ impl Runner {
         };
         if actor != self.actor {
             self.stop(Slot::Preflight);
+            let named = self.second.as_ref().map(Second::named);
             // What one person asked is not answered to the next one. It is not stopped: a
             // change that is under way is still made. Files of drafts are each a person's own.
             let of_person =
@@ -191,13 +157,14 @@ impl Runner {
             for (_, state) in self.slots.iter_mut().filter(|(slot, _)| of_person(slot)) {
                 *state = SlotState::default();
             }
-            let (ops, named) = (self.ops.clone(), Arc::clone(&self.named));
-            let left = session.is_none();
+            let (ops, left) = (self.ops.clone(), session.is_none());
             tokio::spawn(async move {
                 if left {
                     ops.name_user(None).await;
                 }
-                named.notify_one();
+                if let Some(named) = named {
+                    named.notify_one();
+                }
             });
         }
         self.actor = actor;
@@ -205,48 +172,58 @@ impl Runner {
 
     /// Asks now. The same request that is already under way is not asked twice.
     pub fn ask(&mut self, slot: Slot, request: Request) {
-        self.put(slot, request, false);
+        self.put(slot, request, None);
     }
 
-    fn put(&mut self, slot: Slot, request: Request, when_changed: bool) {
+    fn put(&mut self, slot: Slot, request: Request, poll: Poll) {
         let state = self.slots.entry(slot).or_default();
-        match &state.running {
+        match &mut state.running {
             Some(running) if running.request == request => {
+                running.unwanted = false;
                 // What waited was asked before and is no longer wanted.
                 state.waiting = None;
             }
-            Some(_) => state.waiting = Some((request, when_changed)),
-            None => self.start(slot, request, when_changed),
+            Some(_) => state.waiting = Some((request, poll)),
+            None => self.start(slot, request, poll),
         }
     }
 
-    fn start(&mut self, slot: Slot, request: Request, when_changed: bool) {
+    fn start(&mut self, slot: Slot, request: Request, poll: Poll) {
         self.generation += 1;
         let generation = self.generation;
-        let ops = self.ops.clone();
         let actor = match request {
             Request::Platform | Request::Login { .. } => {
                 Actor::Anonymous { origin: self.origin.clone() }
             }
             _ => self.actor.clone(),
         };
-        let kind = self.kind;
         let sender = self.sender.clone();
         let state = self.slots.entry(slot).or_default();
-        let known = when_changed && state.seen.as_ref().is_some_and(|(seen, _)| *seen == request);
-        let feed = Arc::clone(&self.feed);
-        let seen = Arc::clone(&self.seen);
-        let asked = request.clone();
+        let shown = state.shown.as_ref().filter(|(shown, _)| *shown == request);
+        let asked = Asked {
+            ops: self.ops.clone(),
+            actor,
+            kind: self.kind,
+            slot,
+            request: request.clone(),
+            poll,
+            shown: shown.and_then(|(_, seen)| *seen),
+            feed: Arc::clone(&self.feed),
+            at: Instant::now(),
+        };
+        let awaited = Awaited::default();
+        let tracked = awaited.clone();
         let task = tokio::spawn(async move {
+            let ops = asked.ops.clone();
             let told = |counted| {
                 let answer = Answer::Wizard(Box::new(WizardAnswer::Counted(counted)));
-                let _ = sender.send(Arrived { slot, generation, answer });
+                let _ = sender.send(Arrived { slot, generation, answer, seen: None });
             };
-            let answer = work(&ops, &actor, kind, slot, asked, known, &feed, &seen, &told).await;
+            let (answer, seen) = ops.tracked(&tracked, asked.work(&told)).await;
             // Nobody is left to tell when the session has ended.
-            let _ = sender.send(Arrived { slot, generation, answer });
+            let _ = sender.send(Arrived { slot, generation, answer, seen });
         });
-        state.running = Some(Running { generation, request, task });
+        state.running = Some(Running { generation, request, task, awaited, unwanted: false });
     }
 
     /// Gives up what a slot asks. Only for what changes nothing half-way.
@@ -258,33 +235,91 @@ impl Runner {
         }
     }
 
+    /// Gives up what a slot reads, once it turns out to be slow: nothing that is shown needs it.
+    pub fn leave(&mut self, slot: Slot) {
+        let state = self.slots.entry(slot).or_default();
+        state.waiting = None;
+        if let Some(running) = &mut state.running {
+            running.unwanted = true;
+        }
+        self.give_up();
+    }
+
+    /// Stops what is no longer wanted and waits. Its connection is closed with it, and the server may
+    /// not notice before the statement ends; so there is one such statement at a time.
+    fn give_up(&mut self) {
+        let now = Instant::now();
+        let mut next = Vec::new();
+        for (slot, state) in &mut self.slots {
+            let Some(running) = state.running.as_ref().filter(|running| running.unwanted) else {
+                continue;
+            };
+            let since = running.awaited.since().filter(|since| now - *since >= SLOW);
+            let since = since.filter(|_| self.ends.is_none_or(|ends| ends <= now));
+            if since.is_none() && !running.awaited.is_queued() {
+                continue;
+            }
+            running.task.abort();
+            state.running = None;
+            self.ends = since.map_or(self.ends, |since| Some(since + ENDED));
+            next.extend(state.waiting.take().map(|(request, poll)| (*slot, request, poll)));
+        }
+        for (slot, request, poll) in next {
+            self.start(slot, request, poll);
+        }
+    }
+
     /// Takes an answer in: the slot is free again, and what waited starts. None if a newer
     /// request has made the answer old.
     pub fn take(&mut self, arrived: Arrived) -> Option<(Slot, Answer)> {
-        let slot = arrived.slot;
+        let Arrived { slot, generation, answer, seen } = arrived;
+        if let Answer::Looked(looked) = answer {
+            if let Ok(blocker) = looked {
+                self.feed.answered();
+                self.blocker = blocker;
+            }
+            return None;
+        }
+        let unreachable = |error: &crate::Error| error.kind() == ErrorKind::Unreachable;
+        if slot != Slot::Drafts && !answer.error().is_some_and(unreachable) {
+            self.feed.answered();
+        }
         let state = self.slots.entry(slot).or_default();
-        if arrived.answer.is_progress() {
-            let current = |running: &Running| running.generation == arrived.generation;
-            return state.running.as_ref().is_some_and(current).then_some((slot, arrived.answer));
+        let current = |running: &Running| running.generation == generation;
+        if answer.is_progress() {
+            return state.running.as_ref().is_some_and(current).then_some((slot, answer));
         }
-        let running = state.running.take_if(|running| running.generation == arrived.generation)?;
-        if arrived.answer.error().is_none() {
-            state.seen = Some((running.request, 0));
-        } else {
-            state.seen = None;
+        let running = state.running.take_if(|running| running.generation == generation)?;
+        match (&answer, answer.error()) {
+            (Answer::Unchanged | Answer::Later, _) => {}
+            (_, None) => state.shown = Some((running.request, seen)),
+            (_, Some(_)) => state.shown = None,
         }
-        if let Some((request, when_changed)) = state.waiting.take() {
-            self.start(slot, request, when_changed);
+        let shown = state.shown.as_ref().and_then(|(_, seen)| *seen);
+        self.follow_up(slot, shown, matches!(answer, Answer::Later));
+        let state = self.slots.entry(slot).or_default();
+        if let Some((request, poll)) = state.waiting.take() {
+            self.start(slot, request, poll);
             // The page that was asked for in between would be lost with it: only a request
             // of the same kind makes an answer old.
             // Nor is an opening that was audited lost.
-            if !matches!(arrived.answer, Answer::Page(..) | Answer::Notices(..))
+            if !matches!(answer, Answer::Page(..) | Answer::Notices(..))
                 && slot != Slot::Diagnostics
             {
                 return None;
             }
         }
-        Some((slot, arrived.answer))
+        (!matches!(answer, Answer::Later)).then_some((slot, answer))
+    }
+
+    /// What has changed since a moment ago, or while it was read, is read soon.
+    fn follow_up(&mut self, slot: Slot, shown: Option<Seen>, later: bool) {
+        let Some(shown) = shown else { return };
+        let missed = slot.follows_hints() && self.feed.missed(shown);
+        let scheduled = self.scheduled.iter_mut().find(|scheduled| scheduled.sub.slot == slot);
+        if let Some(scheduled) = scheduled.filter(|_| later || missed) {
+            scheduled.due_at(shown.at + DISTANCE);
+        }
     }
 
     /// Takes over what the state wants to be polled: new subscriptions start their wait now,
@@ -301,37 +336,82 @@ impl Runner {
         }
     }
 
-    /// When the next subscription is due.
+    /// When there is something to do next without an answer.
     pub fn next_due(&self) -> Option<Instant> {
-        self.scheduled.iter().map(|scheduled| scheduled.asked + scheduled.sub.every).min()
+        let due = self.scheduled.iter().map(Scheduled::due).min();
+        let waiting = self.longest().map(|(_, since)| {
+            let open = since.elapsed();
+            let second = Duration::from_secs(open.as_secs() + 1);
+            since + [SLOW, OPEN].into_iter().filter(|at| *at > open).fold(second, Duration::min)
+        });
+        due.into_iter().chain(waiting).min()
     }
 
-    /// Asks what is due.
+    /// Asks what is due, gives up what is not wanted, and looks what is waited for.
     pub fn poll_due(&mut self) {
         let now = Instant::now();
         let mut due = Vec::new();
         for scheduled in &mut self.scheduled {
-            if scheduled.asked + scheduled.sub.every <= now {
+            if scheduled.due() <= now {
                 scheduled.asked = now;
                 due.push(scheduled.sub.clone());
             }
         }
         for sub in due {
-            self.put(sub.slot, sub.request, sub.when_changed);
+            self.put(sub.slot, sub.request, Some(sub.when_changed));
+        }
+        self.give_up();
+        if self.longest().is_none_or(|(_, since)| now - since < SLOW) {
+            self.blocker = None;
+        } else if self.looked.is_none_or(|looked| now - looked >= LOOK) {
+            self.looked = Some(now);
+            if let Some(second) = &self.second {
+                second.look();
+            }
+        }
+    }
+
+    /// The request whose answer is awaited longest, and since when. On a server all requests share
+    /// one connection; a file is read by each on its own, and only what is shown counts.
+    fn longest(&self) -> Option<(Slot, Instant)> {
+        let shown = |slot: &Slot| self.scheduled.iter().any(|s| s.sub.slot == *slot);
+        let counts = |slot: &Slot| self.ops.engine() == Engine::Postgres || shown(slot);
+        let running = self.slots.iter().filter(|(slot, _)| counts(slot));
+        let since = running
+            .filter_map(|(slot, state)| Some((*slot, state.running.as_ref()?.awaited.since()?)));
+        since.min_by_key(|(_, since)| *since)
+    }
+
+    /// What is waited for, in whole seconds; nothing while answers come in time.
+    pub fn waiting(&self) -> Waiting {
+        let longest = self.longest().map(|(slot, since)| (slot, since.elapsed()));
+        let Some((slot, open)) = longest.filter(|(_, open)| *open >= SLOW) else {
+            return Waiting::default();
+        };
+        let quiet = self.feed.answered_at().is_none_or(|at| at.elapsed() >= QUIET);
+        Waiting {
+            longest: Some((slot, open.as_secs().max(1))),
+            slots: self.busy(),
+            silent: quiet && open >= OPEN,
+            blocker: self.blocker.clone(),
         }
     }
 
     /// The database says that something has changed: what is subscribed is asked soon.
     pub fn hinted(&mut self) {
         let now = Instant::now();
-        let following = |scheduled: &&mut Scheduled| scheduled.sub.slot.follows_hints();
-        for scheduled in self.scheduled.iter_mut().filter(following) {
-            let soon = (scheduled.asked + HINT_DISTANCE).max(now);
-            let due = scheduled.asked + scheduled.sub.every;
-            if soon < due {
-                scheduled.asked = soon.checked_sub(scheduled.sub.every).unwrap_or(scheduled.asked);
+        for scheduled in &mut self.scheduled {
+            if scheduled.sub.slot.follows_hints() {
+                let shown = self.slots.get(&scheduled.sub.slot).and_then(|s| s.shown.as_ref());
+                let read = shown.and_then(|(_, seen)| *seen).map_or(now, |seen| seen.at + DISTANCE);
+                scheduled.due_at(read.max(now));
             }
         }
+    }
+
+    /// Whether hints of changes are known to arrive.
+    pub fn is_hinted(&self) -> bool {
+        self.feed.is_proven()
     }
 
     /// Slots with a request under way, for tests that wait for quiet.
@@ -345,9 +425,7 @@ impl Runner {
 
     /// Ends the session at the service if it can be done at once, and drops everything.
     pub async fn close(mut self, within: Duration, reachable: bool) {
-        if let Some(hints) = self.hints.take() {
-            hints.abort();
-        }
+        self.second = None;
         for state in self.slots.values() {
             if let Some(running) = &state.running {
                 running.task.abort();
@@ -359,163 +437,43 @@ impl Runner {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "everything that one request needs, moved into its task"
-)]
-async fn work(
-    ops: &Ops,
-    actor: &Actor,
+/// A request with all that it needs, moved into its task.
+struct Asked {
+    ops: Ops,
+    actor: Actor,
     kind: ClientKind,
     slot: Slot,
     request: Request,
-    known: bool,
-    feed: &Mutex<Feed>,
-    seen: &Mutex<BTreeMap<Slot, u64>>,
-    told: &(dyn Fn(Counted) + Send + Sync),
-) -> Answer {
-    let version = match &request {
-        Request::Support(asked) if !asked.is_read() => None,
-        Request::Support(_)
-        | Request::Page(_)
-        | Request::Counts
-        | Request::Detail(_)
-        | Request::Unread
-        | Request::BreakGlass
-        | Request::Notices(_) => match feed.lock().await.look(ops).await {
-            Ok(version) => Some(version),
-            Err(error) => return failed(request, error),
-        },
-        _ => None,
-    };
-    if known && version.is_some() && seen.lock().await.get(&slot) == version.as_ref() {
-        return Answer::Unchanged;
-    }
-    let answer = answer(ops, actor, kind, request, told).await;
-    if answer.error().is_none()
-        && let Some(version) = version
-    {
-        seen.lock().await.insert(slot, version);
-    }
-    answer
+    poll: Poll,
+    /// The state that the same request's last answer shows.
+    shown: Option<Seen>,
+    feed: Arc<Feed>,
+    at: Instant,
 }
 
-async fn answer(
-    ops: &Ops,
-    actor: &Actor,
-    kind: ClientKind,
-    request: Request,
-    told: &(dyn Fn(Counted) + Send + Sync),
-) -> Answer {
-    match request {
-        Request::Platform => Answer::Platform(platform(ops, actor).await),
-        Request::Condition => Answer::Condition(ops.run(actor, ReadCondition).await),
-        Request::Login { username, password } => {
-            let done = ops.run(actor, Login::with(&username, password, kind)).await;
-            if let Ok((session, _)) = &done {
-                ops.name_user(Some(&session.username)).await;
-            }
-            Answer::Login(match done {
-                // Of a database that cannot be used at all, the schema's state says why.
-                Err(error) if error.kind() == ErrorKind::Refused => {
-                    Err(ops.require_current_schema().await.err().unwrap_or(error))
+impl Asked {
+    /// Asks it, or finds that nothing has changed; gives the state that the answer shows at least.
+    async fn work(self, told: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
+        let Self { ops, actor, kind, request, feed, .. } = self;
+        let engine = ops.engine();
+        let mut seen = None;
+        if request.is_watched() {
+            if self.poll.is_some() || engine == Engine::Sqlite {
+                match feed.look(&ops, self.at).await {
+                    Ok(state) => seen = Some(state),
+                    Err(error) => return (failed(request, error), None),
                 }
-                done => done.map(|(session, _)| session),
-            })
+            } else {
+                seen = Some(feed.known());
+            }
         }
-        Request::Logout => Answer::Logout(ops.run(actor, Logout).await),
-        Request::Touch => Answer::Touch(ops.run(actor, Touch).await),
-        Request::Page(asked) => {
-            let list =
-                ListRuns { filter: asked.filter.clone(), page: asked.page, limit: asked.limit };
-            let result = ops.run(actor, list).await;
-            Answer::Page(asked, result)
+        if let (Some(when_changed), Some(shown), Some(now)) = (self.poll, self.shown, seen) {
+            match feed.due(engine, self.slot, when_changed, shown, now) {
+                Due::Read => {}
+                Due::Unchanged => return (Answer::Unchanged, None),
+                Due::Later => return (Answer::Later, None),
+            }
         }
-        Request::Counts => Answer::Counts(ops.run(actor, CountRuns).await),
-        Request::Names => Answer::Names(ops.run(actor, NameValues).await),
-        Request::Detail(id) => Answer::Detail(id, Box::new(ops.run(actor, GetRun { id }).await)),
-        Request::Unread => Answer::Unread(ops.run(actor, CountUnread).await),
-        Request::Notices(asked) => {
-            let result = ops.run(actor, asked.clone()).await;
-            Answer::Notices(asked, result)
-        }
-        Request::MarkRead(ids) => {
-            let mark = MarkRead { ids: ids.iter().copied().collect() };
-            let result = ops.run(actor, mark).await;
-            Answer::MarkedRead(ids, result)
-        }
-        Request::MarkAllRead(up_to_id) => {
-            Answer::MarkedAllRead(up_to_id, ops.run(actor, MarkAllRead { up_to_id }).await)
-        }
-        Request::PlanRetry(run_id) => {
-            let look = PlanRetry { run_id };
-            Answer::PlanRetry(
-                run_id,
-                ops.prepare::<RetryRun, _>(actor, About::run(run_id), look).await,
-            )
-        }
-        Request::Control(request) => {
-            let done = request.send(ops, actor).await;
-            Answer::Control(request, done)
-        }
-        Request::Workers => Answer::Workers(ops.run(actor, ListWorkers).await),
-        Request::Overview(window) => {
-            let read = ops.run(actor, ReadOverview { window }).await;
-            Answer::Overview(window, Box::new(read))
-        }
-        Request::Errors(window) => {
-            let read = ops.run(actor, ListFingerprints { window, limit: ERRORS }).await;
-            Answer::Errors(window, Box::new(read))
-        }
-        Request::PlanGroup(fingerprint, window, wait_for_worker) => {
-            let asked = fingerprint.clone();
-            let about = About::of("failure_fingerprint", &asked);
-            let plan = PlanGroupRetry { fingerprint: asked, window, wait_for_worker };
-            let planned = ops.prepare::<RetryGroup, _>(actor, about, plan).await;
-            Answer::PlanGroup(fingerprint, planned)
-        }
-        Request::RetryGroup(request) => {
-            let done = request.send(ops, actor).await;
-            Answer::GroupRetried(request, done)
-        }
-        Request::Usage(window) => {
-            let summary = ops.run(actor, Summarise { window }).await;
-            Answer::Usage(window, Box::new(summary))
-        }
-        Request::ChooseWindow(window) => {
-            Answer::WindowChosen(window, ops.run(actor, ChooseWindow { window }).await)
-        }
-        Request::BreakGlass => Answer::BreakGlass(ops.run(actor, CurrentBreakGlass).await),
-        Request::EnterBreakGlass { reason, minutes, password } => {
-            let consent = Consent::yes().because(Some(reason));
-            let enter = EnterBreakGlass { consent, minutes, password };
-            Answer::EnteredBreakGlass(ops.run(actor, enter).await)
-        }
-        Request::EndBreakGlass => {
-            let end = EndBreakGlass { consent: Consent::yes() };
-            Answer::EndedBreakGlass(ops.run(actor, end).await)
-        }
-        Request::Wizard(asked) => Answer::Wizard(Box::new(asked.answer(ops, actor, told).await)),
-        Request::Support(asked) => Answer::Support(Box::new(asked.answer(ops, actor).await)),
-        Request::Compose(asked) => Answer::Compose(Box::new(asked.answer(ops, actor).await)),
-    }
-}
-
-/// The header's facts; a schema that this version does not know is refused here, at the
-/// first question, with a text that says what to do.
-async fn platform(ops: &Ops, actor: &Actor) -> Result<crate::ops::platform::Platform> {
-    ops.require_current_schema().await?;
-    ops.run(actor, PlatformInfo).await
-}
-
-fn failed(request: Request, error: Error) -> Answer {
-    match request {
-        Request::Page(asked) => Answer::Page(asked, Err(error)),
-        Request::Detail(id) => Answer::Detail(id, Box::new(Err(error))),
-        Request::Counts => Answer::Counts(Err(error)),
-        Request::Unread => Answer::Unread(Err(error)),
-        Request::BreakGlass => Answer::BreakGlass(Err(error)),
-        Request::Notices(asked) => Answer::Notices(asked, Err(error)),
-        _ => Answer::Unknown(error),
+        (answer(&ops, &actor, kind, request, told).await, seen)
     }
 }

@@ -8,6 +8,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
+use super::app::link::State;
 use super::app::{App, MINIMUM, Overlay};
 use super::banner;
 use super::command::{Command, Context};
@@ -169,38 +170,53 @@ fn who(app: &App) -> [String; 2] {
 /// room is short.
 fn link_texts(app: &App) -> (Role, Vec<String>) {
     let look = &app.look;
-    if app.link.trouble.is_some() {
-        let lost = format!("{} database lost", look.glyph("✗", "x"));
-        let plain = format!("{lost}, retrying");
-        let Some(age) = age_of_lost(app).filter(|age| age_room(app) < age.chars().count()) else {
-            return (Role::Lost, vec![plain]);
-        };
-        let age = age.trim_start_matches("what is shown is ").to_owned();
-        let lost = [format!("{plain}, {age}"), format!("{lost}, {age}"), age];
-        return (Role::Lost, lost.map(|text| text.trim_end().to_owned()).to_vec());
-    }
-    if app.link.answered.is_none() {
-        return (Role::Muted, vec![format!("{} connecting", look.glyph("○", "o"))]);
-    }
-    if app.paused {
-        return (Role::Paused, vec![format!("{} frozen", look.glyph("◌", "="))]);
-    }
-    match app.stale_for() {
-        Some(age) => {
-            (Role::Stale, vec![format!("{} {} old", look.glyph("○", "o"), whole_seconds(age))])
+    let state = app.link_state();
+    let paused = app.paused && !matches!(state, State::Disconnected | State::Connecting);
+    let open = look.glyph("○", "o");
+    match state {
+        State::Disconnected => {
+            let lost = format!("{} disconnected", look.glyph("✗", "x"));
+            let plain = format!("{lost}, reconnecting");
+            let Some(age) = age_shown(app).filter(|age| age_room(app) < age.chars().count()) else {
+                return (Role::Lost, vec![plain, lost]);
+            };
+            let age = age.trim_start_matches("what is shown is ").to_owned();
+            let lost = [format!("{plain}, {age}"), format!("{lost}, {age}"), age];
+            (Role::Lost, lost.map(|text| text.trim_end().to_owned()).to_vec())
         }
-        None if app.link.writes.trouble().is_some() => {
-            let trouble = app.link.writes.trouble().unwrap_or_default();
-            (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))])
+        State::Connecting => (Role::Muted, vec![format!("{open} connecting")]),
+        _ if paused => (Role::Paused, vec![format!("{} paused", look.glyph("◌", "="))]),
+        State::Slow { slot, waiting: Some(seconds), .. } => {
+            let short = format!("{open} slow: waiting {seconds} s");
+            let whole = format!("{short} for {}", slot.subject());
+            (Role::Stale, vec![whole, short, format!("{open} slow {seconds} s")])
         }
-        None => (Role::Live, vec![format!("{} live", look.glyph("●", "*"))]),
+        State::Slow { slot, age, .. } => {
+            let age = age.map_or_else(|| "not read yet".to_owned(), |age| old(age));
+            let short = format!("{open} slow: {age}");
+            (
+                Role::Stale,
+                vec![format!("{short}: {}", slot.subject()), short, format!("{open} slow")],
+            )
+        }
+        State::Old(age) => (Role::Stale, vec![format!("{open} {}", old(age))]),
+        State::Live => match app.link.writes.trouble() {
+            Some(trouble) => (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))]),
+            None => (Role::Live, vec![format!("{} live", look.glyph("●", "*"))]),
+        },
     }
 }
 
-/// How old is what is shown, where the database is lost.
-fn age_of_lost(app: &App) -> Option<String> {
-    let age = app.stale_for().filter(|_| app.link.trouble.is_some())?;
-    Some(format!("what is shown is {} old ", whole_seconds(age)))
+fn old(age: chrono::Duration) -> String {
+    format!("{} old", whole_seconds(age))
+}
+
+/// How old is what is shown, where the database does not answer or is slow.
+fn age_shown(app: &App) -> Option<String> {
+    let age = app.stale_for()?;
+    let late =
+        matches!(app.link_state(), State::Disconnected | State::Slow { waiting: Some(_), .. });
+    late.then(|| format!("what is shown is {} ", old(age)))
 }
 
 /// Columns that the tabs leave of their line.
@@ -266,7 +282,7 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
         spans.push(look.span(role, text));
     }
     Line::from(spans).render(area, buffer);
-    if let Some(age) = age_of_lost(app).filter(|age| age.chars().count() <= age_room(app)) {
+    if let Some(age) = age_shown(app).filter(|age| age.chars().count() <= age_room(app)) {
         Line::from(look.span(Role::Stale, age)).right_aligned().render(area, buffer);
     }
 }
@@ -548,8 +564,11 @@ fn label_of(command: Command, context: Context) -> &'static str {
 /// the header.
 fn error_of_screen(app: &App) -> Option<String> {
     app.session.as_ref()?;
-    if app.link.trouble.is_some() || !app.overlays.is_empty() {
+    if app.link.is_lost() || !app.overlays.is_empty() {
         return None;
+    }
+    if let Some(blocked) = app.blocked() {
+        return Some(blocked);
     }
     let (error, has_data) = match app.tab {
         Tab::Operations => (app.operations.error(), !app.operations.rows().is_empty()),

@@ -16,6 +16,7 @@ use crate::access::BreakGlass;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::start_reason::StartReason;
 use crate::domain::window::Window;
+use crate::ops::Blocker;
 use crate::ops::auth::Session;
 use crate::ops::condition::DatabaseCondition;
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
@@ -51,6 +52,8 @@ pub enum Msg {
     Focus(bool),
     /// Time went by.
     Tick,
+    /// What is waited for has changed.
+    Waiting(Waiting),
     /// The cursor has rested for a moment.
     Rested,
     /// A request was answered.
@@ -137,6 +140,8 @@ pub enum Slot {
     SendRequest,
     /// Files of drafts.
     Drafts,
+    /// What a request waits for.
+    Blocker,
 }
 
 impl Slot {
@@ -145,6 +150,41 @@ impl Slot {
     pub const fn follows_hints(self) -> bool {
         !matches!(self, Self::Usage | Self::Overview | Self::Errors | Self::Condition)
     }
+}
+
+impl Slot {
+    /// What is waited for, in words.
+    pub const fn subject(self) -> &'static str {
+        match self {
+            Self::List => "the runs",
+            Self::Counts => "the counts of runs",
+            Self::Detail => "the run",
+            Self::Unread | Self::Notices => "the inbox",
+            Self::Workers => "the workers",
+            Self::Overview => "the overview",
+            Self::Errors => "the errors",
+            Self::Usage => "the numbers",
+            Self::BreakGlass => "break-glass",
+            Self::Session => "the login",
+            Self::SupportRequests | Self::SupportRequest => "the support requests",
+            Self::SupportTenants | Self::SupportTenant | Self::RunTenants => "the tenants",
+            Self::Control | Self::StartRunbook => "the change",
+            _ => "the database",
+        }
+    }
+}
+
+/// What requests wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Whose answer is awaited longest, and for how many seconds.
+    pub longest: Option<(Slot, u64)>,
+    /// All that wait with it.
+    pub slots: BTreeSet<Slot>,
+    /// The database has answered nothing for seconds.
+    pub silent: bool,
+    /// The lock that it waits for.
+    pub blocker: Option<Blocker>,
 }
 
 /// What is asked of the service. Two equal requests are the same request.
@@ -331,6 +371,10 @@ pub enum Answer {
     Compose(Box<ComposeAnswer>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
+    /// Something has, and is read a moment later.
+    Later,
+    /// The lock that a request waits for.
+    Looked(Result<Option<Blocker>>),
     /// Whether something has changed could not be found out.
     Unknown(Error),
 }
@@ -381,7 +425,7 @@ impl Answer {
             Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => {
                 result.as_ref().err()
             }
-            Self::Unchanged => None,
+            Self::Unchanged | Self::Later | Self::Looked(_) => None,
             Self::Unknown(error) => Some(error),
         }
     }
@@ -394,6 +438,8 @@ pub enum Effect {
     Ask(Slot, Request),
     /// Give up what is asked; it is read only, so nothing is left of it.
     Stop(Slot),
+    /// Give up what is read, once it turns out to be slow.
+    Leave(Slot),
     /// Send text to the terminal's clipboard.
     Copy(String),
     /// Say [`Msg::Rested`] when nothing else was asked to for a moment.

@@ -147,6 +147,11 @@ where
                 Some(Msg::Tick)
             }
         };
+        let waiting = runner.waiting();
+        if waiting != *app.waiting() {
+            dirty = true;
+            app.update(Msg::Waiting(waiting), clock.now());
+        }
         let Some(msg) = msg else {
             continue;
         };
@@ -167,6 +172,7 @@ where
             match effect {
                 Effect::Ask(slot, request) => runner.ask(slot, request),
                 Effect::Stop(slot) => runner.stop(slot),
+                Effect::Leave(slot) => runner.leave(slot),
                 Effect::Copy(text) => {
                     if let Some(text) = keep_if_long(app, text, clock.now()).await {
                         copy(terminal, &text)?;

@@ -402,7 +402,7 @@ async fn listen(shared: &Shared) -> Result<()> {
     let mut watch = shared.ops.watch().await?;
     loop {
         match shared.ops.engine() {
-            Engine::Postgres => watch.hint().await?,
+            Engine::Postgres => drop(watch.hint().await?),
             Engine::Sqlite => {
                 tokio::time::sleep(LOOK).await;
                 if watch.changed().await? != Some(true) {

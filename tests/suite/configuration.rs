@@ -100,7 +100,7 @@ fn fr_010_001_every_setting_can_be_given_in_the_file_and_the_environment() {
         keymap = \"vim\"\nascii = true\ncolor = \"always\"\ntime_zone = \"local\"\nmouse = true\n\
         synchronized_output = false\nlog_level = \"debug\"\npage_size = 50\n\
         text_search_bound = 1000\n[sessions]\nidle_timeout = \"5m\"\nabsolute_timeout = \"1h\"\n\
-        [database]\nstatement_timeout = \"9s\"\nlock_timeout = \"1s\"\n\
+        [database]\nlisten_url = \"none\"\nstatement_timeout = \"9s\"\nlock_timeout = \"1s\"\n\
         [alerts]\nwebhook_url = \"https://alerts.example/x\"\nwebhook_secret_file = \"/run/secret\"\n\
         timeout = \"5s\"\nmax_attempts = 3\n\
         [product_usage]\nretention_days = 30\n\
@@ -155,7 +155,7 @@ fn fr_010_003_unknown_settings_are_errors_with_line_and_suggestion() {
     let refusal = file_refusal("[sessions]\nidle_timeuot = \"2m\"\n", 2);
     assert!(refusal.contains("did you mean sessions.idle_timeout?"), "{refusal}");
     let refusal = file_refusal("wallpaper = \"cat\"\n", 1);
-    assert!(refusal.contains("allowed: database_url, database.statement_timeout"), "{refusal}");
+    assert!(refusal.contains("allowed: database_url, database.listen_url"), "{refusal}");
     file_refusal("[colours]\nred = 1\n", 1);
     // A hostile key is shown, never acted on.
     let refusal = file_refusal("\"a\\u001b[2Jb\" = 1\n", 1);

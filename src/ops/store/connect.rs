@@ -11,7 +11,7 @@ use crate::domain::postgres_url::PostgresUrl;
 use crate::{Error, Result};
 
 /// How long to wait for a connection before the database counts as unreachable.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// What a server is told of a console, before anybody has logged in.
 pub const CONSOLE: &str = "tenantpilot console";
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use sqlx::postgres::PgListener;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqliteConnection};
@@ -27,6 +28,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// reads pages of a few hundred rows; the operating system caches the file anyway.
 pub(super) const SQLITE_CACHE_KIB: &str = "-512";
 
+/// The channel of hints that a run has changed.
+pub(super) const CHANGES: &str = "tenantpilot_runs";
+
 /// Which engine it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -43,6 +47,18 @@ pub enum Create {
     Never,
     /// A missing SQLite file is created, mode 0600.
     IfMissing,
+}
+
+/// Where hints of changes are listened for (PostgreSQL).
+#[derive(Debug, Clone, Default)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// Where everything else is asked.
+    #[default]
+    Here,
+    /// At another address of the same database, past a pooler.
+    At(SecretString),
 }
 
 /// What the database does with a connection whose process froze or died, and how many there
@@ -68,6 +84,8 @@ pub struct ConnectionLimits {
     /// How long it is looked up what became of a COMMIT whose answer was lost (PostgreSQL): a
     /// server that restarts needs a moment.
     pub look_up: Duration,
+    /// Where hints of changes are listened for.
+    pub listen: Listen,
 }
 
 impl Default for ConnectionLimits {
@@ -81,6 +99,7 @@ impl Default for ConnectionLimits {
             lock: None,
             pages: None,
             look_up: Duration::from_secs(4),
+            listen: Listen::default(),
         }
     }
 }
@@ -110,6 +129,8 @@ impl Begin {
 pub struct Opened {
     /// What the database's clock showed.
     pub now: Option<DateTime<Utc>>,
+    /// The server's process.
+    pub backend: i32,
     /// The session that was asked for, if there is one.
     pub session: Option<SessionRow>,
     /// What was seen of the schema.
@@ -285,9 +306,9 @@ impl Db {
     pub async fn watch(&self) -> Result<ChangeWatch> {
         Ok(match self {
             Self::Postgres(server) => {
-                let mut listener = PgListener::connect_with(server.listening()).await?;
-                listener.listen("tenantpilot_runs").await?;
-                ChangeWatch::Postgres(Box::new(listener))
+                let proof = format!("tenantpilot_{}", uuid::Uuid::new_v4().simple());
+                let listener = Box::new(server.listen(&proof).await?);
+                ChangeWatch::Postgres { listener, proof }
             }
             Self::Sqlite(_, path) => {
                 let connection = SqliteConnection::connect_with(&sqlite_options(path)).await?;
@@ -295,6 +316,14 @@ impl Db {
                 ChangeWatch::Sqlite { connection: Box::new(connection), file, last: None }
             }
         })
+    }
+
+    /// A text that stands for the state of a server's data, [`Server::snapshot`]; none for a file.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<String>> {
+        match self {
+            Self::Postgres(server) => Ok(Some(server.snapshot(proof).await?)),
+            Self::Sqlite(..) => Ok(None),
+        }
     }
 
     /// Tells a server that `user` is at the console now; none after a logout.
@@ -306,7 +335,7 @@ impl Db {
 
     /// Has a watch's connection be listed with the console's user, too.
     pub async fn name_watch(&self, watch: &mut ChangeWatch) {
-        if let (Self::Postgres(server), ChangeWatch::Postgres(listener)) = (self, watch) {
+        if let (Self::Postgres(server), ChangeWatch::Postgres { listener, .. }) = (self, watch) {
             let naming = connect::naming(&server.keeper().options());
             // Without the name it listens all the same.
             let _ = sqlx::raw_sql(naming).execute(&mut **listener).await;
@@ -346,10 +375,25 @@ impl Tx {
     }
 }
 
+/// What was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// A run has changed.
+    Change,
+    /// A message that this process sent itself.
+    Proof,
+}
+
 /// Tells that something may have changed. A hint: nothing may depend on it.
 pub enum ChangeWatch {
     /// `LISTEN`, on a connection of its own.
-    Postgres(Box<PgListener>),
+    Postgres {
+        /// The connection.
+        listener: Box<PgListener>,
+        /// A channel that nobody else listens to: a message that was sent to it through another
+        /// connection, and arrives, shows that others do.
+        proof: String,
+    },
     /// `data_version`, on a connection that never writes.
     Sqlite {
         /// The connection.
@@ -366,7 +410,7 @@ impl ChangeWatch {
     /// cannot say, so the caller has to look. The first call on SQLite says yes.
     pub async fn changed(&mut self) -> Result<Option<bool>> {
         match self {
-            Self::Postgres(..) => Ok(None),
+            Self::Postgres { .. } => Ok(None),
             Self::Sqlite { connection, file, last } => {
                 // An open file that was removed or replaced would answer for ever.
                 if identity(&file.path) != file.identity {
@@ -385,16 +429,25 @@ impl ChangeWatch {
         }
     }
 
-    /// Waits for a hint; never returns on an engine that has none.
-    pub async fn hint(&mut self) -> Result<()> {
+    /// The channel that nobody else listens to; none on an engine without hints.
+    pub fn proof(&self) -> Option<&str> {
         match self {
-            Self::Postgres(listener) => {
-                // `None` says the connection was lost; it reconnects by itself.
-                if listener.try_recv().await?.is_none() {
-                    return Err(unreachable_database());
-                }
-                Ok(())
-            }
+            Self::Postgres { proof, .. } => Some(proof),
+            Self::Sqlite { .. } => None,
+        }
+    }
+
+    /// Waits for a hint; never returns on an engine that has none.
+    ///
+    /// # Errors
+    /// When the connection was lost: what came meanwhile was not heard.
+    pub async fn hint(&mut self) -> Result<Hint> {
+        match self {
+            Self::Postgres { listener, proof } => match listener.try_recv().await? {
+                Some(message) if message.channel() == proof => Ok(Hint::Proof),
+                Some(_) => Ok(Hint::Change),
+                None => Err(unreachable_database()),
+            },
             Self::Sqlite { .. } => std::future::pending().await,
         }
     }

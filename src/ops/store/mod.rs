@@ -7,6 +7,8 @@
 pub mod activity;
 pub mod alerts;
 pub mod audit;
+pub mod awaited;
+pub mod blocker;
 pub mod break_glass;
 pub mod bulk;
 pub mod bulk_rows;

@@ -3,23 +3,24 @@
 //! No connection keeps a state of its own: limits are set in each transaction, and a console's and a
 //! command's statements have no names. So a pooler in transaction mode may stand in between.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use secrecy::ExposeSecret as _;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Either, Executor as _, FromRow as _, PgConnection, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::commit::PgTx;
-use super::connect;
-use super::database::{Begin, ConnectionLimits, Opened, Schema};
+use super::database::{Begin, CHANGES, ConnectionLimits, Listen, Opened, Schema};
 use super::error::unreachable_database;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, close};
 use super::pg_transaction::Transaction;
 use super::schema::{APPLIED, Applied, is_current};
 use super::sessions::{SessionRow, session_by};
+use super::{awaited, connect};
 use crate::Result;
 
 /// A server that is asked through few connections.
@@ -31,8 +32,8 @@ pub struct Server {
     turns: Arc<Semaphore>,
     /// Whether the next transaction looks at the schema, too.
     checks_schema: Arc<AtomicBool>,
-    /// The connection that hears of changes.
-    listening: Arc<OnceLock<PgPool>>,
+    /// The server's process that began a transaction last.
+    backend: Arc<AtomicI32>,
 }
 
 impl Server {
@@ -46,7 +47,7 @@ impl Server {
             limits: Arc::new(limits.clone()),
             turns: Arc::new(Semaphore::new(limits.connections as usize)),
             checks_schema: Arc::default(),
-            listening: Arc::default(),
+            backend: Arc::default(),
         })
     }
 
@@ -55,20 +56,9 @@ impl Server {
         &self.keeper
     }
 
-    /// Where changes are heard of: one connection, made when it is needed.
-    pub fn listening(&self) -> &PgPool {
-        self.listening.get_or_init(|| {
-            let options = PgConnectOptions::clone(&self.keeper.options());
-            PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
-        })
-    }
-
     /// Closes every connection.
     pub async fn close(&self) {
         self.keeper.close().await;
-        if let Some(listening) = self.listening.get() {
-            listening.close().await;
-        }
     }
 
     /// Has the next transaction look at the schema, too.
@@ -96,9 +86,77 @@ impl Server {
         }
     }
 
+    /// The server's process that began a transaction last; 0 before there was one.
+    pub fn backend(&self) -> i32 {
+        self.backend.load(Ordering::Relaxed)
+    }
+
     async fn turn(&self) -> Result<OwnedSemaphorePermit> {
-        let turns = Arc::clone(&self.turns);
-        turns.acquire_owned().await.map_err(|_| unreachable_database())
+        let turn = awaited::turn(Arc::clone(&self.turns).acquire_owned()).await;
+        turn.map_err(|_| unreachable_database())
+    }
+
+    /// A text that changes whenever a transaction begins to write or ends: two equal ones stand for
+    /// the same data. A message is sent to the channel `proof` with it, where one is given.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<String> {
+        let turn = self.turn().await?;
+        let (keeper, answer) = (Arc::clone(&self.keeper), self.limits.answer);
+        let ask = "select pg_current_snapshot()::text as snapshot";
+        let mut text = match proof {
+            Some(channel) => format!("select pg_notify('{channel}', ''); {ask}"),
+            None => ask.to_owned(),
+        };
+        // In a task of its own: a connection whose answer nobody takes is of no use to others.
+        let asked = tokio::spawn(async move {
+            let _turn = turn;
+            loop {
+                let taken = keeper.take().await?;
+                let mut connection = taken.connection;
+                let undo = if taken.open { "rollback; " } else { "" };
+                let asked = format!("{undo}{text}");
+                let rows = sqlx::raw_sql(AssertSqlSafe(asked)).fetch_all(&mut connection);
+                let rows: sqlx::Result<Vec<PgRow>> =
+                    within(answer, rows).await.and_then(|answered| answered);
+                match rows {
+                    Ok(rows) => {
+                        keeper.put(connection, false);
+                        let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
+                        return row.try_get("snapshot");
+                    }
+                    Err(error) if taken.used && is_lost(&error) => close(connection),
+                    // A standby takes no message.
+                    Err(sqlx::Error::Database(_)) if text != ask => {
+                        keeper.put(connection, false);
+                        ask.clone_into(&mut text);
+                    }
+                    Err(error) => {
+                        close(connection);
+                        return Err(error);
+                    }
+                }
+            }
+        });
+        Ok(awaited::answer(asked).await.map_err(|_| unreachable_database())??)
+    }
+
+    /// A connection of its own that hears of changes, and of messages to `proof`.
+    pub async fn listen(&self, proof: &str) -> Result<PgListener> {
+        let options = self.keeper.options();
+        let options = match &self.limits.listen {
+            Listen::At(url) => {
+                let name = options.get_application_name().unwrap_or_default();
+                connect::options(url.expose_secret(), name)?
+            }
+            _ => PgConnectOptions::clone(&options),
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(connect::CONNECT_TIMEOUT)
+            .connect_lazy_with(options);
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen_all([CHANGES, proof]).await?;
+        Ok(listener)
     }
 
     /// Begins a transaction, and asks who acts and what time it is, in one round trip.
@@ -126,7 +184,9 @@ impl Server {
                 }
             }
         });
-        let (transaction, turn, opened) = begun.await.map_err(|_| unreachable_database())??;
+        let begun = awaited::answer(begun).await;
+        let (transaction, turn, opened) = begun.map_err(|_| unreachable_database())??;
+        self.backend.store(opened.backend, Ordering::Relaxed);
         if opened.schema == Schema::Current {
             self.schema_is_checked();
         }
@@ -157,7 +217,8 @@ impl Server {
         if begin.one_at_a_time {
             text += "; lock table platform_users in share row exclusive mode";
         }
-        text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding";
+        text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
+                 pg_backend_pid() as backend";
         if self.checks_schema() {
             text += "; ";
             text += APPLIED;
@@ -203,6 +264,7 @@ async fn answered(
     let first = answers.pop().and_then(|rows| rows.into_iter().next());
     if let Some(first) = first {
         opened.now = Some(first.try_get("now")?);
+        opened.backend = first.try_get("backend")?;
         if let Some(applied) = applied {
             let applied = applied.iter().map(Applied::from_row).collect::<sqlx::Result<Vec<_>>>();
             let encoding: String = first.try_get("encoding")?;
@@ -233,6 +295,7 @@ pub async fn within<T>(
     limit: Option<Duration>,
     answer: impl Future<Output = T>,
 ) -> sqlx::Result<T> {
+    let answer = awaited::answer(answer);
     match limit {
         None => Ok(answer.await),
         Some(limit) => match tokio::time::timeout(limit, answer).await {

@@ -13,7 +13,8 @@ use crate::tui::screens::Tab;
 use crate::tui::widgets::confirm::{Confirm, Confirmed};
 
 /// Why nothing can be changed while the database does not answer.
-pub(super) const LOST: &str = "changes are disabled: the database is lost; they come back with it";
+pub(super) const LOST: &str =
+    "changes are disabled: the database does not answer; they come back with it";
 
 impl App {
     /// The run that a change would be about, and the facts that decide what is possible.

@@ -6,6 +6,7 @@ mod compose;
 mod condition;
 mod control;
 mod leave;
+pub mod link;
 mod notices;
 mod overview;
 mod paste;
@@ -21,7 +22,6 @@ use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Rect, Size};
 
-use crate::domain::database_fault::Condition;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::time_zone::TimeZone;
 use crate::domain::window::Window;
@@ -56,6 +56,7 @@ use crate::tui::widgets::palette::Palette;
 use crate::{Error, ErrorKind};
 use break_glass::Glass;
 use compose::Composing;
+use link::Link;
 
 /// The smallest terminal that everything fits into.
 pub const MINIMUM: Size = Size { width: 60, height: 15 };
@@ -142,17 +143,6 @@ pub struct Toast {
     /// The run that enter opens while the notice is shown.
     pub view: Option<i64>,
     until: DateTime<Utc>,
-}
-
-/// How things stand with the database.
-#[derive(Debug, Clone, Default)]
-pub struct Link {
-    /// When it answered last.
-    pub answered: Option<DateTime<Utc>>,
-    /// Why it does not.
-    pub trouble: Option<Error>,
-    /// Whether it takes writes.
-    pub writes: condition::Writes,
 }
 
 /// The whole state of one console.
@@ -322,12 +312,20 @@ impl App {
     /// Changes the state by what happened, at `now`; gives what is to be done.
     pub fn update(&mut self, msg: Msg, now: DateTime<Utc>) -> Vec<Effect> {
         let body = self.body();
+        let read = self.tab_slots();
         self.look.now = now;
         let effects = self.happened(msg, now);
         if self.body() != body {
             self.refit();
         }
-        effects
+        let reads = self.tab_slots();
+        if reads.iter().any(|slot| !read.contains(slot)) {
+            self.link.opened = Some(now);
+        }
+        let asked =
+            |slot: Slot| effects.iter().any(|e| matches!(e, Effect::Ask(s, _) if *s == slot));
+        let left = read.into_iter().filter(|slot| !reads.contains(slot) && !asked(*slot));
+        left.map(Effect::Leave).collect::<Vec<_>>().into_iter().chain(effects).collect()
     }
 
     fn happened(&mut self, msg: Msg, now: DateTime<Utc>) -> Vec<Effect> {
@@ -353,6 +351,10 @@ impl App {
                 if came_back { self.ask_now() } else { Vec::new() }
             }
             Msg::Tick => self.keep_draft(),
+            Msg::Waiting(waiting) => {
+                self.take_waiting(waiting);
+                Vec::new()
+            }
             Msg::Rested => {
                 self.operations.rest();
                 self.rest_composition()
@@ -454,6 +456,7 @@ impl App {
     pub(in crate::tui) fn end_session(&mut self, because: Option<Error>) {
         let page_size = self.setup.page_size;
         self.session = None;
+        self.link.forget();
         self.login = Login::because(because);
         self.operations = Operations::new(page_size);
         self.run = RunScreen::default();
@@ -486,30 +489,15 @@ impl App {
             }
             answer => answer,
         };
-        self.link.writes.note(&answer);
-        if let Some(error) = answer.error() {
-            // A file that is garbage answers, but not with anything that could be shown.
-            let lost = matches!(
-                error.kind(),
-                ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Failed
-            );
-            // One that is full answers reads.
-            let lost = lost && error.condition() != Some(Condition::Full);
-            if lost {
-                self.link.trouble = Some(error.clone());
-            } else {
-                self.link.answered = Some(now);
-                self.link.trouble = None;
-            }
-            if error.kind() == ErrorKind::NotLoggedIn && self.session.is_some() {
-                let error = error.clone().hint("log in again");
-                let effects = self.interrupt_composition(false);
-                self.end_session(Some(error));
-                return effects;
-            }
-        } else {
-            self.link.answered = Some(now);
-            self.link.trouble = None;
+        self.link.note(slot, &answer, now);
+        if let Some(error) = answer.error()
+            && error.kind() == ErrorKind::NotLoggedIn
+            && self.session.is_some()
+        {
+            let error = error.clone().hint("log in again");
+            let effects = self.interrupt_composition(false);
+            self.end_session(Some(error));
+            return effects;
         }
         match answer {
             Answer::Platform(result) => self.platform.take(result, now),
@@ -574,6 +562,8 @@ impl App {
                 Slot::Notices => self.inbox.confirm(now),
                 Slot::List => self.operations.confirm(now),
                 Slot::Detail => self.run.confirm(now),
+                Slot::Overview | Slot::Errors => self.overview.confirm(now),
+                Slot::Usage => self.telemetry.confirm(now),
                 _ => {}
             },
             _ => {}

@@ -16,11 +16,16 @@ impl App {
 
     /// Whether the database answered last time.
     pub fn reachable(&self) -> bool {
-        self.link.trouble.is_none() && self.stale_for().is_none()
+        !self.link.is_lost() && self.stale_for().is_none()
     }
 
     /// What is to be asked again and again in this state.
     pub fn subscriptions(&self) -> Vec<Sub> {
+        if self.paused && self.session.is_some() { Vec::new() } else { self.wanted() }
+    }
+
+    /// The same, whether or not it is paused.
+    pub(super) fn wanted(&self) -> Vec<Sub> {
         let every = self.poll_every();
         if self.session.is_none() {
             // The header comes back by itself once the database does.
@@ -33,10 +38,20 @@ impl App {
                 when_changed: false,
             }];
         }
-        if self.paused {
+        let mut subs = self.tab_subs();
+        subs.push(Inbox::count(every));
+        subs.push(self.glass_poll());
+        subs.push(self.condition_poll());
+        subs
+    }
+
+    /// What the tab reads.
+    fn tab_subs(&self) -> Vec<Sub> {
+        let every = self.poll_every();
+        if self.session.is_none() {
             return Vec::new();
         }
-        let mut subs = match self.tab {
+        match self.tab {
             Tab::Operations => self.operations.subscriptions(every),
             Tab::Run => self.run.subscriptions(every),
             Tab::Inbox => self.inbox.subscriptions(every),
@@ -46,24 +61,32 @@ impl App {
             Tab::Support if self.shows_composition() => Vec::new(),
             Tab::Support => self.support.screen().subscriptions(every),
             Tab::Runbooks => Vec::new(),
-        };
-        subs.push(Inbox::count(every));
-        subs.push(self.glass_poll());
-        subs.push(self.condition_poll());
-        subs
+        }
     }
 
-    /// Whether the data shown is older than it should be.
+    /// The slots that the tab reads.
+    pub(super) fn tab_slots(&self) -> Vec<Slot> {
+        self.tab_subs().into_iter().map(|sub| sub.slot).collect()
+    }
+
+    /// How much older what the tab shows is than it should be.
     pub fn stale_for(&self) -> Option<chrono::Duration> {
         self.session.as_ref()?;
-        let answered = self.link.answered?;
-        let age = self.look.now - answered;
-        let every = chrono::Duration::from_std(self.poll_every()).unwrap_or(GRACE);
-        (age > every + GRACE).then_some(age)
+        let every = self.poll_every();
+        let main = self.tab_subs().into_iter().next();
+        let (at, every) = match main {
+            Some(sub) => (self.link.answered_at(sub.slot), sub.every),
+            None => (None, every),
+        };
+        let at = at.or(self.link.answered)?;
+        // What a tab is opened for is on its way.
+        let since = self.link.opened.map_or(at, |opened| opened.max(at));
+        let every = chrono::Duration::from_std(every).unwrap_or(GRACE);
+        (self.look.now - since > every + GRACE).then_some(self.look.now - at)
     }
 
     /// Whether data is to be shown as old.
     pub fn greyed(&self) -> bool {
-        self.link.trouble.is_some() || (!self.paused && self.stale_for().is_some())
+        self.link.is_lost() || (!self.paused && self.stale_for().is_some())
     }
 }

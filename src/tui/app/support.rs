@@ -13,7 +13,7 @@ use crate::tui::support::{ExportDiagnostics, SupportAnswer, SupportAsk};
 use crossterm::event::KeyEvent;
 
 /// Why diagnostics are not opened while the database does not answer.
-const LOST: &str = "diagnostics are not opened while the database is lost";
+const LOST: &str = "diagnostics are not opened while the database does not answer";
 
 /// What support would be about.
 enum About {

@@ -130,7 +130,7 @@ both_engines! {
         let lost = || Error::new(ErrorKind::Unreachable, "it is gone");
         console.send(done(Slot::BreakGlass, Answer::BreakGlass(Err(lost())))).await;
         shows!(console, "BREAK-GLASS");
-        shows!(console, "database lost");
+        shows!(console, "disconnected");
     }
 
     async fn fr_021_014_the_selected_row_stays_on_the_screen_when_the_line_comes(store) {
@@ -239,14 +239,14 @@ both_engines! {
         };
         console.send(lost()).await;
         console.keys("B").await;
-        shows!(console, "changes are disabled: the database is lost");
+        shows!(console, "changes are disabled: the database does not answer");
         hides!(console, "Take break-glass?");
         console.poll().await;
         let fill = format!("Bi<tab>checkout is down<tab><tab>{}", typed());
         console.keys(&fill).await;
         console.send(lost()).await;
         console.keys("<enter>").await;
-        shows!(console, "changes are disabled: the database is lost");
+        shows!(console, "changes are disabled: the database does not answer");
         shows!(console, "[INCIDENT]");
         console.poll().await;
         // Its capability is taken past the program while the dialog is open.

@@ -290,7 +290,7 @@ fn fr_031_020_a_lost_database_keeps_the_draft_and_says_where_and_the_retry_makes
         proxy.cut();
         console.poll().await;
         console.keys("<space>second").await;
-        said(&mut console, "the database is lost; draft kept in ~/drafts");
+        said(&mut console, "the database does not answer; draft kept in ~/drafts");
         assert!(text_of(&folder).contains("first second"));
         // At the sending, before anything reached the database.
         console.keys("<ctrl-p>S").await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
+use tenantpilot::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
 use tenantpilot::tui::msg::{Effect, Msg};
 
 use crate::support::console::Console;
@@ -14,7 +14,9 @@ pub(super) async fn behind_a_proxy() -> (Store, Proxy, Ops) {
     let store = Store::new(Engine::Postgres).await.with_scene().await;
     store.administrator().await;
     let proxy = Proxy::start(&store.url);
-    let settings = OpsSettings { patience: Duration::from_secs(1), ..OpsSettings::default() };
+    let second = Duration::from_secs(1);
+    let limits = ConnectionLimits { answer: Some(second), ..ConnectionLimits::default() };
+    let settings = OpsSettings { patience: second, limits, ..OpsSettings::default() };
     let ops =
         Ops::open(&proxy.url(&store.url), Create::Never, store.clock.clone(), settings).unwrap();
     (store, proxy, ops)
@@ -48,7 +50,7 @@ fn fr_005_027_a_lost_database_greys_the_data_with_its_age_and_comes_back_by_itse
             store.pass(10);
             console.send(Msg::Tick).await;
             let screen = console.screen();
-            assert!(screen.contains("✗ database lost, retrying"), "{screen}");
+            assert!(screen.contains("✗ disconnected, reconnecting"), "{screen}");
             assert!(screen.contains("12 s old"), "{screen}");
             assert!(screen.contains("inventory.sync"), "the last data stays: {screen}");
             capture!(console, format!("postgres_{width}x{height}_lost"));
@@ -87,7 +89,7 @@ fn fr_005_036_an_embedded_file_that_is_removed_or_replaced_is_noticed_and_opened
         }
         console_too.poll().await;
         let screen = console_too.screen();
-        assert!(screen.contains("✗ database lost, retrying"), "{screen}");
+        assert!(screen.contains("✗ disconnected, reconnecting"), "{screen}");
         std::fs::rename(&kept, path).unwrap();
         store.sql("update tenants set name = 'Renamed' where id = 4").await.unwrap();
         console_too.poll().await;
@@ -118,7 +120,7 @@ fn fr_005_028_while_the_database_is_frozen_keys_move_open_help_and_leave_at_once
         assert!(before.elapsed() < Duration::from_secs(1), "nothing waited for the database");
         // Once patience has run out, the screen says that there is no answer.
         console.settle().await;
-        assert!(console.screen().contains("database lost"), "{}", console.screen());
+        assert!(console.screen().contains("disconnected"), "{}", console.screen());
         proxy.resume();
     });
 }
@@ -143,7 +145,7 @@ fn fr_005_038_only_captures_of_a_lost_database_show_one() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let shows = std::fs::read_to_string(&path).unwrap().contains("database lost");
+        let shows = std::fs::read_to_string(&path).unwrap().contains("disconnected");
         let named = path.file_name().unwrap().to_string_lossy().contains("lost");
         assert!(named || !shows, "{} shows a lost database", path.display());
         seen += usize::from(named && shows);

@@ -569,7 +569,7 @@ fn fr_026_009_a_lost_database_greys_the_overview_with_its_age() {
         console.poll().await;
         store.pass(10);
         console.send(Msg::Tick).await;
-        shows!(console, "✗ database lost");
+        shows!(console, "✗ disconnected");
         shows!(console, "12 s old");
         shows!(console, "as of ");
         shows!(console, "failed ");

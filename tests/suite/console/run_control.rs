@@ -398,13 +398,13 @@ both_engines! {
         };
         console.send(lost()).await;
         console.keys("X").await;
-        shows!(console, "changes are disabled: the database is lost");
+        shows!(console, "changes are disabled: the database does not answer");
         hides!(console, "Type ");
         console.poll().await;
         console.keys("XCANCEL 1").await;
         console.send(lost()).await;
         console.keys("<enter>").await;
-        shows!(console, "changes are disabled: the database is lost");
+        shows!(console, "changes are disabled: the database does not answer");
         shows!(console, "Cancel run 1?");
         assert_eq!(changes(&store).await, (0, 0));
         console.poll().await;

@@ -294,7 +294,7 @@ both_engines! {
         console.keys(ALL).await;
         console.send(lost()).await;
         console.keys("<enter>").await;
-        shows!(console, "this is disabled: the database is lost; it comes back with it");
+        shows!(console, "this is disabled: the database does not answer; it comes back with it");
         shows!(console, "▸ [x] ALL");
         console.poll().await;
         console.keys("<enter>").await;
@@ -302,14 +302,14 @@ both_engines! {
         console.send(lost()).await;
         for key in ["R", "e"] {
             console.keys(key).await;
-            shows!(console, "this is disabled: the database is lost");
+            shows!(console, "this is disabled: the database does not answer");
         }
         // What needs no database goes on.
         console.keys(SETTINGS).await;
         console.keys("BACKFILL 4").await;
-        shows!(console, "starting is disabled: the database is lost; what was typed stays");
+        shows!(console, "starting is disabled: the database does not answer; what was typed stays");
         console.keys("<enter>").await;
-        shows!(console, "this is disabled: the database is lost");
+        shows!(console, "this is disabled: the database does not answer");
         assert_eq!(runs(&store).await, 0);
         console.poll().await;
         console.keys("<enter>").await;

@@ -379,7 +379,7 @@ both_engines! {
         std::fs::write(&exports, "in the way").unwrap();
         console.keys("e").await;
         shows!(console, "plan 1 was not exported");
-        hides!(console, "database lost");
+        hides!(console, "disconnected");
         let mut console = at_runbooks(&store.ops).await;
         console.keys(ALL).await;
         console.keys("<enter>e").await;

@@ -11,6 +11,7 @@ use ratatui::Terminal;
 use ratatui::layout::Size;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::run::Source;
+use tenantpilot::ops::Ops;
 use tenantpilot::ops::runs::StartRun;
 use tenantpilot::term::{ColorSupport, SizedBackend};
 use tenantpilot::tui::app::{App, Setup};
@@ -23,10 +24,10 @@ use crate::support::stores::{ORIGIN, PASSWORD, Store, both_engines};
 
 /// What the session has written, and the screen it makes.
 #[derive(Clone)]
-struct Screen(Arc<Mutex<(vt100::Parser, Vec<u8>)>>);
+pub(super) struct Screen(Arc<Mutex<(vt100::Parser, Vec<u8>)>>);
 
 impl Screen {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.0.lock().unwrap().0.screen().contents()
     }
 
@@ -35,7 +36,7 @@ impl Screen {
     }
 
     /// Waits until the screen fits; the test fails after a minute.
-    async fn until(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+    pub(super) async fn until(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
         for _ in 0..6_000 {
             let text = self.text();
             if fits(&text) {
@@ -60,14 +61,19 @@ impl Write for Screen {
     }
 }
 
-struct Running {
-    screen: Screen,
+pub(super) struct Running {
+    pub(super) screen: Screen,
     keys: UnboundedSender<io::Result<Event>>,
     task: JoinHandle<End>,
 }
 
 impl Running {
     fn start(store: &Store, poll: Duration) -> Self {
+        Self::on(store.ops.clone(), poll)
+    }
+
+    /// A session on another service.
+    pub(super) fn on(ops: Ops, poll: Duration) -> Self {
         let screen = Screen(Arc::new(Mutex::new((
             vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0),
             Vec::new(),
@@ -78,9 +84,8 @@ impl Running {
                 receiver,
                 |mut receiver| async move { Some((receiver.recv().await?, receiver)) },
             );
-        let ops = store.ops.clone();
         let setup =
-            Setup { poll, size: Size { width: 80, height: 24 }, ..setup(80, 24, &store.clock) };
+            Setup { poll, size: Size { width: 80, height: 24 }, ..setup(80, 24, ops.clock()) };
         let writer = screen.clone();
         let task = tokio::spawn(async move {
             let backend = SizedBackend::new(writer, 80, 24, ColorSupport::Ansi16);
@@ -94,13 +99,18 @@ impl Running {
         Self { screen, keys, task }
     }
 
-    fn type_keys(&self, text: &str) {
+    /// Waits for its end.
+    pub(super) async fn end(self) -> End {
+        self.task.await.unwrap()
+    }
+
+    pub(super) fn type_keys(&self, text: &str) {
         for event in events(text) {
             self.keys.send(Ok(Event::Key(event))).unwrap();
         }
     }
 
-    async fn log_in(&self) {
+    pub(super) async fn log_in(&self) {
         self.screen.until("the login", |text| text.contains("Log in")).await;
         self.type_keys(&format!("administrator<tab>{}<enter>", PASSWORD.replace(' ', "<space>")));
         self.screen

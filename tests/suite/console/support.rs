@@ -557,10 +557,10 @@ fn fr_030_013_a_lost_database_keeps_what_was_read_and_opens_nothing() {
         console.poll().await;
         store.pass(10);
         console.send(Msg::Tick).await;
-        shows!(console, "database lost");
+        shows!(console, "disconnected");
         shows!(console, "Diagnostics of run 3");
         console.keys("<esc>D").await;
-        shows!(console, "diagnostics are not opened while the database is lost");
+        shows!(console, "diagnostics are not opened while the database does not answer");
         console.keys("5t").await;
         proxy.restore();
         console.poll().await;

@@ -140,6 +140,7 @@ impl Console {
             match effect {
                 Effect::Ask(slot, request) => self.runner.ask(slot, request),
                 Effect::Stop(slot) => self.runner.stop(slot),
+                Effect::Leave(slot) => self.runner.leave(slot),
                 // The tests' cursor always rests.
                 Effect::WaitForRest => {
                     let more = self.app.update(Msg::Rested, self.clock.now());

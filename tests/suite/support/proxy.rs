@@ -27,6 +27,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     paused: bool,
+    /// How long each answer is held back.
+    delay: Duration,
     cut: bool,
     closed: bool,
     /// What happens at a COMMIT.
@@ -36,6 +38,8 @@ struct State {
     /// Writes that passed the gate and are not done yet.
     in_flight: usize,
     last_id: u64,
+    /// Messages of clients that were passed on.
+    messages: usize,
     /// Both ends of each connection, by its number.
     connections: BTreeMap<u64, [TcpStream; 2]>,
     /// How often a client spoke first, or after the server had spoken: each time it had waited.
@@ -101,6 +105,11 @@ impl Proxy {
         }
     }
 
+    /// Holds each answer back for so long.
+    pub fn delay(&self, delay: Duration) {
+        self.shared.state.lock().unwrap().delay = delay;
+    }
+
     /// Ends a pause; what was held back is delivered.
     pub fn resume(&self) {
         self.shared.state.lock().unwrap().paused = false;
@@ -143,6 +152,11 @@ impl Proxy {
     pub fn counted(&self) -> (usize, usize) {
         let mut state = self.shared.state.lock().unwrap();
         (std::mem::take(&mut state.round_trips), std::mem::take(&mut state.made))
+    }
+
+    /// How many messages clients have sent.
+    pub fn messages(&self) -> usize {
+        self.shared.state.lock().unwrap().messages
     }
 
     /// How many connections pass through at the moment.
@@ -226,6 +240,8 @@ impl Shared {
         let mut buffer = [0; 16 * 1024];
         loop {
             let read = from.read(&mut buffer).unwrap_or(0);
+            let delay = self.state.lock().unwrap().delay;
+            thread::sleep(delay);
             if !self.enter(generation) {
                 break;
             }
@@ -287,6 +303,7 @@ impl Shared {
     fn spring(&self, message: &[u8], within: &mut bool) -> Option<Trap> {
         let text = String::from_utf8_lossy(message);
         let mut state = self.state.lock().unwrap();
+        state.messages += usize::from(!message.is_empty());
         let statement = state.trap.as_ref().and_then(|trap| trap.statement.clone());
         *within |= statement.as_ref().is_some_and(|statement| text.contains(statement));
         if !text.contains("COMMIT\0") && !text.contains("commit\0") {

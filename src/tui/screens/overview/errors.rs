@@ -76,6 +76,14 @@ impl Errors {
         }
     }
 
+    /// The list was found to be unchanged.
+    pub fn confirm(&mut self, now: DateTime<Utc>) {
+        if self.page.is_some() {
+            self.error = None;
+            self.read_at = Some(now);
+        }
+    }
+
     /// The last error of the screen.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()

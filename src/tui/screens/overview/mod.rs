@@ -207,6 +207,16 @@ impl Overview {
         }
     }
 
+    /// What is shown was found to be unchanged.
+    pub fn confirm(&mut self, now: DateTime<Utc>) {
+        if self.in_errors {
+            self.errors.confirm(now);
+        } else if self.told.is_some() {
+            self.error = None;
+            self.read_at = Some(now);
+        }
+    }
+
     /// The last error of what is shown.
     pub fn error(&self) -> Option<&Error> {
         if self.in_errors { self.errors.error() } else { self.error.as_ref() }

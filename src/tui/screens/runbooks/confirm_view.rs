@@ -156,8 +156,9 @@ impl Draft {
         lines.push(Line::default());
         match &self.confirm.error {
             Some(error) => lines.extend(failed(&error.to_string())),
-            None if around.lost => lines
-                .extend(failed("starting is disabled: the database is lost; what was typed stays")),
+            None if around.lost => lines.extend(failed(
+                "starting is disabled: the database does not answer; what was typed stays",
+            )),
             None => {}
         }
         (lines, Some(field))

@@ -14,7 +14,7 @@ use crate::ops::Consent;
 use crate::{Error, ErrorKind};
 
 /// Why nothing can be asked while the database does not answer.
-const LOST: &str = "this is disabled: the database is lost; it comes back with it";
+const LOST: &str = "this is disabled: the database does not answer; it comes back with it";
 
 impl Draft {
     pub(super) fn back(&mut self) -> Outcome {

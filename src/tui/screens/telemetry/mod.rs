@@ -59,6 +59,12 @@ impl Telemetry {
         vec![Effect::Ask(Slot::Usage, Request::Usage(window))]
     }
 
+    /// What is shown was found to be unchanged.
+    pub fn confirm(&mut self, now: DateTime<Utc>) {
+        self.error = None;
+        self.confirmed = Some(now);
+    }
+
     /// Takes an answer. Numbers that say the same as those that are there do not replace
     /// them, so that nothing is drawn while nothing changes.
     pub fn take(&mut self, answer: Result<Summary>, now: DateTime<Utc>) {

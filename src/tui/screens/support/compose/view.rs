@@ -186,7 +186,7 @@ impl Composition {
             said.push((Role::Muted, text));
         }
         if around.lost && self.refusal.is_none() && !matches!(self.source, Source::Failed(_)) {
-            said.push((Role::Lost, format!("the database is lost; {kept}")));
+            said.push((Role::Lost, format!("the database does not answer; {kept}")));
         } else if self.has_work() && !said.iter().any(|(_, text)| text.contains(&kept)) {
             said.push((Role::Muted, kept));
         }

@@ -1,0 +1,193 @@
+//! How things stand with the database: per slot, what its last answer was and when it came.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{App, condition};
+use crate::domain::database_fault::Condition;
+use crate::ops::Blocker;
+use crate::tui::msg::{Answer, Slot, Waiting};
+use crate::{Error, ErrorKind};
+
+/// How things stand with the database.
+#[derive(Debug, Clone, Default)]
+pub struct Link {
+    /// When it answered last.
+    pub answered: Option<DateTime<Utc>>,
+    /// Why it does not.
+    pub trouble: Option<Error>,
+    /// Whether it takes writes.
+    pub writes: condition::Writes,
+    /// Since when the tab reads what it does.
+    pub(super) opened: Option<DateTime<Utc>>,
+    /// What is waited for.
+    waiting: Waiting,
+    /// The lock that was waited for last.
+    blocker: Option<Blocker>,
+    slots: BTreeMap<Slot, Answered>,
+}
+
+/// How a slot was answered.
+#[derive(Debug, Clone, Default)]
+struct Answered {
+    /// When its data came, or was found to be unchanged.
+    at: Option<DateTime<Utc>>,
+    /// Why it did not come in time since.
+    slow: Option<Error>,
+}
+
+/// The state of the connection, as far as what is shown goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nothing was answered yet.
+    Connecting,
+    /// What is shown is what there is.
+    Live,
+    /// The database is there, and this did not come in time.
+    Slow {
+        /// What is waited for.
+        slot: Slot,
+        /// For how many seconds; none while it is not asked.
+        waiting: Option<u64>,
+        /// How old is what is shown instead.
+        age: Option<chrono::Duration>,
+    },
+    /// What is shown is older than it should be.
+    Old(chrono::Duration),
+    /// The database does not answer.
+    Disconnected,
+}
+
+impl Link {
+    /// What is waited for.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
+    /// Whether the database does not answer.
+    pub fn is_lost(&self) -> bool {
+        self.trouble.is_some() || self.waiting.silent
+    }
+
+    /// Forgets what was answered: it was another person's.
+    pub(super) fn forget(&mut self) {
+        self.slots.clear();
+        self.blocker = None;
+    }
+
+    /// When a slot's data came.
+    pub fn answered_at(&self, slot: Slot) -> Option<DateTime<Utc>> {
+        self.slots.get(&slot).and_then(|answered| answered.at)
+    }
+
+    /// Takes note of an answer.
+    pub fn note(&mut self, slot: Slot, answer: &Answer, now: DateTime<Utc>) {
+        self.writes.note(answer);
+        let state = self.slots.entry(slot).or_default();
+        let Some(error) = answer.error() else {
+            *state = Answered { at: Some(now), slow: None };
+            return self.answered(now);
+        };
+        if is_late(error) {
+            state.slow = Some(error.clone());
+            return self.answered(now);
+        }
+        if is_silence(error) {
+            self.trouble = Some(error.clone());
+            return;
+        }
+        *state = Answered { at: Some(now), slow: None };
+        self.answered(now);
+    }
+
+    fn answered(&mut self, now: DateTime<Utc>) {
+        self.answered = Some(now);
+        self.trouble = None;
+        if self.slots.values().all(|state| state.slow.is_none()) && self.waiting.longest.is_none() {
+            self.blocker = None;
+        }
+    }
+}
+
+/// Whether the database says that it could not answer in time.
+fn is_late(error: &Error) -> bool {
+    error.kind() == ErrorKind::TimedOut && error.fault().is_some()
+}
+
+/// Whether there was no answer, or one with nothing that could be shown: a file that is garbage
+/// answers so. One that is full answers reads.
+fn is_silence(error: &Error) -> bool {
+    use ErrorKind::{Failed, TimedOut, Unreachable};
+    matches!(error.kind(), Unreachable | TimedOut | Failed)
+        && error.condition() != Some(Condition::Full)
+}
+
+impl App {
+    /// Takes over what is waited for.
+    pub(super) fn take_waiting(&mut self, waiting: Waiting) {
+        if waiting.blocker.is_some() {
+            self.link.blocker.clone_from(&waiting.blocker);
+        }
+        self.link.waiting = waiting;
+    }
+
+    /// What is waited for.
+    pub fn waiting(&self) -> &Waiting {
+        &self.link.waiting
+    }
+
+    /// The slots that this state shows.
+    fn shown_slots(&self) -> Vec<Slot> {
+        let subs = self.wanted();
+        let session = self.session.is_none().then_some(Slot::Session);
+        subs.into_iter().map(|sub| sub.slot).chain(session).collect()
+    }
+
+    /// The state of the connection, as far as what is shown goes.
+    pub fn link_state(&self) -> State {
+        if self.link.is_lost() {
+            return State::Disconnected;
+        }
+        if self.link.answered.is_none() {
+            return State::Connecting;
+        }
+        if let Some((slot, waiting)) = self.slow() {
+            let age = self.link.answered_at(slot).map(|at| self.look.now - at);
+            return State::Slow { slot, waiting, age };
+        }
+        self.stale_for().map_or(State::Live, State::Old)
+    }
+
+    /// What is shown and did not come in time, and for how long it is waited for now.
+    fn slow(&self) -> Option<(Slot, Option<u64>)> {
+        let shown = self.shown_slots();
+        let Waiting { longest, slots, .. } = &self.link.waiting;
+        let waits = shown.iter().any(|slot| slots.contains(slot));
+        if let Some((slot, seconds)) = longest.filter(|_| waits) {
+            return Some((slot, Some(seconds)));
+        }
+        let late = |slot: &Slot| self.link.slots.get(slot).is_some_and(|s| s.slow.is_some());
+        shown.into_iter().find(late).map(|slot| (slot, None))
+    }
+
+    /// What a slow answer waits for, in a sentence, where that is known.
+    pub fn blocked(&self) -> Option<String> {
+        let State::Slow { slot, .. } = self.link_state() else { return None };
+        let error = self.link.slots.get(&slot).and_then(|state| state.slow.as_ref());
+        let locked = error.is_none_or(|error| error.condition() == Some(Condition::Locked));
+        match self.link.blocker.as_ref().filter(|_| locked) {
+            Some(Blocker { table, holder }) => {
+                let on = table.as_ref().map(|table| format!(" on {table}")).unwrap_or_default();
+                let by = holder.as_ref().map(|by| format!(", held by {by}")).unwrap_or_default();
+                Some(format!("{} waits for a lock{on}{by}", capital(slot.subject())))
+            }
+            None => error.map(ToString::to_string),
+        }
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

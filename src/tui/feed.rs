@@ -1,0 +1,216 @@
+//! What is known of changes of the database. One cheap question, asked for all requests that are
+//! due together, tells whether anything has changed; hints tell when a run has.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as Turn, Notify};
+use tokio::time::Instant;
+
+use super::msg::Slot;
+use crate::Result;
+use crate::ops::{ChangeWatch, Engine, Ops};
+
+/// What a server is asked again and again is read at most this often, however much changes.
+pub const DISTANCE: Duration = Duration::from_secs(2);
+/// Timers are not exact.
+const SLACK: Duration = Duration::from_millis(100);
+/// While hints arrive, what they cover is read at most this often for other changes.
+const COVERED: Duration = Duration::from_secs(10);
+
+/// A state of the database, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    version: u64,
+    hints: u64,
+    /// When it was looked at, or asked for.
+    pub at: Instant,
+}
+
+/// What is to be done about a subscription that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Read it.
+    Read,
+    /// What is shown is what there is.
+    Unchanged,
+    /// It has changed, and was read a moment ago.
+    Later,
+}
+
+/// What is known, shared by the requests of a session.
+#[derive(Default)]
+pub struct Feed {
+    looks: Turn<Looks>,
+    version: AtomicU64,
+    hints: AtomicU64,
+    /// Whether hints are known to arrive.
+    proven: AtomicBool,
+    /// The channel to which a message is to be sent that shows whether hints arrive.
+    proof: Mutex<Option<String>>,
+    /// The message was sent.
+    pub sent: Notify,
+    /// When the database answered last.
+    answered: Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Looks {
+    watch: Option<ChangeWatch>,
+    snapshot: Option<String>,
+    asked: Option<Instant>,
+}
+
+impl Feed {
+    /// What is known, without a question.
+    pub fn known(&self) -> Seen {
+        let version = self.version.load(Ordering::Acquire);
+        Seen { version, hints: self.hints.load(Ordering::Acquire), at: Instant::now() }
+    }
+
+    /// What is known of the database as it was at `at` or later.
+    pub async fn look(&self, ops: &Ops, at: Instant) -> Result<Seen> {
+        // Before the look: a hint that comes meanwhile is one of a change.
+        let hints = self.hints.load(Ordering::Acquire);
+        let mut looks = self.looks.lock().await;
+        match ops.engine() {
+            Engine::Postgres if looks.asked.is_some_and(|asked| asked >= at) => {}
+            Engine::Postgres => self.ask(ops, &mut looks).await?,
+            Engine::Sqlite => self.look_at_file(ops, &mut looks).await?,
+        }
+        Ok(Seen { version: self.version.load(Ordering::Acquire), hints, at })
+    }
+
+    async fn ask(&self, ops: &Ops, looks: &mut Looks) -> Result<()> {
+        let proof = lock(&self.proof).take();
+        let asked = Instant::now();
+        let snapshot = ops.snapshot(proof.as_deref()).await?;
+        if proof.is_some() {
+            self.sent.notify_one();
+        }
+        self.answered();
+        looks.asked = Some(asked);
+        if looks.snapshot != snapshot {
+            looks.snapshot = snapshot;
+            self.version.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    async fn look_at_file(&self, ops: &Ops, looks: &mut Looks) -> Result<()> {
+        if looks.watch.is_none() {
+            looks.watch = Some(ops.watch().await?);
+            self.version.fetch_add(1, Ordering::AcqRel);
+        }
+        let Some(watch) = &mut looks.watch else { return Ok(()) };
+        match watch.changed().await {
+            Ok(Some(false)) => {}
+            Ok(Some(true) | None) => drop(self.version.fetch_add(1, Ordering::AcqRel)),
+            Err(error) => {
+                looks.watch = None;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be done about the poll of `slot`, whose answer shows the state `shown`, in the state
+    /// `now`; `when_changed`: it says nothing of time.
+    pub fn due(
+        &self,
+        engine: Engine,
+        slot: Slot,
+        when_changed: bool,
+        shown: Seen,
+        now: Seen,
+    ) -> Due {
+        let age = now.at.saturating_duration_since(shown.at);
+        let mut changed = now.version != shown.version;
+        let mut holds = Duration::ZERO;
+        if engine == Engine::Postgres {
+            holds = slot.holds();
+            let covered = slot.is_hinted() && when_changed;
+            if covered && self.proven.load(Ordering::Acquire) {
+                changed = now.hints != shown.hints || (changed && age + SLACK >= COVERED);
+            }
+            if changed && age + SLACK < DISTANCE {
+                return Due::Later;
+            }
+        }
+        // What is said of time alone changes without a change.
+        if changed || (!when_changed && age >= holds) { Due::Read } else { Due::Unchanged }
+    }
+
+    /// A connection listens from now on; a message to `proof` shows whether hints arrive.
+    pub fn listening(&self, proof: Option<&str>) {
+        *lock(&self.proof) = proof.map(str::to_owned);
+    }
+
+    /// The message has arrived, and so do hints.
+    pub fn prove(&self) {
+        // What happened before was not heard.
+        self.hint();
+        self.proven.store(true, Ordering::Release);
+    }
+
+    /// Hints arrive no more.
+    pub fn deaf(&self) {
+        self.proven.store(false, Ordering::Release);
+        *lock(&self.proof) = None;
+    }
+
+    /// Whether hints are known to arrive.
+    pub fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Acquire)
+    }
+
+    /// A hint has arrived.
+    pub fn hint(&self) {
+        self.hints.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether a hint has arrived since the state `shown`.
+    pub fn missed(&self, shown: Seen) -> bool {
+        self.hints.load(Ordering::Acquire) != shown.hints
+    }
+
+    /// The database has answered.
+    pub fn answered(&self) {
+        *lock(&self.answered) = Some(Instant::now());
+    }
+
+    /// When it answered last.
+    pub fn answered_at(&self) -> Option<Instant> {
+        *lock(&self.answered)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Slot {
+    /// Whether hints tell of what changes its answer.
+    const fn is_hinted(self) -> bool {
+        matches!(
+            self,
+            Self::List
+                | Self::Counts
+                | Self::Detail
+                | Self::Unread
+                | Self::Notices
+                | Self::Overview
+                | Self::Errors
+        )
+    }
+
+    /// How long an answer of a server that speaks of time holds while nothing changes.
+    const fn holds(self) -> Duration {
+        match self {
+            Self::Detail | Self::Workers => Duration::from_secs(5),
+            Self::List | Self::Counts => Duration::from_secs(10),
+            _ => Duration::from_secs(30),
+        }
+    }
+}

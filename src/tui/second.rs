@@ -1,0 +1,141 @@
+//! A console's second connection: it hears of changes, and looks what a request waits for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::effects::Arrived;
+use super::feed::Feed;
+use crate::Result;
+use crate::ops::{Blocker, ChangeWatch, Hint, Ops};
+
+/// How long to wait before a lost listener is set up again.
+const AGAIN: Duration = Duration::from_secs(3);
+/// A message that shows whether hints arrive has so long to come.
+const PROOF: Duration = Duration::from_secs(10);
+
+/// What was found of what a request waits for.
+pub type Looked = Result<Option<Blocker>>;
+
+/// The task that has the connection.
+pub struct Second {
+    task: JoinHandle<()>,
+    /// Tells it that its connection gets another name.
+    named: Arc<Notify>,
+    looks: mpsc::Sender<()>,
+}
+
+/// Its end of what it is told, and tells.
+struct Ends {
+    ops: Ops,
+    feed: Arc<Feed>,
+    named: Arc<Notify>,
+    hint: mpsc::Sender<()>,
+    looks: mpsc::Receiver<()>,
+    looked: mpsc::UnboundedSender<Arrived>,
+}
+
+/// Why nothing is listened to any more.
+enum Ended {
+    /// The connection was lost.
+    Lost,
+    /// No message arrived: a pooler stands in between.
+    Deaf,
+}
+
+impl Drop for Second {
+    /// The task holds a connection of its own, which nothing else would close.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Second {
+    /// Starts it. A hint that nobody has taken yet is enough.
+    pub fn start(
+        ops: Ops,
+        feed: Arc<Feed>,
+        hint: mpsc::Sender<()>,
+        looked: mpsc::UnboundedSender<Arrived>,
+    ) -> Self {
+        let (looks, wanted) = mpsc::channel(1);
+        let named = Arc::new(Notify::new());
+        let ends = Ends { ops, feed, named: Arc::clone(&named), hint, looks: wanted, looked };
+        Self { task: tokio::spawn(ends.run()), named, looks }
+    }
+
+    /// Its connection gets another name.
+    pub fn named(&self) -> Arc<Notify> {
+        Arc::clone(&self.named)
+    }
+
+    /// Looks what the request under way waits for.
+    pub fn look(&self) {
+        // One look at a time is enough.
+        let _ = self.looks.try_send(());
+    }
+}
+
+impl Ends {
+    async fn run(mut self) {
+        let mut listens = self.ops.listens();
+        loop {
+            if listens && let Ok(watch) = self.ops.watch().await {
+                self.feed.listening(watch.proof());
+                let ended = self.hear(watch).await;
+                self.feed.deaf();
+                listens = matches!(ended, Ended::Lost);
+            }
+            let again = Instant::now() + AGAIN;
+            loop {
+                tokio::select! {
+                    wanted = self.looks.recv() => match wanted {
+                        Some(()) => self.look(None).await,
+                        None => return,
+                    },
+                    () = sleep_until(again), if listens => break,
+                }
+            }
+        }
+    }
+
+    /// Passes hints on until the connection is lost.
+    async fn hear(&mut self, mut watch: ChangeWatch) -> Ended {
+        let mut deadline = None;
+        loop {
+            tokio::select! {
+                heard = watch.hint() => match heard {
+                    Ok(Hint::Change) => {
+                        self.feed.hint();
+                        let _ = self.hint.try_send(());
+                    }
+                    Ok(Hint::Proof) => {
+                        self.feed.prove();
+                        deadline = None;
+                    }
+                    Err(_) => return Ended::Lost,
+                },
+                () = self.named.notified() => self.ops.name_watch(&mut watch).await,
+                () = self.feed.sent.notified() => deadline = Some(Instant::now() + PROOF),
+                () = at(deadline) => return Ended::Deaf,
+                Some(()) = self.looks.recv() => self.look(Some(&mut watch)).await,
+            }
+        }
+    }
+
+    async fn look(&self, watch: Option<&mut ChangeWatch>) {
+        let looked = self.ops.blocker(watch).await;
+        // Nobody is left to tell when the session has ended.
+        let _ = self.looked.send(Arrived::looked(looked));
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,206 @@
+//! What a console asks while nothing changes, and while much does.
+
+use std::time::{Duration, Instant};
+
+use tenantpilot::access::ClientKind;
+use tenantpilot::ops::{Create, Engine, Listen, Ops};
+use tenantpilot::tui::effects::{Arrived, Runner};
+use tenantpilot::tui::msg::{Answer, Request, Slot, Sub};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+
+use super::states::{of_console, platform};
+use crate::support::postgres::{fresh_postgres_database, with_database};
+use crate::support::proxy::Proxy;
+use crate::support::stores::{ORIGIN, Store, block_on};
+
+/// The requests of a console without its screens.
+struct Asking {
+    runner: Runner,
+    answers: UnboundedReceiver<Arrived>,
+    hints: Receiver<()>,
+}
+
+impl Asking {
+    async fn on(store: &Store, url: &str, listen: Listen) -> Self {
+        let clock = store.clock.clone();
+        let ops = Ops::open(url, Create::Never, clock, of_console(listen)).unwrap();
+        let (mut runner, answers, hints) = Runner::new(ops, ORIGIN.to_owned(), ClientKind::Console);
+        runner.set_session(Some(&store.login("administrator").await));
+        Self { runner, answers, hints }
+    }
+
+    /// What is answered until `until`, without what waits for later.
+    async fn during(&mut self, time: Duration) -> Vec<(Slot, Answer)> {
+        let until = tokio::time::Instant::now() + time;
+        let mut answered = Vec::new();
+        loop {
+            let due = self.runner.next_due().map_or(until, |due| due.min(until));
+            tokio::select! {
+                arrived = self.answers.recv() => {
+                    answered.extend(self.runner.take(arrived.unwrap()));
+                }
+                Some(()) = self.hints.recv() => self.runner.hinted(),
+                () = tokio::time::sleep_until(due) => self.runner.poll_due(),
+            }
+            if tokio::time::Instant::now() >= until {
+                return answered;
+            }
+        }
+    }
+
+    /// Waits until hints are known to arrive.
+    async fn hear(&mut self) {
+        for _ in 0..200 {
+            if self.runner.is_hinted() {
+                return;
+            }
+            self.during(Duration::from_millis(50)).await;
+        }
+        panic!("no hint arrives");
+    }
+}
+
+const SLOTS: [Slot; 4] = [Slot::Counts, Slot::Unread, Slot::BreakGlass, Slot::Condition];
+
+fn subs(every: u64, when_changed: bool) -> Vec<Sub> {
+    let every = Duration::from_millis(every);
+    let asked = [
+        (Slot::Counts, Request::Counts),
+        (Slot::Unread, Request::Unread),
+        (Slot::BreakGlass, Request::BreakGlass),
+        (Slot::Condition, Request::Condition),
+    ];
+    asked.map(|(slot, request)| Sub { slot, request, every, when_changed }).to_vec()
+}
+
+fn reads(answered: &[(Slot, Answer)], slot: Slot) -> usize {
+    let read = |(of, answer): &&(Slot, Answer)| *of == slot && !matches!(answer, Answer::Unchanged);
+    answered.iter().filter(read).count()
+}
+
+#[test]
+fn fr_047_004_while_nothing_changes_a_poll_is_one_question() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let mut asking = Asking::on(&store, &proxy.url(&store.url), Listen::Off).await;
+        for when_changed in [true, false] {
+            asking.runner.subscribe(subs(25, when_changed));
+            asking.during(Duration::from_millis(1_000)).await;
+            let before = proxy.messages();
+            let polled = asking.during(Duration::from_millis(1_500)).await;
+            // Other databases of the same server may have changed: each slot is read once then.
+            let asked = proxy.messages() - before;
+            assert!(asked <= 60 + 4 * 6, "{asked} messages for 60 polls of 4 slots");
+            for slot in SLOTS {
+                assert!(reads(&polled, slot) <= 1, "{slot:?}: {polled:?}");
+                let confirmed = |(of, answer): &(Slot, Answer)| {
+                    *of == slot && matches!(answer, Answer::Unchanged)
+                };
+                assert!(polled.iter().any(confirmed), "{slot:?}: {polled:?}");
+            }
+        }
+        store.start("stored_report.create", 1).await;
+        let polled = asking.during(Duration::from_millis(2_900)).await;
+        for slot in SLOTS {
+            assert!((1..=2).contains(&reads(&polled, slot)), "{slot:?}: {polled:?}");
+        }
+    });
+}
+
+#[test]
+fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
+    block_on(async {
+        let store = platform().await;
+        let (elsewhere, _other) = fresh_postgres_database().await;
+        // An address of another database is as deaf as a pooler in transaction mode.
+        let nowhere = with_database(&store.url, "there_is_no_such_database");
+        let urls = [None, Some(elsewhere), Some(nowhere)];
+        let deaf =
+            urls.into_iter().map(|url| url.map_or(Listen::Off, |url| Listen::At(url.into())));
+        for listen in deaf {
+            let mut asking = Asking::on(&store, &store.url, listen).await;
+            asking.runner.subscribe(subs(400, true));
+            asking.during(Duration::from_millis(1_200)).await;
+            assert!(!asking.runner.is_hinted());
+            store.start("stored_report.create", 1).await;
+            let polled = asking.during(Duration::from_millis(2_600)).await;
+            assert!((1..=2).contains(&reads(&polled, Slot::Counts)), "{polled:?}");
+            assert!(polled.iter().all(|(_, answer)| answer.error().is_none()), "{polled:?}");
+        }
+        // Here they arrive, also where the address is written out.
+        for listen in [Listen::Here, Listen::At(store.url.clone().into())] {
+            let mut asking = Asking::on(&store, &store.url, listen).await;
+            asking.runner.subscribe(subs(400, true));
+            asking.hear().await;
+            asking.during(Duration::from_millis(2_500)).await;
+            // Another change is none of what they cover.
+            store.sql("update tenants set name = 'Renamed' where id = 4").await.unwrap();
+            let polled = asking.during(Duration::from_millis(2_600)).await;
+            assert_eq!(reads(&polled, Slot::Counts), 0, "{polled:?}");
+            assert!((1..=2).contains(&reads(&polled, Slot::BreakGlass)), "{polled:?}");
+            store.start("stored_report.create", 2).await;
+            let polled = asking.during(Duration::from_millis(1_500)).await;
+            assert_eq!(reads(&polled, Slot::Counts), 1, "{polled:?}");
+        }
+    });
+}
+
+#[test]
+fn fr_047_006_however_much_changes_a_slot_is_read_every_two_seconds() {
+    block_on(async {
+        let store = platform().await;
+        for listen in [Listen::Here, Listen::Off] {
+            let hinted = matches!(listen, Listen::Here);
+            let mut asking = Asking::on(&store, &store.url, listen).await;
+            asking.runner.subscribe(subs(500, true));
+            if hinted {
+                asking.hear().await;
+            }
+            asking.during(Duration::from_millis(600)).await;
+            let changing = async {
+                let since = Instant::now();
+                while since.elapsed() < Duration::from_millis(6_500) {
+                    store.start("stored_report.create", 1).await;
+                    store
+                        .sql("update operation_runs set cancel_requested_at = created_at")
+                        .await
+                        .unwrap();
+                }
+                store
+                    .number("select count(*) from operation_runs where status <> 'completed'")
+                    .await
+            };
+            let (last, mut read) =
+                tokio::join!(changing, asking.during(Duration::from_millis(6_500)));
+            assert!(
+                (2..=4).contains(&reads(&read, Slot::Counts)),
+                "{}",
+                reads(&read, Slot::Counts)
+            );
+            // The last change shows within three seconds.
+            read.extend(asking.during(Duration::from_secs(3)).await);
+            let shown = read.iter().rev().find_map(|(_, answer)| match answer {
+                Answer::Counts(Ok(counts)) => Some(counts.active),
+                _ => None,
+            });
+            assert_eq!(shown, Some(last));
+        }
+    });
+}
+
+#[test]
+fn fr_047_004_a_file_is_looked_at_before_each_read() {
+    block_on(async {
+        let store = Store::new(Engine::Sqlite).await.with_scene().await;
+        store.administrator().await;
+        let mut asking = Asking::on(&store, &store.url, Listen::Here).await;
+        asking.runner.subscribe(subs(100, true));
+        asking.during(Duration::from_millis(300)).await;
+        let polled = asking.during(Duration::from_millis(350)).await;
+        assert!(polled.iter().all(|(_, answer)| matches!(answer, Answer::Unchanged)), "{polled:?}");
+        store.start("stored_report.create", 1).await;
+        let polled = asking.during(Duration::from_millis(350)).await;
+        assert_eq!(reads(&polled, Slot::Counts), 1, "{polled:?}");
+    });
+}

@@ -1,0 +1,255 @@
+//! What the header says of the database is true, and what a console holds of it.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tenantpilot::access::{Actor, ClientKind};
+use tenantpilot::ops::overview::ReadOverview;
+use tenantpilot::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
+use tenantpilot::tui::effects::Runner;
+use tenantpilot::tui::msg::{Answer, Effect, Request, Slot};
+
+use super::session::Running;
+use crate::support::console::{Console, setup};
+use crate::support::proxy::Proxy;
+use crate::support::stores::{ORIGIN, Store, block_on};
+
+/// The settings of a console.
+pub(super) fn of_console(listen: Listen) -> OpsSettings {
+    let seconds = Duration::from_secs;
+    OpsSettings {
+        application: CONSOLE,
+        patience: seconds(6),
+        limits: ConnectionLimits {
+            connections: 1,
+            answer: Some(seconds(6)),
+            statement: Some(seconds(5)),
+            lock: Some(seconds(2)),
+            listen,
+            ..ConnectionLimits::default()
+        },
+        ..OpsSettings::default()
+    }
+}
+
+/// A small platform on PostgreSQL with an administrator.
+pub(super) async fn platform() -> Store {
+    let store = Store::new(Engine::Postgres).await.with_scene().await;
+    store.administrator().await;
+    store
+}
+
+fn service(store: &Store, url: &str, listen: Listen) -> Ops {
+    Ops::open(url, Create::Never, store.clock.clone(), of_console(listen)).unwrap()
+}
+
+/// Another session that holds a lock on the table of runs until it is dropped.
+async fn locked(store: &Store) -> PgConnection {
+    let mut other = PgConnection::connect(&store.url).await.unwrap();
+    other.execute("set application_name = 'psql'").await.unwrap();
+    other.execute("begin").await.unwrap();
+    other.execute("lock table operation_runs in access exclusive mode").await.unwrap();
+    other
+}
+
+const WAITING: &str = "select count(*) from pg_locks l join pg_stat_activity a using (pid) \
+                       where not l.granted and a.datname = current_database()";
+const CONNECTED: &str = "select count(*) from pg_stat_activity where datname = current_database() \
+                         and application_name like 'tenantpilot%'";
+
+#[test]
+fn fr_047_002_fr_047_001_a_locked_table_is_slow_says_by_whom_and_recovers() {
+    block_on(async {
+        let store = platform().await;
+        let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        let lock = locked(&store).await;
+        let since = Instant::now();
+        running.screen.until("slow", |text| text.contains("○ slow: waiting 1 s for the ")).await;
+        assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+        let held = "waits for a lock on operation_runs, held by psql of ";
+        running.screen.until("the lock", |text| text.contains(held)).await;
+        // Past the lock timeout it is asked again, and is still slow.
+        let mut most = 0;
+        while since.elapsed() < Duration::from_secs(5) {
+            let text = running.screen.text();
+            assert!(text.contains("slow") && text.contains("inventory.sync"), "{text}");
+            most = most.max(store.number(WAITING).await);
+        }
+        // A tab that does not need the table works meanwhile.
+        running.type_keys("5t");
+        running
+            .screen
+            .until("the tenants", |text| text.contains("Contoso DE") && text.contains("● live"))
+            .await;
+        running.type_keys("2");
+        running.screen.until("slow again", |text| text.contains("○ slow")).await;
+        assert!((1..=2).contains(&most), "{most} connections wait");
+        drop(lock);
+        running.screen.until("live again", |text| text.contains("● live")).await;
+        assert!(!running.screen.text().contains("waits for a lock"));
+    });
+}
+
+#[test]
+fn fr_047_003_a_database_that_does_not_answer_is_disconnected_and_comes_back() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        let running = Running::on(ops, Duration::from_secs(1));
+        running.log_in().await;
+        for frozen in [true, false] {
+            running.screen.until("live", |text| text.contains("● live")).await;
+            let since = Instant::now();
+            if frozen {
+                proxy.pause();
+            } else {
+                proxy.cut();
+            }
+            running.screen.until("disconnected", |text| text.contains("✗ disconnected")).await;
+            assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
+            proxy.resume();
+            proxy.restore();
+        }
+        let text = running.screen.until("live again", |text| text.contains("● live")).await;
+        assert!(text.contains("inventory.sync"), "{text}");
+    });
+}
+
+#[test]
+fn fr_047_003_a_long_statement_on_a_server_that_answers_is_slow() {
+    block_on(async {
+        let store = platform().await;
+        for listen in [Listen::Here, Listen::Off] {
+            let mut settings = of_console(listen);
+            settings.limits.lock = None;
+            let running = Running::on(store.another(settings), Duration::from_secs(1));
+            running.log_in().await;
+            running.screen.until("live", |text| text.contains("● live")).await;
+            let lock = locked(&store).await;
+            running.screen.until("slow", |text| text.contains("slow: waiting 4 s")).await;
+            running.screen.until("its end", |text| text.contains("slow: 0 s old")).await;
+            assert!(running.screen.text().contains("took too long"), "{}", running.screen.text());
+            drop(lock);
+            running.screen.until("live again", |text| text.contains("● live")).await;
+        }
+    });
+}
+
+#[test]
+fn fr_047_001_quick_answers_one_after_the_other_are_not_slow() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        proxy.delay(Duration::from_millis(150));
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        let running = Running::on(ops, Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(4) {
+            let text = running.screen.text();
+            assert!(text.contains("● live"), "{text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+#[test]
+fn fr_047_007_a_console_holds_two_connections_and_a_command_one() {
+    block_on(async {
+        let store = platform().await;
+        store.ops.close().await;
+        let before = store.number(CONNECTED).await;
+        let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
+        running.log_in().await;
+        let mut most = 0;
+        for key in ["1", "2", "3", "4", "5", "6", "7", "8", "1", "2"] {
+            running.type_keys(key);
+            for _ in 0..5 {
+                most = most.max(store.number(CONNECTED).await);
+            }
+        }
+        assert_eq!(most - before, 2, "a console");
+        running.type_keys("q");
+        running.end().await;
+        let command = store
+            .another(OpsSettings { application: "tenantpilot cli", ..of_console(Listen::Here) });
+        let actor = Actor::System;
+        let asked = (0..8).map(|_| command.run(&actor, ReadOverview::default()));
+        let asked = futures_util::future::join_all(asked);
+        let mut asked = std::pin::pin!(asked);
+        let count = || async {
+            store.number(&format!("{CONNECTED} and application_name = 'tenantpilot cli'")).await
+        };
+        let mut most = 0;
+        loop {
+            tokio::select! {
+                answers = &mut asked => {
+                    assert!(answers.iter().all(Result::is_ok));
+                    break;
+                }
+                n = count() => most = most.max(n),
+            }
+        }
+        assert_eq!(most.max(count().await), 1, "a command");
+    });
+}
+
+#[test]
+fn fr_047_008_leaving_a_tab_gives_up_its_slow_read_and_no_change() {
+    block_on(async {
+        let store = platform().await;
+        // What the state asks for.
+        let mut console = Console::with(&store.ops, setup(80, 24, &store.clock)).await;
+        console.log_in("administrator").await;
+        let left = |effects: Vec<Effect>| {
+            let left = effects.into_iter().filter(|effect| matches!(effect, Effect::Leave(_)));
+            left.collect::<Vec<_>>()
+        };
+        let press = |console: &mut Console, key| {
+            let event = crate::support::console::events(key).remove(0);
+            console.app.update(tenantpilot::tui::msg::Msg::Key(event), store.clock.now())
+        };
+        let effects = press(&mut console, "4");
+        assert_eq!(left(effects), [Effect::Leave(Slot::List), Effect::Leave(Slot::Counts)]);
+        let effects = press(&mut console, "4");
+        assert_eq!(left(effects), [], "the same tab");
+        // What becomes of it.
+        let ops = store.another(of_console(Listen::Off));
+        let (mut runner, mut answers, _hints) =
+            Runner::new(ops, ORIGIN.to_owned(), ClientKind::Console);
+        runner.set_session(Some(&store.login("administrator").await));
+        let lock = locked(&store).await;
+        runner.ask(Slot::Counts, Request::Counts);
+        runner.leave(Slot::Counts);
+        runner.ask(Slot::Unread, Request::Unread);
+        let since = Instant::now();
+        let answered = loop {
+            tokio::select! {
+                arrived = answers.recv() => {
+                    if let Some((slot, answer)) = runner.take(arrived.unwrap()) {
+                        break (slot, answer);
+                    }
+                }
+                () = tokio::time::sleep_until(runner.next_due().unwrap_or_else(far)) => runner.poll_due(),
+            }
+        };
+        assert!(matches!(answered, (Slot::Unread, Answer::Unread(Ok(_)))), "{answered:?}");
+        assert!(since.elapsed() < Duration::from_millis(1_900), "{:?}", since.elapsed());
+        // The server may still wait for the first; no second one joins it.
+        runner.ask(Slot::Counts, Request::Counts);
+        runner.leave(Slot::Counts);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        runner.poll_due();
+        assert!(runner.busy().contains(&Slot::Counts), "it ends by itself");
+        assert!(store.number(WAITING).await <= 2);
+        drop(lock);
+    });
+}
+
+fn far() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(60)
+}
