@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use super::store::awaited;
 use super::store::database::Begin;
 use super::{
-    Awaited, Blocker, ChangeWatch, Engine, Listen, Ops, SchemaState, Target, overview, store,
+    Awaited, Blocker, ChangeWatch, Engine, Listen, Ops, SchemaState, Snapshot, Target, overview,
+    store,
 };
 use crate::Result;
 use crate::access::Actor;
@@ -66,9 +67,9 @@ impl Ops {
         self.engine() == Engine::Postgres && !off
     }
 
-    /// A text that stands for the state of a server's data, for one cheap question: two equal ones
-    /// stand for the same. None for a file. A message is sent to the channel `proof` with it.
-    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<String>> {
+    /// The state of a server's data, by one cheap question; none for a file. A message is sent to the
+    /// channel `proof` with it.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<Snapshot>> {
         self.inner.db.snapshot(proof).await
     }
 

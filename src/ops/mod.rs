@@ -60,6 +60,7 @@ pub use store::connect::CONSOLE;
 pub use store::database::{ChangeWatch, ConnectionLimits, Create, Engine, Hint, Listen};
 pub use store::migrate::Target;
 pub use store::schema::SchemaState;
+pub use store::server::Snapshot;
 
 use crate::access::{Actor, Permit, Requirement};
 use crate::domain::health::HealthThresholds;

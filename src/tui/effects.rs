@@ -9,15 +9,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::feed::{DISTANCE, Due, Feed, Seen};
+use super::feed::{DISTANCE, Feed, Seen};
 use super::msg::{Answer, Request, Slot, Sub, Waiting};
-use super::requests::{answer, failed};
+use super::requests::{Asked, Poll};
 use super::second::{Looked, Second};
 use super::wizard::WizardAnswer;
 use crate::ErrorKind;
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Logout, Session};
-use crate::ops::plans::Counted;
 use crate::ops::{Awaited, Blocker, Engine, Ops};
 
 /// An answer that is awaited for so long is slow.
@@ -59,10 +58,6 @@ struct Running {
     /// Nothing that is shown needs its answer any more.
     unwanted: bool,
 }
-
-/// Whether a request is the poll of a subscription, and whether that may be left out while nothing
-/// changes.
-type Poll = Option<bool>;
 
 #[derive(Default)]
 struct SlotState {
@@ -172,10 +167,10 @@ impl Runner {
 
     /// Asks now. The same request that is already under way is not asked twice.
     pub fn ask(&mut self, slot: Slot, request: Request) {
-        self.put(slot, request, None);
+        self.put(slot, request, None, Instant::now());
     }
 
-    fn put(&mut self, slot: Slot, request: Request, poll: Poll) {
+    fn put(&mut self, slot: Slot, request: Request, poll: Poll, at: Instant) {
         let state = self.slots.entry(slot).or_default();
         match &mut state.running {
             Some(running) if running.request == request => {
@@ -184,11 +179,11 @@ impl Runner {
                 state.waiting = None;
             }
             Some(_) => state.waiting = Some((request, poll)),
-            None => self.start(slot, request, poll),
+            None => self.start(slot, request, poll, at),
         }
     }
 
-    fn start(&mut self, slot: Slot, request: Request, poll: Poll) {
+    fn start(&mut self, slot: Slot, request: Request, poll: Poll, at: Instant) {
         self.generation += 1;
         let generation = self.generation;
         let actor = match request {
@@ -209,7 +204,7 @@ impl Runner {
             poll,
             shown: shown.and_then(|(_, seen)| *seen),
             feed: Arc::clone(&self.feed),
-            at: Instant::now(),
+            at,
         };
         let awaited = Awaited::default();
         let tracked = awaited.clone();
@@ -265,7 +260,7 @@ impl Runner {
             next.extend(state.waiting.take().map(|(request, poll)| (*slot, request, poll)));
         }
         for (slot, request, poll) in next {
-            self.start(slot, request, poll);
+            self.start(slot, request, poll, now);
         }
     }
 
@@ -299,7 +294,7 @@ impl Runner {
         self.follow_up(slot, shown, matches!(answer, Answer::Later));
         let state = self.slots.entry(slot).or_default();
         if let Some((request, poll)) = state.waiting.take() {
-            self.start(slot, request, poll);
+            self.start(slot, request, poll, Instant::now());
             // The page that was asked for in between would be lost with it: only a request
             // of the same kind makes an answer old.
             // Nor is an opening that was audited lost.
@@ -339,11 +334,16 @@ impl Runner {
     /// When there is something to do next without an answer.
     pub fn next_due(&self) -> Option<Instant> {
         let due = self.scheduled.iter().map(Scheduled::due).min();
-        let waiting = self.longest().map(|(_, since)| {
-            let open = since.elapsed();
-            let second = Duration::from_secs(open.as_secs() + 1);
-            since + [SLOW, OPEN].into_iter().filter(|at| *at > open).fold(second, Duration::min)
-        });
+        let waiting = match self.longest() {
+            Some((_, since)) => {
+                let open = since.elapsed();
+                let second = Duration::from_secs(open.as_secs() + 1);
+                let marks = [SLOW, OPEN].into_iter().filter(|at| *at > open);
+                Some(since + marks.fold(second, Duration::min))
+            }
+            // Its next answer may be one that does not come.
+            None => (!self.busy().is_empty()).then(|| Instant::now() + SLOW / 2),
+        };
         due.into_iter().chain(waiting).min()
     }
 
@@ -358,7 +358,8 @@ impl Runner {
             }
         }
         for sub in due {
-            self.put(sub.slot, sub.request, Some(sub.when_changed));
+            // Due together: one question is enough.
+            self.put(sub.slot, sub.request, Some(sub.when_changed), now);
         }
         self.give_up();
         if self.longest().is_none_or(|(_, since)| now - since < SLOW) {
@@ -434,46 +435,5 @@ impl Runner {
         if reachable && matches!(self.actor, Actor::Platform(_)) {
             let _ = tokio::time::timeout(within, self.ops.run(&self.actor, Logout)).await;
         }
-    }
-}
-
-/// A request with all that it needs, moved into its task.
-struct Asked {
-    ops: Ops,
-    actor: Actor,
-    kind: ClientKind,
-    slot: Slot,
-    request: Request,
-    poll: Poll,
-    /// The state that the same request's last answer shows.
-    shown: Option<Seen>,
-    feed: Arc<Feed>,
-    at: Instant,
-}
-
-impl Asked {
-    /// Asks it, or finds that nothing has changed; gives the state that the answer shows at least.
-    async fn work(self, told: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
-        let Self { ops, actor, kind, request, feed, .. } = self;
-        let engine = ops.engine();
-        let mut seen = None;
-        if request.is_watched() {
-            if self.poll.is_some() || engine == Engine::Sqlite {
-                match feed.look(&ops, self.at).await {
-                    Ok(state) => seen = Some(state),
-                    Err(error) => return (failed(request, error), None),
-                }
-            } else {
-                seen = Some(feed.known());
-            }
-        }
-        if let (Some(when_changed), Some(shown), Some(now)) = (self.poll, self.shown, seen) {
-            match feed.due(engine, self.slot, when_changed, shown, now) {
-                Due::Read => {}
-                Due::Unchanged => return (Answer::Unchanged, None),
-                Due::Later => return (Answer::Later, None),
-            }
-        }
-        (answer(&ops, &actor, kind, request, told).await, seen)
     }
 }

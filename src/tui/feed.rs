@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::msg::Slot;
 use crate::Result;
-use crate::ops::{ChangeWatch, Engine, Ops};
+use crate::ops::{ChangeWatch, Engine, Ops, Snapshot};
 
 /// What a server is asked again and again is read at most this often, however much changes.
 pub const DISTANCE: Duration = Duration::from_secs(2);
@@ -58,7 +58,7 @@ pub struct Feed {
 #[derive(Default)]
 struct Looks {
     watch: Option<ChangeWatch>,
-    snapshot: Option<String>,
+    snapshot: Option<Snapshot>,
     asked: Option<Instant>,
 }
 
@@ -71,27 +71,38 @@ impl Feed {
 
     /// What is known of the database as it was at `at` or later.
     pub async fn look(&self, ops: &Ops, at: Instant) -> Result<Seen> {
-        // Before the look: a hint that comes meanwhile is one of a change.
-        let hints = self.hints.load(Ordering::Acquire);
         let mut looks = self.looks.lock().await;
         match ops.engine() {
             Engine::Postgres if looks.asked.is_some_and(|asked| asked >= at) => {}
             Engine::Postgres => self.ask(ops, &mut looks).await?,
             Engine::Sqlite => self.look_at_file(ops, &mut looks).await?,
         }
-        Ok(Seen { version: self.version.load(Ordering::Acquire), hints, at })
+        Ok(Seen { at, ..self.known() })
     }
 
     async fn ask(&self, ops: &Ops, looks: &mut Looks) -> Result<()> {
         let proof = lock(&self.proof).take();
         let asked = Instant::now();
-        let snapshot = ops.snapshot(proof.as_deref()).await?;
+        let snapshot = match ops.snapshot(proof.as_deref()).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                // A listener that came meanwhile has its own.
+                let mut next = lock(&self.proof);
+                *next = next.take().or(proof);
+                return Err(error);
+            }
+        };
         if proof.is_some() {
             self.sent.notify_one();
         }
         self.answered();
         looks.asked = Some(asked);
         if looks.snapshot != snapshot {
+            let locked = |looked: &Option<Snapshot>| looked.as_ref().is_some_and(|s| s.locked);
+            if locked(&looks.snapshot) != locked(&snapshot) {
+                // What is read tells whether it waits for one.
+                self.hint();
+            }
             looks.snapshot = snapshot;
             self.version.fetch_add(1, Ordering::AcqRel);
         }

@@ -192,12 +192,9 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
             (Role::Stale, vec![whole, short, format!("{open} slow {seconds} s")])
         }
         State::Slow { slot, age, .. } => {
-            let age = age.map_or_else(|| "not read yet".to_owned(), |age| old(age));
-            let short = format!("{open} slow: {age}");
-            (
-                Role::Stale,
-                vec![format!("{short}: {}", slot.subject()), short, format!("{open} slow")],
-            )
+            let age = age.map_or_else(|| "not read yet".to_owned(), old);
+            let whole = format!("{open} slow: {}, {age}", slot.subject());
+            (Role::Stale, vec![whole, format!("{open} slow: {age}"), format!("{open} slow")])
         }
         State::Old(age) => (Role::Stale, vec![format!("{open} {}", old(age))]),
         State::Live => match app.link.writes.trouble() {

@@ -152,28 +152,6 @@ impl Slot {
     }
 }
 
-impl Slot {
-    /// What is waited for, in words.
-    pub const fn subject(self) -> &'static str {
-        match self {
-            Self::List => "the runs",
-            Self::Counts => "the counts of runs",
-            Self::Detail => "the run",
-            Self::Unread | Self::Notices => "the inbox",
-            Self::Workers => "the workers",
-            Self::Overview => "the overview",
-            Self::Errors => "the errors",
-            Self::Usage => "the numbers",
-            Self::BreakGlass => "break-glass",
-            Self::Session => "the login",
-            Self::SupportRequests | Self::SupportRequest => "the support requests",
-            Self::SupportTenants | Self::SupportTenant | Self::RunTenants => "the tenants",
-            Self::Control | Self::StartRunbook => "the change",
-            _ => "the database",
-        }
-    }
-}
-
 /// What requests wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Waiting {

@@ -1,6 +1,11 @@
 //! Asks the service what the console wants to know, or wants done.
 
-use super::msg::{Answer, Request};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::feed::{Due, Feed, Seen};
+use super::msg::{Answer, Request, Slot};
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
@@ -13,14 +18,67 @@ use crate::ops::platform::{NameValues, PlatformInfo};
 use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry, RetryRun};
 use crate::ops::telemetry::Summarise;
 use crate::ops::workers::ListWorkers;
-use crate::ops::{About, Consent, Ops};
+use crate::ops::{About, Consent, Engine, Ops};
 use crate::{Error, ErrorKind, Result};
 
 /// How many errors are listed.
 const ERRORS: i64 = 200;
 
+/// Whether a request is the poll of a subscription, and whether that may be left out while nothing
+/// changes.
+pub type Poll = Option<bool>;
+
+/// A request with all that it needs, moved into its task.
+pub struct Asked {
+    /// The service.
+    pub ops: Ops,
+    /// Who asks.
+    pub actor: Actor,
+    /// Through what.
+    pub kind: ClientKind,
+    /// For what.
+    pub slot: Slot,
+    /// What.
+    pub request: Request,
+    /// Whether it is a poll.
+    pub poll: Poll,
+    /// The state that the same request's last answer shows.
+    pub shown: Option<Seen>,
+    /// What is known of changes.
+    pub feed: Arc<Feed>,
+    /// When.
+    pub at: Instant,
+}
+
+impl Asked {
+    /// Asks it, or finds that nothing has changed; gives the state that the answer shows at least.
+    pub async fn work(self, told: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
+        let Self { ops, actor, kind, request, feed, .. } = self;
+        let engine = ops.engine();
+        let mut seen = None;
+        if request.is_watched() {
+            if self.poll.is_some() || engine == Engine::Sqlite {
+                match feed.look(&ops, self.at).await {
+                    Ok(state) => seen = Some(state),
+                    Err(error) => return (failed(request, error), None),
+                }
+            } else {
+                seen = Some(feed.known());
+            }
+        }
+        if let (Some(when_changed), Some(shown), Some(now)) = (self.poll, self.shown, seen) {
+            match feed.due(engine, self.slot, when_changed, shown, now) {
+                Due::Read => {}
+                Due::Unchanged => return (Answer::Unchanged, None),
+                Due::Later => return (Answer::Later, None),
+            }
+        }
+        (answer(&ops, &actor, kind, request, told).await, seen)
+    }
+}
+
 /// Asks `request` as `actor`; `told` hears of its progress.
-pub async fn answer(
+async fn answer(
     ops: &Ops,
     actor: &Actor,
     kind: ClientKind,
@@ -150,7 +208,7 @@ impl Request {
 }
 
 /// The answer to a request that could not be asked because of `error`.
-pub fn failed(request: Request, error: Error) -> Answer {
+fn failed(request: Request, error: Error) -> Answer {
     match request {
         Request::Page(asked) => Answer::Page(asked, Err(error)),
         Request::Detail(id) => Answer::Detail(id, Box::new(Err(error))),

@@ -14,7 +14,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::commit::PgTx;
 use super::connect;
 use super::error::unreachable_database;
-use super::server::Server;
+use super::server::{Server, Snapshot};
 use super::sessions::{By, SessionRow};
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
@@ -318,8 +318,8 @@ impl Db {
         })
     }
 
-    /// A text that stands for the state of a server's data, [`Server::snapshot`]; none for a file.
-    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<String>> {
+    /// The state of a server's data, [`Server::snapshot`]; none for a file.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<Snapshot>> {
         match self {
             Self::Postgres(server) => Ok(Some(server.snapshot(proof).await?)),
             Self::Sqlite(..) => Ok(None),

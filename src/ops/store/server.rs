@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use secrecy::ExposeSecret as _;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Either, Executor as _, FromRow as _, PgConnection, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,6 +24,22 @@ use super::sessions::{SessionRow, session_by};
 use super::{awaited, connect};
 use crate::Result;
 
+/// What stands for the state of the data.
+const CHANGES_SEEN: &str = "select pg_current_snapshot()::text as changes";
+/// A lock that keeps readers out changes no data, so who reads only what has changed would not notice
+/// it.
+const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operation_run_failures, \
+     operation_run_targets, notifications, workers in access share mode nowait; ";
+
+/// The state of a server's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Changes whenever a transaction begins to write or ends: two equal ones stand for the same data.
+    pub changes: String,
+    /// Whether a table of the lists cannot be read.
+    pub locked: bool,
+}
+
 /// A server that is asked through few connections.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -34,6 +51,8 @@ pub struct Server {
     checks_schema: Arc<AtomicBool>,
     /// The server's process that began a transaction last.
     backend: Arc<AtomicI32>,
+    /// Whether it is tried if tables can be read.
+    tries: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -48,6 +67,7 @@ impl Server {
             turns: Arc::new(Semaphore::new(limits.connections as usize)),
             checks_schema: Arc::default(),
             backend: Arc::default(),
+            tries: Arc::new(AtomicBool::new(true)),
         })
     }
 
@@ -96,42 +116,50 @@ impl Server {
         turn.map_err(|_| unreachable_database())
     }
 
-    /// A text that changes whenever a transaction begins to write or ends: two equal ones stand for
-    /// the same data. A message is sent to the channel `proof` with it, where one is given.
-    pub async fn snapshot(&self, proof: Option<&str>) -> Result<String> {
+    /// The state of the data, by one cheap question. A message is sent to the channel `proof` with it,
+    /// where one is given.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Snapshot> {
         let turn = self.turn().await?;
         let (keeper, answer) = (Arc::clone(&self.keeper), self.limits.answer);
-        let ask = "select pg_current_snapshot()::text as snapshot";
-        let mut text = match proof {
-            Some(channel) => format!("select pg_notify('{channel}', ''); {ask}"),
-            None => ask.to_owned(),
-        };
+        let prove = proof.map(|channel| format!("select pg_notify('{channel}', ''); "));
+        let mut prove = prove.unwrap_or_default();
+        let tries = Arc::clone(&self.tries);
         // In a task of its own: a connection whose answer nobody takes is of no use to others.
         let asked = tokio::spawn(async move {
             let _turn = turn;
+            let (mut locked, mut lock) = (false, tries.load(Ordering::Relaxed));
             loop {
                 let taken = keeper.take().await?;
                 let mut connection = taken.connection;
                 let undo = if taken.open { "rollback; " } else { "" };
-                let asked = format!("{undo}{text}");
-                let rows = sqlx::raw_sql(AssertSqlSafe(asked)).fetch_all(&mut connection);
+                let lock_text = if lock { UNLOCKED } else { "" };
+                let text = format!("{undo}{prove}{lock_text}{CHANGES_SEEN}");
+                let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut connection);
                 let rows: sqlx::Result<Vec<PgRow>> =
                     within(answer, rows).await.and_then(|answered| answered);
                 match rows {
                     Ok(rows) => {
                         keeper.put(connection, false);
                         let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
-                        return row.try_get("snapshot");
+                        return Ok(Snapshot { changes: row.try_get("changes")?, locked });
                     }
                     Err(error) if taken.used && is_lost(&error) => close(connection),
-                    // A standby takes no message.
-                    Err(sqlx::Error::Database(_)) if text != ask => {
-                        keeper.put(connection, false);
-                        ask.clone_into(&mut text);
-                    }
                     Err(error) => {
-                        close(connection);
-                        return Err(error);
+                        match code(&error).as_str() {
+                            "55P03" if lock => (locked, lock) = (true, false),
+                            // A role may not be allowed to, or there is no schema yet.
+                            "42501" | "42P01" if lock => {
+                                tries.store(false, Ordering::Relaxed);
+                                lock = false;
+                            }
+                            // A standby takes no message.
+                            "25006" | "55000" | "0A000" if !prove.is_empty() => prove.clear(),
+                            _ => {
+                                close(connection);
+                                return Err(error);
+                            }
+                        }
+                        keeper.put(connection, false);
                     }
                 }
             }
@@ -273,6 +301,12 @@ async fn answered(
         }
     }
     Ok(opened)
+}
+
+/// What a server says it was; nothing where it did not say it.
+fn code(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.unwrap_or_default().into_owned()
 }
 
 /// Whether a connection is of no use any more.

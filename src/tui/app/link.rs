@@ -180,14 +180,31 @@ impl App {
             Some(Blocker { table, holder }) => {
                 let on = table.as_ref().map(|table| format!(" on {table}")).unwrap_or_default();
                 let by = holder.as_ref().map(|by| format!(", held by {by}")).unwrap_or_default();
-                Some(format!("{} waits for a lock{on}{by}", capital(slot.subject())))
+                Some(format!("Waiting for a lock{on}{by}"))
             }
             None => error.map(ToString::to_string),
         }
     }
 }
 
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+impl Slot {
+    /// What is waited for, in words.
+    pub const fn subject(self) -> &'static str {
+        match self {
+            Self::List => "the runs",
+            Self::Counts => "the counts of runs",
+            Self::Detail => "the run",
+            Self::Unread | Self::Notices => "the inbox",
+            Self::Workers => "the workers",
+            Self::Overview => "the overview",
+            Self::Errors => "the errors",
+            Self::Usage => "the numbers",
+            Self::BreakGlass => "break-glass",
+            Self::Session => "the login",
+            Self::SupportRequests | Self::SupportRequest => "the support requests",
+            Self::SupportTenants | Self::SupportTenant | Self::RunTenants => "the tenants",
+            Self::Control | Self::StartRunbook => "the change",
+            _ => "the database",
+        }
+    }
 }

@@ -72,12 +72,11 @@ impl App {
     /// How much older what the tab shows is than it should be.
     pub fn stale_for(&self) -> Option<chrono::Duration> {
         self.session.as_ref()?;
-        let every = self.poll_every();
         let main = self.tab_subs().into_iter().next();
-        let (at, every) = match main {
-            Some(sub) => (self.link.answered_at(sub.slot), sub.every),
-            None => (None, every),
-        };
+        let at = main.as_ref().and_then(|sub| self.link.answered_at(sub.slot));
+        // What comes seldom is not late, unless something is known to be wrong.
+        let every = main.filter(|_| !self.link.is_lost()).map(|sub| sub.every);
+        let every = every.unwrap_or_else(|| self.poll_every());
         let at = at.or(self.link.answered)?;
         // What a tab is opened for is on its way.
         let since = self.link.opened.map_or(at, |opened| opened.max(at));
