@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::feed::{DISTANCE, Feed, Seen};
+use super::feed::{Feed, Seen};
 use super::msg::{Answer, Request, Slot, Sub, Waiting};
 use super::requests::{Asked, Poll};
 use super::second::{Looked, Second};
@@ -313,7 +313,7 @@ impl Runner {
         let missed = slot.follows_hints() && self.feed.missed(shown);
         let scheduled = self.scheduled.iter_mut().find(|scheduled| scheduled.sub.slot == slot);
         if let Some(scheduled) = scheduled.filter(|_| later || missed) {
-            scheduled.due_at(shown.at + DISTANCE);
+            scheduled.due_at(shown.at + slot.distance());
         }
     }
 
@@ -403,9 +403,11 @@ impl Runner {
         let now = Instant::now();
         for scheduled in &mut self.scheduled {
             if scheduled.sub.slot.follows_hints() {
-                let shown = self.slots.get(&scheduled.sub.slot).and_then(|s| s.shown.as_ref());
-                let read = shown.and_then(|(_, seen)| *seen).map_or(now, |seen| seen.at + DISTANCE);
-                scheduled.due_at(read.max(now));
+                let slot = scheduled.sub.slot;
+                let shown = self.slots.get(&slot).and_then(|state| state.shown.as_ref());
+                let seen = shown.and_then(|(_, seen)| *seen);
+                let next = seen.map_or(now, |seen| seen.at + slot.distance());
+                scheduled.due_at(next.max(now));
             }
         }
     }

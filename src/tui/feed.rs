@@ -13,7 +13,9 @@ use crate::Result;
 use crate::ops::{ChangeWatch, Engine, Ops, Snapshot};
 
 /// What a server is asked again and again is read at most this often, however much changes.
-pub const DISTANCE: Duration = Duration::from_secs(2);
+const DISTANCE: Duration = Duration::from_millis(2_500);
+/// The same for what only the header says.
+const HEADER: Duration = Duration::from_secs(5);
 /// Timers are not exact.
 const SLACK: Duration = Duration::from_millis(100);
 /// While hints arrive, what they cover is read at most this often for other changes.
@@ -145,7 +147,7 @@ impl Feed {
             if covered && self.proven.load(Ordering::Acquire) {
                 changed = now.hints != shown.hints || (changed && age + SLACK >= COVERED);
             }
-            if changed && age + SLACK < DISTANCE {
+            if changed && age + SLACK < slot.distance() {
                 return Due::Later;
             }
         }
@@ -214,6 +216,14 @@ impl Slot {
                 | Self::Overview
                 | Self::Errors
         )
+    }
+
+    /// The header's facts change seldom, and are read less often than what a tab shows.
+    pub const fn distance(self) -> Duration {
+        match self {
+            Self::BreakGlass | Self::Condition | Self::Unread => HEADER,
+            _ => DISTANCE,
+        }
     }
 
     /// How long an answer of a server that speaks of time holds while nothing changes.

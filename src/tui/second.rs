@@ -15,7 +15,7 @@ use crate::ops::{Blocker, ChangeWatch, Hint, Ops};
 /// How long to wait before a lost listener is set up again.
 const AGAIN: Duration = Duration::from_secs(3);
 /// A message that shows whether hints arrive has so long to come.
-const PROOF: Duration = Duration::from_secs(10);
+const PROOF: Duration = Duration::from_secs(5);
 
 /// What was found of what a request waits for.
 pub type Looked = Result<Option<Blocker>>;
@@ -119,7 +119,10 @@ impl Ends {
                     Err(_) => return Ended::Lost,
                 },
                 () = self.named.notified() => self.ops.name_watch(&mut watch).await,
-                () = self.feed.sent.notified() => deadline = Some(Instant::now() + PROOF),
+                // The message may have been quicker.
+                () = self.feed.sent.notified(), if !self.feed.is_proven() => {
+                    deadline = Some(Instant::now() + PROOF);
+                }
                 () = at(deadline) => return Ended::Deaf,
                 Some(()) = self.looks.recv() => self.look(Some(&mut watch)).await,
             }
