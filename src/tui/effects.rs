@@ -21,6 +21,8 @@ use crate::ops::{Awaited, Blocker, Engine, Ops};
 
 /// An answer that is awaited for so long is slow.
 const SLOW: Duration = Duration::from_millis(800);
+/// Polls that are due within this time are asked together.
+const TOGETHER: Duration = Duration::from_secs(1);
 /// What a request waits for is looked up this often.
 const LOOK: Duration = Duration::from_millis(1_500);
 /// A database that has answered nothing for `QUIET`, and to which one question has been open for
@@ -101,6 +103,8 @@ pub struct Runner {
     /// When it was last looked what is waited for, and what was found.
     looked: Option<Instant>,
     blocker: Option<Blocker>,
+    /// The request that was found to be slow, and for how many seconds.
+    slow: Option<(Slot, u64, u64)>,
     /// When a statement that was given up has ended at the latest.
     ends: Option<Instant>,
 }
@@ -131,6 +135,7 @@ impl Runner {
             second: Some(second),
             looked: None,
             blocker: None,
+            slow: None,
             ends: None,
         };
         (runner, receiver, hinted)
@@ -214,7 +219,7 @@ impl Runner {
                 let answer = Answer::Wizard(Box::new(WizardAnswer::Counted(counted)));
                 let _ = sender.send(Arrived { slot, generation, answer, seen: None });
             };
-            let (answer, seen) = ops.tracked(&tracked, asked.work(&told)).await;
+            let (answer, seen) = ops.tracked(&tracked, Box::pin(asked.work(&told))).await;
             // Nobody is left to tell when the session has ended.
             let _ = sender.send(Arrived { slot, generation, answer, seen });
         });
@@ -351,8 +356,10 @@ impl Runner {
     pub fn poll_due(&mut self) {
         let now = Instant::now();
         let mut due = Vec::new();
-        for scheduled in &mut self.scheduled {
-            if scheduled.due() <= now {
+        let any = self.scheduled.iter().any(|scheduled| scheduled.due() <= now);
+        for scheduled in self.scheduled.iter_mut().filter(|_| any) {
+            // Asked together from now on, they need one question instead of two.
+            if scheduled.due() <= now + (scheduled.sub.every / 2).min(TOGETHER) {
                 scheduled.asked = now;
                 due.push(scheduled.sub.clone());
             }
@@ -383,17 +390,23 @@ impl Runner {
         since.min_by_key(|(_, since)| *since)
     }
 
-    /// What is waited for, in whole seconds; nothing while answers come in time.
-    pub fn waiting(&self) -> Waiting {
+    /// What is waited for, in whole seconds; nothing while answers come in time. What was slow is so
+    /// until it is answered.
+    pub fn waiting(&mut self) -> Waiting {
         let longest = self.longest().map(|(slot, since)| (slot, since.elapsed()));
-        let Some((slot, open)) = longest.filter(|(_, open)| *open >= SLOW) else {
-            return Waiting::default();
+        let longest = longest.filter(|(_, open)| *open >= SLOW);
+        let generation = |slot: &Slot| Some(self.slots.get(slot)?.running.as_ref()?.generation);
+        let slow = match longest {
+            Some((slot, open)) => generation(&slot).map(|at| (slot, at, open.as_secs().max(1))),
+            None => self.slow.filter(|(slot, at, _)| generation(slot) == Some(*at)),
         };
+        self.slow = slow;
+        let Some((slot, _, seconds)) = slow else { return Waiting::default() };
         let quiet = self.feed.answered_at().is_none_or(|at| at.elapsed() >= QUIET);
         Waiting {
-            longest: Some((slot, open.as_secs().max(1))),
+            longest: Some((slot, seconds)),
             slots: self.busy(),
-            silent: quiet && open >= OPEN,
+            silent: quiet && longest.is_some_and(|(_, open)| open >= OPEN),
             blocker: self.blocker.clone(),
         }
     }

@@ -51,7 +51,7 @@ fn question(backend: i32) -> String {
 }
 
 async fn ask_anew(server: &Server, text: String) -> sqlx::Result<Option<Blocker>> {
-    let mut connection = PgConnection::connect_with(&server.pool().connect_options()).await?;
+    let mut connection = PgConnection::connect_with(&server.keeper().options()).await?;
     let found = ask(&mut connection, text).await;
     // It has answered; how the connection ends makes no difference.
     let _ = connection.close().await;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -14,6 +14,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::commit::PgTx;
 use super::connect;
 use super::error::unreachable_database;
+use super::keeper::Keeper;
 use super::server::{Server, Snapshot};
 use super::sessions::{By, SessionRow};
 use super::transaction::Transaction;
@@ -308,7 +309,7 @@ impl Db {
             Self::Postgres(server) => {
                 let proof = format!("tenantpilot_{}", uuid::Uuid::new_v4().simple());
                 let listener = Box::new(server.listen(&proof).await?);
-                ChangeWatch::Postgres { listener, proof }
+                ChangeWatch::Postgres { listener, proof, keeper: Arc::clone(server.keeper()) }
             }
             Self::Sqlite(_, path) => {
                 let connection = SqliteConnection::connect_with(&sqlite_options(path)).await?;
@@ -393,6 +394,8 @@ pub enum ChangeWatch {
         /// A channel that nobody else listens to: a message that was sent to it through another
         /// connection, and arrives, shows that others do.
         proof: String,
+        /// The other connections, with which it is closed.
+        keeper: Arc<Keeper>,
     },
     /// `data_version`, on a connection that never writes.
     Sqlite {
@@ -443,11 +446,17 @@ impl ChangeWatch {
     /// When the connection was lost: what came meanwhile was not heard.
     pub async fn hint(&mut self) -> Result<Hint> {
         match self {
-            Self::Postgres { listener, proof } => match listener.try_recv().await? {
-                Some(message) if message.channel() == proof => Ok(Hint::Proof),
-                Some(_) => Ok(Hint::Change),
-                None => Err(unreachable_database()),
-            },
+            Self::Postgres { listener, proof, keeper } => {
+                let heard = tokio::select! {
+                    () = keeper.closed() => None,
+                    heard = listener.try_recv() => heard?,
+                };
+                match heard {
+                    Some(message) if message.channel() == proof => Ok(Hint::Proof),
+                    Some(_) => Ok(Hint::Change),
+                    None => Err(unreachable_database()),
+                }
+            }
             Self::Sqlite { .. } => std::future::pending().await,
         }
     }

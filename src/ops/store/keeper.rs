@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::connect;
@@ -27,6 +27,7 @@ pub struct Keeper {
     kept: Mutex<Kept>,
     /// Something new is kept.
     changed: Arc<Notify>,
+    closed: watch::Sender<bool>,
 }
 
 impl Drop for Keeper {
@@ -42,7 +43,6 @@ struct Kept {
     idle: Vec<Idle>,
     /// Whether a task looks after them.
     tended: bool,
-    closed: bool,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,12 @@ impl Keeper {
     /// One that connects with `options`; nothing is connected yet.
     pub fn new(options: PgConnectOptions) -> Arc<Self> {
         let options = Mutex::new(Arc::new(options));
-        Arc::new(Self { options, kept: Mutex::default(), changed: Arc::default() })
+        Arc::new(Self {
+            options,
+            kept: Mutex::default(),
+            changed: Arc::default(),
+            closed: watch::Sender::new(false),
+        })
     }
 
     /// What it connects with.
@@ -103,7 +108,7 @@ impl Keeper {
     /// to be undone.
     pub fn put(self: &Arc<Self>, connection: PgConnection, open: bool) {
         let mut kept = lock(&self.kept);
-        if kept.closed {
+        if self.is_closed() {
             drop(kept);
             close(connection);
             return;
@@ -146,13 +151,21 @@ impl Keeper {
         kept.idle.iter().map(due).min()
     }
 
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Waits until it is closed.
+    pub async fn closed(&self) {
+        // It cannot end before this does.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
     /// Closes every connection, and keeps none from now on.
     pub async fn close(&self) {
-        let idle = {
-            let mut kept = lock(&self.kept);
-            kept.closed = true;
-            std::mem::take(&mut kept.idle)
-        };
+        self.closed.send_replace(true);
+        let idle = std::mem::take(&mut lock(&self.kept).idle);
         for Idle { connection, .. } in idle {
             // How it ends makes no difference.
             let _ = connection.close().await;

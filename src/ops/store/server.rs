@@ -169,6 +169,9 @@ impl Server {
 
     /// A connection of its own that hears of changes, and of messages to `proof`.
     pub async fn listen(&self, proof: &str) -> Result<PgListener> {
+        if self.keeper.is_closed() {
+            return Err(unreachable_database());
+        }
         let options = self.keeper.options();
         let options = match &self.limits.listen {
             Listen::At(url) => {
