@@ -185,7 +185,7 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
             (Role::Lost, lost.map(|text| text.trim_end().to_owned()).to_vec())
         }
         State::Connecting => (Role::Muted, vec![format!("{open} connecting")]),
-        _ if paused => (Role::Paused, vec![format!("{} paused", look.glyph("◌", "="))]),
+        _ if paused => (Role::Paused, vec![format!("{} frozen", look.glyph("◌", "="))]),
         State::Slow { slot, waiting: Some(seconds), .. } => {
             let short = format!("{open} slow: waiting {seconds} s");
             let whole = format!("{short} for {}", slot.subject());
