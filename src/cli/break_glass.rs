@@ -6,12 +6,12 @@ use super::ask::{self, ConsentArgs, PasswordSource};
 use super::{Env, examples, text};
 use crate::Result;
 use crate::access::BreakGlass;
+use crate::ops::About;
 use crate::ops::auth::Session;
 use crate::ops::break_glass::{
     CurrentBreakGlass, DEFAULT_MINUTES, EndBreakGlass, EnterBreakGlass, check_minutes,
 };
 use crate::ops::password::secret;
-use crate::ops::{About, Ops};
 
 /// What can be done about break-glass.
 #[derive(Debug, clap::Subcommand)]
@@ -95,7 +95,7 @@ async fn enter(args: EnterArgs, env: &Env) -> Result<u8> {
     check_minutes(args.minutes)?;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    ops.allow::<EnterBreakGlass>(&session.actor, About::default().with(&consent)).await?;
+    ops.allow::<EnterBreakGlass>(&session, About::default().with(&consent)).await?;
     if !dry_run {
         args.password.check(env)?;
     }
@@ -126,10 +126,9 @@ fn answer(env: &Env, json: bool, glass: Option<&BreakGlass>, words: &str) -> Res
     Ok(0)
 }
 
-/// Tells a person who is about to start something that their break-glass is active. Whether
-/// the start may go on is not decided here, so not finding out is no reason to stop.
-pub async fn notice(env: &Env, ops: &Ops, session: &Session) {
-    if let Ok(Some(glass)) = ops.run(&session.actor, CurrentBreakGlass).await {
-        env.out.message(active(env, &glass));
+/// Tells a person who is about to start something that their break-glass is active.
+pub fn notice(env: &Env, session: &Session) {
+    if let Some(glass) = &session.break_glass {
+        env.out.message(active(env, glass));
     }
 }

@@ -150,7 +150,7 @@ async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {
             days.get()
         );
     }
-    break_glass::notice(env, &ops, &session).await;
+    break_glass::notice(env, &session);
     let prune = |consent| PruneUsage { days: days.map(Days::get), consent };
     let pruned = ask::confirmed(env, &ops, &session.actor, &what, consent, prune).await?;
     let (events, days) = (pruned.events, pruned.days);

@@ -166,7 +166,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
     let consent = args.run.consent.consent(env)?;
-    break_glass::notice(env, &ops, &session).await;
+    break_glass::notice(env, &session);
     let retry = |consent| RetryRun {
         run_id: id,
         consent,

@@ -17,7 +17,7 @@ use super::store::sessions::{self, NewSession, SessionRow};
 use super::store::users::CredentialRow;
 use super::store::{self, together, users};
 use super::{Access, AuditStatus, Context, Operation, password};
-use crate::access::{Actor, ClientKind, Requirement, SessionRef, gate};
+use crate::access::{Actor, BreakGlass, ClientKind, Requirement, SessionRef, gate};
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::identity::hex;
 use crate::{Error, ErrorKind, Result};
@@ -40,6 +40,8 @@ pub struct Session {
     pub capabilities: CapabilitySet,
     /// Whether the user sees only some workspaces.
     pub restricted: bool,
+    /// Their break-glass, if it was active.
+    pub break_glass: Option<BreakGlass>,
     /// Absolute expiry.
     pub expires_at: DateTime<Utc>,
     /// Last activity of the person, as far as it is written.
@@ -50,6 +52,11 @@ impl Session {
     /// Whether activity of the person has to be written.
     pub fn is_touch_due(&self, now: DateTime<Utc>) -> bool {
         now - self.last_active_at >= TOUCH_EVERY
+    }
+
+    /// Whether its capabilities are enough for `O`.
+    pub fn may<O: Operation>(&self) -> bool {
+        O::REQUIREMENT.missing(&self.capabilities).is_none()
     }
 }
 
@@ -165,8 +172,15 @@ impl Operation for Login {
         tx.commit().await?;
         let restricted = !current.view_all;
         let actor = Actor::Platform(gate::session(session_id, self.kind));
-        let session =
-            Session { actor, username, capabilities, restricted, expires_at, last_active_at: now };
+        let session = Session {
+            actor,
+            username,
+            capabilities,
+            restricted,
+            break_glass: None,
+            expires_at,
+            last_active_at: now,
+        };
         Ok((session, token))
     }
 }
@@ -174,7 +188,7 @@ impl Operation for Login {
 /// Takes a slot of the throttle, committed before anything is verified; gives what `user` would be
 /// verified by.
 pub(super) async fn reserve(
-    context: &Context,
+    context: &mut Context,
     action: &'static str,
     origin: &str,
     username: &str,
@@ -207,7 +221,7 @@ pub(super) async fn reserve(
 
 /// Audits an attempt that led to nothing.
 pub(super) async fn note(
-    context: &Context,
+    context: &mut Context,
     action: &'static str,
     origin: &str,
     username: &str,
@@ -261,7 +275,7 @@ impl Operation for Resume {
         let now = context.now();
         let row = context.arrived().filter(|row| is_live(row, self.kind, now));
         let row = row.ok_or_else(Error::not_logged_in)?;
-        Ok(session_of(row, gate::session(row.id, self.kind)))
+        session_of(row, gate::session(row.id, self.kind), now)
     }
 }
 
@@ -305,7 +319,7 @@ impl Operation for WhoAmI {
             return Err(Error::not_logged_in());
         };
         let row = context.arrived().ok_or_else(Error::not_logged_in)?;
-        Ok(session_of(row, holder.session))
+        session_of(row, holder.session, context.now())
     }
 }
 
@@ -342,15 +356,16 @@ pub(super) fn is_live(row: &SessionRow, kind: ClientKind, now: DateTime<Utc>) ->
         && now - row.last_active_at < Duration::seconds(row.idle_seconds)
 }
 
-fn session_of(row: &SessionRow, session: SessionRef) -> Session {
-    Session {
+fn session_of(row: &SessionRow, session: SessionRef, now: DateTime<Utc>) -> Result<Session> {
+    Ok(Session {
         actor: Actor::Platform(session),
         username: row.username.clone(),
         capabilities: CapabilitySet::from_names(&row.capabilities.0),
         restricted: row.restricted,
+        break_glass: row.grant.active(now)?,
         expires_at: row.expires_at,
         last_active_at: row.last_active_at,
-    }
+    })
 }
 
 /// 256 random bits, as hex digits.

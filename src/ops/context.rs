@@ -18,6 +18,8 @@ pub struct Context {
     ops: Ops,
     permit: Permit,
     tx: Option<Tx>,
+    /// The reading transaction of a stepwise operation's check, still open.
+    first: Option<Tx>,
     keep_on_error: bool,
     refusal_audited: bool,
     undone: bool,
@@ -25,6 +27,12 @@ pub struct Context {
     arrived: Option<SessionRow>,
     /// How many times the usual limits the operation's statements have.
     patience: u32,
+}
+
+/// Reads in an operation's transaction, for a runbook that counts: with others at once where a
+/// server is asked.
+pub struct Reader<'a> {
+    pub(in crate::ops) tx: &'a mut Tx,
 }
 
 impl Context {
@@ -37,6 +45,7 @@ impl Context {
             ops,
             permit,
             tx,
+            first: None,
             keep_on_error: false,
             refusal_audited: false,
             undone: false,
@@ -50,14 +59,27 @@ impl Context {
         self.arrived.as_ref()
     }
 
+    /// Keeps the reading transaction of the check for what reads first.
+    pub(super) fn keep_first(&mut self, tx: Option<Tx>) {
+        self.first = tx;
+    }
+
+    async fn drop_first(&mut self) -> Result<()> {
+        match self.first.take() {
+            Some(tx) => tx.rollback().await,
+            None => Ok(()),
+        }
+    }
+
     /// Begins a transaction of a stepwise operation.
-    pub(super) async fn begin(&self, writes: bool) -> Result<Tx> {
+    pub(super) async fn begin(&mut self, writes: bool) -> Result<Tx> {
+        self.drop_first().await?;
         let begin = Begin { writes, patience: self.patience, ..Begin::READ };
         Ok(self.ops.inner.db.begin(&begin, &self.ops.inner.clock).await?.0)
     }
 
     pub(super) fn into_tx(self) -> Option<Tx> {
-        self.tx
+        self.tx.or(self.first)
     }
 
     pub(super) fn keeps_on_error(&self) -> bool {
@@ -96,6 +118,11 @@ impl Context {
         requirement: &Requirement,
         writes: bool,
     ) -> Result<()> {
+        if let Some(first) = self.first.take_if(|_| !writes) {
+            self.tx = Some(first);
+            return Ok(());
+        }
+        self.drop_first().await?;
         let clock = &self.ops.inner.clock;
         let actor = self.permit.actor();
         let session = super::session_of(actor);
@@ -163,6 +190,10 @@ impl Context {
         self.tx
             .as_mut()
             .ok_or_else(|| Error::failed("this operation has no transaction of its own"))
+    }
+
+    pub(super) fn reader(&mut self) -> Result<Reader<'_>> {
+        Ok(Reader { tx: self.tx()? })
     }
 
     /// Refuses an actor who lacks a capability that only the operation's arguments tell; the

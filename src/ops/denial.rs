@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::auth::Session;
 use super::password::{MAX_NAME, normalise_name};
 use super::store::audit::NewAudit;
 use super::store::database::Begin;
@@ -64,14 +65,17 @@ impl About {
 }
 
 impl Ops {
-    /// Checks that an actor may ask for `D`, before what leads up to it is read or typed. A
-    /// denial is audited as one of `D`: whoever may not decide has been refused the decision,
-    /// whatever a command asks first.
+    /// Checks that a session, as it was found a moment ago, may ask for `D`, before what leads up to
+    /// it is read or typed. A denial is decided by the database and audited as one of `D`: whoever
+    /// may not decide has been refused the decision, whatever a command asks first.
     ///
     /// # Errors
     /// As [`Ops::run`] of `D` at its start.
-    pub async fn allow<D: Operation>(&self, actor: &Actor, about: About) -> Result<()> {
-        self.permit::<D>(actor, &about).await.map(drop)
+    pub async fn allow<D: Operation>(&self, session: &Session, about: About) -> Result<()> {
+        if session.may::<D>() {
+            return Ok(());
+        }
+        self.permit::<D>(&session.actor, &about).await.map(drop)
     }
 
     /// Runs `look`, which shows what `D` would do: a denial of either is audited as one of `D`.
@@ -84,7 +88,7 @@ impl Ops {
         about: About,
         look: O,
     ) -> Result<O::Output> {
-        self.allow::<D>(actor, about.clone()).await?;
+        drop(self.permit::<D>(actor, &about).await?);
         let looked = self.run(actor, look).await;
         if let Err(error) = &looked
             && O::ACCESS == Access::Read

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Context;
 use super::store::{customers, findings};
+use super::{Context, Reader};
 use crate::Result;
 
 /// What became of a chunk.
@@ -48,6 +48,6 @@ pub(crate) async fn backfill_chunk(
 }
 
 /// How many of a tenant's findings a backfill would change, and how many there are.
-pub(crate) async fn count_legacy(context: &mut Context, tenant_id: i64) -> Result<(i64, i64)> {
-    findings::count(context.tx()?, tenant_id).await
+pub(crate) async fn count_legacy(reader: Reader<'_>, tenant_id: i64) -> Result<(i64, i64)> {
+    findings::count(reader.tx, tenant_id).await
 }

@@ -50,7 +50,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 pub use consent::Consent;
-pub use context::Context;
+pub use context::{Context, Reader};
 pub use denial::About;
 pub use mutant::Mutant;
 pub use store::audit::AuditStatus;
@@ -427,8 +427,9 @@ impl Ops {
         let (run_id, about) = (operation.run_id(), operation.about());
         match O::ACCESS {
             Access::Stepwise => {
-                let permit = self.permit::<O>(actor, &about).await?;
-                let mut context = Context::of::<O>(self.clone(), permit, None);
+                let (permit, arrived, tx) = self.permit::<O>(actor, &about).await?;
+                let mut context = Context::of::<O>(self.clone(), (permit, arrived), None);
+                context.keep_first(tx);
                 // On the heap: callers hold many of these at once.
                 let done = Box::pin(operation.execute(&mut context)).await;
                 let told = context.is_refusal_audited();
@@ -452,6 +453,10 @@ impl Ops {
                 // Of a change it is said in other words.
                 let change = |error: Error| match error.message() {
                     SILENT => commit::unanswered(),
+                    // Whatever took too long was undone.
+                    _ if error.kind() == crate::ErrorKind::TimedOut && error.fault().is_some() => {
+                        error.hint("nothing was changed; try again")
+                    }
                     _ => error,
                 };
                 let (done, tx) = self.timely::<O, _>(actor, work).await.map_err(change)?;
@@ -462,21 +467,22 @@ impl Ops {
         }
     }
 
+    /// Checks an actor; gives the reading transaction in which it did, if it did.
     async fn permit<O: Operation>(
         &self,
         actor: &Actor,
         about: &About,
-    ) -> Result<(Permit, Option<SessionRow>)> {
+    ) -> Result<(Permit, Option<SessionRow>, Option<Tx>)> {
         if O::REQUIREMENT == Requirement::BeforeLogin {
             let permit = authorise(actor, None, &O::REQUIREMENT, &self.inner.clock)?;
-            return Ok((permit, None));
+            return Ok((permit, None, None));
         }
-        let begin = Begin { session: session_of(actor), ..Begin::READ };
+        let begin = Begin { session: session_of(actor), patience: O::PATIENCE, ..Begin::READ };
         let (tx, arrived) = self.inner.db.begin(&begin, &self.inner.clock).await?;
-        tx.rollback().await?;
         match authorise(actor, arrived.as_ref(), &O::REQUIREMENT, &self.inner.clock) {
-            Ok(permit) => Ok((permit, arrived)),
+            Ok(permit) => Ok((permit, arrived, Some(tx))),
             Err(error) => {
+                tx.rollback().await?;
                 Box::pin(self.audit_denial::<O>(actor, about, &error)).await?;
                 Err(error)
             }

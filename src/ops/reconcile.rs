@@ -8,7 +8,7 @@ use super::store::faults::{self, During};
 use super::store::lifecycle::{self, Held};
 use super::store::targets::{self, Tally};
 use super::store::{reconcile, requests, savepoint, target_ends};
-use super::{AuditStatus, Context};
+use super::{AuditStatus, Context, Reader};
 use crate::Result;
 use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::StopReason;
@@ -65,8 +65,8 @@ pub(crate) async fn close_chunk(
 
 /// How many runs can never finish, as it stood at `as_of` for what waits in the queue, and
 /// how many are active.
-pub(crate) async fn count_stuck(context: &mut Context, as_of: DateTime<Utc>) -> Result<(i64, i64)> {
-    reconcile::count(context.tx()?, 0, as_of - STALE_AFTER).await
+pub(crate) async fn count_stuck(reader: Reader<'_>, as_of: DateTime<Utc>) -> Result<(i64, i64)> {
+    reconcile::count(reader.tx, 0, as_of - STALE_AFTER).await
 }
 
 /// Closes one run as its completion would, if it still can never finish.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::store::audit::NewAudit;
 use super::store::retention::{self, LedgerSize};
 use super::{
-    About, Access, AuditStatus, Consent, Context, Operation, break_glass, refusal, settings,
+    About, Access, AuditStatus, Consent, Context, Operation, Reader, break_glass, refusal, settings,
 };
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
@@ -107,11 +107,11 @@ pub(crate) async fn prune_chunk(
 
 /// How many product usage events are too old at `at`, and how many there are.
 pub(crate) async fn count_old(
-    context: &mut Context,
+    reader: Reader<'_>,
     days: Days,
     at: DateTime<Utc>,
 ) -> Result<(i64, i64)> {
-    retention::count_usage_events(context.tx()?, days.cutoff(at)).await
+    retention::count_usage_events(reader.tx, days.cutoff(at)).await
 }
 
 /// Why a run may not delete what is too old at `at`: nobody watches over it, and it would
@@ -239,7 +239,7 @@ impl Operation for PruneUsage {
             }
         };
         let cutoff = days.cutoff(at);
-        let (old, _) = count_old(context, days, at).await?;
+        let (old, _) = count_old(context.reader()?, days, at).await?;
         if dry_run {
             context.end(false).await?;
             return Ok(Pruned { days: days.get(), cutoff, events: old });

@@ -1,24 +1,29 @@
 //! Starting maintenance: a plan that still holds, a reason, and the phrase that was typed.
 
+mod now;
+
 use serde_json::{Value, json};
 
 use crate::access::{Actor, Requirement};
 use crate::domain::capability::Capability;
-use crate::domain::confirmation::Confirmation;
 use crate::domain::identity::identity_hash;
-use crate::domain::plan::{Difference, plan_hash};
+use crate::domain::plan::TargetCounts;
 use crate::domain::rollout::Rollout;
 use crate::domain::run::Source;
-use crate::ops::plans::{self, count_targets};
+use crate::domain::type_support::ActiveWorkers;
+use crate::ops::plans;
 use crate::ops::runs::{
-    Entry, Frozen, NewStart, RunScope, Started, check_reserved, create, freeze, require_support,
-    used_request_id,
+    Entry, Frozen, NewStart, RunScope, Started, active_workers, check_reserved, lock_scope, make,
+    supported, used_request_id,
 };
+use crate::ops::store::audit::{self, NewAudit};
 use crate::ops::store::plans::{self as store, PlanRow};
-use crate::ops::store::{run_write, settings};
+use crate::ops::store::run_write::{self, Requested};
+use crate::ops::store::{settings, together};
 use crate::ops::{About, Access, Consent, Context, Operation};
 use crate::runbooks::{Registry, Runbook};
 use crate::{Error, Result};
+use now::{Now, stored};
 
 /// The setting of the platform that lets customers start maintenance; off unless it says
 /// `true`.
@@ -108,36 +113,13 @@ impl Operation for StartRunbook {
             "plan_id": self.plan_id, "source": self.source.as_str(), "rollout": self.rollout,
         });
         merge(&mut row.metadata, facts);
-        let attempt = self.attempt(context).await;
-        let done = self.consent.end(context, row.clone(), attempt).await?;
-        let (plan, started) = (done.plan, done.started);
-        if !self.consent.dry_run && !done.again {
-            row.run_id = Some(started.run_id);
-            row.workspace_id = done.tenant.map(|(workspace, _)| workspace);
-            row.tenant_id = done.tenant.and_then(|(_, tenant)| tenant);
-            let facts = json!({
-                "type": self.key, "created": started.created, "scope": plan.scope_kind, "targets": plan_targets(&plan),
-                "affected": plan.affected_count, "hash": plan.hash,
-            });
-            merge(&mut row.metadata, facts);
-            context.audit(&row).await?;
-        }
-        Ok(started)
+        let attempt = self.attempt(context, &row).await;
+        self.consent.end(context, row, attempt).await
     }
 }
 
-/// A start that nothing refused.
-struct Attempt {
-    /// The workspace, and the tenant, where the run is of one.
-    tenant: Option<(i64, Option<i64>)>,
-    plan: PlanRow,
-    started: Started,
-    /// Whether it is the answer to a request that was answered before.
-    again: bool,
-}
-
 impl StartRunbook {
-    async fn attempt(&self, context: &mut Context) -> Result<Attempt> {
+    async fn attempt(&self, context: &mut Context, row: &NewAudit) -> Result<Started> {
         let runbook = context.settings().registry.get(&self.key)?.clone();
         if !context.permit().has(runbook.capability()) {
             return Err(Error::forbidden(runbook.capability()));
@@ -147,31 +129,32 @@ impl StartRunbook {
         }
         crate::ops::break_glass::require_reason(context.permit(), &self.consent)?;
         self.rollout.check()?;
-        // Held: the same plan cannot be used twice at once.
-        let plan = plans::own(context, self.plan_id, true).await?;
+        let Known { plan, planned, made, active } = self.known(context).await?;
+        let identity = identity_hash(&self.key, &plan.scope.0, &plan.inputs.0);
         if let Some(run_id) = plan.used_by_run_id {
-            return self.used(context, plan, run_id).await;
+            return self.used(context, &plan, run_id, made.as_ref(), &identity);
         }
         self.check_plan(context, &plan)?;
         let inputs = plan.inputs.0.clone();
         runbook.check_inputs(&inputs)?;
-        let identity = identity_hash(&self.key, &plan.scope.0, &inputs);
-        if let Some(run_id) = self.made_before(context, &identity).await? {
-            let started = Started { run_id, created: false };
-            return Ok(Attempt { tenant: None, plan, started, again: true });
+        if let Some(run_id) = self.made_before(context, made.as_ref(), &identity)? {
+            return Ok(Started { run_id, created: false });
         }
-        let active = self.active(context, &plan, &identity).await?;
+        let now = Now::look(context, runbook.as_ref(), &plan, &planned, &identity).await?;
+        let there = self.active(context, &plan, now.active).await?;
         // Nobody is asked to confirm what is not started all the same.
-        if active.is_none() {
-            require_support(context, &self.key, self.wait_for_worker).await?;
+        if there.is_none() {
+            supported(context, &active, &self.key, self.wait_for_worker)?;
         }
         let glass = context.permit().break_glass().is_some();
-        let stored = stored(&plan);
-        let reason = self.consent.allow(context, &stored.requiring_reason(glass))?;
-        if let Some(started) = active {
-            return Ok(Attempt { tenant: None, plan, started, again: false });
+        let reason = self.consent.allow(context, &stored(&plan).requiring_reason(glass))?;
+        if let Some(started) = there {
+            if !self.consent.dry_run {
+                context.audit(&self.told(row, &plan, None, started)).await?;
+            }
+            return Ok(started);
         }
-        let frozen = self.look_again(context, runbook.as_ref(), &plan).await?;
+        let frozen = now.compared(context, runbook.as_ref(), &plan, &planned).await?;
         if plan.affected_count == 0 && !self.is_scheduled(context) {
             return Err(Error::refused(format!(
                 "nothing would be changed: 0 of {} {} need it",
@@ -200,34 +183,112 @@ impl StartRunbook {
             plan_id: Some(plan.id),
             customer: None,
         };
-        let started = create(context, &frozen, &start).await?;
-        if started.created && !store::use_up(context.tx()?, plan.id, started.run_id).await? {
-            return Err(Error::refused(format!("plan {} was used meanwhile", plan.id))
-                .hint("run a new preflight"));
+        let started = make(context, &frozen, &start).await?;
+        self.write_down(context, runbook.as_ref(), &plan, &frozen, started, row).await?;
+        Ok(started)
+    }
+
+    /// What does not depend on the plan, and the plan, which is held: it cannot be used twice at
+    /// once.
+    async fn known(&self, context: &mut Context) -> Result<Known> {
+        let holder = context.permit().holder().map(|holder| holder.platform_user_id);
+        let view = context.permit().scope();
+        let (plan, planned, made, active) = together!(
+            context.tx()?,
+            |tx| plans::own_in(tx, holder, view, self.plan_id, true),
+            |tx| store::targets(tx, self.plan_id),
+            |tx| async {
+                match &self.request_id {
+                    Some(request_id) => run_write::by_request_id(tx, request_id).await,
+                    None => Ok(None),
+                }
+            },
+            |tx| active_workers(tx),
+        )?;
+        Ok(Known { plan, planned, made, active })
+    }
+
+    /// Locks the run's tenants, uses the plan up, and tells of the start.
+    async fn write_down(
+        &self,
+        context: &mut Context,
+        runbook: &dyn Runbook,
+        plan: &PlanRow,
+        frozen: &Frozen,
+        started: Started,
+        row: &NewAudit,
+    ) -> Result<()> {
+        let told = self.told(row, plan, Some(frozen), started);
+        let (created, run_id) = (started.created, started.run_id);
+        let locks = created && !runbook.shares_tenants();
+        let view = context.permit().scope();
+        let ((), used, ()) = together!(
+            context.tx()?,
+            |tx| async {
+                if locks { lock_scope(tx, &self.key, run_id, frozen, view).await } else { Ok(()) }
+            },
+            |tx| async {
+                if created { store::use_up(tx, plan.id, run_id).await } else { Ok(true) }
+            },
+            |tx| async {
+                if self.consent.dry_run { Ok(()) } else { audit::insert(tx, &told).await }
+            },
+        )?;
+        if used {
+            return Ok(());
         }
-        let tenant = frozen.workspace_id.map(|workspace| (workspace, frozen.tenant_id));
-        Ok(Attempt { tenant, plan, started, again: false })
+        Err(Error::refused(format!("plan {} was used meanwhile", plan.id))
+            .hint("run a new preflight"))
+    }
+
+    /// The audit row of a start, or of a run that was found active instead.
+    fn told(
+        &self,
+        row: &NewAudit,
+        plan: &PlanRow,
+        frozen: Option<&Frozen>,
+        started: Started,
+    ) -> NewAudit {
+        let mut row = row.clone();
+        row.run_id = Some(started.run_id);
+        row.workspace_id = frozen.and_then(|frozen| frozen.workspace_id);
+        row.tenant_id = frozen.and_then(|frozen| frozen.tenant_id);
+        let facts = json!({
+            "type": self.key, "created": started.created, "scope": plan.scope_kind, "targets": plan_targets(plan),
+            "affected": plan.affected_count, "hash": plan.hash,
+        });
+        merge(&mut row.metadata, facts);
+        row
     }
 
     /// A plan that a run has used: the same request is answered with its run once more.
-    async fn used(&self, context: &mut Context, plan: PlanRow, run_id: i64) -> Result<Attempt> {
-        let identity = identity_hash(&self.key, &plan.scope.0, &plan.inputs.0);
-        if self.made_before(context, &identity).await? == Some(run_id) {
-            let started = Started { run_id, created: false };
-            return Ok(Attempt { tenant: None, plan, started, again: true });
+    fn used(
+        &self,
+        context: &Context,
+        plan: &PlanRow,
+        run_id: i64,
+        made: Option<&Requested>,
+        identity: &str,
+    ) -> Result<Started> {
+        if self.made_before(context, made, identity)? == Some(run_id) {
+            return Ok(Started { run_id, created: false });
         }
         Err(Error::refused(format!("plan {} was used before, by run {run_id}", plan.id))
             .hint(format!("look at it: tenantpilot runs show {run_id}; or run a new preflight")))
     }
 
     /// The run that the same request of the same person made before.
-    async fn made_before(&self, context: &mut Context, identity: &str) -> Result<Option<i64>> {
-        let Some(request_id) = &self.request_id else { return Ok(None) };
+    fn made_before(
+        &self,
+        context: &Context,
+        made: Option<&Requested>,
+        identity: &str,
+    ) -> Result<Option<i64>> {
         if *context.permit().actor() != Actor::System {
-            check_reserved(Some(request_id))?;
+            check_reserved(self.request_id.as_deref())?;
         }
         let by = context.permit().holder().map(|holder| holder.platform_user_id);
-        match run_write::by_request_id(context.tx()?, request_id).await? {
+        match made {
             None => Ok(None),
             Some(made) if made.identity_hash == identity && made.platform_user_id == by => {
                 Ok(Some(made.id))
@@ -242,13 +303,10 @@ impl StartRunbook {
         &self,
         context: &mut Context,
         plan: &PlanRow,
-        identity: &str,
+        active: Option<i64>,
     ) -> Result<Option<Started>> {
-        let tx = context.tx()?;
-        let Some(run_id) = run_write::active_by_identity(tx, identity).await? else {
-            return Ok(None);
-        };
-        if run_write::has_targets_of(tx, run_id, plan.id).await? {
+        let Some(run_id) = active else { return Ok(None) };
+        if run_write::has_targets_of(context.tx()?, run_id, plan.id).await? {
             return Ok(Some(Started { run_id, created: false }));
         }
         Err(Error::refused(format!(
@@ -286,48 +344,19 @@ impl StartRunbook {
         Ok(())
     }
 
-    /// Resolves the plan's scope again and counts again; refuses any difference.
-    async fn look_again(
-        &self,
-        context: &mut Context,
-        runbook: &dyn Runbook,
-        plan: &PlanRow,
-    ) -> Result<Frozen> {
-        let broken = || {
-            Error::refused(format!("plan {} cannot be read", plan.id)).hint("run a new preflight")
-        };
-        let scope = RunScope::from_json(&plan.scope.0).ok_or_else(broken)?;
-        let planned = store::targets(context.tx()?, plan.id).await?;
-        if plan_hash(&plan.runbook, &plan.scope.0, &plan.inputs.0, &planned) != plan.hash {
-            return Err(broken());
-        }
-        let view = context.permit().scope();
-        let frozen = freeze(context.tx()?, &scope, None, view).await?;
-        plans::allowed_scope(runbook, frozen.kind)?;
-        let now =
-            count_targets(context, runbook, &frozen.targets, &plan.inputs.0, plan.created_at, None)
-                .await?;
-        if let Some(difference) = Difference::between(&planned, &now) {
-            return Err(Error::refused(difference.words()).hint("look at a new preflight first"));
-        }
-        // What has to be typed follows from what is there, not from what the row says.
-        let expected = plans::confirmation(context, runbook, &frozen, &plan.inputs.0).await?;
-        if expected != stored(plan) {
-            return Err(Error::refused("what confirms it changed since preflight")
-                .hint("the names of the tenants or a setting changed; look at a new preflight"));
-        }
-        Ok(frozen)
-    }
-
     /// The daily work of the worker: it is recorded also where there was nothing to do.
     fn is_scheduled(&self, context: &Context) -> bool {
         self.source == Source::Schedule && *context.permit().actor() == Actor::System
     }
 }
 
-fn stored(plan: &PlanRow) -> Confirmation {
-    let tenants = (plan.scope_kind != "platform").then_some(plan.tenant_count);
-    Confirmation::stored(&plan.phrase, plan.must_confirm, tenants)
+/// What a start reads before it looks at the plan.
+struct Known {
+    plan: PlanRow,
+    planned: Vec<TargetCounts>,
+    /// What the request made before.
+    made: Option<Requested>,
+    active: ActiveWorkers,
 }
 
 fn plan_targets(plan: &PlanRow) -> i64 {

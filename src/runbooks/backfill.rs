@@ -8,7 +8,7 @@ use super::{Affected, Progress, Runbook, Step, StepError};
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::ScopeKind;
-use crate::ops::{Context, findings};
+use crate::ops::{Context, Reader, findings};
 use crate::{Error, Result};
 
 /// The runbook.
@@ -47,14 +47,14 @@ impl Runbook for LifecycleBackfill {
 
     fn preflight<'a>(
         &'a self,
-        context: &'a mut Context,
+        reader: Reader<'a>,
         tenant_id: Option<i64>,
         _inputs: &'a Value,
         _as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
             let tenant_id = tenant_id.ok_or_else(|| Error::usage("it needs a tenant"))?;
-            let (affected, total) = findings::count_legacy(context, tenant_id).await?;
+            let (affected, total) = findings::count_legacy(reader, tenant_id).await?;
             Ok(Affected { affected, total })
         })
     }

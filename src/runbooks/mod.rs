@@ -21,7 +21,7 @@ use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::operation_type;
 use crate::domain::run::ScopeKind;
-use crate::ops::Context;
+use crate::ops::{Context, Reader};
 use crate::{Error, Result};
 
 /// A maintenance procedure.
@@ -109,7 +109,7 @@ pub trait Runbook: Send + Sync + 'static {
     /// that went by.
     fn preflight<'a>(
         &'a self,
-        context: &'a mut Context,
+        reader: Reader<'a>,
         tenant_id: Option<i64>,
         inputs: &'a Value,
         as_of: DateTime<Utc>,

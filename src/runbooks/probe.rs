@@ -13,7 +13,7 @@ use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::ScopeKind;
-use crate::ops::{Context, probe};
+use crate::ops::{Context, Reader, probe};
 
 /// See the module.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Runbook for Probe {
 
     fn preflight<'a>(
         &'a self,
-        _context: &'a mut Context,
+        _reader: Reader<'a>,
         _tenant_id: Option<i64>,
         inputs: &'a Value,
         _as_of: DateTime<Utc>,

@@ -9,8 +9,8 @@ use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::ScopeKind;
 use crate::domain::safe_text::quoted;
-use crate::ops::Context;
 use crate::ops::retention::{self, Days};
+use crate::ops::{Context, Reader};
 use crate::{Error, Result};
 
 /// The runbook.
@@ -97,14 +97,15 @@ impl Runbook for PruneUsage {
 
     fn preflight<'a>(
         &'a self,
-        context: &'a mut Context,
+        reader: Reader<'a>,
         _tenant_id: Option<i64>,
         inputs: &'a Value,
         as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
-            let days = retention::days_of(context, inputs).await?;
-            let (affected, total) = retention::count_old(context, days, as_of).await?;
+            let days = Days::from_inputs(inputs)?
+                .ok_or_else(|| Error::failed("the days to keep events are not settled"))?;
+            let (affected, total) = retention::count_old(reader, days, as_of).await?;
             Ok(Affected { affected, total })
         })
     }

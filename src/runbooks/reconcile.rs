@@ -8,7 +8,7 @@ use super::{Affected, Progress, Runbook, Step, StepError};
 use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::run::ScopeKind;
-use crate::ops::{Context, reconcile};
+use crate::ops::{Context, Reader, reconcile};
 
 /// At most this many runs are closed in one transaction: each takes a handful of statements.
 const MAX_CHUNK: i64 = 100;
@@ -49,13 +49,13 @@ impl Runbook for ReconcileStale {
 
     fn preflight<'a>(
         &'a self,
-        context: &'a mut Context,
+        reader: Reader<'a>,
         _tenant_id: Option<i64>,
         _inputs: &'a Value,
         as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
-            let (affected, total) = reconcile::count_stuck(context, as_of).await?;
+            let (affected, total) = reconcile::count_stuck(reader, as_of).await?;
             Ok(Affected { affected, total })
         })
     }

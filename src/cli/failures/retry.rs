@@ -60,7 +60,7 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
             env.out.message(line);
         }
     }
-    break_glass::notice(env, &ops, &session).await;
+    break_glass::notice(env, &session);
     let what = format!("{} would be tried again.", aim(&plan));
     let retry = |consent| RetryGroup {
         fingerprint: plan.fingerprint.clone(),

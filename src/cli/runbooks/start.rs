@@ -80,11 +80,11 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
     let inputs = inputs(&args.inputs)?;
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    break_glass::notice(env, &ops, &session).await;
+    break_glass::notice(env, &session);
     let actor = &session.actor;
     // A plan is made only for those who may start it.
     let about = About::of("runbook", &args.key).with(&args.consent.consent(env)?);
-    ops.allow::<StartRunbook>(actor, about).await?;
+    ops.allow::<StartRunbook>(&session, about).await?;
     let plan = match (args.plan, &scope) {
         (Some(id), _) => Looked::at(&ops, actor, id).await?,
         (None, Some(scope)) => {

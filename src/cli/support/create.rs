@@ -147,7 +147,7 @@ pub async fn run(args: CreateArgs, env: &Env) -> Result<u8> {
     }
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    ops.allow::<CreateRequest>(&session.actor, args.about_denied()).await?;
+    ops.allow::<CreateRequest>(&session, args.about_denied()).await?;
     let subject = args.about(&ops, &session.actor).await?;
     let stored = match args.reference {
         Some(reference) => is_stored(&ops, &session.actor, reference).await?,

@@ -23,7 +23,7 @@ pub(super) async fn create(args: CreateArgs, env: &Env) -> Result<()> {
     };
     let consent = args.consent.consent(env)?;
     let about = About::user(&args.name).with(&consent);
-    ops.allow::<CreateUser>(&session.actor, about).await?;
+    ops.allow::<CreateUser>(&session, about).await?;
     if !args.consent.is_dry_run() {
         args.password.check(env)?;
     }

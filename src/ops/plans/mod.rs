@@ -12,20 +12,20 @@ pub use crate::ops::store::plans::PlanTarget;
 pub use crate::ops::store::scope_choices::{ScopeTenant, ScopeWorkspace};
 pub use choices::{ListScopeTenants, ListScopeWorkspaces, ScopeTenants, ScopeWorkspaces};
 pub use csv::targets_csv;
+pub(in crate::ops) use preflight::{Count, allowed_scope, confirmation, scope_names};
 pub use preflight::{Counted, Preflight};
-pub(in crate::ops) use preflight::{allowed_scope, confirmation, count_targets};
 
-use crate::access::Requirement;
+use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::name_pattern::NamePattern;
 use crate::domain::plan::suspicion;
 use crate::domain::run::ScopeKind;
 use crate::domain::safe_text::SafeText;
-use crate::domain::type_support::Support;
+use crate::domain::type_support::{ActiveWorkers, Support};
 use crate::ops::runs::{RunScope, active_workers};
 use crate::ops::store::plans::{self as store, PlanRow, TargetFilter};
-use crate::ops::store::{name_match, scope_choices};
+use crate::ops::store::{Tx, name_match, together};
 use crate::ops::{Access, Context, Engine, Operation};
 use crate::{Error, Result};
 
@@ -96,20 +96,12 @@ impl Plan {
         })
     }
 
-    /// A plan with the names of what it is aimed at.
-    pub(in crate::ops) async fn with_names(context: &mut Context, row: PlanRow) -> Result<Self> {
-        let mut plan = Self::from(row);
-        let tx = context.tx()?;
-        plan.support = active_workers(tx).await?.support(&plan.runbook);
-        plan.scope_names = match RunScope::from_json(&plan.scope) {
-            Some(RunScope::Tenant(id)) => scope_choices::names(tx, &[id]).await?,
-            Some(RunScope::Tenants(ids)) if ids.len() <= NAMED => {
-                scope_choices::names(tx, &ids).await?
-            }
-            Some(RunScope::Workspace(id)) => scope_choices::workspace_name(tx, id).await?,
-            _ => Vec::new(),
-        };
-        Ok(plan)
+    /// A plan with the names of what it is aimed at, as the active workers support it.
+    fn named(row: PlanRow, names: Vec<(i64, String)>, active: &ActiveWorkers) -> Self {
+        let plan = Self::from(row);
+        let support = active.support(&plan.runbook);
+        let scope_names = if names.len() <= NAMED { names } else { Vec::new() };
+        Self { support, scope_names, ..plan }
     }
 
     /// The scope in words, with ids and cleaned names: `tenant 4 (Contoso DE)`.
@@ -184,9 +176,20 @@ impl From<PlanRow> for Plan {
 pub(in crate::ops) async fn own(context: &mut Context, id: i64, hold: bool) -> Result<PlanRow> {
     let holder = context.permit().holder().map(|holder| holder.platform_user_id);
     let view = context.permit().scope();
-    let tx = context.tx()?;
-    let plan = store::by_id(tx, id, hold).await?.filter(|plan| plan.platform_user_id == holder);
-    let visible = store::in_view(tx, id, view).await?;
+    own_in(context.tx()?, holder, view, id, hold).await
+}
+
+/// The same of the given holder and view.
+pub(in crate::ops) async fn own_in(
+    tx: &mut Tx,
+    holder: Option<i64>,
+    view: ViewScope,
+    id: i64,
+    hold: bool,
+) -> Result<PlanRow> {
+    let (plan, visible) =
+        together!(tx, |tx| store::by_id(tx, id, hold), |tx| store::in_view(tx, id, view))?;
+    let plan = plan.filter(|plan| plan.platform_user_id == holder);
     plan.filter(|_| visible).ok_or_else(|| {
         Error::not_found(format!("plan {id}"))
             .hint("a plan belongs to the person who made it: run a preflight of your own")
@@ -208,7 +211,16 @@ impl Operation for GetPlan {
 
     async fn execute(self, context: &mut Context) -> Result<Plan> {
         let row = own(context, self.id, false).await?;
-        Plan::with_names(context, row).await
+        let scope = RunScope::from_json(&row.scope.0);
+        let (active, names) = together!(context.tx()?, |tx| active_workers(tx), |tx| async {
+            match &scope {
+                Some(scope) if scope.tenants().is_none_or(|ids| ids.len() <= NAMED) => {
+                    scope_names(tx, scope).await
+                }
+                _ => Ok(Vec::new()),
+            }
+        },)?;
+        Ok(Plan::named(row, names, &active))
     }
 }
 
@@ -298,16 +310,31 @@ impl RunScope {
         }
     }
 
+    /// What kind of scope it is.
+    pub const fn kind(&self) -> ScopeKind {
+        match self {
+            Self::Tenant(_) => ScopeKind::Tenant,
+            Self::Tenants(_) => ScopeKind::Tenants,
+            Self::Workspace(_) => ScopeKind::Workspace,
+            Self::All => ScopeKind::All,
+            Self::Platform => ScopeKind::Platform,
+        }
+    }
+
+    /// The tenants that it names one by one, by id, each once.
+    pub(in crate::ops) fn tenants(&self) -> Option<Vec<i64>> {
+        match self {
+            Self::Tenant(id) => Some(vec![*id]),
+            Self::Tenants(ids) => Some(sorted(ids)),
+            _ => None,
+        }
+    }
+
     /// The scope as plans store it and a run's identity sees it.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Tenant(id) => json!({ "tenant": id }),
-            Self::Tenants(ids) => {
-                let mut ids = ids.clone();
-                ids.sort_unstable();
-                ids.dedup();
-                json!({ "tenants": ids })
-            }
+            Self::Tenants(ids) => json!({ "tenants": sorted(ids) }),
             Self::Workspace(id) => json!({ "workspace": id }),
             Self::All => json!({ "all": true }),
             Self::Platform => json!({ "platform": true }),
@@ -330,4 +357,11 @@ impl RunScope {
             _ => None,
         }
     }
+}
+
+fn sorted(ids: &[i64]) -> Vec<i64> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }

@@ -13,9 +13,10 @@ use crate::domain::confirmation::{Action, Confirmation, Level};
 use crate::domain::plan::{TargetCounts, plan_hash, suspicion};
 use crate::domain::run::ScopeKind;
 use crate::ops::refusal;
-use crate::ops::runs::{Frozen, RunScope, look};
-use crate::ops::store::{plans, scope_choices};
-use crate::ops::{About, Access, AuditStatus, Context, Operation};
+use crate::ops::runs::{Frozen, RunScope, active_workers, look};
+use crate::ops::store::plans::{self, PastRun};
+use crate::ops::store::{Tx, each, scope_choices, together};
+use crate::ops::{About, Access, AuditStatus, Context, Operation, Reader};
 use crate::runbooks::{Affected, Runbook};
 use crate::{Error, Result};
 
@@ -25,6 +26,8 @@ const LIFETIME: Duration = Duration::minutes(15);
 const KEPT: Duration = Duration::days(7);
 /// How many of those are removed with each preflight.
 const REMOVED_AT_ONCE: i64 = 20;
+/// So many targets are counted at once.
+const AT_ONCE: usize = 100;
 /// How many earlier runs an expected duration is drawn from.
 const PAST_RUNS: i64 = 5;
 
@@ -106,6 +109,7 @@ struct Found {
     /// With what the settings fill in.
     inputs: Value,
     targets: Vec<TargetCounts>,
+    names: Vec<(i64, String)>,
     confirmation: Confirmation,
     fleet: i64,
     expected: Option<(i64, i64)>,
@@ -120,23 +124,38 @@ impl Preflight {
         }
         runbook.check_inputs(&self.inputs)?;
         let inputs = runbook.settle(context, &self.inputs).await?;
-        let view = context.permit().scope();
-        let as_of = context.now();
-        let frozen = look(context.tx()?, &self.scope.plain(), view).await?;
-        allowed_scope(runbook.as_ref(), frozen.kind)?;
-        let confirmation = confirmation(context, runbook.as_ref(), &frozen, &self.inputs).await?;
-        let targets = count_targets(
-            context,
-            runbook.as_ref(),
-            &frozen.targets,
-            &inputs,
-            as_of,
-            self.progress.as_deref(),
-        )
-        .await?;
-        let fleet = scope_choices::count(context.tx()?, view).await?;
-        let expected = expected(context, &self.key, &targets).await?;
-        Ok(Found { frozen, inputs, targets, confirmation, fleet, expected, as_of })
+        let (view, as_of) = (context.permit().scope(), context.now());
+        let scope = self.scope.plain();
+        allowed_scope(runbook.as_ref(), scope.kind())?;
+        let (key, progress) = (&self.key, self.progress.as_deref());
+        let tx = context.tx()?;
+        let (frozen, targets, names, fleet, past) = if let Some(ids) = scope.tenants() {
+            let ids: Vec<Option<i64>> = ids.into_iter().map(Some).collect();
+            let count = Count { runbook: runbook.as_ref(), inputs: &inputs, as_of, progress };
+            together!(
+                tx,
+                |tx| look(tx, &scope, view),
+                |tx| count.targets(tx, &ids),
+                |tx| scope_names(tx, &scope),
+                |tx| scope_choices::count(tx, view),
+                |tx| plans::history(tx, key, PAST_RUNS, view),
+            )?
+        } else {
+            let frozen = look(tx, &scope, view).await?;
+            let count = Count { runbook: runbook.as_ref(), inputs: &inputs, as_of, progress };
+            let (targets, names, fleet, past) = together!(
+                tx,
+                |tx| count.targets(tx, &frozen.targets),
+                |tx| scope_names(tx, &scope),
+                |tx| scope_choices::count(tx, view),
+                |tx| plans::history(tx, key, PAST_RUNS, view),
+            )?;
+            (frozen, targets, names, fleet, past)
+        };
+        let confirmation =
+            confirmation(context, runbook.as_ref(), &frozen, &names, &self.inputs).await?;
+        let expected = expected(&past, &targets);
+        Ok(Found { frozen, inputs, targets, names, confirmation, fleet, expected, as_of })
     }
 
     async fn store(
@@ -145,35 +164,35 @@ impl Preflight {
         found: Found,
         mut row: crate::ops::store::audit::NewAudit,
     ) -> Result<Plan> {
-        let Found { frozen, inputs, targets, confirmation, fleet, expected, as_of } = found;
+        let Found { frozen, inputs, targets, names, confirmation, fleet, expected, as_of } = found;
         let hash = plan_hash(&self.key, &frozen.scope_json, &inputs, &targets);
         let holder = context.permit().holder().map(|holder| holder.platform_user_id);
         let now = context.now();
         let tx = context.tx()?;
-        plans::forget(tx, now - KEPT, REMOVED_AT_ONCE).await?;
-        let id = plans::insert(
+        let new = plans::NewPlan {
+            runbook: &self.key,
+            scope_kind: frozen.kind.as_str(),
+            scope: &frozen.scope_json,
+            inputs: &inputs,
+            hash: &hash,
+            targets: &targets,
+            fleet_count: fleet,
+            phrase: &confirmation.phrase,
+            must_confirm: confirmation.level == Level::Phrase,
+            expected,
+            platform_user_id: holder,
+            // It is as old as what it counted.
+            now: as_of,
+            expires_at: as_of + LIFETIME,
+        };
+        let ((), stored, active) = together!(
             tx,
-            &plans::NewPlan {
-                runbook: &self.key,
-                scope_kind: frozen.kind.as_str(),
-                scope: &frozen.scope_json,
-                inputs: &inputs,
-                hash: &hash,
-                targets: &targets,
-                fleet_count: fleet,
-                phrase: &confirmation.phrase,
-                must_confirm: confirmation.level == Level::Phrase,
-                expected,
-                platform_user_id: holder,
-                // It is as old as what it counted.
-                now: as_of,
-                expires_at: as_of + LIFETIME,
-            },
-        )
-        .await?;
-        let stored = plans::by_id(tx, id, false).await?;
-        let stored = stored.ok_or_else(|| Error::failed("the plan could not be stored"))?;
-        let plan = Plan::with_names(context, stored).await?;
+            |tx| plans::forget(tx, now - KEPT, REMOVED_AT_ONCE),
+            |tx| plans::insert(tx, &new),
+            |tx| active_workers(tx),
+        )?;
+        let id = stored.id;
+        let plan = Plan::named(stored, names, &active);
         row.tenant_id = frozen.tenant_id;
         row.workspace_id = frozen.workspace_id;
         row.metadata = json!({
@@ -195,26 +214,59 @@ pub(in crate::ops) fn allowed_scope(runbook: &dyn Runbook, kind: ScopeKind) -> R
         .hint(format!("it takes: {}", allowed.join(", "))))
 }
 
-/// Counts what a runbook would change at each target, as of `as_of`.
-pub(in crate::ops) async fn count_targets(
-    context: &mut Context,
-    runbook: &dyn Runbook,
-    targets: &[Option<i64>],
-    inputs: &Value,
-    as_of: DateTime<Utc>,
-    progress: Option<&watch::Sender<Counted>>,
-) -> Result<Vec<TargetCounts>> {
-    let total = targets.len();
-    let mut counts = Vec::with_capacity(total);
-    for tenant_id in targets {
-        let Affected { affected, total: there } =
-            runbook.preflight(context, *tenant_id, inputs, as_of).await?;
-        counts.push(TargetCounts { tenant_id: *tenant_id, affected, total: there });
-        if let Some(progress) = progress {
-            progress.send_replace(Counted { done: counts.len(), total });
+/// What a runbook would change, as of one moment.
+#[derive(Clone, Copy)]
+pub(in crate::ops) struct Count<'a> {
+    /// The runbook.
+    pub runbook: &'a dyn Runbook,
+    /// Its inputs, settled.
+    pub inputs: &'a Value,
+    /// The moment.
+    pub as_of: DateTime<Utc>,
+    /// Where to tell how far it is.
+    pub progress: Option<&'a watch::Sender<Counted>>,
+}
+
+impl Count<'_> {
+    /// Counts it at each target.
+    pub(in crate::ops) async fn targets(
+        self,
+        tx: &mut Tx,
+        targets: &[Option<i64>],
+    ) -> Result<Vec<TargetCounts>> {
+        let total = targets.len();
+        let mut counts = Vec::with_capacity(total);
+        for some in targets.chunks(AT_ONCE) {
+            let counted: Vec<Affected> = each!(tx, some, |tx, tenant_id| self.runbook.preflight(
+                Reader { tx },
+                *tenant_id,
+                self.inputs,
+                self.as_of
+            ))?;
+            let of = |(tenant_id, of): (&Option<i64>, Affected)| TargetCounts {
+                tenant_id: *tenant_id,
+                affected: of.affected,
+                total: of.total,
+            };
+            counts.extend(some.iter().zip(counted).map(of));
+            if let Some(progress) = self.progress {
+                progress.send_replace(Counted { done: counts.len(), total });
+            }
         }
+        Ok(counts)
     }
-    Ok(counts)
+}
+
+/// What the tenants of a scope, or its workspace, are called, by id; nothing where it names none.
+pub(in crate::ops) async fn scope_names(
+    tx: &mut Tx,
+    scope: &RunScope,
+) -> Result<Vec<(i64, String)>> {
+    match (scope, scope.tenants()) {
+        (_, Some(ids)) => scope_choices::names(tx, &ids).await,
+        (RunScope::Workspace(id), _) => scope_choices::workspace_name(tx, *id).await,
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// What confirms a start of a runbook on these targets, by their names and the platform's settings
@@ -223,6 +275,7 @@ pub(in crate::ops) async fn confirmation(
     context: &mut Context,
     runbook: &dyn Runbook,
     frozen: &Frozen,
+    names: &[(i64, String)],
     inputs: &Value,
 ) -> Result<Confirmation> {
     let word = runbook.word();
@@ -230,24 +283,15 @@ pub(in crate::ops) async fn confirmation(
         let exact = runbook.exact_phrase(context, inputs).await?;
         return Confirmation::of(&Action::Platform { word, exact: exact.as_deref() });
     }
-    let mut odd = Vec::new();
-    if matches!(frozen.kind, ScopeKind::Tenant | ScopeKind::Tenants) {
-        let ids: Vec<i64> = frozen.targets.iter().copied().flatten().collect();
-        let names = scope_choices::names(context.tx()?, &ids).await?;
-        odd.extend(names.iter().filter(|(_, name)| suspicion(name).is_some()).map(|(id, _)| *id));
-    }
+    let named = matches!(frozen.kind, ScopeKind::Tenant | ScopeKind::Tenants);
+    let odd = names.iter().filter(|(_, name)| named && suspicion(name).is_some());
+    let odd: Vec<i64> = odd.map(|(id, _)| *id).collect();
     Confirmation::of(&Action::Tenants { word, count: frozen.targets.len(), odd: &odd })
 }
 
 /// How many seconds the same work took before, and how many runs say so: the median of the
 /// newest ones, by record where they counted records, else by target.
-async fn expected(
-    context: &mut Context,
-    key: &str,
-    targets: &[TargetCounts],
-) -> Result<Option<(i64, i64)>> {
-    let view = context.permit().scope();
-    let past = plans::history(context.tx()?, key, PAST_RUNS, view).await?;
+fn expected(past: &[PastRun], targets: &[TargetCounts]) -> Option<(i64, i64)> {
     let records = targets.iter().fold(0_i64, |sum, target| sum.saturating_add(target.total));
     #[expect(clippy::cast_precision_loss, reason = "an estimate, shown in whole seconds")]
     let mut seconds: Vec<f64> = past
@@ -268,5 +312,5 @@ async fn expected(
     // Ten years are as good as any longer time.
     #[expect(clippy::cast_possible_truncation, reason = "kept within range just before")]
     let median = seconds.get(seconds.len() / 2).map(|s| s.clamp(0.0, 315_360_000.0).ceil() as i64);
-    Ok(median.map(|median| (median, runs)))
+    median.map(|median| (median, runs))
 }

@@ -59,7 +59,18 @@ pub(in crate::ops) async fn require_support(
     run_type: &str,
     wait_for_worker: bool,
 ) -> Result<Support> {
-    let support = active_workers(context.tx()?).await?.support(run_type);
+    let active = active_workers(context.tx()?).await?;
+    supported(context, &active, run_type, wait_for_worker)
+}
+
+/// The same where the active workers are known.
+pub(in crate::ops) fn supported(
+    context: &Context,
+    active: &ActiveWorkers,
+    run_type: &str,
+    wait_for_worker: bool,
+) -> Result<Support> {
+    let support = active.support(run_type);
     let attended = context.permit().holder().is_some();
     match (support, support.obstacle(run_type)) {
         (Support::NoWorker | Support::WrongClock, Some(why)) if attended && !wait_for_worker => {

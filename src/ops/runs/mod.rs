@@ -19,7 +19,7 @@ pub use super::store::faults::{During, RunFault};
 pub use super::store::lifecycle::{Claimed, Claims};
 pub use super::store::requests::RequestRow;
 pub use super::store::targets::{Begun, Pending};
-pub(in crate::ops) use basis::{active_workers, complete_with, missing, require_support};
+pub(in crate::ops) use basis::{active_workers, complete_with, missing, supported};
 pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
     ClaimNext, ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,
@@ -34,7 +34,7 @@ pub(in crate::ops) use retry::retry_confirmation;
 pub use retry::{PlanRetry, Retried, RetryPlan, RetryRun};
 pub(in crate::ops) use shares::{counts_of, outcome_of};
 pub use start::{Entry, FindRequest, RunScope, StartRun, Started};
-pub(in crate::ops) use start::{Frozen, NewStart, create, freeze, look, used_request_id};
+pub(in crate::ops) use start::{Frozen, NewStart, freeze, lock_scope, look, make, used_request_id};
 pub use step::{
     Asked, BeginTarget, Beginning, Canary, DueTargets, FailStep, HowFar, Outage, Pulse, Refresh,
     RunStep, START_LIMIT, Stepped,

@@ -15,7 +15,7 @@ use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::domain::telemetry::{SubjectType, UsageEvent};
 use crate::ops::runbooks::refuse_admin;
 use crate::ops::store::run_write::{self, NewRun};
-use crate::ops::store::{Tx, customers, run_read, savepoint, scope_locks};
+use crate::ops::store::{Tx, customers, each, run_read, savepoint, scope_locks};
 use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{About, Access, AuditStatus, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
@@ -186,8 +186,25 @@ pub(in crate::ops) struct NewStart<'a> {
     pub customer: Option<(i64, &'a str)>,
 }
 
-/// Inserts the run with its targets, or finds the one that an index says is there.
+/// Inserts the run with its targets, or finds the one that an index says is there; and takes the
+/// locks of a new one.
 pub(in crate::ops) async fn create(
+    context: &mut Context,
+    frozen: &Frozen,
+    start: &NewStart<'_>,
+) -> Result<Started> {
+    let started = make(context, frozen, start).await?;
+    let registry = &context.settings().registry;
+    let locked = registry.get(start.run_type).is_ok_and(|runbook| !runbook.shares_tenants());
+    if started.created && locked {
+        let view = context.permit().scope();
+        lock_scope(context.tx()?, start.run_type, started.run_id, frozen, view).await?;
+    }
+    Ok(started)
+}
+
+/// Inserts the run with its targets, or finds the one that an index says is there.
+pub(in crate::ops) async fn make(
     context: &mut Context,
     frozen: &Frozen,
     start: &NewStart<'_>,
@@ -208,8 +225,6 @@ pub(in crate::ops) async fn create(
         }
     };
     let identity = identity.as_str();
-    let registry = &context.settings().registry;
-    let locked = registry.get(start.run_type).is_ok_and(|runbook| !runbook.shares_tenants());
     let total = u64::try_from(frozen.targets.len()).unwrap_or(u64::MAX);
     let counts = SummaryCounts::default().with(CountKey::Total, total).with(CountKey::Processed, 0);
     let now = context.now();
@@ -220,7 +235,6 @@ pub(in crate::ops) async fn create(
     }
     let break_glass = glass.is_some();
     let holder = context.permit().holder().map(|h| (h.platform_user_id, h.username.clone()));
-    let view = context.permit().scope();
     let tx = context.tx()?;
     let new = NewRun {
         workspace_id: frozen.workspace_id,
@@ -248,6 +262,9 @@ pub(in crate::ops) async fn create(
     // The other run may end between our refused insert and our look; then there is room
     // again, and one more try makes it.
     for _ in 0..3 {
+        if let Some(run_id) = run_write::insert(tx, &new).await? {
+            return Ok(Started { run_id, created: true });
+        }
         if let Some(request_id) = start.request_id
             && let Some(made) = run_write::by_request_id(tx, request_id).await?
         {
@@ -256,12 +273,6 @@ pub(in crate::ops) async fn create(
                 return Err(used_request_id());
             }
             return Ok(Started { run_id: made.id, created: false });
-        }
-        if let Some(run_id) = run_write::insert(tx, &new).await? {
-            if locked {
-                lock_scope(tx, start.run_type, run_id, frozen, view).await?;
-            }
-            return Ok(Started { run_id, created: true });
         }
         if let Some(run_id) = run_write::active_by_identity(tx, identity).await? {
             if *start.entry == Entry::Strict {
@@ -305,7 +316,7 @@ impl Operation for FindRequest {
 
 /// Takes the locks that keep runs of a runbook apart; the refusal names the other run, where the
 /// actor may see it.
-async fn lock_scope(
+pub(in crate::ops) async fn lock_scope(
     tx: &mut Tx,
     runbook: &str,
     run_id: i64,
@@ -395,13 +406,11 @@ async fn resolve(tx: &mut Tx, scope: &RunScope, eyes: Eyes) -> Result<Frozen> {
             }
         }
         RunScope::Tenants(ids) => {
-            let mut ids = ids.clone();
-            ids.sort_unstable();
-            ids.dedup();
             if ids.is_empty() {
                 return Err(Error::usage("no tenant was chosen")
                     .hint("name the tenants, or choose all explicitly"));
             }
+            let ids = scope.tenants().unwrap_or_default();
             let workspaces = workspaces_of(tx, &ids, eyes).await?;
             let workspace_id =
                 if workspaces.len() == 1 { workspaces.first().copied() } else { None };
@@ -459,15 +468,15 @@ async fn workspaces_of(tx: &mut Tx, ids: &[i64], eyes: Eyes) -> Result<Vec<i64>>
     } else {
         HashMap::new()
     };
-    let mut workspaces = BTreeSet::new();
-    for id in ids {
-        workspaces.insert(match known.get(id) {
-            Some(workspace) => *workspace,
-            // Says what is wrong with it.
-            None => allowed(tx, *id, eyes).await?.workspace_id,
-        });
-    }
-    Ok(workspaces.into_iter().collect())
+    // Says what is wrong with one that is not among them.
+    let others = ids.iter().copied().filter(|id| !known.contains_key(id));
+    let others = each!(tx, others, |tx, id| allowed(tx, id, eyes))?;
+    let found = others.iter().map(|tenant| tenant.workspace_id);
+    Ok(found
+        .chain(ids.iter().filter_map(|id| known.get(id).copied()))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect())
 }
 
 /// A tenant that may be aimed at. What does not exist and what belongs to others get the

@@ -50,6 +50,8 @@ pub struct Own {
     pub answer: Option<Duration>,
     /// Whether statements are prepared once, and kept by a name.
     pub named: bool,
+    /// Statements that go with the next one.
+    due: Vec<&'static str>,
     /// Until it ends, others wait.
     _turn: OwnedSemaphorePermit,
 }
@@ -75,6 +77,17 @@ impl Own {
         self.transaction.connection()
     }
 
+    /// Has a statement that gives nothing go with the next one, and no trip of its own. What never
+    /// goes is undone or made lasting with the transaction, as if it had.
+    pub fn defer(&mut self, statement: &'static str) {
+        self.due.push(statement);
+    }
+
+    /// The statements that go first.
+    pub fn take_due(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.due)
+    }
+
     /// Closes its connection, which undoes what was written in it.
     pub fn give_up(&mut self) {
         self.transaction.give_up();
@@ -97,6 +110,7 @@ impl PgTx {
             trail: Trail::default(),
             answer,
             named: limits.named_statements,
+            due: Vec::new(),
             _turn: turn,
         })))
     }

@@ -35,6 +35,7 @@ pub mod outages;
 pub mod overview;
 pub mod pg_transaction;
 pub mod plans;
+pub mod pooled;
 pub mod preferences;
 #[cfg(debug_assertions)]
 pub mod probe;
@@ -64,6 +65,7 @@ pub mod transaction;
 pub mod usage;
 pub mod usage_rollups;
 pub mod users;
+pub mod value;
 pub mod workers;
 
 pub use database::{Db, Tx};
@@ -263,4 +265,4 @@ macro_rules! on_tx {
     };
 }
 pub(crate) use on_tx;
-pub(crate) use together::together;
+pub(crate) use together::{each, together};

@@ -85,71 +85,99 @@ pub struct NewPlan<'a> {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Stores a plan with its targets; gives its id.
-pub async fn insert(tx: &mut Tx, new: &NewPlan<'_>) -> Result<i64> {
-    let sum = |of: fn(&TargetCounts) -> i64| {
-        new.targets.iter().fold(0_i64, |sum, target| sum.saturating_add(of(target)))
-    };
-    let tenants = new.targets.iter().filter(|target| target.tenant_id.is_some()).count();
-    let id: i64 = on_tx!(tx, c => {
-        sql::query_scalar(
+/// Stores a plan with its targets; gives it as stored.
+pub async fn insert(tx: &mut Tx, new: &NewPlan<'_>) -> Result<PlanRow> {
+    macro_rules! plan {
+        () => {
             "insert into runbook_plans (runbook, scope_kind, scope, inputs, hash, affected_count, total_count, \
              tenant_count, fleet_count, phrase, must_confirm, expected_seconds, expected_runs, \
              platform_user_id, created_at, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning id",
-        )
-        .bind(new.runbook)
-        .bind(new.scope_kind)
-        .bind(Json(new.scope))
-        .bind(Json(new.inputs))
-        .bind(new.hash)
-        .bind(sum(|target| target.affected))
-        .bind(sum(|target| target.total))
-        .bind(i64::try_from(tenants).unwrap_or(i64::MAX))
-        .bind(new.fleet_count)
-        .bind(new.phrase)
-        .bind(new.must_confirm)
-        .bind(new.expected.map(|(seconds, _)| seconds))
-        .bind(new.expected.map_or(0, |(_, runs)| runs))
-        .bind(new.platform_user_id)
-        .bind(new.now)
-        .bind(new.expires_at)
-        .fetch_one(c)
-        .await?
-    });
-    insert_targets(tx, id, new.targets).await?;
-    Ok(id)
-}
-
-async fn insert_targets(tx: &mut Tx, plan_id: i64, targets: &[TargetCounts]) -> Result<()> {
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning id"
+        };
+    }
+    let mut row = new.row();
+    let bound = |statement: sql::QueryScalar<i64>| {
+        statement
+            .bind(&row.runbook)
+            .bind(&row.scope_kind)
+            .bind(Json(new.scope))
+            .bind(Json(new.inputs))
+            .bind(&row.hash)
+            .bind(row.affected_count)
+            .bind(row.total_count)
+            .bind(row.tenant_count)
+            .bind(row.fleet_count)
+            .bind(&row.phrase)
+            .bind(row.must_confirm)
+            .bind(row.expected_seconds)
+            .bind(row.expected_runs)
+            .bind(row.platform_user_id)
+            .bind(row.created_at)
+            .bind(row.expires_at)
+    };
     // One statement for many rows: they travel as one JSON array, which both engines unfold.
-    let rows: Vec<Value> =
-        targets.iter().map(|t| json!([t.tenant_id, t.affected, t.total])).collect();
-    match tx {
+    let targets: Vec<Value> =
+        new.targets.iter().map(|t| json!([t.tenant_id, t.affected, t.total])).collect();
+    row.id = match tx {
         Tx::Postgres(transaction) => {
-            sql::query(
-                "insert into runbook_plan_targets (plan_id, ordinal, tenant_id, affected_count, total_count) \
-                 select $1, t.n - 1, (t.r ->> 0)::bigint, (t.r ->> 1)::bigint, (t.r ->> 2)::bigint \
-                 from jsonb_array_elements($2) with ordinality as t (r, n)",
-            )
-            .bind(plan_id)
-            .bind(Json(rows))
-            .execute(&mut *transaction)
-            .await?;
+            let statement = concat!(
+                "with plan as (",
+                plan!(),
+                "), targets as (insert into runbook_plan_targets \
+                 (plan_id, ordinal, tenant_id, affected_count, total_count) \
+                 select plan.id, t.n - 1, (t.r ->> 0)::bigint, (t.r ->> 1)::bigint, (t.r ->> 2)::bigint \
+                 from plan, jsonb_array_elements($17) with ordinality as t (r, n)) select id from plan"
+            );
+            let statement = bound(sql::query_scalar(statement)).bind(Json(targets));
+            statement.fetch_one(&mut *transaction).await?
         }
         Tx::Sqlite(transaction) => {
+            let id = bound(sql::query_scalar(plan!())).fetch_one(&mut **transaction).await?;
             sql::query(
                 "insert into runbook_plan_targets (plan_id, ordinal, tenant_id, affected_count, total_count) \
                  select $1, t.key, json_extract(t.value, '$[0]'), json_extract(t.value, '$[1]'), \
                  json_extract(t.value, '$[2]') from json_each($2) t",
             )
-            .bind(plan_id)
-            .bind(Json(rows))
+            .bind(id)
+            .bind(Json(targets))
             .execute(&mut **transaction)
             .await?;
+            id
+        }
+    };
+    Ok(row)
+}
+
+impl NewPlan<'_> {
+    /// The row that it makes, without its id.
+    fn row(&self) -> PlanRow {
+        let sum = |of: fn(&TargetCounts) -> i64| {
+            self.targets.iter().fold(0_i64, |sum, target| sum.saturating_add(of(target)))
+        };
+        let tenants = || self.targets.iter().filter(|target| target.tenant_id.is_some());
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        PlanRow {
+            id: 0,
+            runbook: self.runbook.to_owned(),
+            scope_kind: self.scope_kind.to_owned(),
+            scope: Json(self.scope.clone()),
+            inputs: Json(self.inputs.clone()),
+            hash: self.hash.to_owned(),
+            affected_count: sum(|target| target.affected),
+            total_count: sum(|target| target.total),
+            tenant_count: count(tenants().count()),
+            affected_tenant_count: count(tenants().filter(|target| target.affected > 0).count()),
+            fleet_count: self.fleet_count,
+            phrase: self.phrase.to_owned(),
+            must_confirm: self.must_confirm,
+            expected_seconds: self.expected.map(|(seconds, _)| seconds),
+            expected_runs: self.expected.map_or(0, |(_, runs)| runs),
+            platform_user_id: self.platform_user_id,
+            created_at: self.now,
+            expires_at: self.expires_at,
+            used_by_run_id: None,
         }
     }
-    Ok(())
 }
 
 /// A plan by id. `hold` keeps its row until the transaction ends, so that it is used once.

@@ -52,80 +52,72 @@ pub struct NewRun<'a> {
 /// Inserts the run and its targets unless an index says that one like it is there; gives
 /// the new id, or none.
 pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
-    let id: Option<i64> = on_tx!(tx, c => {
-        // Without a conflict target: two unique indexes can fire, the active identity's
-        // and the request id's.
-        sql::query_scalar(
+    // Without a conflict target: two unique indexes can fire, the active identity's and the
+    // request id's.
+    macro_rules! run {
+        () => {
             "insert into operation_runs (workspace_id, tenant_id, user_id, platform_user_id, \
              initiator_name, source, type, scope_kind, identity_hash, request_id, summary_counts, \
              context, target_count, created_at, updated_at, rollout, retry_of_run_id, plan_id, \
              break_glass) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16, $17, $18) \
-             on conflict do nothing returning id",
-        )
-        .bind(new.workspace_id)
-        .bind(new.tenant_id)
-        .bind(new.user_id)
-        .bind(new.platform_user_id)
-        .bind(new.initiator_name)
-        .bind(new.source)
-        .bind(new.run_type)
-        .bind(new.scope_kind)
-        .bind(new.identity_hash)
-        .bind(new.request_id)
-        .bind(Json(new.summary_counts))
-        .bind(Json(new.context))
-        .bind(i64::try_from(new.targets.len()).unwrap_or(i64::MAX))
-        .bind(new.now)
-        .bind(Json(new.rollout))
-        .bind(new.retry_of)
-        .bind(new.plan_id)
-        .bind(new.break_glass)
-        .fetch_optional(c)
-        .await?
-    });
-    if let Some(id) = id {
-        insert_targets(tx, id, new.targets, new.now).await?;
+             on conflict do nothing returning id"
+        };
     }
-    Ok(id)
-}
-
-async fn insert_targets(
-    tx: &mut Tx,
-    run_id: i64,
-    targets: &[Option<i64>],
-    now: DateTime<Utc>,
-) -> Result<()> {
-    // One statement for many rows: the ids travel as one JSON array, which both engines
-    // can unfold.
-    let ids = Value::from(targets.to_vec());
+    let bound = |statement: sql::QueryScalar<i64>| {
+        statement
+            .bind(new.workspace_id)
+            .bind(new.tenant_id)
+            .bind(new.user_id)
+            .bind(new.platform_user_id)
+            .bind(new.initiator_name)
+            .bind(new.source)
+            .bind(new.run_type)
+            .bind(new.scope_kind)
+            .bind(new.identity_hash)
+            .bind(new.request_id)
+            .bind(Json(new.summary_counts))
+            .bind(Json(new.context))
+            .bind(i64::try_from(new.targets.len()).unwrap_or(i64::MAX))
+            .bind(new.now)
+            .bind(Json(new.rollout))
+            .bind(new.retry_of)
+            .bind(new.plan_id)
+            .bind(new.break_glass)
+    };
+    // One statement for many rows: the ids travel as one JSON array, which both engines unfold.
+    let targets = Json(Value::from(new.targets.to_vec()));
     match tx {
         Tx::Postgres(transaction) => {
-            sql::query(
-                "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, updated_at) \
-                 select $1, t.n - 1, case when t.id is null then 'platform' else 'tenant' end, t.id::bigint, $3 \
-                 from jsonb_array_elements_text($2) with ordinality as t (id, n)",
-            )
-            .bind(run_id)
-            .bind(Json(ids))
-            .bind(now)
-            .execute(&mut *transaction)
-            .await?;
+            let statement = concat!(
+                "with run as (",
+                run!(),
+                "), targets as (insert into operation_run_targets \
+                 (run_id, ordinal, kind, tenant_id, updated_at) select run.id, t.n - 1, \
+                 case when t.id is null then 'platform' else 'tenant' end, t.id::bigint, $14 \
+                 from run, jsonb_array_elements_text($19) with ordinality as t (id, n)) \
+                 select id from run"
+            );
+            let statement = bound(sql::query_scalar(statement)).bind(targets);
+            Ok(statement.fetch_optional(&mut *transaction).await?)
         }
         Tx::Sqlite(transaction) => {
-            sql::query(
-                "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, updated_at) \
-                 select $1, t.key, case when t.value is null then 'platform' else 'tenant' end, t.value, $3 \
-                 from json_each($2) t",
-            )
-            .bind(run_id)
-            .bind(Json(ids))
-            .bind(now)
-            .execute(&mut **transaction)
-            .await?;
+            let made = bound(sql::query_scalar(run!())).fetch_optional(&mut **transaction).await?;
+            if let Some(id) = made {
+                sql::query(
+                    "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, updated_at) \
+                     select $1, t.key, case when t.value is null then 'platform' else 'tenant' end, t.value, $3 \
+                     from json_each($2) t",
+                )
+                .bind(id)
+                .bind(targets)
+                .bind(new.now)
+                .execute(&mut **transaction)
+                .await?;
+            }
+            Ok(made)
         }
     }
-    Ok(())
 }
 
 /// The active run of an identity.

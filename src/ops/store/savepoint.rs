@@ -6,16 +6,26 @@ use crate::Result;
 
 /// Marks a point to come back to.
 pub async fn begin(tx: &mut Tx) -> Result<()> {
-    on_tx!(tx, c => {
-        sql::query("savepoint step").execute(c).await?;
-        Ok(())
-    })
+    go_first(tx, "savepoint step").await
 }
 
 /// Keeps what was written since.
 pub async fn release(tx: &mut Tx) -> Result<()> {
+    go_first(tx, RELEASE).await
+}
+
+const RELEASE: &str = "release savepoint step";
+
+/// Asks it with the next statement where that saves a trip.
+async fn go_first(tx: &mut Tx, statement: &'static str) -> Result<()> {
+    if let Tx::Postgres(transaction) = tx
+        && let Ok(own) = transaction.side()
+    {
+        own.defer(statement);
+        return Ok(());
+    }
     on_tx!(tx, c => {
-        sql::query("release savepoint step").execute(c).await?;
+        sql::query(statement).execute(c).await?;
         Ok(())
     })
 }
@@ -24,10 +34,9 @@ pub async fn release(tx: &mut Tx) -> Result<()> {
 /// next to come back to.
 pub async fn undo(tx: &mut Tx) -> Result<()> {
     on_tx!(tx, c => {
-        sql::query("rollback to savepoint step").execute(&mut *c).await?;
-        sql::query("release savepoint step").execute(c).await?;
-        Ok(())
-    })
+        sql::query("rollback to savepoint step").execute(c).await?;
+    });
+    release(tx).await
 }
 
 /// Ends an attempt that began at the point: keeps what it wrote, or undoes it and gives its error.

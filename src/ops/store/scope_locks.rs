@@ -3,7 +3,7 @@
 //! the run ends.
 
 use super::sql;
-use super::{Tx, on_tx};
+use super::{Tx, on_tx, together};
 use crate::Result;
 
 /// Stands for the one run over many tenants, or over the platform.
@@ -29,37 +29,14 @@ pub async fn take(
     many: bool,
     targets: i64,
 ) -> Result<Option<Held>> {
+    let (place, tenants) =
+        together!(tx, |tx| take_place(tx, runbook, run_id, many), |tx| take_tenants(
+            tx, runbook, run_id
+        ))?;
+    if place && i64::try_from(tenants).is_ok_and(|taken| taken == targets) {
+        return Ok(None);
+    }
     on_tx!(tx, c => {
-        let mut missing = false;
-        if many {
-            let taken = sql::query(
-                "insert into runbook_scope_locks (runbook, tenant_id, run_id) values ($1, $2, $3) \
-                 on conflict do nothing",
-            )
-            .bind(runbook)
-            .bind(MANY)
-            .bind(run_id)
-            .execute(&mut *c)
-            .await?;
-            missing = taken.rows_affected() != 1;
-        }
-        if !missing {
-            // In the order of the tenants: two starts wait for each other in one direction only.
-            let taken = sql::query(
-                "insert into runbook_scope_locks (runbook, tenant_id, run_id) \
-                 select $1, t.tenant_id, t.run_id from operation_run_targets t \
-                 where t.run_id = $2 and t.tenant_id is not null order by t.tenant_id \
-                 on conflict do nothing",
-            )
-            .bind(runbook)
-            .bind(run_id)
-            .execute(&mut *c)
-            .await?;
-            missing = i64::try_from(taken.rows_affected()).unwrap_or(i64::MAX) != targets;
-        }
-        if !missing {
-            return Ok(None);
-        }
         let held: Option<Held> = sql::query_as(
             "select l.tenant_id, t.name as tenant_name, l.run_id from runbook_scope_locks l \
              left join tenants t on t.id = l.tenant_id where l.runbook = $1 and l.run_id <> $2 \
@@ -73,5 +50,42 @@ pub async fn take(
         .await?;
         // It may have been let go of between the two looks.
         Ok(Some(held.unwrap_or(Held { tenant_id: MANY, tenant_name: None, run_id: 0 })))
+    })
+}
+
+/// Takes the place of the run over many where it is one; false if another run has it.
+async fn take_place(tx: &mut Tx, runbook: &str, run_id: i64, many: bool) -> Result<bool> {
+    if !many {
+        return Ok(true);
+    }
+    on_tx!(tx, c => {
+        let taken = sql::query(
+            "insert into runbook_scope_locks (runbook, tenant_id, run_id) values ($1, $2, $3) \
+             on conflict do nothing",
+        )
+        .bind(runbook)
+        .bind(MANY)
+        .bind(run_id)
+        .execute(c)
+        .await?;
+        Ok(taken.rows_affected() == 1)
+    })
+}
+
+/// Takes the locks of a run's targets; gives how many.
+async fn take_tenants(tx: &mut Tx, runbook: &str, run_id: i64) -> Result<u64> {
+    on_tx!(tx, c => {
+        // In the order of the tenants: two starts wait for each other in one direction only.
+        let taken = sql::query(
+            "insert into runbook_scope_locks (runbook, tenant_id, run_id) \
+             select $1, t.tenant_id, t.run_id from operation_run_targets t \
+             where t.run_id = $2 and t.tenant_id is not null order by t.tenant_id \
+             on conflict do nothing",
+        )
+        .bind(runbook)
+        .bind(run_id)
+        .execute(c)
+        .await?;
+        Ok(taken.rows_affected())
     })
 }

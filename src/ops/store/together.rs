@@ -63,6 +63,8 @@ pub async fn work_off<T>(
     loop {
         let done = poll_fn(|context| match reads.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
+            // They wait for something else.
+            Poll::Pending if counter.left().asked.is_empty() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         });
         if let Some(done) = done.await {
@@ -70,10 +72,6 @@ pub async fn work_off<T>(
             return done;
         }
         let (queries, senders) = counter.take();
-        if queries.is_empty() {
-            // They wait for something else.
-            return reads.await;
-        }
         let (answers, failed) = tx.ask_all(queries).await;
         let mut senders = senders.into_iter();
         for (sender, answer) in senders.by_ref().take(answers.len()).zip(answers) {
@@ -117,4 +115,37 @@ macro_rules! together {
         }
     };
 }
-pub(crate) use together;
+
+/// Reads once for each item, all together; gives what they gave, in the order of the items, or the
+/// first error.
+macro_rules! each {
+    ($tx:expr, $items:expr, |$with:ident, $item:ident| $read:expr) => {
+        match &mut *$tx {
+            $crate::ops::store::Tx::Postgres(own) => {
+                let counter = $crate::ops::store::together::Counter::default();
+                let reads = futures_util::future::try_join_all($items.into_iter().map(|$item| {
+                    let mut branch = $crate::ops::store::Tx::Postgres(
+                        $crate::ops::store::commit::PgTx::at(counter.clone()),
+                    );
+                    async move {
+                        let $with = &mut branch;
+                        $read.await
+                    }
+                }));
+                $crate::ops::store::together::work_off(own, &counter, reads).await
+            }
+            tx @ $crate::ops::store::Tx::Sqlite(_) => {
+                async {
+                    let mut all = Vec::new();
+                    for $item in $items {
+                        let $with = &mut *tx;
+                        all.push($read.await?);
+                    }
+                    Ok(all)
+                }
+                .await
+            }
+        }
+    };
+}
+pub(crate) use {each, together};
