@@ -66,7 +66,7 @@ impl Default for AlertSettings {
             secret: None,
             timeout: Duration::from_secs(10),
             max_attempts: 10,
-            poll: Duration::from_secs(2),
+            poll: Duration::from_secs(5),
             backoff_base: Duration::from_secs(30),
             backoff_cap: Duration::from_hours(1),
             retry_after_cap: Duration::from_hours(1),

@@ -16,7 +16,7 @@ use crate::ops::runs::Claimed;
 use crate::ops::workers::{Beat, WorkerInfo};
 
 /// How often the database is looked at between heartbeats.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Until when a run is held, by this process's own clock; none: it is lost.
 pub type Until = Option<Instant>;

@@ -21,6 +21,7 @@ mod schedule;
 mod slot;
 mod starts;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ const GRACE: Duration = Duration::from_secs(8);
 const STOP_WITHIN: Duration = Duration::from_secs(9);
 /// How often an idle worker looks for work where nothing hints at it.
 const POLL: Duration = Duration::from_secs(1);
+/// The same where a server tells of changes: only a lease that ran out is no change.
+const HINTED_POLL: Duration = Duration::from_secs(5);
 /// How often an embedded database is asked whether it changed.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -128,6 +131,10 @@ pub(crate) struct Shared {
     pub lanes: Semaphore,
     /// Told when there may be work.
     pub hint: Notify,
+    /// Whether a server tells of changes.
+    hinted: AtomicBool,
+    /// Held by the one slot that looks for work while all wait.
+    looking: tokio::sync::Mutex<()>,
     pub stop: watch::Receiver<bool>,
     /// Stops the worker, whoever runs it.
     stopper: watch::Sender<bool>,
@@ -198,6 +205,12 @@ impl Shared {
                 self.owe(starts);
             }
         }
+    }
+
+    /// How long to wait for a hint of work.
+    pub fn poll(&self) -> Duration {
+        let hinted = self.hinted.load(Ordering::Relaxed);
+        if hinted { (self.settings.lease / 6).clamp(POLL, HINTED_POLL) } else { POLL }
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -283,6 +296,8 @@ impl Worker {
             info,
             events,
             hint: Notify::new(),
+            hinted: AtomicBool::new(false),
+            looking: tokio::sync::Mutex::default(),
             stop: stopping,
             stopper,
             condition: Condition::new(lock),
@@ -373,7 +388,11 @@ impl Worker {
 /// Waits until the database is there, with the schema of this version.
 async fn wait_for_database(shared: &Shared) -> Result<()> {
     loop {
-        match shared.ops.require_current_schema().await {
+        let usable = match shared.ops.require_current_schema().await {
+            Ok(()) => shared.ops.require_direct_connection("a worker").await,
+            refused => refused,
+        };
+        match usable {
             // That it takes writes again, the first heartbeat says.
             Ok(()) => return Ok(()),
             Err(_) if shared.is_stopping() => return Ok(()),
@@ -389,7 +408,9 @@ async fn wait_for_database(shared: &Shared) -> Result<()> {
 /// Listens for hints that something changed, so that a run need not wait for the next poll.
 async fn watch_for_work(shared: Arc<Shared>) {
     loop {
-        if let Err(error) = listen(&shared).await
+        let ended = listen(&shared).await;
+        shared.hinted.store(false, Ordering::Relaxed);
+        if let Err(error) = ended
             && error.kind() != ErrorKind::Unreachable
         {
             tracing::debug!(%error, "hints of new work are not available");
@@ -400,6 +421,9 @@ async fn watch_for_work(shared: Arc<Shared>) {
 
 async fn listen(shared: &Shared) -> Result<()> {
     let mut watch = shared.ops.watch().await?;
+    shared.hinted.store(shared.ops.engine() == Engine::Postgres, Ordering::Relaxed);
+    // What changed before is heard of by a look.
+    shared.hint.notify_waiters();
     loop {
         match shared.ops.engine() {
             Engine::Postgres => drop(watch.hint().await?),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::futures::Notified;
+
 use super::condition::Source;
 use super::event::WorkerEvent;
 use super::execution::{Execution, Outcome};
@@ -16,6 +18,13 @@ use crate::{Error, ErrorKind, Result};
 pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
     let mut outages = 0;
     while !shared.is_stopping() {
+        // Where nothing is to be done, one slot that looks for it is enough.
+        let turn = shared.looking.lock().await;
+        if shared.is_stopping() {
+            return;
+        }
+        // Hears what comes while the question is under way, too.
+        let hinted = shared.hint.notified();
         let asked_at = tokio::time::Instant::now();
         let claims = match claim(&shared).await {
             Ok(claims) => claims,
@@ -37,9 +46,10 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
         }
         let Some(claimed) = claims.claimed else {
             shared.condition.forget(|source| source == Source::Claim);
-            wait_for_work(&shared).await;
+            wait_for_work(&shared, hinted).await;
             continue;
         };
+        drop(turn);
         shared.wrote(Source::Claim);
         let held = heart.hold(&claimed, asked_at + shared.settings.lease);
         if !shared.postponed.has(claimed.id) {
@@ -98,11 +108,11 @@ async fn postpone(shared: &Shared, run_id: i64, fence: i64, error: &Error) {
     }
 }
 
-async fn wait_for_work(shared: &Shared) {
+async fn wait_for_work(shared: &Shared, hinted: Notified<'_>) {
     let mut stop = shared.stop.clone();
     tokio::select! {
-        () = shared.hint.notified() => {}
-        () = tokio::time::sleep(backoff::around(POLL)) => {}
+        () = hinted => {}
+        () = tokio::time::sleep(backoff::around(shared.poll())) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }
