@@ -124,6 +124,8 @@ impl Env {
     /// As [`Ops::open`].
     pub fn open_console(&self) -> Result<Ops> {
         let mut settings = OpsSettings { application: CONSOLE, ..self.ops_settings() };
+        // Its polls come together; in between nothing of it is to be seen as an open transaction.
+        settings.limits.linger = Duration::from_millis(200);
         settings.limits.listen = match &self.config.database_listen_url.value {
             Some(ListenUrl::None) => Listen::Off,
             Some(ListenUrl::At(url)) => Listen::At(url.expose().into()),

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::store::awaited;
 use super::store::database::Begin;
+use super::store::{Db, awaited};
 use super::{
     Awaited, Blocker, ChangeWatch, Engine, Listen, Ops, SchemaState, Snapshot, Target, overview,
     store,
@@ -25,6 +25,16 @@ impl Ops {
     /// The same, where a server is asked about it with the first transaction.
     pub async fn require_current_schema_first(&self) -> Result<()> {
         self.patiently(self.inner.db.require_current_schema_first()).await
+    }
+
+    /// Refuses a server behind a pooler that loses what a connection keeps, for `who` needs that.
+    pub async fn require_direct_connection(&self, who: &str) -> Result<()> {
+        match &self.inner.db {
+            Db::Postgres(server) => {
+                store::pooled::require_direct(&server.keeper().options(), who).await
+            }
+            Db::Sqlite(..) => Ok(()),
+        }
     }
 
     /// The schema version this program needs.

@@ -13,6 +13,7 @@ use tenantpilot::domain::capability::Role;
 use tenantpilot::ops::auth::Login;
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
 
+use crate::support::postgres::VARIABLE;
 use crate::support::proxy::Proxy;
 use crate::support::stores::{PASSWORD, Store, both_engines};
 
@@ -47,6 +48,22 @@ impl Done {
     }
 }
 
+/// Where a command asks: through the pooler that the environment names, if it can.
+fn asked_at(url: &str, arguments: &[&str]) -> String {
+    let direct = ["worker", "migrate", "demo", "seed"];
+    let pooler = std::env::var("TENANTPILOT_TEST_POOLER").ok();
+    let server = std::env::var(VARIABLE).unwrap_or_default();
+    let server = server.rsplit_once('/').map_or("", |(server, _)| server);
+    match pooler.zip(url.strip_prefix(server)) {
+        Some((pooler, rest))
+            if !server.is_empty() && !arguments.iter().any(|word| direct.contains(word)) =>
+        {
+            format!("{pooler}{rest}")
+        }
+        _ => url.to_owned(),
+    }
+}
+
 impl Person {
     pub fn at(url: &str) -> Self {
         Self { folder: TempDir::new().unwrap(), url: url.to_owned() }
@@ -75,7 +92,7 @@ impl Person {
             .env("TENANTPILOT_CONFIG_DIR", self.dir("config"))
             .env("TENANTPILOT_DATA_DIR", self.dir("data"))
             .env("TENANTPILOT_STATE_DIR", self.dir("state"))
-            .env("TENANTPILOT_DATABASE_URL", &self.url)
+            .env("TENANTPILOT_DATABASE_URL", asked_at(&self.url, arguments))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -127,3 +127,23 @@ fn fr_046_004_eight_commands_share_three_connections_of_a_pooler_by_transaction(
 fn fr_046_004_eight_commands_share_three_connections_of_a_pooler_by_session() {
     eight_at_once("session");
 }
+
+#[test]
+fn fr_046_004_migrating_and_a_worker_say_that_they_need_a_direct_connection() {
+    let store = block_on(Store::new(Engine::Postgres));
+    let refused = |url: &str| {
+        let person = Person::at(url);
+        [&["migrate"][..], &["worker"]].map(|arguments| {
+            let done = person.run(arguments);
+            assert!(done.code != 0, "{done:?}");
+            done.err
+        })
+    };
+    let pooler = Pooler::start(&store.url, "transaction");
+    for told in refused(&pooler.url(&store.url)) {
+        assert!(told.contains("a pooler in transaction mode"), "{told}");
+        assert!(told.contains("needs a direct connection, or a pooler in session mode"), "{told}");
+    }
+    let pooler = Pooler::start(&store.url, "session");
+    Person::at(&pooler.url(&store.url)).run(&["migrate"]).ends(0);
+}

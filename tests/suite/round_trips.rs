@@ -1,5 +1,7 @@
 //! How often a database is waited for (specs/046-few-round-trips).
 
+use std::time::{Duration, Instant};
+
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tenantpilot::ops::auth::Login;
 use tenantpilot::ops::overview::ReadOverview;
@@ -8,10 +10,13 @@ use tenantpilot::ops::support::ListRequests;
 use tenantpilot::ops::telemetry::Summarise;
 use tenantpilot::ops::workers::ListWorkers;
 use tenantpilot::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
+use tenantpilot::worker::alerts::AlertSettings;
+use tenantpilot::worker::{Worker, WorkerSettings};
 use tenantpilot::{
     Clock,
     access::{Actor, ClientKind},
 };
+use tokio::sync::watch;
 
 use crate::cli::{Person, done};
 use crate::database::texts;
@@ -44,13 +49,9 @@ fn fr_046_001_a_command_waits_for_few_answers_on_one_connection() {
         "--wait-for-worker",
         "--yes",
     ];
-    for (arguments, most) in [
-        (&["runs", "list"][..], 8),
-        (&["runs", "show", &run], 8),
-        (&["overview"], 9),
-        // What a start looks at and writes one after the other is not asked together yet.
-        (&start, 44),
-    ] {
+    for (arguments, most) in
+        [(&["runs", "list"][..], 8), (&["runs", "show", &run], 8), (&["overview"], 9), (&start, 20)]
+    {
         person.run(arguments).ends(0);
         assert_counted(&proxy, &arguments.join(" "), most);
     }
@@ -118,6 +119,56 @@ fn fr_046_003_a_lock_of_somebody_else_is_named_and_waited_for_no_longer_than_the
     person.run(&["runs", "list"]).ends(0);
 }
 
+#[test]
+fn fr_046_003_a_statement_that_takes_longer_than_the_setting_is_ended() {
+    let store = block_on(async {
+        let store = Store::new(Engine::Postgres).await;
+        for statement in [
+            "create function wait() returns trigger language plpgsql as \
+             'begin perform pg_sleep(20); return new; end'",
+            "create trigger wait before insert on platform_settings \
+             for each row execute function wait()",
+        ] {
+            store.sql(statement).await.unwrap();
+        }
+        store
+    });
+    let person = Person::administrator(&store.url);
+    let set = ["platform", "settings", "set", "support.contact_text", "call us", "--yes"];
+    let mut command = person.command(&set);
+    command.env("TENANTPILOT_DATABASE_STATEMENT_TIMEOUT", "1s");
+    let done = done(&mut command, None);
+    assert!(done.code != 0 && done.err.contains("the database took too long"), "{done:?}");
+    assert!(done.err.contains("nothing was changed"), "{done:?}");
+}
+
+#[test]
+fn fr_046_003_a_statement_of_a_command_that_was_killed_ends_soon() {
+    let store = block_on(async { Store::new(Engine::Postgres).await.with_scene().await });
+    let person = Person::administrator(&store.url);
+    block_on(async {
+        let mut holder = PgConnection::connect(&store.url).await.unwrap();
+        holder.execute("begin; lock table operation_runs").await.unwrap();
+        let mut command = person.command(&["runs", "list"]);
+        command.env("TENANTPILOT_DATABASE_LOCK_TIMEOUT", "50s");
+        command.env("TENANTPILOT_DATABASE_STATEMENT_TIMEOUT", "55s");
+        let mut command = command.spawn().unwrap();
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
+                       and wait_event_type = 'Lock'";
+        let becomes = async |wanted: i64| {
+            let begun = Instant::now();
+            while store.number(waiting).await != wanted {
+                assert!(begun.elapsed() < Duration::from_secs(10), "never {wanted}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        becomes(1).await;
+        command.kill().unwrap();
+        command.wait().unwrap();
+        becomes(0).await;
+    });
+}
+
 both_engines! {
     async fn fr_046_005_a_text_is_the_same_whatever_is_in_it(store) {
         let person = Person::administrator(&store.url);
@@ -129,6 +180,40 @@ both_engines! {
         }
         assert_eq!(store.number("select count(*) from platform_users").await, 1);
     }
+}
+
+#[test]
+fn fr_046_007_an_idle_worker_waits_for_at_most_three_answers_a_second() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await;
+        let proxy = Proxy::start(&store.url);
+        let (stop, stopped) = watch::channel(false);
+        let settings =
+            WorkerSettings { alerts: Some(AlertSettings::default()), ..WorkerSettings::default() };
+        let (url, ops) = (proxy.url(&store.url), OpsSettings::default());
+        let (worker, mut events) =
+            Worker::open(&url, settings, &ops, Clock::system(), stopped).unwrap();
+        let working = tokio::spawn(worker.run());
+        // What the day brings is done first.
+        while tokio::time::timeout(Duration::from_secs(2), events.recv()).await.is_ok() {}
+        let started = Instant::now();
+        proxy.counted();
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if proxy.counted().1 == 0 {
+                break;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "it connects again and again");
+        }
+        let begun = Instant::now();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let (trips, connections) = proxy.counted();
+        let most = 3 * usize::try_from(begun.elapsed().as_secs() + 1).unwrap();
+        assert_eq!(connections, 0);
+        assert!((1..=most).contains(&trips), "{trips} round trips, at most {most}");
+        stop.send_replace(true);
+        working.await.unwrap().unwrap();
+    });
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub struct ConnectionLimits {
     /// How long it is looked up what became of a COMMIT whose answer was lost (PostgreSQL): a
     /// server that restarts needs a moment.
     pub look_up: Duration,
+    /// A transaction that only read is undone with the next one, or after so long (PostgreSQL).
+    pub linger: Duration,
     /// Where hints of changes are listened for.
     pub listen: Listen,
 }
@@ -100,6 +102,7 @@ impl Default for ConnectionLimits {
             lock: None,
             pages: None,
             look_up: Duration::from_secs(4),
+            linger: Duration::from_secs(1),
             listen: Listen::default(),
         }
     }

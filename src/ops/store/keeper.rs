@@ -15,8 +15,6 @@ use tokio::time::Instant;
 
 use super::connect;
 
-/// After so long a transaction that only read is undone, where no other began meanwhile.
-const LINGERS: Duration = Duration::from_secs(1);
 /// A connection that was not needed for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -24,6 +22,8 @@ const IDLE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Keeper {
     options: Mutex<Arc<PgConnectOptions>>,
+    /// After so long a transaction that only read is undone, where no other began meanwhile.
+    linger: Duration,
     kept: Mutex<Kept>,
     /// Something new is kept.
     changed: Arc<Notify>,
@@ -64,11 +64,13 @@ pub struct Taken {
 }
 
 impl Keeper {
-    /// One that connects with `options`; nothing is connected yet.
-    pub fn new(options: PgConnectOptions) -> Arc<Self> {
+    /// One that connects with `options`; nothing is connected yet. A transaction that only read is
+    /// left open for `linger`.
+    pub fn new(options: PgConnectOptions, linger: Duration) -> Arc<Self> {
         let options = Mutex::new(Arc::new(options));
         Arc::new(Self {
             options,
+            linger,
             kept: Mutex::default(),
             changed: Arc::default(),
             closed: watch::Sender::new(false),
@@ -136,7 +138,7 @@ impl Keeper {
             close(idle.connection);
         }
         for idle in &mut kept.idle {
-            if idle.open && now.duration_since(idle.since) >= LINGERS {
+            if idle.open && now.duration_since(idle.since) >= self.linger {
                 // What it answers is read before the next statement.
                 let sent = sqlx::raw_sql("rollback").execute(&mut idle.connection);
                 let _ = sent.now_or_never();
@@ -147,7 +149,7 @@ impl Keeper {
             kept.tended = false;
             return None;
         }
-        let due = |idle: &Idle| idle.since + if idle.open { LINGERS } else { IDLE };
+        let due = |idle: &Idle| idle.since + if idle.open { self.linger } else { IDLE };
         kept.idle.iter().map(due).min()
     }
 

@@ -9,7 +9,7 @@ use super::schema::{
     Found, POSTGRES, SQLITE, SchemaState, changed, keep_a_log, look, newer, not_empty, unfinished,
 };
 use super::server::Server;
-use super::{Db, database::Engine};
+use super::{Db, database::Engine, pooled};
 use crate::{Error, ErrorKind, Result};
 
 /// SQLSTATEs of a name that is taken: of a table, a type or trigger, a function, a schema.
@@ -81,6 +81,7 @@ impl Found {
 }
 
 async fn migrate_postgres(server: &Server, target: Target) -> Result<usize> {
+    pooled::require_direct(&server.keeper().options(), "migrating").await?;
     // The lock against other migrations ends with its connection, whatever happens.
     let (mut connection, _turn) = server.connection().await?;
     connection.lock().await.map_err(failed)?;

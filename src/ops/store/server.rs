@@ -62,7 +62,7 @@ impl Server {
     /// *Usage* for a URL, or a certificate file it names, that cannot be used.
     pub fn new(url: &str, limits: &ConnectionLimits, application: &str) -> Result<Self> {
         Ok(Self {
-            keeper: Keeper::new(connect::options(url, application)?),
+            keeper: Keeper::new(connect::options(url, application)?, limits.linger),
             limits: Arc::new(limits.clone()),
             turns: Arc::new(Semaphore::new(limits.connections as usize)),
             checks_schema: Arc::default(),
@@ -250,6 +250,10 @@ impl Server {
         }
         text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
                  pg_backend_pid() as backend";
+        // A statement that nobody waits for any more need not go on; some servers cannot notice.
+        text += ", case when current_setting('server_version_num')::int >= 140000 \
+                 and version() like '%linux%' \
+                 then set_config('client_connection_check_interval', '1000', true) end";
         if self.checks_schema() {
             text += "; ";
             text += APPLIED;
