@@ -5,9 +5,7 @@ use serde_json::json;
 use super::ask::{self, ConsentArgs};
 use super::runs::as_json;
 use super::{Env, break_glass};
-use crate::domain::confirmation::Given;
 use crate::domain::run::{Run, RunStatus, Source};
-use crate::domain::run_facts::RetriedAs;
 use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, GetRun, PauseRun, ResumeRun, Retried, RetryRun, Started,
 };
@@ -174,13 +172,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
         request_id: Some(request.clone()),
         wait_for_worker: args.wait_for_worker,
     };
-    let mut what = format!("The failed and undone targets of run {id} would be retried.");
-    if consent.given == Given::Ask
-        && let Ok(detail) = ops.run(&session.actor, GetRun { id }).await
-        && let Some(before) = detail.run.basis.retried_as
-    {
-        what = format!("{}. {what}", retried_before(id, before));
-    }
+    let what = format!("The failed and undone targets of run {id} would be retried.");
     let retried = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await;
     let retried = retried.map_err(|error| again(env, error, &request))?;
     if args.run.consent.is_dry_run() {
@@ -196,7 +188,6 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
             "run": run.map_or_else(|| json!({ "id": new }), |run| as_json(&run, env.clock.now())),
             "created": retried.started.created,
             "retry_of": id,
-            "retried_as": retried.retried_as,
             "target_count": retried.targets,
             "left_out_count": retried.gone,
         }))?;
@@ -204,9 +195,6 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
     }
     started(env, retried.started, run.as_ref())?;
     env.out.message(format!("it tries {} of run {id} again", targets_word(retried.targets)));
-    if let Some(before) = retried.retried_as {
-        env.out.message(retried_before(id, before));
-    }
     left_out(env, retried.gone);
     if let Some(run) = &run {
         waits(env, run);
@@ -216,20 +204,17 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
 
 /// Says what a retry would do, and what confirms it.
 fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<u8> {
-    let Retried { started, targets, gone, retried_as, confirmation } = retried;
+    let Retried { started, targets, gone, confirmation } = retried;
     // A run that was made for the dry run is gone.
     let there = (!started.created).then_some(started.run_id);
     if args.json {
         env.out.json(&json!({
             "schema_version": 1, "dry_run": true, "created": started.created, "run_id": there,
-            "retry_of": args.id, "retried_as": retried_as, "target_count": targets,
+            "retry_of": args.id, "target_count": targets,
             "left_out_count": gone,
             "confirmation": confirmation,
         }))?;
         return Ok(0);
-    }
-    if let Some(before) = retried_as {
-        env.out.message(retried_before(args.id, *before));
     }
     if let Some(run) = there {
         env.out.line(format!("run {run} does the same already; nothing was started"))?;
@@ -241,11 +226,6 @@ fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<
     let options = confirmation.options();
     env.out.message(format!("start it: tenantpilot runs retry {id}{wait} {options}"));
     Ok(0)
-}
-
-/// `run 7 was retried as run 9 (failed)`.
-fn retried_before(id: i64, before: RetriedAs) -> String {
-    before.text().replacen("it", &format!("run {id}"), 1)
 }
 
 fn left_out(env: &Env, gone: usize) {

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::run::{RunOutcome, RunStatus, RunTarget};
-use crate::domain::run_facts::{RetriedAs, Retry, RunFacts};
+use crate::domain::run_facts::{NoRetry, RetriedAs, Retry, RunFacts};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::runs::{FailureGroup, GetRun, RunDetail, RunFault};
@@ -318,22 +318,22 @@ fn evidence(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
     }
     let id = run.id;
     let facts = detail.facts(now);
-    match (facts.retried_as, facts.retry()) {
-        (Some(retried), _) => {
+    match facts.retry() {
+        Retry::Impossible(NoRetry::Retried(retried)) => {
             let (text, new) = (retried.text(), retried.run_id);
             out.message(format!("{text}; see it: tenantpilot runs show {new}"));
         }
-        (None, Retry::Possible { targets }) => {
+        Retry::Possible { targets } => {
             let count = usize::try_from(targets).unwrap_or(usize::MAX);
             let confirmation = Confirmation::of(&Action::Tenants { word: RETRY, count, odd: &[] })?;
             let options = confirmation.options();
             out.message(format!("retry it: tenantpilot runs retry {id} {options}"));
         }
-        (None, Retry::NeedsWorker { .. }) => {
+        Retry::NeedsWorker { .. } => {
             let why = run.basis.support.obstacle(&run.run_type).unwrap_or_default();
             out.message(format!("a retry waits for a worker: {why}"));
         }
-        (None, Retry::Impossible(_)) => {
+        Retry::Impossible(_) => {
             let line = facts.no_retry_line();
             if let Some(line) = line.filter(|_| run.outcome != RunOutcome::Succeeded) {
                 out.message(line);

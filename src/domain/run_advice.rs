@@ -65,6 +65,7 @@ impl NoRetry {
     pub fn text(self, run_type: &str) -> String {
         match self {
             Self::NotEnded => "only an ended run can be retried".to_owned(),
+            Self::Retried(retried) => retried.text(),
             Self::UnknownType => Support::Unknown.obstacle(run_type).unwrap_or_default(),
             Self::NoExecutor => Support::NoExecutor.obstacle(run_type).unwrap_or_default(),
             Self::NotRetryable => format!("start {run_type} again instead, with a new preflight"),
@@ -88,6 +89,9 @@ impl RunFacts<'_> {
             Retry::Impossible(NoRetry::NotEnded) => {
                 Some(format!("run {id} has not ended; only an ended run can be retried"))
             }
+            Retry::Impossible(NoRetry::Retried(retried)) => {
+                Some(retried.text().replacen("it", &format!("run {id}"), 1))
+            }
             Retry::Impossible(NoRetry::NothingLeft) => {
                 Some(format!("run {id} has no failed or undone targets"))
             }
@@ -98,14 +102,26 @@ impl RunFacts<'_> {
         }
     }
 
+    /// Where to go where it cannot be retried.
+    pub fn no_retry_hint(&self) -> String {
+        match self.retry() {
+            Retry::Impossible(NoRetry::Retried(RetriedAs { run_id, state })) => {
+                if state.is_active() || state == RunState::Succeeded {
+                    format!("see it: tenantpilot runs show {run_id}")
+                } else {
+                    format!("retry that one: tenantpilot runs retry {run_id}")
+                }
+            }
+            _ => format!("see what is possible: tenantpilot runs show {}", self.run_id),
+        }
+    }
+
     /// The line of a page that shows no reason of an ended run; none where a retry is advised,
     /// or nothing was left to do.
     pub fn no_retry_line(&self) -> Option<String> {
-        if let Some(retried) = self.retried_as {
-            return Some(retried.text());
-        }
         match self.retry() {
             Retry::Impossible(NoRetry::NotEnded | NoRetry::NothingLeft) => None,
+            Retry::Impossible(NoRetry::Retried(retried)) => Some(retried.text()),
             Retry::Impossible(why) => Some(format!("no retry: {}", why.text(self.run_type))),
             Retry::Possible { .. } | Retry::NeedsWorker { .. } => None,
         }
@@ -118,10 +134,8 @@ impl RunFacts<'_> {
 
     /// Whether a retry helps against a reason.
     pub fn retry_help(&self, reason: ReasonCode) -> String {
-        if let Some(retried) = self.retried_as {
-            return retried.text();
-        }
         match self.retry() {
+            Retry::Impossible(NoRetry::Retried(retried)) => retried.text(),
             Retry::Impossible(why) => format!("not possible: {}", why.text(self.run_type)),
             Retry::Possible { .. } | Retry::NeedsWorker { .. } => {
                 reason.retry().sentence().to_owned()
@@ -172,9 +186,6 @@ impl RunFacts<'_> {
     /// What to do next about a reason for which targets of it failed.
     pub fn next_step(&self, reason: ReasonCode) -> String {
         let kind = self.run_type;
-        if let Some(RetriedAs { run_id, .. }) = self.retried_as {
-            return format!("See run {run_id}.");
-        }
         let action = match self.retry() {
             Retry::Possible { targets: n } if reason == ReasonCode::StaleQueued => {
                 return format!("An active worker supports {kind} now: retry {}.", targets(n));
@@ -190,6 +201,9 @@ impl RunFacts<'_> {
                 format!("No active worker supports {kind}: start one, then retry {}.", targets(n))
             }
             Retry::Impossible(NoRetry::NotEnded) => String::new(),
+            Retry::Impossible(NoRetry::Retried(RetriedAs { run_id, .. })) => {
+                return format!("See run {run_id}.");
+            }
             Retry::Impossible(NoRetry::Missing(capability)) => {
                 format!("A retry requires the capability {capability}; ask an administrator.")
             }

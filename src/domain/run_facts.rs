@@ -62,8 +62,7 @@ pub struct RunFacts<'a> {
     pub retryable: bool,
     /// What a retry could cover.
     pub left: Left,
-    /// Its newest retry that is active or succeeded, else its newest one. It is shown instead of
-    /// an advice to retry the run.
+    /// Its newest retry that is active or succeeded, else its newest one.
     pub retried_as: Option<RetriedAs>,
     /// The first capability for a retry that the actor lacks.
     pub missing: Option<Capability>,
@@ -100,6 +99,8 @@ pub enum Retry {
 pub enum NoRetry {
     /// It has not ended.
     NotEnded,
+    /// It was retried: that run is the one to retry.
+    Retried(RetriedAs),
     /// The catalogue does not have its type.
     UnknownType,
     /// Nothing executes its type.
@@ -242,6 +243,8 @@ impl<'a> RunFacts<'a> {
     pub fn retry(&self) -> Retry {
         let impossible = if self.state.is_active() {
             Some(NoRetry::NotEnded)
+        } else if let Some(retried) = self.retried_as {
+            Some(NoRetry::Retried(retried))
         } else if self.support == Support::Unknown {
             Some(NoRetry::UnknownType)
         } else if self.support == Support::NoExecutor {
@@ -263,9 +266,9 @@ impl<'a> RunFacts<'a> {
         }
     }
 
-    /// What the footer says beside the key of a retry; none where none is advised.
+    /// What the footer says beside the key of a retry; none where it is impossible.
     pub fn retry_hint(&self) -> Option<String> {
-        if self.retried_as.is_some() { None } else { self.retry().hint() }
+        self.retry().hint()
     }
 
     /// Why it waits; none where it does not.

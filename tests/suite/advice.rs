@@ -123,6 +123,7 @@ fn fr_035_008_no_advice_names_what_is_not_possible() {
         // An ended run whose retry is possible says so for every reason, with the count.
         if facts.retried_as.is_some() {
             assert!(facts.retry_hint().is_none(), "{facts:?}");
+            assert!(facts.no_retry().unwrap().starts_with("run 7 was retried as run 9 ("));
             for reason in ReasonCode::ALL {
                 assert_eq!(facts.next_step(*reason), "See run 9.");
                 assert!(facts.retry_help(*reason).starts_with("it was retried as run 9 ("));
@@ -178,7 +179,7 @@ enum Verdict {
     Possible(i64),
     NeedsWorker(i64),
     Impossible,
-    /// It was, as this run; another one is not advised.
+    /// It was, as this run, which is the one to retry.
     Retried(i64),
 }
 
@@ -236,7 +237,7 @@ fn of_footer(screen: &str) -> Verdict {
     }
 }
 
-/// What the key leads to: a dialog that asks, one that refuses, or none.
+/// What the key leads to: a dialog that asks, one that refuses, a note that leads elsewhere, or none.
 fn of_key(screen: &str) -> Verdict {
     let count = |screen: &str| {
         if screen.contains("the one target that failed") {
@@ -245,10 +246,11 @@ fn of_key(screen: &str) -> Verdict {
         let from = screen.find(", the ").unwrap_or(0);
         number_in(&screen[from..])
     };
-    if !screen.contains("Retry run") {
-        Verdict::Impossible
-    } else if let Some((_, rest)) = screen.split_once("Note: it was retried as run ") {
+    let toast = screen.lines().find(|line| line.contains(", enter to view"));
+    if let Some((_, rest)) = toast.and_then(|line| line.split_once(" was retried as run ")) {
         Verdict::Retried(number_in(rest))
+    } else if !screen.contains("Retry run") {
+        Verdict::Impossible
     } else if screen.contains("Refused: no active worker") {
         Verdict::NeedsWorker(count(screen))
     } else if screen.contains("and press enter") {
@@ -273,12 +275,16 @@ fn of_shown(run: &serde_json::Value) -> Verdict {
 /// What `runs retry` does; how many targets would wait is what `runs show` says.
 fn of_command(done: &Done, shown: &serde_json::Value) -> Verdict {
     match done.code {
-        0 => match done.json()["retried_as"]["run_id"].as_i64() {
-            Some(id) => Verdict::Retried(id),
-            None => Verdict::Possible(done.json()["target_count"].as_i64().unwrap()),
-        },
+        0 if done.json()["created"] == false => {
+            Verdict::Retried(done.json()["run"]["id"].as_i64().unwrap())
+        }
+        0 => Verdict::Possible(done.json()["target_count"].as_i64().unwrap()),
+        5 if done.err.contains(" was retried as run ") => {
+            let (_, rest) = done.err.split_once(" was retried as run ").unwrap();
+            Verdict::Retried(number_in(rest))
+        }
         5 if done.err.contains("--wait-for-worker") => match of_shown(shown) {
-            said @ (Verdict::NeedsWorker(_) | Verdict::Retried(_)) => said,
+            said @ Verdict::NeedsWorker(_) => said,
             _ => Verdict::NeedsWorker(-1),
         },
         3 | 5 => Verdict::Impossible,
@@ -290,13 +296,13 @@ fn of_command(done: &Done, shown: &serde_json::Value) -> Verdict {
 const PLACES: [&str; 4] = ["advice", "footer", "R", "command line"];
 
 /// What the four say, and whether they agree with the first. What was retried is in no footer, and
-/// may be retried again by who asks for it, unless that is `refused`.
-fn disagreement(verdicts: [Verdict; 4], refused: bool) -> Option<String> {
+/// a command that is `forbidden` says that alone.
+fn disagreement(verdicts: [Verdict; 4], forbidden: bool) -> Option<String> {
     let first = verdicts[0];
     let retried = matches!(first, Verdict::Retried(_));
-    let asked = if retried && refused { Verdict::Impossible } else { first };
     let footer = if retried { Verdict::Impossible } else { first };
-    let wanted = [first, footer, asked, asked];
+    let command = if retried && forbidden { Verdict::Impossible } else { first };
+    let wanted = [first, footer, first, command];
     let other = (0..PLACES.len()).find(|at| verdicts[*at] != wanted[*at])?;
     let said = verdicts[other];
     Some(format!("{} says {first:?}, but {} says {said:?}", PLACES[0], PLACES[other]))
@@ -497,8 +503,7 @@ both_engines! {
             let phrase = format!("RETRY {}", told["retryable"]);
             let done = person.run(&[&["runs", "retry", &id.to_string(), "--json", "--confirm", &phrase][..], &WHY].concat());
             let verdicts = [of_advice(&page), of_footer(&page), of_key(&dialog), of_command(&done, &told)];
-            let refused = told["retry_refusal"].is_string();
-            assert_eq!(disagreement(verdicts, refused), None, "run {id}: {told}\n{done:?}\n{page}\n{dialog}");
+            assert_eq!(disagreement(verdicts, done.code == 3), None, "run {id}: {told}\n{done:?}\n{page}\n{dialog}");
             // What else tells of it: the list's footer, the page's link, JSON.
             assert_eq!(of_footer(&in_list), verdicts[1], "run {id}: {told}\n{in_list}");
             for other in [of_link(&page), of_shown(&told)] {
@@ -541,5 +546,17 @@ both_engines! {
             store.sql("update workers set stopping = false").await.unwrap();
         }
         assert_eq!(ask(3, console, &person, id).await, Verdict::Possible(1));
+        // So is one about a run that was just retried.
+        let new = store.number("select max(id) from operation_runs").await;
+        let mut agreed = [Verdict::Impossible; 4];
+        for (place, verdict) in agreed.iter_mut().enumerate() {
+            *verdict = ask(place, console, &person, id).await;
+        }
+        assert_eq!((agreed[0], disagreement(agreed, false)), (Verdict::Retried(new), None));
+        for at in 0..PLACES.len() {
+            let mut verdicts = agreed;
+            verdicts[at] = Verdict::Possible(1);
+            assert!(disagreement(verdicts, false).is_some(), "{} of run {id}", PLACES[at]);
+        }
     }
 }

@@ -1,8 +1,12 @@
-//! A run that was retried is not advised to be retried: what is told of it leads to its retry.
+//! A run that was retried is not retried again: what is told of it leads to its retry.
 
+use serde_json::json;
+use tenantpilot::ErrorKind;
 use tenantpilot::access::Actor;
+use tenantpilot::domain::run::Source;
 use tenantpilot::domain::window::Window;
-use tenantpilot::ops::overview::PlanGroupRetry;
+use tenantpilot::ops::Consent;
+use tenantpilot::ops::overview::{PlanGroupRetry, RetryGroup};
 
 use crate::cli::Person;
 use crate::support::console::Console;
@@ -27,7 +31,7 @@ impl Store {
 }
 
 both_engines! {
-    async fn fr_035_013_what_was_retried_leads_to_its_retry_and_is_not_advised_to_be_retried(store) {
+    async fn fr_035_013_what_was_retried_leads_to_its_retry_and_is_not_retried_again(store) {
         let store = store.with_platform().await.with_demo_worker().await;
         store.administrator().await;
         let person = Person::at(&store.url);
@@ -67,13 +71,34 @@ both_engines! {
             assert!(plan.runs.iter().all(|run| run.run_id != id), "{plan:?}");
             let skip = plan.skipped.iter().find(|skip| skip.run_id == id).unwrap();
             assert_eq!((&skip.why, skip.retried_as.unwrap().run_id), (&text, new));
-            // Who asks for another one is told, and may have it.
-            let rehearsed = person.run(&["runs", "retry", &shown, "--dry-run"]).ends(0);
-            assert!(rehearsed.err.contains(&format!("run {id} was retried as run {new} ({state})")), "{rehearsed:?}");
+            assert_eq!(json["run"]["retryable"], 0);
+            let refused = format!("run {id} was retried as run {new} ({state})");
+            assert_eq!(json["run"]["retry_refusal"], refused);
+            // Who asks for another one gets the active one, or is led to the one that ended.
+            let newest = store.newest().await;
+            for how in ["--yes", "--dry-run"] {
+                let asked = person.run(&["runs", "retry", &shown, how]).ends(if state == "queued" { 0 } else { 5 });
+                if state == "queued" {
+                    let said = if how == "--yes" { format!("already queued as run {new}") } else { format!("run {new} does the same already") };
+                    assert!(asked.out.contains(&said), "{asked:?}");
+                    continue;
+                }
+                let hint = if state == "failed" { format!("retry that one: tenantpilot runs retry {new}") } else { format!("see it: tenantpilot runs show {new}") };
+                assert!(asked.err.contains(&refused) && asked.err.contains(&hint), "{asked:?}");
+            }
+            let retry = RetryGroup {
+                fingerprint: fingerprint.clone(), run_ids: vec![id], consent: Consent::yes(), source: Source::Cli, wait_for_worker: false,
+            };
+            let bulk = store.ops.run(&Actor::System, retry).await.unwrap_err();
+            assert_eq!((bulk.kind(), bulk.message()), (ErrorKind::Refused, format!("run {id}: {text}").as_str()));
             console.keys("R").await;
-            let dialog = console.screen();
-            assert!(dialog.contains(&format!("Note: {text}.")) && dialog.contains("Type y and press enter"), "{dialog}");
+            let note = console.screen();
+            assert!(note.contains(&format!("{refused}, enter to view")) && !note.contains("press enter"), "{note}");
+            console.keys("<enter>").await;
+            console.poll().await;
+            assert!(console.screen().contains(&format!("tries again what run {id} left")), "{}", console.screen());
             console.keys("<esc>").await;
+            assert_eq!(store.newest().await, newest, "nothing was started");
         };
         person.run(&["runs", "retry", &shown, "--yes"]).ends(0);
         let first = store.newest().await;
@@ -82,17 +107,51 @@ both_engines! {
         look(&mut console, first, "succeeded").await;
         store.ends(first, "failed").await;
         look(&mut console, first, "failed").await;
-        let again = person.run(&["runs", "retry", &shown, "--yes"]).ends(0);
-        assert!(again.err.contains(&format!("run {id} was retried as run {first} (failed)")), "{again:?}");
+        // The retry that failed is what is retried.
+        person.run(&["runs", "retry", &first.to_string(), "--yes"]).ends(0);
         let second = store.newest().await;
         store.ends(second, "failed").await;
+        // Of two retries, which an earlier version made, the newer one counts.
+        store.sql(&format!("update operation_runs set retry_of_run_id = {id} where id = {second}")).await.unwrap();
         look(&mut console, second, "failed").await;
         // One that succeeded counts for more than a newer one that failed.
         store.ends(first, "succeeded").await;
         look(&mut console, first, "succeeded").await;
-        // The retry that failed is what is advised to be retried.
         store.ends(first, "failed").await;
         let cli = person.run(&["runs", "show", &second.to_string()]).ends(0);
         assert!(cli.out.contains("Then retry 1 target.") && cli.err.contains(&format!("runs retry {second} --yes")), "{cli:?}");
+    }
+    async fn fr_035_013_a_repeated_request_answers_with_the_run_that_it_made(store) {
+        let store = store.with_platform().await.with_demo_worker().await;
+        store.administrator().await;
+        let person = Person::at(&store.url);
+        person.login("administrator").ends(0);
+        let id = store.ended("policy.sync", 1, 1, 1, 5).await.to_string();
+        let asked = |key: &str| person.run(&["runs", "retry", &id, "--yes", "--request-id", key, "--json"]);
+        let first = asked("first").ends(0).json();
+        let new = first["run"]["id"].as_i64().unwrap();
+        assert_eq!((&first["created"], &first["target_count"]), (&json!(true), &json!(1)));
+        let repeated = || {
+            let answer = asked("first").ends(0).json();
+            assert_eq!((&answer["run"]["id"], &answer["created"]), (&json!(new), &json!(false)));
+            assert_eq!((&answer["target_count"], &answer["left_out_count"]), (&json!(1), &json!(0)));
+        };
+        repeated();
+        for outcome in ["failed", "succeeded"] {
+            store.ends(new, outcome).await;
+            repeated();
+            let other = asked("second").ends(5);
+            assert!(other.err.contains(&format!("run {id} was retried as run {new} ({outcome})")), "{other:?}");
+        }
+        let text = person.run(&["runs", "retry", &id, "--yes", "--request-id", "first"]).ends(0);
+        assert!(text.out.contains(&format!("this request made run {new} before, which has ended")), "{text:?}");
+        // Whatever has changed since.
+        store.sql("update tenants set archived_at = '2026-11-20T12:00:00+00:00' where id = 1; update workers set stopping = true").await.unwrap();
+        repeated();
+        assert_eq!(store.newest().await, new);
+        // A key that made another run is refused.
+        let failed = store.ended("policy.sync", 2, 1, 1, 5).await;
+        let used = person.run(&["runs", "retry", &failed.to_string(), "--yes", "--request-id", "first", "--wait-for-worker"]).ends(5);
+        assert!(used.err.contains("was used for another start"), "{used:?}");
     }
 }

@@ -378,10 +378,11 @@ both_engines! {
         console.keys("y<enter>").await;
         assert_eq!(store.number(&format!("select count(*) from operation_runs where retry_of_run_id = {failed}")).await, 1);
         // The worker goes while the dialog is open.
-        store.sql("update operation_runs set status = 'completed', outcome = 'cancelled', completed_at = updated_at, summary_counts = '{}' where retry_of_run_id is not null").await.unwrap();
+        store.sql("update operation_run_targets set status = 'skipped' where status = 'pending'; \
+                   update operation_runs set status = 'completed', outcome = 'cancelled', completed_at = updated_at, summary_counts = '{}' where retry_of_run_id is not null").await.unwrap();
         beat(&store.ops, "w", &["policy.sync"], false).await;
         console.keys("r").await;
-        console.keys("GR").await;
+        console.keys("kR").await;
         assert!(console.screen().contains("Type y and press enter"), "{}", console.screen());
         store.sql("delete from workers").await.unwrap();
         console.keys("y<enter>").await;

@@ -8,7 +8,7 @@ use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::run::{RunStatus, Source};
-use crate::domain::run_facts::{Basis, NoRetry, RetriedAs, Retry, RunFacts};
+use crate::domain::run_facts::{Basis, Left, NoRetry, RetriedAs, Retry, RunFacts};
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
@@ -125,14 +125,16 @@ async fn plan(
         let mut skip = |why: String| skipped.push(Skipped { run_id, why, retried_as });
         if row.status != RunStatus::Completed.as_str() {
             skip("it has not ended yet".to_owned());
-        } else if let Some(retried) = retried_as {
-            skip(retried.text());
-        } else if row.superseded {
+        } else if row.superseded && retried_as.is_none() {
             skip("a newer run like it was started for the same tenant".to_owned());
         } else {
+            let undone = match retried_as {
+                Some(_) => Left::default(),
+                None => run_read::left(context.tx()?, run_id).await?,
+            };
             let basis = Basis {
                 support: active.support(&row.run_type),
-                left: run_read::left(context.tx()?, run_id).await?,
+                left: undone,
                 retried_as,
                 missing: missing(context.permit(), &registry, &row.run_type),
                 may_manage: true,

@@ -10,8 +10,8 @@ use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY, ReasonRule};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::{Run, RunStatus, ScopeKind, Source};
-use crate::domain::run_facts::{RetriedAs, Retry, RunFacts};
-use crate::ops::store::run_read;
+use crate::domain::run_facts::{NoRetry, Retry, RunFacts};
+use crate::ops::store::{run_read, run_write};
 use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, break_glass};
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ pub struct RetryRun {
     pub consent: Consent,
     /// Where the start comes from.
     pub source: Source,
-    /// The caller's own id of this request.
+    /// Idempotency key.
     pub request_id: Option<String>,
     /// Whether the new run may wait where no active worker supports the type.
     pub wait_for_worker: bool,
@@ -40,8 +40,6 @@ pub struct Retried {
     /// How many of the first run's failed or skipped targets are left out: their tenants are
     /// archived by now.
     pub gone: usize,
-    /// The retry that the first run had before.
-    pub retried_as: Option<RetriedAs>,
     /// What confirms it.
     pub confirmation: Confirmation,
 }
@@ -111,10 +109,17 @@ impl RetryRun {
             context.require(Capability::RunbooksRun, NAME).await?;
             context.require(runbook.capability(), NAME).await?;
         }
+        if let Some(made) = self.made_before(context).await? {
+            return already(context, &first, made).await;
+        }
         let facts = RunFacts::of(&first, context.now());
-        if let Some(why) = facts.no_retry() {
-            return Err(Error::refused(why)
-                .hint(format!("see what is possible: tenantpilot runs show {}", first.id)));
+        match (facts.retry(), facts.no_retry()) {
+            // The start of an active run again is that run.
+            (Retry::Impossible(NoRetry::Retried(retried)), _) if retried.state.is_active() => {
+                return already(context, &first, retried.run_id).await;
+            }
+            (_, Some(why)) => return Err(Error::refused(why).hint(facts.no_retry_hint())),
+            (_, None) => {}
         }
         require_support(context, &first.run_type, self.wait_for_worker).await?;
         let view = context.permit().scope();
@@ -173,10 +178,35 @@ impl RetryRun {
             self.consent.mark(&mut row.metadata);
             context.audit(&row).await?;
         }
-        let gone = usize::try_from(left.total).unwrap_or(targets).saturating_sub(targets);
-        let retried_as = first.basis.retried_as;
-        Ok(Retried { started, targets, gone, retried_as, confirmation })
+        let gone = left_out(left.total, targets);
+        Ok(Retried { started, targets, gone, confirmation })
     }
+
+    /// The run that the same request made before.
+    async fn made_before(&self, context: &mut Context) -> Result<Option<i64>> {
+        let Some(request_id) = &self.request_id else { return Ok(None) };
+        let holder = context.permit().holder().map(|holder| holder.platform_user_id);
+        let made = run_write::by_request_id(context.tx()?, request_id).await?;
+        let made = made.filter(|made| {
+            made.retry_of_run_id == Some(self.run_id) && made.platform_user_id == holder
+        });
+        Ok(made.map(|made| made.id))
+    }
+}
+
+/// The answer where the retry of `first` is there already, as `run_id`.
+async fn already(context: &mut Context, first: &Run, run_id: i64) -> Result<Retried> {
+    let run = visible(context, run_id).await?;
+    let targets = usize::try_from(run.target_count).unwrap_or(0);
+    let left = run_read::retryable(context.tx()?, first.id).await?;
+    let about = (first.id, first.run_type.as_str(), first.scope);
+    let confirmation = retry_confirmation(context, about, targets).await?;
+    let started = Started { run_id, created: false };
+    Ok(Retried { started, targets, gone: left_out(left.total, targets), confirmation })
+}
+
+fn left_out(left: i64, targets: usize) -> usize {
+    usize::try_from(left).unwrap_or(targets).saturating_sub(targets)
 }
 
 /// Looks what a retry of a run would do.
@@ -195,8 +225,6 @@ pub struct RetryPlan {
     pub obstacle: Option<String>,
     /// Why it is not possible, in words; none where it is.
     pub refusal: Option<String>,
-    /// The retry that it had before.
-    pub retried_as: Option<RetriedAs>,
     /// What confirms it.
     pub confirmation: Confirmation,
 }
@@ -226,8 +254,7 @@ impl Operation for PlanRetry {
             Retry::NeedsWorker { .. } => first.basis.support.obstacle(&first.run_type),
             _ => None,
         };
-        let retried_as = facts.retried_as;
-        Ok(RetryPlan { retry, obstacle, refusal, retried_as, confirmation })
+        Ok(RetryPlan { retry, obstacle, refusal, confirmation })
     }
 }
 

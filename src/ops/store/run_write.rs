@@ -143,13 +143,15 @@ pub struct Requested {
     pub platform_user_id: Option<i64>,
     /// The customer who started it.
     pub user_id: Option<i64>,
+    /// The run it tries again.
+    pub retry_of_run_id: Option<i64>,
 }
 
 /// The run that a request made.
 pub async fn by_request_id(tx: &mut Tx, request_id: &str) -> Result<Option<Requested>> {
     on_tx!(tx, c => {
         Ok(sql::query_as(
-            "select id, identity_hash, platform_user_id, user_id from operation_runs where request_id = $1",
+            "select id, identity_hash, platform_user_id, user_id, retry_of_run_id from operation_runs where request_id = $1",
         )
         .bind(request_id)
         .fetch_optional(c)

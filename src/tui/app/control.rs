@@ -4,7 +4,7 @@ use super::{App, Overlay};
 use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
-use crate::domain::run_facts::RunFacts;
+use crate::domain::run_facts::{NoRetry, Retry, RunFacts};
 use crate::ops::runs::RetryPlan;
 use crate::tui::command::{Command, Context};
 use crate::tui::control::{Control, ControlDone, ControlRequest};
@@ -98,7 +98,12 @@ impl App {
             _ => Control::Pause,
         };
         if let Some(why) = control.refusal(&facts) {
-            self.say(why);
+            match facts.retry() {
+                Retry::Impossible(NoRetry::Retried(retried)) if control == Control::Retry => {
+                    self.say_with(format!("{why}, enter to view"), Some(retried.run_id));
+                }
+                _ => self.say(why),
+            }
             return Vec::new();
         }
         let (id, run) = (run.id, run.clone());

@@ -254,7 +254,7 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
 fn links(w: &mut Writer<'_>, detail: &RunDetail) {
     let facts = detail.facts(w.look.now);
     let retry = facts.retry();
-    let advised = retry.targets().filter(|_| facts.retried_as.is_none());
+    let advised = retry.targets();
     if advised.is_some() || detail.retry_of.is_some() || !detail.retried_by.is_empty() {
         w.gap();
     }

@@ -326,11 +326,6 @@ impl Confirm {
                 lines.push(Line::from(look.span(role, line)));
             }
         };
-        if let Subject::Run { plan: Some(RetryPlan { retried_as: Some(retried), .. }), .. } =
-            &self.subject
-        {
-            put(Role::Warning, &format!("Note: {}.", retried.text()));
-        }
         match &self.waiting {
             Waiting::Refused(why) => put(Role::Failed, &format!("Refused: {why}.")),
             Waiting::Chosen(why) => put(Role::Warning, &format!("The new run waits: {why}.")),
