@@ -80,6 +80,12 @@ impl DatabaseFault {
         }
     }
 
+    /// Whether the server ended a statement or a transaction that took too long.
+    pub fn is_timeout(&self) -> bool {
+        // Statement timeout or cancel; the transaction timeout of a server.
+        matches!(self.code.as_str(), "57014" | "25P04")
+    }
+
     /// SQLite's number.
     pub fn sqlite(&self) -> Option<u32> {
         (self.code.len() < 5).then(|| self.code.parse().ok()).flatten()
@@ -138,6 +144,14 @@ mod tests {
         {
             assert_eq!(condition(code), None, "{code}");
         }
+    }
+
+    #[test]
+    fn what_took_too_long_is_told_from_other_faults() {
+        let timeout = |code: &str| DatabaseFault::new(code, None, None).is_timeout();
+        assert!(["57014", "25P04"].into_iter().all(timeout));
+        // A lock that was not free, a session that fell asleep, a deadlock, a busy file.
+        assert!(!["55P03", "25P03", "57P05", "40P01", "40001", "5", "9"].into_iter().any(timeout));
     }
 
     #[test]

@@ -29,8 +29,8 @@ const REFUSALS: u32 = 4;
 enum Tried {
     /// The database answered.
     Stepped(Stepped),
-    /// The step took too long.
-    TimedOut,
+    /// The step took too long: by the worker's clock, or as the database says.
+    TimedOut(Option<DatabaseFault>),
     /// The step panicked.
     Crashed(String),
     /// The database did not answer, or refused.
@@ -180,15 +180,21 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             fail(ground, &begun, Failed { reason, message, again, fault: None }, outages).await
         }
         // A database that answers nobody makes every step slow.
-        Tried::TimedOut if ground.shared.condition.is_failing(Source::Heart) => {
+        Tried::TimedOut(_) if ground.shared.condition.is_failing(Source::Heart) => {
             let error = Error::new(ErrorKind::Unreachable, "the database does not answer");
             interrupted(ground, ordinal, &error, outages).await
         }
-        Tried::TimedOut => {
-            let message =
-                format!("the step took longer than {:?}", ground.shared.settings.step_timeout());
+        Tried::TimedOut(fault) => {
+            let message = if let Some(fault) = &fault {
+                let message = format!("the database ended the step: it took too long ({fault})");
+                log(ground, ordinal, &message);
+                message
+            } else {
+                let limit = ground.shared.settings.step_timeout();
+                format!("the step took longer than {limit:?}")
+            };
             let (reason, again) = (ReasonCode::Timeout, Some(TIMEOUTS));
-            fail(ground, &begun, Failed { reason, message, again, fault: None }, outages).await
+            fail(ground, &begun, Failed { reason, message, again, fault }, outages).await
         }
         Tried::Crashed(text) => {
             ground.starts.ended(ordinal);
@@ -202,14 +208,9 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
         }
         Tried::Error(error) => {
             let message = error.full_message();
-            tracing::error!(
-                run_id = ground.run_id,
-                ordinal,
-                error = %message,
-                "the database failed a step"
-            );
+            log(ground, ordinal, &message);
             let fault = error.fault().cloned();
-            // Too busy, too slow: the database is there, and the step is to be tried again.
+            // Too busy: the database is there, and the step is to be tried again.
             let (reason, again) = match error.kind() {
                 ErrorKind::TimedOut => (ReasonCode::Conflict, Some(ATTEMPTS)),
                 _ => (ReasonCode::UnexpectedError, None),
@@ -217,6 +218,15 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             fail(ground, &begun, Failed { reason, message, again, fault }, outages).await
         }
     }
+}
+
+fn log(ground: &Ground, ordinal: i64, message: &str) {
+    tracing::error!(
+        run_id = ground.run_id,
+        ordinal,
+        error = %message,
+        "the database failed a step"
+    );
 }
 
 /// An outage or a lost claim kept a step from being done: its start counts for nothing. It is taken
@@ -249,10 +259,13 @@ async fn step(ground: &Ground, begun: &Begun, then: Option<i64>) -> Tried {
     // Built inside the guarded future: a panic anywhere in the step is this target's alone.
     let work = AssertUnwindSafe(ground.shared.ops.run(&Actor::System, step)).catch_unwind();
     match tokio::time::timeout(ground.shared.settings.step_timeout(), work).await {
-        Err(_) => Tried::TimedOut,
+        Err(_) => Tried::TimedOut(None),
         Ok(Err(panic)) => Tried::Crashed(panic_text(panic.as_ref())),
         Ok(Ok(Ok(stepped))) => Tried::Stepped(stepped),
-        Ok(Ok(Err(error))) => Tried::Error(error),
+        Ok(Ok(Err(error))) => match error.fault().filter(|fault| fault.is_timeout()) {
+            Some(fault) => Tried::TimedOut(Some(fault.clone())),
+            None => Tried::Error(error),
+        },
     }
 }
 

@@ -115,6 +115,31 @@ fn fr_037_001_conditions_of_a_postgresql_fail_no_target() {
 }
 
 #[test]
+fn fr_013_004_a_step_that_the_database_ends_for_its_length_fails_as_a_timeout() {
+    for code in ["57014", "25P04"] {
+        block_on(async {
+            let store =
+                Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+            let id = store.probe(RunScope::Tenant(1), json!({}), Rollout::default()).await;
+            refuse_steps(&store, code).await;
+            let worker = Running::start(&store, ONE.settings());
+            let detail = store.end_of(id).await;
+            assert_eq!(store.state(&detail), RunState::Failed);
+            assert_eq!(detail.run.reason_code.as_deref(), Some("timeout"));
+            let [failure] = detail.failures.as_slice() else { panic!("{:?}", detail.failures) };
+            let told = format!("the database ended the step: it took too long (SQLSTATE {code})");
+            assert_eq!(
+                (failure.reason_code.as_str(), failure.message.as_str()),
+                ("timeout", &*told)
+            );
+            let [fault] = detail.faults.as_slice() else { panic!("{:?}", detail.faults) };
+            assert_eq!((fault.fault.code.as_str(), fault.times), (code, 2), "tried twice");
+            assert!(!worker.stop().await.iter().any(lost), "it is no outage");
+        });
+    }
+}
+
+#[test]
 fn fr_037_001_a_full_sqlite_fails_no_target_and_is_used_again_once_there_is_room() {
     block_on(async {
         let store = Store::new(Engine::Sqlite).await.with_platform().await.with_ledger().await;
