@@ -318,9 +318,9 @@ both_engines! {
         // The link leads back.
         console.keys("n<enter>").await;
         shows!(console, "▸ 1  testing.probe");
-        // The same again finds the run that is already there.
-        console.keys("Ri<tab>the provider is back<tab>RETRY 2<enter>").await;
-        shows!(console, "run 2 does the same already, enter to view");
+        // The same again leads to the run that is already there.
+        console.keys("R").await;
+        shows!(console, "run 1 was retried as run 2 (queued), enter to view");
         assert_eq!(store.number("select count(*) from operation_runs").await, 2);
     }
 
