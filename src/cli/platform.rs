@@ -8,6 +8,7 @@ use super::auth::JsonArgs;
 use super::users::FIRST_STEP;
 use super::{Env, VERSION, text};
 use crate::config::definition;
+use crate::domain::count::count;
 use crate::domain::setting::SettingKey;
 use crate::logging;
 use crate::ops::platform::PlatformInfo;
@@ -184,9 +185,12 @@ fn looser_retention(env: &Env, platform: i64) -> Option<String> {
     looser.then(|| {
         let key = SettingKey::UsageRetentionDays;
         format!(
-            "{key} = {} ({}) is ignored: the platform keeps {platform} days; change it with: \
+            "{key} = {} ({}) is ignored: the platform keeps {}; change it with: \
              tenantpilot platform settings set {key} {}",
-            own.value, own.origin, own.value
+            own.value,
+            own.origin,
+            count(platform, "day"),
+            own.value
         )
     })
 }

@@ -6,6 +6,7 @@ use super::ask::{self, ConsentArgs};
 use super::{Env, Table, break_glass, examples, text};
 use crate::Result;
 use crate::domain::confirmation::Given;
+use crate::domain::count::count;
 use crate::domain::window::Window;
 use crate::ops::retention::{Days, PruneUsage};
 use crate::ops::settings::UsageRetention;
@@ -98,8 +99,9 @@ fn told(summary: &Summary, env: &Env) -> Result<()> {
     env.out.line(summary.sentence())?;
     let before = shown(summary.previous.active_workspaces);
     env.out.line(match summary.active_workspaces {
-        Some(1) => format!("1 active workspace ({before} in the window before)"),
-        Some(n) => format!("{n} active workspaces ({before} in the window before)"),
+        Some(n) => {
+            format!("{} ({before} in the window before)", count(n, "active workspace"))
+        }
         None => format!("active workspaces: {NOT_KEPT} ({before} in the window before)"),
     })?;
     let mut table = Table::new(&["WHAT", "EVENTS", "BEFORE", "CHANGE"]).right(1).right(2).right(3);
@@ -145,15 +147,16 @@ async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {
         && let Ok(kept) = ops.run(&session.actor, UsageRetention).await
     {
         what = format!(
-            "This platform keeps events for {} days; those older than {} days would be deleted for good.",
-            kept.get(),
-            days.get()
+            "This platform keeps events for {}; those older than {} would be deleted for good.",
+            count(kept.get(), "day"),
+            count(days.get(), "day"),
         );
     }
     break_glass::notice(env, &session);
     let prune = |consent| PruneUsage { days: days.map(Days::get), consent };
     let pruned = ask::confirmed(env, &ops, &session.actor, &what, consent, prune).await?;
     let (events, days) = (pruned.events, pruned.days);
+    let age = count(days, "day");
     if args.json {
         let mut answer = json!({
             "schema_version": 1,
@@ -166,10 +169,10 @@ async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {
         env.out.json(&answer)?;
     } else if dry_run {
         env.out.line(format!(
-            "{events} product usage event(s) older than {days} days would be deleted; nothing was changed."
+            "{events} product usage event(s) older than {age} would be deleted; nothing was changed."
         ))?;
     } else {
-        env.out.line(format!("Deleted {events} product usage event(s) older than {days} days."))?;
+        env.out.line(format!("Deleted {events} product usage event(s) older than {age}."))?;
     }
     Ok(0)
 }
@@ -187,7 +190,8 @@ async fn check(json: bool, env: &Env) -> Result<u8> {
         env.out.line("the counts are those of the ledger")?;
         return Ok(code);
     }
-    env.out.line(format!("{} counts are not those of the ledger", checked.different))?;
+    let verb = if checked.different == 1 { "is not that" } else { "are not those" };
+    env.out.line(format!("{} {verb} of the ledger", count(checked.different, "count")))?;
     let heading = text::time_heading("BEGINS", env.zone());
     let mut table = Table::new(&[&heading, "OF", "EVENT", "LEDGER", "COUNTED"]).right(3).right(4);
     for difference in &checked.differences {
@@ -215,7 +219,7 @@ async fn rebuild(json: bool, env: &Env) -> Result<u8> {
     if json {
         env.out.json(&json!({ "schema_version": 1, "rebuild": { "events": events } }))?;
     } else {
-        env.out.line(format!("the counts were made anew from {events} events"))?;
+        env.out.line(format!("the counts were made anew from {}", count(events, "event")))?;
     }
     Ok(0)
 }

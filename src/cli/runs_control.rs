@@ -5,6 +5,7 @@ use serde_json::json;
 use super::ask::{self, ConsentArgs};
 use super::runs::as_json;
 use super::{Env, break_glass};
+use crate::domain::count::count;
 use crate::domain::run::{Run, RunStatus, Source};
 use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, GetRun, PauseRun, ResumeRun, Retried, RetryRun, Started,
@@ -194,7 +195,7 @@ pub async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {
         return Ok(0);
     }
     started(env, retried.started, run.as_ref())?;
-    env.out.message(format!("it tries {} of run {id} again", targets_word(retried.targets)));
+    env.out.message(format!("it tries {} of run {id} again", count(retried.targets, "target")));
     left_out(env, retried.gone);
     if let Some(run) = &run {
         waits(env, run);
@@ -220,7 +221,7 @@ fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<
         env.out.line(format!("run {run} does the same already; nothing was started"))?;
         return Ok(0);
     }
-    let (id, targets) = (args.id, targets_word(*targets));
+    let (id, targets) = (args.id, count(*targets, "target"));
     env.out.line(format!("{targets} of run {id} would be retried; nothing was started"))?;
     left_out(env, *gone);
     let options = confirmation.options();
@@ -230,12 +231,8 @@ fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<
 
 fn left_out(env: &Env, gone: usize) {
     if gone > 0 {
-        env.out.message(format!("left out, since archived by now: {}", targets_word(gone)));
+        env.out.message(format!("left out, since archived by now: {}", count(gone, "target")));
     }
-}
-
-fn targets_word(n: usize) -> String {
-    if n == 1 { "1 target".to_owned() } else { format!("{n} targets") }
 }
 
 /// Says why a new run waits, where no active worker supports its type.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{Env, Table};
 use crate::Result;
 use crate::demo::seed::{Amounts, Seeded, seed};
+use crate::domain::count::count;
 use crate::ops::{Create, SchemaState};
 
 /// What `seed` is told.
@@ -70,8 +71,12 @@ pub async fn run(args: SeedArgs, env: &Env) -> Result<u8> {
         return Ok(0);
     }
     env.out.line(format!(
-        "{} workspaces, {} tenants, {} runs, {} findings, {} telemetry events",
-        seeded.workspaces, seeded.tenants, seeded.runs, seeded.findings, seeded.events
+        "{}, {}, {}, {}, {}",
+        count(seeded.workspaces, "workspace"),
+        count(seeded.tenants, "tenant"),
+        count(seeded.runs, "run"),
+        count(seeded.findings, "finding"),
+        count(seeded.events, "telemetry event"),
     ))?;
     env.out.line("")?;
     let mut table = Table::new(&["ACCOUNT", "PASSWORD", "ROLE"]);

@@ -10,6 +10,7 @@ use super::text::{self, Table};
 use super::{Env, examples};
 use crate::Result;
 use crate::domain::capability::{Capability, CapabilitySet, Role};
+use crate::domain::count::count;
 use crate::ops::auth::Session;
 use crate::ops::password::{normalise_name, secret};
 use crate::ops::users::{
@@ -364,8 +365,8 @@ async fn unlock(args: ChangeArgs, env: &Env) -> Result<()> {
         return env.out.json(&answer);
     }
     env.out.line(if dry_run {
-        format!("{name}: {cleared} attempts would be forgotten; nothing was changed")
+        format!("{name}: {} would be forgotten; nothing was changed", count(cleared, "attempt"))
     } else {
-        format!("{name}: may log in again; {cleared} attempts are forgotten")
+        format!("{name}: may log in again; {} forgotten", count(cleared, "attempt"))
     })
 }

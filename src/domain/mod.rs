@@ -4,6 +4,7 @@ pub mod alert;
 pub mod capability;
 pub mod clock_offset;
 pub mod confirmation;
+pub mod count;
 pub mod csv;
 pub mod database_fault;
 pub mod failure;

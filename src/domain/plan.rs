@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::MixedScript as _;
 
+use super::count::count;
 use super::identity::{canonical_text, hex};
 use super::safe_text;
 
@@ -115,8 +116,7 @@ impl Difference {
             .collect();
         let many = match self.changes.as_slice() {
             [(None, _)] => "the platform".to_owned(),
-            [_] => "1 tenant".to_owned(),
-            changes => format!("{} tenants", changes.len()),
+            changes => count(changes.len(), "tenant"),
         };
         let more = match self.changes.len().saturating_sub(SPELLED) {
             0 => String::new(),

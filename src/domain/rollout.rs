@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::count::count;
 use crate::{Error, Result};
 
 /// The most targets of one run that are worked on at once.
@@ -96,7 +97,7 @@ impl Rollout {
             None => {}
             Some(ErrorThreshold::Count(0)) => words.push_str(", stop at the first failed target"),
             Some(ErrorThreshold::Count(n)) => {
-                words.push_str(&format!(", stop above {n} failed targets"));
+                words.push_str(&format!(", stop above {}", count(n, "failed target")));
             }
             Some(ErrorThreshold::Percent(p)) => {
                 words.push_str(&format!(", stop above {p} % failed targets"));

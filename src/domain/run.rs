@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::count::count;
 use super::run_facts::Basis;
 use super::summary_counts::SummaryCounts;
 use crate::text_enum;
@@ -203,8 +204,7 @@ impl RunTarget {
         let total = self.item_total.unwrap_or(self.items).max(self.failed_items);
         match (self.failed_items, total) {
             (..1, _) => None,
-            (failed, 1) => Some(format!("{failed} of 1 item failed")),
-            (failed, total) => Some(format!("{failed} of {total} items failed")),
+            (failed, total) => Some(format!("{failed} of {} failed", count(total, "item"))),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
+use crate::domain::count::count;
 use crate::{Error, ErrorKind, Result};
 
 /// The input that says for how many days events are kept.
@@ -131,8 +132,9 @@ pub(crate) async fn beyond_bound(
     let LedgerSize { old, total, .. } = size;
     Ok((old > bound).then(|| {
         format!(
-            "{old} of {total} events are older than {} days; an unattended prune deletes at most {bound}",
-            days.get()
+            "{old} of {} are older than {}; an unattended prune deletes at most {bound}",
+            count(total, "event"),
+            count(days.get(), "day"),
         )
     }))
 }

@@ -280,6 +280,10 @@ both_engines! {
         assert!(locked.err.contains("too many attempts"), "{locked:?}");
         person.run(&["users", "unlock", "ben", "--json", "--yes"]).ends(0);
         ben.run_with(&["login", "ben", "--password-file", "-"], "another good one").ends(0);
+        ben.login("ben").ends(4);
+        let unlocked = person.run(&["users", "unlock", "ben", "--yes"]).ends(0);
+        assert_eq!(unlocked.out, "ben: may log in again; 1 attempt forgotten\n");
+        ben.run_with(&["login", "ben", "--password-file", "-"], "another good one").ends(0);
         // What ben does not hold, ben cannot give.
         let forbidden = ben.create("eva", &["--role", "viewer"]).ends(3);
         assert!(forbidden.err.contains("platform.console.view"), "{forbidden:?}");

@@ -8,6 +8,7 @@ use super::overview::{WindowArgs, listing};
 use super::text::{self, Table};
 use super::{Env, examples};
 use crate::domain::capability::Capability;
+use crate::domain::count::count;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run_state::RunState;
 use crate::ops::Ops;
@@ -108,8 +109,7 @@ async fn list(args: ListArgs, env: &Env) -> Result<u8> {
     table(&page, env)?;
     let left = page.total_fingerprints - i64::try_from(page.fingerprints.len()).unwrap_or(0);
     if left > 0 {
-        let noun = if left == 1 { "error" } else { "errors" };
-        env.out.message(format!("{left} more {noun}: raise --limit"));
+        env.out.message(format!("{}: raise --limit", count(left, "more error")));
     }
     let again = args.window.again();
     env.out.message(format!("look at one: tenantpilot failures show FINGERPRINT{again}"));
@@ -225,12 +225,9 @@ fn told(group: &FingerprintGroup, env: &Env) -> Result<()> {
 
 /// `1200 in 400 runs of 388 tenants`.
 fn counts(group: &FingerprintGroup) -> String {
-    let noun = |count: i64, one: &str| {
-        if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-    };
     let of = match group.tenants {
         0 => String::new(),
-        tenants => format!(" of {}", noun(tenants, "tenant")),
+        tenants => format!(" of {}", count(tenants, "tenant")),
     };
-    format!("{} in {}{of}", group.failures, noun(group.runs, "run"))
+    format!("{} in {}{of}", group.failures, count(group.runs, "run"))
 }

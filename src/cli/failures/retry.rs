@@ -6,6 +6,7 @@ use crate::cli::ask::{self, ConsentArgs};
 use crate::cli::overview::WindowArgs;
 use crate::cli::{Env, break_glass};
 use crate::domain::confirmation::Given;
+use crate::domain::count::count;
 use crate::domain::run::Source;
 use crate::ops::About;
 use crate::ops::overview::{GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup, Skipped};
@@ -84,18 +85,14 @@ fn nothing() -> Error {
 
 /// `12 targets of 3 runs`.
 fn aim(plan: &GroupRetryPlan) -> String {
-    format!("{} of {}", noun(plan.targets, "target"), noun(plan.runs.len(), "run"))
-}
-
-fn noun(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+    format!("{} of {}", count(plan.targets, "target"), count(plan.runs.len(), "run"))
 }
 
 /// The runs that would be tried again.
 fn planned(plan: &GroupRetryPlan) -> impl Iterator<Item = String> {
-    plan.runs
-        .iter()
-        .map(|run| format!("run {}  {}  {}", run.run_id, run.run_type, noun(run.targets, "target")))
+    plan.runs.iter().map(|run| {
+        format!("run {}  {}  {}", run.run_id, run.run_type, count(run.targets, "target"))
+    })
 }
 
 fn rehearsed(plan: &GroupRetryPlan, args: &RetryArgs, env: &Env) -> Result<()> {
@@ -167,11 +164,11 @@ fn left_out(plan: &GroupRetryPlan, env: &Env) {
         env.out.message(format!("and {more} more are not; --json names all of them"));
     }
     if plan.waiting > 0 {
-        let runs = noun(plan.waiting, "run");
+        let runs = count(plan.waiting, "run");
         env.out.message(format!("{runs} can wait for a worker: add --wait-for-worker"));
     }
     if plan.left > 0 {
-        let after = noun(plan.left, "run");
+        let after = count(plan.left, "run");
         env.out.message(format!("{after} can be tried again after these: do it once more"));
     }
 }

@@ -13,6 +13,7 @@ use crate::access::Actor;
 use crate::cli::new_file::NewFile;
 use crate::cli::{Env, Table, text};
 use crate::config::format_duration;
+use crate::domain::count::count;
 use crate::domain::rollout::Rollout;
 use crate::domain::run::ScopeKind;
 use crate::domain::shell;
@@ -147,7 +148,7 @@ pub async fn make(
                 pause = TOLD_EVERY;
                 if total > 0 {
                     told = true;
-                    env.out.progress(format!("counting: {done} of {total} tenants"));
+                    env.out.progress(format!("counting: {done} of {}", count(total, "tenant")));
                 }
             }
         }
@@ -168,8 +169,7 @@ pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
     let items = runbook.map_or("records", Runbook::items);
     let at = match plan.affected_tenant_count {
         _ if plan.scope_kind == ScopeKind::Platform => String::new(),
-        1 => " at 1 tenant".to_owned(),
-        n => format!(" at {n} tenants"),
+        n => format!(" at {}", count(n, "tenant")),
     };
     let mut lines = vec![format!("plan      {} of {}", plan.id, plan.runbook)];
     if let Some(runbook) = runbook {
@@ -185,7 +185,7 @@ pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
         Some(seconds) => format!(
             "expected  about {}, from {}",
             format_duration(Duration::from_secs(seconds.unsigned_abs())),
-            counted(plan.expected_runs, "earlier run"),
+            count(plan.expected_runs, "earlier run"),
         ),
         None => "expected  not known: there are no earlier runs".to_owned(),
     });
@@ -200,10 +200,6 @@ pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
     };
     lines.push(format!("good to   {}{state}", text::time(plan.expires_at, env.zone())));
     lines
-}
-
-fn counted(n: i64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// The command that starts a plan, as a shell takes it. A reason that is needed and not there
@@ -281,7 +277,7 @@ impl ShowArgs {
         if let (Some(csv), Some(targets)) = (csv, &targets)
             && let Some(written) = csv.write(&targets_csv(targets), env)?
         {
-            let rows = counted(i64::try_from(targets.len()).unwrap_or(i64::MAX), "target");
+            let rows = count(targets.len(), "target");
             env.out.message(format!("{rows} written to {written}"));
         }
         if self.json {

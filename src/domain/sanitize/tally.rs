@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Redacted, Rule};
+use crate::domain::count::count;
 
 /// How many masks of each rule several texts hold. As JSON it is an object, `{"token":5}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +48,7 @@ impl Tally {
     pub fn sentence(&self) -> String {
         let values = match self.total() {
             0 => return "nothing withheld".to_owned(),
-            1 => "1 value".to_owned(),
-            many => format!("{many} values"),
+            n => count(n, "value"),
         };
         let counts: Vec<String> = self.counts().map(|(rule, count)| rule.counted(count)).collect();
         format!("{values} withheld: {}", counts.join(", "))

@@ -12,6 +12,7 @@ use super::{
     AttachmentMode, Bundle, CONTEXT_SCHEMA_VERSION, Draft, Fact, MAX_NAME, MAX_NOTES, MAX_SUMMARY,
     PrimaryContext, Problem, ProblemField, Severity,
 };
+use crate::domain::count::count;
 use crate::domain::sanitize::{Redacted, Tally, redact, redact_also, suspects};
 
 /// Whom and what a request is about.
@@ -243,8 +244,7 @@ impl Prepared {
         let mut text = self.withheld.sentence();
         match self.withheld_items {
             0 => {}
-            1 => text.push_str("; 1 item left out"),
-            items => text.push_str(&format!("; {items} items left out")),
+            items => text.push_str(&format!("; {} left out", count(items, "item"))),
         }
         text
     }

@@ -18,6 +18,7 @@ pub use preflight::{Counted, Preflight};
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::Confirmation;
+use crate::domain::count::count;
 use crate::domain::name_pattern::NamePattern;
 use crate::domain::plan::suspicion;
 use crate::domain::run::ScopeKind;
@@ -128,7 +129,7 @@ impl Plan {
             format!("{share:.digits$} %")
         });
         let n = self.tenant_count;
-        let tenants = if n == 1 { "1 tenant".to_owned() } else { format!("{n} tenants") };
+        let tenants = count(n, "tenant");
         match RunScope::from_json(&self.scope) {
             Some(RunScope::All) => format!("ALL ({tenants}, {share})"),
             Some(RunScope::Workspace(id)) => format!("workspace {id} ({tenants}, {share})"),

@@ -8,6 +8,7 @@ use super::alerting;
 use super::execute::{held, lost, settle};
 use super::shares::{counts_of, outcome_of};
 use crate::access::Requirement;
+use crate::domain::count::count;
 use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::RunOutcome;
@@ -113,7 +114,8 @@ pub(in crate::ops) async fn conclude(
     };
     let tally = targets::tally(tx, run.id).await?;
     if tally.pending > 0 {
-        return Err(Error::refused(format!("{} targets are not done yet", tally.pending)));
+        let undone = count(tally.pending, "undone target");
+        return Err(Error::refused(format!("run {} has {undone}", run.id)));
     }
     let mut counts = counts_of(&tally);
     let counts_failed = counts.get(CountKey::Failed).unwrap_or(0);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::execute::held;
 use crate::access::Requirement;
+use crate::domain::count::count;
 use crate::domain::database_fault::DatabaseFault;
 use crate::domain::failure::ReasonCode;
 use crate::domain::sanitize;
@@ -307,7 +308,7 @@ impl RunStep {
         }
         if progress.failures.is_empty() && at_most > 0 {
             let reason = ReasonCode::UnexpectedError.as_str();
-            let message = format!("{} items failed without a reason", progress.failed);
+            let message = format!("{} failed without a reason", count(progress.failed, "item"));
             lifecycle::insert_failure(tx, self.run_id, found.tenant_id, reason, &message, now)
                 .await?;
         }

@@ -8,6 +8,7 @@ use super::{RunTenant, SupportTenant, evidence::covers_many};
 use crate::Result;
 use crate::access::ViewScope;
 use crate::domain::capability::Capability;
+use crate::domain::count::count;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::run::Run;
 use crate::domain::run_state::RunState;
@@ -86,9 +87,10 @@ async fn overview(tx: &mut Tx, found: &Found, newest: Option<DateTime<Utc>>) -> 
         let main = rows::main_reason(tx, tenant.id, since).await?;
         let headline = match (sums.total, sums.failed) {
             (0, _) => format!("no run of its own in the last {SUMMED_DAYS} days"),
-            (total, 0) => format!("none of {total} runs of the last {SUMMED_DAYS} days failed"),
             (total, failed) => {
-                format!("{failed} of {total} runs of the last {SUMMED_DAYS} days failed")
+                let failed = if failed == 0 { "none".to_owned() } else { failed.to_string() };
+                let runs = count(total, "run");
+                format!("{failed} of {runs} of the last {SUMMED_DAYS} days failed")
             }
         };
         (headline, main.as_ref().map(|(reason, _)| reason.clone()), main.map(|(_, n)| n))

@@ -7,6 +7,7 @@ use super::cells::{self, Cell, Row};
 use super::change::{Good, of_bad, of_counts, of_durations, of_shares};
 use super::tables::{failures, offenders, usage};
 use super::{Around, Item, Number, Overview, chart};
+use crate::domain::count::count;
 use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::time_zone;
 use crate::domain::window::Window;
@@ -150,7 +151,7 @@ impl Overview {
         if little {
             let text = match told.recent_failures.len() - shown {
                 0 => "fewer failures".to_owned(),
-                more => format!("{more} more failures"),
+                more => count(more, "more failure"),
             };
             rows.push(vec![Cell::lead(Item::Failures), Cell::strong(Role::Accent, text)]);
         }

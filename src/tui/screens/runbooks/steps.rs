@@ -10,6 +10,7 @@ use super::scope::Page;
 use super::settings::{self, Wrong};
 use super::{Around, Draft, Outcome, Step, command_line};
 use crate::domain::capability::Capability;
+use crate::domain::count::count;
 use crate::ops::Consent;
 use crate::{Error, ErrorKind};
 
@@ -322,7 +323,7 @@ impl Draft {
     pub(super) fn counting_words(&self, columns: usize) -> Vec<String> {
         let text = match &self.plan.counting {
             Counting::Now(counted) if counted.total > 0 && !self.card.is_platforms() => {
-                format!("counting {} of {} tenants ...", counted.done, counted.total)
+                format!("counting {} of {} ...", counted.done, count(counted.total, "tenant"))
             }
             Counting::Now(_) => "counting ...".to_owned(),
             Counting::Cancelled => {

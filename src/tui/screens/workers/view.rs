@@ -9,6 +9,7 @@ use super::super::super::look::{Look, grouped, wrapped};
 use super::super::super::theme::Role;
 use super::{Key, Workers};
 use crate::domain::clock_offset;
+use crate::domain::count::count;
 use crate::domain::run_state::RunState;
 use crate::ops::workers::{HeldRow, WorkerRow, WorkersView};
 
@@ -189,7 +190,7 @@ fn worker_line(worker: &WorkerRow, held: &[i64], look: &Look, width: usize) -> S
     let ids: Vec<String> = held.iter().map(ToString::to_string).collect();
     let holds = if ids.is_empty() { "nothing".to_owned() } else { ids.join(", ") };
     let room = width.saturating_sub(used);
-    let holds = if holds.len() <= room { holds } else { format!("{} runs", ids.len()) };
+    let holds = if holds.len() <= room { holds } else { count(ids.len(), "run") };
     let role = if ids.is_empty() { Role::Muted } else { Role::Text };
     spans.push(look.span(role, holds));
     ScreenLine { spans, key: Some(Key::Worker(worker.id.clone())) }
