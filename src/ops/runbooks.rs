@@ -66,7 +66,7 @@ pub struct StartRunbook {
     pub consent: Consent,
     /// Where the start comes from.
     pub source: Source,
-    /// The caller's own id of this request: a retry after a lost answer finds its run.
+    /// Idempotency key: a retry after a lost answer finds its run.
     pub request_id: Option<String>,
     /// Whether the run may wait where no active worker supports the type.
     pub wait_for_worker: bool,

@@ -273,7 +273,7 @@ both_engines! {
         // The same name for other work is refused by the operation, also once it has ended.
         declare(&admin, &[backfill("free", "tenants = [2]")]);
         let changed = deploy(&admin, &[]).ends(5);
-        assert!(changed.out.contains("free: refused: that request id was used for another start"), "{changed:?}");
+        assert!(changed.out.contains("free: refused: that idempotency key was used for another start"), "{changed:?}");
         assert!(changed.err.contains("an id of its own"), "{changed:?}");
         assert_eq!(store.number(refused).await, before + 1);
         assert_eq!(store.number(RUNS).await, 2);

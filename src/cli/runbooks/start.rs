@@ -42,7 +42,7 @@ pub struct StartArgs {
     /// Do so many tenants first, and go on only if all of them succeed
     #[arg(long, value_name = "N", default_value_t = 0)]
     canary: u32,
-    /// Your own id of this request: the same one twice makes one run
+    /// Idempotency key: the same one twice makes one run
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
     /// Queue the run also where no active worker supports the runbook

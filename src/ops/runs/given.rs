@@ -6,9 +6,9 @@ use crate::{Error, Result};
 
 /// The largest context that is stored, in bytes of JSON.
 const MAX_CONTEXT: usize = 8 * 1024;
-/// How request ids of the system's own begin.
+/// How idempotency keys of the system's own begin.
 const RESERVED: &[&str] = &["deploy:", "schedule:"];
-/// The longest request id.
+/// The longest idempotency key.
 const MAX_REQUEST_ID: usize = 120;
 
 /// Inputs are facts: an object of short, plain values, no nested payloads, no control
@@ -45,13 +45,13 @@ pub(in crate::ops) fn check_reserved(request_id: Option<&str>) -> Result<()> {
     match request_id.and_then(|id| RESERVED.iter().find(|prefix| id.starts_with(**prefix))) {
         None => Ok(()),
         Some(prefix) => {
-            Err(Error::usage(format!("request ids that start with {prefix} are reserved"))
-                .hint("choose another request id"))
+            Err(Error::usage(format!("idempotency keys that start with {prefix} are reserved"))
+                .hint("choose another idempotency key"))
         }
     }
 }
 
-/// A request id is one word.
+/// An idempotency key is one word.
 pub(super) fn check_request_id(request_id: Option<&str>) -> Result<()> {
     let fine = request_id.is_none_or(|id| {
         (1..=MAX_REQUEST_ID).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic())
@@ -59,5 +59,7 @@ pub(super) fn check_request_id(request_id: Option<&str>) -> Result<()> {
     if fine {
         return Ok(());
     }
-    Err(Error::usage(format!("a request id is 1 to {MAX_REQUEST_ID} printable ASCII characters")))
+    Err(Error::usage(format!(
+        "an idempotency key is 1 to {MAX_REQUEST_ID} printable ASCII characters"
+    )))
 }

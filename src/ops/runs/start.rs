@@ -59,7 +59,7 @@ pub struct StartRun {
     pub entry: Entry,
     /// Where the start comes from.
     pub source: Source,
-    /// The caller's own id of this request: a retry after a lost answer finds its run.
+    /// Idempotency key: a retry after a lost answer finds its run.
     pub request_id: Option<String>,
 }
 
@@ -174,7 +174,7 @@ pub(in crate::ops) struct NewStart<'a> {
     pub entry: &'a Entry,
     /// Where the start comes from.
     pub source: Source,
-    /// The caller's own id of this request.
+    /// Idempotency key.
     pub request_id: Option<&'a str>,
     /// How its targets are worked through.
     pub rollout: Rollout,
@@ -288,16 +288,16 @@ pub(in crate::ops) async fn make(
         .hint("try again"))
 }
 
-/// The answer to a request id that made another run.
+/// The answer to an idempotency key that made another run.
 pub(in crate::ops) fn used_request_id() -> Error {
-    Error::refused("that request id was used for another start")
-        .hint("use a new request id for a new request")
+    Error::refused("that idempotency key was used for another start")
+        .hint("use a new idempotency key for a new request")
 }
 
 /// Looks up the run that a request made.
 #[derive(Debug, Clone)]
 pub struct FindRequest {
-    /// The caller's own id of the request.
+    /// Idempotency key.
     pub request_id: String,
 }
 

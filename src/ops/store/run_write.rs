@@ -29,7 +29,7 @@ pub struct NewRun<'a> {
     pub scope_kind: &'a str,
     /// Identity.
     pub identity_hash: &'a str,
-    /// The caller's own id of this request.
+    /// Idempotency key.
     pub request_id: Option<&'a str>,
     /// First counts.
     pub summary_counts: &'a Value,
@@ -53,7 +53,7 @@ pub struct NewRun<'a> {
 /// the new id, or none.
 pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
     // Without a conflict target: two unique indexes can fire, the active identity's and the
-    // request id's.
+    // idempotency key's.
     macro_rules! run {
         () => {
             "insert into operation_runs (workspace_id, tenant_id, user_id, platform_user_id, \
