@@ -205,7 +205,8 @@ pub async fn end_all(
 ///
 /// The window moves with every attempt that is let through and starts anew once a whole
 /// window has passed since the last of them (`opened_after`), so no stretch of that length
-/// ever holds more than `limit`. A refused attempt does not prolong it.
+/// ever holds more than `limit`. A refused attempt does not prolong it. The transaction's commit
+/// can be looked up by it.
 pub async fn reserve_attempt(
     tx: &mut Tx,
     origin: &str,
@@ -214,22 +215,24 @@ pub async fn reserve_attempt(
     opened_after: DateTime<Utc>,
     limit: i64,
 ) -> Result<i64> {
-    on_tx!(tx, c => {
-        Ok(sql::query_scalar(
+    let (left, transaction): (i64, Option<String>) = on_tx!(tx, c => {
+        sql::query_as(concat!(
             "insert into login_attempts as a (origin, username, window_start, n) values ($1, $2, $3, 1) \
              on conflict (origin, username) do update set \
              window_start = case when a.window_start <= $4 or a.n < $5 then $3 else a.window_start end, \
              n = case when a.window_start <= $4 then 1 else a.n + 1 end \
-             returning $5 - n",
-        )
+             returning $5 - n, ", transaction_id!()
+        ))
         .bind(origin)
         .bind(username)
         .bind(now)
         .bind(opened_after)
         .bind(limit)
         .fetch_one(c)
-        .await?)
-    })
+        .await?
+    });
+    tx.remember(transaction.as_deref());
+    Ok(left)
 }
 
 /// Clears the throttle: of one origin, or of all; gives how many attempts were counted.
