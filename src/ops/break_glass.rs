@@ -216,13 +216,13 @@ impl Operation for CurrentBreakGlass {
     }
 }
 
-/// Refuses a start without a reason while the actor's break-glass is active. What the reason says
+/// Refuses a start, or a dry run of one, without a reason while the actor's break-glass is active. What the reason says
 /// is held against the rule where the start is confirmed.
 ///
 /// # Errors
 /// *Refused*.
 pub(in crate::ops) fn require_reason(permit: &Permit, consent: &Consent) -> Result<()> {
-    if permit.break_glass().is_none() || consent.reason.is_some() || consent.dry_run {
+    if permit.break_glass().is_none() || consent.reason.is_some() {
         return Ok(());
     }
     Err(missing_reason("").hint("give --reason-code and --reason"))

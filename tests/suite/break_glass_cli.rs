@@ -1,6 +1,10 @@
 //! `tenantpilot break-glass`, and what it changes for commands that start something.
 
 use chrono::{DateTime, Duration, Utc};
+use tenantpilot::ErrorKind;
+use tenantpilot::domain::run::Source;
+use tenantpilot::ops::Consent;
+use tenantpilot::ops::overview::RetryGroup;
 
 use crate::cli::Person;
 use crate::support::stores::{PASSWORD, both_engines};
@@ -96,5 +100,36 @@ both_engines! {
         let run = person.run(&["runs", "show", "3", "--json"]).ends(0).json();
         assert_eq!(run["run"]["context"]["reason"]["text"], "asked for in SR-7");
         assert_eq!(run["run"]["break_glass"], true);
+    }
+    async fn fr_021_010_a_dry_run_needs_the_reason_that_the_command_needs(store) {
+        let store = store.with_platform().await.with_demo_worker().await.with_active_worker().await;
+        store.legacy_findings(&[1, 2], 3).await;
+        let failed = store.ended("policy.sync", 1, 1, 1, 5).await.to_string();
+        let admin = store.administrator().await;
+        let person = Person::at(&store.url);
+        person.login("administrator").ends(0);
+        person.run_with(&with(&["--password-file", "-"]), PASSWORD).ends(0);
+        let needed = "break-glass is active: every start needs a reason";
+        let reason = ["--reason-code", "SUPPORT", "--reason", "asked for in SR-7"];
+        for (command, confirmed) in [
+            (&["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "2"][..], &["--yes"][..]),
+            (&["runs", "retry", &failed], &["--yes"]),
+            (&["product-usage", "prune"], &["--confirm", "PRUNE"]),
+        ] {
+            for given in [&["--dry-run"], confirmed] {
+                let refused = person.run(&[command, given].concat()).ends(5);
+                assert!(refused.err.contains(needed), "{command:?} {refused:?}");
+            }
+            person.run(&[command, &["--dry-run"], &reason].concat()).ends(0);
+        }
+        let fingerprint = store.text("select max(fingerprint) from operation_run_failures").await;
+        let retry = |consent| RetryGroup {
+            fingerprint: fingerprint.clone(), run_ids: vec![failed.parse().unwrap()], consent, source: Source::Cli, wait_for_worker: false,
+        };
+        for consent in [Consent::dry_run(), Consent::yes()] {
+            let refused = store.ops.run(&admin.actor, retry(consent)).await.unwrap_err();
+            assert_eq!((refused.kind(), refused.message()), (ErrorKind::Refused, needed));
+        }
+        assert_eq!(store.number("select count(*) from operation_runs").await, 1);
     }
 }

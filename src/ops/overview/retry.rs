@@ -13,7 +13,7 @@ use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
 use crate::ops::store::{fingerprints as rows, retries, run_read};
-use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, refusal};
+use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, break_glass, refusal};
 use crate::{Error, Result};
 
 /// How many runs one call tries again at most.
@@ -234,7 +234,8 @@ impl RetryGroup {
                 Err(Error::not_found("some of the runs of this error")
                     .hint("look at the error again, and confirm what is left"))
             }
-            None => self.consent.allow(context, &plan.confirmation).map(drop),
+            None => break_glass::require_reason(context.permit(), &self.consent)
+                .and_then(|()| self.consent.allow(context, &plan.confirmation).map(drop)),
         };
         if self.consent.dry_run && checked.is_ok()
             || checked.as_ref().is_err_and(|error| self.consent.only_asks(error))
