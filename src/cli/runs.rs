@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::runs_filter::{FilterArgs, cursor};
 use super::text::{self, Table};
 use super::{Env, examples, runs_control, runs_show, runs_watch};
+use crate::domain::count::count;
 use crate::domain::run::{Run, ScopeKind};
 use crate::domain::run_facts::{RunFacts, Wait};
 use crate::domain::run_state::RunState;
@@ -113,7 +114,7 @@ async fn list(args: ListArgs, env: &Env) -> Result<u8> {
         env.out.message("no runs");
     }
     if let Some(searched) = page.searched {
-        env.out.message(format!("searched {searched} runs"));
+        env.out.message(format!("searched {}", count(searched, "run")));
     }
     if let Some(next) = next {
         env.out.message(format!("there may be more: add --before {next}"));
@@ -147,8 +148,8 @@ fn table(runs: &[Run], env: &Env, now: DateTime<Utc>) -> Result<()> {
 
 /// Why a run failed, or why it waits.
 fn reason(run: &Run, now: DateTime<Utc>) -> String {
-    let waits = RunFacts::of(run, now).wait().and_then(Wait::short);
-    run.reason_code.clone().or(waits.map(str::to_owned)).unwrap_or_default()
+    let waits = || RunFacts::of(run, now).wait().and_then(Wait::short);
+    run.reason_code.clone().or_else(waits).unwrap_or_default()
 }
 
 /// Reads the number of a run.
@@ -177,8 +178,7 @@ pub fn as_json(run: &Run, now: DateTime<Utc>) -> Value {
 
 /// What a run covers, in a few words.
 pub fn covered(run: &Run) -> String {
-    let count = run.target_count;
-    let tenants = if count == 1 { "1 tenant".to_owned() } else { format!("{count} tenants") };
+    let tenants = count(run.target_count, "tenant");
     match (run.scope, &run.tenant_name, &run.workspace_name) {
         (ScopeKind::Platform, ..) => "(platform)".to_owned(),
         (ScopeKind::Tenant, Some(name), _) => name.clone(),

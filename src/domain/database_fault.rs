@@ -21,7 +21,7 @@ pub struct DatabaseFault {
 }
 
 /// Why a server refuses work, whoever asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
     /// It takes no writes.
     ReadOnly,
@@ -29,18 +29,81 @@ pub enum Condition {
     Full,
     /// It waits for a lock of another session for too long.
     Locked,
-    /// Anything else: its disk fails, it stops, it is damaged.
+    /// It has no memory left.
+    OutOfMemory,
+    /// It takes no more connections.
+    TooManyConnections,
+    /// It takes no connections yet, or any more.
+    Starting,
+    /// It ended the connection.
+    Disconnected,
+    /// Its file cannot be read or written.
+    Unreadable,
+    /// Its data is damaged.
+    Damaged,
+    /// Anything else.
     Other,
 }
 
 impl Condition {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::ReadOnly,
+        Self::Full,
+        Self::Locked,
+        Self::OutOfMemory,
+        Self::TooManyConnections,
+        Self::Starting,
+        Self::Disconnected,
+        Self::Unreadable,
+        Self::Damaged,
+        Self::Other,
+    ];
+
     /// In words, of a database that was just named.
     pub fn text(self) -> &'static str {
         match self {
             Self::ReadOnly => "it is read-only",
             Self::Full => "its disk is full",
             Self::Locked => "another session holds a lock",
+            Self::OutOfMemory => "it is out of memory",
+            Self::TooManyConnections => "it has too many connections",
+            Self::Starting => "it is starting or stopping",
+            Self::Disconnected => "it ended the connection",
+            Self::Unreadable => "its file cannot be read or written",
+            Self::Damaged => "it reports damaged data",
             Self::Other => "its server fails",
+        }
+    }
+
+    /// What a run waits for in it, as a stable word.
+    pub fn wait_word(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "database_read_only",
+            Self::Full => "database_full",
+            Self::Locked => "database_locked",
+            Self::OutOfMemory => "database_out_of_memory",
+            Self::TooManyConnections => "database_too_many_connections",
+            Self::Starting => "database_starting",
+            Self::Disconnected => "database_disconnected",
+            Self::Unreadable => "database_unreadable",
+            Self::Damaged => "database_damaged",
+            Self::Other => "database_failing",
+        }
+    }
+
+    /// What ends it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "Let the database take writes",
+            Self::Full => "Free space on the database's disk",
+            Self::Locked => "Wait for the other session, or end it",
+            Self::OutOfMemory => "Free memory on the database's machine",
+            Self::TooManyConnections => "Close other clients of the database",
+            Self::Starting => "Wait until the database has started",
+            Self::Unreadable => "Check the disk of the database's file",
+            Self::Damaged => "Restore the database from a backup",
+            Self::Disconnected | Self::Other => "See the log of the database's server",
         }
     }
 }
@@ -63,7 +126,8 @@ impl DatabaseFault {
                 5 | 6 => Some(Condition::Locked),
                 8 => Some(Condition::ReadOnly),
                 13 => Some(Condition::Full),
-                10 | 11 | 14 | 26 => Some(Condition::Other),
+                10 | 14 => Some(Condition::Unreadable),
+                11 | 26 => Some(Condition::Damaged),
                 _ => None,
             };
         }
@@ -71,9 +135,14 @@ impl DatabaseFault {
             "25006" => Some(Condition::ReadOnly),
             "53100" => Some(Condition::Full),
             "55P03" => Some(Condition::Locked),
+            "53200" => Some(Condition::OutOfMemory),
+            "53300" => Some(Condition::TooManyConnections),
+            "57P03" => Some(Condition::Starting),
+            "XX001" | "XX002" => Some(Condition::Damaged),
             // A session that had fallen asleep was ended, with its transaction.
-            "25P03" | "25P04" => Some(Condition::Other),
-            _ if ["08", "53", "57P", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
+            "25P03" | "25P04" => Some(Condition::Disconnected),
+            c if c.starts_with("08") || c.starts_with("57P") => Some(Condition::Disconnected),
+            c if ["53", "58", "XX"].iter().any(|class| c.starts_with(class)) => {
                 Some(Condition::Other)
             }
             _ => None,
@@ -123,11 +192,22 @@ mod tests {
     #[test]
     fn conditions_of_the_server_are_told_from_faults_of_a_statement() {
         let condition = |code: &str| DatabaseFault::new(code, None, None).condition();
-        for code in ["58030", "57P01", "XX000", "XX001", "53300", "08006", "10", "266", "11", "26"]
-        {
-            assert_eq!(condition(code), Some(Condition::Other), "{code}");
-        }
         for (code, expected) in [
+            ("58030", Condition::Other),
+            ("XX000", Condition::Other),
+            ("53000", Condition::Other),
+            ("53200", Condition::OutOfMemory),
+            ("53300", Condition::TooManyConnections),
+            ("57P03", Condition::Starting),
+            ("57P01", Condition::Disconnected),
+            ("08006", Condition::Disconnected),
+            ("25P03", Condition::Disconnected),
+            ("XX001", Condition::Damaged),
+            ("10", Condition::Unreadable),
+            ("266", Condition::Unreadable),
+            ("14", Condition::Unreadable),
+            ("11", Condition::Damaged),
+            ("26", Condition::Damaged),
             ("53100", Condition::Full),
             ("13", Condition::Full),
             ("25006", Condition::ReadOnly),
@@ -144,6 +224,17 @@ mod tests {
         {
             assert_eq!(condition(code), None, "{code}");
         }
+    }
+
+    #[test]
+    fn every_condition_has_words_of_its_own() {
+        let distinct = |words: fn(Condition) -> &'static str| {
+            Condition::ALL.map(words).into_iter().collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!(
+            [Condition::text, Condition::wait_word].map(distinct),
+            [Condition::ALL.len(); 2]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What to tell about a run: why it waits, whether a retry helps, and the next step. Derived
 //! from the facts of the run, so that no advice names what is not possible.
 
+use super::count::count;
 use super::database_fault::Condition;
 use super::failure::ReasonCode;
 use super::run_facts::{NoRetry, RetriedAs, Retry, RunFacts, Wait};
@@ -23,34 +24,38 @@ impl Wait {
                 return format!("queued behind others: no free slot for {run_type}");
             }
             Self::Next => return format!("next for an active worker that supports {run_type}"),
-            Self::DatabaseReadOnly => return waits_for_database(Condition::ReadOnly),
-            Self::DatabaseFull => return waits_for_database(Condition::Full),
-            Self::DatabaseLocked => return waits_for_database(Condition::Locked),
-            Self::DatabaseFailing => return waits_for_database(Condition::Other),
+            Self::Database(condition) => {
+                return format!("its worker tries again and {}", waits_for(condition));
+            }
         };
         obstacle.obstacle(run_type).unwrap_or_default()
     }
 
     /// The same for a cell beside the type; none where the state's own word says it.
-    pub fn short(self) -> Option<&'static str> {
+    pub fn short(self) -> Option<String> {
+        if let Self::Database(condition) = self {
+            Some(waits_for(condition))
+        } else {
+            self.least().map(str::to_owned)
+        }
+    }
+
+    /// The same for a narrow cell.
+    pub fn least(self) -> Option<&'static str> {
         match self {
+            Self::Database(condition) => Some(condition.text()),
             Self::UnknownType => Support::Unknown.short_obstacle(),
             Self::NoExecutor => Support::NoExecutor.short_obstacle(),
             Self::NoWorker => Support::NoWorker.short_obstacle(),
             Self::WrongClock => Support::WrongClock.short_obstacle(),
             Self::Behind => Some("behind others"),
-            Self::Paused
-            | Self::Next
-            | Self::DatabaseReadOnly
-            | Self::DatabaseFull
-            | Self::DatabaseLocked
-            | Self::DatabaseFailing => None,
+            Self::Paused | Self::Next => None,
         }
     }
 }
 
-fn waits_for_database(condition: Condition) -> String {
-    format!("its worker tries again and waits for the database: {}", condition.text())
+fn waits_for(condition: Condition) -> String {
+    format!("waits for the database: {}", condition.text())
 }
 
 impl RetriedAs {
@@ -74,11 +79,6 @@ impl NoRetry {
             Self::Missing(capability) => format!("it requires the capability {capability}"),
         }
     }
-}
-
-/// `1 target`, `2 targets`.
-pub fn targets(n: i64) -> String {
-    if n == 1 { "1 target".to_owned() } else { format!("{n} targets") }
 }
 
 impl RunFacts<'_> {
@@ -149,13 +149,7 @@ impl RunFacts<'_> {
         let lost = self.state == RunState::Stuck;
         let cancel = if self.may_manage { ", or cancel the run" } else { "" };
         if let Some(condition) = self.outage.filter(|_| self.wait().is_some()) {
-            let first = match condition {
-                Condition::ReadOnly => "Let the database take writes",
-                Condition::Full => "Free space on the database's disk",
-                Condition::Locked => "Wait for the other session, or end it",
-                Condition::Other => "See the log of the database's server",
-            };
-            return Some(format!("{first}; the run goes on by itself."));
+            return Some(format!("{}; the run goes on by itself.", condition.remedy()));
         }
         // What is paused waits for a person, and in vain where nothing executes it.
         let in_vain = self.state == RunState::Paused
@@ -188,17 +182,26 @@ impl RunFacts<'_> {
         let kind = self.run_type;
         let action = match self.retry() {
             Retry::Possible { targets: n } if reason == ReasonCode::StaleQueued => {
-                return format!("An active worker supports {kind} now: retry {}.", targets(n));
+                return format!(
+                    "An active worker supports {kind} now: retry {}.",
+                    count(n, "target")
+                );
             }
             Retry::NeedsWorker { targets: n } if self.support == Support::WrongClock => {
-                return format!("{CORRECT_CLOCK}, then retry {}.", targets(n));
+                return format!("{CORRECT_CLOCK}, then retry {}.", count(n, "target"));
             }
             Retry::NeedsWorker { targets: n } if reason == ReasonCode::StaleQueued => {
-                return format!("Start a worker that supports {kind}, then retry {}.", targets(n));
+                return format!(
+                    "Start a worker that supports {kind}, then retry {}.",
+                    count(n, "target")
+                );
             }
-            Retry::Possible { targets: n } => format!("Then retry {}.", targets(n)),
+            Retry::Possible { targets: n } => format!("Then retry {}.", count(n, "target")),
             Retry::NeedsWorker { targets: n } => {
-                format!("No active worker supports {kind}: start one, then retry {}.", targets(n))
+                format!(
+                    "No active worker supports {kind}: start one, then retry {}.",
+                    count(n, "target")
+                )
             }
             Retry::Impossible(NoRetry::NotEnded) => String::new(),
             Retry::Impossible(NoRetry::Retried(RetriedAs { run_id, .. })) => {

@@ -1,7 +1,7 @@
 //! What is possible with a run: one place that list, page, footer, keys, command line and the
 //! operations themselves compute it from.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::capability::Capability;
 use super::database_fault::Condition;
@@ -45,6 +45,8 @@ pub struct Basis {
     pub missing: Option<Capability>,
     /// Whether the actor may change runs at all.
     pub may_manage: bool,
+    /// What its worker waits for, where that is the database.
+    pub outage: Option<Condition>,
 }
 
 /// The facts of a run that decide what is possible with it.
@@ -137,9 +139,8 @@ impl Retry {
     }
 }
 
-/// Why a run in the queue waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// Why a run waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// It is paused.
     Paused,
@@ -155,14 +156,8 @@ pub enum Wait {
     Behind,
     /// A worker that supports it has a free slot.
     Next,
-    /// The database is read-only.
-    DatabaseReadOnly,
-    /// The database's disk is full.
-    DatabaseFull,
-    /// Another session holds a lock in the database.
-    DatabaseLocked,
-    /// The database's server fails.
-    DatabaseFailing,
+    /// Its worker waits for the database, which is in this condition.
+    Database(Condition),
 }
 
 impl Wait {
@@ -178,21 +173,31 @@ impl Wait {
         }
     }
 
-    /// What a run waits for whose steps meet this condition of the database.
-    fn of_database(condition: Condition) -> Self {
-        match condition {
-            Condition::ReadOnly => Self::DatabaseReadOnly,
-            Condition::Full => Self::DatabaseFull,
-            Condition::Locked => Self::DatabaseLocked,
-            Condition::Other => Self::DatabaseFailing,
+    /// As a stable word.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::UnknownType => "unknown_type",
+            Self::NoExecutor => "no_executor",
+            Self::NoWorker => "no_worker",
+            Self::WrongClock => "wrong_clock",
+            Self::Behind => "behind",
+            Self::Next => "next",
+            Self::Database(condition) => condition.wait_word(),
         }
+    }
+}
+
+impl Serialize for Wait {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
     }
 }
 
 impl<'a> RunFacts<'a> {
     /// The facts of a run at `now`.
     pub fn of(run: &'a Run, now: DateTime<Utc>) -> Self {
-        let Basis { support, left, retried_as, missing, may_manage } = run.basis;
+        let Basis { support, left, retried_as, missing, may_manage, outage } = run.basis;
         let ended = run.status == RunStatus::Completed;
         Self {
             run_id: run.id,
@@ -206,13 +211,13 @@ impl<'a> RunFacts<'a> {
             may_manage,
             cancel_requested: run.cancel_requested_at.is_some(),
             pause_requested: run.paused_at.is_some(),
-            outage: None,
+            outage,
         }
     }
 
     /// The facts of an ended run of which only this is known.
     pub fn ended(run_id: i64, run_type: &'a str, basis: Basis) -> Self {
-        let Basis { support, left, retried_as, missing, may_manage } = basis;
+        let Basis { support, left, retried_as, missing, may_manage, outage } = basis;
         Self {
             run_id,
             run_type,
@@ -225,7 +230,7 @@ impl<'a> RunFacts<'a> {
             may_manage,
             cancel_requested: false,
             pause_requested: false,
-            outage: None,
+            outage,
         }
     }
 
@@ -276,7 +281,7 @@ impl<'a> RunFacts<'a> {
         match self.state {
             RunState::Paused => Some(Wait::Paused),
             RunState::Queued | RunState::Stale => Some(Wait::of(self.support)),
-            RunState::Running | RunState::Cancelling => self.outage.map(Wait::of_database),
+            RunState::Running | RunState::Cancelling => self.outage.map(Wait::Database),
             _ => None,
         }
     }

@@ -68,7 +68,7 @@ impl Condition {
         }
         state.failing.insert(source);
         state.since.get_or_insert_with(Instant::now);
-        let why = error.full_message();
+        let why = cause(error);
         if state.told.contains(&why) {
             return None;
         }
@@ -115,6 +115,15 @@ impl Condition {
 
     fn locked(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The cause of an outage: in the words that the runs which wait have for it, and what the
+/// database said.
+fn cause(error: &Error) -> String {
+    match (error.condition(), error.fault()) {
+        (Some(condition), Some(fault)) => format!("{} ({fault})", condition.text()),
+        _ => error.full_message(),
     }
 }
 

@@ -113,6 +113,10 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
         let pause = LOOK.min(heartbeat).min(due.saturating_duration_since(Instant::now()));
         // A database that refuses at once must not be asked without end.
         let pause = if answer.is_err() { LOOK.min(heartbeat / 2) } else { pause };
-        tokio::time::sleep(pause.max(Duration::from_millis(10))).await;
+        // What has changed is said at once, as long as the database answers.
+        tokio::select! {
+            () = tokio::time::sleep(pause.max(Duration::from_millis(10))) => {}
+            () = shared.news.notified(), if answer.is_ok() => due = Instant::now(),
+        }
     }
 }

@@ -135,6 +135,8 @@ pub(crate) struct Shared {
     hinted: AtomicBool,
     /// Held by the one slot that looks for work while all wait.
     looking: tokio::sync::Mutex<()>,
+    /// Told when the heartbeat has something new to say.
+    pub news: Notify,
     pub stop: watch::Receiver<bool>,
     /// Stops the worker, whoever runs it.
     stopper: watch::Sender<bool>,
@@ -162,6 +164,7 @@ impl Shared {
     pub fn failed(&self, source: Source, error: &Error) {
         if let Some(event) = self.condition.failed(source, error) {
             self.tell(event);
+            self.news.notify_one();
         }
     }
 
@@ -169,6 +172,7 @@ impl Shared {
     pub fn wrote(&self, source: Source) {
         if let Some(event) = self.condition.wrote(source) {
             self.tell(event);
+            self.news.notify_one();
         }
     }
 
@@ -298,6 +302,7 @@ impl Worker {
             hint: Notify::new(),
             hinted: AtomicBool::new(false),
             looking: tokio::sync::Mutex::default(),
+            news: Notify::new(),
             stop: stopping,
             stopper,
             condition: Condition::new(lock),

@@ -6,11 +6,12 @@ use serde_json::json;
 use sqlx::{Connection as _, Executor as _};
 use tenantpilot::ErrorKind;
 use tenantpilot::access::Actor;
+use tenantpilot::domain::database_fault::Condition;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::RunStatus;
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::ops::runs::{
-    BeginTarget, Beginning, CancelRun, ClaimRun, OpenStart, RunScope, TakeBackStarts,
+    BeginTarget, Beginning, CancelRun, ClaimRun, OpenStart, RunDetail, RunScope, TakeBackStarts,
 };
 use tenantpilot::ops::{ConnectionLimits, Engine, OpsSettings};
 use tenantpilot::worker::{WorkerEvent, WorkerSettings};
@@ -169,6 +170,8 @@ both_engines! {
                 other.execute("begin").await.unwrap();
                 other.execute("lock table fault_ledger in access exclusive mode").await.unwrap();
                 let told = until_told(&mut worker, lost).await;
+                let waits = |d: &RunDetail| d.run.basis.outage == Some(Condition::Locked);
+                store.until(id, "waiting for the database", waits).await;
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 other.execute("rollback").await.unwrap();
                 told
@@ -183,7 +186,12 @@ both_engines! {
                 told
             }
         };
-        assert!(told.iter().any(lost));
+        let cause = told.iter().find(|event| lost(event)).unwrap().to_string();
+        assert!(cause.starts_with("database outage, retrying: another session holds a lock ("), "{cause}");
+        until_told(&mut worker, back).await;
+        let since = std::time::Instant::now();
+        store.until(id, "not waiting any more", |d| d.run.basis.outage.is_none()).await;
+        assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
         let detail = store.end_of(id).await;
         assert_eq!(counts(&detail)[..4], [4, 4, 0, 0], "{:?}", detail.failures);
         assert_eq!(store.number("select count(*) from fault_ledger").await, 160);

@@ -11,6 +11,7 @@ use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::runs::{BeginTarget, ClaimRun, OpenStart, RunScope, TakeBackStarts};
+use tenantpilot::ops::workers::{Beat, WorkerInfo};
 
 use crate::cli::Person;
 use crate::support::console::Console;
@@ -33,7 +34,23 @@ impl Store {
         let fault = Some(DatabaseFault::new(code, None, None));
         let starts = vec![OpenStart { ordinal: 0, steps: 0, counted: 0, fault }];
         service.run(&Actor::System, TakeBackStarts { run_id, fence, starts }).await.unwrap();
+        self.worker_in(Some("an outage")).await;
         run_id
+    }
+
+    /// The heartbeat of the worker that holds such runs.
+    async fn worker_in(&self, outage: Option<&str>) {
+        let worker = WorkerInfo {
+            id: "w".to_owned(),
+            name: "host:1".to_owned(),
+            types: vec!["testing.probe".to_owned()],
+            slots: 9,
+            heartbeat: Duration::from_mins(1),
+        };
+        let (runs, lease) = (Vec::new(), Duration::from_mins(5));
+        let outage = outage.map(str::to_owned);
+        let beat = Beat { worker, stopping: false, runs, lease, outage };
+        self.ops.run(&Actor::System, beat).await.unwrap();
     }
 }
 
@@ -53,21 +70,36 @@ both_engines! {
         let admin = store.administrator().await;
         let person = Person::at(&store.url);
         person.login("administrator").ends(0);
-        let (codes, now) = match store.engine {
-            Engine::Postgres => (["53100", "25006", "55P03", "58030"], "clock_timestamp()"),
-            Engine::Sqlite => (["13", "8", "5", "10"], "strftime('%Y-%m-%dT%H:%M:%f+00:00')"),
+        let (told, now) = match store.engine {
+            Engine::Postgres => (&[
+                ("53100", "its disk is full", "database_full"),
+                ("25006", "it is read-only", "database_read_only"),
+                ("55P03", "another session holds a lock", "database_locked"),
+                ("53200", "it is out of memory", "database_out_of_memory"),
+                ("53300", "it has too many connections", "database_too_many_connections"),
+                ("57P03", "it is starting or stopping", "database_starting"),
+                ("57P01", "it ended the connection", "database_disconnected"),
+                ("58030", "its server fails", "database_failing"),
+            ][..], "clock_timestamp()"),
+            Engine::Sqlite => (&[
+                ("13", "its disk is full", "database_full"),
+                ("8", "it is read-only", "database_read_only"),
+                ("5", "another session holds a lock", "database_locked"),
+                ("10", "its file cannot be read or written", "database_unreadable"),
+            ][..], "strftime('%Y-%m-%dT%H:%M:%f+00:00')"),
         };
-        let id = store.held_up(1, codes[0]).await;
+        let (last_code, last_cause, _) = told[told.len() - 1];
+        let id = store.held_up(1, told[0].0).await;
         // The command line has no clock that a test can fix.
         let last = async |at: &str| {
             store.sql(&format!("update operation_run_faults set last_at = {at}")).await.unwrap();
         };
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        console.keys(&format!("/id:{id}<enter><enter>")).await;
-        let causes = ["its disk is full", "it is read-only", "another session holds a lock", "its server fails"];
-        let words = ["database_full", "database_read_only", "database_locked", "database_failing"];
-        for ((code, cause), word) in codes.into_iter().zip(causes).zip(words) {
+        console.keys(&format!("/id:{id}<enter>")).await;
+        let mut wide = Console::open(&store.ops, 200, 50).await;
+        wide.log_in("administrator").await;
+        for (code, cause, word) in told {
             store.sql(&format!("update operation_run_faults set code = '{code}'")).await.unwrap();
             last(now).await;
             let text = format!("its worker tries again and waits for the database: {cause}");
@@ -76,29 +108,51 @@ both_engines! {
             assert!(shown.contains("next       ") && shown.contains("; the run goes on by itself.\n"), "{shown}");
             let json = person.run(&["runs", "show", &id.to_string(), "--json"]).ends(0).json();
             assert_eq!((&json["run"]["waits"], &json["run"]["waits_sentence"]), (&json!(word), &json!(text)));
+            // The list, in as many of these words as there is room for.
+            let waits = format!("waits for the database: {cause}");
+            let listed = person.run(&["runs", "list"]).ends(0).out;
+            assert!(listed.contains(&format!(" {waits}\n")), "{listed}");
+            let listed = person.run(&["runs", "list", "--json"]).ends(0).json()["runs"][0].clone();
+            assert_eq!((&listed["waits"], &listed["waits_sentence"]), (&json!(word), &json!(text)));
             console.poll().await;
+            let list = console.screen();
+            assert!(list.contains(&cause[..15]), "{list}");
+            wide.poll().await;
+            let list = wide.screen();
+            let preview = list.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+            assert!(list.contains(&cause[..15]) && preview.contains("its worker tries again and"), "{list}");
+            console.keys("<enter>").await;
             let page = console.screen().split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(page.contains(&format!("Waiting: {text}.")) && page.contains("; the run goes on by itself."), "{page}");
+            console.keys("2").await;
             let health = store.overview(&Actor::System, Window::Day).await.health;
-            let wanted = format!("1 run waits for the database: {cause}");
+            let wanted = format!("1 run {waits}");
             let reason = health.reasons.iter().find(|reason| reason.text == wanted).unwrap_or_else(|| panic!("{wanted}: {health:?}"));
             assert_eq!((reason.level, store.listed(&Actor::System, reason.filter.as_ref().unwrap()).await), (HealthLevel::Warning, 1));
         }
         // Several, and who does not see them.
-        store.held_up(2, codes[3]).await;
-        store.held_up(3, codes[3]).await;
+        store.held_up(2, last_code).await;
+        store.held_up(3, last_code).await;
         let said = async |actor: &Actor| {
             let health = store.overview(actor, Window::Day).await.health;
             health.reasons.into_iter().map(|reason| reason.text).filter(|text| text.contains("for the database")).collect::<Vec<_>>()
         };
-        assert_eq!(said(&Actor::System).await, ["3 runs wait for the database: its server fails"]);
+        assert_eq!(said(&Actor::System).await, [format!("3 runs wait for the database: {last_cause}")]);
         let one = store.user_with(&admin, "one", Role::Administrator.capabilities(), &[2]).await;
         assert_eq!(said(&one.actor).await, Vec::<String>::new());
-        // What is over is not told: a minute without an outage, a step that got on, a lost worker, an end.
+        // What is over is not told: a worker that is back, a minute without an outage, a step that
+        // got on, a lost worker, an end.
         let told = async || {
             let shown = person.run(&["runs", "show", &id.to_string()]).ends(0).out;
-            (shown.contains("waits for the database"), said(&Actor::System).await.len())
+            let listed = person.run(&["runs", "list", "--filter", &format!("id:{id}")]).ends(0).out;
+            let waits = "waits for the database";
+            assert_eq!(shown.contains(waits), listed.contains(waits), "{shown}{listed}");
+            (shown.contains(waits), said(&Actor::System).await.len())
         };
+        last(now).await;
+        store.worker_in(None).await;
+        assert_eq!(told().await, (false, 0));
+        store.worker_in(Some("an outage")).await;
         last(now).await;
         assert_eq!(told().await, (true, 1));
         last("'2026-11-20T11:58:00+00:00'").await;

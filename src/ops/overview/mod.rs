@@ -20,6 +20,7 @@ pub use kpis::{DurationFigure, RunFigures, RunKpis, RunTrend};
 pub use retry::{GroupRetried, GroupRetryPlan, PlanGroupRetry, Planned, RetryGroup, Skipped};
 
 use super::dashboard::{DASHBOARD, window_of};
+use super::store::faults::Outages;
 use super::store::{Tx, alerts, faults, notifications, overview as rows, together};
 use super::telemetry::{self, Summary, WindowSpan};
 use super::{Access, Context, Operation};
@@ -133,7 +134,7 @@ impl Operation for ReadOverview {
             },
         )?;
         let facts = assess(facts, &active, &runs, current);
-        complete_with(context, &active, &mut recent_failures);
+        complete_with(context, &active, &Outages::new(), &mut recent_failures);
         Ok(Overview {
             window: WindowSpan {
                 key: window,
@@ -206,7 +207,7 @@ async fn facts(
         tx,
         |tx| rows::unaudited(tx, view, window, LOOKED_AT),
         |tx| rows::overdue_leases(tx, view, LOOKED_AT),
-        |tx| faults::waiting(tx, view, now, None, LOOKED_AT),
+        |tx| faults::waiting(tx, view, now, None),
         |tx| rows::waiting(tx, view, now - STALE_AFTER, LOOKED_AT),
         |tx| super::alerts::summary(tx, view),
         |tx| alerts::count_late(tx, view, now - LATE),

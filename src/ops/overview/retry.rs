@@ -138,6 +138,7 @@ async fn plan(
                 retried_as,
                 missing: missing(context.permit(), &registry, &row.run_type),
                 may_manage: true,
+                outage: None,
             };
             let targets = match RunFacts::ended(run_id, &row.run_type, basis).retry() {
                 // Archived since it was confirmed: its own retry says so, and stops no other.

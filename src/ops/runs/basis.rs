@@ -9,6 +9,7 @@ use crate::domain::run_facts::Basis;
 use crate::domain::type_support::{ActiveWorkers, Support};
 use crate::ops::Context;
 use crate::ops::seed::DEMO_SETTING;
+use crate::ops::store::faults::Outages;
 use crate::ops::store::{Tx, settings, together, workers};
 use crate::runbooks::Registry;
 use crate::{Error, ErrorKind};
@@ -23,12 +24,17 @@ pub(in crate::ops) async fn active_workers(tx: &mut Tx) -> Result<ActiveWorkers>
 /// Fills in what the answer knows of these runs.
 pub(in crate::ops) async fn complete(context: &mut Context, runs: &mut [Run]) -> Result<()> {
     let active = active_workers(context.tx()?).await?;
-    complete_with(context, &active, runs);
+    complete_with(context, &active, &Outages::new(), runs);
     Ok(())
 }
 
-/// The same where the active workers are known.
-pub(in crate::ops) fn complete_with(context: &Context, active: &ActiveWorkers, runs: &mut [Run]) {
+/// The same where the active workers are known, and what runs wait for in the database.
+pub(in crate::ops) fn complete_with(
+    context: &Context,
+    active: &ActiveWorkers,
+    outages: &Outages,
+    runs: &mut [Run],
+) {
     let registry = &context.settings().registry;
     for run in runs {
         let may_manage = context.permit().has(Capability::OpsManage);
@@ -36,6 +42,7 @@ pub(in crate::ops) fn complete_with(context: &Context, active: &ActiveWorkers, r
             support: active.support(&run.run_type),
             missing: missing(context.permit(), registry, &run.run_type),
             may_manage,
+            outage: outages.get(&run.id).copied(),
             ..run.basis
         };
     }

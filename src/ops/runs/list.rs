@@ -7,7 +7,7 @@ use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_filter::RunFilter;
 use crate::ops::store::run_list::{self, Query};
-use crate::ops::store::together;
+use crate::ops::store::{faults, together};
 use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::run_list::{Cursor, Page};
@@ -58,9 +58,13 @@ impl Operation for ListRuns {
             limit,
             bound,
         };
-        let (mut found, active) =
-            together!(context.tx()?, |tx| run_list::page(tx, &query), |tx| active_workers(tx),)?;
-        complete_with(context, &active, &mut found.runs);
+        let (mut found, active, outages) = together!(
+            context.tx()?,
+            |tx| run_list::page(tx, &query),
+            |tx| active_workers(tx),
+            |tx| faults::waiting(tx, query.scope, query.now, None),
+        )?;
+        complete_with(context, &active, &outages, &mut found.runs);
         let end = match self.page {
             Page::NewerThan(_) | Page::Oldest => found.runs.first(),
             _ => found.runs.last(),

@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::basis::{active_workers, complete_with};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
-use crate::domain::database_fault::Condition;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::run::{Lease, Run, RunFailure, RunStatus, RunTarget};
 use crate::domain::run_facts::{RetriedAs, RunFacts};
@@ -75,8 +74,6 @@ pub struct RunDetail {
     pub retry_of: Option<i64>,
     /// Its retries, at most five: active and succeeded ones first, the newest of these first.
     pub retried_by: Vec<RetriedAs>,
-    /// The condition of the database that its worker waits for.
-    pub outage: Option<Condition>,
     /// What the database said of its failures: codes and names, also part of its context.
     pub faults: Vec<RunFault>,
     /// What its end could not write beside audit rows.
@@ -109,8 +106,7 @@ impl RunDetail {
     /// What decides what is possible with it.
     pub fn facts(&self, now: DateTime<Utc>) -> RunFacts<'_> {
         let has = |kind: &str| self.requests.iter().any(|request| request.kind == kind);
-        let facts = RunFacts::of(&self.run, now).requested(has("cancel"), has("pause"));
-        RunFacts { outage: self.outage, ..facts }
+        RunFacts::of(&self.run, now).requested(has("cancel"), has("pause"))
     }
 
     /// The reason code and the reason of the break-glass under which it was started; none if
@@ -142,7 +138,7 @@ impl Operation for GetRun {
             elsewhere,
             left,
             retried_by,
-            waits,
+            outages,
             requests,
             in_flight,
             targets,
@@ -168,7 +164,7 @@ impl Operation for GetRun {
             |tx| run_read::same_reason(tx, id, since, ELSEWHERE_BOUND, scope),
             |tx| run_read::left(tx, id),
             |tx| retries::of_run(tx, id, RETRIES_SHOWN),
-            |tx| faults::waiting(tx, scope, now, Some(id), 1),
+            |tx| faults::waiting(tx, scope, now, Some(id)),
             |tx| requests::of_run(tx, id),
             |tx| run_read::in_flight(tx, id),
             |tx| run_read::targets(tx, id, TARGETS_SHOWN),
@@ -176,7 +172,7 @@ impl Operation for GetRun {
             |tx| run_read::failure_groups(tx, id),
             |tx| run_read::lease(tx, id),
         )?;
-        complete_with(context, &active, std::slice::from_mut(&mut run));
+        complete_with(context, &active, &outages, std::slice::from_mut(&mut run));
         let mut facts: run_read::Facts =
             known.ok_or_else(|| Error::not_found(format!("run {id}")))?;
         if let Value::Object(known) = &mut facts.context.0
@@ -189,7 +185,6 @@ impl Operation for GetRun {
             run.basis.left = left;
         }
         Ok(RunDetail {
-            outage: waits.first().map(|(_, why)| *why),
             requests,
             in_flight: if run.status == RunStatus::Running { in_flight } else { 0 },
             stop_reason: facts.stop_reason.and_then(|text| text.parse().ok()),

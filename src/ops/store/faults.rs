@@ -1,5 +1,7 @@
 //! What the database said of the failures of a run: codes and names, never values.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 
@@ -12,6 +14,8 @@ use crate::{Error, Result};
 
 /// So many kinds of failure are kept of a run.
 const MOST: i64 = 20;
+/// So many failures are looked at for what runs wait for.
+const LOOKED_AT: i64 = 100_000;
 /// A run whose last outage is longer ago does not wait for the database any more.
 const RECENT: Duration = Duration::seconds(60);
 
@@ -127,20 +131,23 @@ pub async fn of_run(tx: &mut Tx, run_id: i64) -> Result<Vec<RunFault>> {
         .collect()
 }
 
-/// Running runs whose steps met a condition of the database lately, and whose counts have not
-/// changed since: at most `limit`, of the run `only` where given.
+/// Of running runs: the condition of the database that their worker waits for.
+pub type Outages = BTreeMap<i64, Condition>;
+
+/// Running runs whose worker is in an outage, whose steps met a condition of the database lately,
+/// and whose counts have not changed since; of the run `only` where given.
 pub async fn waiting(
     tx: &mut Tx,
     view: ViewScope,
     now: DateTime<Utc>,
     only: Option<i64>,
-    limit: i64,
-) -> Result<Vec<(i64, Condition)>> {
+) -> Result<Outages> {
     let rows: Vec<(i64, String)> = on_tx!(tx, c => {
         sql::query_as(concat!(
             "select r.id, f.code from operation_runs r join operation_run_faults f on f.run_id = r.id \
              where r.status in ('queued', 'running') and r.status = 'running' and f.during = 'step' \
              and f.last_at > $2 and f.last_at >= r.updated_at and ($3 is null or r.id = $3) \
+             and exists (select 1 from workers k where k.id = r.lease_owner and k.outage is not null) \
              and ($1 is null or exists (select 1 from platform_user_workspaces v \
              where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) and not ",
             overdue!(database_now!()), " order by r.id, f.last_at desc, f.code limit $4"
@@ -148,17 +155,15 @@ pub async fn waiting(
         .bind(restricted_to(view))
         .bind(now - RECENT)
         .bind(only)
-        .bind(limit.saturating_mul(MOST))
+        .bind(LOOKED_AT)
         .fetch_all(c)
         .await?
     });
-    let mut found: Vec<(i64, Condition)> = Vec::new();
+    let mut found = Outages::new();
     for (id, code) in rows {
-        let known = found.last().is_some_and(|(last, _)| *last == id);
-        if let Some(condition) = DatabaseFault::new(&code, None, None).condition()
-            && !known
-        {
-            found.push((id, condition));
+        if let Some(condition) = DatabaseFault::new(&code, None, None).condition() {
+            // The newest one counts.
+            found.entry(id).or_insert(condition);
         }
     }
     Ok(found)

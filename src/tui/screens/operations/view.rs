@@ -12,7 +12,7 @@ use super::{FilterEditor, Operations};
 use crate::domain::failure::ReasonCode;
 use crate::domain::operation_type;
 use crate::domain::run::{Run, RunStatus};
-use crate::domain::run_facts::{RunFacts, Wait};
+use crate::domain::run_facts::RunFacts;
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone;
@@ -387,15 +387,19 @@ fn row_line(
     let took = run.took(run.updated_at).filter(|_| run.completed_at.is_some());
     let took = took.map_or_else(String::new, time_zone::took);
     let facts = RunFacts::of(run, look.now);
-    let wait = facts.wait().and_then(Wait::short);
+    let wait = |room: usize| {
+        let wait = facts.wait()?;
+        let short = wait.short().filter(|text| text.chars().count() <= room);
+        short.or_else(|| wait.least().map(str::to_owned))
+    };
     let (mut tenant, mut state_text, mut rest) = (
         columns.tenant,
         look.cell(&state_cell(run, state, look), STATE),
         format!(" {took:>TOOK$}"),
     );
-    if let Some(wait) = wait.filter(|_| columns.reason == 0) {
-        // It has taken no time yet: why it waits stands in that column, too.
-        let room = STATE + 1 + TOOK + usize::from(tenant > 0);
+    // It has taken no time yet: why it waits stands in that column, too.
+    let room = STATE + 1 + TOOK + usize::from(tenant > 0);
+    if let Some(wait) = wait(room - 2).filter(|_| columns.reason == 0) {
         tenant = tenant.saturating_sub(1);
         state_text = look.cell(&format!("{} {wait}", state.glyph(look.ascii)), room);
         rest = String::new();
@@ -417,14 +421,14 @@ fn row_line(
     if columns.workspace > 0 {
         let workspace = run.workspace_name.as_deref().unwrap_or("");
         let by = run.initiator_name.as_deref().unwrap_or("the system");
-        let reason = run.reason_code.as_deref().or(wait).unwrap_or("");
+        let reason = run.reason_code.clone().or_else(|| wait(columns.reason)).unwrap_or_default();
         spans.push(Span::styled(
             format!(" {}", look.cell(workspace, columns.workspace)),
             style(Role::Text),
         ));
         spans.push(Span::styled(format!(" {}", look.cell(by, columns.by)), style(Role::Text)));
         spans.push(Span::styled(
-            format!(" {}", look.cell(reason, columns.reason)),
+            format!(" {}", look.cell(&reason, columns.reason)),
             style(Role::Failed),
         ));
     }
