@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Actor, Requirement};
 use crate::domain::capability::Capability;
+use crate::domain::count::noun;
 use crate::domain::identity::identity_hash;
 use crate::domain::plan::TargetCounts;
 use crate::domain::rollout::Rollout;
@@ -157,9 +158,10 @@ impl StartRunbook {
         let frozen = now.compared(context, runbook.as_ref(), &plan, &planned).await?;
         if plan.affected_count == 0 && !self.is_scheduled(context) {
             return Err(Error::refused(format!(
-                "nothing would be changed: 0 of {} {} need it",
+                "nothing would be changed: 0 of {} {} {}",
                 plan.total_count,
-                runbook.items()
+                noun(plan.total_count, runbook.items()),
+                if plan.total_count == 1 { "needs it" } else { "need it" },
             ))
             .hint("there is nothing to start"));
         }

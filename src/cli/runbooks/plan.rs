@@ -13,7 +13,7 @@ use crate::access::Actor;
 use crate::cli::new_file::NewFile;
 use crate::cli::{Env, Table, text};
 use crate::config::format_duration;
-use crate::domain::count::count;
+use crate::domain::count::{count, noun};
 use crate::domain::rollout::Rollout;
 use crate::domain::run::ScopeKind;
 use crate::domain::shell;
@@ -166,7 +166,7 @@ pub fn as_json(plan: &Plan) -> Value {
 /// What a plan says, in lines for people.
 pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
     let runbook = registry.get(&plan.runbook).ok().map(AsRef::as_ref);
-    let items = runbook.map_or("records", Runbook::items);
+    let items = noun(plan.total_count, runbook.map_or("records", Runbook::items));
     let at = match plan.affected_tenant_count {
         _ if plan.scope_kind == ScopeKind::Platform => String::new(),
         n => format!(" at {}", count(n, "tenant")),

@@ -8,6 +8,7 @@ use crate::access::Actor;
 use crate::cli::ask::{self, ConsentArgs};
 use crate::cli::{Env, break_glass, runs, runs_control};
 use crate::domain::confirmation::Given;
+use crate::domain::count::noun;
 use crate::domain::rollout::{ErrorThreshold, Rollout};
 use crate::domain::run::Source;
 use crate::domain::start_reason::StartReason;
@@ -208,6 +209,7 @@ fn rehearsed(
     }
     let registry = env.ops_settings().registry;
     let items = registry.get(&plan.runbook).map_or("records", |runbook| runbook.items());
+    let items = noun(plan.total_count, items);
     env.out.line(format!(
         "{} would start on {}: {} of {} {items} to change, {}; nothing was started",
         plan.runbook,

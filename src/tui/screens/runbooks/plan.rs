@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::listing::{Listing, Part, Row};
 use super::search::Search;
+use crate::domain::count::noun;
 use crate::domain::type_support::Support;
 use crate::ops::plans::{Counted, ListPlanTargets, Plan, PlanTarget, PlanTargets};
 use crate::tui::command::Command;
@@ -213,9 +214,11 @@ impl PlanStep {
             return Some(Trouble::Dead(why.clone()));
         }
         (plan.affected_count == 0).then(|| {
+            let (n, total) = (plan.total_count, grouped(plan.total_count));
             Trouble::Nothing(format!(
-                "nothing would be changed: 0 of {} {items} need it; there is nothing to start",
-                grouped(plan.total_count)
+                "nothing would be changed: 0 of {total} {} {}; there is nothing to start",
+                noun(n, items),
+                if n == 1 { "needs it" } else { "need it" },
             ))
         })
     }

@@ -11,6 +11,7 @@ use super::super::super::theme::Role;
 use super::plan::{Counting, Trouble};
 use super::view::{fact, is_roomy, key, name, put, put_below, text};
 use super::{Around, Draft};
+use crate::domain::count::noun;
 use crate::ops::plans::{Plan, PlanTarget};
 
 /// Cells of an id.
@@ -32,7 +33,9 @@ pub(super) struct Layout {
 
 /// `18,204 of 1,030,551 findings in 388 tenants`.
 pub(super) fn affects(plan: &Plan, items: &str) -> String {
-    let sum = format!("{} of {} {items}", grouped(plan.affected_count), grouped(plan.total_count));
+    let total = plan.total_count;
+    let items = noun(total, items);
+    let sum = format!("{} of {} {items}", grouped(plan.affected_count), grouped(total));
     match (plan.tenant_count, plan.affected_tenant_count) {
         (0, _) => sum,
         (_, 1) => format!("{sum} in 1 tenant"),

@@ -10,6 +10,7 @@ use super::card::Card;
 use super::listing::{Listing, Part, Row};
 use super::search::Search;
 use crate::Result;
+use crate::domain::count::noun;
 use crate::domain::name_pattern::NamePattern;
 use crate::domain::run::ScopeKind;
 use crate::ops::plans::{
@@ -374,13 +375,15 @@ impl Scope {
                     ids.push("...".to_owned());
                 }
                 let ids = if n == 0 { String::new() } else { format!(": {}", ids.join(", ")) };
-                format!("selected {n}{of} tenants{ids}")
+                let all = self.allowed.map(|(all, _)| all);
+                let tenants = noun(all.unwrap_or(i64::try_from(n).unwrap_or(i64::MAX)), "tenants");
+                format!("selected {n}{of} {tenants}{ids}")
             }
             Way::Workspace => match &self.workspace {
                 Some(chosen) => {
                     let n = chosen.tenant_count;
-                    let s = if n == 1 { "" } else { "s" };
-                    format!("selected workspace {} ({}{of} tenant{s})", chosen.id, grouped(n))
+                    let tenants = noun(self.allowed.map_or(n, |(all, _)| all), "tenants");
+                    format!("selected workspace {} ({}{of} {tenants})", chosen.id, grouped(n))
                 }
                 None => "selected no workspace".to_owned(),
             },
