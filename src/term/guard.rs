@@ -17,7 +17,7 @@ use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetatt
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::signals::{EndSignals, exit_code, in_background};
+use super::signals::{EndSignals, exit_code, in_background, unstopped};
 use crate::domain::safe_text::SafeText;
 
 /// How long a program that panicked, or was told to end, may take to end by itself.
@@ -37,32 +37,41 @@ pub struct Modes {
 /// The keyboard of the process's own terminal. It has a lock of its own: a write may be stuck.
 #[derive(Clone, Default)]
 struct Keyboard {
-    /// The modes to go back to, while raw mode is on.
-    before: Arc<Mutex<Option<Termios>>>,
+    /// The modes to go back to and those of raw mode, while that is on.
+    modes: Arc<Mutex<Option<(Termios, Termios)>>>,
 }
 
 impl Keyboard {
     /// Sets raw mode, also where it is believed to be on.
     fn set_raw(&self) -> io::Result<()> {
-        let mut before = lock(&self.before);
+        let mut modes = lock(&self.modes);
         let now = tcgetattr(io::stdin())?;
         let mut raw = now.clone();
         raw.make_raw();
-        before.get_or_insert(now);
+        let before = modes.take().map_or(now, |(before, _)| before);
+        *modes = Some((before, raw.clone()));
         Ok(tcsetattr(io::stdin(), OptionalActions::Now, &raw)?)
     }
 
-    /// In the background nothing is restored: the terminal is another program's, and the system
-    /// would stop this one.
+    /// In the background only modes that are still this program's are restored: others are those of
+    /// the program that has the terminal now.
     fn restore(&self) -> io::Result<()> {
-        if in_background() {
+        let mut modes = lock(&self.modes);
+        let Some((before, raw)) = modes.as_ref() else { return Ok(()) };
+        if in_background() && !tcgetattr(io::stdin()).is_ok_and(|now| is_same(&now, raw)) {
             return Ok(());
         }
-        match lock(&self.before).take() {
-            Some(before) => Ok(tcsetattr(io::stdin(), OptionalActions::Now, &before)?),
-            None => Ok(()),
-        }
+        unstopped(|| tcsetattr(io::stdin(), OptionalActions::Now, before))?;
+        *modes = None;
+        Ok(())
     }
+}
+
+/// Whether two sets of modes treat input and output alike.
+fn is_same(one: &Termios, other: &Termios) -> bool {
+    one.input_modes == other.input_modes
+        && one.output_modes == other.output_modes
+        && one.local_modes == other.local_modes
 }
 
 struct Inner {
@@ -98,17 +107,20 @@ impl Inner {
     }
 
     fn leave(&mut self) -> io::Result<()> {
-        let usable = self.is_usable();
-        self.entered = false;
-        if !usable {
+        let entered = std::mem::take(&mut self.entered);
+        if !entered || self.closed {
             return Ok(());
         }
-        let written = self.write_leave();
         if !self.modes.raw {
-            return written;
+            return self.write_leave();
         }
-        // The rest of a paste, or an answer of the terminal, is no command for the shell.
-        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        // A shell that has taken the terminal back still has it in this program's modes.
+        let written = unstopped(|| self.write_leave());
+        // The rest of a paste, or an answer of the terminal, is no command for the shell. What
+        // comes while that has the terminal is.
+        if !in_background() {
+            let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        }
         // Also when the writing failed: a shell in raw mode is the worse of the two.
         written.and(self.keyboard.restore())
     }
@@ -351,5 +363,5 @@ fn close(inner: &Mutex<Inner>, keyboard: &Keyboard) {
 
 /// One line on standard error; it is the only way left to say anything.
 fn report(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = unstopped(|| writeln!(io::stderr(), "{line}"));
 }

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as Masked};
 use rustix::process::{Signal, getpgrp, kill_current_process_group};
 use rustix::termios::tcgetpgrp;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
@@ -25,6 +26,19 @@ const LOOKS: u32 = 10;
 /// that reads the terminal or sets its modes.
 pub fn in_background() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground != getpgrp())
+}
+
+/// Does what the system would stop a process in the background for: writing to a terminal with
+/// `tostop`, and setting a terminal's modes.
+pub(super) fn unstopped<T>(act: impl FnOnce() -> T) -> T {
+    let mut stop = SigSet::empty();
+    stop.add(Masked::SIGTTOU);
+    let before = stop.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let done = act();
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    done
 }
 
 /// Waits for signals to end.

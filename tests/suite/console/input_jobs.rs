@@ -213,16 +213,20 @@ fn fr_042_003_ctrl_c_that_is_bound_to_something_else_does_not_quit() {
     assert_eq!(program.ends_within(Duration::from_secs(10)), 143);
 }
 
-/// A shell that keeps the terminal, and ends its stopped job once it is told to.
-fn shell_that_ends_its_job(start: &str, signal: &str) -> String {
+/// A shell that keeps the terminal in `modes`, and ends its stopped job once it is told to.
+fn shell_with_modes(start: &str, modes: &str, signal: &str) -> String {
     format!(
-        "set -m; {start}; job=$(jobs -p); stty sane; echo IN-THE-SHELL; read go; \
+        "set -m; {start}; job=$(jobs -p); {modes}; echo IN-THE-SHELL; read go; \
          kill -{signal} %1; kill -CONT %1 2>/dev/null; wait $job; echo \"CODE-$?\""
     )
 }
 
-/// The shell reads on, and the job ends with `code` without a byte to the terminal.
-fn ends_in_the_background(program: &mut Program, code: u32) {
+fn shell_that_ends_its_job(start: &str, signal: &str) -> String {
+    shell_with_modes(start, "stty sane", signal)
+}
+
+/// The shell reads on, and the job ends with `code`. `writes`: it leaves its screen then.
+fn ends_in_the_background(program: &mut Program, code: u32, writes: bool) {
     program.send(b"\n");
     let wanted = format!("CODE-{code}");
     let until = Instant::now() + Duration::from_secs(10);
@@ -232,26 +236,33 @@ fn ends_in_the_background(program: &mut Program, code: u32) {
         let more = program.read(left);
         written.extend(more.unwrap_or_else(|_| panic!("no {wanted}: {}", program.shown())));
     }
-    assert!(!written.contains(&0x1b), "{}", String::from_utf8_lossy(&written));
+    assert_eq!(written.contains(&0x1b), writes, "{}", String::from_utf8_lossy(&written));
     assert!(program.is_cooked(), "{wanted}");
     assert_eq!(program.ends_within(Duration::from_secs(5)), 0);
+    program.assert_restored();
 }
 
-fn is_ended_in_the_background(stop: impl Fn(&mut Program) + Sync, restores: bool) {
+/// `writes`: the stop leaves the screen to the shell as it is.
+fn is_ended_in_the_background(stop: impl Fn(&mut Program) + Sync, writes: bool) {
     let (store, folder) = scene();
+    // The shell's own modes, those with which it forbids writing, and none: the console's stay.
+    let cases = [
+        ("TERM", 143, "stty sane"),
+        ("HUP", 129, "stty sane"),
+        ("INT", 130, "stty sane tostop"),
+        ("QUIT", 131, "stty sane tostop"),
+        ("TERM", 143, "true"),
+    ];
     std::thread::scope(|scope| {
-        for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {
+        for (signal, code, modes) in cases {
             let (stop, url, folder) = (&stop, &store.url, folder.path());
             scope.spawn(move || {
-                let text = shell_that_ends_its_job("\"$0\"", signal);
+                let text = shell_with_modes("\"$0\"", modes, signal);
                 let mut program = Program::shell(folder, url, &text);
                 open_dialog(&mut program);
                 stop(&mut program);
                 program.wait_for("IN-THE-SHELL");
-                ends_in_the_background(&mut program, code);
-                if restores {
-                    program.assert_restored();
-                }
+                ends_in_the_background(&mut program, code, writes);
             });
         }
     });
@@ -259,22 +270,22 @@ fn is_ended_in_the_background(stop: impl Fn(&mut Program) + Sync, restores: bool
 
 #[test]
 fn fr_042_006_a_console_that_a_key_stopped_is_ended_in_the_background() {
-    is_ended_in_the_background(|program| program.type_in("\u{1a}"), true);
+    is_ended_in_the_background(|program| program.type_in("\u{1a}"), false);
 }
 
 #[test]
 fn fr_042_006_a_console_that_sigtstp_stopped_is_ended_in_the_background() {
     is_ended_in_the_background(
         |program| kill_process(program.foreground(), Signal::TSTP).unwrap(),
-        true,
+        false,
     );
 }
 
 #[test]
-fn fr_042_006_a_console_that_sigstop_stopped_is_ended_in_the_background() {
+fn fr_042_006_a_screen_that_sigstop_left_is_left_from_the_background() {
     is_ended_in_the_background(
         |program| kill_process(program.foreground(), Signal::STOP).unwrap(),
-        false,
+        true,
     );
 }
 
@@ -285,7 +296,7 @@ fn fr_042_006_a_console_that_was_started_or_continued_in_the_background_is_ended
     let text = shell_that_ends_its_job(&format!("\"$0\" & {stopped}"), "TERM");
     let mut program = Program::shell(folder.path(), &store.url, &text);
     program.wait_for("IN-THE-SHELL");
-    ends_in_the_background(&mut program, 143);
+    ends_in_the_background(&mut program, 143, false);
     // Nothing of it is on the screen while it runs there, also where the shell forbids nothing.
     let start = format!("\"$0\"; kill -CONT %1; sleep 0.2; {stopped}");
     let mut program =
@@ -293,8 +304,7 @@ fn fr_042_006_a_console_that_was_started_or_continued_in_the_background_is_ended
     open_dialog(&mut program);
     program.type_in("\u{1a}");
     program.wait_for("IN-THE-SHELL");
-    ends_in_the_background(&mut program, 143);
-    program.assert_restored();
+    ends_in_the_background(&mut program, 143, false);
 }
 
 /// The last in the line of children of a process.
