@@ -16,6 +16,7 @@ use crate::demo::worker;
 use crate::ops::seed::{Holding, LookAtHolding};
 use crate::ops::{Create, Ops, SchemaState};
 use crate::paths;
+use crate::term::signals::EndSignals;
 use crate::tui::launch::{self, Launch};
 use crate::{Error, Result};
 
@@ -74,13 +75,23 @@ pub async fn run(args: DemoArgs, env: &Env) -> Result<u8> {
     let (config, paths) = (env.config.clone(), env.paths.clone());
     let drafts = env.drafts(&super::env::embedded(&file)?);
     let shown = Box::pin(launch::run(Launch { ops: ops.clone(), config, paths, drafts })).await;
-    if let Some(traffic) = traffic {
-        let _ = tokio::time::timeout(LAST_ACT, traffic.stop()).await;
-    }
-    if let Some(working) = working {
-        // What it cannot put back in time is reclaimed at the next start.
-        let _ = stop.send(true);
-        let _ = tokio::time::timeout(worker::STOP_WITHIN, working).await;
+    let ending = async {
+        if let Some(traffic) = traffic {
+            let _ = tokio::time::timeout(LAST_ACT, traffic.stop()).await;
+        }
+        if let Some(working) = working {
+            // What it cannot put back in time is reclaimed at the next start.
+            let _ = stop.send(true);
+            let _ = tokio::time::timeout(worker::STOP_WITHIN, working).await;
+        }
+    };
+    // The terminal is the shell's again, so ctrl-c is a signal now.
+    match EndSignals::listen() {
+        Ok(mut again) => tokio::select! {
+            () = ending => {}
+            _ = again.received() => {}
+        },
+        Err(_) => ending.await,
     }
     shown
 }

@@ -95,7 +95,7 @@ impl LocalEvents {
     /// means nothing.
     ///
     /// With `exit`, ctrl-c means to quit: one that nobody takes within a second ends the process
-    /// with code 0, and a second one ends it at once.
+    /// with code 0, and a second one ends it at once, also while the first is being obeyed.
     pub fn new(sizes: SizeChanges, mouse: bool, exit: Option<Exit>) -> io::Result<Self> {
         let (stop, writer) = io::pipe()?;
         let queue = Arc::new(Queue::default());

@@ -15,8 +15,9 @@ const LIMIT: usize = 1024;
 const STALL: Duration = Duration::from_millis(250);
 /// How long a ctrl-c waits for the session.
 const GRACE: Duration = Duration::from_secs(1);
-/// So long after a ctrl-c that still waits, one more does not wait.
-const AGAIN: Duration = Duration::from_millis(200);
+/// So long after a ctrl-c, one more is a press of its own, and nothing waits for the session. Less
+/// lies between keys that were sent together.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Events in their order.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ impl Queue {
         let mut state = self.lock();
         for event in events {
             if is_interrupt(&event) {
-                state.interrupt.came(now);
+                state.interrupt.came(now, &event);
             } else if state.events.len() >= 2 * LIMIT {
                 continue;
             }
@@ -69,7 +70,7 @@ impl Queue {
             return if state.closed { Poll::Ready(None) } else { Poll::Pending };
         };
         if is_interrupt(&event) {
-            state.interrupt = Interrupt::default();
+            state.interrupt.taken = true;
         }
         state.stalled = false;
         self.taken.notify_one();
@@ -84,7 +85,7 @@ impl Queue {
         state.stalled |= waited.timed_out();
     }
 
-    /// When a ctrl-c has waited for the session for too long.
+    /// When a ctrl-c has waited for the session for too long, or one more came.
     pub(super) fn interrupt_due(&self) -> Option<Instant> {
         self.lock().interrupt.due()
     }
@@ -102,24 +103,31 @@ impl State {
     }
 }
 
-/// A ctrl-c that waits for the session.
+/// A ctrl-c, which quits: the session may not have taken it, or still be at its end.
 #[derive(Debug, Default, Clone, Copy)]
 struct Interrupt {
     first: Option<Instant>,
+    taken: bool,
     again: Option<Instant>,
 }
 
 impl Interrupt {
-    fn came(&mut self, now: Instant) {
+    fn came(&mut self, now: Instant, event: &Event) {
         let first = *self.first.get_or_insert(now);
-        if now >= first + AGAIN {
+        if now >= first + AGAIN && !is_repeat(event) {
             self.again.get_or_insert(now);
         }
     }
 
     fn due(self) -> Option<Instant> {
-        self.again.or(self.first.map(|at| at + GRACE))
+        let waited = self.first.filter(|_| !self.taken).map(|at| at + GRACE);
+        self.again.or(waited)
     }
+}
+
+/// Whether a terminal that can tell says so of a key that is held down.
+fn is_repeat(event: &Event) -> bool {
+    matches!(event, Event::Key(key) if key.kind == KeyEventKind::Repeat)
 }
 
 fn is_interrupt(event: &Event) -> bool {
@@ -146,19 +154,27 @@ mod tests {
 
     #[test]
     fn a_ctrl_c_is_due_after_its_grace_and_a_second_one_at_once() {
-        let (queue, start) = (Queue::default(), Instant::now());
-        let press = |at: Duration| {
-            queue.add([key('c', KeyModifiers::CONTROL)].into_iter(), start + at);
-            queue.interrupt_due().map(|due| due - start)
-        };
-        assert_eq!(press(Duration::ZERO), Some(GRACE));
-        // One press that the terminal repeats.
-        assert_eq!(press(AGAIN / 2), Some(GRACE));
-        assert_eq!(press(AGAIN), Some(AGAIN));
-        assert_eq!(press(2 * AGAIN), Some(AGAIN));
-        // The session takes the first, and with it they are through.
-        assert!(take(&queue).is_some());
-        assert_eq!(queue.interrupt_due(), None);
+        for is_taken in [false, true] {
+            let (queue, start) = (Queue::default(), Instant::now());
+            let press = |at: Duration, kind: KeyEventKind| {
+                let key =
+                    KeyEvent { kind, ..KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL) };
+                queue.add([Event::Key(key)].into_iter(), start + at);
+                queue.interrupt_due().map(|due| due - start)
+            };
+            assert_eq!(press(Duration::ZERO, KeyEventKind::Press), Some(GRACE));
+            // The session takes the first, but has not ended yet.
+            let waits = (!is_taken).then_some(GRACE);
+            if is_taken {
+                assert!(take(&queue).is_some());
+            }
+            assert_eq!(queue.interrupt_due().map(|due| due - start), waits);
+            // What was sent together with it, and a key that is held down, press nothing again.
+            assert_eq!(press(AGAIN / 2, KeyEventKind::Press), waits);
+            assert_eq!(press(4 * AGAIN, KeyEventKind::Repeat), waits);
+            assert_eq!(press(5 * AGAIN, KeyEventKind::Press), Some(5 * AGAIN));
+            assert_eq!(press(6 * AGAIN, KeyEventKind::Press), Some(5 * AGAIN));
+        }
     }
 
     #[test]

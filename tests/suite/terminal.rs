@@ -35,8 +35,9 @@ async fn play(part: &str) -> u8 {
         .install_panic_hook(Some("/var/log/the.log".into()), |text| text.replace("hunter2", "***"));
     let mut signals = EndSignals::listen_to_all().expect("signals");
     let mut jobs = JobSignals::listen().expect("signals");
+    let exit = (part == "slow-quit").then(|| guard.exit());
     let mut events =
-        LocalEvents::new(SizeChanges::listen().expect("signal"), true, None).expect("events");
+        LocalEvents::new(SizeChanges::listen().expect("signal"), true, exit).expect("events");
     let mut screen = guard.writer();
     screen.write_all(b"READY").expect("write");
     screen.flush().expect("flush");
@@ -52,6 +53,12 @@ async fn play(part: &str) -> u8 {
         "stuck-panic" => {
             tcflow(io::stdout(), Action::OOff).expect("no output");
             panic!("password hunter2");
+        }
+        "slow-quit" => {
+            events.next().await.expect("an item").expect("ctrl-c");
+            screen.write_all(b"QUITTING").expect("write");
+            screen.flush().expect("flush");
+            std::future::pending::<()>().await;
         }
         "main-panic" => panic!("password hunter2"),
         "hangup-ignored" => {
@@ -230,6 +237,20 @@ fn fr_012_021_a_panic_ends_the_process_also_where_the_terminal_takes_no_output()
     let mut child = Child::start("stuck-panic", None);
     assert_eq!(child.exit(Duration::from_secs(10)), 101);
     child.assert_cooked();
+}
+
+#[test]
+fn fr_042_003_a_second_ctrl_c_ends_what_the_first_waits_for() {
+    let mut child = Child::start("slow-quit", None);
+    let mut keys = child.master.as_ref().expect("master").take_writer().expect("keys");
+    keys.write_all(b"\x03").expect("first");
+    child.wait_for("QUITTING");
+    // What counts as one press has gone by.
+    std::thread::sleep(Duration::from_millis(60));
+    keys.write_all(b"\x03").expect("second");
+    assert_eq!(child.exit(Duration::from_secs(5)), 0);
+    drop(keys);
+    child.assert_restored();
 }
 
 #[test]

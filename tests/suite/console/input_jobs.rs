@@ -169,7 +169,7 @@ fn quits_without_output(url: &str, folder: &Path, typed: &[&[u8]]) {
     program.takes_no_output();
     for bytes in typed {
         program.send(bytes);
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(program.ends_within(Duration::from_secs(4)), 0, "{typed:?}");
     assert!(program.is_cooked(), "{typed:?}");
