@@ -100,8 +100,18 @@ impl Keymap {
         match self.look_up(Context::Global, keys()) {
             Lookup::Command(command) => Resolved::Command(command),
             Lookup::Pending => Resolved::Pending,
-            Lookup::Blocked | Lookup::Unknown => Resolved::Unbound,
+            Lookup::Blocked | Lookup::Unknown => self.resolve_quit(pending, key),
         }
+    }
+
+    /// A key that quits does so in the middle of a sequence, too.
+    fn resolve_quit(&self, pending: &[Key], key: Key) -> Resolved {
+        let quit = Lookup::Command(Command::AppQuit);
+        if !pending.is_empty() && !key.edits_text() && self.look_up(Context::Global, [key]) == quit
+        {
+            return Resolved::Command(Command::AppQuit);
+        }
+        Resolved::Unbound
     }
 
     /// The keys that reach `command` in `context`, written as in a file, the preferred
