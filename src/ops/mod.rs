@@ -21,6 +21,7 @@ pub mod dashboard;
 mod database;
 pub(crate) mod findings;
 pub mod flags;
+pub mod named;
 pub mod notifications;
 pub mod overview;
 pub mod password;
@@ -217,6 +218,7 @@ operations! {
     condition::ReadCondition => condition::ReadCondition,
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
+    named::FindNamed => named::FindNamed::default(),
     plans::Preflight => plans::Preflight::sample(),
     plans::GetPlan => plans::GetPlan { id: 0 },
     plans::ListPlanTargets => plans::ListPlanTargets::sample(),

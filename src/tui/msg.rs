@@ -19,6 +19,7 @@ use crate::domain::window::Window;
 use crate::ops::Blocker;
 use crate::ops::auth::Session;
 use crate::ops::condition::DatabaseCondition;
+use crate::ops::named::{FindNamed, Named};
 use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
 use crate::ops::overview::{FingerprintPage, GroupRetried, GroupRetryPlan, Overview};
 use crate::ops::platform::{FilterNames, Platform};
@@ -82,6 +83,8 @@ pub enum Slot {
     Counts,
     /// Names for completing a filter.
     Names,
+    /// What a text of the palette names.
+    Named,
     /// The run that is open.
     Detail,
     /// How much is unread in the inbox.
@@ -189,6 +192,8 @@ pub enum Request {
     Counts,
     /// Names for completing a filter.
     Names,
+    /// What a text of the palette names.
+    Named(FindNamed),
     /// One run.
     Detail(i64),
     /// How much is unread in the inbox.
@@ -255,6 +260,7 @@ impl PartialEq for Request {
                     && password.expose_secret() == guess.expose_secret()
             }
             (Self::Page(a), Self::Page(b)) => a == b,
+            (Self::Named(a), Self::Named(b)) => a == b,
             (Self::Detail(a), Self::Detail(b))
             | (Self::PlanRetry(a), Self::PlanRetry(b))
             | (Self::MarkAllRead(a), Self::MarkAllRead(b)) => a == b,
@@ -307,6 +313,8 @@ pub enum Answer {
     Counts(Result<RunCounts>),
     /// Names.
     Names(Result<FilterNames>),
+    /// What a text of the palette names.
+    Named(FindNamed, Result<Named>),
     /// A run, with the id that was asked.
     Detail(i64, Box<Result<RunDetail>>),
     /// How much is unread.
@@ -382,6 +390,7 @@ impl Answer {
             Self::Page(_, result) => result.as_ref().err(),
             Self::Counts(result) => result.as_ref().err(),
             Self::Names(result) => result.as_ref().err(),
+            Self::Named(_, result) => result.as_ref().err(),
             Self::Detail(_, result) => result.as_ref().as_ref().err(),
             Self::Unread(result) => result.as_ref().err(),
             Self::Notices(_, result) => result.as_ref().err(),

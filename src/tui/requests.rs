@@ -111,6 +111,10 @@ async fn answer(
         }
         Request::Counts => Answer::Counts(ops.run(actor, CountRuns).await),
         Request::Names => Answer::Names(ops.run(actor, NameValues).await),
+        Request::Named(asked) => {
+            let named = ops.run(actor, asked.clone()).await;
+            Answer::Named(asked, named)
+        }
         Request::Detail(id) => Answer::Detail(id, Box::new(ops.run(actor, GetRun { id }).await)),
         Request::Unread => Answer::Unread(ops.run(actor, CountUnread).await),
         Request::Notices(asked) => {

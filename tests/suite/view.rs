@@ -15,6 +15,7 @@ use tenantpilot::domain::support::{Draft, Reference};
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::Consent;
 use tenantpilot::ops::auth::Session;
+use tenantpilot::ops::named::FindNamed;
 use tenantpilot::ops::overview::FoldRunCounts;
 use tenantpilot::ops::plans::Preflight;
 use tenantpilot::ops::runs::{ClaimRun, Page, RunScope, StartRun};
@@ -23,8 +24,8 @@ use tenantpilot::ops::telemetry::FoldRollups;
 use tenantpilot::ops::users::{CreateUser, NewPlatformUser};
 use tenantpilot::ops::{
     Access, Operation, Ops, OpsSettings, alerts, auth, break_glass, condition, dashboard, flags,
-    notifications, overview, password, plans, platform, runbooks, runs, settings, support, table,
-    telemetry, types, users, workers,
+    named, notifications, overview, password, plans, platform, runbooks, runs, settings, support,
+    table, telemetry, types, users, workers,
 };
 
 use crate::support::stores::{PASSWORD, Store, both_engines, noon, view_of};
@@ -234,6 +235,7 @@ async fn answers(
         overview::PlanGroupRetry => ["": overview::PlanGroupRetry { fingerprint: fingerprint.to_owned(), window, wait_for_worker: false }];
         condition::ReadCondition => ["": condition::ReadCondition];
         platform::NameValues => ["": platform::NameValues];
+        named::FindNamed => ["run": FindNamed { text: "2".to_owned() }, "outside run": FindNamed { text: "11".to_owned() }, "tenant": FindNamed { text: "fab".to_owned() }];
         plans::GetPlan => ["own": plans::GetPlan { id: 1 }];
         plans::ListPlanTargets => ["own": plans::ListPlanTargets::all(1)];
         plans::ListScopeTenants => ["": plans::ListScopeTenants { limit: 50, ..plans::ListScopeTenants::default() }];
@@ -335,7 +337,7 @@ both_engines! {
         let told: Vec<&String> = full.iter().filter(|(name, answer)| bare[*name] != **answer).map(|(name, _)| name).collect();
         for name in [
             "alerts.summarise", "overview.read", "overview.list_fingerprints", "overview.get_fingerprint", "overview.plan_group_retry",
-            "platform.filter_names", "runs.list all", "runs.list text", "runs.list type", "runs.count", "runs.get 2", "support.list_tenants",
+            "platform.filter_names", "platform.find_named tenant", "runs.list all", "runs.list text", "runs.list type", "runs.count", "runs.get 2", "support.list_tenants",
             "support.get_tenant own", "support.list_requests", "telemetry.summary", "workers.list", "users.list", "runbooks.preflight tenant",
         ] {
             assert!(told.iter().any(|found| found.starts_with(name)), "{name} does not tell those apart: {told:?}");

@@ -95,6 +95,30 @@ pub async fn tenants(
     })
 }
 
+/// Tenants within a view whose ID, name or workspace match: that of the ID first, then by name. Of
+/// the names that match the whole text is the shortest.
+pub async fn tenants_named(
+    tx: &mut Tx,
+    view: ViewScope,
+    name: &str,
+    id: Option<i64>,
+    limit: i64,
+) -> Result<Vec<SupportTenant>> {
+    on_tx!(tx, c => {
+        Ok(sql::query_as(concat!(
+            tenant_columns!(), tenants_in_view!(), " and (", name_matches!("t.name", "$2"), " or ",
+            name_matches!("w.name", "$2"), " or t.id = $3) order by case when t.id = $3 then 0 when ",
+            name_matches!("t.name", "$2"), " then 1 else 2 end, length(t.name), lower(t.name), t.id limit $4"
+        ))
+        .bind(restricted_to(view))
+        .bind(name)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(c)
+        .await?)
+    })
+}
+
 /// A tenant of a run, and how its share stands.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
 pub struct RunTenant {

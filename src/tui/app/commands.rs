@@ -51,7 +51,9 @@ impl App {
                 }
                 (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
                 (Overlay::Palette(_), Command::RowOpen) => return self.accept_offer(),
-                (Overlay::Palette(palette), command) => palette.command(command),
+                (Overlay::Palette(_), command) => {
+                    return self.change_palette(|palette| palette.command(command)).1;
+                }
                 (Overlay::Confirm(_), Command::WaitForWorker) => return self.choose_waiting(),
                 // Whatever it is, it is not the one letter that throws anything away.
                 (

@@ -3,14 +3,16 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, Overlay};
+use crate::domain::capability::Capability;
+use crate::ops::named::FindNamed;
 use crate::tui::command::{Command, Context};
 use crate::tui::keymap::{Key, Keymap, Resolved};
-use crate::tui::msg::Effect;
+use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::support::Target;
 use crate::tui::screens::support::compose::Composition;
 use crate::tui::theme;
 use crate::tui::widgets::go_to::GoTo;
-use crate::tui::widgets::palette::Offer;
+use crate::tui::widgets::palette::{Offer, Palette};
 
 impl App {
     /// Closes what lies on top; on a screen it leaves, after a question where something was
@@ -54,6 +56,24 @@ impl App {
         Vec::new()
     }
 
+    /// Changes the palette; asks what is typed there now.
+    pub(super) fn change_palette<T>(
+        &mut self,
+        change: impl FnOnce(&mut Palette) -> T,
+    ) -> (Option<T>, Vec<Effect>) {
+        let may_ask =
+            self.session.as_ref().is_some_and(|s| s.capabilities.has(Capability::OpsView));
+        let Some(Overlay::Palette(palette)) = self.overlays.last_mut() else {
+            return (None, Vec::new());
+        };
+        let before = palette.typed().to_owned();
+        let changed = change(palette);
+        let text = palette.typed().to_owned();
+        let asks = may_ask && !text.is_empty() && text != before;
+        let asked = Effect::Ask(Slot::Named, Request::Named(FindNamed { text }));
+        (Some(changed), asks.then_some(asked).into_iter().collect())
+    }
+
     /// Does what is selected in the palette.
     pub(super) fn accept_offer(&mut self) -> Vec<Effect> {
         let Some(Overlay::Palette(palette)) = self.overlays.last() else { return Vec::new() };
@@ -82,7 +102,7 @@ impl App {
         match target {
             GoTo::Run(id) => self.open_run(id),
             GoTo::Request(reference) => self.open_support(Target::Request(reference)),
-            GoTo::Tenant(id) => self.open_support(Target::Tenant(id)),
+            GoTo::Tenant(tenant) => self.open_support(Target::Tenant(tenant.id)),
             GoTo::Tenants(name) => self.find_tenants(&name),
             GoTo::Theme(name) => {
                 if let Some(index) = theme::EMBEDDED.iter().position(|(known, _)| *known == name) {

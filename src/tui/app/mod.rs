@@ -412,11 +412,7 @@ impl App {
             Context::Filter => {
                 self.operations.type_key(event);
             }
-            Context::Palette => {
-                if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
-                    palette.key(event);
-                }
-            }
+            Context::Palette => return self.change_palette(|palette| palette.key(event)).1,
             Context::Confirm | Context::Form => match self.overlays.last_mut() {
                 Some(Overlay::Confirm(confirm)) => confirm.key(event),
                 Some(Overlay::BreakGlass(dialog)) => dialog.key(event),
@@ -514,6 +510,11 @@ impl App {
                 self.operations.take_page(&asked, result, rows, now);
             }
             Answer::Counts(result) => self.operations.take_counts(result, now),
+            Answer::Named(asked, Ok(named)) => {
+                if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
+                    palette.take(asked.text, named);
+                }
+            }
             Answer::Names(Ok(names)) => self.operations.take_names(names),
             Answer::Detail(id, result) => self.run.take(id, *result, now),
             Answer::Unread(result) if self.session.is_some() => self.inbox.take_unread(result, now),

@@ -31,10 +31,11 @@ impl App {
                 effects = asked;
                 whole
             }
-            Context::Palette => match self.overlays.last_mut() {
-                Some(Overlay::Palette(palette)) => palette.paste(text),
-                _ => true,
-            },
+            Context::Palette => {
+                let (whole, asked) = self.change_palette(|palette| palette.paste(text));
+                effects = asked;
+                whole.unwrap_or(true)
+            }
             Context::Form => match self.overlays.last_mut() {
                 Some(Overlay::BreakGlass(dialog)) => {
                     let pasted = dialog.paste(text);

@@ -4,6 +4,7 @@ use super::super::keymap;
 use super::super::theme;
 use crate::domain::capability::Capability;
 use crate::domain::support::Reference;
+use crate::ops::support::SupportTenant;
 
 /// Something to go to, or to change to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,8 @@ pub enum GoTo {
     Run(i64),
     /// A support request.
     Request(Reference),
-    /// A tenant.
-    Tenant(i64),
+    /// A tenant that there is.
+    Tenant(Box<SupportTenant>),
     /// The tenants of this name, or of a part of it.
     Tenants(String),
     /// An embedded theme.
@@ -27,7 +28,7 @@ impl GoTo {
     pub fn read(typed: &str) -> Vec<Self> {
         let typed = typed.trim();
         if let Some(id) = typed.parse().ok().filter(|id: &i64| *id > 0) {
-            return vec![Self::Run(id), Self::Tenant(id)];
+            return vec![Self::Run(id)];
         }
         if let Ok(reference) = typed.parse() {
             return vec![Self::Request(reference)];
@@ -51,10 +52,21 @@ impl GoTo {
         match self {
             Self::Run(id) => format!("run {id}"),
             Self::Request(_) => "request".to_owned(),
-            Self::Tenant(id) => format!("tenant {id}"),
+            Self::Tenant(tenant) => format!("tenant {}", tenant.id),
             Self::Tenants(_) => "tenants".to_owned(),
             Self::Theme(name) => format!("theme {name}"),
             Self::Keymap(name) => format!("keymap {name}"),
+        }
+    }
+
+    /// What is typed to name it.
+    pub fn typed(&self) -> String {
+        match self {
+            Self::Run(id) => id.to_string(),
+            Self::Request(reference) => reference.to_string(),
+            Self::Tenant(tenant) => tenant.name.clone(),
+            Self::Tenants(name) => name.clone(),
+            Self::Theme(_) | Self::Keymap(_) => self.name(),
         }
     }
 
@@ -63,7 +75,9 @@ impl GoTo {
         match self {
             Self::Run(_) => "Open this run".to_owned(),
             Self::Request(reference) => format!("Open {reference}"),
-            Self::Tenant(_) => "Open this tenant".to_owned(),
+            Self::Tenant(tenant) => {
+                format!("Open {} ({})", tenant.name, tenant.workspace_name)
+            }
             Self::Tenants(name) => format!("Find tenants by the name {name}"),
             Self::Theme(_) => "Change to this theme".to_owned(),
             Self::Keymap(_) => "Change to this keymap".to_owned(),

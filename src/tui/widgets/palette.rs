@@ -13,6 +13,8 @@ use super::super::theme::Role;
 use super::go_to::GoTo;
 use super::text_field::TextField;
 use crate::domain::capability::CapabilitySet;
+use crate::ops::named::Named;
+use crate::ops::support::SupportTenant;
 
 /// The longest text.
 const LIMIT: usize = 60;
@@ -32,6 +34,10 @@ pub struct Palette {
     field: TextField,
     /// The row that enter does; none where nothing is selected yet.
     chosen: Option<usize>,
+    /// Whether the selection was moved since something was typed.
+    moved: bool,
+    /// What a text names, as the database answered.
+    named: Option<(String, Named)>,
     /// Every command that means something here, in the order they are offered.
     commands: Vec<Command>,
     /// Where the commands are to be done.
@@ -45,21 +51,61 @@ impl Palette {
         let mut commands: Vec<Command> =
             Command::ALL.iter().copied().filter(|command| makes_sense(*command, context)).collect();
         commands.sort_by_key(|command| (leaves(*command), !own.contains(command)));
-        Self { field: TextField::new(LIMIT), chosen: None, commands, context }
+        Self {
+            field: TextField::new(LIMIT),
+            chosen: None,
+            moved: false,
+            named: None,
+            commands,
+            context,
+        }
     }
 
-    /// What fits the typed text: what it names, commands, tenants.
+    /// The text that was typed.
+    pub fn typed(&self) -> &str {
+        self.field.text().trim()
+    }
+
+    /// Takes what a text names. The selected row stays the same one if the person moved to it.
+    pub fn take(&mut self, text: String, named: Named) {
+        let chosen = self.chosen().filter(|_| self.moved);
+        self.named = Some((text, named));
+        match chosen.and_then(|chosen| self.offers().iter().position(|offer| *offer == chosen)) {
+            Some(row) => self.chosen = Some(row),
+            None => self.select(),
+        }
+    }
+
+    /// What fits the typed text: what it names, commands, tenants. Of runs and tenants only those
+    /// that there are, once that is known.
     pub fn offers(&self) -> Vec<Offer> {
-        let typed = self.field.text().trim();
+        let typed = self.typed();
+        let named = self.named.as_ref().filter(|(text, _)| text == typed).map(|(_, named)| named);
         let words: Vec<String> = typed.split_whitespace().map(str::to_lowercase).collect();
         let fits = |command: &Command| {
             let text = format!("{} {}", command.id(), command.description()).to_lowercase();
             words.iter().all(|word| text.contains(word))
         };
         let commands = self.commands.iter().copied().filter(fits).map(Offer::Command);
-        let mut offers: Vec<Offer> = GoTo::read(typed).into_iter().map(Offer::GoTo).collect();
+        let is_there = |target: &GoTo| match (target, named) {
+            (GoTo::Run(id), Some(named)) => named.run == Some(*id),
+            _ => true,
+        };
+        let (meant, others): (Vec<&SupportTenant>, Vec<_>) = named
+            .iter()
+            .flat_map(|named| &named.tenants)
+            .partition(|tenant| is_meant(tenant, typed));
+        let tenant = |tenant: &SupportTenant| GoTo::Tenant(Box::new(tenant.clone()));
+        let mut offers: Vec<Offer> = GoTo::read(typed)
+            .into_iter()
+            .filter(is_there)
+            .chain(meant.into_iter().map(tenant))
+            .map(Offer::GoTo)
+            .collect();
         offers.extend(commands);
-        if !typed.is_empty() {
+        offers.extend(others.into_iter().map(tenant).map(Offer::GoTo));
+        let are_there = named.is_none_or(|named| !named.tenants.is_empty());
+        if !typed.is_empty() && are_there {
             offers.push(Offer::GoTo(GoTo::Tenants(typed.to_owned())));
         }
         offers
@@ -81,6 +127,7 @@ impl Palette {
             first => first.is_some(),
         };
         self.chosen = (fits && !typed.is_empty()).then_some(0);
+        self.moved = false;
     }
 
     /// Does a command of the palette itself.
@@ -88,9 +135,11 @@ impl Palette {
         let last = self.offers().len().saturating_sub(1);
         match command {
             Command::CursorUp => {
+                self.moved = true;
                 self.chosen = Some(self.chosen.map_or(last, |row| row.saturating_sub(1)));
             }
             Command::CursorDown => {
+                self.moved = true;
                 self.chosen = Some(self.chosen.map_or(0, |row| (row + 1).min(last)));
             }
             Command::FilterClear => {
@@ -101,9 +150,7 @@ impl Palette {
                 if let Some(offer) = self.chosen().or(self.offers().into_iter().next()) {
                     let name = match offer {
                         Offer::Command(command) => command.id().to_owned(),
-                        // It is typed in full already.
-                        Offer::GoTo(GoTo::Tenants(name)) => name,
-                        Offer::GoTo(target) => target.name(),
+                        Offer::GoTo(target) => target.typed(),
                     };
                     self.field.set(&name, name.len());
                     self.select();
@@ -143,6 +190,10 @@ impl Palette {
             Rect { x: area.x + 10, width: area.width.saturating_sub(12), height: 1, ..area };
         let cursor = self.field.draw(field, buffer, look.style(Role::Input), None);
         let offers = self.offers();
+        if offers.is_empty() {
+            let none = look.span(Role::Hint, "   no command, run or tenant matches");
+            Line::from(none).render(Rect { y: area.y + 1, height: 1, ..area }, buffer);
+        }
         let rows = usize::from(area.height.saturating_sub(2));
         let first = self.chosen.map_or(0, |row| (row + 1).saturating_sub(rows));
         for (i, offer) in offers.iter().enumerate().skip(first).take(rows) {
@@ -179,6 +230,12 @@ impl Palette {
         }
         cursor
     }
+}
+
+/// Whether a text is a tenant's ID or its whole name.
+fn is_meant(tenant: &SupportTenant, typed: &str) -> bool {
+    let name = |text: &str| text.trim().to_lowercase();
+    typed.parse() == Ok(tenant.id) || name(&tenant.name) == name(typed)
 }
 
 /// Whether a command leaves the console, for a shell or for the login.

@@ -95,6 +95,7 @@ both_engines! {
         console.log_in("administrator").await;
         console.keys(":3").await;
         shows!(console, "▸ run 3");
+        shows!(console, "  tenant 3");
         console.keys("<enter>").await;
         shows!(console, "▸ 3  policy.sync");
         console.keys(":3<down><enter>").await;
@@ -108,6 +109,60 @@ both_engines! {
         shows!(console, "keymap vim");
         console.keys("jjjgg").await;
         assert_eq!(console.app.operations().selected(), Some(9));
+    }
+
+    async fn fr_042_014_the_palette_offers_the_runs_and_tenants_that_there_are(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        for (id, name) in [(90, "412"), (91, "Shop 412"), (92, "7"), (93, "4120")] {
+            let tenant = format!("insert into tenants (id, workspace_id, name, is_platform, created_at) \
+                select {id}, workspace_id, '{name}', is_platform, created_at from tenants where id = 1");
+            store.sql(&tenant).await.unwrap();
+        }
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        // No run and no tenant has this ID; a tenant has it for a name.
+        console.keys(":412").await;
+        shows!(console, "▸ tenant 90");
+        hides!(console, "run 412");
+        hides!(console, "tenant 412");
+        shows!(console, "Open Shop 412 (Contoso)");
+        console.keys("<enter>").await;
+        shows!(console, "▸ 412 (tenant 90)");
+        // A run, a tenant and a name of one text are told apart.
+        console.keys(":7").await;
+        shows!(console, "▸ run 7");
+        console.keys("<down>").await;
+        shows!(console, "▸ tenant 92");
+        console.keys("<enter>").await;
+        shows!(console, "▸ 7 (tenant 92)");
+        console.keys(":91<enter>").await;
+        shows!(console, "▸ Shop 412 (tenant 91)");
+        // Where there is nothing, nothing is offered.
+        console.keys(":7654").await;
+        shows!(console, "no command, run or tenant matches");
+        console.keys("<enter>").await;
+        shows!(console, "nothing is selected");
+        console.keys("<esc>").await;
+        // An answer that comes late does not move what was selected by hand.
+        console.keys(":").await;
+        console.keys_at_once("412<down>");
+        shows!(console, "▸ tenants");
+        console.settle().await;
+        shows!(console, "tenant 91");
+        shows!(console, "▸ tenants");
+        console.keys("<enter>").await;
+        shows!(console, "Shop 412");
+        shows!(console, "4120");
+    }
+
+    async fn fr_042_011_ctrl_c_leaves_in_the_middle_of_a_sequence_of_keys(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        console.keys("g<ctrl-c>").await;
+        assert_eq!(console.outside, [Effect::Quit]);
     }
 
     async fn fr_042_014_a_reference_opens_its_request(store) {

@@ -452,7 +452,7 @@ both_engines! {
         console.keys("<esc>:window.prev<enter>").await;
         shows!(console, "[24h]");
         console.keys("2:window").await;
-        shows!(console, "Find tenants by the name window");
+        shows!(console, "no command, run or tenant matches");
         hides!(console, "window.");
         let vim = Keymap::embedded("vim").unwrap();
         let mut console = at_tab(&store, Setup { keymap: vim, ..setup(80, 24, &store.clock) }).await;
