@@ -300,11 +300,41 @@ both_engines! {
             assert!(said.contains("in the schema \"public\", outside of the search_path"), "{said}");
             assert!(!said.contains("--into-nonempty-database"), "{said}");
         }
-        for lost in ["delete from _sqlx_migrations", "drop table _sqlx_migrations"] {
+        for (lost, how) in
+            [("delete from _sqlx_migrations", "empty"), ("drop table _sqlx_migrations", "missing")]
+        {
             store.sql(lost).await.unwrap();
-            refused(&store, "tables like TenantPilot's, but not their migrations").await;
-            refused(&store, "restore the table _sqlx_migrations").await;
+            let said = format!("tables like TenantPilot's are there, but _sqlx_migrations is {how}");
+            refused(&store, &said).await;
+            refused(&store, "nothing was changed; restore the table _sqlx_migrations").await;
         }
+    }
+
+    async fn fr_043_005_migrations_that_were_made_but_are_not_recorded_are_told(store) {
+        store.sql("create table kept as select * from _sqlx_migrations").await.unwrap();
+        for (cut, first) in [(1, 2), (8, 9), (14, 15), (16, 18)] {
+            store.sql(&format!("delete from _sqlx_migrations where version > {cut}")).await.unwrap();
+            for target in [Target::Own, Target::Shared] {
+                let error = store.ops.migrate_into(target).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+                let said = format!("migration {first} is not recorded, but what it makes is there");
+                assert_eq!(error.message(), said);
+                assert!(error.to_string().contains("nothing was changed; restore the table"), "{error}");
+            }
+            let newest = store.number("select max(version) from _sqlx_migrations").await;
+            assert_eq!(newest, cut);
+            store.sql("delete from _sqlx_migrations").await.unwrap();
+            store.sql("insert into _sqlx_migrations select * from kept").await.unwrap();
+        }
+        // One that makes no table tells it as it fails.
+        store.sql("drop table open_alerts").await.unwrap();
+        store.sql("delete from _sqlx_migrations where version > 13").await.unwrap();
+        for table in ["product_usage_kept", "operation_run_faults"] {
+            store.sql(&format!("alter table {table} rename to {table}_kept")).await.unwrap();
+        }
+        let error = store.ops.migrate().await.unwrap_err();
+        assert_eq!(error.message(), "migration 14 is not recorded, but what it makes is there");
+        assert!(error.to_string().contains("this migration changed nothing"), "{error}");
     }
 
     async fn fr_043_005_another_programs_migrations_are_told_by_what_they_are(store) {

@@ -6,14 +6,15 @@ use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::{Connection as _, SqlitePool};
 
 use super::schema::{
-    Found, POSTGRES, SQLITE, SchemaState, changed, keep_a_log, look, newer, not_empty, unfinished,
+    Found, POSTGRES, RESTORE, SQLITE, SchemaState, changed, keep_a_log, look, newer, not_empty,
+    refuse_unrecorded, there_already, unfinished,
 };
 use super::server::Server;
 use super::{Db, database::Engine, pooled};
 use crate::{Error, ErrorKind, Result};
 
-/// SQLSTATEs of a name that is taken: of a table, a type or trigger, a function, a schema.
-const TAKEN: [&str; 4] = ["42P07", "42710", "42723", "42P06"];
+/// SQLSTATEs of a name that is taken: of a table, a type or trigger, a function, a schema, a column.
+const TAKEN: [&str; 5] = ["42P07", "42710", "42723", "42P06", "42701"];
 /// How often a migration that another process got in the way of is tried on SQLite.
 const TRIES: u32 = 20;
 /// How long to wait in between.
@@ -93,11 +94,14 @@ async fn migrate_postgres(server: &Server, target: Target) -> Result<usize> {
             POSTGRES.run(&mut *tx).await.map_err(failed_on_empty)?;
             tx.commit().await.map_err(|error| interrupted(error.into()))?;
         }
-        Work::TheRest => POSTGRES.run(&mut connection).await.map_err(failed)?,
+        Work::TheRest => {
+            refuse_unrecorded(&mut connection, &POSTGRES, &found.missing).await?;
+            POSTGRES.run(&mut connection).await.map_err(failed)?;
+        }
     }
     // Others that wait for the lock go on at once.
     let _ = connection.close().await;
-    Ok(found.missing)
+    Ok(found.missing.len())
 }
 
 async fn migrate_sqlite(pool: &SqlitePool, target: Target) -> Result<usize> {
@@ -113,30 +117,42 @@ async fn migrate_sqlite(pool: &SqlitePool, target: Target) -> Result<usize> {
     match found.work(target, &SQLITE)? {
         Work::Nothing => return Ok(0),
         Work::Everything => SQLITE.run(&mut *tx).await.map_err(failed_on_empty)?,
-        Work::TheRest => SQLITE.run(&mut *tx).await.map_err(failed)?,
+        Work::TheRest => {
+            refuse_unrecorded(&mut *tx, &SQLITE, &found.missing).await?;
+            SQLITE.run(&mut *tx).await.map_err(failed)?;
+        }
     }
     tx.commit().await?;
-    Ok(found.missing)
+    Ok(found.missing.len())
 }
 
 /// Why the first migrations failed: a name may be taken by another program.
 fn failed_on_empty(error: MigrateError) -> Error {
-    if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = &error
-        && let sqlx::Error::Database(error) = error
-    {
-        let code = error.code().unwrap_or_default();
-        let taken =
-            TAKEN.contains(&&*code) || (code == "1" && error.message().ends_with("already exists"));
-        if taken {
-            return Error::refused("the database holds an object of a name that TenantPilot needs")
-                .hint("use another database; nothing was changed");
+    match &error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)
+            if is_taken(cause) =>
+        {
+            Error::refused("the database holds an object of a name that TenantPilot needs")
+                .hint("use another database; nothing was changed")
         }
+        _ => failed(error),
     }
-    failed(error)
+}
+
+/// Whether a migration failed for a name that is taken.
+fn is_taken(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let (code, text) = (error.code().unwrap_or_default(), error.message());
+    let in_sqlite = text.ends_with("already exists") || text.starts_with("duplicate column name");
+    TAKEN.contains(&&*code) || (code == "1" && in_sqlite)
 }
 
 fn failed(error: MigrateError) -> Error {
     match error {
+        // It is undone as a whole; on a server, those before it stay.
+        MigrateError::ExecuteMigration(cause, version) if is_taken(&cause) => {
+            there_already(version).hint(format!("this migration changed nothing; {RESTORE}"))
+        }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             interrupted(Error::from(error))
         }

@@ -3,12 +3,12 @@
 //! A database is looked at before anything is written: one of another program, of another encoding,
 //! or whose migrations were changed is refused as it is.
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, Migrator};
 use sqlx::{PgConnection, SqliteConnection};
 
 use super::sql;
 use super::{Db, Tx, database::Engine, on_tx};
-use crate::domain::safe_text::quoted;
+use crate::domain::safe_text::{SafeText, quoted};
 use crate::{Error, Result};
 
 pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -45,13 +45,15 @@ pub(super) struct Found {
     pub(super) state: SchemaState,
     /// What there is without a schema of this program.
     pub(super) others: Option<Others>,
-    /// How many migrations are missing.
-    pub(super) missing: usize,
+    /// The migrations that are missing.
+    pub(super) missing: Vec<i64>,
 }
 
 /// What a database without a record of migrations holds.
 pub(super) struct Others {
     count: i64,
+    /// Whether there is a table for that record.
+    has_table: bool,
     /// The name of one.
     name: String,
     /// Tables with names that this program's migrations make, in the schema with the most of them.
@@ -66,6 +68,10 @@ pub(super) struct OwnTables {
     name: Option<String>,
     /// Whether this program would use them.
     visible: bool,
+    /// Whether the role may use their schema.
+    usable: bool,
+    /// The role, as a statement has it.
+    role: String,
 }
 
 /// A migration as the database recorded it.
@@ -127,10 +133,11 @@ impl Look for PgConnection {
     async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>> {
         sqlx::query_as(
             "select n.nspname::text as schema, count(*), min(c.relname)::text as name, \
-             bool_or(pg_table_is_visible(c.oid)) as visible \
+             bool_or(pg_table_is_visible(c.oid)) as visible, \
+             has_schema_privilege(n.oid, 'usage') as usable, quote_ident(current_user::text) as role \
              from pg_class c join pg_namespace n on n.oid = c.relnamespace \
              where c.relkind in ('r', 'p') and c.relname = any($1) and n.nspname not like 'pg\\_%' \
-             group by n.nspname order by count(*) desc, visible desc limit 1",
+             group by n.oid, n.nspname order by count(*) desc, visible desc limit 1",
         )
         .bind(names)
         .fetch_optional(self)
@@ -164,7 +171,7 @@ impl Look for SqliteConnection {
 
     async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>> {
         sqlx::query_as(
-            "select 'main' as schema, count(*) as count, min(name) as name, true as visible \
+            "select 'main' as schema, count(*) as count, min(name) as name, true as visible, true as usable, '' as role \
              from sqlite_master where type = 'table' and name in (select value from json_each($1))",
         )
         .bind(serde_json::json!(names))
@@ -182,10 +189,50 @@ fn migrator(engine: Engine) -> &'static Migrator {
 
 /// The tables that these migrations make, some of them only for a while.
 fn tables(migrator: &Migrator) -> Vec<&str> {
-    let statements =
-        migrator.iter().flat_map(|migration| migration.sql.as_str().split("create table ").skip(1));
-    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    statements.filter_map(|rest| rest.split(|character| !is_part(character)).next()).collect()
+    migrator.iter().flat_map(made_by).collect()
+}
+
+fn made_by(migration: &Migration) -> impl Iterator<Item = &str> {
+    let statements = migration.sql.as_str().split("create table ").skip(1);
+    statements.filter_map(|rest| rest.split(|character| !is_of_name(character)).next())
+}
+
+fn is_of_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// The first table of this program that a text of the server names.
+pub(super) fn own_table_in(text: &str) -> Option<&str> {
+    let own = tables(&POSTGRES);
+    text.split(|character| !is_of_name(character)).find(|word| own.contains(word))
+}
+
+/// Refuses to go on with migrations where what a missing one makes is there already.
+pub(super) async fn refuse_unrecorded<C: Look>(
+    connection: &mut C,
+    migrator: &Migrator,
+    missing: &[i64],
+) -> Result<()> {
+    let is_missing = |migration: &&Migration| missing.contains(&migration.version);
+    let recorded: Vec<&str> =
+        migrator.iter().filter(|migration| !is_missing(migration)).flat_map(made_by).collect();
+    for migration in migrator.iter().filter(is_missing) {
+        let made = made_by(migration).filter(|table| !recorded.contains(table)).collect();
+        if connection.named(made).await?.is_some_and(|found| found.visible && found.count > 0) {
+            return Err(
+                there_already(migration.version).hint(format!("nothing was changed; {RESTORE}"))
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What helps where a record of migrations was lost.
+pub(super) const RESTORE: &str =
+    "restore the table _sqlx_migrations, or the whole database, from a backup";
+
+pub(super) fn there_already(version: i64) -> Error {
+    Error::refused(format!("migration {version} is not recorded, but what it makes is there"))
 }
 
 /// The version that a program with these migrations needs.
@@ -212,7 +259,8 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
     if applied.is_empty() {
         let (count, name) = connection.others().await?;
         if let Some(name) = name {
-            others = Some(Others { count, name, own: connection.named(tables(migrator)).await? });
+            let own = connection.named(tables(migrator)).await?;
+            others = Some(Others { count, has_table, name, own });
         }
         // Another process may be migrating: what it has made since came with its record.
         if connection.encoding().await?.1 {
@@ -220,7 +268,8 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
         }
     }
     if applied.is_empty() {
-        return Ok(Found { state: SchemaState::Empty, others, missing: migrator.iter().count() });
+        let missing = migrator.iter().map(|migration| migration.version).collect();
+        return Ok(Found { state: SchemaState::Empty, others, missing });
     }
     let (state, missing) = compare(migrator, &applied)?;
     Ok(Found { state, others: None, missing })
@@ -251,8 +300,8 @@ pub(super) fn is_current(encoding: &str, applied: &[Applied]) -> bool {
     encoding == ENCODING && matches!(compared, Ok((SchemaState::Current, _)))
 }
 
-/// How recorded migrations stand to those of this program, and how many of these are missing.
-fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, usize)> {
+/// How recorded migrations stand to those of this program, and which of these are missing.
+fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, Vec<i64>)> {
     let own = |row: &Applied| migrator.iter().find(|own| own.version == row.version);
     let is_named = |row: &Applied| own(row).is_some_and(|own| own.description == row.description);
     let is_same = |row: &Applied| own(row).is_some_and(|own| *own.checksum == *row.checksum);
@@ -292,7 +341,7 @@ fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, usi
         Some(first) if *first < database => return Err(unrecorded(*first)),
         Some(_) => SchemaState::Older { database, program },
     };
-    Ok((state, missing.len()))
+    Ok((state, missing))
 }
 
 /// Looks at the schema.
@@ -392,10 +441,21 @@ pub(super) fn not_empty(others: &Others, migrator: &Migrator) -> Error {
     let taken = match &others.own {
         Some(own) if own.are_most(migrator) => {
             if own.visible {
-                return Error::refused(
-                    "the database holds tables like TenantPilot's, but not their migrations",
-                )
-                .hint("restore the table _sqlx_migrations, or the whole database, from a backup");
+                let record = if others.has_table { "empty" } else { "missing" };
+                return Error::refused(format!(
+                    "tables like TenantPilot's are there, but _sqlx_migrations is {record}"
+                ))
+                .hint(format!("nothing was changed; {RESTORE}"));
+            }
+            if !own.usable {
+                let schema = quoted(&own.schema);
+                return Error::refused(format!(
+                    "the database role may not use the schema {schema}"
+                ))
+                .hint(format!(
+                    "as its owner: grant usage on schema {schema} to {}",
+                    SafeText::new(&own.role)
+                ));
             }
             return Error::refused(format!(
                 "tables like TenantPilot's are in the schema {}, outside of the search_path",
