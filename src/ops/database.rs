@@ -50,7 +50,8 @@ impl Ops {
 
     /// Brings the schema up to date in a database that may hold something else.
     pub async fn migrate_into(&self, target: Target) -> Result<usize> {
-        let applied = store::migrate::migrate(&self.inner.db, target).await?;
+        let done = store::migrate::migrate(&self.inner.db, target).await;
+        let applied = self.explaining(done).await?;
         let filled = self.run(&Actor::System, overview::FillFingerprints).await;
         filled.map_err(store::migrate::interrupted)?;
         Ok(applied)

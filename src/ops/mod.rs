@@ -416,7 +416,7 @@ impl Ops {
     /// whatever the operation says.
     pub async fn run<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
         let run_id = operation.run_id();
-        let done = self.run_checked(actor, operation).await;
+        let done = self.explaining(self.run_checked(actor, operation).await).await;
         if let Err(error) = &done
             && let Some(fault) = error.fault()
         {
@@ -566,8 +566,18 @@ impl Ops {
     /// Waits for the database as long as the settings say.
     async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match tokio::time::timeout(self.inner.settings.patience, work).await {
-            Ok(done) => done,
+            Ok(done) => self.explaining(done).await,
             Err(_) => Err(silent_database()),
+        }
+    }
+
+    /// Adds which grant the database role is missing, where one is.
+    async fn explaining<T>(&self, done: Result<T>) -> Result<T> {
+        match done {
+            Err(error) if error.fault().is_some() => {
+                Err(Box::pin(store::grants::explain(&self.inner.db, error)).await)
+            }
+            done => done,
         }
     }
 }

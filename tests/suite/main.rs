@@ -25,6 +25,7 @@ mod database;
 mod database_clock;
 mod database_connecting;
 mod database_opening;
+mod database_refusals;
 mod database_tls;
 mod demo_retries;
 mod failed_targets;

@@ -3,10 +3,11 @@
 use std::io;
 
 use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::sqlite::SqliteError;
 
 use super::server::is_silence;
-use super::tls;
+use super::{grants, tls};
 
 use crate::domain::database_fault::DatabaseFault;
 use crate::{Error, ErrorKind};
@@ -43,7 +44,8 @@ impl From<sqlx::Error> for Error {
                 let fault = fault_of(database.as_ref());
                 let error = match fault.sqlite() {
                     Some(number) => of_sqlite(number, &fault, database.message()),
-                    None => of_sqlstate(&fault),
+                    None => of_session(database.as_ref())
+                        .unwrap_or_else(|| of_sqlstate(&fault, database.message())),
                 };
                 error.with_fault(fault)
             }
@@ -92,6 +94,7 @@ fn fault_of(error: &dyn DatabaseError) -> DatabaseFault {
     let code = error.code().unwrap_or_default();
     let (constraint, table) = match error.try_downcast_ref::<SqliteError>() {
         Some(_) => names_in_sqlite(&code, error.message()),
+        None if code == "42501" => (None, grants::denied_table(error.message())),
         None => (error.constraint(), error.table()),
     };
     DatabaseFault::new(&code, constraint, table)
@@ -114,31 +117,86 @@ fn names_in_sqlite<'a>(code: &str, message: &'a str) -> (Option<&'a str>, Option
     }
 }
 
-fn of_sqlstate(fault: &DatabaseFault) -> Error {
+/// Why a server takes no session, or ends one; none for an error of a statement.
+fn of_session(error: &dyn DatabaseError) -> Option<Error> {
+    let error = error.try_downcast_ref::<PgDatabaseError>()?;
+    if !matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic) {
+        return None;
+    }
+    // Servers speak other languages too: the text tells more, but nothing depends on it.
+    let ends = |text: &str| error.message().ends_with(text);
+    let (message, hint) = match (error.code(), error.routine()) {
+        ("28P01", _) => (
+            "the database refused the name or password",
+            "check the user and password of the database URL, and whether the password has expired \
+             (VALID UNTIL); special characters are percent-encoded, for instance @ as %40",
+        ),
+        ("28000", Some("InitializeSessionUserId")) if ends("does not exist") => {
+            ("the role of the database URL does not exist", "check the user of the database URL")
+        }
+        ("28000", Some("InitializeSessionUserId")) => (
+            "the role of the database URL may not log in",
+            "check the user of the database URL; an administrator of the server allows it with: \
+             alter role ROLE login",
+        ),
+        ("28000", Some("ClientAuthentication")) => (
+            "the connection is refused by the server's pg_hba.conf",
+            "check what it asks of this role, database and address: TLS, a client certificate, or \
+             a line of its own",
+        ),
+        ("28000", _) => (
+            "the database refused the name or password",
+            "check the role, and what pg_hba.conf on the server asks of it: TLS, a client \
+             certificate or another method",
+        ),
+        ("3D000", _) => (
+            "the database named in the URL does not exist",
+            "check the name; an administrator of the server makes a database with: createdb NAME",
+        ),
+        ("42501", _) => (
+            "the role may not connect to the database",
+            "an administrator allows it with: grant connect on database NAME to ROLE",
+        ),
+        ("55000", _) => (
+            "the database takes no connections (allow_connections is false)",
+            "an administrator allows them with: alter database NAME allow_connections true",
+        ),
+        ("57P01", _) => (
+            "the server ended the connection",
+            "an administrator ended it, or the server stops; try again",
+        ),
+        ("57P02", _) => {
+            ("the server ended the connection after a crash", "it restarts; try again in a moment")
+        }
+        ("57P03", _) if ends("starting up") => {
+            ("the database is starting", "try again in a moment; nothing was changed")
+        }
+        ("57P03", _) if ends("shutting down") => {
+            ("the database is stopping", "try again once it runs; nothing was changed")
+        }
+        ("57P03", _) if ends("in recovery mode") => (
+            "the database is in recovery after a crash",
+            "try again in a moment; nothing was changed",
+        ),
+        ("57P03", _) => (
+            "the database is starting, stopping or in recovery",
+            "try again in a moment; a standby server may have hot_standby off",
+        ),
+        ("57P04", _) => ("the database was dropped", "check the name in the database URL"),
+        _ => return None,
+    };
+    Some(Error::new(ErrorKind::Unreachable, message).hint(hint))
+}
+
+fn of_sqlstate(fault: &DatabaseFault, message: &str) -> Error {
     match fault.code.as_str() {
-        "28P01" => {
-            Error::new(ErrorKind::Unreachable, "the database refused the name or password").hint(
-                "check the user and password of the database URL; special characters in them are \
-                 percent-encoded, for instance @ as %40",
-            )
-        }
-        // A role that may not log in, or a line of pg_hba.conf that asks for something else.
-        "28000" => Error::new(ErrorKind::Unreachable, "the database refused the name or password")
-            .hint(
-                "check the role, and what pg_hba.conf on the server asks of it: TLS, a client \
-                 certificate or another method",
-            ),
-        "3D000" => {
-            Error::new(ErrorKind::Unreachable, "the database named in the URL does not exist")
-        }
         "57014" => Error::new(ErrorKind::TimedOut, "the database took too long")
             .hint("narrow what you ask for, for instance with since:24h"),
         "42P01" | "42703" => {
             Error::refused("the database's schema is not the one this version needs")
                 .hint("run: tenantpilot migrate")
         }
-        "42501" => Error::refused("the database role may not do this")
-            .hint("check the grants of the login role"),
+        "42501" => grants::of_denial(message),
         "25006" => {
             Error::refused("the database is read-only").hint("connect to the primary server")
         }
@@ -151,8 +209,6 @@ fn of_sqlstate(fault: &DatabaseFault) -> Error {
             .hint(
                 "close other clients, or raise max_connections or the limit of the role or database",
             ),
-        "57P03" => Error::new(ErrorKind::Unreachable, "the database is starting or stopping")
-            .hint("try again in a moment; nothing was changed"),
         "3F000" => Error::refused("the database has no schema that tables can be created in")
             .hint("check search_path and the grants of the login role"),
         "55P03" => Error::new(ErrorKind::TimedOut, "a lock in the database was not free in time")

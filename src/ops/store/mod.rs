@@ -24,6 +24,7 @@ pub mod error;
 pub mod faults;
 pub mod findings;
 pub mod fingerprints;
+pub mod grants;
 pub mod keeper;
 pub mod lifecycle;
 pub mod migrate;

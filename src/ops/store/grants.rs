@@ -1,0 +1,121 @@
+//! Grants that the database role is missing: on what, and how they are given.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::Db;
+use super::schema;
+use super::server::Server;
+use crate::domain::safe_text::SafeText;
+use crate::{Error, Result};
+
+/// How the server's text of a denial begins.
+const DENIED: &str = "permission denied for ";
+/// How long it is looked up what is missing.
+const LIMIT: Duration = Duration::from_secs(2);
+/// What is a table to the server's grants.
+const TABLES: [&str; 5] = ["table ", "relation ", "view ", "materialized view ", "sequence "];
+
+/// The table that a denial is about. In another language than English, only this program's own are
+/// found.
+pub fn denied_table(message: &str) -> Option<&str> {
+    match message.strip_prefix(DENIED) {
+        Some(of) => TABLES.iter().find_map(|kind| of.strip_prefix(kind)),
+        None => schema::own_table_in(message),
+    }
+}
+
+/// What a denial means. Who gives the grant, and to whom, [`explain`] adds.
+pub fn of_denial(message: &str) -> Error {
+    let is_plain = |name: &&str| {
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && name.len() <= 63
+    };
+    let check = "check the grants of the login role";
+    if let Some(table) = denied_table(message).filter(is_plain) {
+        return Error::refused(format!("the database role may not use the table {table}"))
+            .hint(format!("{check} on {table}"));
+    }
+    let schema = message.strip_prefix(DENIED).and_then(|of| of.strip_prefix("schema "));
+    if let Some(schema) = schema.filter(is_plain) {
+        return Error::refused(format!("the database role may not use the schema {schema}")).hint(
+            format!("as its owner: grant usage on schema {schema} to ROLE, and create to migrate"),
+        );
+    }
+    if message.starts_with("must be owner of ") {
+        return Error::refused("the database role does not own what it is to change")
+            .hint("migrate as the role that owns the tables");
+    }
+    Error::refused("the database role may not do this").hint(check)
+}
+
+/// Adds to the error of a table that is denied which grant the role is missing there.
+pub async fn explain(db: &Db, error: Error) -> Error {
+    let (Db::Postgres(server), Some(fault)) = (db, error.fault()) else { return error };
+    if fault.code != "42501" {
+        return error;
+    }
+    let Some(table) = &fault.table else {
+        let options = server.keeper().options();
+        let role = SafeText::new(options.get_username());
+        let hint = error.next_step().map(|hint| hint.replace("ROLE", role.as_str()));
+        return hint.into_iter().fold(error, Error::hint);
+    };
+    match tokio::time::timeout(LIMIT, missing(server, table)).await {
+        Ok(Ok(Some((grants, table, role)))) => error
+            .hint(format!("as its owner: grant {grants} on {table} to {}", SafeText::new(&role))),
+        _ => error,
+    }
+}
+
+/// The grants that this program needs on `table` and the role lacks, with the names of both.
+async fn missing(server: &Server, table: &str) -> Result<Option<(String, String, String)>> {
+    let (mut connection, _turn) = server.connection().await?;
+    let found = ask(&mut connection, table).await?;
+    server.keeper().put(connection, false);
+    Ok(found)
+}
+
+async fn ask(
+    connection: &mut PgConnection,
+    table: &str,
+) -> sqlx::Result<Option<(String, String, String)>> {
+    // No rule needs more than select and insert on what is append-only.
+    sqlx::query_as(
+        "select string_agg(g.name, ', ' order by g.place), c.oid::regclass::text, \
+         quote_ident(current_user::text) from pg_class c, \
+         unnest(case when c.relkind = 'S' then array['usage'] \
+         else array['select', 'insert', 'update', 'delete'] end) with ordinality g(name, place) \
+         where c.oid = to_regclass($1) \
+         and not case when c.relkind = 'S' then has_sequence_privilege(c.oid, g.name) \
+         else has_table_privilege(c.oid, g.name) end \
+         and not (g.name in ('update', 'delete') and exists (select 1 from pg_trigger t \
+         where t.tgrelid = c.oid and t.tgname like '%\\_append\\_only')) group by c.oid",
+    )
+    .bind(table)
+    .fetch_optional(connection)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_a_denial_is_found_in_any_language() {
+        for (message, table) in [
+            ("permission denied for table findings", Some("findings")),
+            ("permission denied for relation findings", Some("findings")),
+            ("permission denied for sequence findings_id_seq", Some("findings_id_seq")),
+            ("keine Berechtigung für Tabelle »findings«", Some("findings")),
+            ("droit refusé pour la table operation_runs", Some("operation_runs")),
+            ("permission denied for schema public", None),
+            ("keine Berechtigung für Schema public", None),
+        ] {
+            assert_eq!(denied_table(message), table, "{message}");
+        }
+        let schema = of_denial("permission denied for schema public");
+        assert!(schema.to_string().contains("grant usage on schema public"), "{schema}");
+        assert!(!of_denial("permission denied for table a b").to_string().contains("a b"));
+    }
+}
