@@ -148,28 +148,45 @@ fn host_and_port(place: &str) -> Result<(String, &str), String> {
         }
         let zone = zone.map(|zone| format!("%25{}", zone.strip_prefix("25").unwrap_or(zone)));
         (format!("{address}{}", zone.unwrap_or_default()), port)
+    } else if place.contains(['[', ']']) {
+        return Err("the brackets of an IPv6 address stand around all of it".to_owned());
     } else {
         let (host, port) = place.find(':').map_or((place, ""), |at| place.split_at(at));
-        if port[port.len().min(1)..].contains(':') {
-            return Err("an IPv6 address stands in brackets: [::1]".to_owned());
+        if let Some(more) = port.strip_prefix(':').filter(|port| port.contains(':')) {
+            return Err(of_colons(place, more).to_owned());
+        }
+        if host.chars().any(char::is_whitespace) {
+            return Err("its host holds a space".to_owned());
+        }
+        if host.is_empty() && !port.is_empty() {
+            return Err("its host is missing before the port".to_owned());
         }
         (host.to_owned(), port)
     };
-    let port = match port.strip_prefix(':') {
-        Some(port) => port,
-        None if port.is_empty() => "",
-        None => return Err("a port starts with a colon: [::1]:5432".to_owned()),
-    };
-    check("port", port)?;
-    Ok((host, port))
+    match port.strip_prefix(':') {
+        Some(port) => check("port", port).map(|()| (host, port)),
+        None if port.is_empty() => Ok((host, "")),
+        None => Err("a port starts with a colon: [::1]:5432".to_owned()),
+    }
+}
+
+/// What is wrong with a place that has several colons outside of brackets; `rest` follows the first.
+fn of_colons(place: &str, rest: &str) -> &'static str {
+    let address = place.split('%').next().unwrap_or(place);
+    let is_hex = address.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
+    if is_hex && (address.contains("::") || address.matches(':').count() > 6) {
+        "an IPv6 address stands in brackets: [::1]"
+    } else if rest.starts_with(':') || rest.ends_with(':') {
+        "it holds a colon too many; its form is host:port"
+    } else {
+        "it holds two ports; its form is host:port"
+    }
 }
 
 fn check(key: &str, value: &str) -> Result<(), String> {
     match key {
-        "port" if !value.is_empty() && !value.parse::<u16>().is_ok_and(|port| port > 0) => {
-            Err("its port is not a number; percent-encode special characters of a password"
-                .to_owned())
-        }
+        "host" if value.is_empty() => Err("its host is empty".to_owned()),
+        "port" => check_port(value),
         "sslmode" | "ssl-mode" if !SSL_MODES.contains(&value) => {
             Err(format!("its sslmode is not one of {}", SSL_MODES.join(", ")))
         }
@@ -181,6 +198,19 @@ fn check(key: &str, value: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_port(value: &str) -> Result<(), String> {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    let why = match value.parse::<u16>() {
+        _ if value.is_empty() => "its port is missing",
+        _ if !is_number => {
+            "its port is not a number; percent-encode special characters of a password"
+        }
+        Ok(1..) => return Ok(()),
+        _ => "its port is out of range; ports go from 1 to 65535",
+    };
+    Err(why.to_owned())
 }
 
 #[cfg(test)]
@@ -233,7 +263,31 @@ mod tests {
             ("u:s3cret@[::1/x", "not closed"),
             ("u:s3cret@[db]/x", "not an IPv6 address"),
             ("u:s3cret@[::1]5432/x", "colon"),
-            ("u:s3cret@h:0/x", "not a number"),
+            ("u:s3cret@h:0/x", "from 1 to 65535"),
+            ("u:s3cret@h:99999/x", "from 1 to 65535"),
+            ("u:s3cret@h:123456789012345678901234567890/x", "from 1 to 65535"),
+            ("u:s3cret@[::1]:65536/x", "from 1 to 65535"),
+            ("u:s3cret@h/x?port=70000", "from 1 to 65535"),
+            ("u:s3cret@h:-1/x", "not a number"),
+            ("u:s3cret@h:+5432/x", "not a number"),
+            ("u:s3cret@h: 5432/x", "not a number"),
+            ("u:s3cret@h:5432a/x", "not a number"),
+            ("u:s3cret@h:/x", "port is missing"),
+            ("u:s3cret@[::1]:/x", "port is missing"),
+            ("u:s3cret@h/x?port=", "port is missing"),
+            ("u:s3cret@h/x?host=", "host is empty"),
+            ("u:s3cret@:5432/x", "host is missing"),
+            ("u:s3cret@h:5432:99/x", "two ports"),
+            ("u:s3cret@10.0.0.1:5432:99/x", "two ports"),
+            ("u:s3cret@h::5432/x", "a colon too many"),
+            ("u:s3cret@h:5432:/x", "a colon too many"),
+            ("u:s3cret@fe80:0:0:0:0:0:0:1/x", "brackets: [::1]"),
+            ("u:s3cret@fe80::1%eth0:5432/x", "brackets: [::1]"),
+            ("u:s3cret@::1]:5432/x", "around all of it"),
+            ("u:s3cret@h]/x", "around all of it"),
+            ("u:s3cret@h[::1]/x", "around all of it"),
+            ("u:s3cret@my host/x", "a space"),
+            ("u:s3cret@ /x", "a space"),
             ("u:s3cret@h1:1,h2:2/x", "several hosts"),
             ("u:s3cret@h/x?sslmode=s3cret", "verify-full"),
             ("u:s3cret@h/x?hostaddr=s3cret", "hostaddr"),

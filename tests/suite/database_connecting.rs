@@ -95,6 +95,17 @@ fn fr_043_002_what_must_be_percent_encoded_is_named() {
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.to_string().contains(code) && !error.to_string().contains("cret"), "{error}");
     }
+    for (place, words) in [
+        ("h:99999", "ports go from 1 to 65535"),
+        ("h:5432:99", "two ports"),
+        ("h:", "its port is missing"),
+        (":5432", "its host is missing"),
+        ("[::1", "not closed"),
+        ("my host", "a space"),
+    ] {
+        let done = Person::at(&format!("postgres://u:s3cret@{place}/x")).run(&["info"]).ends(2);
+        assert!(done.err.contains(words) && !done.err.contains("s3cret"), "{done:?}");
+    }
     let missing = Person::at("postgres://u:s3cret@no-such-host.invalid/x").run(&["runs", "list"]);
     let missing = missing.ends(7);
     assert!(
