@@ -91,6 +91,7 @@ fn console(width: u16, height: u16) -> App {
         username: "operator".to_owned(),
         capabilities: Role::Operator.capabilities(),
         restricted: false,
+        break_glass: None,
         expires_at: now(),
         last_active_at: now(),
     };

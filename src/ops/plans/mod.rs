@@ -102,7 +102,7 @@ impl Plan {
         let plan = Self::from(row);
         let support = active.support(&plan.runbook);
         let scope_names = if names.len() <= NAMED { names } else { Vec::new() };
-        Self { support, scope_names, ..plan }
+        Self { scope_names, support, ..plan }
     }
 
     /// The scope in words, with ids and cleaned names: `tenant 4 (Contoso DE)`.
