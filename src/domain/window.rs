@@ -179,11 +179,6 @@ impl Pieces {
             _ => all_of_it,
         }
     }
-
-    /// Whether there are whole hours.
-    pub fn has_hours(&self) -> bool {
-        self.hours.iter().any(Span::is_some)
-    }
 }
 
 /// What is before the whole steps of a range, these, and what is after them.

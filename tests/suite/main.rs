@@ -47,6 +47,7 @@ mod outages_end;
 mod outages_waiting;
 mod overview;
 mod overview_cli;
+mod overview_cost;
 mod overview_health;
 mod plans;
 mod plans_guards;

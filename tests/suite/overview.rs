@@ -31,7 +31,7 @@ struct Held {
     milliseconds: i64,
 }
 
-fn text(at: DateTime<Utc>) -> String {
+pub(crate) fn text(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, false)
 }
 
@@ -306,6 +306,17 @@ both_engines! {
                 ];
                 let offenders = [&found.offenders.types, &found.offenders.tenants, &found.offenders.reasons];
                 assert!(*window != Window::Month || offenders.iter().all(|list| !list.is_empty()));
+                for (column, list) in ["type", "tenant_id", "reason_code"].iter().zip(offenders) {
+                    let counted = format!(
+                        "(select count(*) as runs from operation_runs where outcome in ('failed', 'partially_succeeded') \
+                         and created_at >= '{}' and created_at < '{}' and workspace_id in ({}) and {column} is not null group by {column}) x",
+                        text(found.window.start_at), text(found.window.end_at), if who == "one" { "2" } else { "1, 2" }
+                    );
+                    let groups = store.number(&format!("select count(*) from {counted}")).await;
+                    assert_eq!(i64::try_from(list.len()).unwrap(), groups.min(5), "{who}, {window}: {column}");
+                    let top = format!("select cast(coalesce(sum(runs), 0) as bigint) from (select runs from {counted} order by runs desc limit 5) y");
+                    assert_eq!(list.iter().map(|one| one.runs).sum::<i64>(), store.number(&top).await, "{who}, {window}: {column}");
+                }
                 for offender in offenders.into_iter().flatten() {
                     numbers.push((offender.runs, offender.filter.clone()));
                 }

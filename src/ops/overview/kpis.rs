@@ -144,42 +144,32 @@ pub(super) async fn read(
     [current, before]: [Span; 2],
 ) -> Result<RunKpis> {
     let step = window.step();
-    let pieces = |range: Span| match view {
-        ViewScope::All => Pieces::of_hours_and_days(range, step),
-        ViewScope::Restricted { .. } => Pieces::uncounted(range),
-    };
-    let (earlier, later) = (pieces(before), pieces(current));
-    let four = |[a, b]: [Span; 2], [c, d]: [Span; 2]| [a, b, c, d];
-    let single = four(earlier.single, later.single);
-    let hours = four(earlier.hours, later.hours);
-    let days = [earlier.days, later.days];
-    let (ended, of_hours, of_days, active, steps, took, held) = together!(
+    let ((mut counts, took), active, steps, held) = together!(
         tx,
-        |tx| run_counts::ended(tx, view, step, single),
         |tx| async {
-            let counted = earlier.has_hours() || later.has_hours();
-            if counted { run_counts::hours(tx, step, hours).await } else { Ok(Vec::new()) }
+            match view {
+                ViewScope::All => {
+                    let pieces =
+                        [before, current].map(|range| Pieces::of_hours_and_days(range, step));
+                    run_counts::ended(tx, step, pieces).await
+                }
+                ViewScope::Restricted { platform_user_id } => {
+                    let all = run_counts::of_view(tx, platform_user_id, step, [before, current]);
+                    Ok((all.await?, Vec::new()))
+                }
+            }
         },
         |tx| async {
-            let counted = days.iter().any(Span::is_some);
-            if counted { run_counts::days(tx, days).await } else { Ok(Vec::new()) }
+            match view {
+                ViewScope::All => run_counts::active(tx, step, [before, current]).await,
+                // They are among all of its runs.
+                ViewScope::Restricted { .. } => Ok(Vec::new()),
+            }
         },
-        |tx| run_counts::active(tx, view, step, [before, current]),
         |tx| run_counts::duration_steps(tx),
-        |tx| async {
-            let kept = view == ViewScope::All;
-            if kept { run_counts::took(tx, single, hours, days).await } else { Ok(Vec::new()) }
-        },
         |tx| run_list::counts(tx, view, now, ACTIVE_BOUND),
     )?;
-    let of_two = |rows: Vec<StepCount>| {
-        rows.into_iter().map(|row| StepCount { part: if row.part == 0 { 0 } else { 2 }, ..row })
-    };
-    // Parts 0 and 1 are of the window before.
-    let mut counts = ended;
-    counts.extend(of_hours);
-    counts.extend(of_two(of_days));
-    counts.extend(of_two(active));
+    counts.extend(active);
     let mut kpis = sum_up(window, [current, before], &counts);
     durations(tx, view, &mut kpis, [current, before], (&took, &steps)).await?;
     kpis.active = held.active;
@@ -205,7 +195,7 @@ fn sum_up(window: Window, [current, before]: [Span; 2], counts: &[StepCount]) ->
         span: current,
     };
     for row in counts {
-        if row.part < 2 {
+        if row.part == 0 {
             kpis.previous.add(&row.outcome, row.runs);
             continue;
         }

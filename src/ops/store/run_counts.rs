@@ -5,16 +5,16 @@
 
 use chrono::{DateTime, Utc};
 
-use super::sql;
+use super::sql::{self, QueryAs};
 use super::{Tx, on_tx};
 use crate::Result;
 use crate::access::ViewScope;
-use crate::domain::window::{Span, Step};
+use crate::domain::window::{Pieces, Span, Step};
 
-/// How many runs of an outcome there are in one step of a range.
+/// How many runs of an outcome there are in one step of a window.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct StepCount {
-    /// Which of the ranges.
+    /// 0: the window before, 1: the window.
     pub part: i32,
     /// When the step begins.
     pub step: DateTime<Utc>,
@@ -24,10 +24,10 @@ pub struct StepCount {
     pub runs: i64,
 }
 
-/// How many runs of a range took as long as a step of durations.
-#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+/// How many runs of a window took as long as a step of durations.
+#[derive(Debug, Clone, Copy)]
 pub struct TookCount {
-    /// Which of the ranges.
+    /// 0: the window before, 1: the window.
     pub part: i32,
     /// The step.
     pub took: i64,
@@ -35,51 +35,14 @@ pub struct TookCount {
     pub runs: i64,
 }
 
-/// One branch of a query over several ranges; `$part` tells it from the others.
-macro_rules! branch {
-    ($part:literal, $head:expr, $at:literal, $from:literal, $until:literal, $view:expr, $tail:literal) => {
-        concat!(
-            "select ",
-            $part,
-            " as part, ",
-            $head,
-            " and ",
-            $at,
-            " >= ",
-            $from,
-            " and ",
-            $at,
-            " < ",
-            $until,
-            $view,
-            " group by ",
-            $tail
-        )
-    };
-}
-
-/// Two such branches.
-macro_rules! two {
-    ($head:expr, $at:literal, $view:expr, $tail:literal) => {
-        concat!(
-            branch!("0", $head, $at, "$1", "$2", $view, $tail),
-            " union all ",
-            branch!("1", $head, $at, "$3", "$4", $view, $tail)
-        )
-    };
-}
-
-/// Four such branches.
-macro_rules! four {
-    ($head:expr, $at:literal, $view:expr, $tail:literal) => {
-        concat!(
-            two!($head, $at, $view, $tail),
-            " union all ",
-            branch!("2", $head, $at, "$5", "$6", $view, $tail),
-            " union all ",
-            branch!("3", $head, $at, "$7", "$8", $view, $tail)
-        )
-    };
+/// Either of the two.
+#[derive(sqlx::FromRow)]
+struct CountRow {
+    part: i32,
+    step: Option<DateTime<Utc>>,
+    outcome: Option<String>,
+    took: Option<i64>,
+    runs: i64,
 }
 
 /// The runs of a restricted view, whose platform user is bound as `$user`.
@@ -94,167 +57,253 @@ macro_rules! own {
     };
 }
 
-/// Binds ranges, and the platform user of a restricted view, and reads all rows.
-macro_rules! rows {
-    ($c:ident, $sql:expr, $ranges:expr, $view:expr) => {{
-        let mut query = sql::query_as($sql);
-        for range in $ranges {
-            query = query.bind(range.from).bind(range.until);
-        }
-        if let ViewScope::Restricted { platform_user_id } = $view {
-            query = query.bind(platform_user_id);
-        }
-        Ok(query.fetch_all($c).await?)
-    }};
-}
-
-/// Counts ended runs themselves in four ranges, by step and outcome.
-pub async fn ended(
-    tx: &mut Tx,
-    view: ViewScope,
-    step: Step,
-    ranges: [Span; 4],
-) -> Result<Vec<StepCount>> {
-    macro_rules! ended {
-        ($step:expr, $view:expr) => {
-            four!(
-                concat!($step, " as step, r.outcome, count(*) as runs from operation_runs r where r.status = 'completed'"),
-                "r.created_at", $view, "1, 2, 3"
-            )
-        };
-    }
-    on_tx!(tx, c => {
-        let sql = match (step, view) {
-            (Step::FiveMinutes, ViewScope::All) => ended!(five_minutes!("r.created_at"), ""),
-            (Step::Hour, ViewScope::All) => ended!(hour!("r.created_at"), ""),
-            (Step::Day, ViewScope::All) => ended!(day!("r.created_at"), ""),
-            (Step::FiveMinutes, _) => ended!(five_minutes!("r.created_at"), own!("$9")),
-            (Step::Hour, _) => ended!(hour!("r.created_at"), own!("$9")),
-            (Step::Day, _) => ended!(day!("r.created_at"), own!("$9")),
-        };
-        rows!(c, sql, ranges, view)
-    })
+/// Counts the runs themselves in two ranges of creation, bound as `$1` to `$4`, by step and outcome.
+macro_rules! by_step {
+    ($step:expr, $which:expr) => {
+        concat!(
+            by_step!("0", $step, "$1", "$2", $which),
+            " union all ",
+            by_step!("1", $step, "$3", "$4", $which)
+        )
+    };
+    ($part:literal, $step:expr, $from:literal, $until:literal, $which:expr) => {
+        concat!(
+            "select ",
+            $part,
+            " as part, ",
+            $step,
+            " as step, r.outcome, count(*) as runs from operation_runs r where r.created_at >= ",
+            $from,
+            " and r.created_at < ",
+            $until,
+            $which,
+            " group by 1, 2, 3"
+        )
+    };
 }
 
 /// Counts active runs in two ranges of creation, by step.
-pub async fn active(
+pub async fn active(tx: &mut Tx, step: Step, ranges: [Span; 2]) -> Result<Vec<StepCount>> {
+    macro_rules! active {
+        ($step:expr) => {
+            by_step!($step, " and r.status in ('queued', 'running')")
+        };
+    }
+    on_tx!(tx, c => {
+        let sql = match step {
+            Step::FiveMinutes => active!(five_minutes!("r.created_at")),
+            Step::Hour => active!(hour!("r.created_at")),
+            Step::Day => active!(day!("r.created_at")),
+        };
+        Ok(bind(sql::query_as(sql), ranges).fetch_all(c).await?)
+    })
+}
+
+/// Counts the runs of a restricted view in two ranges of creation, by step and outcome.
+pub async fn of_view(
     tx: &mut Tx,
-    view: ViewScope,
+    platform_user_id: i64,
     step: Step,
     ranges: [Span; 2],
 ) -> Result<Vec<StepCount>> {
-    macro_rules! active {
-        ($step:expr, $view:expr) => {
-            two!(
-                concat!(
-                    $step,
-                    " as step, r.outcome, count(*) as runs from operation_runs r \
-                     where r.status in ('queued', 'running')"
-                ),
-                "r.created_at",
-                $view,
-                "1, 2, 3"
-            )
-        };
-    }
-    on_tx!(tx, c => {
-        let sql = match (step, view) {
-            (Step::FiveMinutes, ViewScope::All) => active!(five_minutes!("r.created_at"), ""),
-            (Step::Hour, ViewScope::All) => active!(hour!("r.created_at"), ""),
-            (Step::Day, ViewScope::All) => active!(day!("r.created_at"), ""),
-            (Step::FiveMinutes, _) => active!(five_minutes!("r.created_at"), own!("$5")),
-            (Step::Hour, _) => active!(hour!("r.created_at"), own!("$5")),
-            (Step::Day, _) => active!(day!("r.created_at"), own!("$5")),
-        };
-        rows!(c, sql, ranges, view)
-    })
-}
-
-/// Counts ended runs of four ranges of whole hours, by step (hours, or days) and outcome.
-pub async fn hours(tx: &mut Tx, step: Step, ranges: [Span; 4]) -> Result<Vec<StepCount>> {
-    macro_rules! hours {
+    macro_rules! of_view {
         ($step:expr) => {
-            four!(
-                concat!(
-                    $step,
-                    " as step, r.outcome, cast(sum(r.runs) as bigint) as runs \
-                     from operation_run_hour_counts r where true"
-                ),
-                "r.hour",
-                "",
-                "1, 2, 3"
-            )
+            by_step!($step, own!("$5"))
         };
     }
     on_tx!(tx, c => {
-        let sql = if step == Step::Day { hours!(day!("r.hour")) } else { hours!("r.hour") };
-        rows!(c, sql, ranges, ViewScope::All)
+        let sql = match step {
+            Step::FiveMinutes => of_view!(five_minutes!("r.created_at")),
+            Step::Hour => of_view!(hour!("r.created_at")),
+            Step::Day => of_view!(day!("r.created_at")),
+        };
+        Ok(bind(sql::query_as(sql), ranges).bind(platform_user_id).fetch_all(c).await?)
     })
 }
 
-/// Counts ended runs of two ranges of whole days, by day and outcome.
-pub async fn days(tx: &mut Tx, ranges: [Span; 2]) -> Result<Vec<StepCount>> {
-    on_tx!(tx, c => {
-        let sql = two!(
-            "r.day as step, r.outcome, cast(sum(r.runs) as bigint) as runs from operation_run_day_counts r where true",
-            "r.day", "", "1, 2, 3"
-        );
-        rows!(c, sql, ranges, ViewScope::All)
-    })
-}
-
-/// Counts how long runs of two windows took, by steps of durations: four single ranges, four of
-/// whole hours, two of whole days; part 0 is of the first window, part 1 of the second.
-pub async fn took(
+/// Counts ended runs of two windows, by step and outcome, and by step of durations.
+pub async fn ended(
     tx: &mut Tx,
-    single: [Span; 4],
-    hours: [Span; 4],
-    days: [Span; 2],
-) -> Result<Vec<TookCount>> {
-    macro_rules! kept {
-        ($part:literal, $from:literal, $at:literal, $a:literal, $b:literal) => {
-            concat!(
-                "select ",
-                $part,
-                " as part, r.took, r.runs from ",
-                $from,
-                " r where r.took > 0 and ",
-                $at,
-                " >= ",
-                $a,
-                " and ",
-                $at,
-                " < ",
-                $b
+    step: Step,
+    [before, current]: [Pieces; 2],
+) -> Result<(Vec<StepCount>, Vec<TookCount>)> {
+    // PostgreSQL reads everything once and counts it in both ways. SQLite has no grouping sets, but
+    // its tables are in the order of the groups.
+    macro_rules! counted {
+        ($part:literal, $step:expr, $took:expr, $runs:literal, $which:expr) => {
+            by_engine!(
+                concat!(
+                    "select ",
+                    $part,
+                    " as part, ",
+                    $step,
+                    " as step, r.outcome, ",
+                    $took,
+                    " as took, ",
+                    $runs,
+                    " as runs",
+                    $which
+                ),
+                concat!(
+                    "select ",
+                    $part,
+                    " as part, ",
+                    $step,
+                    " as step, r.outcome, null as took, sum(",
+                    $runs,
+                    ") as runs",
+                    $which,
+                    " group by 1, 2, 3 union all select ",
+                    $part,
+                    ", null, null, ",
+                    $took,
+                    ", sum(",
+                    $runs,
+                    ")",
+                    $which,
+                    " group by 4"
+                )
             )
+        };
+    }
+    macro_rules! each_five_minutes {
+        ($from:literal) => {
+            five_minutes!("r.created_at")
+        };
+    }
+    macro_rules! each_hour {
+        ($from:literal) => {
+            "r.hour"
+        };
+    }
+    // No piece lies in two steps, so its step is computed once and not per row.
+    macro_rules! one_hour {
+        ($from:literal) => {
+            concat!("(select ", hour!($from), ")")
+        };
+    }
+    macro_rules! one_day {
+        ($from:literal) => {
+            concat!("(select ", day!($from), ")")
         };
     }
     macro_rules! single {
-        ($took:expr, $part:literal, $a:literal, $b:literal) => {
-            concat!(
-                "select ", $part, " as part, ", $took, " as took, 1 as runs from operation_runs r \
-                 where r.outcome in ('succeeded', 'partially_succeeded', 'failed') and r.created_at >= ",
-                $a, " and r.created_at < ", $b
+        ($step:ident, $part:literal, $from:literal, $until:literal) => {
+            counted!(
+                $part,
+                $step!($from),
+                concat!(
+                    "case when r.outcome in ('succeeded', 'partially_succeeded', 'failed') then ",
+                    duration_step!(),
+                    " else 0 end"
+                ),
+                "1",
+                concat!(
+                    " from operation_runs r where r.status = 'completed' and r.created_at >= ",
+                    $from,
+                    " and r.created_at < ",
+                    $until
+                )
             )
         };
     }
-    on_tx!(tx, c => {
-        let sql = concat!(
-            "select part, took, cast(sum(runs) as bigint) as runs from (",
-            single!(duration_step!(), "0", "$1", "$2"), " union all ",
-            single!(duration_step!(), "0", "$3", "$4"), " union all ",
-            single!(duration_step!(), "1", "$5", "$6"), " union all ",
-            single!(duration_step!(), "1", "$7", "$8"), " union all ",
-            kept!("0", "operation_run_hour_counts", "r.hour", "$9", "$10"), " union all ",
-            kept!("0", "operation_run_hour_counts", "r.hour", "$11", "$12"), " union all ",
-            kept!("1", "operation_run_hour_counts", "r.hour", "$13", "$14"), " union all ",
-            kept!("1", "operation_run_hour_counts", "r.hour", "$15", "$16"), " union all ",
-            kept!("0", "operation_run_day_counts", "r.day", "$17", "$18"), " union all ",
-            kept!("1", "operation_run_day_counts", "r.day", "$19", "$20"),
-            ") x group by 1, 2 order by 1, 2"
-        );
-        rows!(c, sql, single.into_iter().chain(hours).chain(days), ViewScope::All)
-    })
+    macro_rules! kept {
+        ($table:literal, $at:literal, $step:expr, $part:literal, $from:literal, $until:literal) => {
+            concat!(
+                " union all ",
+                counted!(
+                    $part,
+                    $step,
+                    "r.took",
+                    "r.runs",
+                    concat!(
+                        " from ",
+                        $table,
+                        " r where ",
+                        $at,
+                        " >= ",
+                        $from,
+                        " and ",
+                        $at,
+                        " < ",
+                        $until
+                    )
+                )
+            )
+        };
+    }
+    macro_rules! singles {
+        ($step:ident) => {
+            concat!(
+                single!($step, "0", "$1", "$2"),
+                " union all ",
+                single!($step, "0", "$3", "$4"),
+                " union all ",
+                single!($step, "1", "$5", "$6"),
+                " union all ",
+                single!($step, "1", "$7", "$8")
+            )
+        };
+    }
+    macro_rules! hours {
+        ($step:ident) => {
+            concat!(
+                kept!("operation_run_hour_counts", "r.hour", $step!("$9"), "0", "$9", "$10"),
+                kept!("operation_run_hour_counts", "r.hour", $step!("$11"), "0", "$11", "$12"),
+                kept!("operation_run_hour_counts", "r.hour", $step!("$13"), "1", "$13", "$14"),
+                kept!("operation_run_hour_counts", "r.hour", $step!("$15"), "1", "$15", "$16")
+            )
+        };
+    }
+    macro_rules! days {
+        () => {
+            concat!(
+                kept!("operation_run_day_counts", "r.day", "r.day", "0", "$17", "$18"),
+                kept!("operation_run_day_counts", "r.day", "r.day", "1", "$19", "$20")
+            )
+        };
+    }
+    macro_rules! all {
+        ($($from:expr),+) => {
+            concat!(
+                by_engine!(
+                    "select x.part, x.step, x.outcome, x.took, cast(sum(x.runs) as bigint) as runs from (",
+                    ""
+                ),
+                $($from,)+
+                by_engine!(") x group by grouping sets ((x.part, x.step, x.outcome), (x.part, x.took))", "")
+            )
+        };
+    }
+    let [single, hours] =
+        [[before.single, current.single].concat(), [before.hours, current.hours].concat()];
+    let rows: Vec<CountRow> = on_tx!(tx, c => {
+        let query = match step {
+            Step::FiveMinutes => bind(sql::query_as(all!(singles!(each_five_minutes))), single),
+            Step::Hour => {
+                let query = sql::query_as(all!(singles!(one_hour), hours!(each_hour)));
+                bind(bind(query, single), hours)
+            }
+            Step::Day => {
+                let query = sql::query_as(all!(singles!(one_day), hours!(one_day), days!()));
+                bind(bind(bind(query, single), hours), [before.days, current.days])
+            }
+        };
+        query.fetch_all(c).await?
+    });
+    let (mut counts, mut took) = (Vec::new(), Vec::new());
+    for CountRow { part, step, outcome, took: duration, runs } in rows {
+        if let (Some(step), Some(outcome)) = (step, outcome) {
+            counts.push(StepCount { part, step, outcome, runs });
+        } else if let Some(duration @ 1..) = duration {
+            took.push(TookCount { part, took: duration, runs });
+        }
+    }
+    Ok((counts, took))
+}
+
+fn bind<T>(query: QueryAs<T>, ranges: impl IntoIterator<Item = Span>) -> QueryAs<T> {
+    ranges.into_iter().fold(query, |query, range| query.bind(range.from).bind(range.until))
 }
 
 /// Where each step of durations begins, in milliseconds, by its number from 1.
