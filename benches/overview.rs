@@ -2,7 +2,8 @@
 //! of fingerprints, against counting the runs themselves.
 //!
 //! The databases are made once and kept: SQLite in `target/bench-data`, on the server that
-//! `TENANTPILOT_BENCH_POSTGRES` names the database `tenantpilot_bench_overview`.
+//! `TENANTPILOT_BENCH_POSTGRES` names the database `tenantpilot_bench_overview`. With
+//! `TENANTPILOT_BENCH_RUNS` there are that many runs instead of a million, in databases of their own.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot prepare its data has to stop")]
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
@@ -34,6 +35,15 @@ const DAYS: i64 = 90;
 const LOOKS: usize = 25;
 const PLAIN: usize = 5;
 
+fn runs() -> i64 {
+    std::env::var("TENANTPILOT_BENCH_RUNS").ok().map_or(RUNS, |text| text.parse().unwrap())
+}
+
+/// What the name of a database ends with.
+fn suffix() -> String {
+    if runs() == RUNS { String::new() } else { format!("_{}", runs()) }
+}
+
 /// Not at an edge of anything.
 fn now() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 11, 20, 12, 34, 56).unwrap()
@@ -42,19 +52,20 @@ fn now() -> DateTime<Utc> {
 /// How the data is made. Of 100 runs one to two fail, each with two failures of one of ten kinds;
 /// the newest twenty are active.
 fn statements(series: &str, time: &str, hash: &str, number: &str, reset: &str) -> Vec<String> {
+    let runs = runs();
     let numbers = |to: i64| series.replace("LAST", &to.to_string());
     let fixed = time.replace("AGE", "0");
     let age = |of: i64| format!("(({of} - n) * {} / {of})", DAYS * 86_400);
-    let (at, event_at) = (time.replace("AGE", &age(RUNS)), time.replace("AGE", &age(EVENTS)));
+    let (at, event_at) = (time.replace("AGE", &age(runs)), time.replace("AGE", &age(EVENTS)));
     // None ends in the future.
-    let done = format!("(case when {0} > 600 then {0} - n * 7919 % 600 else 0 end)", age(RUNS));
+    let done = format!("(case when {0} > 600 then {0} - n * 7919 % 600 else 0 end)", age(runs));
     let done = time.replace("AGE", &done);
     let tenant = format!("1 + n * 7919 % {TENANTS}");
     let outcome = "case when n * 31 % 1000 < 15 then 'failed' when n * 31 % 1000 < 18 then 'partially_succeeded' \
         when n * 31 % 1000 < 20 then 'blocked' when n * 31 % 1000 < 22 then 'cancelled' else 'succeeded' end";
     let kind = "case n % 8 when 0 then 'review_pack.generate' when 1 then 'stored_report.create' \
         when 2 then 'backup.snapshot' when 3 then 'inventory.sync' else 'policy.sync' end";
-    let active = format!("n > {RUNS} - 20");
+    let active = format!("n > {runs} - 20");
     let kinds = |of: &str| {
         format!(
             "case {of} % 5 when 0 then 'timeout' when 1 then 'conflict' when 2 then 'provider_throttled' \
@@ -82,7 +93,7 @@ fn statements(series: &str, time: &str, hash: &str, number: &str, reset: &str) -
              case when n * 31 % 1000 < 18 and not {active} then {} end, {hash}, {at}, \
              case when {active} then null else {at} end, case when {active} then null else {done} end, {at} from {}",
             kinds("n"),
-            numbers(RUNS)
+            numbers(runs)
         ),
         format!(
             "insert into operation_run_failures (run_id, tenant_id, reason_code, message, fingerprint, occurred_at) \
@@ -143,7 +154,7 @@ async fn finish(url: &str) {
 }
 
 async fn postgres(server: &str) -> String {
-    let name = "tenantpilot_bench_overview";
+    let name = format!("tenantpilot_bench_overview{}", suffix());
     let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
     let mut connection = PgConnection::connect(server).await.unwrap();
     let known = format!("select count(*) from pg_database where datname = '{name}'");
@@ -177,8 +188,9 @@ async fn sqlite() -> String {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let folder = folder.join("bench-data");
     std::fs::create_dir_all(&folder).unwrap();
-    let url = format!("sqlite://{}", folder.join("overview.db").display());
-    if folder.join("overview.db").exists() {
+    let file = folder.join(format!("overview{}.db", suffix()));
+    let url = format!("sqlite://{}", file.display());
+    if file.exists() {
         return url;
     }
     prepare(&url).await;
