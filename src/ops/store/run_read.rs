@@ -13,7 +13,8 @@ use crate::domain::sanitize;
 use crate::domain::summary_counts::SummaryCounts;
 use crate::{Error, Result};
 
-/// The columns of a run as lists and details read them; `r` is the run.
+/// The columns of a run as lists and details read them; `r` is the run. What is left is looked up for
+/// each row that is given; for an `exists` PostgreSQL may read the targets of all runs instead.
 macro_rules! run_columns {
     () => {
         concat!(
@@ -22,8 +23,8 @@ macro_rules! run_columns {
          r.reason_code, r.identity_hash, r.summary_counts, r.target_count, r.fence, r.lease_owner, \
          r.paused_at, r.cancel_requested_at, r.audit_gaps, r.break_glass, r.created_at, r.queued_at, r.started_at, \
          r.completed_at, r.updated_at, \
-         (r.status = 'completed' and r.outcome <> 'succeeded' and exists (select 1 from operation_run_targets lg \
-         where lg.run_id = r.id and lg.status in ('failed', 'skipped'))) as left_any, \
+         (r.status = 'completed' and r.outcome <> 'succeeded' and (select 1 from operation_run_targets lg \
+         where lg.run_id = r.id and lg.status in ('failed', 'skipped') limit 1) is not null) as left_any, \
          case when r.status = 'completed' and r.outcome <> 'succeeded' then (select count(*) from (select 1 \
          from operation_run_targets lg left join tenants lt on lt.id = lg.tenant_id \
          left join workspaces lw on lw.id = lt.workspace_id where lg.run_id = r.id \

@@ -59,29 +59,28 @@ pub async fn counts(
 /// ones. The flag says that it is an estimate.
 pub async fn estimate(tx: &mut Tx) -> Result<(i64, bool)> {
     const EXACT_UP_TO: i64 = 10_000;
-    let exact: i64 = on_tx!(tx, c => {
-        sql::query_scalar("select count(*) from (select 1 from operation_runs limit $1) few")
-            .bind(EXACT_UP_TO)
-            .fetch_one(c)
-            .await?
-    });
-    if exact < EXACT_UP_TO {
-        return Ok((exact, false));
-    }
-    let estimate: i64 = match tx {
+    // Rows are counted only where there may be few.
+    let (exact, estimate): (i64, i64) = match tx {
         Tx::Postgres(transaction) => {
-            sql::query_scalar(
-                "select reltuples::bigint from pg_class where oid = 'operation_runs'::regclass",
+            sql::query_as(
+                "select case when e.n < $1 then (select count(*) from (select 1 from operation_runs limit $1) few) \
+                 else $1 end, e.n from (select reltuples::bigint as n from pg_class \
+                 where oid = 'operation_runs'::regclass) e",
             )
+            .bind(EXACT_UP_TO)
             .fetch_one(&mut *transaction)
             .await?
         }
         // Ids are given in order and runs are never removed, so the last one is near it.
         Tx::Sqlite(transaction) => {
-            sql::query_scalar("select coalesce(max(id), 0) from operation_runs")
-                .fetch_one(&mut **transaction)
-                .await?
+            sql::query_as(
+                "select (select count(*) from (select 1 from operation_runs limit $1) few), \
+                 (select coalesce(max(id), 0) from operation_runs)",
+            )
+            .bind(EXACT_UP_TO)
+            .fetch_one(&mut **transaction)
+            .await?
         }
     };
-    Ok((estimate.max(exact), true))
+    Ok(if exact < EXACT_UP_TO { (exact, false) } else { (estimate.max(exact), true) })
 }
