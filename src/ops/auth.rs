@@ -129,10 +129,38 @@ impl Operation for Login {
         // Between the look and the verdict the user may have been changed: look again, and
         // hold the row while the session is made.
         let mut tx = context.begin(true).await?;
-        let again = users::credentials(&mut tx, &username, true).await?;
-        let Some(current) =
-            again.filter(|now| now.active && now.credential_version == user.credential_version)
-        else {
+        let token = new_token();
+        let now = context.now();
+        let expires_at = now + seconds(context.settings().absolute_timeout);
+        let token_hash = token_hash(token.expose());
+        let session = NewSession {
+            token_hash: &token_hash,
+            platform_user_id: user.id,
+            kind: self.kind.as_str(),
+            origin: &origin,
+            credential_version: user.credential_version,
+            idle_seconds: seconds(context.settings().idle_timeout).num_seconds(),
+            now,
+            expires_at,
+        };
+        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+        row.actor_kind = "platform_user";
+        row.actor_id = Some(user.id);
+        row.actor_name = Some(username.clone());
+        row.origin = Some(origin.clone());
+        row.metadata = json!({ "client": self.kind.as_str() });
+        let (again, session_id, _, ()) = together!(
+            &mut tx,
+            |tx| users::credentials(tx, &username, true),
+            |tx| sessions::insert(tx, &session),
+            |tx| sessions::clear_attempts(tx, Some(&origin), &counted),
+            |tx| store::audit::insert(tx, &row),
+        )?;
+        // None of it stays where the user is another one by now.
+        let same = |now: &CredentialRow| {
+            now.active && now.id == user.id && now.credential_version == user.credential_version
+        };
+        let Some(current) = again.filter(same) else {
             tx.rollback().await?;
             note(context, Self::NAME, &origin, &counted, AuditStatus::Failed).await?;
             return Err(refused());
@@ -143,32 +171,6 @@ impl Operation for Login {
             note(context, Self::NAME, &origin, &counted, AuditStatus::Denied).await?;
             return Err(Error::forbidden(Capability::AccessSystemPanel));
         }
-        let token = new_token();
-        let now = context.now();
-        let expires_at = now + seconds(context.settings().absolute_timeout);
-        let token_hash = token_hash(token.expose());
-        let session = NewSession {
-            token_hash: &token_hash,
-            platform_user_id: current.id,
-            kind: self.kind.as_str(),
-            origin: &origin,
-            credential_version: current.credential_version,
-            idle_seconds: seconds(context.settings().idle_timeout).num_seconds(),
-            now,
-            expires_at,
-        };
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.actor_kind = "platform_user";
-        row.actor_id = Some(current.id);
-        row.actor_name = Some(username.clone());
-        row.origin = Some(origin.clone());
-        row.metadata = json!({ "client": self.kind.as_str() });
-        let (session_id, _, ()) = together!(
-            &mut tx,
-            |tx| sessions::insert(tx, &session),
-            |tx| sessions::clear_attempts(tx, Some(&origin), &counted),
-            |tx| store::audit::insert(tx, &row),
-        )?;
         tx.commit().await?;
         let restricted = !current.view_all;
         let actor = Actor::Platform(gate::session(session_id, self.kind));

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::store::{condition, workers};
+use super::store::{condition, together, workers};
 use super::{Access, Context, Operation};
 use crate::Result;
 use crate::access::Requirement;
@@ -32,12 +32,9 @@ impl Operation for ReadCondition {
 
     async fn execute(self, context: &mut Context) -> Result<DatabaseCondition> {
         let file = condition::of_file(context.db());
-        let tx = context.tx()?;
-        let refuses = match file {
-            Some(refuses) => Some(refuses),
-            None => condition::of_session(tx).await?,
-        };
-        let workers = workers::list(tx).await?;
+        let (session, workers) =
+            together!(context.tx()?, |tx| condition::of_session(tx), |tx| workers::list(tx),)?;
+        let refuses = file.or(session);
         let written_at = workers.iter().map(|worker| worker.heartbeat_at).max();
         let outage = workers.into_iter().filter(|w| !w.silent).find_map(|w| w.outage);
         Ok(DatabaseCondition { refuses, outage, written_at })

@@ -44,8 +44,8 @@ pub async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     }
 }
 
-/// Tells the server who is at this console, on connections that are idle and on new ones; those in
-/// use follow with their next transaction. What a URL or the environment says stays.
+/// Tells the server who is at this console: on new connections, on others with their next transaction,
+/// and after a logout on those that are idle. What a URL or the environment says stays.
 pub async fn name_user(server: &Server, user: Option<&str>) {
     let keeper = server.keeper();
     let options = keeper.options();
@@ -55,6 +55,10 @@ pub async fn name_user(server: &Server, user: Option<&str>) {
     let name = user.map_or_else(|| CONSOLE.to_owned(), |user| format!("{CONSOLE} {user}"));
     let options = PgConnectOptions::clone(&options).application_name(&name);
     keeper.set_options(options.clone());
+    // Who has logged in asks at once, and each transaction brings the name.
+    if user.is_some() {
+        return;
+    }
     let mut idle = Vec::new();
     while let Some(mut connection) = keeper.take_idle().await {
         if sqlx::raw_sql(naming(&options)).execute(&mut connection).await.is_ok() {
