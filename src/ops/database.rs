@@ -89,6 +89,11 @@ impl Ops {
         self.inner.db.blocker(watch).await
     }
 
+    /// Waits for a turn before anything is asked of the database.
+    pub async fn queue<T>(&self, turn: impl Future<Output = T>) -> T {
+        awaited::turn(turn).await
+    }
+
     /// Does `work`, and keeps track in `awaited` of the answer it waits for. A file gives one
     /// answer for all of it.
     pub async fn tracked<T>(&self, awaited: &Awaited, work: impl Future<Output = T>) -> T {

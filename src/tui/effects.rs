@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -213,7 +214,7 @@ impl Runner {
         };
         let awaited = Awaited::default();
         let tracked = awaited.clone();
-        let task = tokio::spawn(async move {
+        let mut work = Box::pin(async move {
             let ops = asked.ops.clone();
             let told = |counted| {
                 let answer = Answer::Wizard(Box::new(WizardAnswer::Counted(counted)));
@@ -222,6 +223,14 @@ impl Runner {
             let (answer, seen) = ops.tracked(&tracked, Box::pin(asked.work(&told))).await;
             // Nobody is left to tell when the session has ended.
             let _ = sender.send(Arrived { slot, generation, answer, seen });
+        });
+        // Requests share a server's connection in the order in which they were asked, not in that
+        // in which their tasks happen to begin.
+        let begun = work.as_mut().now_or_never();
+        let task = tokio::spawn(async move {
+            if begun.is_none() {
+                work.await;
+            }
         });
         state.running = Some(Running { generation, request, task, awaited, unwanted: false });
     }
@@ -366,7 +375,7 @@ impl Runner {
         }
         for sub in due {
             // Due together: one question is enough.
-            self.put(sub.slot, sub.request, Some(sub.when_changed), now);
+            self.put(sub.slot, sub.request, Some(sub.follows), now);
         }
         self.give_up();
         if self.longest().is_none_or(|(_, since)| now - since < SLOW) {

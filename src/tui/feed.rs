@@ -5,21 +5,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as Turn, Notify};
+use tokio::sync::{Mutex as Turn, MutexGuard, Notify};
 use tokio::time::Instant;
 
-use super::msg::Slot;
+use super::msg::{Follows, Slot};
 use crate::Result;
 use crate::ops::{ChangeWatch, Engine, Ops, Snapshot};
 
 /// What a server is asked again and again is read at most this often, however much changes.
 const DISTANCE: Duration = Duration::from_millis(2_500);
-/// The same for what only the header says.
-const HEADER: Duration = Duration::from_secs(5);
+/// The same for what only the header says: what hints tell of, and the rest.
+const UNREAD: Duration = Duration::from_secs(5);
+const HEADER: Duration = Duration::from_secs(15);
 /// Timers are not exact.
 const SLACK: Duration = Duration::from_millis(100);
 /// While hints arrive, what they cover is read at most this often for other changes.
-const COVERED: Duration = Duration::from_secs(10);
+const COVERED: Duration = Duration::from_secs(30);
 
 /// A state of the database, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +46,8 @@ pub enum Due {
 #[derive(Default)]
 pub struct Feed {
     looks: Turn<Looks>,
+    /// Who of those that go one at a time is under way.
+    aside: Turn<()>,
     version: AtomicU64,
     hints: AtomicU64,
     /// Whether hints are known to arrive.
@@ -65,6 +68,12 @@ struct Looks {
 }
 
 impl Feed {
+    /// Polls and what stands beside a tab go to a server one at a time, so that what a key asks for waits
+    /// for one of them at most.
+    pub async fn aside(&self, ops: &Ops) -> MutexGuard<'_, ()> {
+        ops.queue(self.aside.lock()).await
+    }
+
     /// What is known, without a question.
     pub fn known(&self) -> Seen {
         let version = self.version.load(Ordering::Acquire);
@@ -129,21 +138,14 @@ impl Feed {
     }
 
     /// What is to be done about the poll of `slot`, whose answer shows the state `shown`, in the state
-    /// `now`; `when_changed`: it says nothing of time.
-    pub fn due(
-        &self,
-        engine: Engine,
-        slot: Slot,
-        when_changed: bool,
-        shown: Seen,
-        now: Seen,
-    ) -> Due {
+    /// `now`.
+    pub fn due(&self, engine: Engine, slot: Slot, follows: Follows, shown: Seen, now: Seen) -> Due {
         let age = now.at.saturating_duration_since(shown.at);
         let mut changed = now.version != shown.version;
         let mut holds = Duration::ZERO;
         if engine == Engine::Postgres {
-            holds = slot.holds();
-            let covered = slot.is_hinted() && when_changed;
+            holds = slot.holds(follows);
+            let covered = slot.is_hinted() && follows != Follows::Progress;
             if covered && self.proven.load(Ordering::Acquire) {
                 changed = now.hints != shown.hints || (changed && age + SLACK >= COVERED);
             }
@@ -152,7 +154,11 @@ impl Feed {
             }
         }
         // What is said of time alone changes without a change.
-        if changed || (!when_changed && age >= holds) { Due::Read } else { Due::Unchanged }
+        if changed || (follows != Follows::Changes && age >= holds) {
+            Due::Read
+        } else {
+            Due::Unchanged
+        }
     }
 
     /// A connection listens from now on; a message to `proof` shows whether hints arrive.
@@ -218,19 +224,25 @@ impl Slot {
         )
     }
 
+    /// Whether nobody waits for its answer.
+    pub const fn is_aside(self) -> bool {
+        matches!(self, Self::Counts | Self::Unread | Self::BreakGlass | Self::Condition)
+    }
+
     /// The header's facts change seldom, and are read less often than what a tab shows.
     pub const fn distance(self) -> Duration {
         match self {
-            Self::BreakGlass | Self::Condition | Self::Unread => HEADER,
+            Self::Unread => UNREAD,
+            Self::BreakGlass | Self::Condition => HEADER,
             _ => DISTANCE,
         }
     }
 
     /// How long an answer of a server that speaks of time holds while nothing changes.
-    const fn holds(self) -> Duration {
-        match self {
-            Self::Detail | Self::Workers => Duration::from_secs(5),
-            Self::List | Self::Counts => Duration::from_secs(10),
+    const fn holds(self, follows: Follows) -> Duration {
+        match (self, follows) {
+            (Self::Detail | Self::Workers, _) => Duration::from_secs(5),
+            (_, Follows::Progress) => Duration::from_secs(10),
             _ => Duration::from_secs(30),
         }
     }

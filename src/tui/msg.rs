@@ -448,6 +448,17 @@ pub struct Sub {
     pub request: Request,
     /// How often.
     pub every: Duration,
-    /// Whether it may be left out while the database says that nothing has changed.
-    pub when_changed: bool,
+    /// What its answer follows.
+    pub follows: Follows,
+}
+
+/// What an answer follows, and with that when a poll may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// Changes of the database alone.
+    Changes,
+    /// The passing of time, too: leases run out and workers go silent by it.
+    Time,
+    /// A run that is under way, too, whose steps no hint tells of.
+    Progress,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::feed::{Due, Feed, Seen};
-use super::msg::{Answer, Request, Slot};
+use super::msg::{Answer, Follows, Request, Slot};
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Login, Logout, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
@@ -24,9 +24,8 @@ use crate::{Error, ErrorKind, Result};
 /// How many errors are listed.
 const ERRORS: i64 = 200;
 
-/// Whether a request is the poll of a subscription, and whether that may be left out while nothing
-/// changes.
-pub type Poll = Option<bool>;
+/// Whether a request is the poll of a subscription, and what its answer follows.
+pub type Poll = Option<Follows>;
 
 /// A request with all that it needs, moved into its task.
 pub struct Asked {
@@ -55,6 +54,11 @@ impl Asked {
     pub async fn work(self, told: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
         let Self { ops, actor, kind, request, feed, .. } = self;
         let engine = ops.engine();
+        let aside = self.poll.is_some() || self.slot.is_aside();
+        let _aside = match engine {
+            Engine::Postgres if aside => Some(feed.aside(&ops).await),
+            _ => None,
+        };
         let mut seen = None;
         if request.is_watched() {
             if self.poll.is_some() || engine == Engine::Sqlite {
@@ -66,8 +70,8 @@ impl Asked {
                 seen = Some(feed.known());
             }
         }
-        if let (Some(when_changed), Some(shown), Some(now)) = (self.poll, self.shown, seen) {
-            match feed.due(engine, self.slot, when_changed, shown, now) {
+        if let (Some(follows), Some(shown), Some(now)) = (self.poll, self.shown, seen) {
+            match feed.due(engine, self.slot, follows, shown, now) {
                 Due::Read => {}
                 Due::Unchanged => return (Answer::Unchanged, None),
                 Due::Later => return (Answer::Later, None),

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::access::BreakGlass;
 use crate::domain::capability::Capability;
 use crate::tui::command::Command;
-use crate::tui::msg::{Effect, Request, Slot, Sub};
+use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
 use crate::tui::widgets::break_glass::GlassDialog;
@@ -35,7 +35,7 @@ impl App {
             slot: Slot::BreakGlass,
             request: Request::BreakGlass,
             every: self.poll_every(),
-            when_changed: true,
+            follows: Follows::Changes,
         }
     }
 

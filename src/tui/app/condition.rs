@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::App;
 use crate::domain::database_fault::Condition;
 use crate::ops::condition::DatabaseCondition;
-use crate::tui::msg::{Answer, Request, Slot, Sub};
+use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
 
 /// What was heard of writes.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +66,7 @@ impl App {
             slot: Slot::Condition,
             request: Request::Condition,
             every: self.poll_every(),
-            when_changed: false,
+            follows: Follows::Time,
         }
     }
 }

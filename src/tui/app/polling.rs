@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, GRACE, POLL_RANGE, UNFOCUSED};
-use crate::tui::msg::{Request, Slot, Sub};
+use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
 
@@ -35,7 +35,7 @@ impl App {
                 slot: Slot::Platform,
                 request: Request::Platform,
                 every,
-                when_changed: false,
+                follows: Follows::Time,
             }];
         }
         let mut subs = self.tab_subs();

@@ -16,7 +16,7 @@ use self::pace::Pace;
 pub use self::pace::Told;
 use super::super::command::Command;
 use super::super::look::{Look, wrapped};
-use super::super::msg::{Effect, Request, Slot, Sub};
+use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
 use super::super::theme::Role;
 use super::document::{self, Action, DocumentLine, Section};
@@ -73,8 +73,10 @@ impl RunScreen {
             slot: Slot::Detail,
             request: Request::Detail(id),
             every,
-            // Leases run out and workers go silent by the passing of time alone.
-            when_changed: self.detail().is_none_or(|d| d.run.status == RunStatus::Completed),
+            follows: match self.detail() {
+                Some(detail) if detail.run.status != RunStatus::Completed => Follows::Progress,
+                _ => Follows::Changes,
+            },
         };
         self.id.map(sub).into_iter().collect()
     }

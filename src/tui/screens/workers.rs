@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 
 use super::super::command::Command;
 use super::super::look::Look;
-use super::super::msg::{Effect, Request, Slot, Sub};
+use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
 use crate::ops::workers::{HeldRow, WorkerRow, WorkersView};
 use crate::{Error, Result};
@@ -35,7 +35,7 @@ pub struct Workers {
 impl Workers {
     /// Asked again and again while it is shown; leases run out by the passing of time alone.
     pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        vec![Sub { slot: Slot::Workers, request: Request::Workers, every, when_changed: false }]
+        vec![Sub { slot: Slot::Workers, request: Request::Workers, every, follows: Follows::Time }]
     }
 
     /// Asks now.

@@ -9,7 +9,7 @@ use tenantpilot::ops::auth::{Login, Session};
 use tenantpilot::ops::users::CreateFirstAdministrator;
 use tenantpilot::ops::{Create, Engine, Listen, Ops, password};
 use tenantpilot::tui::effects::{Arrived, Runner};
-use tenantpilot::tui::msg::{Answer, Request, Slot, Sub};
+use tenantpilot::tui::msg::{Answer, Follows, Request, Slot, Sub};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use super::states::{of_console, platform};
@@ -86,7 +86,7 @@ impl Asking {
 
 const SLOTS: [Slot; 4] = [Slot::Counts, Slot::Unread, Slot::BreakGlass, Slot::Condition];
 
-fn subs(every: u64, when_changed: bool) -> Vec<Sub> {
+fn subs(every: u64, follows: Follows) -> Vec<Sub> {
     let every = Duration::from_millis(every);
     let asked = [
         (Slot::Counts, Request::Counts),
@@ -94,7 +94,7 @@ fn subs(every: u64, when_changed: bool) -> Vec<Sub> {
         (Slot::BreakGlass, Request::BreakGlass),
         (Slot::Condition, Request::Condition),
     ];
-    asked.map(|(slot, request)| Sub { slot, request, every, when_changed }).to_vec()
+    asked.map(|(slot, request)| Sub { slot, request, every, follows }).to_vec()
 }
 
 fn reads(answered: &[(Slot, Answer)], slot: Slot) -> usize {
@@ -119,8 +119,8 @@ fn fr_047_004_while_nothing_changes_a_poll_is_one_question() {
         let login = Login::new("administrator", PASSWORD, ClientKind::Console);
         let session = ops.run(&anonymous, login).await.unwrap().0;
         let mut asking = Asking::as_user(ops.clone(), &session);
-        for when_changed in [true, false] {
-            asking.runner.subscribe(subs(25, when_changed));
+        for follows in [Follows::Changes, Follows::Time] {
+            asking.runner.subscribe(subs(25, follows));
             asking.during(Duration::from_millis(500)).await;
             let before = proxy.messages();
             let polled = asking.during(Duration::from_millis(1_500)).await;
@@ -132,11 +132,13 @@ fn fr_047_004_while_nothing_changes_a_poll_is_one_question() {
                 assert!(all > 10 && reads(&polled, slot) == 0, "{slot:?}: {polled:?}");
             }
         }
-        asking.runner.subscribe(subs(400, true));
+        asking.runner.subscribe(subs(400, Follows::Changes));
         asking.runner.ask(Slot::Window, Request::ChooseWindow(Window::default()));
         let polled = asking.during(Duration::from_millis(5_400)).await;
         for slot in SLOTS {
-            assert_eq!(reads(&polled, slot), 1, "{slot:?}: {polled:?}");
+            // What the header says of the database itself may wait for longer.
+            let least = usize::from(slot == Slot::Counts || slot == Slot::Unread);
+            assert!((least..=1).contains(&reads(&polled, slot)), "{slot:?}: {polled:?}");
         }
     });
 }
@@ -153,7 +155,7 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
             urls.into_iter().map(|url| url.map_or(Listen::Off, |url| Listen::At(url.into())));
         for listen in deaf {
             let mut asking = Asking::on(&store, &store.url, listen).await;
-            asking.runner.subscribe(subs(400, true));
+            asking.runner.subscribe(subs(400, Follows::Changes));
             asking.during(Duration::from_millis(1_200)).await;
             assert!(!asking.runner.is_hinted());
             store.start("stored_report.create", 1).await;
@@ -164,14 +166,14 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
         // Here they arrive, also where the address is written out.
         for listen in [Listen::Here, Listen::At(store.url.clone().into())] {
             let mut asking = Asking::on(&store, &store.url, listen).await;
-            asking.runner.subscribe(subs(400, true));
+            asking.runner.subscribe(subs(400, Follows::Changes));
             asking.hear().await;
             asking.during(Duration::from_millis(2_500)).await;
             // Another change is none of what they cover.
             store.sql("update tenants set name = 'Renamed' where id = 4").await.unwrap();
             let polled = asking.during(Duration::from_millis(5_400)).await;
             assert_eq!(reads(&polled, Slot::Counts), 0, "{polled:?}");
-            assert!((1..=2).contains(&reads(&polled, Slot::BreakGlass)), "{polled:?}");
+            assert!(reads(&polled, Slot::BreakGlass) <= 1, "{polled:?}");
             store.start("stored_report.create", 2).await;
             let polled = asking.during(Duration::from_millis(1_500)).await;
             assert_eq!(reads(&polled, Slot::Counts), 1, "{polled:?}");
@@ -187,7 +189,7 @@ fn fr_047_006_however_much_changes_a_slot_is_read_every_two_seconds() {
         for listen in [Listen::Here, Listen::Off] {
             let hinted = matches!(listen, Listen::Here);
             let mut asking = Asking::on(&store, &store.url, listen).await;
-            asking.runner.subscribe(subs(500, true));
+            asking.runner.subscribe(subs(500, Follows::Changes));
             if hinted {
                 asking.hear().await;
             }
@@ -229,7 +231,7 @@ fn fr_047_004_a_file_is_looked_at_before_each_read() {
         let store = Store::new(Engine::Sqlite).await.with_scene().await;
         store.administrator().await;
         let mut asking = Asking::on(&store, &store.url, Listen::Here).await;
-        asking.runner.subscribe(subs(100, true));
+        asking.runner.subscribe(subs(100, Follows::Changes));
         asking.settled().await;
         store.start("stored_report.create", 1).await;
         let polled = asking.settled().await;

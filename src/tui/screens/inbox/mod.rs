@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::command::Command;
-use super::super::msg::{Effect, Request, Slot, Sub};
+use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
 use crate::ops::notifications::{ListNotifications, MAX_LIMIT, Notification, NotificationPage};
 use crate::ops::runs::Cursor;
@@ -92,13 +92,13 @@ impl Inbox {
 
     /// The poll that keeps the count in the header right, whatever is shown.
     pub fn count(every: Duration) -> Sub {
-        Sub { slot: Slot::Unread, request: Request::Unread, every, when_changed: true }
+        Sub { slot: Slot::Unread, request: Request::Unread, every, follows: Follows::Changes }
     }
 
     /// What is asked again and again while the inbox is shown.
     pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
         let request = Request::Notices(self.newest());
-        vec![Sub { slot: Slot::Notices, request, every, when_changed: true }]
+        vec![Sub { slot: Slot::Notices, request, every, follows: Follows::Changes }]
     }
 
     /// Asks for rows and count without waiting for the next poll.

@@ -17,7 +17,7 @@ use crossterm::event::KeyEvent;
 pub use filter_editor::FilterEditor;
 
 use super::super::command::Command;
-use super::super::msg::{Effect, PageRequest, Request, Slot, Sub};
+use super::super::msg::{Effect, Follows, PageRequest, Request, Slot, Sub};
 use super::super::remote::Remote;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_filter::{RunFilter, TermKind, When};
@@ -148,15 +148,14 @@ impl Operations {
         // Under a filter like since:24h rows leave the list by themselves, a lease runs out and
         // a worker goes silent by itself.
         let held = self.rows.iter().any(|run| run.status != RunStatus::Completed);
-        let when_changed = !held && !self.filter.terms.iter().any(|term| relative(&term.kind));
+        let moves =
+            self.rows.iter().any(|run| run.status == RunStatus::Running && !run.lease_overdue);
+        let timed = self.filter.terms.iter().any(|term| relative(&term.kind));
+        let by_time = |timed| if timed { Follows::Time } else { Follows::Changes };
+        let follows = if moves { Follows::Progress } else { by_time(held || timed) };
         vec![
-            Sub {
-                slot: Slot::List,
-                request: Request::Page(self.current_page()),
-                every,
-                when_changed,
-            },
-            Sub { slot: Slot::Counts, request: Request::Counts, every, when_changed: !held },
+            Sub { slot: Slot::List, request: Request::Page(self.current_page()), every, follows },
+            Sub { slot: Slot::Counts, request: Request::Counts, every, follows: by_time(held) },
         ]
     }
 

@@ -19,7 +19,7 @@ use self::errors::Errors;
 use super::super::command::Command;
 use super::super::keymap::Keymap;
 use super::super::look::Look;
-use super::super::msg::{Effect, Request, Slot, Sub};
+use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::domain::health::ALERTS;
 use crate::domain::run::Run;
 use crate::domain::run_filter::{RunFilter, StatusWord, Term, TermKind, When};
@@ -163,7 +163,7 @@ impl Overview {
     pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
         let every = every.max((every * SELDOM).min(SLOWEST));
         let (slot, request) = self.request(window);
-        vec![Sub { slot, request, every, when_changed: false }]
+        vec![Sub { slot, request, every, follows: Follows::Time }]
     }
 
     /// Asks now.

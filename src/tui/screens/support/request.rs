@@ -14,7 +14,7 @@ use crate::domain::capability::Capability;
 use crate::domain::support::{AttachmentMode, CONTEXT_SCHEMA_VERSION, Fact, Reference};
 use crate::ops::support::{DiagnosticsSubject, RequestDetail};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Effect, Sub};
+use crate::tui::msg::{Effect, Follows, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::support::SupportAsk;
 use crate::tui::theme::Role;
@@ -204,7 +204,7 @@ impl Screen for RequestPaper {
             return Vec::new();
         }
         let ask = SupportAsk::Request(self.reference);
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, when_changed: false }]
+        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Time }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {

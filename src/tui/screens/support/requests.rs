@@ -14,7 +14,7 @@ use crate::domain::support::Severity;
 use crate::ops::support::{DiagnosticsSubject, ListRequests, RequestPage, SupportRequest};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::{Effect, Sub};
+use crate::tui::msg::{Effect, Follows, Sub};
 use crate::tui::support::SupportAsk;
 use crate::tui::theme::Role;
 use crate::{Error, ErrorKind, Result};
@@ -202,7 +202,7 @@ impl Screen for Requests {
 
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
         let ask = SupportAsk::Requests(self.ask());
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, when_changed: true }]
+        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Changes }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {

@@ -14,7 +14,7 @@ use crate::domain::run_state::RunState;
 use crate::ops::support::{DiagnosticsSubject, ListRunTenants, RunTenant, RunTenants};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, state_role};
-use crate::tui::msg::{Effect, Sub};
+use crate::tui::msg::{Effect, Follows, Sub};
 use crate::tui::support::SupportAsk;
 use crate::tui::theme::Role;
 use crate::{Error, Result};
@@ -152,7 +152,7 @@ impl Screen for RunTenantChoice {
 
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
         let ask = SupportAsk::RunTenants(self.ask());
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, when_changed: true }]
+        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Changes }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {

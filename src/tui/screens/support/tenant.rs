@@ -18,7 +18,7 @@ use crate::ops::support::{
 };
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, state_role};
-use crate::tui::msg::{Effect, Sub};
+use crate::tui::msg::{Effect, Follows, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::support::SupportAsk;
 use crate::tui::theme::Role;
@@ -209,7 +209,7 @@ impl Screen for TenantPaper {
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
         let ask = SupportAsk::Tenant(self.id);
         // Findings become overdue by the passing of time alone.
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, when_changed: false }]
+        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Time }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {

@@ -12,7 +12,7 @@ use super::{Around, Outcome, Screen, Search, Target};
 use crate::ops::support::{DiagnosticsSubject, ListTenants, SupportTenant, TenantPage};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::{Effect, Sub};
+use crate::tui::msg::{Effect, Follows, Sub};
 use crate::tui::support::SupportAsk;
 use crate::tui::theme::Role;
 use crate::{Error, Result};
@@ -117,7 +117,7 @@ impl Screen for Tenants {
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
         let ask = SupportAsk::Tenants(self.ask());
         let every = every * SELDOM;
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, when_changed: true }]
+        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Changes }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::keymap::Keymap;
 use super::super::look::Look;
-use super::super::msg::{Effect, Request, Slot, Sub};
+use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::domain::window::{Step, Window};
 use crate::ops::telemetry::Summary;
 use crate::{Error, Result};
@@ -51,7 +51,7 @@ impl Telemetry {
     pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
         let every = every.max((every * SELDOM).min(SLOWEST));
         let request = Request::Usage(window);
-        vec![Sub { slot: Slot::Usage, request, every, when_changed: false }]
+        vec![Sub { slot: Slot::Usage, request, every, follows: Follows::Time }]
     }
 
     /// Asks now.
