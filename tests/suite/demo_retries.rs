@@ -359,6 +359,8 @@ fn fr_036_012_the_long_tests_are_one_command_that_refuses_what_it_does_not_know(
         &["retries", "--runs", "many"],
         &["retries", "--what", "1"],
         &["chaos", "--what", "1"],
+        &["consoles", "--consoles", "0"],
+        &["consoles", "--what", "1"],
     ] {
         let (code, said) = long(wrong);
         assert_eq!(code, Some(2), "{wrong:?}: {said}");

@@ -18,10 +18,10 @@ use crate::support::starts::Wish;
 use crate::support::stores::{Store, block_on, both_engines};
 
 /// A worker process; killed if a test ends before it does.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    fn start(person: &Person, more: &[&str]) -> Self {
+    pub fn start(person: &Person, more: &[&str]) -> Self {
         let mut arguments = vec!["worker", "--no-schedule"];
         arguments.extend(more);
         Self(person.command(&arguments).spawn().unwrap())
@@ -33,7 +33,7 @@ impl Process {
     }
 
     /// Tells it to stop; gives its exit code and what it said.
-    fn stop(mut self) -> (i32, String) {
+    pub fn stop(mut self) -> (i32, String) {
         use std::io::Read as _;
         self.signal(Signal::TERM);
         let status = self.0.wait().unwrap();

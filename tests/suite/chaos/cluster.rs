@@ -1,6 +1,7 @@
 //! A PostgreSQL of the harness's own, which it may crash. A server that was running before is
 //! never looked at.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -99,6 +100,25 @@ impl Cluster {
         &self.password
     }
 
+    /// All that the server has logged.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.scratch.path().join("server.log")).unwrap()
+    }
+
+    /// What the server's processes have used of the processors so far.
+    pub fn used(&self) -> Used {
+        let server = self.server.as_ref().unwrap().id();
+        let mut used = Used { ended: times(server).unwrap().1, ..Used::default() };
+        for child in children_of(server) {
+            // One that has ended since is among the ended ones the next time.
+            let Some((time, _)) = times(child) else { continue };
+            used.each.insert(child, time);
+            let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            used.connections += usize::from(line.contains(" 127.0.0.1("));
+        }
+        used
+    }
+
     /// Kills the server: the postmaster, then every process it had.
     pub fn crash(&mut self) {
         let Some(mut server) = self.server.take() else { return };
@@ -175,7 +195,7 @@ impl Cluster {
     }
 
     fn log(&self) -> String {
-        let log = fs::read_to_string(self.scratch.path().join("server.log")).unwrap_or_default();
+        let log = self.said();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
@@ -184,6 +204,24 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.crash();
+    }
+}
+
+/// What a server's processes have used of the processors.
+#[derive(Default)]
+pub struct Used {
+    /// Each that is there.
+    pub each: BTreeMap<u32, Duration>,
+    /// All that have ended.
+    ended: Duration,
+    /// How many of them serve a connection.
+    pub connections: usize,
+}
+
+impl Used {
+    /// All together.
+    pub fn all(&self) -> Duration {
+        self.ended + self.each.values().sum::<Duration>()
     }
 }
 
@@ -223,6 +261,15 @@ fn account(name: &str) -> (u32, u32) {
     let mut fields = line.expect("the account \"postgres\" exists").split(':').skip(2);
     let mut number = || fields.next().unwrap().parse().unwrap();
     (number(), number())
+}
+
+/// What a process has used of the processors, and what its children had that have ended.
+fn times(pid: u32) -> Option<(Duration, Duration)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // Linux counts them in hundredths of a second.
+    let ticks = |at: usize| Some(Duration::from_millis(10 * fields.get(at)?.parse::<u64>().ok()?));
+    Some((ticks(11)? + ticks(12)?, ticks(13)? + ticks(14)?))
 }
 
 /// The processes whose parent is `pid`.

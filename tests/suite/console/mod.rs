@@ -16,6 +16,7 @@ mod input_terminals;
 mod keys;
 mod live;
 mod lost;
+mod many;
 mod overview;
 mod overview_captures;
 mod program;

@@ -40,6 +40,14 @@ impl Program {
         program
     }
 
+    /// Opens the console of another build of the program.
+    pub(super) fn of(binary: &str, url: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut program = Self::under(CommandBuilder::new(binary), folder.path(), url);
+        program.folder = Some(folder);
+        program
+    }
+
     /// Runs with its files in `folder`.
     pub(super) fn within(folder: &Path, url: &str, arguments: &[&str]) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tenantpilot"));
