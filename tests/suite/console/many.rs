@@ -23,6 +23,8 @@ const SHOWN: Duration = Duration::from_secs(3);
 /// How soon a key is answered, and the same on a machine that is busy with other tests.
 const ANSWERED: Duration = Duration::from_millis(10);
 const SLACK: u32 = 10;
+/// The cursor is moved this often.
+const BETWEEN_KEYS: Duration = Duration::from_millis(700);
 
 /// What `tests/long` asks for.
 struct Options {
@@ -247,13 +249,17 @@ fn fr_047_009_many_consoles_cost_a_server_little_and_are_refused_nothing() {
     let (mut keys, mut waits, mut open) = (Vec::new(), Vec::new(), Vec::new());
     let busy = measured(&mut || {
         let since = Instant::now();
-        let mut n = 0;
+        let (mut n, mut next_key) = (0, BETWEEN_KEYS / 2);
         while since.elapsed() < half || !open.is_empty() {
             if since.elapsed() < half && since.elapsed().as_secs() >= n {
                 let text = type_of(usize::try_from(n).unwrap());
                 other.change(usize::try_from(n).unwrap());
                 open.push((text, Instant::now()));
                 n += 1;
+            }
+            // At other moments than the changes.
+            if since.elapsed() >= next_key {
+                next_key += BETWEEN_KEYS;
                 room.move_cursor(&mut keys);
             }
             room.look();
