@@ -62,7 +62,7 @@ impl Link {
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming() {
-                accepting.serve(client.unwrap());
+                accepting.serve(&client.unwrap());
             }
         });
         Self { address, shared }
@@ -79,10 +79,10 @@ impl Link {
 }
 
 impl Shared {
-    fn serve(self: &Arc<Self>, client: TcpStream) {
+    fn serve(self: &Arc<Self>, client: &TcpStream) {
         let server = TcpStream::connect(self.server).unwrap();
         let waits = Arc::new(AtomicBool::new(false));
-        for (from, to, asks) in [(&client, &server, true), (&server, &client, false)] {
+        for (from, to, asks) in [(client, &server, true), (&server, client, false)] {
             to.set_nodelay(true).unwrap();
             let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
             let (shared, waits) = (Arc::clone(self), Arc::clone(&waits));

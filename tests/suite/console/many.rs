@@ -48,7 +48,7 @@ impl Options {
         Self {
             consoles: number("CONSOLES").unwrap_or(4),
             workers: number("WORKERS").unwrap_or(1),
-            time: minutes.map_or(Duration::from_secs(3), |minutes| Duration::from_mins(minutes)),
+            time: minutes.map_or(Duration::from_secs(3), Duration::from_mins),
             program: program.unwrap_or(env!("CARGO_BIN_EXE_tenantpilot").to_owned()),
             long: minutes.is_some(),
         }
@@ -213,7 +213,7 @@ impl Cost {
         let of =
             |used: &Used| workers.iter().filter_map(|pid| used.each.get(pid)).sum::<Duration>();
         Self {
-            all: percent(after.all() - before.all()),
+            all: percent(after.all().saturating_sub(before.all())),
             workers: percent(of(after).saturating_sub(of(before))),
             connections: before.connections.max(after.connections),
         }
