@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// The parameters that the driver knows; it ignores others, but logs what they hold.
+/// The parameters that the driver knows. It ignores others, and what they were to say.
 const KNOWN: [&str; 18] = [
     "application_name",
     "dbname",
@@ -32,7 +32,7 @@ const KNOWN: [&str; 18] = [
 
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// What an address says, in the order in which it counts: the last one of a name wins.
+/// What an address says, in the order in which it counts: a parameter wins.
 pub struct PostgresUrl {
     parameters: Vec<(String, String)>,
 }
@@ -77,12 +77,21 @@ impl PostgresUrl {
         push(&mut parameters, "host", &host)?;
         push(&mut parameters, "port", port)?;
         push(&mut parameters, "dbname", database)?;
-        for (key, value) in query {
+        for (index, (key, value)) in query.iter().enumerate() {
             let value = decoded(&value.replace('+', " "))?;
-            if is_known(key) {
-                check(key, &value)?;
-                parameters.push((key.to_owned(), value));
+            if !is_known(key) {
+                // It may be a part of a password, and is not repeated.
+                return Err(format!(
+                    "parameter {} after its \"?\" is not known; there are {}",
+                    index + 1,
+                    KNOWN.join(", ")
+                ));
             }
+            if query.iter().take(index).any(|(before, _)| before == key) {
+                return Err(format!("it says {key} twice"));
+            }
+            check(key, &value)?;
+            parameters.push(((*key).to_owned(), value));
         }
         Ok(Self { parameters })
     }
@@ -233,7 +242,7 @@ mod tests {
         // A second @ belongs to the password, and without a host the default one is meant.
         assert_eq!(told("u:p@q@h/x")[1], ("password".to_owned(), "p@q".to_owned()));
         assert_eq!(told("u:p@/x")[2].0, "dbname");
-        assert!(told("").is_empty() && told("/?channel_binding=require").is_empty());
+        assert!(told("").is_empty());
     }
 
     #[test]
@@ -290,6 +299,9 @@ mod tests {
             ("u:s3cret@ /x", "a space"),
             ("u:s3cret@h1:1,h2:2/x", "several hosts"),
             ("u:s3cret@h/x?sslmode=s3cret", "verify-full"),
+            ("u:s3cret@h/x?SSLMODE=verify-full", "parameter 1 after its \"?\" is not known"),
+            ("u:s3cret@h/x?sslmode=require&s3cret", "parameter 2 after its \"?\" is not known"),
+            ("u:s3cret@h/x?sslmode=require&sslmode=disable", "sslmode twice"),
             ("u:s3cret@h/x?hostaddr=s3cret", "hostaddr"),
             ("u:s3cret@h/x?port=s3cret", "not a number"),
             ("u:s3cret@h/x?statement-cache-capacity=s3cret", "capacity"),
