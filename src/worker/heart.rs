@@ -14,6 +14,7 @@ use crate::access::Actor;
 use crate::ops::SchemaState;
 use crate::ops::runs::Claimed;
 use crate::ops::workers::{Beat, WorkerInfo};
+use crate::{ErrorKind, Result};
 
 /// How often the database is looked at between heartbeats.
 const LOOK: Duration = Duration::from_secs(2);
@@ -59,6 +60,24 @@ impl Heart {
 
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, watch::Sender<Until>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The beat before anything is said or claimed. What a retry can help is left to the next ones.
+///
+/// # Errors
+/// *Refused* where the role may not do what a worker does.
+pub async fn first(shared: &Shared) -> Result<()> {
+    let beat = Beat {
+        worker: WorkerInfo { types: shared.types(), ..shared.info.clone() },
+        stopping: false,
+        runs: Vec::new(),
+        lease: shared.settings.lease,
+        outage: None,
+    };
+    match shared.heart_ops.run(&Actor::System, beat).await {
+        Err(error) if error.kind() == ErrorKind::Refused && !error.retry_can_help() => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -343,6 +343,7 @@ impl Worker {
         if shared.ops.database_now().await.is_ok() {
             shared.look_at_clock();
         }
+        heart::first(shared).await?;
         let heart = Arc::new(Heart::new());
         let beating = tokio::spawn(heart::beat(Arc::clone(shared), Arc::clone(&heart)));
         let mut background = JoinSet::new();

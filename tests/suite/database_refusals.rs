@@ -258,6 +258,12 @@ fn fr_043_010_a_missing_grant_names_the_table_the_role_and_the_grant() {
         let screen = console.screen();
         assert!(screen.contains("may not use the table operation_runs"), "{screen}");
 
+        // A worker that could do nothing does not wait for that to change.
+        store.sql(&format!("revoke insert on workers from {role}")).await.unwrap();
+        let done = Person::at(&own).run(&["worker"]).ends(5);
+        assert!(done.err.contains("may not use the table workers"), "{done:?}");
+        assert!(!done.err.contains("is ready"), "{done:?}");
+
         store.sql(&format!("revoke all on _sqlx_migrations from {role}")).await.unwrap();
         let done = Person::at(&own).run(&["runs", "list"]).ends(5);
         let grant = format!("grant select, insert, update, delete on _sqlx_migrations to {role}");
