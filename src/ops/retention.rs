@@ -115,15 +115,25 @@ pub(crate) async fn count_old(
     retention::count_usage_events(reader.tx, days.cutoff(at)).await
 }
 
-/// Why a run may not delete what is too old at `at`: nobody watches over it, and it would
-/// delete more than its bound. None: it may.
+/// Why a run may not delete what is too old at `at`: the platform keeps events for longer by now, or
+/// nobody watches over it and it would delete more than its bound. None: it may.
 pub(crate) async fn beyond_bound(
     context: &mut Context,
     run_id: i64,
     days: Days,
     at: DateTime<Utc>,
 ) -> Result<Option<String>> {
+    let needed = exact_phrase(context, days).await?;
     let tx = context.tx()?;
+    if let Some(needed) = needed
+        && let Some(phrase) = retention::planned_phrase(tx, run_id).await?
+        && phrase != needed
+    {
+        return Ok(Some(format!(
+            "the platform keeps events for more than {} by now; a start of these days takes the phrase {needed}",
+            count(days.get(), "day"),
+        )));
+    }
     if !retention::is_unattended(tx, run_id).await? {
         return Ok(None);
     }

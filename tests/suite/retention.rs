@@ -237,6 +237,26 @@ both_engines! {
         assert_eq!(given.affected_count, 0);
     }
 
+    async fn fr_041_004_a_run_that_waited_deletes_nothing_that_the_platform_keeps_by_now(store) {
+        let store = store.with_platform().await;
+        store.setting("product_usage.retention_days", "20").await;
+        store.usage_on_days(noon(), 100, 120, 1).await;
+        let admin = store.administrator().await.actor;
+        let wish = prune(Source::Cli, json!({}));
+        let asked = wish.plan(&store.ops, &admin).await.unwrap();
+        store.ops.run(&admin, wish.start(&asked)).await.unwrap();
+        store.setting("product_usage.retention_days", "365").await;
+        let claimed = store.claim_type(PRUNE).await;
+        let done = store.work_off(&claimed, 500).await;
+        assert_eq!((done.outcome, store.ledger_size().await), (RunOutcome::Blocked, 21));
+        // Fewer days that were confirmed as such are deleted.
+        let run_id = prune(Source::Cli, json!({ "days": 110 })).begin(&store.ops, &admin).await.unwrap().run_id;
+        let claimed = store.claim_type(PRUNE).await;
+        assert_eq!(claimed.id, run_id);
+        let done = store.work_off(&claimed, 500).await;
+        assert_eq!((done.outcome, store.ledger_size().await), (RunOutcome::Succeeded, 10));
+    }
+
     async fn fr_041_004_a_declaration_stays_the_same_when_the_setting_changes(store) {
         let store = store.with_platform().await;
         let now = Clock::system().now();

@@ -103,6 +103,18 @@ pub async fn keep_usage_from(tx: &mut Tx, from: DateTime<Utc>) -> Result<()> {
     })
 }
 
+/// The phrase that confirms the plan by which a run was started; none without a plan.
+pub async fn planned_phrase(tx: &mut Tx, run_id: i64) -> Result<Option<String>> {
+    on_tx!(tx, c => {
+        Ok(sql::query_scalar(
+            "select p.phrase from operation_runs r join runbook_plans p on p.id = r.plan_id where r.id = $1",
+        )
+        .bind(run_id)
+        .fetch_optional(c)
+        .await?)
+    })
+}
+
 /// Whether nobody watches over a run: it was started by a schedule or a deployment.
 pub async fn is_unattended(tx: &mut Tx, run_id: i64) -> Result<bool> {
     on_tx!(tx, c => {
