@@ -251,7 +251,10 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
         return Err(Error::refused(format!(
             "the database's encoding is {encoding}, and {ENCODING} is needed"
         ))
-        .hint("make one with: createdb --encoding=UTF8 --template=template0 NAME"));
+        .hint(match engine {
+            Engine::Postgres => "make one with: createdb --encoding=UTF8 --template=template0 NAME",
+            Engine::Sqlite => "use another file; tenantpilot migrate makes it",
+        }));
     }
     let migrator = migrator(engine);
     let mut applied = if has_table { recorded(connection).await? } else { Vec::new() };
