@@ -504,6 +504,8 @@ impl Ops {
             writes,
             one_at_a_time: writes && O::ONE_AT_A_TIME,
             patience: O::PATIENCE,
+            // A worker looks by itself, and stops.
+            schema: writes && *actor != Actor::System,
             session: session_of(actor).or_else(|| operation.token_hash().map(By::TokenHash)),
         };
         let (tx, arrived) = self.inner.db.begin(&begin, &self.inner.clock).await?;

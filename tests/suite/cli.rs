@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::capability::Role;
-use tenantpilot::ops::auth::Login;
+use tenantpilot::ops::auth::{Login, Logout};
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
 
 use crate::support::postgres::VARIABLE;
@@ -327,6 +327,7 @@ both_engines! {
 
     async fn fr_009_014_a_newer_schema_is_refused_by_every_command(store) {
         let person = Person::administrator(&store.url);
+        let open = store.login("ana").await.actor;
         let version = match store.engine {
             Engine::Postgres => "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99, 'x', true, ''::bytea, 0)",
             Engine::Sqlite => "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99, 'x', true, x'', 0)",
@@ -338,6 +339,9 @@ both_engines! {
         }
         let info = person.run(&["info", "--json"]).ends(0).json();
         assert_eq!(info["info"]["database"]["schema"]["state"], "newer");
+        // Nor does a console that was open before change anything.
+        let refused = store.ops.run(&open, Logout).await.unwrap_err();
+        assert!(refused.message().contains("version 99"), "{refused}");
     }
 }
 

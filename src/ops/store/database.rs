@@ -117,13 +117,16 @@ pub struct Begin {
     pub one_at_a_time: bool,
     /// How many times the usual limits its statements have.
     pub patience: u32,
+    /// Whether a schema that this version does not know refuses it.
+    pub schema: bool,
     /// The session that acts; a transaction that writes holds its user's row.
     pub session: Option<By>,
 }
 
 impl Begin {
     /// One that reads.
-    pub const READ: Self = Self { writes: false, one_at_a_time: false, patience: 1, session: None };
+    pub const READ: Self =
+        Self { writes: false, one_at_a_time: false, patience: 1, schema: false, session: None };
     /// One that writes.
     pub const WRITE: Self = Self { writes: true, ..Self::READ };
 }
@@ -260,7 +263,9 @@ impl Db {
                         server.schema_is_checked();
                         server.begin(begin).await?
                     }
-                    Err(error) if server.checks_schema() && error.fault().is_some() => {
+                    Err(error)
+                        if (begin.schema || server.checks_schema()) && error.fault().is_some() =>
+                    {
                         super::schema::require_current(self).await?;
                         server.schema_is_checked();
                         server.begin(begin).await?
@@ -281,6 +286,10 @@ impl Db {
                 let mut tx = Tx::Sqlite(
                     to_the_end(async move { Transaction::begin(&pool, text).await }).await?,
                 );
+                if begin.schema {
+                    super::schema::refuse_newer(&mut tx, super::schema::program_version(self))
+                        .await?;
+                }
                 super::clock::follow(&mut tx, clock).await?;
                 let session = match &begin.session {
                     Some(By::Id(id)) => super::sessions::by_id(&mut tx, *id).await?,

@@ -91,6 +91,10 @@ impl Server {
         self.checks_schema.load(Ordering::Relaxed)
     }
 
+    fn is_checked_by(&self, begin: &Begin) -> bool {
+        begin.schema || self.checks_schema()
+    }
+
     /// The schema needs no look any more.
     pub fn schema_is_checked(&self) {
         self.checks_schema.store(false, Ordering::Relaxed);
@@ -197,7 +201,7 @@ impl Server {
         let text = connect::opening(&options, self.opening(begin)?);
         let answer = self.limits.answer.map(|limit| limit * begin.patience);
         let (keeper, writes) = (Arc::clone(&self.keeper), begin.writes);
-        let parts = Parts { schema: self.checks_schema(), session: begin.session.is_some() };
+        let parts = Parts { schema: self.is_checked_by(begin), session: begin.session.is_some() };
         // In a task of its own, so that giving up does not stop it half-way. A transaction that is
         // no longer waited for is undone.
         let begun = tokio::spawn(async move {
@@ -254,7 +258,7 @@ impl Server {
         text += ", case when current_setting('server_version_num')::int >= 140000 \
                  and version() like '%linux%' \
                  then set_config('client_connection_check_interval', '1000', true) end";
-        if self.checks_schema() {
+        if self.is_checked_by(begin) {
             text += "; ";
             text += APPLIED;
         }
