@@ -13,6 +13,7 @@ use tenantpilot::domain::capability::Role;
 use tenantpilot::ops::auth::{Login, Logout};
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
 
+use crate::support::copy_program;
 use crate::support::postgres::VARIABLE;
 use crate::support::proxy::Proxy;
 use crate::support::stores::{PASSWORD, Store, both_engines};
@@ -465,7 +466,7 @@ fn fr_009_014_a_read_only_database_is_refused_in_words() {
     let file = place.join("copy.db");
     std::fs::copy(store.url.trim_start_matches("sqlite://"), &file).unwrap();
     let program = person.dir("program");
-    std::fs::copy(env!("CARGO_BIN_EXE_tenantpilot"), &program).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_tenantpilot")), &program);
     let open = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
     };

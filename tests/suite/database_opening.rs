@@ -12,6 +12,7 @@ use tenantpilot::ops::runs::StartRun;
 use tenantpilot::ops::{Create, Ops, OpsSettings};
 use tenantpilot::{Clock, Error, ErrorKind};
 
+use crate::support::copy_program;
 use crate::support::postgres::{administer, postgres_database_from, postgres_url, with_database};
 use crate::support::stores::block_on;
 
@@ -137,7 +138,7 @@ fn fr_002_008_a_read_only_sqlite_file_is_explained() {
     });
     // Whoever owns everything is never refused, so somebody else has to try.
     let program = folder.path().join("suite");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &program);
     for (file, mode) in [(folder.path(), 0o755), (&path, 0o400), (&program, 0o755)] {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
     }

@@ -11,3 +11,9 @@ pub mod scene;
 pub mod secrets;
 pub mod starts;
 pub mod stores;
+
+/// Copies a program that is to be started. Another process writes the copy: one that this process has
+/// open for writing while another test starts a child counts as busy, and does not start.
+pub fn copy_program(from: &std::path::Path, to: &std::path::Path) {
+    assert!(std::process::Command::new("cp").args([from, to]).status().unwrap().success());
+}
