@@ -30,6 +30,31 @@ const KNOWN: [&str; 18] = [
     "user",
 ];
 
+/// Parameters of libpq's that the driver does not know.
+const OTHERS: [&str; 12] = [
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives",
+    "load_balance_hosts",
+    "passfile",
+    "require_auth",
+    "service",
+    "sslnegotiation",
+    "target_session_attrs",
+];
+
+/// The driver's other names of parameters.
+const ALIASES: [(&str, &str); 5] = [
+    ("ssl-ca", "sslrootcert"),
+    ("ssl-cert", "sslcert"),
+    ("ssl-key", "sslkey"),
+    ("ssl-mode", "sslmode"),
+    ("ssl-root-cert", "sslrootcert"),
+];
+
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// What an address says, in the order in which it counts: a parameter wins.
@@ -80,15 +105,10 @@ impl PostgresUrl {
         for (index, (key, value)) in query.iter().enumerate() {
             let value = decoded(&value.replace('+', " "))?;
             if !is_known(key) {
-                // It may be a part of a password, and is not repeated.
-                return Err(format!(
-                    "parameter {} after its \"?\" is not known; there are {}",
-                    index + 1,
-                    KNOWN.join(", ")
-                ));
+                return Err(unknown(key, index + 1));
             }
-            if query.iter().take(index).any(|(before, _)| before == key) {
-                return Err(format!("it says {key} twice"));
+            if query.iter().take(index).any(|(before, _)| plain(before) == plain(key)) {
+                return Err(format!("it says {} twice", plain(key)));
             }
             check(key, &value)?;
             parameters.push(((*key).to_owned(), value));
@@ -112,6 +132,35 @@ impl PostgresUrl {
             .collect();
         format!("postgres:///?{}", parameters.join("&"))
     }
+}
+
+/// The one name of a parameter that may have several.
+fn plain(key: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name)
+}
+
+/// Why a parameter is refused. What may be a part of a password is not repeated.
+fn unknown(key: &str, place: usize) -> String {
+    let same = |known: &&&str| known.eq_ignore_ascii_case(key);
+    if let Some(name) = KNOWN.iter().find(same) {
+        return format!("it says {key}; the parameter is called {name}");
+    }
+    if let Some(name) = OTHERS.iter().find(same) {
+        return format!("its parameter {name} is not supported; leave it out");
+    }
+    format!("parameter {place} after its \"?\" is not known; there are {}", KNOWN.join(", "))
+}
+
+/// Refuses a mode of TLS that there is not, as the environment says it: the driver would take its
+/// usual one.
+///
+/// # Errors
+/// With what it may be.
+pub fn check_ssl_mode(mode: &str) -> Result<(), String> {
+    if mode.is_empty() || SSL_MODES.contains(&mode) {
+        return Ok(());
+    }
+    Err(format!("PGSSLMODE is not one of {}", SSL_MODES.join(", ")))
 }
 
 fn raw(what: &str, instead: &str) -> String {
@@ -256,6 +305,12 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_of_tls_that_there_is_not_is_refused() {
+        assert!(check_ssl_mode("").is_ok() && check_ssl_mode("verify-full").is_ok());
+        assert!(check_ssl_mode("verify_full").unwrap_err().contains("verify-full"));
+    }
+
+    #[test]
     fn what_must_be_encoded_is_named() {
         for (rest, part) in [
             ("u:s3#cret@h/x", "%23"),
@@ -299,7 +354,11 @@ mod tests {
             ("u:s3cret@ /x", "a space"),
             ("u:s3cret@h1:1,h2:2/x", "several hosts"),
             ("u:s3cret@h/x?sslmode=s3cret", "verify-full"),
-            ("u:s3cret@h/x?SSLMODE=verify-full", "parameter 1 after its \"?\" is not known"),
+            ("u:s3cret@h/x?SSLMODE=verify-full", "is called sslmode"),
+            ("u:s3cret@h/x?channel_binding=require", "channel_binding is not supported"),
+            ("u:s3cret@h/x?sslmode=verify-full&ssl-mode=disable", "sslmode twice"),
+            ("u:s3cret@h/x?sslrootcert=/y&ssl-ca=/x", "sslrootcert twice"),
+            ("u:s3cret@h/x?foo=bar", "parameter 1 after its \"?\" is not known"),
             ("u:s3cret@h/x?sslmode=require&s3cret", "parameter 2 after its \"?\" is not known"),
             ("u:s3cret@h/x?sslmode=require&sslmode=disable", "sslmode twice"),
             ("u:s3cret@h/x?hostaddr=s3cret", "hostaddr"),

@@ -106,6 +106,20 @@ fn fr_043_002_what_must_be_percent_encoded_is_named() {
         let done = Person::at(&format!("postgres://u:s3cret@{place}/x")).run(&["info"]).ends(2);
         assert!(done.err.contains(words) && !done.err.contains("s3cret"), "{done:?}");
     }
+    for (query, words) in [
+        ("SSLMODE=verify-full", "the parameter is called sslmode"),
+        ("sslmode=verify-full&ssl-mode=disable", "it says sslmode twice"),
+        ("connect_timeout=3", "its parameter connect_timeout is not supported"),
+        ("s3cret=1", "parameter 1 after its"),
+    ] {
+        let url = format!("postgres://u:s3cret@db.invalid/x?{query}");
+        let done = Person::at(&url).run(&["info"]).ends(2);
+        assert!(done.err.contains(words) && !done.err.contains("s3cret"), "{done:?}");
+    }
+    let person = Person::at("postgres://u@db.invalid/x");
+    let mut command = person.command(&["runs", "list"]);
+    let done = crate::cli::done(command.env("PGSSLMODE", "verify_full"), None).ends(2);
+    assert!(done.err.contains("PGSSLMODE is not one of disable, allow"), "{done:?}");
     let missing = Person::at("postgres://u:s3cret@no-such-host.invalid/x").run(&["runs", "list"]);
     let missing = missing.ends(7);
     assert!(

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
 use super::server::Server;
 use super::tls;
-use crate::domain::postgres_url::PostgresUrl;
+use crate::domain::postgres_url::{PostgresUrl, check_ssl_mode};
 use crate::{Error, Result};
 
 /// How long to wait for a connection before the database counts as unreachable.
@@ -25,6 +25,11 @@ pub fn options(url: &str, application: &str) -> Result<PgConnectOptions> {
     let unusable =
         |why: &str| Error::usage(format!("the PostgreSQL URL cannot be used: {why}")).hint(form);
     let parsed = parsed.map_err(|why| unusable(&why))?;
+    if parsed.parameter(&["sslmode", "ssl-mode"]).is_none()
+        && let Ok(mode) = std::env::var("PGSSLMODE")
+    {
+        check_ssl_mode(&mode).map_err(Error::usage)?;
+    }
     let mut options: PgConnectOptions =
         parsed.for_driver().parse().map_err(|_| unusable("it is not a URL"))?;
     tls::check_files(&parsed, options.get_ssl_mode())?;
