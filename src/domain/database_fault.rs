@@ -117,6 +117,11 @@ impl DatabaseFault {
         Self { code, constraint: named(constraint), table: named(table) }
     }
 
+    /// Whether the server refused the session: its role, its password, its database.
+    pub fn is_of_session(&self) -> bool {
+        ["28", "3D"].iter().any(|class| self.code.starts_with(class))
+    }
+
     /// The condition of the server that it is a sign of; none where the statement was at fault.
     pub fn condition(&self) -> Option<Condition> {
         let code = self.code.as_str();

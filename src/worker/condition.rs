@@ -122,7 +122,10 @@ impl Condition {
 /// database said.
 fn cause(error: &Error) -> String {
     match (error.condition(), error.fault()) {
-        (Some(condition), Some(fault)) => format!("{} ({fault})", condition.text()),
+        // Why a session is refused says more than that the server does.
+        (Some(condition), Some(fault)) if !fault.is_of_session() => {
+            format!("{} ({fault})", condition.text())
+        }
         _ => error.full_message(),
     }
 }
