@@ -242,6 +242,8 @@ impl Draft {
             Command::PreflightNew if !self.confirm.sending => return self.count(around, true),
             Command::WaitForWorker if self.waits_for_worker() => {
                 self.confirm.wait_for_worker = true;
+                // Until now no field was shown.
+                self.confirm.field.clear();
                 self.confirm.error = None;
             }
             Command::CursorUp => self.confirm.top = self.confirm.top.saturating_sub(1),
