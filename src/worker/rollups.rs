@@ -11,7 +11,7 @@ use crate::ops::overview::{FillFingerprints, FoldRunCounts};
 use crate::ops::telemetry::FoldRollups;
 
 /// How often it looks for something to fold.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(20);
 
 /// Folds until the worker stops. Several workers take turns; on SQLite there is nothing to do.
 pub async fn keep(shared: Arc<Shared>) {
