@@ -17,7 +17,7 @@ use crate::ops::workers::{Beat, WorkerInfo};
 use crate::{ErrorKind, Result};
 
 /// How often the database is looked at between heartbeats.
-const LOOK: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_secs(4);
 
 /// Until when a run is held, by this process's own clock; none: it is lost.
 pub type Until = Option<Instant>;
