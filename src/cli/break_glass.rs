@@ -126,7 +126,7 @@ fn answer(env: &Env, json: bool, glass: Option<&BreakGlass>, words: &str) -> Res
     Ok(0)
 }
 
-/// Tells a person who is about to start something that their break-glass is active.
+/// Prints the active break-glass before a start.
 pub fn notice(env: &Env, session: &Session) {
     if let Some(glass) = &session.break_glass {
         env.out.message(active(env, glass));

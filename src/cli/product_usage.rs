@@ -219,7 +219,7 @@ async fn rebuild(json: bool, env: &Env) -> Result<u8> {
     if json {
         env.out.json(&json!({ "schema_version": 1, "rebuild": { "events": events } }))?;
     } else {
-        env.out.line(format!("the counts were made anew from {}", count(events, "event")))?;
+        env.out.line(format!("the counts were rebuilt from {}", count(events, "event")))?;
     }
     Ok(0)
 }

@@ -43,7 +43,7 @@ impl ListenUrl {
         let url = DatabaseUrl::parse(text)?;
         match url.engine() {
             Engine::Postgres => Ok(Self::At(url)),
-            Engine::Sqlite => Err("only a PostgreSQL server tells of changes".to_owned()),
+            Engine::Sqlite => Err("only a PostgreSQL server sends notifications".to_owned()),
         }
     }
 }

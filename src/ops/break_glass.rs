@@ -216,8 +216,8 @@ impl Operation for CurrentBreakGlass {
     }
 }
 
-/// Refuses a start, or a dry run of one, without a reason while the actor's break-glass is active. What the reason says
-/// is held against the rule where the start is confirmed.
+/// Refuses a start, or a dry run of one, without a reason while the actor's break-glass is active.
+/// The reason's own rule is checked where the start is confirmed.
 ///
 /// # Errors
 /// *Refused*.

@@ -65,9 +65,9 @@ impl About {
 }
 
 impl Ops {
-    /// Checks that a session, as it was found a moment ago, may ask for `D`, before what leads up to
-    /// it is read or typed. A denial is decided by the database and audited as one of `D`: whoever
-    /// may not decide has been refused the decision, whatever a command asks first.
+    /// Checks that a session, as it was just read, has the capabilities for `D`, before a command reads
+    /// or asks for anything else. Without them the database is asked, and the denial is audited as one
+    /// of `D`.
     ///
     /// # Errors
     /// As [`Ops::run`] of `D` at its start.

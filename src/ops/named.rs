@@ -1,7 +1,7 @@
 //! What a text of the palette names: a run by its ID, tenants by their ID or name.
 
 use super::plans::Pattern;
-use super::store::{diagnostics, run_read};
+use super::store::{diagnostics, run_read, together};
 use super::support::SupportTenant;
 use super::{Access, Context, Operation};
 use crate::Result;
@@ -37,12 +37,16 @@ impl Operation for FindNamed {
         let view = context.permit().scope();
         let pattern = Pattern::of(&self.text, context.ops().engine());
         let Some(name) = pattern.name else { return Ok(Named::default()) };
-        let tx = context.tx()?;
-        let run = match pattern.id {
-            Some(id) => run_read::by_id(tx, id, view).await?.map(|run| run.id),
-            None => None,
-        };
-        let tenants = diagnostics::tenants_named(tx, view, &name, pattern.id, TENANTS).await?;
-        Ok(Named { run, tenants })
+        let (run, tenants) = together!(
+            context.tx()?,
+            |tx| async {
+                match pattern.id {
+                    Some(id) => run_read::by_id(tx, id, view).await,
+                    None => Ok(None),
+                }
+            },
+            |tx| diagnostics::tenants_named(tx, view, &name, pattern.id, TENANTS),
+        )?;
+        Ok(Named { run: run.map(|run| run.id), tenants })
     }
 }

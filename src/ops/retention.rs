@@ -116,7 +116,7 @@ pub(crate) async fn count_old(
 }
 
 /// Why a run may not delete what is too old at `at`: the platform keeps events for longer by now, or
-/// nobody watches over it and it would delete more than its bound. None: it may.
+/// it is unattended and would delete more than its bound. None: it may.
 pub(crate) async fn beyond_bound(
     context: &mut Context,
     run_id: i64,

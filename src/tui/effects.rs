@@ -221,7 +221,7 @@ impl Runner {
                 let _ = sender.send(Arrived { slot, generation, answer, seen: None });
             };
             let (answer, seen) = ops.tracked(&tracked, Box::pin(asked.work(&told))).await;
-            // Nobody is left to tell when the session has ended.
+            // The receiver is gone once the session has ended.
             let _ = sender.send(Arrived { slot, generation, answer, seen });
         });
         // Requests share a server's connection in the order in which they were asked, not in that

@@ -224,7 +224,7 @@ impl Slot {
         )
     }
 
-    /// Whether nobody waits for its answer.
+    /// Whether its answer is not awaited.
     pub const fn is_aside(self) -> bool {
         matches!(self, Self::Counts | Self::Unread | Self::BreakGlass | Self::Condition)
     }

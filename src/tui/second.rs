@@ -54,7 +54,7 @@ impl Drop for Second {
 }
 
 impl Second {
-    /// Starts it. A hint that nobody has taken yet is enough.
+    /// Starts it. One pending hint is enough.
     pub fn start(
         ops: Ops,
         feed: Arc<Feed>,
@@ -131,7 +131,7 @@ impl Ends {
 
     async fn look(&self, watch: Option<&mut ChangeWatch>) {
         let looked = self.ops.blocker(watch).await;
-        // Nobody is left to tell when the session has ended.
+        // The receiver is gone once the session has ended.
         let _ = self.looked.send(Arrived::looked(looked));
     }
 }

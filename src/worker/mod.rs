@@ -47,7 +47,7 @@ const GRACE: Duration = Duration::from_secs(8);
 const STOP_WITHIN: Duration = Duration::from_secs(9);
 /// How often an idle worker looks for work where nothing hints at it.
 const POLL: Duration = Duration::from_secs(1);
-/// The same where a server tells of changes: only a lease that ran out is no change.
+/// The same where the server notifies of changes; an expired lease notifies of nothing.
 const HINTED_POLL: Duration = Duration::from_secs(5);
 /// How often an embedded database is asked whether it changed.
 const LOOK: Duration = Duration::from_millis(250);
@@ -131,7 +131,7 @@ pub(crate) struct Shared {
     pub lanes: Semaphore,
     /// Told when there may be work.
     pub hint: Notify,
-    /// Whether a server tells of changes.
+    /// Whether the server notifies of changes.
     hinted: AtomicBool,
     /// Held by the one slot that looks for work while all wait.
     looking: tokio::sync::Mutex<()>,

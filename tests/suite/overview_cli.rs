@@ -383,7 +383,7 @@ both_engines! {
         let store = store.with_platform().await;
         let person = Person::administrator(&store.url);
         store.with_trouble().await;
-        assert_eq!(person.run(&["overview", "rebuild"]).ends(0).out, "the counts were made anew from 10 runs that have ended\n");
+        assert_eq!(person.run(&["overview", "rebuild"]).ends(0).out, "the counts were rebuilt from 10 runs that have ended\n");
         assert_eq!(person.run(&["overview", "check"]).ends(0).out, "the counts are those of the runs\n");
         assert!(store.sql("update operation_run_hours set runs = runs + 5 where outcome = 'blocked'").await.unwrap() == 1);
         let wrong = person.run(&["overview", "check"]).ends(1);

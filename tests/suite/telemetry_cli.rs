@@ -138,7 +138,7 @@ both_engines! {
         assert!(wrong.err.contains("tenantpilot product-usage rebuild"), "{wrong:?}");
         let json = person.run(&["product-usage", "check", "--json"]).ends(1).json();
         assert_eq!((&json["check"]["different"], &json["check"]["differences"][0]["counted"]), (&2.into(), &6.into()));
-        assert_eq!(person.run(&["product-usage", "rebuild"]).ends(0).out, "the counts were made anew from 2 events\n");
+        assert_eq!(person.run(&["product-usage", "rebuild"]).ends(0).out, "the counts were rebuilt from 2 events\n");
         person.run(&["product-usage", "check"]).ends(0);
     }
 

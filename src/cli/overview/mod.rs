@@ -178,7 +178,7 @@ async fn rebuild(json: bool, env: &Env) -> Result<u8> {
         env.out.json(&json!({ "schema_version": 1, "rebuild": { "runs": runs } }))?;
     } else {
         let noun = if runs == 1 { "run that has" } else { "runs that have" };
-        env.out.line(format!("the counts were made anew from {runs} {noun} ended"))?;
+        env.out.line(format!("the counts were rebuilt from {runs} {noun} ended"))?;
     }
     Ok(0)
 }

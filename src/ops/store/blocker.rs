@@ -32,7 +32,7 @@ impl Db {
             Some(ChangeWatch::Postgres { listener, .. }) => {
                 within(Some(LIMIT), ask(&mut **listener, text)).await?
             }
-            _ => within(Some(LIMIT), ask_anew(server, text)).await?,
+            _ => within(Some(LIMIT), ask_apart(server, text)).await?,
         };
         Ok(found?)
     }
@@ -50,7 +50,7 @@ fn question(backend: i32) -> String {
     )
 }
 
-async fn ask_anew(server: &Server, text: String) -> sqlx::Result<Option<Blocker>> {
+async fn ask_apart(server: &Server, text: String) -> sqlx::Result<Option<Blocker>> {
     let mut connection = PgConnection::connect_with(&server.keeper().options()).await?;
     let found = ask(&mut connection, text).await;
     // It has answered; how the connection ends makes no difference.

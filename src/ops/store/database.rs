@@ -403,7 +403,7 @@ pub enum ChangeWatch {
     Postgres {
         /// The connection.
         listener: Box<PgListener>,
-        /// A channel that nobody else listens to: a message that was sent to it through another
+        /// A channel of this process alone: a message that was sent to it through another
         /// connection, and arrives, shows that others do.
         proof: String,
         /// The other connections, with which it is closed.
@@ -444,7 +444,7 @@ impl ChangeWatch {
         }
     }
 
-    /// The channel that nobody else listens to; none on an engine without hints.
+    /// The channel of this process alone; none on an engine without hints.
     pub fn proof(&self) -> Option<&str> {
         match self {
             Self::Postgres { proof, .. } => Some(proof),

@@ -128,7 +128,7 @@ impl Server {
         let prove = proof.map(|channel| format!("select pg_notify('{channel}', ''); "));
         let mut prove = prove.unwrap_or_default();
         let tries = Arc::clone(&self.tries);
-        // In a task of its own: a connection whose answer nobody takes is of no use to others.
+        // In its own task: a connection with an unread answer cannot be used again.
         let asked = tokio::spawn(async move {
             let _turn = turn;
             let (mut locked, mut lock) = (false, tries.load(Ordering::Relaxed));
@@ -254,7 +254,7 @@ impl Server {
         }
         text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
                  pg_backend_pid() as backend";
-        // A statement that nobody waits for any more need not go on; some servers cannot notice.
+        // Ends a statement whose client is gone; servers without POLLRDHUP refuse the setting.
         text += ", case when current_setting('server_version_num')::int >= 140000 \
                  and version() like '%linux%' \
                  then set_config('client_connection_check_interval', '1000', true) end";
