@@ -14,8 +14,14 @@ const TENANTS: i64 = 5;
 /// Looks up what a text names within the actor's view.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FindNamed {
-    /// An ID, or a part of a tenant's or workspace's name.
+    /// An ID, `run` and an ID, or a part of a tenant's or workspace's name.
     pub text: String,
+}
+
+/// The ID of the run that a text names: `7`, `run 7`.
+pub fn run_id(text: &str) -> Option<i64> {
+    let text = text.trim();
+    text.strip_prefix("run ").unwrap_or(text).trim().parse().ok().filter(|id| *id > 0)
 }
 
 /// What there is.
@@ -40,7 +46,7 @@ impl Operation for FindNamed {
         let (run, tenants) = together!(
             context.tx()?,
             |tx| async {
-                match pattern.id {
+                match run_id(&self.text) {
                     Some(id) => run_read::by_id(tx, id, view).await,
                     None => Ok(None),
                 }

@@ -4,6 +4,7 @@ use super::super::keymap;
 use super::super::theme;
 use crate::domain::capability::Capability;
 use crate::domain::support::Reference;
+use crate::ops::named::run_id;
 use crate::ops::support::SupportTenant;
 
 /// Something to go to, or to change to.
@@ -27,7 +28,7 @@ impl GoTo {
     /// What `typed` names, the likeliest first.
     pub fn read(typed: &str) -> Vec<Self> {
         let typed = typed.trim();
-        if let Some(id) = typed.parse().ok().filter(|id: &i64| *id > 0) {
+        if let Some(id) = run_id(typed) {
             return vec![Self::Run(id)];
         }
         if let Ok(reference) = typed.parse() {

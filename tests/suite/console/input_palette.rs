@@ -98,6 +98,8 @@ both_engines! {
         shows!(console, "  tenant 3");
         console.keys("<enter>").await;
         shows!(console, "▸ 3  policy.sync");
+        console.keys(":run<space>4<enter>").await;
+        shows!(console, "▸ 4  ");
         console.keys(":3<down><enter>").await;
         shows!(console, "▸ Fabrikam (tenant 3)");
         console.keys(":contoso<space>d<enter>").await;
