@@ -106,8 +106,10 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
                 let failed = shared.condition.is_failing(Source::Heart);
                 shared.wrote(Source::Heart);
                 shared.settle_owed().await;
-                // With short heartbeats there is no look in between.
-                shared.check_schema().await;
+                // With longer heartbeats there are looks in between.
+                if heartbeat <= LOOK {
+                    shared.check_schema().await;
+                }
                 if failed {
                     shared.hint.notify_waiters();
                 }
