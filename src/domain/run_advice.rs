@@ -77,6 +77,12 @@ impl NoRetry {
             Self::NothingLeft => "no failed or undone targets are left".to_owned(),
             Self::Archived => "the tenants of its failed targets are archived".to_owned(),
             Self::Missing(capability) => format!("it requires the capability {capability}"),
+            Self::Busy(busy) => match busy.run_id() {
+                Some(run_id) => {
+                    format!("run {run_id} of the same type is active; wait for its end")
+                }
+                None => "another run of the same type is active; wait for its end".to_owned(),
+            },
         }
     }
 }
@@ -112,6 +118,10 @@ impl RunFacts<'_> {
                     format!("retry that one: tenantpilot runs retry {run_id}")
                 }
             }
+            Retry::Impossible(NoRetry::Busy(busy)) => match busy.run_id() {
+                Some(run_id) => format!("follow it: tenantpilot runs watch {run_id}"),
+                None => "it is outside of your view; try again once it has ended".to_owned(),
+            },
             _ => format!("see what is possible: tenantpilot runs show {}", self.run_id),
         }
     }

@@ -32,6 +32,39 @@ pub struct RetriedAs {
     pub state: RunState,
 }
 
+/// An active run of the same type that a retry would meet: it does the same, or works on a tenant
+/// that the retry would work on, or is the one over many that there may be at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy {
+    run_id: i64,
+    named: bool,
+}
+
+impl Busy {
+    /// As stored: the run's ID, negative where it lies outside of the workspace of the run that
+    /// is to be retried.
+    pub fn as_stored(run_id: i64) -> Self {
+        Self { run_id: run_id.abs(), named: run_id > 0 }
+    }
+
+    /// The same for someone who sees all runs, or not.
+    #[must_use]
+    pub fn seen(self, all: bool) -> Self {
+        Self { named: self.named || all, ..self }
+    }
+
+    /// The run, where it may be named.
+    pub fn run_id(self) -> Option<i64> {
+        self.named.then_some(self.run_id)
+    }
+}
+
+impl Serialize for Busy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.run_id().serialize(serializer)
+    }
+}
+
 /// What an answer knows of a run beside its row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Basis {
@@ -41,6 +74,8 @@ pub struct Basis {
     pub left: Left,
     /// Its newest retry that is active or succeeded, else its newest one.
     pub retried_as: Option<RetriedAs>,
+    /// The active run that a retry would meet.
+    pub busy: Option<Busy>,
     /// The first capability for a retry that the actor lacks.
     pub missing: Option<Capability>,
     /// Whether the actor may change runs at all.
@@ -66,6 +101,8 @@ pub struct RunFacts<'a> {
     pub left: Left,
     /// Its newest retry that is active or succeeded, else its newest one.
     pub retried_as: Option<RetriedAs>,
+    /// The active run that a retry would meet.
+    pub busy: Option<Busy>,
     /// The first capability for a retry that the actor lacks.
     pub missing: Option<Capability>,
     /// Whether the actor may change runs at all.
@@ -115,6 +152,19 @@ pub enum NoRetry {
     Archived,
     /// The actor lacks this capability.
     Missing(Capability),
+    /// An active run is in its way.
+    Busy(Busy),
+}
+
+impl NoRetry {
+    /// The run that is why, where it may be named.
+    pub fn other_run(self) -> Option<i64> {
+        match self {
+            Self::Retried(retried) => Some(retried.run_id),
+            Self::Busy(busy) => busy.run_id(),
+            _ => None,
+        }
+    }
 }
 
 impl Retry {
@@ -197,7 +247,7 @@ impl Serialize for Wait {
 impl<'a> RunFacts<'a> {
     /// The facts of a run at `now`.
     pub fn of(run: &'a Run, now: DateTime<Utc>) -> Self {
-        let Basis { support, left, retried_as, missing, may_manage, outage } = run.basis;
+        let Basis { support, left, retried_as, busy, missing, may_manage, outage } = run.basis;
         let ended = run.status == RunStatus::Completed;
         Self {
             run_id: run.id,
@@ -207,6 +257,7 @@ impl<'a> RunFacts<'a> {
             retryable: operation_type::find(&run.run_type).is_some_and(|kind| kind.retryable),
             left: if ended { left } else { Left::default() },
             retried_as: retried_as.filter(|_| ended),
+            busy: busy.filter(|_| ended),
             missing,
             may_manage,
             cancel_requested: run.cancel_requested_at.is_some(),
@@ -217,7 +268,7 @@ impl<'a> RunFacts<'a> {
 
     /// The facts of an ended run of which only this is known.
     pub fn ended(run_id: i64, run_type: &'a str, basis: Basis) -> Self {
-        let Basis { support, left, retried_as, missing, may_manage, outage } = basis;
+        let Basis { support, left, retried_as, busy, missing, may_manage, outage } = basis;
         Self {
             run_id,
             run_type,
@@ -226,6 +277,7 @@ impl<'a> RunFacts<'a> {
             retryable: operation_type::find(run_type).is_some_and(|kind| kind.retryable),
             left,
             retried_as,
+            busy,
             missing,
             may_manage,
             cancel_requested: false,
@@ -261,7 +313,7 @@ impl<'a> RunFacts<'a> {
         } else if self.left.targets == 0 {
             Some(NoRetry::Archived)
         } else {
-            self.missing.map(NoRetry::Missing)
+            self.missing.map(NoRetry::Missing).or_else(|| self.busy.map(NoRetry::Busy))
         };
         let targets = self.left.targets;
         match impossible {

@@ -6,7 +6,7 @@ use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
 use tenantpilot::domain::database_fault::Condition;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::operation_type::CATALOGUE;
-use tenantpilot::domain::run_facts::{Left, NoRetry, RetriedAs, Retry, RunFacts};
+use tenantpilot::domain::run_facts::{Busy, Left, NoRetry, RetriedAs, Retry, RunFacts};
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::domain::type_support::Support;
 use tenantpilot::ops::Engine;
@@ -38,6 +38,7 @@ fn every_case() -> Vec<RunFacts<'static>> {
                             retryable: kind.retryable,
                             left,
                             retried_as: None,
+                            busy: None,
                             missing,
                             may_manage: missing != Some(Capability::OpsManage),
                             cancel_requested: *state == RunState::Cancelling,
@@ -54,6 +55,9 @@ fn every_case() -> Vec<RunFacts<'static>> {
                             cases.extend([Condition::Full, Condition::Locked].map(waiting));
                         } else {
                             cases.extend([RunState::Running, RunState::Failed].map(retried));
+                            let busy =
+                                |other| RunFacts { busy: Some(Busy::as_stored(other)), ..facts };
+                            cases.extend([9, -9].map(busy));
                         }
                     }
                 }
@@ -81,6 +85,8 @@ fn faults(facts: &RunFacts<'_>, advice: &str) -> Vec<String> {
         never(facts.retried_as.is_some(), advised);
     }
     never(facts.retried_as.is_none(), "it was retried");
+    never(facts.busy.is_none(), "of the same type is active");
+    never(facts.busy.is_none_or(|busy| busy.run_id().is_none()), "run 9 of the same type");
     let held = matches!(facts.state, RunState::Running | RunState::Cancelling);
     never(!held || facts.outage.is_none(), "waits for the database");
     never(possible, "no retry");
@@ -155,6 +161,7 @@ fn fr_035_008_an_advice_that_cannot_be_true_is_found() {
         retryable: true,
         left: Left { any: true, targets: 1 },
         retried_as: None,
+        busy: None,
         missing: None,
         may_manage: true,
         cancel_requested: false,
@@ -371,7 +378,7 @@ impl Store {
         let (created, ended) = ("'2026-11-20T11:50:00+00:00'", "'2026-11-20T11:55:00+00:00'");
         let (one, two) = (1000 + 2 * id, 1001 + 2 * id);
         let kind = numbers.one_of(TYPES);
-        let state = numbers.below(16);
+        let state = numbers.below(28);
         let many = kind != "findings.lifecycle_backfill" && numbers.below(3) == 0;
         let archived = [numbers.below(20) == 0, numbers.below(20) == 0];
         let archived = archived.map(|gone| if gone { created } else { "null" });
@@ -390,7 +397,7 @@ impl Store {
             4 => ("completed", "succeeded"),
             5 => ("completed", "blocked"),
             6 => ("completed", "cancelled"),
-            7..=9 => ("completed", "partially_succeeded"),
+            7..=14 => ("completed", "partially_succeeded"),
             _ => ("completed", "failed"),
         };
         let lease = if status == "running" { "'w'" } else { "null" };
@@ -425,11 +432,14 @@ impl Store {
             .unwrap();
         }
         self.sql(&sql).await.unwrap();
-        if status == "completed" && outcome != "succeeded" && numbers.below(4) == 0 {
+        if status == "completed" && outcome != "succeeded" && numbers.below(8) == 0 {
             // Two active runs of one runbook share no tenant.
             let states =
                 if kind == "findings.lifecycle_backfill" { &RETRIES[1..] } else { RETRIES };
             self.retried(id, numbers.one_of(states)).await;
+        } else if status == "completed" && outcome != "succeeded" && !many && numbers.below(7) == 0
+        {
+            self.busy(id, numbers.below(2) == 0).await;
         }
     }
 
@@ -455,6 +465,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// An active run of the type that does the same as a generated one, or works on its tenant.
+    async fn busy(&self, id: i64, same: bool) {
+        let new = id + 900;
+        let identity = if same { id } else { new };
+        let lock = "insert into runbook_scope_locks (runbook, tenant_id, run_id)";
+        self.sql(&format!(
+            "insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, status, outcome, \
+             identity_hash, target_count, created_at, updated_at) select {new}, workspace_id, \
+             tenant_id, source, type, scope_kind, 'queued', 'pending', '{identity:064x}', 1, created_at, updated_at \
+             from operation_runs where id = {id}; {lock} select type, tenant_id, {new} from operation_runs \
+             where id = {id} and {same} = false"
+        )).await.unwrap();
+    }
+}
+
 /// States of a retry, the active one first.
 const RETRIES: &[&str] = &["queued", "succeeded", "failed"];
 
@@ -474,10 +500,10 @@ both_engines! {
         }
         if store.engine == Engine::Postgres {
             // Numbers that were given by hand are not given again.
-            store.sql("alter table operation_runs alter column id restart with 1000").await.unwrap();
+            store.sql("alter table operation_runs alter column id restart with 2000").await.unwrap();
         }
         let person = Person::at(&store.url);
-        let (mut possible, mut waiting, mut retried) = (0, 0, [0; RETRIES.len()]);
+        let (mut possible, mut waiting, mut retried, mut busy) = (0, 0, [0; RETRIES.len()], 0);
         let mut console = None;
         for id in 1..=STATES {
             // A third as another user, a tenth in a database that is no demo's.
@@ -512,6 +538,8 @@ both_engines! {
             if told["status"] == "completed" && told["retry_refusal"].is_string() && told["outcome"] != "succeeded" {
                 assert!(page.to_lowercase().contains("not possible: ") || page.contains("No retry") || page.contains("t was retried as run "), "run {id} does not say why not\n{page}");
             }
+            let refusal = told["retry_refusal"].as_str().unwrap_or_default();
+            busy += usize::from(refusal.contains(&format!("run {} of the same type is active", id + 900)));
             match verdicts[0] {
                 Verdict::Possible(_) => possible += 1,
                 Verdict::NeedsWorker(_) => waiting += 1,
@@ -523,15 +551,15 @@ both_engines! {
                 }
             }
         }
-        assert!(possible * 4 >= STATES && waiting >= 5 && retried.iter().all(|n| *n >= 3), "{possible} {waiting} {retried:?}");
+        assert!(possible * 3 >= STATES && waiting >= 5 && busy >= 5 && retried.iter().all(|n| *n >= 3), "{possible} {waiting} {busy} {retried:?}");
         // A disagreement of each of the four is found: it is asked after the state has changed,
         // which the other three did not see.
         store.mark_demo().await;
         let console = console.as_mut().unwrap();
         let seed = "select min(r.id) from operation_runs r join operation_run_targets g on g.run_id = r.id \
-                    join tenants t on t.id = g.tenant_id where r.type = 'policy.sync' and r.status = 'completed' \
-                    and r.outcome = 'failed' and r.scope_kind = 'tenant' and g.status = 'failed' and t.archived_at is null and r.id <= 200 \
-                    and r.retry_of_run_id is null and not exists (select 1 from operation_runs n where n.retry_of_run_id = r.id)";
+                    join tenants t on t.id = g.tenant_id where r.type in ('policy.sync', 'inventory.sync') and r.status = 'completed' \
+                    and r.outcome in ('failed', 'partially_succeeded') and r.scope_kind = 'tenant' and g.status = 'failed' and t.archived_at is null and r.id <= 200 \
+                    and r.retry_of_run_id is null and not exists (select 1 from operation_runs n where n.retry_of_run_id = r.id or (n.tenant_id = r.tenant_id and n.status = 'queued'))";
         let id = store.number(seed).await;
         for at in 0..PLACES.len() {
             let mut before = Vec::new();

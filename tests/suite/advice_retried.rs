@@ -3,6 +3,7 @@
 use serde_json::json;
 use tenantpilot::ErrorKind;
 use tenantpilot::access::Actor;
+use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::Consent;
@@ -153,5 +154,72 @@ both_engines! {
         let failed = store.ended("policy.sync", 2, 1, 1, 5).await;
         let used = person.run(&["runs", "retry", &failed.to_string(), "--yes", "--request-id", "first", "--wait-for-worker"]).ends(5);
         assert!(used.err.contains("was used for another start"), "{used:?}");
+    }
+    async fn fr_035_014_a_retry_that_would_meet_an_active_run_is_not_offered(store) {
+        let store = store.with_platform().await.with_demo_worker().await;
+        let admin = store.administrator().await;
+        let roles = Role::Administrator.capabilities();
+        let narrow = store.user_with(&admin, "narrow", roles, &[1]).await;
+        let actors = [admin.actor.clone(), narrow.actor];
+        let people = ["administrator", "narrow"].map(|name| {
+            let person = Person::at(&store.url);
+            person.login(name).ends(0);
+            person
+        });
+        let id = store.ended("policy.sync", 1, 1, 1, 5).await;
+        store.pass(5);
+        let fingerprint = store.text("select max(fingerprint) from operation_run_failures").await;
+        let mut console = Console::open(&store.ops, 200, 50).await;
+        console.log_in("administrator").await;
+        let shown = id.to_string();
+        let newest = store.newest().await;
+        let (mine, many) = (newest + 1, newest + 2);
+        // An active run that does the same; one that holds the tenant; one over many that does.
+        let active = |new: i64, workspace: &str, scope: &str, identity: i64| format!(
+            "insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, status, outcome, \
+             identity_hash, target_count, created_at, updated_at) select {new}, {workspace}, \
+             case when '{scope}' = 'tenant' then tenant_id end, source, type, '{scope}', 'queued', 'pending', \
+             case when {identity} = {id} then identity_hash else '{identity:064x}' end, 1, '2026-11-20T00:00:00+00:00', updated_at \
+             from operation_runs where id = {id}; "
+        );
+        let lock = |new: i64| format!("insert into runbook_scope_locks (runbook, tenant_id, run_id) values ('policy.sync', 1, {new})");
+        let cases = [
+            (mine, active(mine, "workspace_id", "tenant", id), true),
+            (mine, active(mine, "workspace_id", "tenant", mine) + &lock(mine), true),
+            (many, active(many, "null", "tenants", many) + &lock(many), false),
+        ];
+        for (other, made, within) in cases {
+            store.sql(&made).await.unwrap();
+            for ((person, actor), sees) in people.iter().zip(&actors).zip([true, within]) {
+                let run = if sees { format!("run {other}") } else { "another run".to_owned() };
+                let why = format!("{run} of the same type is active; wait for its end");
+                let cli = person.run(&["runs", "show", &shown]).ends(0);
+                assert!(cli.out.contains(&format!("No retry is possible: {why}")), "{why}: {cli:?}");
+                let json = person.run(&["runs", "show", &shown, "--json"]).ends(0).json();
+                assert_eq!(json["run"]["retry_refusal"], format!("run {id} cannot be retried: {why}"));
+                let plan = PlanGroupRetry { fingerprint: fingerprint.clone(), window: Some(Window::Day), wait_for_worker: false };
+                let plan = store.ops.run(actor, plan).await.unwrap();
+                let skip = plan.skipped.iter().find(|skip| skip.run_id == id).unwrap();
+                assert!(skip.why == why && plan.runs.is_empty(), "{plan:?}");
+                for how in ["--yes", "--dry-run"] {
+                    let asked = person.run(&["runs", "retry", &shown, how]).ends(5);
+                    assert!(asked.err.contains(&why) && asked.err.contains(&other.to_string()) == sees, "{asked:?}");
+                }
+            }
+            console.keys(&format!("2/<ctrl-u>id:{id}<enter>")).await;
+            let list = console.screen();
+            console.keys("<enter>").await;
+            let page = console.screen();
+            let why = format!("run {other} of the same type is active; wait for its end");
+            assert!(page.contains(&format!("No retry is possible: {why}")), "{page}");
+            assert!(!list.contains("R retry") && !page.contains("R retry"), "{list}\n{page}");
+            console.keys("R").await;
+            assert!(console.screen().contains(&format!("{why}, enter to view")), "{}", console.screen());
+            console.keys("<esc><esc>").await;
+            assert_eq!(store.number("select count(*) from operation_runs").await, newest + 1, "nothing was started");
+            store.sql(&format!("delete from operation_runs where id = {other}")).await.unwrap();
+            let cli = people[1].run(&["runs", "show", &shown]).ends(0);
+            assert!(cli.out.contains("Then retry 1 target."), "{cli:?}");
+        }
     }
 }

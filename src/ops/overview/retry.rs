@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::fingerprints;
-use crate::access::Requirement;
+use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
 use crate::domain::run::{RunStatus, Source};
-use crate::domain::run_facts::{Basis, Left, NoRetry, RetriedAs, Retry, RunFacts};
+use crate::domain::run_facts::{Basis, Busy, Left, NoRetry, RetriedAs, Retry, RunFacts};
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::window_of;
 use crate::ops::runs::{RetryRun, Started, active_workers, missing, retry_confirmation};
@@ -136,13 +136,14 @@ async fn plan(
                 support: active.support(&row.run_type),
                 left: undone,
                 retried_as,
+                busy: row.busy_with.map(|run| Busy::as_stored(run).seen(view == ViewScope::All)),
                 missing: missing(context.permit(), &registry, &row.run_type),
                 may_manage: true,
                 outage: None,
             };
             let targets = match RunFacts::ended(run_id, &row.run_type, basis).retry() {
-                // Archived since it was confirmed: its own retry says so, and stops no other.
-                Retry::Impossible(NoRetry::Archived) if only.is_some() => 1,
+                // So since it was confirmed: its own retry says so, and stops no other.
+                Retry::Impossible(NoRetry::Archived | NoRetry::Busy(_)) if only.is_some() => 1,
                 Retry::Impossible(why) => {
                     skip(why.text(&row.run_type));
                     continue;

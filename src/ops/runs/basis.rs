@@ -2,7 +2,7 @@
 //! what the actor may do with them.
 
 use crate::Result;
-use crate::access::Permit;
+use crate::access::{Permit, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_facts::Basis;
@@ -36,12 +36,14 @@ pub(in crate::ops) fn complete_with(
     runs: &mut [Run],
 ) {
     let registry = &context.settings().registry;
+    let sees_all = context.permit().scope() == ViewScope::All;
     for run in runs {
         let may_manage = context.permit().has(Capability::OpsManage);
         run.basis = Basis {
             support: active.support(&run.run_type),
             missing: missing(context.permit(), registry, &run.run_type),
             may_manage,
+            busy: run.basis.busy.map(|busy| busy.seen(sees_all)),
             outage: outages.get(&run.id).copied(),
             ..run.basis
         };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::retries::retried_as_columns;
+use super::retries::retry_columns;
 use super::run_read::restricted_to;
 use super::sql;
 use super::{Tx, on_tx};
@@ -175,6 +175,8 @@ pub struct TouchedRow {
     pub retried_as: Option<i64>,
     /// That one's state, as stored.
     pub retried_state: Option<String>,
+    /// The active run that a retry would meet, as stored.
+    pub busy_with: Option<i64>,
     /// Whether there is a newer run like it of the same tenant: then that one tells.
     pub superseded: bool,
 }
@@ -189,7 +191,7 @@ pub async fn touched(
 ) -> Result<Vec<TouchedRow>> {
     on_tx!(tx, c => {
         Ok(sql::query_as(concat!(
-            "select r.id as run_id, r.type, r.scope_kind, r.status, ", retried_as_columns!(), ", \
+            "select r.id as run_id, r.type, r.scope_kind, r.status, ", retry_columns!(), ", \
              exists (select 1 from operation_runs n where n.tenant_id = r.tenant_id and n.identity_hash = r.identity_hash \
              and (n.created_at, n.id) > (r.created_at, r.id)) as superseded \
              from operation_runs r where r.id in (select f.run_id from operation_run_failures f \

@@ -6,8 +6,11 @@ use crate::Result;
 use crate::domain::run_facts::RetriedAs;
 use crate::domain::run_state::RunState;
 
-/// Of the retries of an ended run `r`: the newest that is active or succeeded, else the newest.
-macro_rules! retried_as_columns {
+/// The other runs that decide whether an ended run `r` can be retried. Of its retries: the newest
+/// that is active or succeeded, else the newest. And the active run that a retry would meet: one that
+/// holds a lock of its scope, or does the same; negative where a view of the workspace of `r` may not
+/// have it. Few locks are held where no run over many holds its place, so they are read first.
+macro_rules! retry_columns {
     () => {
         concat!(
             "case when r.status = 'completed' and r.outcome <> 'succeeded' then (select n.id",
@@ -16,11 +19,23 @@ macro_rules! retried_as_columns {
              case when r.status = 'completed' and r.outcome <> 'succeeded' then (select ",
             $crate::ops::store::retries::retry_state!(),
             $crate::ops::store::retries::retries!("r.id", "r.workspace_id"),
-            " limit 1) end as retried_state"
+            " limit 1) end as retried_state, \
+             case when r.status = 'completed' and r.outcome <> 'succeeded' then (select \
+             case when r.workspace_id is null or b.workspace_id = r.workspace_id then b.id else -b.id end \
+             from operation_runs b where b.id = coalesce(\
+             (select k.run_id from runbook_scope_locks k where k.runbook = r.type \
+             and k.tenant_id = case when r.scope_kind = 'tenant' then r.tenant_id else 0 end), \
+             case when r.scope_kind <> 'tenant' then (select k.run_id from runbook_scope_locks k \
+             cross join operation_run_targets bg where k.runbook = r.type and bg.run_id = r.id \
+             and bg.tenant_id = k.tenant_id and bg.status in ('failed', 'skipped') \
+             order by k.tenant_id limit 1) end, \
+             case when r.scope_kind <> 'tenants' then (select a.id from operation_runs a \
+             where a.identity_hash = r.identity_hash and a.status in ('queued', 'running') limit 1) end\
+             )) end as busy_with"
         )
     };
 }
-pub(super) use retried_as_columns;
+pub(super) use retry_columns;
 
 /// The retries `n` of a run: active and succeeded ones first, the newest of these first. A run
 /// outside of a workspace is seen only by who sees all; its retries may be within one.

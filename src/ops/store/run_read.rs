@@ -8,7 +8,7 @@ use super::sql;
 use super::{Tx, on_tx, retries};
 use crate::access::ViewScope;
 use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
-use crate::domain::run_facts::{Basis, Left};
+use crate::domain::run_facts::{Basis, Busy, Left};
 use crate::domain::sanitize;
 use crate::domain::summary_counts::SummaryCounts;
 use crate::{Error, Result};
@@ -30,7 +30,7 @@ macro_rules! run_columns {
          left join workspaces lw on lw.id = lt.workspace_id where lg.run_id = r.id \
          and lg.status in ('failed', 'skipped') and (lg.tenant_id is null or (lt.archived_at is null \
          and lw.archived_at is null and not lt.is_platform)) limit 101) lb) else 0 end as left_targets, ",
-            $crate::ops::store::retries::retried_as_columns!()
+            $crate::ops::store::retries::retry_columns!()
         )
     };
 }
@@ -94,6 +94,7 @@ pub struct RunRow {
     left_targets: i64,
     retried_as: Option<i64>,
     retried_state: Option<String>,
+    busy_with: Option<i64>,
 }
 
 impl TryFrom<RunRow> for Run {
@@ -134,6 +135,7 @@ impl TryFrom<RunRow> for Run {
             basis: Basis {
                 left: Left { any: row.left_any, targets: row.left_targets },
                 retried_as: retries::as_stored(row.retried_as, row.retried_state.as_deref()),
+                busy: row.busy_with.map(Busy::as_stored),
                 ..Basis::default()
             },
         })

@@ -4,7 +4,7 @@ use super::{App, Overlay};
 use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
-use crate::domain::run_facts::{NoRetry, Retry, RunFacts};
+use crate::domain::run_facts::{Retry, RunFacts};
 use crate::ops::runs::RetryPlan;
 use crate::tui::command::{Command, Context};
 use crate::tui::control::{Control, ControlDone, ControlRequest};
@@ -99,9 +99,10 @@ impl App {
         };
         if let Some(why) = control.refusal(&facts) {
             match facts.retry() {
-                Retry::Impossible(NoRetry::Retried(retried)) if control == Control::Retry => {
-                    self.say_with(format!("{why}, enter to view"), Some(retried.run_id));
-                }
+                Retry::Impossible(no) if control == Control::Retry => match no.other_run() {
+                    Some(other) => self.say_with(format!("{why}, enter to view"), Some(other)),
+                    None => self.say(why),
+                },
                 _ => self.say(why),
             }
             return Vec::new();
