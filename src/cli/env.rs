@@ -14,7 +14,7 @@ use crate::config::{Config, DatabaseUrl, ListenUrl, Origin};
 use crate::domain::health::HealthThresholds;
 use crate::domain::time_zone::TimeZone;
 use crate::drafts::Drafts;
-use crate::ops::auth::{Resume, Session, Touch};
+use crate::ops::auth::{Resume, Session};
 use crate::ops::retention::Days;
 use crate::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
 use crate::paths::{self, Paths};
@@ -219,7 +219,7 @@ impl Env {
         if !session.is_touch_due(ops.clock().now()) {
             return Ok(session);
         }
-        let touch = ops.run(&session.actor, Touch);
+        let touch = ops.touch(&session.actor);
         let touched = match ops.engine() {
             Engine::Sqlite => tokio::time::timeout(TOUCH_PATIENCE, touch).await,
             Engine::Postgres => Ok(touch.await),

@@ -13,10 +13,11 @@ use sha2::{Digest, Sha256};
 
 use super::store::audit::NewAudit;
 use super::store::commit::{before_anything, commit_record};
+use super::store::database::Db;
 use super::store::sessions::{self, NewSession, SessionRow};
 use super::store::users::CredentialRow;
 use super::store::{self, together, users};
-use super::{Access, AuditStatus, Context, Operation, password};
+use super::{Access, AuditStatus, Context, Operation, Ops, password};
 use crate::access::{Actor, BreakGlass, ClientKind, Requirement, SessionRef, gate};
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::identity::hex;
@@ -345,6 +346,23 @@ impl Operation for Touch {
             sessions::touch(context.tx()?, holder.session.id(), now).await?;
         }
         Ok(())
+    }
+}
+
+impl Ops {
+    /// Notes that a person did something. On PostgreSQL that goes with what is asked next and waits
+    /// for no answer of its own; where it cannot be written, it is left out.
+    ///
+    /// # Errors
+    /// On SQLite those of [`Touch`].
+    pub async fn touch(&self, actor: &Actor) -> Result<()> {
+        match (&self.inner.db, actor) {
+            (Db::Postgres(server), Actor::Platform(session)) => {
+                let now = self.clock().now();
+                server.ask_before(&sessions::touching(session.id(), now, now - TOUCH_EVERY))
+            }
+            _ => self.run(actor, Touch).await,
+        }
     }
 }
 

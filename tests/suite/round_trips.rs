@@ -57,6 +57,41 @@ fn fr_046_001_a_command_waits_for_few_answers_on_one_connection() {
     }
 }
 
+#[test]
+fn fr_046_008_a_session_that_is_used_again_costs_no_round_trip() {
+    let store = block_on(async { Store::new(Engine::Postgres).await.with_scene().await });
+    let proxy = Proxy::start(&store.url);
+    let person = Person::at(&proxy.url(&store.url));
+    person.create("ana", &["--role", "administrator"]).ends(0);
+    person.login("ana").ends(0);
+    let long_ago = || async {
+        let back =
+            "update platform_sessions set last_active_at = last_active_at - interval '5 minutes'";
+        store.sql(back).await.unwrap();
+    };
+    let unwritten = "select count(*) from platform_sessions where last_active_at < now() - interval '4 minutes'";
+    block_on(long_ago());
+    proxy.counted();
+    person.run(&["overview"]).ends(0);
+    assert_counted(&proxy, "overview", 9);
+    block_on(async {
+        assert_eq!(store.number(unwritten).await, 0);
+        long_ago().await;
+        // Its row is locked by another session.
+        let mut other = PgConnection::connect(&store.url).await.unwrap();
+        other.execute("begin; select id from platform_sessions for update").await.unwrap();
+        person.run(&["overview"]).ends(0);
+        other.close().await.unwrap();
+        assert_eq!(store.number(unwritten).await, 1);
+        // Nothing can be written.
+        let name = store.text("select current_database()").await;
+        let read_only = format!("alter database \"{name}\" set default_transaction_read_only = on");
+        store.sql(&read_only).await.unwrap();
+        person.run(&["overview"]).ends(0);
+        assert_eq!(store.number(unwritten).await, 1);
+    });
+}
+
 fn assert_counted(proxy: &Proxy, what: &str, most: usize) {
     let (trips, connections) = proxy.counted();
     assert_eq!(connections, 1, "{what}");

@@ -6,11 +6,10 @@ use chrono::Duration;
 use futures_util::future::join_all;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::capability::{Capability, CapabilitySet, Role};
-use tenantpilot::ops::Consent;
-use tenantpilot::ops::auth::{ATTEMPTS, Login, Logout, Resume, Session, Touch, WhoAmI};
+use tenantpilot::ops::auth::{ATTEMPTS, Login, Logout, Resume, Session, WhoAmI};
 use tenantpilot::ops::runs::{CountRuns, ListRuns};
 use tenantpilot::ops::users::{ResetPassword, SetActive, SetCapabilities, Unlock};
-use tenantpilot::ops::{OpsSettings, password};
+use tenantpilot::ops::{Consent, Engine, OpsSettings, password};
 use tenantpilot::{Error, ErrorKind};
 
 use crate::database::texts;
@@ -123,13 +122,15 @@ both_engines! {
             store.clock.advance(idle / 2);
         }
         assert!(is_over(store.ops.run(&session.actor, WhoAmI).await));
-        let error = store.ops.run(&session.actor, Touch).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotLoggedIn, "an ended session cannot be woken");
+        let touched = store.ops.touch(&session.actor).await;
+        assert!(touched.is_ok() == (store.engine == Engine::Postgres), "{touched:?}");
+        assert!(is_over(store.ops.run(&session.actor, WhoAmI).await), "an ended session cannot be woken");
 
         let session = store.login("administrator").await;
         for _ in 0..4 {
             store.clock.advance(idle - Duration::seconds(1));
-            store.ops.run(&session.actor, Touch).await.unwrap();
+            store.ops.touch(&session.actor).await.unwrap();
+            store.ops.run(&session.actor, WhoAmI).await.unwrap();
         }
         store.clock.advance(idle - Duration::microseconds(1));
         store.ops.run(&session.actor, WhoAmI).await.unwrap();
@@ -142,7 +143,8 @@ both_engines! {
         let step = Duration::minutes(20);
         while store.clock.now() + step < session.expires_at {
             store.clock.advance(step);
-            store.ops.run(&session.actor, Touch).await.unwrap();
+            store.ops.touch(&session.actor).await.unwrap();
+            store.ops.run(&session.actor, WhoAmI).await.unwrap();
         }
         store.clock.advance(session.expires_at - store.clock.now() - Duration::microseconds(1));
         store.ops.run(&session.actor, WhoAmI).await.unwrap();

@@ -3,8 +3,8 @@
 //! No connection keeps a state of its own: limits are set in each transaction, and a console's and a
 //! command's statements have no names. So a pooler in transaction mode may stand in between.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -21,7 +21,7 @@ use super::keeper::{Keeper, close};
 use super::pg_transaction::Transaction;
 use super::schema::{APPLIED, Applied, is_current};
 use super::sessions::{SessionRow, session_by};
-use super::{awaited, connect};
+use super::{awaited, connect, sql};
 use crate::Result;
 
 /// What stands for the state of the data.
@@ -53,6 +53,8 @@ pub struct Server {
     backend: Arc<AtomicI32>,
     /// Whether it is tried if tables can be read.
     tries: Arc<AtomicBool>,
+    /// What goes before the next transaction, in one of its own.
+    before: Arc<Mutex<Option<String>>>,
 }
 
 impl Server {
@@ -68,6 +70,7 @@ impl Server {
             checks_schema: Arc::default(),
             backend: Arc::default(),
             tries: Arc::new(AtomicBool::new(true)),
+            before: Arc::default(),
         })
     }
 
@@ -79,6 +82,16 @@ impl Server {
     /// Closes every connection.
     pub async fn close(&self) {
         self.keeper.close().await;
+    }
+
+    /// Has a change go before the next transaction, in one of its own and with no round trip of its
+    /// own. Where it fails, it is left out.
+    pub fn ask_before(&self, change: &sql::Query) -> Result<()> {
+        let mut text = String::from("begin; set local lock_timeout = 250; ");
+        change.write(&mut text)?;
+        text += "; end; ";
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        Ok(())
     }
 
     /// Has the next transaction look at the schema, too.
@@ -201,20 +214,26 @@ impl Server {
         let text = connect::opening(&options, self.opening(begin)?);
         let answer = self.limits.answer.map(|limit| limit * begin.patience);
         let (keeper, writes) = (Arc::clone(&self.keeper), begin.writes);
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
         let parts = Parts { schema: self.is_checked_by(begin), session: begin.session.is_some() };
         // In a task of its own, so that giving up does not stop it half-way. A transaction that is
         // no longer waited for is undone.
         let begun = tokio::spawn(async move {
+            let mut before = before.unwrap_or_default();
             loop {
                 let taken = keeper.take().await?;
                 let undo = if taken.open { "rollback; " } else { "" };
                 let mut transaction =
                     Transaction::on(taken.connection, Arc::clone(&keeper), writes);
-                let text = format!("{undo}{text}");
+                let text = format!("{undo}{before}{text}");
                 match answered(transaction.connection()?, text, answer, parts).await {
                     Ok(opened) => return Ok((transaction, turn, opened)),
                     // It broke while it was idle. Nothing was asked of the server yet.
                     Err(error) if taken.used && is_lost(&error) => {}
+                    Err(sqlx::Error::Database(_)) if !before.is_empty() => {
+                        before.clear();
+                        transaction.rollback().await;
+                    }
                     Err(error) => return Err(error),
                 }
             }

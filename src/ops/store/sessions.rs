@@ -164,6 +164,19 @@ pub async fn touch(tx: &mut Tx, id: i64, now: DateTime<Utc>) -> Result<()> {
     })
 }
 
+/// The same as a statement of PostgreSQL, for a session that is good at `now` and was not active
+/// since `before`.
+pub fn touching(id: i64, now: DateTime<Utc>, before: DateTime<Utc>) -> sql::Query {
+    sql::query(
+        "update platform_sessions set last_active_at = $2 where id = $1 and ended_at is null \
+         and last_active_at <= $3 and expires_at > $2 \
+         and last_active_at > $2 - idle_seconds * interval '1 second'",
+    )
+    .bind(id)
+    .bind(now)
+    .bind(before)
+}
+
 /// Ends one session.
 pub async fn end(tx: &mut Tx, id: i64, now: DateTime<Utc>, reason: &str) -> Result<()> {
     on_tx!(tx, c => {
