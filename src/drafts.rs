@@ -172,6 +172,7 @@ impl Drafts {
     /// # Errors
     /// *Failed* where the folder cannot be read, or a bad file not set aside.
     pub fn load(&self, key: &DraftKey, now: DateTime<Utc>) -> Result<Found> {
+        self.check_dirs()?;
         let path = self.file(key);
         let (why, refusal) = match self.read(&path, key) {
             Ok(found) => return Ok(found.map_or(Found::Nothing, |kept| Found::Draft(kept.into()))),
@@ -190,6 +191,12 @@ impl Drafts {
             ))
             .hint("move it away by hand")),
         }
+    }
+
+    /// Its folder, and the state directory that it is in.
+    fn check_dirs(&self) -> Result<()> {
+        let dirs = [self.dir.parent(), Some(self.dir.as_path())];
+        files::check_own_dirs(&dirs.into_iter().flatten().collect::<Vec<_>>())
     }
 
     /// The error is what is wrong with the file.
@@ -262,6 +269,7 @@ impl Drafts {
         turn: u64,
         act: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<()> {
+        self.check_dirs()?;
         let path = self.file(key);
         // Held while the disk works: writes of one console follow one another.
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);

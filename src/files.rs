@@ -19,6 +19,10 @@ use crate::{Error, ErrorKind, Result};
 
 /// The permissions of others than the owner.
 const OTHERS: u32 = 0o077;
+/// Those of them that write.
+const OTHERS_WRITE: u32 = 0o022;
+/// Keeps who can write to a directory from removing what others made there.
+const STICKY: u32 = 0o1000;
 /// How long another process may hold a lock; it is held for one small file's reading and writing.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a lock is tried meanwhile.
@@ -66,6 +70,8 @@ pub enum Refusal {
     Owner(u32),
     /// Others than its owner can read or write it.
     OpenToOthers,
+    /// It is a directory that others than its owner can write to.
+    WritableByOthers,
     /// The system's own reason.
     System(io::Error),
 }
@@ -96,6 +102,7 @@ impl Refusal {
             Self::TooLarge(largest) => format!("it is larger than {}", size(*largest)),
             Self::Owner(user) => format!("it belongs to the user with ID {user}"),
             Self::OpenToOthers => "others than its owner can read or write it".to_owned(),
+            Self::WritableByOthers => "others than its owner can write to it".to_owned(),
             Self::System(error) => reason(error),
         }
     }
@@ -105,6 +112,7 @@ impl Refusal {
         let path = shown(path);
         match self {
             Self::OpenToOthers => Some(format!("run: chmod 600 {path}")),
+            Self::WritableByOthers => Some(format!("run: chmod go-w {path}")),
             Self::Owner(_) => {
                 let own = geteuid().as_raw();
                 Some(format!("if its content is yours, run: chown {own} {path}"))
@@ -216,11 +224,38 @@ fn regular(about: &Metadata) -> Result<(), Refusal> {
 }
 
 fn private(about: &Metadata) -> Result<(), Refusal> {
-    if ![0, geteuid().as_raw()].contains(&about.uid()) {
-        return Err(Refusal::Owner(about.uid()));
-    }
+    owned(about)?;
     if about.mode() & OTHERS != 0 {
         return Err(Refusal::OpenToOthers);
+    }
+    Ok(())
+}
+
+fn owned(about: &Metadata) -> Result<(), Refusal> {
+    match about.uid() {
+        user if [0, geteuid().as_raw()].contains(&user) => Ok(()),
+        user => Err(Refusal::Owner(user)),
+    }
+}
+
+/// Checks directories of this program's own, as far as they are there: who can write to one can
+/// replace what it holds. A link may lead to it.
+///
+/// # Errors
+/// *Failed*, with the first that belongs to somebody else or that others can write to.
+pub fn check_own_dirs(dirs: &[&Path]) -> Result<()> {
+    dirs.iter().try_for_each(|dir| match own_dir(dir) {
+        Ok(()) | Err(Refusal::Missing) => Ok(()),
+        Err(refusal) => Err(refusal.error(ErrorKind::Failed, "cannot use the directory", dir)),
+    })
+}
+
+fn own_dir(dir: &Path) -> Result<(), Refusal> {
+    let about = dir.metadata().map_err(|error| Refusal::of(error, dir))?;
+    owned(&about)?;
+    // In a sticky one, others replace nothing that is not theirs.
+    if about.is_dir() && about.mode() & OTHERS_WRITE != 0 && about.mode() & STICKY == 0 {
+        return Err(Refusal::WritableByOthers);
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ pub fn subscriber(
 ) -> Result<(impl tracing::Subscriber + Send + Sync + use<>, LogGuard)> {
     let directory = paths.logs_dir();
     files::create_private_dir(&directory)?;
+    files::check_own_dirs(&[paths.state_dir(), &directory])?;
     let today = current_file(paths, &clock);
     let file = DailyFile::open(directory.clone(), clock)
         .map_err(|refusal| refusal.error(ErrorKind::Failed, "cannot write", &today))?;

@@ -12,6 +12,7 @@ use crate::domain::count::count;
 use crate::domain::setting::SettingKey;
 use crate::logging;
 use crate::ops::platform::PlatformInfo;
+use crate::ops::settings::SettingWarnings;
 use crate::ops::users::IsUnclaimed;
 use crate::ops::{Create, Engine, Ops, SchemaState, Target};
 use crate::paths;
@@ -170,6 +171,7 @@ async fn look_at(env: &Env) -> Result<Found> {
     let (mut notes, mut days) = (Vec::new(), None);
     if schema.0 == SchemaState::Current {
         let platform = ops.run(&env.anonymous(), PlatformInfo).await?;
+        notes.extend(ops.run(&env.anonymous(), SettingWarnings).await?);
         notes.extend(looser_retention(env, platform.usage_retention_days));
         notes.extend(clock_notes(&ops));
         days = Some(platform.usage_retention_days);

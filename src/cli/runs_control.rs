@@ -229,7 +229,8 @@ fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<
     Ok(0)
 }
 
-fn left_out(env: &Env, gone: usize) {
+/// Says how many targets a retry leaves out since their tenants are archived by now.
+pub fn left_out(env: &Env, gone: usize) {
     if gone > 0 {
         env.out.message(format!("left out, since archived by now: {}", count(gone, "target")));
     }

@@ -24,6 +24,8 @@ const LARGEST: u64 = 1024 * 1024;
 /// The file, and which of its sessions belongs to the database at hand.
 pub struct SessionFile {
     path: PathBuf,
+    /// The directory of the program's own that it is in; none for a place that a person named.
+    own_dir: Option<PathBuf>,
     key: String,
 }
 
@@ -45,7 +47,9 @@ impl SessionFile {
         database: &DatabaseUrl,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self> {
-        let path = match variable(VARIABLE).filter(|value| !value.is_empty()) {
+        let named = variable(VARIABLE).filter(|value| !value.is_empty());
+        let own_dir = named.is_none().then(|| paths.state_dir().to_owned());
+        let path = match named {
             None => paths.cli_session_file(),
             Some(value) => {
                 let path = PathBuf::from(&value);
@@ -58,7 +62,7 @@ impl SessionFile {
                 path
             }
         };
-        Ok(Self { path, key: database.digest(variable) })
+        Ok(Self { path, own_dir, key: database.digest(variable) })
     }
 
     /// Where it is.
@@ -71,6 +75,7 @@ impl SessionFile {
     /// # Errors
     /// *Failed* for a file that cannot be read or understood.
     pub fn token(&self) -> Result<Option<SecretString>> {
+        self.check_dir()?;
         Ok(self.read()?.sessions.remove(&self.key).map(SecretString::from))
     }
 
@@ -80,6 +85,7 @@ impl SessionFile {
     /// *Failed* for a file that cannot be read or written.
     pub fn keep(&self, token: &SecretString) -> Result<Option<SecretString>> {
         let token = token.expose_secret().to_owned();
+        self.check_dir()?;
         let _lock = files::lock(&self.path)?;
         let mut stored = self.read()?;
         let replaced = stored.sessions.insert(self.key.clone(), token);
@@ -92,6 +98,7 @@ impl SessionFile {
     /// # Errors
     /// *Failed* for a file that cannot be read or written.
     pub fn forget(&self, token: &SecretString) -> Result<()> {
+        self.check_dir()?;
         let _lock = files::lock(&self.path)?;
         let mut stored = self.read()?;
         if stored.sessions.get(&self.key).is_some_and(|kept| kept == token.expose_secret()) {
@@ -99,6 +106,10 @@ impl SessionFile {
             self.write(&stored)?;
         }
         Ok(())
+    }
+
+    fn check_dir(&self) -> Result<()> {
+        self.own_dir.as_deref().map_or(Ok(()), |dir| files::check_own_dirs(&[dir]))
     }
 
     fn read(&self) -> Result<Stored> {

@@ -6,7 +6,7 @@ use super::ask::{self, ConsentArgs};
 use super::{Env, Table, examples};
 use crate::Result;
 use crate::domain::confirmation::Given;
-use crate::domain::safe_text::SafeText;
+use crate::domain::safe_text::{SafeText, quoted};
 use crate::domain::setting::SettingKey;
 use crate::ops::Consent;
 use crate::ops::settings::{ListSettings, PlatformSetting, SetSetting, SettingSet};
@@ -98,14 +98,15 @@ async fn list(json: bool, env: &Env) -> Result<u8> {
         return Ok(0);
     }
     let mut table = Table::new(&["SETTING", "VALUE", "DEFAULT"]);
-    for setting in settings {
-        let default =
-            if setting.value == setting.default { "=" } else { shown(setting.default) }.to_owned();
-        let value = if setting.invalid { "(not valid)" } else { shown(&setting.value) }.to_owned();
-        table.push([setting.key.to_string(), value, default]);
+    for setting in &settings {
+        let default = if setting.value == setting.default { "=" } else { shown(setting.default) };
+        table.push([setting.key.to_string(), shown(&setting.value).to_owned(), default.to_owned()]);
         table.note(&SafeText::new(setting.about));
     }
     table.print(&env.out)?;
+    for setting in &settings {
+        warn(setting, env);
+    }
     Ok(0)
 }
 
@@ -120,12 +121,14 @@ async fn get(key: &str, json: bool, env: &Env) -> Result<u8> {
         return Ok(0);
     }
     env.out.line(shown(&setting.value))?;
-    if setting.invalid {
-        env.out.message(format!(
-            "warning: what is stored is not valid, and the default is in force; set it: tenantpilot platform settings set {key} VALUE"
-        ));
-    }
+    warn(&setting, env);
     Ok(0)
+}
+
+fn warn(setting: &PlatformSetting, env: &Env) {
+    if let Some(warning) = setting.warning() {
+        env.out.message(format!("warning: {warning}"));
+    }
 }
 
 /// Arguments of `platform set-label`.
@@ -202,14 +205,14 @@ async fn set(
         // A refusal of this look is on record already.
         let done = ops.run(&session.actor, set(Consent::look_ahead())).await?;
         let becomes = if done.looser { "becomes less strict" } else { "would be set" };
-        let (key, after, before) = (done.key, shown(&done.after), shown(&done.before));
+        let (key, after, before) = (done.key, shown(&done.after), before(&done));
         what = format!("{key} {becomes}: {after} instead of {before}.");
     }
     ask::confirmed(env, &ops, &session.actor, &what, consent, set).await
 }
 
 fn tell(done: &SettingSet, dry_run: bool, env: &Env) -> Result<()> {
-    let (key, before, after) = (done.key, shown(&done.before), shown(&done.after));
+    let (key, before, after) = (done.key, before(done), shown(&done.after));
     env.out.line(match (done.changed, dry_run) {
         (false, _) => format!("{key} is {after} already"),
         (true, false) => format!("{key} set to {after}, was {before}"),
@@ -228,7 +231,19 @@ fn as_json(done: &SettingSet, dry_run: bool) -> Value {
 }
 
 fn set_as_json(done: &SettingSet) -> Value {
-    json!({ "key": done.key.as_str(), "before": done.before, "value": done.after })
+    let mut set = json!({ "key": done.key.as_str(), "before": done.before, "value": done.after });
+    if let Some(stored) = &done.stored {
+        set["stored"] = json!(stored);
+    }
+    set
+}
+
+/// The value before; one that was not valid as it was stored.
+fn before(done: &SettingSet) -> String {
+    match &done.stored {
+        Some(stored) => format!("{} (not valid)", quoted(stored)),
+        None => shown(&done.before).to_owned(),
+    }
 }
 
 fn shown(value: &str) -> &str {

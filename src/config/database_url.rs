@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::identity::hex;
 use crate::domain::postgres_url::PostgresUrl;
+use crate::domain::safe_text::quoted;
 
 /// Which engine an address speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +77,9 @@ impl DatabaseUrl {
             let missing = if engine == Engine::Sqlite { "the path" } else { "the server" };
             return Err(format!("{missing} is missing after {scheme}://"));
         }
-        if engine == Engine::Postgres {
-            PostgresUrl::parse(rest)?;
+        match engine {
+            Engine::Postgres => PostgresUrl::parse(rest).map(drop)?,
+            Engine::Sqlite => only_a_path(rest)?,
         }
         Ok(Self { secret: SecretString::from(text.to_owned()), engine })
     }
@@ -120,7 +122,11 @@ impl DatabaseUrl {
 
     /// Whether the address carries a password.
     pub fn has_password(&self) -> bool {
-        self.redacted_url() != self.expose()
+        let rest = self.expose().split_once("://").map_or("", |(_, rest)| rest);
+        let parsed = (self.engine == Engine::Postgres).then(|| PostgresUrl::parse(rest).ok());
+        let parsed = parsed.flatten();
+        let password = parsed.as_ref().and_then(|url| url.parameter(&["password"]));
+        password.is_some_and(|password| !password.is_empty())
     }
 
     /// The address without what may be secret. When in doubt where the password ends, nothing
@@ -150,6 +156,13 @@ impl DatabaseUrl {
         };
         format!("{scheme}://{user}{place}{query}")
     }
+}
+
+/// Refuses what would be taken for a part of the file's name. No parameter of SQLite is supported.
+fn only_a_path(rest: &str) -> Result<(), String> {
+    let Some((_, query)) = rest.split_once('?') else { return Ok(()) };
+    let name = query.split(['=', '&']).next().unwrap_or_default();
+    Err(format!("its parameter {} is not supported; its form is sqlite://PATH", quoted(name)))
 }
 
 fn shown_parameter(parameter: &str) -> String {
@@ -191,6 +204,27 @@ mod tests {
 
     fn key_of(url: &str) -> String {
         DatabaseUrl::parse(url).unwrap().digest(|_| None)
+    }
+
+    #[test]
+    fn a_password_is_told_from_what_is_only_hidden() {
+        let carries = |url: &str| DatabaseUrl::parse(url).unwrap().has_password();
+        for url in [
+            "postgres://ana:one@db/platform",
+            "postgres://ana@db/platform?password=one",
+            "postgres://db/platform?sslcert=/a&password=one",
+        ] {
+            assert!(carries(url), "{url}");
+        }
+        for url in [
+            "postgres://db/platform?hostaddr=10.0.0.1",
+            "postgres://ana@db/platform?sslrootcert=/ca.pem&options=-c%20jit%3Doff",
+            "postgres://ana:@db/platform?statement-cache-capacity=1",
+            "postgres://ana@db/platform?password=",
+            "sqlite:///a:b@c",
+        ] {
+            assert!(!carries(url), "{url}");
+        }
     }
 
     #[test]

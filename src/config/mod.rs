@@ -434,12 +434,10 @@ impl<'a> Layers<'a> {
 
     fn warnings(&self) -> Vec<String> {
         let shown = paths::shown(self.file.path());
-        let has_password = match self.file.get("database_url") {
-            Some((Given::Text(url), _)) => {
-                DatabaseUrl::parse(url).is_ok_and(|url| url.has_password())
-            }
-            _ => false,
-        };
+        let has_password = ["database_url", "database.listen_url"].iter().any(|name| {
+            matches!(self.file.get(name), Some((Given::Text(url), _))
+                if DatabaseUrl::parse(url).is_ok_and(|url| url.has_password()))
+        });
         let mut warnings = Vec::new();
         if has_password && self.file.open_to_others {
             warnings.push(format!(

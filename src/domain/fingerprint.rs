@@ -12,10 +12,20 @@ use super::identity::hex;
 const HOLE: &str = "#";
 /// What stands for the name of a tenant or a workspace.
 const NAME: &str = "<name>";
+/// What stands for an error code while the rest is stripped.
+const PLACE: &str = "\u{fdd0}";
 /// Names shorter than this are left alone: they would be found inside of other words.
 const SHORTEST_NAME: usize = 3;
 /// How many characters of a pattern count. The end of a long message may be cut anywhere.
 const COUNTED: usize = 400;
+
+/// A database's own error code, which tells errors apart that otherwise read the same.
+static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let text = r"(?i-u:\bSQLSTATE|\bSQLite code)[:= ]{0,2}[\[(]?([0-9A-Z]{5}|[0-9]{1,4})(?-u:\b)";
+    let regex = Regex::new(text);
+    debug_assert!(regex.is_ok(), "{regex:?}");
+    regex.ok()
+});
 
 /// What is stripped, in this order; each is a whole word or a part of one.
 static HOLES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
@@ -61,6 +71,20 @@ static HOLES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Puts what is no character of a message in the place of each error code, and gives the codes.
+fn set_aside(text: String) -> (String, Vec<String>) {
+    let mut codes = Vec::new();
+    let Some(regex) = CODE.as_ref() else { return (text, codes) };
+    let mut rest = text.replace(PLACE, "");
+    let mut start = 0;
+    while let Some(range) = regex.captures_at(&rest, start).and_then(|c| Some(c.get(1)?.range())) {
+        codes.push(rest[range.clone()].to_owned());
+        rest.replace_range(range.clone(), PLACE);
+        start = range.start + PLACE.len();
+    }
+    (rest, codes)
+}
+
 /// The message without what differs from one failure to the next: ids, numbers and moments
 /// are `#`, each of `names` is `<name>`.
 pub fn pattern(message: &str, names: &[&str]) -> String {
@@ -71,8 +95,12 @@ pub fn pattern(message: &str, names: &[&str]) -> String {
     for name in names.into_iter().filter(|name| name.chars().count() >= SHORTEST_NAME) {
         text = text.replace(name, NAME);
     }
+    let (mut text, codes) = set_aside(text);
     for (regex, with) in HOLES.iter() {
         text = regex.replace_all(&text, NoExpand(with)).into_owned();
+    }
+    for code in codes {
+        text = text.replacen(PLACE, &code, 1);
     }
     text.trim().trim_end_matches(['.', '!']).to_owned()
 }
@@ -117,6 +145,12 @@ mod tests {
             ("items 1, 2, 3 of {17}", "items # of #"),
             ("AADSTS50034, sha256, field \"due_at\"", "AADSTS#, sha#, field \"due_at\""),
             ("bad cafe, dead beef, added a face", "bad cafe, dead beef, added a face"),
+            (
+                "the database refused the statement (SQLSTATE 23505, constraint runs_2_key)",
+                "the database refused the statement (SQLSTATE 23505, constraint runs_#_key)",
+            ),
+            ("sqlstate[23514]: 17 rows; SQLState=40P01", "sqlstate[23514]: # rows; SQLState=40P01"),
+            ("SQLite code 1811, code 12345", "SQLite code 1811, code #"),
             ("", ""),
         ] {
             assert_eq!(pattern(message, &["Contoso", "Contoso DE", "p"]), expected);
@@ -130,6 +164,12 @@ mod tests {
         assert_eq!(one, fingerprint("timeout", "No answer within 60 s on page 12", &[]));
         assert_ne!(one, fingerprint("conflict", "no answer within 30 s on page 3", &[]));
         assert_ne!(one, fingerprint("timeout", "no answer within 30 s on item 3", &[]));
+        let state = |code: &str| {
+            fingerprint("unexpected_error", &format!("refused (SQLSTATE {code}) on row 7"), &[])
+        };
+        assert_ne!(state("23505"), state("23514"));
+        // What has no code has the fingerprint that it always had.
+        assert_eq!(one, "a0f3e294f53d");
         let long = |end: &str| fingerprint("timeout", &format!("{}{end}", "x ".repeat(250)), &[]);
         assert_eq!(long("cut he"), long("cut here"));
     }

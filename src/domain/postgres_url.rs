@@ -57,6 +57,8 @@ const ALIASES: [(&str, &str); 5] = [
 
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+const SEVERAL_HOSTS: &str = "it names several hosts; only one is supported";
+
 /// What an address says, in the order in which it counts: a parameter wins.
 pub struct PostgresUrl {
     parameters: Vec<(String, String)>,
@@ -113,7 +115,12 @@ impl PostgresUrl {
             check(key, &value)?;
             parameters.push(((*key).to_owned(), value));
         }
-        Ok(Self { parameters })
+        let own = Self { parameters };
+        let several = |name| own.parameter(&[name]).is_some_and(|host| host.contains(','));
+        if several("host") || several("hostaddr") {
+            return Err(SEVERAL_HOSTS.to_owned());
+        }
+        Ok(own)
     }
 
     /// The value of the parameter that has one of these names.
@@ -149,6 +156,17 @@ fn unknown(key: &str, place: usize) -> String {
         return format!("its parameter {name} is not supported; leave it out");
     }
     format!("parameter {place} after its \"?\" is not known; there are {}", KNOWN.join(", "))
+}
+
+/// Refuses several hosts, as the environment names them: the driver would look for one of that name.
+///
+/// # Errors
+/// With what is supported.
+pub fn check_env_host(hosts: &str) -> Result<(), String> {
+    if hosts.contains(',') {
+        return Err("PGHOST names several hosts; only one is supported".to_owned());
+    }
+    Ok(())
 }
 
 /// Refuses a mode of TLS that there is not, as the environment says it: the driver would take its
@@ -193,7 +211,7 @@ fn decoded(part: &str) -> Result<String, String> {
 /// The host, percent-encoded, without the brackets of an IPv6 address; and the port, if any.
 fn host_and_port(place: &str) -> Result<(String, &str), String> {
     if place.contains(',') {
-        return Err("it names several hosts; only one is supported".to_owned());
+        return Err(SEVERAL_HOSTS.to_owned());
     }
     let (host, port) = if let Some(rest) = place.strip_prefix('[') {
         let Some((host, port)) = rest.split_once(']') else {
@@ -248,7 +266,7 @@ fn check(key: &str, value: &str) -> Result<(), String> {
         "sslmode" | "ssl-mode" if !SSL_MODES.contains(&value) => {
             Err(format!("its sslmode is not one of {}", SSL_MODES.join(", ")))
         }
-        "hostaddr" if value.parse::<std::net::IpAddr>().is_err() => {
+        "hostaddr" if !value.contains(',') && value.parse::<std::net::IpAddr>().is_err() => {
             Err("its hostaddr is not an IP address".to_owned())
         }
         "statement-cache-capacity" if value.parse::<usize>().is_err() => {
@@ -260,8 +278,10 @@ fn check(key: &str, value: &str) -> Result<(), String> {
 
 fn check_port(value: &str) -> Result<(), String> {
     let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    let is_list = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b',');
     let why = match value.parse::<u16>() {
         _ if value.is_empty() => "its port is missing",
+        _ if is_list && !is_number => "it names several ports; only one is supported",
         _ if !is_number => {
             "its port is not a number; percent-encode special characters of a password"
         }
@@ -353,6 +373,11 @@ mod tests {
             ("u:s3cret@my host/x", "a space"),
             ("u:s3cret@ /x", "a space"),
             ("u:s3cret@h1:1,h2:2/x", "several hosts"),
+            ("u:s3cret@h%2Ch2/x", "several hosts"),
+            ("u:s3cret@/x?host=a,b", "several hosts"),
+            ("u:s3cret@h/x?host=/run/a,/run/b", "several hosts"),
+            ("u:s3cret@h/x?hostaddr=10.0.0.1,10.0.0.2", "several hosts"),
+            ("u:s3cret@h/x?port=5432,5433", "several ports"),
             ("u:s3cret@h/x?sslmode=s3cret", "verify-full"),
             ("u:s3cret@h/x?SSLMODE=verify-full", "is called sslmode"),
             ("u:s3cret@h/x?channel_binding=require", "channel_binding is not supported"),

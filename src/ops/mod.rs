@@ -259,6 +259,7 @@ operations! {
     runs::CountRuns => runs::CountRuns,
     runs::GetRun => runs::GetRun { id: 0 },
     settings::ListSettings => settings::ListSettings,
+    settings::SettingWarnings => settings::SettingWarnings,
     settings::SetSetting => settings::SetSetting::sample(),
     settings::UsageRetention => settings::UsageRetention,
     seed::LoadPlatform => seed::LoadPlatform::sample(),

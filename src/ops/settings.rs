@@ -10,6 +10,7 @@ use super::{About, Access, Consent, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
+use crate::domain::safe_text::quoted;
 use crate::domain::setting::{ALERT_EVENTS, SettingKey, number, words_of};
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct PlatformSetting {
     pub default: &'static str,
     /// Whether what is stored is not a value of this setting; then the default is in force.
     pub invalid: bool,
+    /// What is stored, where it is not valid.
+    pub stored: Option<String>,
     /// What it is for.
     pub about: &'static str,
     /// What may be written.
@@ -39,9 +42,20 @@ impl PlatformSetting {
             value: value.and_then(Result::ok).unwrap_or_else(|| key.default_text().to_owned()),
             default: key.default_text(),
             invalid,
+            stored: stored.filter(|_| invalid).map(str::to_owned),
             about: key.about(),
             allowed: key.allowed(),
         }
+    }
+
+    /// That what is stored is not used, and what mends it; none for a valid value.
+    pub fn warning(&self) -> Option<String> {
+        let (key, stored) = (self.key, quoted(self.stored.as_deref()?));
+        Some(format!(
+            "{key}: the stored value {stored} is not valid, the default {} is used; run: \
+             tenantpilot platform settings reset {key}",
+            if self.default.is_empty() { "(none)" } else { self.default },
+        ))
     }
 }
 
@@ -54,6 +68,16 @@ pub(in crate::ops) async fn lenient(tx: &mut Tx, key: SettingKey) -> Result<Stri
         tracing::warn!(%key, "the stored setting is not valid; its default is in force");
     }
     Ok(setting.value)
+}
+
+/// Every setting.
+pub(in crate::ops) async fn all(tx: &mut Tx) -> Result<Vec<PlatformSetting>> {
+    let stored = rows::all(tx).await?;
+    let of = |key: &SettingKey| {
+        let found = stored.iter().find(|(name, _)| name == key.as_str());
+        PlatformSetting::of(*key, found.map(|(_, value)| value.as_str()))
+    };
+    Ok(SettingKey::ALL.iter().map(of).collect())
 }
 
 /// The value in force, for what cannot be undone.
@@ -106,12 +130,23 @@ impl Operation for ListSettings {
     type Output = Vec<PlatformSetting>;
 
     async fn execute(self, context: &mut Context) -> Result<Vec<PlatformSetting>> {
-        let stored = rows::all(context.tx()?).await?;
-        let of = |key: &SettingKey| {
-            let found = stored.iter().find(|(name, _)| name == key.as_str());
-            PlatformSetting::of(*key, found.map(|(_, value)| value.as_str()))
-        };
-        Ok(SettingKey::ALL.iter().map(of).collect())
+        all(context.tx()?).await
+    }
+}
+
+/// Reads which settings are not valid, for `info`. Nothing of a customer is in it, so it needs no
+/// login.
+#[derive(Debug, Clone, Copy)]
+pub struct SettingWarnings;
+
+impl Operation for SettingWarnings {
+    const NAME: &'static str = "platform.setting_warnings";
+    const REQUIREMENT: Requirement = Requirement::BeforeLogin;
+    const ACCESS: Access = Access::Read;
+    type Output = Vec<String>;
+
+    async fn execute(self, context: &mut Context) -> Result<Vec<String>> {
+        Ok(all(context.tx()?).await?.iter().filter_map(PlatformSetting::warning).collect())
     }
 }
 
@@ -153,8 +188,10 @@ impl SetSetting {
 pub struct SettingSet {
     /// Its name.
     pub key: SettingKey,
-    /// The value before.
+    /// The value in force before.
     pub before: String,
+    /// What was stored before, where it was not valid.
+    pub stored: Option<String>,
     /// The value now; after a dry run, the value it would have.
     pub after: String,
     /// Whether the new value is less strict.
@@ -178,9 +215,11 @@ impl Operation for SetSetting {
     async fn execute(self, context: &mut Context) -> Result<SettingSet> {
         let mut row = self.consent.begin(context, Self::NAME, &self.about()).await?;
         let attempt = self.attempt(context).await;
-        let (set, invalid) = self.consent.end(context, row.clone(), attempt).await?;
-        if set.changed || invalid {
-            row.before = Some(json!({ "value": set.before, "invalid": invalid }));
+        let set = self.consent.end(context, row.clone(), attempt).await?;
+        if set.changed {
+            let (stored, invalid) = (set.stored.as_ref(), set.stored.is_some());
+            row.before =
+                Some(json!({ "value": stored.unwrap_or(&set.before), "invalid": invalid }));
             row.after = Some(json!({ "value": set.after }));
             context.audit(&row).await?;
         }
@@ -189,7 +228,7 @@ impl Operation for SetSetting {
 }
 
 impl SetSetting {
-    async fn attempt(&self, context: &mut Context) -> Result<(SettingSet, bool)> {
+    async fn attempt(&self, context: &mut Context) -> Result<SettingSet> {
         let key: SettingKey = self.key.parse()?;
         context.require_unrestricted(Self::NAME).await?;
         let after = match &self.value {
@@ -201,12 +240,14 @@ impl SetSetting {
         let looser = key.is_looser(&after, &before.value);
         let action = Action::Setting { key: key.as_str(), looser };
         self.consent.allow(context, &Confirmation::of(&action)?)?;
-        let changed = after != before.value;
-        if changed || before.invalid {
+        let changed = after != before.value || before.invalid;
+        if changed {
             let now = context.now();
-            rows::set(context.tx()?, key.as_str(), &after, now).await?;
+            match &self.value {
+                Some(_) => rows::set(context.tx()?, key.as_str(), &after, now).await?,
+                None => rows::remove(context.tx()?, key.as_str()).await?,
+            }
         }
-        let set = SettingSet { key, before: before.value, after, looser, changed };
-        Ok((set, before.invalid))
+        Ok(SettingSet { key, before: before.value, stored: before.stored, after, looser, changed })
     }
 }

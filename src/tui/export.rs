@@ -16,7 +16,11 @@ pub fn file(dir: &Path, name: &str, ending: &str, now: DateTime<Utc>) -> PathBuf
 /// # Errors
 /// When the file cannot be written.
 pub async fn write(file: PathBuf, text: String) -> Result<()> {
-    tokio::task::spawn_blocking(move || files::write_private(&file, text.as_bytes()))
-        .await
-        .map_err(|_| Error::failed("the file could not be written"))?
+    let written = tokio::task::spawn_blocking(move || {
+        // The folder of exports, and the state directory that it is in.
+        let dirs: Vec<&Path> = file.ancestors().skip(1).take(2).collect();
+        files::check_own_dirs(&dirs)?;
+        files::write_private(&file, text.as_bytes())
+    });
+    written.await.map_err(|_| Error::failed("the file could not be written"))?
 }

@@ -75,11 +75,16 @@ impl Look {
         short_time(at.with_timezone(&offset), self.now.with_timezone(&offset))
     }
 
-    /// The heading of a column of such times, with the zone where that fits: the header has it
-    /// too.
+    /// The heading of a column of such times with the zone, no wider than they are: `CREATED UTC`,
+    /// `CREATED +01`, `AT +05:30`.
     pub fn time_heading(&self, what: &str) -> String {
-        let whole = format!("{what} {}", self.zone_name());
-        if whole.chars().count() <= SHORT_TIME { whole } else { what.to_owned() }
+        let zone = self.zone_name();
+        let hours = zone.strip_suffix(":00").unwrap_or(&zone);
+        let fits = |heading: &String| heading.chars().count() <= SHORT_TIME;
+        [format!("{what} {zone}"), format!("{what} {hours}")]
+            .into_iter()
+            .find(fits)
+            .unwrap_or_else(|| format!("AT {zone}"))
     }
 
     /// A time in full, with its zone.

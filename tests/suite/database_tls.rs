@@ -37,6 +37,8 @@ impl Certificates {
                  -extfile limits -out {name}.pem"
             ));
         }
+        own.openssl("pkey -in server.key -aes128 -passout pass:secret -out locked.key");
+        own.openssl("genpkey -algorithm ED448 -out odd.key");
         std::fs::write(own.0.path().join("letter.pem"), "Dear Sir or Madam").unwrap();
         own
     }
@@ -151,6 +153,12 @@ fn fr_043_006_the_cause_of_a_failed_tls_connection_is_said() {
             "",
         );
         says(look(&with(&plain, "require", &pair("ca.pem"))).await, Usage, "no private key", "");
+        let other = look(&with(&plain, "require", &pair("ca.key"))).await;
+        says(other, Usage, "sslkey does not belong to the certificate of sslcert", "made with");
+        let locked = look(&with(&plain, "require", &pair("locked.key"))).await;
+        says(locked, Usage, "the key of sslkey is encrypted", "passphrases are not supported");
+        let odd = look(&with(&plain, "require", &pair("odd.key"))).await;
+        says(odd, Usage, "the key of sslkey is of a kind that cannot be used", "RSA");
 
         let certified =
             plain.replace("postgres:", "certified:").replacen("certified:", "postgres:", 1);

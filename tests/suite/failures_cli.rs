@@ -145,6 +145,29 @@ both_engines! {
         assert!(done.err.contains(&format!("tenantpilot runs watch {run}\n")), "{done:?}");
     }
 
+    async fn fr_027_008_targets_of_archived_tenants_are_left_out_and_counted(store) {
+        let store = store.with_platform().await.with_demo_worker().await;
+        let person = Person::administrator(&store.url);
+        let past = Past::of(&store, TimeDelta::minutes(30));
+        let run = past.failed_over("inventory.sync", &[1, 2, 3], "row 5 changed").await.to_string();
+        let one = fingerprint(&person, "conflict");
+        let said = "left out, since archived by now: 1 target\n";
+        let rehearsals = [["failures", "retry", &one, "--dry-run"], ["runs", "retry", &run, "--dry-run"]];
+        for arguments in &rehearsals {
+            let rehearsed = person.run(arguments).ends(0);
+            assert!(rehearsed.out.starts_with("3 targets of ") && !rehearsed.err.contains("left out"), "{rehearsed:?}");
+        }
+        store.sql("update tenants set archived_at = '2026-11-20T12:00:00+00:00' where id = 2").await.unwrap();
+        for arguments in &rehearsals {
+            let rehearsed = person.run(arguments).ends(0);
+            assert!(rehearsed.out.starts_with("2 targets of ") && rehearsed.err.contains(said), "{rehearsed:?}");
+        }
+        let plan = person.run(&["failures", "retry", &one, "--dry-run", "--json"]).ends(0).json();
+        assert_eq!((&plan["plan"]["left_out_count"], &plan["plan"]["targets"]), (&1.into(), &2.into()));
+        let done = person.run(&[&["failures", "retry", &one, "--confirm", "RETRY 2"][..], &REASON].concat()).ends(0);
+        assert!(done.out.starts_with(&format!("run {run} is tried again as run ")) && done.err.contains(said), "{done:?}");
+    }
+
     async fn fr_027_009_what_a_start_refuses_is_named_and_stops_no_other(store) {
         let store = store.with_platform().await.with_demo_worker().await;
         let person = Person::administrator(&store.url);

@@ -157,6 +157,63 @@ fn fr_044_001_a_draft_that_is_not_private_is_set_aside() {
 }
 
 #[test]
+fn fr_044_009_a_directory_of_its_own_that_others_can_write_to_is_refused() {
+    let store = block_on(Store::new(Engine::Sqlite));
+    let person = Person::administrator(&store.url);
+    let state = person.dir("state");
+    let whoami = || person.run(&["whoami"]);
+    whoami().ends(0);
+    for (mode, refused) in
+        [(0o777, true), (0o775, true), (0o757, true), (0o755, false), (0o1777, false)]
+    {
+        open(&state, mode);
+        let done = whoami();
+        assert_eq!(done.code, i32::from(refused), "{mode:o} {done:?}");
+        let repair = format!("chmod go-w \"{}\"", state.display());
+        assert_eq!(done.err.contains(&repair), refused, "{mode:o} {done:?}");
+        assert_eq!(person.login("ana").code, i32::from(refused), "{mode:o}");
+        open(&state, 0o700);
+    }
+}
+
+#[test]
+fn fr_044_009_a_log_directory_may_be_a_link_to_one_that_is_fit_for_it() {
+    let folder = TempDir::new().unwrap();
+    let (paths, clock) = (paths_in(&folder.path().join("state")), Clock::fixed(noon()));
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(paths.state_dir()).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, paths.logs_dir()).unwrap();
+    let start = || logging::subscriber(&paths, LogLevel::Info, clock.clone());
+    open(&elsewhere, 0o700);
+    drop(start().unwrap());
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+    let refused = || start().err().unwrap().to_string();
+    open(&elsewhere, 0o777);
+    assert!(refused().contains("run: chmod go-w"), "{}", refused());
+    open(&elsewhere, 0o700);
+    open(paths.state_dir(), 0o777);
+    assert!(refused().contains("others than its owner can write to it"), "{}", refused());
+    open(paths.state_dir(), 0o700);
+    if is_root() {
+        chown(&elsewhere, Some(ANOTHER), None).unwrap();
+        assert!(refused().contains("belongs to the user with ID 65534"), "{}", refused());
+        chown(&elsewhere, Some(0), None).unwrap();
+    }
+    fs::remove_dir_all(&elsewhere).unwrap();
+    assert!(refused().contains("directory"), "{}", refused());
+    // Drafts go by the same rule.
+    let drafts = Drafts::new(paths.drafts_dir(), "platform".to_owned());
+    let key = DraftKey { person: "ana".to_owned(), subject: DiagnosticsSubject::Tenant(1) };
+    let kept = Kept::of(Draft::default(), None, noon());
+    let save = || drafts.save(&key, drafts.turn(), &kept);
+    save().unwrap();
+    open(&paths.drafts_dir(), 0o777);
+    assert!(save().unwrap_err().to_string().contains("chmod go-w"));
+    assert!(drafts.load(&key, noon()).unwrap_err().to_string().contains("chmod go-w"));
+}
+
+#[test]
 fn fr_044_002_a_database_file_that_is_not_private_is_refused() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("p.db");

@@ -51,6 +51,21 @@ fn numbers(group: &FingerprintGroup) -> (i64, i64, i64) {
 }
 
 both_engines! {
+    async fn fr_025_009_the_error_code_of_a_database_tells_errors_apart(store) {
+        let store = store.with_platform().await;
+        let admin = store.administrator().await;
+        let said = |code: &str, row: u32| format!("the database refused the statement ({code}) on row {row}");
+        for (tenant, code) in [(1, "SQLSTATE 23505"), (2, "SQLSTATE 23505"), (3, "SQLSTATE P0001"), (4, "SQLite code 1811")] {
+            store.failed_run(tenant, ReasonCode::UnexpectedError, &[&said(code, 17 + u32::try_from(tenant).unwrap())]).await;
+        }
+        store.pass(5);
+        let page = store.groups(&admin.actor, Window::Day).await;
+        let mut found: Vec<_> = page.fingerprints.iter().map(|group| (group.pattern.clone(), group.failures)).collect();
+        found.sort();
+        let of = |code: &str, n| (format!("the database refused the statement ({code}) on row #"), n);
+        assert_eq!(found, [of("SQLSTATE 23505", 2), of("SQLSTATE P0001", 1), of("SQLite code 1811", 1)]);
+    }
+
     async fn fr_025_009_failures_that_say_the_same_are_one_and_fr_025_010_lead_to_their_runs(store) {
         let store = store.with_platform().await;
         let admin = store.administrator().await;

@@ -289,6 +289,59 @@ fn fr_001_011_only_one_module_asks_the_system_for_directories() {
     }
 }
 
+/// Headings of columns that hold times.
+const TIMES: [&str; 19] = [
+    "BEAT",
+    "BEGINS",
+    "CHANGED",
+    "CHECKED",
+    "CREATED",
+    "ENDED",
+    "EXPIRES",
+    "FIRST",
+    "HEARTBEAT",
+    "LAST",
+    "NEXT",
+    "OPENED",
+    "QUEUED",
+    "SEEN",
+    "SENT",
+    "SINCE",
+    "STARTED",
+    "UNTIL",
+    "UPDATED",
+];
+
+/// The headings of columns of time in a source text that do not get their zone.
+fn headings_without_zone(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let parts: Vec<&str> = code.split('"').collect();
+    for pair in parts.windows(2) {
+        let (before, literal) = (pair[0].trim_end(), pair[1]);
+        let words = literal.split([' ', '\n']).filter(|word| !word.is_empty());
+        let heads = words.clone().all(|word| !word.chars().any(char::is_lowercase));
+        let names_time = words.clone().any(|word| TIMES.contains(&word));
+        let helped = ["time_heading(", "value_name ="].iter().any(|call| before.ends_with(call));
+        if heads && names_time && !helped {
+            found.push(literal.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn fr_045_002_every_column_of_times_gets_its_zone_from_the_one_helper() {
+    assert_eq!(headings_without_zone("[\"ID\", \"CREATED\"], time_heading(\"SENT\")"), ["CREATED"]);
+    for path in [rust_files("src/cli"), rust_files("src/tui")].concat() {
+        let text = read(&path);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let without = headings_without_zone(code);
+        assert!(without.is_empty(), "{}: {without:?}", path.display());
+        let table = code.contains("Table::new") && code.contains("short_time(");
+        assert!(!table || code.contains("time_heading("), "{} has times", path.display());
+    }
+}
+
 #[test]
 fn fr_044_003_only_one_module_opens_files() {
     let calls = [

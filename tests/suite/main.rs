@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails has to fail the test")]
 
 mod access;
+mod addresses;
 mod advice;
 mod advice_retried;
 mod advice_waits;

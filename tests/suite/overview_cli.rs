@@ -13,7 +13,7 @@ use tenantpilot::domain::run::Source;
 use tenantpilot::domain::safe_text::{SafeText, is_unseen};
 use tenantpilot::domain::summary_counts::{CountKey, SummaryCounts};
 use tenantpilot::ops::runs::{
-    ClaimRun, Claimed, CompleteRun, RecordFailure, ReportProgress, StartRun,
+    ClaimRun, Claimed, CompleteRun, RecordFailure, ReportProgress, RunScope, StartRun,
 };
 use tenantpilot::ops::{Create, Ops, OpsSettings};
 
@@ -77,6 +77,25 @@ impl Past {
         self.ops.run(&Actor::System, ReportProgress { run_id, fence, counts }).await.unwrap();
         self.ops.run(&Actor::System, CompleteRun { run_id, fence, blocked: None }).await.unwrap();
         run_id
+    }
+
+    /// A run over several tenants, all of which failed.
+    pub async fn failed_over(&self, run_type: &str, tenants: &[i64], message: &str) -> i64 {
+        let scope = RunScope::Tenants(tenants.to_vec());
+        let start = StartRun { scope, ..StartRun::for_tenant(run_type, 1, Source::Schedule) };
+        let id = self.ops.run(&Actor::System, start).await.unwrap().run_id;
+        let claim = ClaimRun {
+            owner: "w1".to_owned(),
+            types: vec![run_type.to_owned()],
+            lease: Duration::from_hours(1),
+        };
+        let claimed = self.ops.run(&Actor::System, claim).await.unwrap().unwrap();
+        assert_eq!(claimed.id, id);
+        for tenant in tenants {
+            let claimed = Claimed { tenant_id: Some(*tenant), ..claimed.clone() };
+            self.say(&claimed, ReasonCode::Conflict, message).await;
+        }
+        self.ended(&claimed, 0, tenants.len() as u64, 3).await
     }
 
     pub async fn succeeded(&self, run_type: &str, tenant: i64, seconds: i64) -> i64 {

@@ -105,6 +105,41 @@ both_engines! {
         assert_eq!(store.ops.run(&anonymous, PlatformInfo).await.unwrap().environment_color, "cyan");
     }
 
+    async fn fr_033_004_a_stored_value_that_is_not_valid_is_said_and_a_reset_removes_it(store) {
+        let person = Person::administrator(&store.url);
+        let settings = |words: &[&str]| person.run(&[&["platform", "settings"], words].concat());
+        let rows = format!("select count(*) from platform_settings where key = '{DAYS}'");
+        let said = "product_usage.retention_days: the stored value \"9 days\" is not valid, the default 90 is used; \
+                    run: tenantpilot platform settings reset product_usage.retention_days";
+        let break_it = format!("update platform_settings set value = '9 days' where key = '{DAYS}'");
+        store.sql(&break_it).await.unwrap();
+        let got = settings(&["get", DAYS]).ends(0);
+        assert_eq!((got.out.as_str(), got.err), ("90\n", format!("warning: {said}\n")));
+        let json = settings(&["get", DAYS, "--json"]).ends(0).json();
+        assert_eq!((&json["setting"]["stored"], &json["setting"]["invalid"], &json["setting"]["value"]), (&"9 days".into(), &true.into(), &"90".into()));
+        let listed = settings(&["list"]).ends(0);
+        assert_eq!(listed.err, format!("warning: {said}\n"));
+        assert!(person.run(&["info"]).ends(0).out.contains(&format!("  note     {said}\n")));
+        assert!(person.run(&["info", "--json"]).ends(0).json()["info"]["notes"].to_string().contains("9 days"));
+        let dry = settings(&["reset", DAYS, "--dry-run"]).ends(0);
+        assert_eq!(dry.out, format!("{DAYS} would be set to 90, is \"9 days\" (not valid); nothing was changed\n"));
+        assert_eq!(store.number(&rows).await, 1);
+        let reset = settings(&["reset", DAYS, "--yes", "--json"]).ends(0).json();
+        assert_eq!((&reset["changed"], &reset["setting"]["stored"], &reset["setting"]["value"]), (&true.into(), &"9 days".into(), &"90".into()));
+        assert_eq!(store.number(&rows).await, 0);
+        let before = store.text("select cast(before_state as text) from audit_logs where action = 'platform.set_setting' order by id desc limit 1").await;
+        assert!(before.contains("9 days"), "{before}");
+        for words in [&["list"][..], &["get", DAYS]] {
+            assert_eq!(settings(words).ends(0).err, "");
+        }
+        assert!(!person.run(&["info"]).ends(0).out.contains("9 days"));
+        assert_eq!(settings(&["reset", DAYS, "--yes"]).ends(0).out, format!("{DAYS} is 90 already\n"));
+        // A valid value of one's own is removed by a reset, too.
+        settings(&["set", DAYS, "365", "--yes"]).ends(0);
+        settings(&["reset", DAYS, "--confirm", DAYS]).ends(0);
+        assert_eq!(store.number(&rows).await, 0);
+    }
+
     async fn fr_033_005_a_shorter_retention_of_a_client_is_ignored_and_said(store) {
         let person = Person::administrator(&store.url);
         let info = |days: &str| {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::ask::{self, ConsentArgs};
 use crate::cli::overview::WindowArgs;
-use crate::cli::{Env, break_glass};
+use crate::cli::{Env, break_glass, runs_control};
 use crate::domain::confirmation::Given;
 use crate::domain::count::count;
 use crate::domain::run::Source;
@@ -60,6 +60,7 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
         for line in planned(&plan) {
             env.out.message(line);
         }
+        runs_control::left_out(env, plan.left_out_count);
     }
     break_glass::notice(env, &session);
     let what = format!("{} would be tried again.", aim(&plan));
@@ -129,6 +130,7 @@ fn answer(plan: &GroupRetryPlan, done: &GroupRetried, args: &RetryArgs, env: &En
                 "unknown": done.unknown,
                 "skipped": plan.skipped,
                 "left": plan.left,
+                "left_out_count": plan.left_out_count,
             },
         }));
     }
@@ -163,6 +165,7 @@ fn left_out(plan: &GroupRetryPlan, env: &Env) {
     if more > 0 {
         env.out.message(format!("and {more} more are not; --json names all of them"));
     }
+    runs_control::left_out(env, plan.left_out_count);
     if plan.waiting > 0 {
         let runs = count(plan.waiting, "run");
         env.out.message(format!("{runs} can wait for a worker: add --wait-for-worker"));

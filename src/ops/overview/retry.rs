@@ -42,6 +42,8 @@ pub struct GroupRetryPlan {
     pub runs: Vec<Planned>,
     /// How many targets they have in all.
     pub targets: usize,
+    /// How many of their failed and skipped targets are left out: their tenants are archived by now.
+    pub left_out_count: usize,
     /// What confirms it.
     #[serde(flatten)]
     pub confirmation: Confirmation,
@@ -112,7 +114,8 @@ async fn plan(
     wait_for_worker: bool,
 ) -> Result<GroupRetryPlan> {
     let view = context.permit().scope();
-    let (mut runs, mut skipped, mut left, mut waiting) = (Vec::new(), Vec::new(), 0, 0);
+    let (mut runs, mut skipped) = (Vec::new(), Vec::new());
+    let (mut left, mut waiting, mut left_out_count) = (0, 0, 0);
     let touched = rows::touched(context.tx()?, view, span, fingerprint, LOOKED_AT).await?;
     let active = active_workers(context.tx()?).await?;
     let registry = context.settings().registry.clone();
@@ -161,9 +164,11 @@ async fn plan(
                     usize::try_from(targets).unwrap_or(usize::MAX)
                 }
             };
+            let undone = run_read::retryable(context.tx()?, run_id).await?.total;
             let about = (run_id, row.run_type.as_str(), row.scope_kind.parse()?);
             let confirmation = retry_confirmation(context, about, targets).await?;
             if confirmation.declarable {
+                left_out_count += usize::try_from(undone).unwrap_or(0).saturating_sub(targets);
                 runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
             } else {
                 skip("it needs its own phrase; retry it alone".to_owned());
@@ -179,7 +184,16 @@ async fn plan(
         Confirmation::of(&action)?.requiring_reason(glass)
     };
     let fingerprint = fingerprint.to_owned();
-    Ok(GroupRetryPlan { fingerprint, runs, targets, confirmation, skipped, left, waiting })
+    Ok(GroupRetryPlan {
+        fingerprint,
+        runs,
+        targets,
+        left_out_count,
+        confirmation,
+        skipped,
+        left,
+        waiting,
+    })
 }
 
 /// Tries the runs of a group again: each is a retry of its own, with its own audit row. What one

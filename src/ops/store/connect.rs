@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
 use super::server::Server;
 use super::tls;
-use crate::domain::postgres_url::{PostgresUrl, check_ssl_mode};
+use crate::domain::postgres_url::{PostgresUrl, check_env_host, check_ssl_mode};
 use crate::{Error, Result};
 
 /// How long to wait for a connection before the database counts as unreachable.
@@ -29,6 +29,11 @@ pub fn options(url: &str, application: &str) -> Result<PgConnectOptions> {
         && let Ok(mode) = std::env::var("PGSSLMODE")
     {
         check_ssl_mode(&mode).map_err(Error::usage)?;
+    }
+    if parsed.parameter(&["host", "hostaddr"]).is_none()
+        && let Ok(host) = std::env::var("PGHOST")
+    {
+        check_env_host(&host).map_err(Error::usage)?;
     }
     let mut options: PgConnectOptions =
         parsed.for_driver().parse().map_err(|_| unusable("it is not a URL"))?;

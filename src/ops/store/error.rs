@@ -123,6 +123,14 @@ fn of_session(error: &dyn DatabaseError) -> Option<Error> {
     if !matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic) {
         return None;
     }
+    if is_of_options(error) {
+        let parameter = named_in(error.message());
+        let parameter = parameter.map_or_else(String::new, |name| format!(": {name}"));
+        let message = format!("the server refused the connection's options{parameter}");
+        return Some(Error::new(ErrorKind::Unreachable, message).hint(
+            "correct or remove the parameter in options of the database URL, or in PGOPTIONS",
+        ));
+    }
     // Servers speak other languages too: the text tells more, but nothing depends on it.
     let ends = |text: &str| error.message().ends_with(text);
     let (message, hint) = match (error.code(), error.routine()) {
@@ -186,6 +194,25 @@ fn of_session(error: &dyn DatabaseError) -> Option<Error> {
         _ => return None,
     };
     Some(Error::new(ErrorKind::Unreachable, message).hint(hint))
+}
+
+/// Whether a server refuses a session for its options: a parameter that is not known, not allowed
+/// or has no such value. Poolers have one code for all of what they refuse.
+fn is_of_options(error: &PgDatabaseError) -> bool {
+    match error.code() {
+        "42704" | "42601" | "22023" | "55P02" => true,
+        "42501" => error.message().contains("parameter"),
+        "08P01" => error.message().contains("startup parameter"),
+        _ => false,
+    }
+}
+
+/// The parameter that a server names, in quotes; its value may follow. A pooler names it last.
+fn named_in(message: &str) -> Option<&str> {
+    let quoted = message.split(['"', '«', '»', '„', '“']).nth(1);
+    let name = quoted.or_else(|| message.rsplit(": ").next())?.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    (!name.is_empty() && name.len() <= 63 && name.chars().all(plain)).then_some(name)
 }
 
 fn of_sqlstate(fault: &DatabaseFault, message: &str) -> Error {

@@ -23,6 +23,14 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<(String, String)>> {
     })
 }
 
+/// Removes what is stored under `key`.
+pub async fn remove(tx: &mut Tx, key: &str) -> Result<()> {
+    on_tx!(tx, c => {
+        sql::query("delete from platform_settings where key = $1").bind(key).execute(c).await?;
+        Ok(())
+    })
+}
+
 /// Stores `value` under `key`.
 pub async fn set(tx: &mut Tx, key: &str, value: &str, now: DateTime<Utc>) -> Result<()> {
     on_tx!(tx, c => {

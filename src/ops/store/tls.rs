@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgSslMode;
@@ -14,6 +16,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// More than any bundle of certificates has.
 const LARGEST: u64 = 4 * 1024 * 1024;
+/// What stands in the PEM form of a key with a passphrase.
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
 /// What the driver says where a server has no TLS.
 const NOT_OFFERED: &str = "server does not support TLS";
 
@@ -44,22 +48,44 @@ pub fn check_files(url: &PostgresUrl, mode: PgSslMode) -> Result<()> {
         return Ok(());
     }
     let mut given = Vec::new();
+    let mut contents = Vec::new();
     for file in &FILES {
         let named = url.parameter(&file.parameters).map(str::to_owned);
         let value = named.or_else(|| std::env::var(file.variable).ok());
         given.push(value.is_some());
-        if let Some(value) = value {
-            file.check(&value)?;
-        }
+        contents.push(value.map(|value| file.check(&value)).transpose()?);
     }
     if given[1] != given[2] {
         return Err(Error::usage("a client certificate needs both sslcert and sslkey"));
     }
-    Ok(())
+    match contents.as_slice() {
+        [_, Some(certificate), Some(key)] => check_pair(certificate, key),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a key that is not the certificate's. The driver would say that the handshake failed.
+fn check_pair(certificate: &[u8], key: &[u8]) -> Result<()> {
+    let certificates = CertificateDer::pem_slice_iter(certificate).filter_map(Result::ok).collect();
+    let Ok(key) = PrivateKeyDer::from_pem_slice(key) else { return Ok(()) };
+    match CertifiedKey::from_der(certificates, key, &default_provider()) {
+        Err(TlsError::InconsistentKeys(_)) => {
+            Err(Error::usage("the key of sslkey does not belong to the certificate of sslcert")
+                .hint("name the key that the certificate was made with"))
+        }
+        Err(TlsError::InvalidCertificate(_)) => {
+            Err(Error::usage("the certificate of sslcert cannot be read")
+                .hint("check it with: openssl x509 -text -in FILE"))
+        }
+        Err(_) => Err(Error::usage("the key of sslkey is of a kind that cannot be used")
+            .hint("use an RSA, ECDSA (P-256, P-384, P-521) or Ed25519 key")),
+        Ok(_) => Ok(()),
+    }
 }
 
 impl Named {
-    fn check(&self, value: &str) -> Result<()> {
+    /// The content, which can be used.
+    fn check(&self, value: &str) -> Result<Vec<u8>> {
         let [name, ..] = self.parameters;
         let text = value.trim();
         let content = if text.starts_with("-----BEGIN") && text.ends_with("-----") {
@@ -71,14 +97,19 @@ impl Named {
             });
             read?.bytes
         };
-        let usable = if self.holds == "private key" {
+        let is_key = self.holds == "private key";
+        let usable = if is_key {
             PrivateKeyDer::from_pem_slice(&content).is_ok()
         } else {
             let mut found = CertificateDer::pem_slice_iter(&content).peekable();
             found.peek().is_some() && found.all(|certificate| certificate.is_ok())
         };
         if usable {
-            return Ok(());
+            return Ok(content);
+        }
+        if is_key && content.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+            return Err(Error::usage(format!("the key of {name} is encrypted"))
+                .hint("passphrases are not supported; decrypt it with: openssl pkey -in FILE"));
         }
         Err(Error::usage(format!("the file of {name} holds no {} in PEM form", self.holds)))
     }

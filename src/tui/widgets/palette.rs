@@ -16,6 +16,8 @@ use crate::domain::capability::CapabilitySet;
 use crate::ops::named::Named;
 use crate::ops::support::SupportTenant;
 
+/// What quits where it is typed in full, beside the command's name.
+const QUIT: [&str; 2] = ["q", "quit"];
 /// The longest text.
 const LIMIT: usize = 60;
 
@@ -86,6 +88,8 @@ impl Palette {
             let text = format!("{} {}", command.id(), command.description()).to_lowercase();
             words.iter().all(|word| text.contains(word))
         };
+        let quits = QUIT.contains(&typed).then_some(Command::AppQuit);
+        let fits = |command: &Command| fits(command) && Some(*command) != quits;
         let commands = self.commands.iter().copied().filter(fits).map(Offer::Command);
         let is_there = |target: &GoTo| match (target, named) {
             (GoTo::Run(id), Some(named)) => named.run == Some(*id),
@@ -96,12 +100,9 @@ impl Palette {
             .flat_map(|named| &named.tenants)
             .partition(|tenant| is_meant(tenant, typed));
         let tenant = |tenant: &SupportTenant| GoTo::Tenant(Box::new(tenant.clone()));
-        let mut offers: Vec<Offer> = GoTo::read(typed)
-            .into_iter()
-            .filter(is_there)
-            .chain(meant.into_iter().map(tenant))
-            .map(Offer::GoTo)
-            .collect();
+        let places = GoTo::read(typed).into_iter().filter(is_there);
+        let places = places.chain(meant.into_iter().map(tenant)).map(Offer::GoTo);
+        let mut offers: Vec<Offer> = quits.into_iter().map(Offer::Command).chain(places).collect();
         offers.extend(commands);
         offers.extend(others.into_iter().map(tenant).map(Offer::GoTo));
         let are_there = named.is_none_or(|named| !named.tenants.is_empty());
@@ -122,7 +123,9 @@ impl Palette {
         let typed = self.field.text().trim();
         let fits = match self.offers().first() {
             Some(Offer::Command(command)) if leaves(*command) => {
-                command.id() == typed || command.help() == typed
+                command.id() == typed
+                    || command.help() == typed
+                    || (*command == Command::AppQuit && QUIT.contains(&typed))
             }
             first => first.is_some(),
         };

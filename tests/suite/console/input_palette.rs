@@ -88,6 +88,36 @@ both_engines! {
         assert_eq!(console.outside, [Effect::Quit]);
     }
 
+    async fn fr_042_013_q_and_quit_typed_in_full_leave_as_the_key_does(store) {
+        let store = prepared(store).await;
+        for typed in ["q", "quit", "app.quit"] {
+            let mut console = at_runbooks(&store.ops).await;
+            // Nothing typed leaves nothing.
+            console.keys(":<enter>").await;
+            shows!(console, "nothing is selected");
+            console.keys("<esc>").await;
+            assert_eq!(console.outside, []);
+            console.keys(&format!(":{typed}")).await;
+            shows!(console, "▸ app.quit");
+            console.keys("<enter>").await;
+            assert_eq!(console.outside, [Effect::Quit], "{typed}");
+        }
+        // Also where a tenant has that name.
+        store.sql("update tenants set name = 'q' where id = 1").await.unwrap();
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys(ALL).await;
+        console.keys(":q<enter>").await;
+        shows!(console, "What was entered for the runbook would be lost.");
+        assert_eq!(console.outside, []);
+        console.keys("<esc>").await;
+        // What only begins so leaves nothing.
+        for typed in ["qu", "qui", "quits", "Q"] {
+            console.keys(&format!(":{typed}")).await;
+            hides!(console, "▸ app.quit");
+            console.keys("<esc>").await;
+        }
+    }
+
     async fn fr_042_014_the_palette_goes_to_runs_tenants_requests_themes_and_keymaps(store) {
         let store = store.with_scene().await;
         store.administrator().await;

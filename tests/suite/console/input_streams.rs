@@ -299,6 +299,29 @@ fn leaves(place: &Place, stream: &[u8], bound: Duration) {
     assert!(took < bound, "{}: {took:?} after {shown}", place.name);
 }
 
+/// Of a paste that has its end, control bytes are left out and the text is kept.
+#[test]
+fn fr_042_003_a_ctrl_c_inside_of_a_paste_is_left_out_and_the_text_kept() {
+    let mut opened = Opened::at(&PLACES[1], None);
+    let program = &mut opened.program;
+    for (paste, text) in [
+        (&[&b"\x1b[200~contoso\x03 one\x1b[201~"[..]][..], "contoso one"),
+        (&[b"\x1b[200~\x03two\x03\x1b[201~"], "two"),
+        (&[b"\x1b[200~thr", b"ee\x03", b"\x1b[201~"], "three"),
+        (&[b"\x1b[200~four\x03\x1b", b"[201~"], "four"),
+    ] {
+        for part in paste {
+            program.send(part);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        program.wait_for(&format!("filter  {text}"));
+        program.send(b"\x15");
+        program.wait_until("an empty filter", |screen| !screen.contains(text));
+    }
+    program.send(b"\x03");
+    assert_eq!(program.ends_within(LIMIT), 0);
+}
+
 /// A sequence whose ESC comes late is that sequence, and a paste without an end ends.
 #[test]
 fn fr_042_001_fr_042_004_late_and_lost_parts_leave_no_dead_key() {

@@ -100,6 +100,24 @@ both_engines! {
         assert!(console.screen().lines().next().unwrap().contains(&offset), "{}", console.screen());
     }
 
+    async fn fr_045_002_the_heading_of_a_column_of_times_names_the_zone(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        for zone in [TimeZone::Utc, TimeZone::Local] {
+            let with = Setup { zone, ..setup(200, 50, &store.clock) };
+            let mut console = Console::with(&store.ops, with).await;
+            console.log_in("administrator").await;
+            let offset = zone.offset(store.clock.now()).to_string();
+            let named = if zone == TimeZone::Utc { "UTC" } else { offset.trim_end_matches(":00") };
+            for (keys, heading) in [("2", "CREATED"), ("8", "BEAT")] {
+                console.keys(keys).await;
+                let screen = console.screen();
+                let head = format!("{heading} {named}");
+                assert!(screen.lines().skip(1).any(|line| line.contains(&head)), "{head} in\n{screen}");
+            }
+        }
+    }
+
     async fn fr_045_003_filters_of_the_command_line_follow_the_zone(store) {
         let store = store.with_platform().await;
         store.administrator().await;

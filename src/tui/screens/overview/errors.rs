@@ -324,9 +324,10 @@ impl Columns {
         let failures = widest("FAILURES", &|group| grouped(group.failures).len());
         let runs = widest("RUNS", &|group| grouped(group.runs).len());
         let tenants = widest("TENANTS", &|group| grouped(group.tenants).len());
-        let last = widest("LAST", &|group| look.short_time(group.last_seen_at).len());
+        let (first, last) = (look.time_heading("FIRST"), look.time_heading("LAST"));
+        let last = widest(&last, &|group| look.short_time(group.last_seen_at).len());
         let first = if width >= WIDE {
-            widest("FIRST", &|group| look.short_time(group.first_seen_at).len()) + 1
+            widest(&first, &|group| look.short_time(group.first_seen_at).len()) + 1
         } else {
             0
         };
@@ -356,7 +357,8 @@ impl Columns {
     fn head(&self, look: &Look) -> Row {
         let cut = |text: &str, columns| look.cut(text, columns).to_string();
         let (reason, pattern) = (cut("REASON", self.reason), cut("WHAT IT SAYS", self.pattern));
-        let text = self.row(["FAILURES", "RUNS", "TENANTS", "FIRST", "LAST", &reason, &pattern]);
+        let (first, last) = (look.time_heading("FIRST"), look.time_heading("LAST"));
+        let text = self.row(["FAILURES", "RUNS", "TENANTS", &first, &last, &reason, &pattern]);
         vec![Cell::plain(Role::Header, format!("  {text}"))]
     }
 

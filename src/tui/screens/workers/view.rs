@@ -153,9 +153,10 @@ fn worker_head(look: &Look, width: usize) -> ScreenLine {
     let name = name_width(width);
     let mut text = format!("{:<name$} {:<STATE$} ", "WORKER", "STATE");
     if width >= WIDE {
-        text.push_str(&format!("{:<8} {:>5} {:<TIME$} ", "VERSION", "SLOTS", "SINCE"));
+        let since = look.time_heading("SINCE");
+        text.push_str(&format!("{:<8} {:>5} {since:<TIME$} ", "VERSION", "SLOTS"));
     }
-    text.push_str(&format!("{:<TIME$} HOLDS", "LAST BEAT"));
+    text.push_str(&format!("{:<TIME$} HOLDS", look.time_heading("BEAT")));
     ScreenLine { spans: vec![look.span(Role::Header, text)], key: None }
 }
 
@@ -218,9 +219,9 @@ fn lease_head(look: &Look, width: usize) -> ScreenLine {
     }
     text.push_str(&format!("{:<owner$} ", look.cut("HELD BY", owner)));
     if tenant > 0 {
-        text.push_str(&format!("{:<TIME$} ", "SINCE"));
+        text.push_str(&format!("{:<TIME$} ", look.time_heading("SINCE")));
     }
-    text.push_str("LAST BEAT");
+    text.push_str(&look.time_heading("BEAT"));
     ScreenLine { spans: vec![look.span(Role::Header, text)], key: None }
 }
 
