@@ -15,7 +15,7 @@ use tenantpilot::demo::simulator::{Course, Pace};
 use tenantpilot::demo::worker::{self, reclaim};
 use tenantpilot::domain::operation_type::started_by_customers;
 use tenantpilot::domain::run::{RunOutcome, RunStatus, Source, TargetStatus};
-use tenantpilot::domain::run_facts::Retry;
+use tenantpilot::domain::run_facts::{NoRetry, Retry};
 use tenantpilot::ops::auth::{Login, Session};
 use tenantpilot::ops::runs::{GetRun, RetryRun, RunDetail, StartRun};
 use tenantpilot::ops::workers::{Beat, ListWorkers, WorkerInfo};
@@ -221,11 +221,20 @@ impl Demo {
             let targets = first.targets.iter().filter(|target| failed(target.status)).count();
             let retry =
                 RetryRun { run_id: first.run.id, consent: again(targets), ..retry_from_cli() };
-            let retried = self.ops.run(&self.operator.actor, retry).await?.started;
-            if retried.created {
-                return Ok(retried.run_id);
+            let refusal = match self.ops.run(&self.operator.actor, retry).await {
+                Ok(retried) if retried.started.created => return Ok(retried.started.run_id),
+                Ok(retried) => panic!("run {} is the retry already", retried.started.run_id),
+                Err(refusal) => refusal,
+            };
+            let now = Clock::system().now();
+            match self.detail(first.run.id).await.facts(now).retry() {
+                Retry::Impossible(NoRetry::Busy(busy)) => {
+                    self.end_of(busy.run_id().unwrap()).await;
+                }
+                // It has ended since.
+                Retry::Possible { .. } => {}
+                _ => return Err(refusal),
             }
-            self.end_of(retried.run_id).await;
         }
     }
 }
