@@ -204,7 +204,7 @@ impl Shared {
                 .heart_ops
                 .run(&Actor::System, starts.clone())
                 .await
-                .is_err_and(|e| e.retry_can_help())
+                .is_err_and(|e| e.is_waited_out())
             {
                 self.owe(starts);
             }
@@ -391,23 +391,39 @@ impl Worker {
     }
 }
 
-/// Waits until the database is there, with the schema of this version.
+/// Waits until the database is there, with the schema of this version and the grants of a worker.
+/// One that was not there is made and migrated meanwhile.
 async fn wait_for_database(shared: &Shared) -> Result<()> {
+    let mut waited = false;
     loop {
-        let usable = match shared.ops.require_current_schema().await {
-            Ok(()) => shared.ops.require_direct_connection("a worker").await,
-            refused => refused,
-        };
-        match usable {
+        let error = match look_at_database(&shared.ops).await {
             // That it takes writes again, the first heartbeat says.
             Ok(()) => return Ok(()),
             Err(_) if shared.is_stopping() => return Ok(()),
-            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut) => {
-                shared.failed(Source::Heart, &error);
-                shared.rest(POLL).await;
-            }
-            Err(error) => return Err(error),
+            Err(error) => error,
+        };
+        let away = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
+        let goes_on = away || waited && is_to_be_migrated(&shared.ops).await;
+        if !goes_on {
+            return Err(error);
         }
+        waited = true;
+        shared.failed(Source::Heart, &error);
+        shared.rest(POLL).await;
+    }
+}
+
+async fn look_at_database(ops: &Ops) -> Result<()> {
+    ops.require_current_schema().await?;
+    ops.require_direct_connection("a worker").await?;
+    ops.require_worker_grants().await
+}
+
+/// Whether migrations are missing, or it went away again.
+async fn is_to_be_migrated(ops: &Ops) -> bool {
+    match ops.schema_state().await {
+        Ok(state) => matches!(state, SchemaState::Empty | SchemaState::Older { .. }),
+        Err(error) => matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut),
     }
 }
 
