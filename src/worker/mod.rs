@@ -36,7 +36,7 @@ use crate::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings, SchemaState
 use crate::{Error, ErrorKind, Result};
 use alerts::{AlertSender, AlertSettings};
 use clock::ClockWatch;
-use condition::{Condition, Source};
+use condition::{Condition, LockWaits, Source};
 pub use event::{Loss, WorkerEvent};
 use heart::Heart;
 use postponed::Postponed;
@@ -49,6 +49,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(9);
 const POLL: Duration = Duration::from_secs(1);
 /// The same where the server notifies of changes; an expired lease notifies of nothing.
 const HINTED_POLL: Duration = Duration::from_secs(5);
+/// A statement of a run waits for a lock no longer, so that a lock that is held on to is told soon.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// How often an embedded database is asked whether it changed.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -271,7 +273,7 @@ impl Worker {
             application: "tenantpilot worker",
             ..ops_settings.clone()
         };
-        let lock = step / 4 * 3;
+        let lock = (step / 4 * 3).min(LOCK_WAIT);
         let steps = with(settings.lanes + settings.slots + 2, step, lock);
         let ops = Ops::open(url, Create::Never, clock.clone(), steps)?;
         // A heartbeat that is answered late is worth as much as none.
@@ -305,7 +307,7 @@ impl Worker {
             news: Notify::new(),
             stop: stopping,
             stopper,
-            condition: Condition::new(lock),
+            condition: Condition::new(LockWaits { heart: patience * 2, work: lock }),
             clock: ClockWatch::default(),
             postponed: Postponed::default(),
             owed: Mutex::default(),
