@@ -196,6 +196,12 @@ impl Error {
 
     /// Whether the same call may succeed later without any change.
     pub fn retry_can_help(&self) -> bool {
+        matches!(self.kind, ErrorKind::TimedOut | ErrorKind::Unreachable)
+            || self.condition().is_some_and(|condition| condition != Condition::Denied)
+    }
+
+    /// Whether a worker waits until it is over: a retry can help, or an administrator gives a grant.
+    pub fn is_waited_out(&self) -> bool {
         self.kind == ErrorKind::TimedOut || self.condition().is_some()
     }
 

@@ -149,12 +149,12 @@ fn head(detail: &RunDetail, env: &Env, now: DateTime<Utc>) -> Result<()> {
             _ => format!("waits      {why}"),
         })?;
     }
-    if facts.state == RunState::Stuck {
+    if facts.state == RunState::Stuck && facts.wait().is_none() {
         let next = facts.support.obstacle(&run.run_type);
         let next = next.map_or("another worker takes over".to_owned(), |why| {
             format!("{why}, so none takes over")
         });
-        out.line(format!("worker lost, its lease expired: {next}"))?;
+        out.line(format!("worker lost or unable to write, its lease expired: {next}"))?;
     }
     if let Some(next) = facts.next_while_active() {
         out.line(format!("next       {next}"))?;

@@ -14,7 +14,7 @@ use crate::config::format_duration;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
-use crate::ops::runs::GetRun;
+use crate::ops::runs::{GetRun, RunDetail};
 use crate::{Error, ErrorKind, Result};
 
 /// How long an outage is waited out where no `--timeout` was given.
@@ -67,7 +67,7 @@ pub async fn run(args: WatchArgs, env: &Env) -> Result<u8> {
                 }
                 let now = env.clock.now();
                 let ended = detail.run.status == RunStatus::Completed;
-                let line = change(&detail.run, now, env);
+                let line = change(&detail, now, env);
                 if last_line.as_ref() != Some(&line) {
                     if args.json {
                         let run = if ended {
@@ -110,7 +110,9 @@ pub async fn run(args: WatchArgs, env: &Env) -> Result<u8> {
 }
 
 /// What a person wants to hear about; a new line is printed when it differs.
-fn change(run: &Run, now: chrono::DateTime<chrono::Utc>, env: &Env) -> String {
+fn change(detail: &RunDetail, now: chrono::DateTime<chrono::Utc>, env: &Env) -> String {
+    let run = &detail.run;
+    let waits = detail.facts(now).wait_text();
     let parts = [
         Some(RunState::of(run, now).label(env.ascii())),
         progress(run),
@@ -119,6 +121,7 @@ fn change(run: &Run, now: chrono::DateTime<chrono::Utc>, env: &Env) -> String {
             .filter(|n| *n > 0)
             .map(|failed| format!("{failed} failed")),
         run.reason_code.clone(),
+        waits.map(|why| format!("waits: {why}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }

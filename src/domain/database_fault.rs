@@ -41,13 +41,15 @@ pub enum Condition {
     Unreadable,
     /// Its data is damaged.
     Damaged,
+    /// A grant is missing.
+    Denied,
     /// Anything else.
     Other,
 }
 
 impl Condition {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadOnly,
         Self::Full,
         Self::Locked,
@@ -57,6 +59,7 @@ impl Condition {
         Self::Disconnected,
         Self::Unreadable,
         Self::Damaged,
+        Self::Denied,
         Self::Other,
     ];
 
@@ -72,6 +75,7 @@ impl Condition {
             Self::Disconnected => "it ended the connection",
             Self::Unreadable => "its file cannot be read or written",
             Self::Damaged => "it reports damaged data",
+            Self::Denied => "the worker's role is missing a grant",
             Self::Other => "its server fails",
         }
     }
@@ -88,6 +92,7 @@ impl Condition {
             Self::Disconnected => "database_disconnected",
             Self::Unreadable => "database_unreadable",
             Self::Damaged => "database_damaged",
+            Self::Denied => "database_grant_missing",
             Self::Other => "database_failing",
         }
     }
@@ -103,6 +108,7 @@ impl Condition {
             Self::Starting => "Wait until the database has started",
             Self::Unreadable => "Check the disk of the database's file",
             Self::Damaged => "Restore the database from a backup",
+            Self::Denied => "Give the worker's database role the grant that its log names",
             Self::Disconnected | Self::Other => "See the log of the database's server",
         }
     }
@@ -143,6 +149,7 @@ impl DatabaseFault {
             "53200" => Some(Condition::OutOfMemory),
             "53300" => Some(Condition::TooManyConnections),
             "57P03" => Some(Condition::Starting),
+            "42501" => Some(Condition::Denied),
             "XX001" | "XX002" => Some(Condition::Damaged),
             // A session that had fallen asleep was ended, with its transaction.
             "25P03" | "25P04" => Some(Condition::Disconnected),
@@ -207,6 +214,7 @@ mod tests {
             ("57P01", Condition::Disconnected),
             ("08006", Condition::Disconnected),
             ("25P03", Condition::Disconnected),
+            ("42501", Condition::Denied),
             ("XX001", Condition::Damaged),
             ("10", Condition::Unreadable),
             ("266", Condition::Unreadable),
@@ -225,7 +233,7 @@ mod tests {
             assert_eq!(condition(code), Some(expected), "{code}");
         }
         for code in
-            ["P0001", "23505", "57014", "40001", "40P01", "42501", "19", "2067", "1811", "1"]
+            ["P0001", "23505", "57014", "40001", "40P01", "25P02", "19", "2067", "1811", "1"]
         {
             assert_eq!(condition(code), None, "{code}");
         }

@@ -75,7 +75,7 @@ pub struct HealthFacts {
     pub abandoned: Vec<i64>,
     /// Runs whose lease is overdue, but not by that much; all of them.
     pub overdue: Vec<i64>,
-    /// Running runs whose workers wait for the database, by number, under its condition.
+    /// Runs that wait for the database, by number, under its condition.
     pub held_up: BTreeMap<Condition, Vec<i64>>,
     /// Runs that were not started in time, by number, under why they wait; all of them.
     pub not_started: BTreeMap<String, Vec<i64>>,
@@ -145,7 +145,12 @@ impl Health {
             reasons.push(HealthReason { level, text, filter, topic: topic.to_owned() });
         };
         let (warning, critical) = (HealthLevel::Warning, HealthLevel::Critical);
-        let (abandoned, overdue) = (&facts.abandoned, &facts.overdue);
+        // What waits for the database is told as that.
+        let held_up: BTreeSet<i64> = facts.held_up.values().flatten().copied().collect();
+        let rest = |ids: &[i64]| -> Vec<i64> {
+            ids.iter().copied().filter(|id| !held_up.contains(id)).collect()
+        };
+        let (abandoned, overdue) = (&rest(&facts.abandoned), &rest(&facts.overdue));
         let by = format!("by more than {} times its length", limits.critical_lease_lengths);
         // More than a filter can name: then all that are stuck are one reason.
         let many = abandoned.len().max(overdue.len()) > NAMED;
@@ -195,6 +200,10 @@ impl Health {
             add(warning, condition.text(), text, filter);
         }
         for (why, ids) in &facts.not_started {
+            let ids = &rest(ids);
+            if ids.is_empty() {
+                continue;
+            }
             let filter =
                 if ids.len() > NAMED { RunFilter::parse("status:stale").ok() } else { of_ids(ids) };
             let topic = format!("late {why}");

@@ -139,7 +139,15 @@ impl RunFacts<'_> {
 
     /// Why it waits, in words; none where it does not.
     pub fn wait_text(&self) -> Option<String> {
-        self.wait().map(|wait| wait.text(self.run_type))
+        // Where a worker is known to hold it, that is what waits.
+        let held = matches!(self.state, RunState::Running | RunState::Cancelling);
+        Some(match self.wait()? {
+            Wait::Database(condition) if !held => {
+                let why = condition.text();
+                format!("no run can be executed until the database takes writes: {why}")
+            }
+            wait => wait.text(self.run_type),
+        })
     }
 
     /// Whether a retry helps against a reason.
@@ -158,7 +166,7 @@ impl RunFacts<'_> {
         let kind = self.run_type;
         let lost = self.state == RunState::Stuck;
         let cancel = if self.may_manage { ", or cancel the run" } else { "" };
-        if let Some(condition) = self.outage.filter(|_| self.wait().is_some()) {
+        if let Some(Wait::Database(condition)) = self.wait() {
             return Some(format!("{}; the run goes on by itself.", condition.remedy()));
         }
         // What is paused waits for a person, and in vain where nothing executes it.
@@ -178,6 +186,10 @@ impl RunFacts<'_> {
             Support::NoExecutor => {
                 Some(format!("Nothing executes {kind} here; ask an operator to cancel the run."))
             }
+            Support::NoWorker if lost => Some(format!(
+                "See whether its worker runs and can write; else start one that supports \
+                 {kind}{cancel}."
+            )),
             Support::NoWorker => Some(format!("Start a worker that supports {kind}{cancel}.")),
             Support::WrongClock => Some(format!("{CORRECT_CLOCK}{cancel}.")),
             Support::Busy => Some("Wait for a free slot, or start another worker.".to_owned()),

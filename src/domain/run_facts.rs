@@ -80,7 +80,7 @@ pub struct Basis {
     pub missing: Option<Capability>,
     /// Whether the actor may change runs at all.
     pub may_manage: bool,
-    /// What its worker waits for, where that is the database.
+    /// What it waits for, where that is the database.
     pub outage: Option<Condition>,
 }
 
@@ -111,7 +111,7 @@ pub struct RunFacts<'a> {
     pub cancel_requested: bool,
     /// Whether it is paused, or a pause was requested.
     pub pause_requested: bool,
-    /// What its worker waits for, where that is the database.
+    /// What it waits for, where that is the database.
     pub outage: Option<Condition>,
 }
 
@@ -206,7 +206,7 @@ pub enum Wait {
     Behind,
     /// A worker that supports it has a free slot.
     Next,
-    /// Its worker waits for the database, which is in this condition.
+    /// For the database, which is in this condition.
     Database(Condition),
 }
 
@@ -332,8 +332,13 @@ impl<'a> RunFacts<'a> {
     pub fn wait(&self) -> Option<Wait> {
         match self.state {
             RunState::Paused => Some(Wait::Paused),
-            RunState::Queued | RunState::Stale => Some(Wait::of(self.support)),
             RunState::Running | RunState::Cancelling => self.outage.map(Wait::Database),
+            RunState::Queued | RunState::Stale | RunState::Stuck => {
+                // Where nothing executes it, the database makes no difference.
+                let is_executed = !matches!(self.support, Support::Unknown | Support::NoExecutor);
+                let outage = self.outage.filter(|_| is_executed).map(Wait::Database);
+                outage.or((self.state != RunState::Stuck).then(|| Wait::of(self.support)))
+            }
             _ => None,
         }
     }

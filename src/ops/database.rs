@@ -37,6 +37,11 @@ impl Ops {
         }
     }
 
+    /// Refuses a database role that lacks a grant which a worker needs.
+    pub async fn require_worker_grants(&self) -> Result<()> {
+        self.patiently(store::grants::require_of_worker(&self.inner.db)).await
+    }
+
     /// The schema version this program needs.
     pub fn program_schema_version(&self) -> i64 {
         store::schema::program_version(&self.inner.db)

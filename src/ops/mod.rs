@@ -421,7 +421,13 @@ impl Ops {
         if let Err(error) = &done
             && let Some(fault) = error.fault()
         {
-            tracing::warn!(action = O::NAME, run_id, %fault, "the database refused it");
+            let action = O::NAME;
+            // A worker tells what it waits for once, and not with each try.
+            if matches!(actor, Actor::System) && error.is_waited_out() {
+                tracing::debug!(action, run_id, %fault, "the database refused it");
+            } else {
+                tracing::warn!(action, run_id, %fault, "the database refused it");
+            }
         }
         done
     }

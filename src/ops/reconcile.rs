@@ -51,7 +51,7 @@ pub(crate) async fn close_chunk(
         let attempt = close(context, id, by, before).await;
         match savepoint::settle(context.tx()?, attempt).await? {
             Ok(done) => closed += i64::from(done),
-            Err(error) if error.retry_can_help() => return Err(error),
+            Err(error) if error.is_waited_out() => return Err(error),
             Err(error) => {
                 let now = context.now();
                 let fault = error.fault();

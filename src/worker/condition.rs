@@ -11,10 +11,8 @@ use super::event::WorkerEvent;
 use crate::Error;
 use crate::domain::database_fault::Condition as Kind;
 
-/// So often in a row a lock has to be held by others before that is an outage ...
-const HOLDS_ON: u32 = 3;
-/// ... and once is enough where a statement waits for so long.
-const LONG_WAIT: Duration = Duration::from_secs(5);
+/// For so long a lock has to be held by others before that is an outage.
+const HOLDS_ON: Duration = Duration::from_secs(2);
 
 /// What meets the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +31,8 @@ pub enum Source {
 struct State {
     failing: BTreeSet<Source>,
     since: Option<Instant>,
-    /// How often in a row a lock was not free in time.
-    met: BTreeMap<Source, u32>,
+    /// Since when a lock is waited for, by whom; the targets of a run also as the run.
+    waiting: BTreeMap<Source, Instant>,
     /// The causes that were told in this outage.
     told: Vec<String>,
 }
@@ -43,31 +41,44 @@ struct State {
 #[derive(Debug, Default)]
 pub struct Condition {
     state: Mutex<State>,
-    /// For how long the statements of runs wait for a lock.
-    lock_wait: Duration,
+    waits: LockWaits,
+}
+
+/// For how long a statement waits for a lock before it fails.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LockWaits {
+    /// One of the heartbeat.
+    pub heart: Duration,
+    /// Any other.
+    pub work: Duration,
 }
 
 impl Condition {
-    /// Nothing has failed yet; the statements of runs wait for a lock for `lock_wait`.
-    pub fn new(lock_wait: Duration) -> Self {
-        Self { lock_wait, ..Self::default() }
+    /// Nothing has failed yet.
+    pub fn new(waits: LockWaits) -> Self {
+        Self { waits, ..Self::default() }
     }
 
     /// Notes a failure of `source`; gives what to tell, where it is new.
     pub fn failed(&self, source: Source, error: &Error) -> Option<WorkerEvent> {
+        self.failed_at(source, error, Instant::now())
+    }
+
+    fn failed_at(&self, source: Source, error: &Error, now: Instant) -> Option<WorkerEvent> {
         let mut state = self.locked();
         if error.condition() == Some(Kind::Locked) {
-            // Writers meet now and then; who waits longer waits for somebody who holds on.
-            let met = state.met.entry(source).or_default();
-            *met += 1;
-            let of_run = matches!(source, Source::Target(..) | Source::Run(_));
-            let once = of_run && self.lock_wait >= LONG_WAIT;
-            if *met < HOLDS_ON && !once {
+            // Writers meet now and then; who waits longer waits for a session that holds on.
+            let wait = if source == Source::Heart { self.waits.heart } else { self.waits.work };
+            let began = now.checked_sub(wait).unwrap_or(now);
+            // Each try of a run may be one of another target.
+            let all = [Some(source), run_of(source)].into_iter().flatten();
+            let since = all.map(|source| *state.waiting.entry(source).or_insert(began)).min();
+            if since.is_some_and(|since| now - since < HOLDS_ON) {
                 return None;
             }
         }
         state.failing.insert(source);
-        state.since.get_or_insert_with(Instant::now);
+        state.since.get_or_insert(now);
         let why = cause(error);
         if state.told.contains(&why) {
             return None;
@@ -79,7 +90,10 @@ impl Condition {
     /// Notes that `source` wrote something; gives what to tell, where nothing fails any more.
     pub fn wrote(&self, source: Source) -> Option<WorkerEvent> {
         let mut state = self.locked();
-        state.met.remove(&source);
+        state.waiting.remove(&source);
+        if let Some(run) = run_of(source) {
+            state.waiting.remove(&run);
+        }
         if !state.failing.remove(&source) || !state.failing.is_empty() {
             return None;
         }
@@ -92,7 +106,7 @@ impl Condition {
     /// that the database takes writes.
     pub fn forget(&self, is_meant: impl Fn(Source) -> bool) {
         let mut state = self.locked();
-        state.met.retain(|source, _| !is_meant(*source));
+        state.waiting.retain(|source, _| !is_meant(*source));
         if state.failing.is_empty() {
             return;
         }
@@ -118,10 +132,23 @@ impl Condition {
     }
 }
 
+/// The run of a target.
+fn run_of(source: Source) -> Option<Source> {
+    match source {
+        Source::Target(run_id, _) => Some(Source::Run(run_id)),
+        Source::Heart | Source::Claim | Source::Run(_) => None,
+    }
+}
+
 /// The cause of an outage: in the words that the runs which wait have for it, and what the
 /// database said.
 fn cause(error: &Error) -> String {
     match (error.condition(), error.fault()) {
+        // Its table, and the grant.
+        (Some(Kind::Denied), _) => match error.next_step() {
+            Some(hint) => format!("{}; {hint}", error.full_message()),
+            None => error.full_message(),
+        },
         // Why a session is refused says more than that the server does.
         (Some(condition), Some(fault)) if !fault.is_of_session() => {
             format!("{} ({fault})", condition.text())
@@ -136,16 +163,38 @@ mod tests {
     use crate::ErrorKind;
     use crate::domain::database_fault::DatabaseFault;
 
+    fn locked() -> Error {
+        let fault = DatabaseFault::new("55P03", None, None);
+        Error::new(ErrorKind::TimedOut, "a lock was not free").with_fault(fault)
+    }
+
     #[test]
     fn a_lock_that_was_waited_for_at_length_is_told_the_first_time() {
-        let locked = DatabaseFault::new("55P03", None, None);
-        let locked = Error::new(ErrorKind::TimedOut, "a lock was not free").with_fault(locked);
-        let told = |condition: &Condition, source| condition.failed(source, &locked).is_some();
-        let short = Condition::new(Duration::from_millis(200));
-        let (target, heart) = (Source::Target(1, 2), Source::Heart);
-        assert_eq!([0; 3].map(|_| told(&short, target)), [false, false, true]);
-        let long = Condition::new(Duration::from_secs(22));
-        assert_eq!([told(&long, heart), told(&long, target)], [false, true]);
+        let told = |wait: u64, source| {
+            let wait = Duration::from_millis(wait);
+            let condition = Condition::new(LockWaits { heart: wait, work: wait });
+            condition.failed(source, &locked()).is_some()
+        };
+        let sources = [Source::Heart, Source::Claim, Source::Run(1), Source::Target(1, 2)];
+        assert_eq!(sources.map(|source| told(1_500, source)), [false; 4]);
+        assert_eq!(sources.map(|source| told(2_600, source)), [true; 4]);
+    }
+
+    #[test]
+    fn a_lock_that_is_held_on_to_is_told_whichever_target_waits_for_it() {
+        let wait = Duration::from_millis(750);
+        let condition = Condition::new(LockWaits { heart: wait, work: wait });
+        let began = Instant::now();
+        let fails = |n: u32, ordinal| {
+            let at = began + n * Duration::from_millis(850);
+            condition.failed_at(Source::Target(1, ordinal), &locked(), at).is_some()
+        };
+        assert_eq!([1, 2, 3].map(|n| fails(n, i64::from(n))), [false, false, true]);
+        assert!(condition.wrote(Source::Target(1, 3)).is_some());
+        // Another target got on in between.
+        assert_eq!([4, 5].map(|n| fails(n, i64::from(n))), [false; 2]);
+        condition.wrote(Source::Target(1, 6));
+        assert!(!fails(6, 7));
     }
 
     #[tokio::test]

@@ -439,7 +439,7 @@ impl Execution {
                     }
                     return Ok(answer);
                 }
-                Err(error) if error.retry_can_help() => error,
+                Err(error) if error.is_waited_out() => error,
                 Err(error) => return Err(error),
             };
             shared.failed(source, &error);
@@ -450,7 +450,7 @@ impl Execution {
                 return Err(error);
             }
             tokio::select! {
-                () = tokio::time::sleep(backoff::pause(IDLE, outages, Duration::from_secs(2))) => {}
+                () = tokio::time::sleep(backoff::pause(IDLE, outages, Duration::from_secs(1))) => {}
                 _ = halt.wait_for(|halt| *halt == Halt::Lost) => {
                     return Err(Error::new(ErrorKind::Lost, "the claim was lost in the meantime"));
                 }

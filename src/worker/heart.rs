@@ -18,6 +18,8 @@ use crate::{ErrorKind, Result};
 
 /// How often the database is looked at between heartbeats.
 const LOOK: Duration = Duration::from_secs(4);
+/// How often it is asked while it fails.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// Until when a run is held, by this process's own clock; none: it is lost.
 pub type Until = Option<Instant>;
@@ -76,7 +78,7 @@ pub async fn first(shared: &Shared) -> Result<()> {
         outage: None,
     };
     match shared.heart_ops.run(&Actor::System, beat).await {
-        Err(error) if error.kind() == ErrorKind::Refused && !error.retry_can_help() => Err(error),
+        Err(error) if error.kind() == ErrorKind::Refused && !error.is_waited_out() => Err(error),
         _ => Ok(()),
     }
 }
@@ -133,7 +135,7 @@ pub async fn beat(shared: Arc<Shared>, heart: Arc<Heart>) {
         }
         let pause = LOOK.min(heartbeat).min(due.saturating_duration_since(Instant::now()));
         // A database that refuses at once must not be asked without end.
-        let pause = if answer.is_err() { LOOK.min(heartbeat / 2) } else { pause };
+        let pause = if answer.is_err() { PROBE.min(heartbeat / 2) } else { pause };
         // What has changed is said at once, as long as the database answers.
         tokio::select! {
             () = tokio::time::sleep(pause.max(Duration::from_millis(10))) => {}

@@ -22,6 +22,8 @@ const TIMEOUTS: i64 = 2;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after a crash or an unanswered question.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The longest of these.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// So often in a row the database may refuse a run before it is put off.
 const REFUSALS: u32 = 4;
 
@@ -320,11 +322,11 @@ async fn wait_out(ground: &Ground, source: Source, error: &Error, outages: &mut 
         return;
     }
     ground.shared.failed(source, error);
-    if !error.retry_can_help() && *outages >= REFUSALS {
+    if !error.is_waited_out() && *outages >= REFUSALS {
         ground.refuse(error.clone());
         return;
     }
-    ground.shared.rest(backoff::pause(PAUSE, *outages, Duration::from_secs(2))).await;
+    ground.shared.rest(backoff::pause(PAUSE, *outages, LONGEST_WAIT)).await;
     *outages += 1;
 }
 

@@ -36,7 +36,7 @@ use crate::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings, SchemaState
 use crate::{Error, ErrorKind, Result};
 use alerts::{AlertSender, AlertSettings};
 use clock::ClockWatch;
-use condition::{Condition, Source};
+use condition::{Condition, LockWaits, Source};
 pub use event::{Loss, WorkerEvent};
 use heart::Heart;
 use postponed::Postponed;
@@ -49,6 +49,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(9);
 const POLL: Duration = Duration::from_secs(1);
 /// The same where the server notifies of changes; an expired lease notifies of nothing.
 const HINTED_POLL: Duration = Duration::from_secs(5);
+/// A statement of a run waits for a lock no longer, so that a lock that is held on to is told soon.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// How often an embedded database is asked whether it changed.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -204,7 +206,7 @@ impl Shared {
                 .heart_ops
                 .run(&Actor::System, starts.clone())
                 .await
-                .is_err_and(|e| e.retry_can_help())
+                .is_err_and(|e| e.is_waited_out())
             {
                 self.owe(starts);
             }
@@ -271,7 +273,7 @@ impl Worker {
             application: "tenantpilot worker",
             ..ops_settings.clone()
         };
-        let lock = step / 4 * 3;
+        let lock = (step / 4 * 3).min(LOCK_WAIT);
         let steps = with(settings.lanes + settings.slots + 2, step, lock);
         let ops = Ops::open(url, Create::Never, clock.clone(), steps)?;
         // A heartbeat that is answered late is worth as much as none.
@@ -305,7 +307,7 @@ impl Worker {
             news: Notify::new(),
             stop: stopping,
             stopper,
-            condition: Condition::new(lock),
+            condition: Condition::new(LockWaits { heart: patience * 2, work: lock }),
             clock: ClockWatch::default(),
             postponed: Postponed::default(),
             owed: Mutex::default(),
@@ -391,23 +393,39 @@ impl Worker {
     }
 }
 
-/// Waits until the database is there, with the schema of this version.
+/// Waits until the database is there, with the schema of this version and the grants of a worker.
+/// One that was not there is made and migrated meanwhile.
 async fn wait_for_database(shared: &Shared) -> Result<()> {
+    let mut waited = false;
     loop {
-        let usable = match shared.ops.require_current_schema().await {
-            Ok(()) => shared.ops.require_direct_connection("a worker").await,
-            refused => refused,
-        };
-        match usable {
+        let error = match look_at_database(&shared.ops).await {
             // That it takes writes again, the first heartbeat says.
             Ok(()) => return Ok(()),
             Err(_) if shared.is_stopping() => return Ok(()),
-            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut) => {
-                shared.failed(Source::Heart, &error);
-                shared.rest(POLL).await;
-            }
-            Err(error) => return Err(error),
+            Err(error) => error,
+        };
+        let away = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
+        let goes_on = away || waited && is_to_be_migrated(&shared.ops).await;
+        if !goes_on {
+            return Err(error);
         }
+        waited = true;
+        shared.failed(Source::Heart, &error);
+        shared.rest(POLL).await;
+    }
+}
+
+async fn look_at_database(ops: &Ops) -> Result<()> {
+    ops.require_current_schema().await?;
+    ops.require_direct_connection("a worker").await?;
+    ops.require_worker_grants().await
+}
+
+/// Whether migrations are missing, or it went away again.
+async fn is_to_be_migrated(ops: &Ops) -> bool {
+    match ops.schema_state().await {
+        Ok(state) => matches!(state, SchemaState::Empty | SchemaState::Older { .. }),
+        Err(error) => matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut),
     }
 }
 

@@ -38,7 +38,7 @@ async fn start(shared: &Shared, key: &str) {
     }
     let now = match shared.ops.database_now().await {
         Ok(now) => now,
-        Err(error) if error.retry_can_help() => return,
+        Err(error) if error.is_waited_out() => return,
         Err(error) => {
             tracing::error!(%error, key, "the database's clock could not be read");
             return;
@@ -54,7 +54,7 @@ async fn start(shared: &Shared, key: &str) {
             tracing::info!(run_id = started.run_id, key, "started the day's work");
         }
         Ok(_) => {}
-        Err(error) if error.retry_can_help() => {}
+        Err(error) if error.is_waited_out() => {}
         Err(error) => tracing::error!(%error, key, "the day's work could not be started"),
     }
 }

@@ -30,12 +30,12 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
             Ok(claims) => claims,
             Err(error) => {
                 // A schema that has become newer refuses every claim, and ends the worker.
-                let refused = error.kind() == ErrorKind::Refused && !error.retry_can_help();
+                let refused = error.kind() == ErrorKind::Refused && !error.is_waited_out();
                 if refused && shared.check_schema().await {
                     return;
                 }
                 shared.failed(Source::Claim, &error);
-                shared.rest(backoff::pause(Duration::from_millis(250), outages, POLL * 3)).await;
+                shared.rest(backoff::pause(Duration::from_millis(250), outages, POLL)).await;
                 outages += 1;
                 continue;
             }

@@ -141,8 +141,10 @@ fn fr_035_008_no_advice_names_what_is_not_possible() {
             }
         }
         let held = matches!(facts.state, RunState::Running | RunState::Cancelling);
+        let is_executed = !matches!(facts.support, Support::Unknown | Support::NoExecutor);
         let waits = matches!(facts.state, RunState::Queued | RunState::Stale | RunState::Paused)
-            || (held && facts.outage.is_some());
+            || (held && facts.outage.is_some())
+            || (facts.state == RunState::Stuck && is_executed && facts.outage.is_some());
         assert_eq!(facts.wait().is_some(), waits, "{facts:?}");
         let advises = matches!(facts.state, RunState::Stale | RunState::Stuck);
         let silent = facts.state == RunState::Stuck && facts.support == Support::Free;

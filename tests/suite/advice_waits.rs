@@ -38,6 +38,9 @@ both_engines! {
             assert!(shown.contains(text), "{text} in {shown}");
             let json = person.run(&["runs", "show", &id.to_string(), "--json"]).ends(0).json();
             assert_eq!(json["run"]["waits_sentence"], text);
+            let watched = ["runs", "watch", &id.to_string(), "--timeout", "100ms", "--interval", "100ms"];
+            let watched = person.run(&watched).ends(6).out;
+            assert!(watched.contains(&format!("  waits: {text}\n")), "{text} in {watched}");
             let health = store.overview(&Actor::System, Window::Day).await.health;
             let told = health.reasons.iter().any(|reason| reason.text == format!("run {id} not started: {text}"));
             assert_eq!(told, in_health, "{health:?}");

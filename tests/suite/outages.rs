@@ -20,15 +20,15 @@ use crate::cli::Person;
 use crate::support::stores::{Store, block_on, both_engines};
 use crate::worker::{Running, counts, ops_settings, settings};
 
-const ONE: WorkerSettingsOf = WorkerSettingsOf { lease: 3 };
+pub const ONE: WorkerSettingsOf = WorkerSettingsOf { lease: 3 };
 
 /// Settings of a worker with one lane of work and a short lease.
-struct WorkerSettingsOf {
+pub struct WorkerSettingsOf {
     lease: u64,
 }
 
 impl WorkerSettingsOf {
-    fn settings(&self) -> WorkerSettings {
+    pub fn settings(&self) -> WorkerSettings {
         let lease = Duration::from_secs(self.lease);
         WorkerSettings { lease, heartbeat: Duration::from_millis(300), slots: 1, ..settings() }
     }
@@ -47,7 +47,10 @@ async fn refuse_steps(store: &Store, code: &str) {
 }
 
 /// Waits for an event; gives all that came, that one last.
-async fn until_told(worker: &mut Running, is: impl Fn(&WorkerEvent) -> bool) -> Vec<WorkerEvent> {
+pub async fn until_told(
+    worker: &mut Running,
+    is: impl Fn(&WorkerEvent) -> bool,
+) -> Vec<WorkerEvent> {
     let mut told = Vec::new();
     loop {
         let next = tokio::time::timeout(Duration::from_mins(2), worker.events.recv()).await;
@@ -60,11 +63,11 @@ async fn until_told(worker: &mut Running, is: impl Fn(&WorkerEvent) -> bool) -> 
     }
 }
 
-fn lost(event: &WorkerEvent) -> bool {
+pub fn lost(event: &WorkerEvent) -> bool {
     matches!(event, WorkerEvent::DatabaseLost { .. })
 }
 
-fn back(event: &WorkerEvent) -> bool {
+pub fn back(event: &WorkerEvent) -> bool {
     matches!(event, WorkerEvent::DatabaseBack { .. })
 }
 
@@ -164,31 +167,40 @@ both_engines! {
         let id = store.probe(RunScope::All, json!({ "steps": 40, "pause_ms": 5 }), Rollout::default()).await;
         let mut worker = Running::start(&store, WorkerSettings { lease: Duration::from_secs(6), ..ONE.settings() });
         store.until(id, "under way", |d| d.targets.iter().any(|target| target.starts > 0)).await;
-        let told = match store.engine {
+        // More than a moment in which a loaded machine does nothing.
+        let soon = |since: std::time::Instant, within: u64| {
+            assert!(since.elapsed() < Duration::from_secs(within + 3), "{:?}", since.elapsed());
+        };
+        let (told, over) = match store.engine {
             Engine::Postgres => {
                 let mut other = sqlx::PgConnection::connect(&store.url).await.unwrap();
                 other.execute("begin").await.unwrap();
                 other.execute("lock table fault_ledger in access exclusive mode").await.unwrap();
+                let since = std::time::Instant::now();
                 let told = until_told(&mut worker, lost).await;
+                soon(since, 5);
                 let waits = |d: &RunDetail| d.run.basis.outage == Some(Condition::Locked);
                 store.until(id, "waiting for the database", waits).await;
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 other.execute("rollback").await.unwrap();
-                told
+                (told, std::time::Instant::now())
             }
             Engine::Sqlite => {
                 let mut other = sqlx::SqliteConnection::connect(&store.url).await.unwrap();
                 other.execute("pragma busy_timeout = 10000").await.unwrap();
                 other.execute("begin immediate").await.unwrap();
+                let since = std::time::Instant::now();
                 let told = until_told(&mut worker, lost).await;
+                soon(since, 5);
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 other.execute("rollback").await.unwrap();
-                told
+                (told, std::time::Instant::now())
             }
         };
         let cause = told.iter().find(|event| lost(event)).unwrap().to_string();
         assert!(cause.starts_with("database outage, retrying: another session holds a lock ("), "{cause}");
         until_told(&mut worker, back).await;
+        soon(over, 2);
         let since = std::time::Instant::now();
         store.until(id, "not waiting any more", |d| d.run.basis.outage.is_none()).await;
         assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());

@@ -10,12 +10,14 @@ use tenantpilot::domain::health::HealthLevel;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::Engine;
-use tenantpilot::ops::runs::{BeginTarget, ClaimRun, OpenStart, RunScope, TakeBackStarts};
+use tenantpilot::ops::overview::ReadOverview;
+use tenantpilot::ops::runs::{BeginTarget, ClaimRun, GetRun, OpenStart, RunScope, TakeBackStarts};
 use tenantpilot::ops::workers::{Beat, WorkerInfo};
 
 use crate::cli::Person;
 use crate::support::console::Console;
-use crate::support::stores::{Store, both_engines};
+use crate::support::postgres::administer;
+use crate::support::stores::{Store, block_on, both_engines};
 use crate::worker::ops_settings;
 
 impl Store {
@@ -172,4 +174,78 @@ both_engines! {
                    outcome = 'succeeded', lease_owner = null, completed_at = updated_at, summary_counts = '{}'").await.unwrap();
         assert_eq!(told().await, (false, 0));
     }
+}
+
+#[test]
+fn fr_037_019_what_a_database_without_writes_holds_up_says_so() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+        store.administrator().await;
+        let lost = store.held_up(1, "25006").await;
+        let queued = store.probe(RunScope::Tenant(1), json!({ "n": 2 }), Rollout::default()).await;
+        let paused = store.probe(RunScope::Tenant(2), json!({ "n": 3 }), Rollout::default()).await;
+        let past = "'2026-11-20T11:00:00+00:00'";
+        for text in [
+            format!("update operation_run_leases set heartbeat_at = {past}, expires_at = {past}"),
+            format!("update operation_runs set paused_at = {past} where id = {paused}"),
+            format!("update operation_runs set created_at = {past} where id = {queued}"),
+            format!("update workers set heartbeat_at = {past}"),
+        ] {
+            store.sql(&text).await.unwrap();
+        }
+        let mut console = Console::open(&store.ops, 120, 40).await;
+        console.log_in("administrator").await;
+        let name = store.text("select current_database()::text").await;
+        store
+            .sql(&format!("alter database {name} set default_transaction_read_only = on"))
+            .await
+            .unwrap();
+        administer(&format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        ))
+        .await;
+        // The connections that were ended are noticed first.
+        for _ in 0..10 {
+            console.poll().await;
+        }
+        let list = console.screen();
+        assert_eq!(list.matches("read-only").count(), 3, "header and two runs: {list}");
+        console.keys(&format!("/id:{lost}<enter><enter>")).await;
+        let page = console.screen().split_whitespace().collect::<Vec<_>>().join(" ");
+        let waits = "no run can be executed until the database takes writes: it is read-only";
+        assert!(page.contains(&format!("Waiting: {waits}.")), "{page}");
+        assert!(!page.contains("worker lost") && !page.contains("cancel the run"), "{page}");
+
+        let reader = store.another(ops_settings());
+        let facts = async |id: i64| {
+            let detail = reader.run(&Actor::System, GetRun { id }).await.unwrap();
+            let facts = detail.facts(store.clock.now());
+            (facts.wait_text(), facts.next_while_active())
+        };
+        let next = "Let the database take writes; the run goes on by itself.";
+        for id in [lost, queued] {
+            assert_eq!(facts(id).await, (Some(waits.to_owned()), Some(next.to_owned())));
+        }
+        assert_eq!(facts(paused).await, (Some("paused until it is resumed".to_owned()), None));
+        let told = async || {
+            let read = ReadOverview { window: Some(Window::Day) };
+            let health = reader.run(&Actor::System, read).await.unwrap().health;
+            health.reasons.into_iter().map(|reason| reason.text).collect::<Vec<_>>()
+        };
+        let reasons = told().await;
+        assert!(
+            reasons.contains(&"2 runs wait for the database: it is read-only".to_owned()),
+            "{reasons:?}"
+        );
+        let other = ["the lease", "not started"];
+        assert!(!reasons.iter().any(|text| other.iter().any(|o| text.contains(o))), "{reasons:?}");
+        // A worker that writes all the same shows that it is this client alone that cannot.
+        store
+            .sql("begin read write; update workers set heartbeat_at = clock_timestamp(); commit")
+            .await
+            .unwrap();
+        let (why, _) = facts(queued).await;
+        assert!(!why.unwrap().contains("read-only"));
+        assert!(told().await.iter().any(|text| text.contains("the lease")));
+    });
 }

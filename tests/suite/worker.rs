@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenantpilot::Clock;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::rollout::{ErrorThreshold, Rollout};
 use tenantpilot::domain::run::{RunStatus, Source};
@@ -50,8 +51,12 @@ impl Running {
     }
 
     pub fn with(store: &Store, settings: WorkerSettings, ops: &OpsSettings) -> Self {
+        Self::at(&store.url, &store.clock, settings, ops)
+    }
+
+    pub fn at(url: &str, clock: &Clock, settings: WorkerSettings, ops: &OpsSettings) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let opened = Worker::open(&store.url, settings, ops, store.clock.clone(), stopped);
+        let opened = Worker::open(url, settings, ops, clock.clone(), stopped);
         let (worker, events) = opened.unwrap();
         Self { stop, events, task: tokio::spawn(worker.run()) }
     }

@@ -211,7 +211,7 @@ async fn or_gap(
     now: DateTime<Utc>,
 ) -> Result<()> {
     let Err(error) = savepoint::settle(tx, written).await? else { return Ok(()) };
-    if error.retry_can_help() {
+    if error.is_waited_out() {
         return Err(error);
     }
     let (what, during) = match gap {

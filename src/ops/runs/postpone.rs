@@ -56,7 +56,7 @@ impl Operation for PostponeRun {
 
 /// Bears what the database refuses; an outage is an error.
 fn only_if_lasting(error: Error) -> Result<()> {
-    if error.retry_can_help() { Err(error) } else { Ok(()) }
+    if error.is_waited_out() { Err(error) } else { Ok(()) }
 }
 
 /// A start after which an outage came.

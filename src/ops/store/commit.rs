@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Tx;
 use super::database::ConnectionLimits;
-use super::error::unreachable_database;
+use super::error::{is_of_aborted, of_driver, unreachable_database};
 use super::pg_transaction::Transaction;
 use super::sql;
 use super::together::Counter;
@@ -52,6 +52,8 @@ pub struct Own {
     pub named: bool,
     /// Statements that go with the next one.
     due: Vec<&'static str>,
+    /// What its last statement failed of: until that is undone, the server refuses the next ones.
+    failed: Option<Error>,
     /// Until it ends, others wait.
     _turn: OwnedSemaphorePermit,
 }
@@ -83,9 +85,28 @@ impl Own {
         self.due.push(statement);
     }
 
+    /// Whether any do.
+    pub fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// The statements that go first.
     pub fn take_due(&mut self) -> Vec<&'static str> {
         std::mem::take(&mut self.due)
+    }
+
+    /// Keeps what a statement failed of; gives that for those that are refused after it.
+    pub fn note(&mut self, error: Option<sqlx::Error>) -> Option<sqlx::Error> {
+        match (error, &self.failed) {
+            (Some(error), Some(first)) if is_of_aborted(&error) => {
+                Some(sqlx::Error::AnyDriverError(Box::new(first.clone())))
+            }
+            (error, _) => {
+                let database = error.as_ref().filter(|e| matches!(e, sqlx::Error::Database(_)));
+                self.failed = database.map(of_driver);
+                error
+            }
+        }
     }
 
     /// Closes its connection, which undoes what was written in it.
@@ -111,6 +132,7 @@ impl PgTx {
             answer,
             named: limits.named_statements,
             due: Vec::new(),
+            failed: None,
             _turn: turn,
         })))
     }
@@ -164,7 +186,12 @@ impl PgTx {
 
     async fn commit(self, limit: Option<Duration>) -> Result<()> {
         let Kind::Own(own) = self.0 else { return Err(sqlx::Error::BeginFailed.into()) };
-        let Own { transaction, server, patience, trail, .. } = *own;
+        let Own { transaction, server, patience, trail, failed, answer, .. } = *own;
+        // The server would undo it, and call that a success.
+        if let Some(error) = failed {
+            let _ = within(answer, transaction.rollback()).await;
+            return Err(error);
+        }
         let error = match within(limit.or(Some(ANSWER)), transaction.commit()).await {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) if is_answer(&error) => return Err(error.into()),

@@ -15,10 +15,24 @@ const ROOM: u64 = 8_192;
 /// What the file system says of an embedded database; none for a server.
 pub fn of_file(db: &Db) -> Option<Condition> {
     let Db::Sqlite(_, path) = db else { return None };
+    of_path(path)
+}
+
+/// The same inside of a transaction.
+pub async fn of_file_in(tx: &mut Tx) -> Result<Option<Condition>> {
+    let Tx::Sqlite(transaction) = tx else { return Ok(None) };
+    let path: Option<String> =
+        sql::query_scalar("select file from pragma_database_list where name = 'main'")
+            .fetch_optional(&mut **transaction)
+            .await?;
+    Ok(path.and_then(|path| of_path(Path::new(&path))))
+}
+
+fn of_path(path: &Path) -> Option<Condition> {
     // Its log stands beside it.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    if [path.as_path(), folder].iter().any(|at| fs::access(*at, Allowed::WRITE_OK).is_err()) {
+    if [path, folder].iter().any(|at| fs::access(*at, Allowed::WRITE_OK).is_err()) {
         return Some(Condition::ReadOnly);
     }
     let space = fs::statvfs(folder).ok()?;

@@ -32,31 +32,49 @@ const UNRESOLVED: [&str; 2] =
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
-            silence if is_silence(silence) => silent_database(),
-            sqlx::Error::Io(error) => of_io(error),
-            sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed => unreachable_database(),
-            sqlx::Error::Tls(error) => tls::of_driver(error),
-            sqlx::Error::Database(database) => {
-                let fault = fault_of(database.as_ref());
-                let error = match fault.sqlite() {
-                    Some(number) => of_sqlite(number, &fault, database.message()),
-                    None => of_session(database.as_ref())
-                        .unwrap_or_else(|| of_sqlstate(&fault, database.message())),
-                };
-                error.with_fault(fault)
-            }
-            sqlx::Error::Protocol(_) => unreachable_database(),
-            sqlx::Error::ColumnDecode { index, .. } => {
-                Error::failed(format!("the database holds a value that this version cannot read, in {index}"))
-                    .hint("check that the program and the schema are of the same version: tenantpilot migrate")
-            }
-            sqlx::Error::Configuration(_) => Error::usage("the database URL cannot be used"),
-            _ => Error::failed("the database refused the statement"),
+        of_driver(&error)
+    }
+}
+
+/// The code of a statement that is refused because one before it failed.
+const ABORTED: &str = "25P02";
+
+/// Whether a statement was refused because one before it failed, which says nothing of the cause.
+pub fn is_of_aborted(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code == ABORTED))
+}
+
+/// What a driver's error means.
+pub fn of_driver(error: &sqlx::Error) -> Error {
+    match error {
+        // The cause of a failure that was told before.
+        sqlx::Error::AnyDriverError(known) => match known.downcast_ref::<Error>() {
+            Some(cause) => cause.clone(),
+            None => Error::failed("the database refused the statement"),
+        },
+        silence if is_silence(silence) => silent_database(),
+        sqlx::Error::Io(error) => of_io(error),
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => unreachable_database(),
+        sqlx::Error::Tls(error) => tls::of_driver(error),
+        sqlx::Error::Database(database) => {
+            let fault = fault_of(database.as_ref());
+            let error = match fault.sqlite() {
+                Some(number) => of_sqlite(number, &fault, database.message()),
+                None => of_session(database.as_ref())
+                    .unwrap_or_else(|| of_sqlstate(&fault, database.message())),
+            };
+            error.with_fault(fault)
         }
+        sqlx::Error::Protocol(_) => unreachable_database(),
+        sqlx::Error::ColumnDecode { index, .. } => Error::failed(format!(
+            "the database holds a value that this version cannot read, in {index}"
+        ))
+        .hint("check that the program and the schema are of the same version: tenantpilot migrate"),
+        sqlx::Error::Configuration(_) => Error::usage("the database URL cannot be used"),
+        _ => Error::failed("the database refused the statement"),
     }
 }
 

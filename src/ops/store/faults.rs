@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::run_read::{overdue, restricted_to};
 use super::sql;
-use super::{Tx, on_tx, savepoint};
+use super::{Tx, condition, on_tx, savepoint};
 use crate::access::ViewScope;
 use crate::domain::database_fault::{Condition, DatabaseFault};
 use crate::{Error, Result};
@@ -131,31 +131,51 @@ pub async fn of_run(tx: &mut Tx, run_id: i64) -> Result<Vec<RunFault>> {
         .collect()
 }
 
-/// Of running runs: the condition of the database that their worker waits for.
+/// Of runs that wait for the database: its condition.
 pub type Outages = BTreeMap<i64, Condition>;
 
 /// Running runs whose worker is in an outage, whose steps met a condition of the database lately,
-/// and whose counts have not changed since; of the run `only` where given.
+/// and whose counts have not changed since; of the run `only` where given. Where the database takes no
+/// writes and no worker has a fresh heartbeat, all that are queued or running: a worker could not
+/// write either.
 pub async fn waiting(
     tx: &mut Tx,
     view: ViewScope,
     now: DateTime<Utc>,
     only: Option<i64>,
 ) -> Result<Outages> {
+    let refuses = condition::of_file_in(tx).await?.map(|condition| match condition {
+        Condition::Full => "13",
+        _ => "8",
+    });
     let rows: Vec<(i64, String)> = on_tx!(tx, c => {
+        macro_rules! refuses {
+            () => {
+                by_engine!("coalesce($5, case when pg_is_in_recovery() \
+                    or current_setting('default_transaction_read_only') = 'on' then '25006' end)", "$5")
+            };
+        }
         sql::query_as(concat!(
-            "select r.id, f.code from operation_runs r join operation_run_faults f on f.run_id = r.id \
+            "select id, code from (select r.id, f.code, f.last_at from operation_runs r \
+             join operation_run_faults f on f.run_id = r.id \
              where r.status in ('queued', 'running') and r.status = 'running' and f.during = 'step' \
-             and f.last_at > $2 and f.last_at >= r.updated_at and ($3 is null or r.id = $3) \
+             and f.last_at > $2 and f.last_at >= r.updated_at \
              and exists (select 1 from workers k where k.id = r.lease_owner and k.outage is not null) \
-             and ($1 is null or exists (select 1 from platform_user_workspaces v \
-             where v.platform_user_id = $1 and v.workspace_id = r.workspace_id)) and not ",
-            overdue!(database_now!()), " order by r.id, f.last_at desc, f.code limit $4"
+             and not ", overdue!(database_now!()),
+            " union all select r.id, ", refuses!(), ", r.updated_at from operation_runs r \
+             where ", refuses!(), " is not null and r.status in ('queued', 'running') and r.paused_at is null \
+             and not exists (select 1 from workers k where k.heartbeat_at >= ",
+            database_in!("(-3 * k.heartbeat_seconds)"), ")) w where ($3 is null or w.id = $3) \
+             and ($1 is null or exists (select 1 from operation_runs r \
+             join platform_user_workspaces v on v.workspace_id = r.workspace_id \
+             where r.id = w.id and v.platform_user_id = $1)) \
+             order by id, last_at desc, code limit $4"
         ))
         .bind(restricted_to(view))
         .bind(now - RECENT)
         .bind(only)
         .bind(LOOKED_AT)
+        .bind(refuses)
         .fetch_all(c)
         .await?
     });

@@ -17,6 +17,108 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// What is a table to the server's grants.
 const TABLES: [&str; 5] = ["table ", "relation ", "view ", "materialized view ", "sequence "];
 
+/// What a worker needs on the tables: select, insert, update and delete, by their first letters.
+const OF_WORKER: &[(&str, &str)] = &[
+    ("_sqlx_migrations", "s"),
+    ("alert_deliveries", "siu"),
+    ("audit_logs", "si"),
+    ("duration_steps", "s"),
+    ("findings", "su"),
+    ("notifications", "si"),
+    ("open_alerts", "siud"),
+    ("operation_run_days", "siud"),
+    ("operation_run_deltas", "sid"),
+    ("operation_run_failures", "siu"),
+    ("operation_run_faults", "siu"),
+    ("operation_run_hours", "siud"),
+    ("operation_run_leases", "siud"),
+    ("operation_run_requests", "sud"),
+    ("operation_run_targets", "siu"),
+    ("operation_runs", "siu"),
+    ("platform_settings", "s"),
+    ("platform_user_workspaces", "s"),
+    ("platform_users", "s"),
+    ("product_usage_days", "siud"),
+    ("product_usage_deltas", "sid"),
+    ("product_usage_events", "sud"),
+    ("product_usage_hours", "siud"),
+    ("product_usage_kept", "siu"),
+    ("product_usage_workspace_days", "siud"),
+    ("runbook_plan_targets", "sid"),
+    ("runbook_plans", "siud"),
+    ("runbook_scope_locks", "sid"),
+    ("tenants", "su"),
+    ("users", "s"),
+    ("workers", "siud"),
+    ("workspaces", "s"),
+];
+
+/// Refuses a role that lacks a grant which a worker needs.
+///
+/// # Errors
+/// *Refused*, with the table, and the statements that give what is missing.
+pub async fn require_of_worker(db: &Db) -> Result<()> {
+    let Db::Postgres(server) = db else { return Ok(()) };
+    let (mut connection, _turn) = server.connection().await?;
+    let missing = missing_of_worker(&mut connection).await?;
+    server.keeper().put(connection, false);
+    let Some((table, _, role)) = missing.first() else { return Ok(()) };
+    let more = match missing.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let role = SafeText::new(role);
+    // Tables with the same grants missing go into one statement.
+    let mut statements: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (table, grants, _) in &missing {
+        match statements.iter_mut().find(|(known, _)| known == grants) {
+            Some((_, tables)) => tables.push(table),
+            None => statements.push((grants, vec![table])),
+        }
+    }
+    let statements = statements
+        .iter()
+        .map(|(grants, tables)| format!("grant {grants} on {} to {role}", tables.join(", ")))
+        .collect::<Vec<_>>();
+    Err(Error::refused(format!("the database role may not use the table {table}{more}"))
+        .hint(format!("as its owner: {}", statements.join("; "))))
+}
+
+async fn missing_of_worker(
+    connection: &mut PgConnection,
+) -> sqlx::Result<Vec<(String, String, String)>> {
+    let (mut tables, mut grants) = (Vec::new(), Vec::new());
+    for (table, letters) in OF_WORKER {
+        for letter in letters.chars() {
+            tables.push(*table);
+            grants.push(grant_of(letter));
+        }
+    }
+    // A grant on columns may be enough.
+    sqlx::query_as(
+        "select n.on_table, string_agg(n.grant_name, ', ' order by n.place), \
+         quote_ident(current_user::text) \
+         from unnest($1::text[], $2::text[]) with ordinality n(on_table, grant_name, place) \
+         where not coalesce(case n.grant_name \
+         when 'delete' then has_table_privilege(to_regclass(n.on_table), n.grant_name) \
+         else has_any_column_privilege(to_regclass(n.on_table), n.grant_name) end, true) \
+         group by n.on_table order by min(n.place)",
+    )
+    .bind(tables)
+    .bind(grants)
+    .fetch_all(connection)
+    .await
+}
+
+fn grant_of(letter: char) -> &'static str {
+    match letter {
+        's' => "select",
+        'i' => "insert",
+        'u' => "update",
+        _ => "delete",
+    }
+}
+
 /// The table that a denial is about. In another language than English, only this program's own are
 /// found.
 pub fn denied_table(message: &str) -> Option<&str> {
@@ -100,6 +202,29 @@ async fn ask(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Tables that no worker uses.
+    const OF_OTHERS: [&str; 9] = [
+        "break_glass_grants",
+        "login_attempts",
+        "platform_sessions",
+        "platform_user_preferences",
+        "provider_connections",
+        "review_packs",
+        "stored_reports",
+        "support_requests",
+        "tenant_onboarding_sessions",
+    ];
+
+    #[test]
+    fn of_every_table_it_is_said_what_a_worker_needs() {
+        let of_worker = OF_WORKER.iter().map(|(table, _)| *table).skip(1);
+        let mut said: Vec<&str> = of_worker.chain(OF_OTHERS).collect();
+        let mut made = schema::own_tables();
+        said.sort_unstable();
+        made.sort_unstable();
+        assert_eq!(said, made);
+    }
 
     #[test]
     fn the_table_of_a_denial_is_found_in_any_language() {

@@ -71,7 +71,7 @@ pub async fn claim(tx: &mut Tx, claim: Claim<'_>, except: &[i64]) -> Result<Clai
         match savepoint::settle(tx, taken).await? {
             Ok(Some(claimed)) => return Ok(Claims { claimed: Some(claimed), refused }),
             Ok(None) => tries += 1,
-            Err(error) if error.retry_can_help() => return Err(error),
+            Err(error) if error.is_waited_out() => return Err(error),
             Err(error) => {
                 except.push(id);
                 refused.push((id, error));

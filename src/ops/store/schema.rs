@@ -192,6 +192,12 @@ fn tables(migrator: &Migrator) -> Vec<&str> {
     migrator.iter().flat_map(made_by).collect()
 }
 
+/// The tables of this program.
+#[cfg(test)]
+pub(super) fn own_tables() -> Vec<&'static str> {
+    tables(&POSTGRES)
+}
+
 fn made_by(migration: &Migration) -> impl Iterator<Item = &str> {
     let statements = migration.sql.as_str().split("create table ").skip(1);
     statements.filter_map(|rest| rest.split(|character| !is_of_name(character)).next())

@@ -149,16 +149,25 @@ impl Own {
         if answered.is_err() {
             self.give_up();
         }
-        answered?
+        match answered.and_then(|answered| answered) {
+            Ok(answer) => {
+                self.note(None);
+                Ok(answer)
+            }
+            Err(error) => Err(self.note(Some(error)).unwrap_or(sqlx::Error::BeginFailed)),
+        }
     }
 
     async fn ask_at_once(&mut self, queries: Vec<Query>) -> (Vec<Answer>, Option<sqlx::Error>) {
         let mut answers = Vec::with_capacity(queries.len());
+        if queries.is_empty() && !self.has_due() {
+            return (answers, None);
+        }
         let asked = self.ask_text(&queries, &mut answers).await;
         if asked.as_ref().is_err_and(is_silence) {
             self.give_up();
         }
-        (answers, asked.err())
+        (answers, self.note(asked.err()))
     }
 
     async fn ask_text(&mut self, queries: &[Query], answers: &mut Vec<Answer>) -> sqlx::Result<()> {
@@ -169,9 +178,6 @@ impl Own {
                 text.push(';');
             }
             query.write(&mut text)?;
-        }
-        if text.is_empty() {
-            return Ok(());
         }
         let (limit, mut due) = (self.answer, due.len());
         let mut steps = self.connection()?.fetch_many(sqlx::raw_sql(AssertSqlSafe(text)));

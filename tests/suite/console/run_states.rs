@@ -37,7 +37,7 @@ both_engines! {
             assert_eq!(console.app.operations().rows().len(), usize::from(found), "{term}");
         }
         console.keys("c<enter>").await;
-        shows!(console, "worker lost: its lease expired");
+        shows!(console, "worker lost or unable to write: its lease expired");
         shows!(console, "no active worker supports testing.probe, so none takes over");
         beat(&ops, "b", &["testing.probe"], false).await;
         console.poll().await;

@@ -106,10 +106,13 @@ fn holder(w: &mut Writer<'_>, detail: &RunDetail, lease: &Lease) {
         look.short_time(lease.heartbeat_at),
     );
     w.labelled(Role::Text, 0, "worker", &text);
-    if let Some(seconds) = lease.overdue_seconds {
-        let facts = detail.facts(look.now);
+    let facts = detail.facts(look.now);
+    if let Some(seconds) = lease.overdue_seconds
+        && facts.wait().is_none()
+    {
         let since = ago(chrono::Duration::seconds(seconds));
-        w.text(Role::Stale, 0, &format!("worker lost: its lease expired {since} ago;"));
+        let lost = format!("worker lost or unable to write: its lease expired {since} ago;");
+        w.text(Role::Stale, 0, &lost);
         match facts.support.obstacle(facts.run_type) {
             None => w.text(Role::Stale, 0, "another worker takes over"),
             Some(why) => w.text(Role::Stale, 0, &format!("{why}, so none takes over")),
