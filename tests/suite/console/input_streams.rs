@@ -118,6 +118,8 @@ const STREAMS: &[&[u8]] = &[
 const BOUND: Duration = Duration::from_millis(1_500);
 /// The same with slack for a machine that is busy with other tests.
 const LIMIT: Duration = Duration::from_secs(4);
+/// The parts of a sequence that come within so long are one; half of what the input layer waits.
+const TOGETHER: Duration = Duration::from_millis(20);
 /// Ends whatever a stream left open.
 const RESET: &[u8] = b"\x1b[201~";
 
@@ -219,12 +221,16 @@ fn sends(place: &Place) {
     let keymap =
         "inherits = \"default\"\n[global]\n\"ctrl-c\" = \"app.redraw\"\n\"f12\" = \"app.quit\"\n";
     let mut opened = Opened::at(place, Some(keymap));
-    for stream in STREAMS {
+    let (mut streams, mut again) = (STREAMS.iter(), None);
+    while let Some(stream) = again.take().or_else(|| streams.next()) {
         let shown = String::from_utf8_lossy(stream).escape_debug().to_string();
+        let mut late = false;
         for (first, second) in parts(stream) {
+            let sent = Instant::now();
             opened.program.send(first);
             std::thread::sleep(Duration::from_micros(500));
             opened.program.send(second);
+            late |= sent.elapsed() > TOGETHER;
         }
         let took = opened.ctrl_c();
         assert!(took < LIMIT, "{}: {took:?} after {shown}", place.name);
@@ -235,6 +241,12 @@ fn sends(place: &Place) {
         }
         opened.ctrl_c();
         let same = opened.is_as_before();
+        if !same && late {
+            // A busy machine sent the second part when an ESC alone was a key already.
+            opened = Opened::at(place, Some(keymap));
+            again = Some(stream);
+            continue;
+        }
         let now = body(&opened.program);
         assert!(same, "{}: {shown} did\n{now}\nwhere there was\n{}", place.name, opened.before);
     }
