@@ -110,6 +110,9 @@ fn eight_at_once(mode: &str) {
                     let refused = arguments[0] == "runbooks" && done.code == 5;
                     assert!(done.code == 0 || refused, "{mode} {arguments:?}: {done:?}");
                 }
+                // Without a session the schema is looked at first.
+                eva.run(&["runs", "list"]).ends(4);
+                eva.run(&["info"]).ends(0);
             });
         }
     });

@@ -226,8 +226,8 @@ impl Trail {
         let mut connection = PgConnection::connect_with(server).await?;
         let (audit_id, occurred_at) = self.audit.unzip();
         // A standby may not have heard of it yet.
-        let (standby, status, seen): (bool, Option<String>, bool) = sqlx::query_as(
-            "select pg_is_in_recovery(), pg_xact_status($1::text::xid8), \
+        let (standby, status, seen): (bool, Option<String>, bool) = sql::query_as(
+            "select pg_is_in_recovery(), pg_xact_status($1::xid8), \
              $2::bigint is null or exists (select 1 from audit_logs where id = $2 and occurred_at = $3)",
         )
         .bind(id)

@@ -175,7 +175,8 @@ fn of_session(error: &dyn DatabaseError) -> Option<Error> {
             "check the role, and what pg_hba.conf on the server asks of it: TLS, a client \
              certificate or another method",
         ),
-        ("3D000", _) => (
+        // A pooler tells what its server said under a code of its own.
+        ("3D000" | "08P01", _) if error.code() == "3D000" || ends("\" does not exist") => (
             "the database named in the URL does not exist",
             "check the name; an administrator of the server makes a database with: createdb NAME",
         ),

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use super::Db;
 use super::schema;
 use super::server::Server;
+use super::sql;
 use crate::domain::safe_text::SafeText;
 use crate::{Error, Result};
 
@@ -183,7 +184,7 @@ async fn ask(
     table: &str,
 ) -> sqlx::Result<Option<(String, String, String)>> {
     // No rule needs more than select and insert on what is append-only.
-    sqlx::query_as(
+    sql::query_as(
         "select string_agg(g.name, ', ' order by g.place), c.oid::regclass::text, \
          quote_ident(current_user::text) from pg_class c, \
          unnest(case when c.relkind = 'S' then array['usage'] \

@@ -100,7 +100,7 @@ pub(super) const APPLIED: &str =
 
 impl Look for PgConnection {
     async fn encoding(&mut self) -> sqlx::Result<(String, bool)> {
-        sqlx::query_as(
+        sql::query_as(
             "select current_setting('server_encoding'), to_regclass('_sqlx_migrations') is not null",
         )
         .fetch_one(self)
@@ -108,13 +108,13 @@ impl Look for PgConnection {
     }
 
     async fn applied(&mut self) -> sqlx::Result<Vec<Applied>> {
-        sqlx::query_as(APPLIED).fetch_all(self).await
+        sql::query_as(APPLIED).fetch_all(self).await
     }
 
     async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)> {
         // Tables and views, functions, and types that are not a table's own; indexes and the like
         // go with these. The schemas of the server itself start with pg_.
-        sqlx::query_as(
+        sql::query_as(
             "select count(*), min(n.nspname || '.' || o.name) from (\
              select 'pg_class'::regclass as catalog, oid, relnamespace as schema, relname::text as name \
              from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S') \
@@ -131,15 +131,15 @@ impl Look for PgConnection {
     }
 
     async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>> {
-        sqlx::query_as(
+        sql::query_as(
             "select n.nspname::text as schema, count(*), min(c.relname)::text as name, \
              bool_or(pg_table_is_visible(c.oid)) as visible, \
              has_schema_privilege(n.oid, 'usage') as usable, quote_ident(current_user::text) as role \
              from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-             where c.relkind in ('r', 'p') and c.relname = any($1) and n.nspname not like 'pg\\_%' \
+             where c.relkind in ('r', 'p') and c.relname in (select jsonb_array_elements_text($1)) and n.nspname not like 'pg\\_%' \
              group by n.oid, n.nspname order by count(*) desc, visible desc limit 1",
         )
-        .bind(names)
+        .bind(sqlx::types::Json(names))
         .fetch_optional(self)
         .await
     }

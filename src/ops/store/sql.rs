@@ -15,7 +15,7 @@ use futures_util::future::{BoxFuture, join_all};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Either, Executor as _, FromRow, Postgres, Row, SqlSafeStr, SqlStr, Sqlite,
+    AssertSqlSafe, Either, Executor as _, FromRow, PgConnection, Postgres, Row, SqlSafeStr, SqlStr, Sqlite,
     SqliteConnection,
 };
 
@@ -192,6 +192,19 @@ impl Own {
             }
         }
         Ok(())
+    }
+}
+
+impl Connection for PgConnection {
+    type Driver = Postgres;
+    type Row = PgRow;
+
+    fn ask(&mut self, query: Query) -> BoxFuture<'_, sqlx::Result<(Vec<PgRow>, Done)>> {
+        Box::pin(async move {
+            let mut text = String::new();
+            query.write(&mut text)?;
+            gathered(self.fetch_many(sqlx::raw_sql(AssertSqlSafe(text)))).await
+        })
     }
 }
 
