@@ -4,9 +4,14 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
-use tenantpilot::ops::runs::ListRuns;
-use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tenantpilot::access::Actor;
+use tenantpilot::ops::overview::ReadOverview;
+use tenantpilot::ops::runs::{GetRun, ListRuns};
+use tenantpilot::ops::workers::ListWorkers;
+use tenantpilot::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
 use tenantpilot::{Clock, Error, ErrorKind};
 
 use crate::cli::Person;
@@ -280,6 +285,66 @@ fn fr_043_010_a_missing_grant_names_the_table_the_role_and_the_grant() {
             done.err.contains("may not use the schema") && done.err.contains(&grant),
             "{done:?}"
         );
+        ops.close().await;
+        store.sql(&format!("drop owned by {role}")).await.unwrap();
+        administer(&format!("drop role {role}")).await;
+    });
+}
+
+/// What screens and commands ask, several statements of it together.
+async fn asked(ops: &Ops, actor: &Actor) -> Vec<(&'static str, Option<Error>)> {
+    vec![
+        ("overview", ops.run(actor, ReadOverview { window: None }).await.err()),
+        ("runs", ops.run(actor, ListRuns::default()).await.err()),
+        ("run", ops.run(actor, GetRun { id: 3 }).await.err()),
+        ("workers", ops.run(actor, ListWorkers).await.err()),
+    ]
+}
+
+#[test]
+fn fr_043_010_fr_046_003_what_is_asked_together_says_what_was_in_its_way() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_scene().await;
+        let actor = store.administrator().await.actor;
+        let role = format!("r_{}", uuid::Uuid::new_v4().simple());
+        administer(&format!("create role {role} login password 'p'")).await;
+        for on in ["all tables in schema public", "all sequences in schema public"] {
+            store.sql(&format!("grant all on {on} to {role}")).await.unwrap();
+        }
+        let own = format!("postgres://{role}:p@{}", store.url.rsplit_once('@').unwrap().1);
+        let limits = ConnectionLimits {
+            lock: Some(Duration::from_millis(200)),
+            ..ConnectionLimits::default()
+        };
+        let settings = OpsSettings { limits, ..OpsSettings::default() };
+        let ops = Ops::open(&own, Create::Never, store.clock.clone(), settings).unwrap();
+        let tables = store
+            .text("select string_agg(tablename, ' ') from pg_tables where schemaname = 'public'")
+            .await;
+        let (mut denied, mut locked) = (0, 0);
+        for table in tables.split(' ').filter(|table| *table != "_sqlx_migrations") {
+            store.sql(&format!("revoke all on {table} from {role}")).await.unwrap();
+            for (what, error) in asked(&ops, &actor).await {
+                let Some(error) = error else { continue };
+                let told = format!("the database role may not use the table {table}");
+                assert_eq!(error.message(), told, "{what} without {table}");
+                assert_eq!(error.kind(), ErrorKind::Refused);
+                denied += 1;
+            }
+            store.sql(&format!("grant all on {table} to {role}")).await.unwrap();
+        }
+        for table in ["operation_runs", "workers", "platform_settings", "tenants"] {
+            let mut other = PgConnection::connect(&store.url).await.unwrap();
+            let lock = format!("begin; lock table {table} in access exclusive mode");
+            other.execute(AssertSqlSafe(lock)).await.unwrap();
+            for (what, error) in asked(&ops, &actor).await {
+                let Some(error) = error else { continue };
+                assert!(error.message().contains("lock"), "{what} with {table} locked: {error}");
+                locked += 1;
+            }
+            other.close().await.unwrap();
+        }
+        assert!(denied >= 20 && locked >= 8, "{denied} {locked}");
         ops.close().await;
         store.sql(&format!("drop owned by {role}")).await.unwrap();
         administer(&format!("drop role {role}")).await;

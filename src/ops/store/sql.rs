@@ -10,13 +10,14 @@
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 
-use futures_util::TryStreamExt as _;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Either, Executor as _, FromRow, PgConnection, Postgres, Row, SqlSafeStr, SqlStr, Sqlite,
-    SqliteConnection,
+    AssertSqlSafe, Either, Executor as _, FromRow, PgConnection, Postgres, Row, SqlSafeStr, SqlStr,
+    Sqlite, SqliteConnection,
 };
 
 use super::commit::{Own, PgTx};
@@ -120,7 +121,10 @@ impl PgTx {
                 }
             }
             Err(counter) => {
-                for answer in join_all(queries.into_iter().map(|query| counter.ask(query))).await {
+                // Those behind the first that fails are never answered.
+                let mut asked: FuturesOrdered<_> =
+                    queries.into_iter().map(|query| counter.ask(query)).collect();
+                while let Some(answer) = asked.next().await {
                     match answer {
                         Ok(answer) => answers.push(answer),
                         Err(error) => return (answers, Some(error)),
