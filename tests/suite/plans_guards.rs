@@ -245,13 +245,13 @@ both_engines! {
         let sixty = Wish { inputs: json!({ "days": 60 }), ..Wish::new(PRUNE, RunScope::Platform) };
         let error = sixty.begin(&store.ops, &Actor::System).await.unwrap_err();
         assert!(error.to_string().contains(&format!("run {}", other.run_id)), "{error}");
-        // A retry asks the same lock.
+        // A retry looks for the same lock.
         store.ops.run(&admin.actor, CancelRun { run_id: beside.run_id, consent: crate::support::starts::sure("CANCEL", beside.run_id) }).await.unwrap();
         store.ops.run(&admin.actor, CancelRun { run_id: first, consent: crate::support::starts::sure("CANCEL", first) }).await.unwrap();
         let all = backfill(RunScope::All).begin(&store.ops, &admin.actor).await.unwrap().run_id;
         let retry = RetryRun { run_id: beside.run_id, consent: Consent::yes(), source: Source::Console, request_id: None, wait_for_worker: true };
         let error = store.ops.run(&admin.actor, retry).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("run {all} of {BACKFILL} is already at tenant 3")), "{error}");
+        assert!(error.to_string().contains(&format!("run {all} of the same type is active")), "{error}");
         let told = "select count(*) from audit_logs where action = 'runs.retry' and status = 'refused'";
         assert_eq!(store.number(told).await, 1);
         // The active run itself is looked at, not started again, and not without a word.
