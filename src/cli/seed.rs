@@ -45,6 +45,7 @@ struct Answer {
 /// *Refused* where there is a platform already.
 pub async fn run(args: SeedArgs, env: &Env) -> Result<u8> {
     let ops = env.open(Create::IfMissing)?;
+    ops.require_direct_connection("seeding").await?;
     if ops.schema_state().await? == SchemaState::Empty {
         ops.migrate().await?;
     }
