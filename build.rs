@@ -5,15 +5,15 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-const CLOSED_OUTPUT: &str = "src/closed_output.c";
+const STARTUP: &str = "src/startup.c";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     let commit = commit(Path::new(&root)).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=TENANTPILOT_COMMIT={commit}");
-    println!("cargo:rerun-if-changed={CLOSED_OUTPUT}");
-    for object in cc::Build::new().file(CLOSED_OUTPUT).compile_intermediates() {
+    println!("cargo:rerun-if-changed={STARTUP}");
+    for object in cc::Build::new().file(STARTUP).compile_intermediates() {
         println!("cargo:rustc-link-arg-bins={}", object.display());
     }
 }

@@ -1,10 +1,11 @@
-/* Rust's runtime opens /dev/null for writing where standard output is closed, so that output is
-   lost and the exit code is 0. This runs before it, and opens it for reading instead: what is
-   written then fails. */
+/* What has to be done before Rust's runtime starts. */
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
+/* The runtime opens /dev/null for writing where standard output is closed, so that output is lost
+   and the exit code is 0. This opens it for reading instead: what is written then fails. */
 __attribute__((constructor)) static void keep_output_closed(void)
 {
     if (fcntl(STDOUT_FILENO, F_GETFD) != -1)
@@ -12,4 +13,15 @@ __attribute__((constructor)) static void keep_output_closed(void)
     /* The lowest free number comes first: a closed standard input. */
     while (open("/dev/null", O_RDONLY) == STDIN_FILENO)
         ;
+}
+
+/* glibc keeps a heap for each thread, and raises the size from which memory is given back at once.
+   A console is small, and stays so. */
+__attribute__((constructor)) static void keep_memory_small(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+#endif
 }
