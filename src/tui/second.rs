@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::effects::Arrived;
 use super::feed::Feed;
-use crate::Result;
 use crate::ops::{Blocker, ChangeWatch, Hint, Ops};
+use crate::{ErrorKind, Result};
 
 /// How long to wait before a lost listener is set up again.
 const AGAIN: Duration = Duration::from_secs(3);
@@ -83,11 +83,16 @@ impl Ends {
     async fn run(mut self) {
         let mut listens = self.ops.listens();
         loop {
-            if listens && let Ok(watch) = self.ops.watch().await {
-                self.feed.listening(watch.proof());
-                let ended = self.hear(watch).await;
-                self.feed.deaf();
-                listens = matches!(ended, Ended::Lost);
+            if listens {
+                match self.ops.watch().await {
+                    Ok(watch) => {
+                        self.feed.listening(watch.proof());
+                        let ended = self.hear(watch).await;
+                        self.feed.deaf();
+                        listens = matches!(ended, Ended::Lost);
+                    }
+                    Err(error) => listens = error.kind() != ErrorKind::Refused,
+                }
             }
             let again = Instant::now() + AGAIN;
             loop {

@@ -7,8 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
-use tenantpilot::ops::Engine;
+use tenantpilot::ErrorKind;
+use tenantpilot::ops::runs::ListRuns;
+use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
 
 use crate::cli::Person;
 use crate::support::stores::{Store, block_on};
@@ -149,4 +153,43 @@ fn fr_046_004_migrating_and_a_worker_say_that_they_need_a_direct_connection() {
     }
     let pooler = Pooler::start(&store.url, "session");
     Person::at(&pooler.url(&store.url)).run(&["migrate"]).ends(0);
+}
+
+#[test]
+fn fr_046_004_nothing_listens_on_a_connection_of_a_pooler_by_transaction() {
+    let (store, session) = block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_scene().await;
+        let session = store.administrator().await;
+        (store, session)
+    });
+    let open = |url: &str| {
+        Ops::open(url, Create::Never, store.clock.clone(), OpsSettings::default()).unwrap()
+    };
+    let watches = |url: &str| block_on(async { open(url).watch().await.err() });
+    let direct = watches(&store.url);
+    assert!(direct.is_none(), "{direct:?}");
+    for mode in ["session", "transaction"] {
+        let pooler = Pooler::start(&store.url, mode);
+        let url = pooler.url(&store.url);
+        for _ in 0..3 {
+            let refused = watches(&url).is_some_and(|error| error.kind() == ErrorKind::Refused);
+            assert_eq!(refused, mode == "transaction", "{mode}");
+        }
+        // A client that is gone listened all the same, and something is told on its connections.
+        let ops = open(&url);
+        block_on(async {
+            for _ in 0..3 {
+                let options: PgConnectOptions = url.parse().unwrap();
+                let options = options.extra_float_digits(None);
+                let mut client = sqlx::PgConnection::connect_with(&options).await.unwrap();
+                sqlx::raw_sql("listen told").execute(&mut client).await.unwrap();
+                client.close().await.unwrap();
+            }
+            for _ in 0..20 {
+                ops.snapshot(Some("told")).await.unwrap();
+                ops.run(&session.actor, ListRuns::default()).await.unwrap();
+                ops.snapshot(None).await.unwrap();
+            }
+        });
+    }
 }

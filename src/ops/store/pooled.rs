@@ -17,12 +17,12 @@ const WAIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// *Refused* with what `who` needs; those of connecting.
 pub async fn require_direct(options: &PgConnectOptions, who: &str) -> Result<()> {
-    let mut first = connect(options).await?;
     // Where no second connection is to be had, nothing is found out.
-    let Ok(mut second) = connect(options).await else { return Ok(()) };
-    let pooled = is_pooled(&mut first, &mut second).await?;
-    // How they end makes no difference.
-    let _ = tokio::join!(first.close(), second.close());
+    let Ok(second) = connect(options).await else { return Ok(()) };
+    let second = tokio::sync::Mutex::new(second);
+    let asked = || async { Ok(process(&mut *second.lock().await).await?) };
+    let pooled = is_pooled(options, asked).await?;
+    let _ = second.into_inner().close().await;
     if !pooled {
         return Ok(());
     }
@@ -31,27 +31,38 @@ pub async fn require_direct(options: &PgConnectOptions, who: &str) -> Result<()>
     ))
 }
 
-/// The process of the server that answers the second connection changes once the first one gives
-/// its own free, or is the same.
-async fn is_pooled(first: &mut PgConnection, second: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::raw_sql("begin").execute(&mut *first).await?;
-    let of_first = process(first).await?;
+/// The process of the server that answers `asked` changes once another connection gives its own
+/// free, or is the same.
+///
+/// # Errors
+/// Those of connecting, and of what is asked.
+pub async fn is_pooled<F>(options: &PgConnectOptions, asked: impl Fn() -> F) -> Result<bool>
+where
+    F: Future<Output = Result<i32>>,
+{
+    let mut first = connect(options).await?;
+    sqlx::raw_sql("begin").execute(&mut first).await?;
+    let of_first = process(&mut first).await?;
     let (before, freed) = {
-        let mut asked = std::pin::pin!(process(second));
+        let mut asking = std::pin::pin!(asked());
         tokio::select! {
-            process = &mut asked => (process?, false),
+            process = &mut asking => (process?, false),
             () = tokio::time::sleep(WAIT) => {
-                sqlx::raw_sql("commit").execute(&mut *first).await?;
-                (asked.await?, true)
+                sqlx::raw_sql("commit").execute(&mut first).await?;
+                (asking.await?, true)
             }
         }
     };
     if !freed {
-        sqlx::raw_sql("commit").execute(first).await?;
+        sqlx::raw_sql("commit").execute(&mut first).await?;
     }
-    Ok(before == of_first || process(second).await? != before)
+    let pooled = before == of_first || asked().await? != before;
+    // How it ends makes no difference.
+    let _ = first.close().await;
+    Ok(pooled)
 }
 
-async fn process(connection: &mut PgConnection) -> sqlx::Result<i32> {
+/// The server's process that answers.
+pub async fn process(connection: &mut PgConnection) -> sqlx::Result<i32> {
     sqlx::raw_sql("select pg_backend_pid()").fetch_one(connection).await?.try_get(0)
 }

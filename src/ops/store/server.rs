@@ -21,8 +21,8 @@ use super::keeper::{Keeper, close};
 use super::pg_transaction::Transaction;
 use super::schema::{APPLIED, Applied, is_current};
 use super::sessions::{SessionRow, session_by};
-use super::{awaited, connect, sql};
-use crate::Result;
+use super::{awaited, connect, pooled, sql};
+use crate::{Error, Result};
 
 /// What stands for the state of the data.
 const CHANGES_SEEN: &str = "select pg_current_snapshot()::text as changes";
@@ -55,6 +55,8 @@ pub struct Server {
     tries: Arc<AtomicBool>,
     /// What goes before the next transaction, in one of its own.
     before: Arc<Mutex<Option<String>>>,
+    /// Whether its connections may hear what they did not ask for.
+    overhears: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -71,6 +73,7 @@ impl Server {
             backend: Arc::default(),
             tries: Arc::new(AtomicBool::new(true)),
             before: Arc::default(),
+            overhears: Arc::default(),
         })
     }
 
@@ -128,6 +131,14 @@ impl Server {
         self.backend.load(Ordering::Relaxed)
     }
 
+    /// The server's process that answers on one of its connections.
+    async fn process(&self) -> Result<i32> {
+        let (mut connection, _turn) = self.connection().await?;
+        let process = pooled::process(&mut connection).await?;
+        self.keeper.put(connection, false);
+        Ok(process)
+    }
+
     async fn turn(&self) -> Result<OwnedSemaphorePermit> {
         let turn = awaited::turn(Arc::clone(&self.turns).acquire_owned()).await;
         turn.map_err(|_| unreachable_database())
@@ -140,7 +151,7 @@ impl Server {
         let (keeper, answer) = (Arc::clone(&self.keeper), self.limits.answer);
         let prove = proof.map(|channel| format!("select pg_notify('{channel}', ''); "));
         let mut prove = prove.unwrap_or_default();
-        let tries = Arc::clone(&self.tries);
+        let (tries, overhears) = (Arc::clone(&self.tries), Arc::clone(&self.overhears));
         // In its own task: a connection with an unread answer cannot be used again.
         let asked = tokio::spawn(async move {
             let _turn = turn;
@@ -149,8 +160,9 @@ impl Server {
                 let taken = keeper.take().await?;
                 let mut connection = taken.connection;
                 let undo = if taken.open { "rollback; " } else { "" };
+                let quiet = quiet(&overhears);
                 let lock_text = if lock { UNLOCKED } else { "" };
-                let text = format!("{undo}{prove}{lock_text}{CHANGES_SEEN}");
+                let text = format!("{undo}{quiet}{prove}{lock_text}{CHANGES_SEEN}");
                 let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut connection);
                 let rows: sqlx::Result<Vec<PgRow>> =
                     within(answer, rows).await.and_then(|answered| answered);
@@ -160,6 +172,7 @@ impl Server {
                         let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
                         return Ok(Snapshot { changes: row.try_get("changes")?, locked });
                     }
+                    Err(error) if overheard(&error, &overhears) => close(connection),
                     Err(error) if taken.used && is_lost(&error) => close(connection),
                     Err(error) => {
                         match code(&error).as_str() {
@@ -185,6 +198,9 @@ impl Server {
     }
 
     /// A connection of its own that hears of changes, and of messages to `proof`.
+    ///
+    /// # Errors
+    /// *Refused* behind a pooler in transaction mode: some connection of the server would listen.
     pub async fn listen(&self, proof: &str) -> Result<PgListener> {
         if self.keeper.is_closed() {
             return Err(unreachable_database());
@@ -195,7 +211,12 @@ impl Server {
                 let name = options.get_application_name().unwrap_or_default();
                 connect::options(url.expose_secret(), name)?
             }
-            _ => PgConnectOptions::clone(&options),
+            _ => {
+                if pooled::is_pooled(&options, || self.process()).await? {
+                    return Err(Error::refused("nothing can be heard through a pooler"));
+                }
+                PgConnectOptions::clone(&options)
+            }
         };
         let pool = PgPoolOptions::new()
             .max_connections(1)
@@ -214,6 +235,7 @@ impl Server {
         let text = connect::opening(&options, self.opening(begin)?);
         let answer = self.limits.answer.map(|limit| limit * begin.patience);
         let (keeper, writes) = (Arc::clone(&self.keeper), begin.writes);
+        let overhears = Arc::clone(&self.overhears);
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
         let parts = Parts { schema: self.is_checked_by(begin), session: begin.session.is_some() };
         // In a task of its own, so that giving up does not stop it half-way. A transaction that is
@@ -225,10 +247,12 @@ impl Server {
                 let undo = if taken.open { "rollback; " } else { "" };
                 let mut transaction =
                     Transaction::on(taken.connection, Arc::clone(&keeper), writes);
-                let text = format!("{undo}{before}{text}");
+                let quiet = quiet(&overhears);
+                let text = format!("{undo}{quiet}{before}{text}");
                 match answered(transaction.connection()?, text, answer, parts).await {
                     Ok(opened) => return Ok((transaction, turn, opened)),
                     // It broke while it was idle. Nothing was asked of the server yet.
+                    Err(error) if overheard(&error, &overhears) => {}
                     Err(error) if taken.used && is_lost(&error) => {}
                     Err(sqlx::Error::Database(_)) if !before.is_empty() => {
                         before.clear();
@@ -258,21 +282,25 @@ impl Server {
             ("lock_timeout", self.limits.lock),
             ("idle_in_transaction_session_timeout", self.limits.idle_in_transaction),
         ];
+        if begin.one_at_a_time {
+            if let Some(limit) = self.limits.lock {
+                text += &format!("; set local lock_timeout = {}", limit.as_millis());
+            }
+            text += "; lock table platform_users in share row exclusive mode";
+        }
+        text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
+                 pg_backend_pid() as backend";
         for (name, limit) in limits {
             if let Some(limit) = limit {
-                text += &format!("; set local {name} = {}", limit.as_millis());
+                text += &format!(", set_config('{name}', '{}', true)", limit.as_millis());
             }
         }
         if !begin.writes {
             // Starting processes to help, or compiling a statement, takes longer than what a screen
             // reads does.
-            text += "; set local max_parallel_workers_per_gather = 0; set local jit = off";
+            text += ", set_config('max_parallel_workers_per_gather', '0', true), \
+                     set_config('jit', 'off', true)";
         }
-        if begin.one_at_a_time {
-            text += "; lock table platform_users in share row exclusive mode";
-        }
-        text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
-                 pg_backend_pid() as backend";
         // Ends a statement whose client is gone; servers without POLLRDHUP refuse the setting.
         text += ", case when current_setting('server_version_num')::int >= 140000 \
                  and version() like '%linux%' \
@@ -337,6 +365,17 @@ async fn answered(
 fn code(error: &sqlx::Error) -> String {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.unwrap_or_default().into_owned()
+}
+
+/// What keeps a connection from hearing what it did not ask for.
+fn quiet(overhears: &AtomicBool) -> &'static str {
+    if overhears.load(Ordering::Relaxed) { "begin; unlisten *; end; " } else { "" }
+}
+
+/// Whether something else came than what was asked for, for the first time: behind a pooler, a
+/// connection of the server may go on listening for a client that is gone.
+fn overheard(error: &sqlx::Error, overhears: &AtomicBool) -> bool {
+    matches!(error, sqlx::Error::Protocol(_)) && !overhears.swap(true, Ordering::Relaxed)
 }
 
 /// Whether a connection is of no use any more.
