@@ -34,14 +34,14 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     args.password.check(env)?;
     let file = env.session_file()?;
     // Before the password: a session that cannot be kept is not worth asking for.
-    file.token()?;
+    let before = file.token()?;
     let ops = env.ops().await?;
     // Before a password is typed in vain.
     if args.password.password_file.is_none() {
         require_users(env, &ops).await?;
     }
     let password = args.password.existing(env).await?;
-    let login = Login::new(&name, exposed(&password), ClientKind::Cli);
+    let login = Login::new(&name, exposed(&password), ClientKind::Cli).replacing(before.clone());
     let (session, token) = match ops.run(&env.anonymous(), login).await {
         Err(error) if error.kind() == ErrorKind::NotLoggedIn => {
             require_users(env, &ops).await?;
@@ -52,6 +52,8 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     // A session whose token is kept nowhere is ended; if it cannot be, it ends by itself.
     match file.keep(&password::secret(token.expose())) {
         Ok(None) => {}
+        // It has ended with the login, unless another one kept it meanwhile.
+        Ok(Some(replaced)) if before.as_ref().map(exposed) == Some(exposed(&replaced)) => {}
         Ok(Some(replaced)) => {
             if let Ok(Some(before)) = env.resumed(&ops, &replaced).await {
                 let _ = ops.run(&before.actor, Logout).await;

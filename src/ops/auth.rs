@@ -83,6 +83,7 @@ pub struct Login {
     username: String,
     password: SecretString,
     kind: ClientKind,
+    replaced: Option<SecretString>,
 }
 
 impl Login {
@@ -93,7 +94,13 @@ impl Login {
 
     /// The same with a password that is already wrapped.
     pub fn with(username: &str, password: SecretString, kind: ClientKind) -> Self {
-        Self { username: username.to_owned(), password, kind }
+        Self { username: username.to_owned(), password, kind, replaced: None }
+    }
+
+    /// The same; the session with the token `replaced` ends with it.
+    #[must_use]
+    pub fn replacing(self, replaced: Option<SecretString>) -> Self {
+        Self { replaced, ..self }
     }
 }
 
@@ -116,7 +123,10 @@ impl Operation for Login {
         let username = password::normalise_name(&self.username);
         // A name too long to be anybody's must not fill the throttle's table.
         let counted: String = username.chars().take(password::MAX_NAME).collect();
-        let found = reserve(context, Self::NAME, &origin, &counted, &username).await?;
+        let replaced = self.replaced.as_ref().map(|token| token_hash(token.expose_secret()));
+        let replaced = replaced.as_deref();
+        let (found, replaced) =
+            reserve(context, Self::NAME, &origin, &counted, (&username, replaced)).await?;
         let stored =
             found.as_ref().filter(|user| user.active).map(|user| user.password_hash.clone());
         let program = context.settings().program.clone();
@@ -150,12 +160,33 @@ impl Operation for Login {
         row.actor_name = Some(username.clone());
         row.origin = Some(origin.clone());
         row.metadata = json!({ "client": self.kind.as_str() });
-        let (again, session_id, _, ()) = together!(
+        // Ended as by its own user.
+        let replaced = replaced.filter(|row| is_live(row, self.kind, now));
+        let logout = replaced.as_ref().map(|before| NewAudit {
+            actor_kind: "platform_user",
+            actor_id: Some(before.platform_user_id),
+            actor_name: Some(before.username.clone()),
+            origin: Some(origin.clone()),
+            ..context.audit_row(Logout::NAME, AuditStatus::Succeeded)
+        });
+        let (again, session_id, _, (), (), ()) = together!(
             &mut tx,
             |tx| users::credentials(tx, &username, true),
             |tx| sessions::insert(tx, &session),
             |tx| sessions::clear_attempts(tx, Some(&origin), &counted),
             |tx| store::audit::insert(tx, &row),
+            |tx| async {
+                match &replaced {
+                    Some(before) => sessions::end(tx, before.id, now, "logout").await,
+                    None => Ok(()),
+                }
+            },
+            |tx| async {
+                match &logout {
+                    Some(row) => store::audit::insert(tx, row).await,
+                    None => Ok(()),
+                }
+            },
         )?;
         // None of it stays where the user is another one by now.
         let same = |now: &CredentialRow| {
@@ -189,20 +220,26 @@ impl Operation for Login {
 }
 
 /// Takes a slot of the throttle, committed before anything is verified; gives what `user` would be
-/// verified by.
+/// verified by, and the session of a token.
 pub(super) async fn reserve(
     context: &mut Context,
     action: &'static str,
     origin: &str,
     username: &str,
-    user: &str,
-) -> Result<Option<CredentialRow>> {
+    (user, token): (&str, Option<&str>),
+) -> Result<(Option<CredentialRow>, Option<SessionRow>)> {
     let mut tx = context.begin(true).await?;
     let now = context.now();
-    let (left, found) = together!(
+    let (left, found, session) = together!(
         &mut tx,
         |tx| sessions::reserve_attempt(tx, origin, username, now, now - WINDOW, ATTEMPTS),
         |tx| users::credentials(tx, user, false),
+        |tx| async {
+            match token {
+                Some(token) => sessions::by_token_hash(tx, token).await,
+                None => Ok(None),
+            }
+        },
     )?;
     if left < 0 {
         let row = attempt(context, action, origin, username, AuditStatus::Throttled);
@@ -210,7 +247,7 @@ pub(super) async fn reserve(
     }
     tx.commit().await.map_err(before_anything)?;
     if left >= 0 {
-        return Ok(found);
+        return Ok((found, session));
     }
     // On SQLite time stands still until a clock that was wrong is reached.
     let stands = context.ops().clock().ahead().is_some_and(|ahead| ahead < -WINDOW);

@@ -98,7 +98,7 @@ impl Operation for EnterBreakGlass {
                 expires_at: granted_at + Duration::minutes(i64::from(self.minutes)),
             });
         }
-        let user = auth::reserve(context, Self::NAME, &origin, name, name).await?;
+        let user = auth::reserve(context, Self::NAME, &origin, name, (name, None)).await?.0;
         let stored = user.filter(|user| user.active).map(|user| user.password_hash);
         let program = context.settings().program.clone();
         let places = &context.ops().inner.hashing;

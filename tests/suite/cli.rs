@@ -194,6 +194,8 @@ both_engines! {
         // Logging in again ends the session that is replaced.
         person.login("ana").ends(0);
         assert_eq!(store.number("select count(*) from platform_sessions where ended_at is null").await, 1);
+        let logout = "select count(*) from audit_logs where action = 'auth.logout' and actor_name = 'ana'";
+        assert_eq!(store.number(logout).await, 1);
 
         let token = std::fs::read_to_string(&file).unwrap();
         person.run(&["logout"]).ends(0);

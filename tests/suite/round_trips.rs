@@ -40,6 +40,8 @@ fn fr_046_001_a_command_waits_for_few_answers_on_one_connection() {
     proxy.counted();
     person.login("ana").ends(0);
     assert_counted(&proxy, "login", 12);
+    person.login("ana").ends(0);
+    assert_counted(&proxy, "login in place of a session", 12);
     let start = [
         "runbooks",
         "start",

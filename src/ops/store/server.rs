@@ -206,17 +206,13 @@ impl Server {
             return Err(unreachable_database());
         }
         let options = self.keeper.options();
-        let options = match &self.limits.listen {
-            Listen::At(url) => {
-                let name = options.get_application_name().unwrap_or_default();
-                connect::options(url.expose_secret(), name)?
-            }
-            _ => {
-                if pooled::is_pooled(&options, || self.process()).await? {
-                    return Err(Error::refused("nothing can be heard through a pooler"));
-                }
-                PgConnectOptions::clone(&options)
-            }
+        let options = if let Listen::At(url) = &self.limits.listen {
+            let name = options.get_application_name().unwrap_or_default();
+            connect::options(url.expose_secret(), name)?
+        } else if pooled::is_pooled(&options, || self.process()).await? {
+            return Err(Error::refused("nothing can be heard through a pooler"));
+        } else {
+            PgConnectOptions::clone(&options)
         };
         let pool = PgPoolOptions::new()
             .max_connections(1)
