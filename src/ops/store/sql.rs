@@ -15,8 +15,8 @@ use futures_util::future::{BoxFuture, join_all};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Either, Executor as _, FromRow, PgConnection, Postgres, Row, SqlSafeStr, SqlStr, Sqlite,
-    SqliteConnection,
+    AssertSqlSafe, Either, Executor as _, FromRow, PgConnection, Postgres, Row, SqlSafeStr, SqlStr,
+    Sqlite, SqliteConnection,
 };
 
 use super::commit::{Own, PgTx};
