@@ -59,6 +59,7 @@ impl WorkerArgs {
 /// Works until SIGTERM, SIGINT or SIGHUP; then lets go of what it holds, and ends with 0.
 ///
 /// # Errors
+/// *Failed* where its first line cannot be written, before anything is claimed.
 /// *Usage* for settings that could not keep a lease alive; *refused* for a schema that is not
 /// this version's, or has become newer since (exit code 5). An unreachable database is waited for.
 pub async fn run(args: WorkerArgs, env: &Env) -> Result<u8> {
@@ -77,6 +78,11 @@ pub async fn run(args: WorkerArgs, env: &Env) -> Result<u8> {
     )?;
     let mut signals = EndSignals::listen()
         .map_err(|error| Error::failed(format!("signals cannot be heard: {}", error.kind())))?;
+    if !args.quiet {
+        let at = text::time(env.clock.now(), env.zone());
+        env.out.line(format!("{at}  starting: looking for the database"))?;
+        env.out.flush()?;
+    }
     let working = tokio::spawn(worker.run());
     tokio::pin!(working);
     let mut told = false;

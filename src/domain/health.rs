@@ -145,12 +145,12 @@ impl Health {
             reasons.push(HealthReason { level, text, filter, topic: topic.to_owned() });
         };
         let (warning, critical) = (HealthLevel::Warning, HealthLevel::Critical);
-        // What waits for the database is told as that.
+        // What waits for the database is told as that, and is critical all the same once its lease is
+        // overdue for long.
         let held_up: BTreeSet<i64> = facts.held_up.values().flatten().copied().collect();
-        let rest = |ids: &[i64]| -> Vec<i64> {
-            ids.iter().copied().filter(|id| !held_up.contains(id)).collect()
-        };
-        let (abandoned, overdue) = (&rest(&facts.abandoned), &rest(&facts.overdue));
+        let abandoned = &facts.abandoned;
+        let overdue: &Vec<i64> =
+            &facts.overdue.iter().copied().filter(|id| !held_up.contains(id)).collect();
         let by = format!("by more than {} times its length", limits.critical_lease_lengths);
         // More than a filter can name: then all that are stuck are one reason.
         let many = abandoned.len().max(overdue.len()) > NAMED;
@@ -200,10 +200,6 @@ impl Health {
             add(warning, condition.text(), text, filter);
         }
         for (why, ids) in &facts.not_started {
-            let ids = &rest(ids);
-            if ids.is_empty() {
-                continue;
-            }
             let filter =
                 if ids.len() > NAMED { RunFilter::parse("status:stale").ok() } else { of_ids(ids) };
             let topic = format!("late {why}");

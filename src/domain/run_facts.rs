@@ -223,6 +223,13 @@ impl Wait {
         }
     }
 
+    /// For the database, where that is what holds up a run of a type with this support: where nothing
+    /// executes what no worker holds, the database makes no difference.
+    pub fn for_database(condition: Condition, held: bool, support: Support) -> Option<Self> {
+        let is_executed = !matches!(support, Support::Unknown | Support::NoExecutor);
+        (held || is_executed).then_some(Self::Database(condition))
+    }
+
     /// As a stable word.
     fn word(self) -> &'static str {
         match self {
@@ -332,15 +339,17 @@ impl<'a> RunFacts<'a> {
     pub fn wait(&self) -> Option<Wait> {
         match self.state {
             RunState::Paused => Some(Wait::Paused),
-            RunState::Running | RunState::Cancelling => self.outage.map(Wait::Database),
-            RunState::Queued | RunState::Stale | RunState::Stuck => {
-                // Where nothing executes it, the database makes no difference.
-                let is_executed = !matches!(self.support, Support::Unknown | Support::NoExecutor);
-                let outage = self.outage.filter(|_| is_executed).map(Wait::Database);
-                outage.or((self.state != RunState::Stuck).then(|| Wait::of(self.support)))
+            RunState::Running | RunState::Cancelling => self.for_database(true),
+            RunState::Queued | RunState::Stale => {
+                self.for_database(false).or_else(|| Some(Wait::of(self.support)))
             }
+            RunState::Stuck => self.for_database(false),
             _ => None,
         }
+    }
+
+    fn for_database(&self, held: bool) -> Option<Wait> {
+        Wait::for_database(self.outage?, held, self.support)
     }
 
     /// Why it cannot be cancelled; none where it can.

@@ -23,8 +23,8 @@ pub enum Source {
     Claim,
     /// A target of a run.
     Target(i64, i64),
-    /// A run as a whole.
-    Run(i64),
+    /// A run as a whole, at an operation.
+    Run(i64, &'static str),
 }
 
 #[derive(Debug, Default)]
@@ -135,8 +135,8 @@ impl Condition {
 /// The run of a target.
 fn run_of(source: Source) -> Option<Source> {
     match source {
-        Source::Target(run_id, _) => Some(Source::Run(run_id)),
-        Source::Heart | Source::Claim | Source::Run(_) => None,
+        Source::Target(run_id, _) => Some(Source::Run(run_id, "steps")),
+        Source::Heart | Source::Claim | Source::Run(..) => None,
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
             let condition = Condition::new(LockWaits { heart: wait, work: wait });
             condition.failed(source, &locked()).is_some()
         };
-        let sources = [Source::Heart, Source::Claim, Source::Run(1), Source::Target(1, 2)];
+        let sources = [Source::Heart, Source::Claim, Source::Run(1, "end"), Source::Target(1, 2)];
         assert_eq!(sources.map(|source| told(1_500, source)), [false; 4]);
         assert_eq!(sources.map(|source| told(2_600, source)), [true; 4]);
     }
@@ -216,8 +216,12 @@ mod tests {
             Some(WorkerEvent::DatabaseBack { .. })
         ));
         assert_eq!((condition.wrote(Source::Heart), condition.cause()), (None, None));
-        condition.failed(Source::Run(7), &full);
-        condition.forget(|source| source == Source::Run(7));
+        // That another statement is written shows nothing of the one that failed.
+        condition.failed(Source::Run(7, "end"), &full);
+        assert_eq!(condition.wrote(Source::Run(7, "refresh")), None);
+        assert!(condition.wrote(Source::Run(7, "end")).is_some());
+        condition.failed(Source::Run(7, "end"), &full);
+        condition.forget(|source| source == Source::Run(7, "end"));
         assert!(condition.wrote(Source::Heart).is_some(), "a write has to show it");
     }
 }

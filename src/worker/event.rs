@@ -36,6 +36,13 @@ pub enum WorkerEvent {
         /// Whether another worker was lost on it.
         taken_over: bool,
     },
+    /// It holds a run again that it had lost to an outage, and that nobody held meanwhile.
+    GoesOn {
+        /// The run.
+        run_id: i64,
+        /// Its type.
+        run_type: String,
+    },
     /// A run has ended.
     Ended {
         /// The run.
@@ -118,6 +125,9 @@ impl fmt::Display for WorkerEvent {
             }
             Self::Claimed { run_id, run_type, taken_over: true } => {
                 write!(f, "run {run_id} taken over from a lost worker: {run_type}")
+            }
+            Self::GoesOn { run_id, run_type } => {
+                write!(f, "run {run_id} goes on after an outage: {run_type}")
             }
             Self::Ended { run_id, outcome } => {
                 write!(f, "run {run_id} {}", outcome.as_str().replace('_', " "))

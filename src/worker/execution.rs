@@ -20,11 +20,11 @@ use crate::access::Actor;
 use crate::domain::failure::ReasonCode;
 use crate::domain::rollout::{Rollout, StopReason};
 use crate::domain::sanitize;
-use crate::ops::Access;
 use crate::ops::runs::{
     BlockRun, Canary, Claimed, FinishRun, HowFar, Pulse, Refresh, ReleaseRun, Released,
     TAKEOVER_LIMIT, TakeBackStarts,
 };
+use crate::ops::{Access, Operation as _};
 use crate::{Error, ErrorKind, Result};
 
 /// How often requests are looked for.
@@ -427,14 +427,19 @@ impl Execution {
     /// error comes back after some tries, so that the next run has its turn.
     async fn insist<O: crate::ops::Operation>(&self, ask: impl Fn() -> O) -> Result<O::Output> {
         let shared = &self.ground.shared;
-        let source = Source::Run(self.ground.run_id);
+        let run_id = self.ground.run_id;
+        // A question that writes nothing never shows that its outage is over.
+        let writes = O::ACCESS == Access::Write;
+        let source = Source::Run(run_id, if writes { O::NAME } else { Refresh::NAME });
+        // A run that was put off has had its tries.
+        let tries = if shared.postponed.has(run_id) { 0 } else { TRIES };
         let mut outages = 0;
         let mut refused = 0;
         let mut halt = self.ground.halt.subscribe();
         loop {
             let error = match shared.ops.run(&Actor::System, ask()).await {
                 Ok(answer) => {
-                    if O::ACCESS == Access::Write {
+                    if writes {
                         shared.wrote(source);
                     }
                     return Ok(answer);
@@ -446,7 +451,7 @@ impl Execution {
             if !shared.condition.is_failing(Source::Heart) {
                 refused += 1;
             }
-            if refused > TRIES || (shared.is_stopping() && outages > 3) {
+            if refused > tries || (shared.is_stopping() && outages > 3) {
                 return Err(error);
             }
             tokio::select! {

@@ -65,22 +65,33 @@ impl Heart {
     }
 }
 
-/// The beat before anything is said or claimed. What a retry can help is left to the next ones.
+/// The beat before anything is said or claimed, tried until the database writes it; false if the
+/// worker was told to stop first.
 ///
 /// # Errors
 /// *Refused* where the role may not do what a worker does.
-pub async fn first(shared: &Shared) -> Result<()> {
-    let beat = Beat {
-        worker: WorkerInfo { types: shared.types(), ..shared.info.clone() },
-        stopping: false,
-        runs: Vec::new(),
-        lease: shared.settings.lease,
-        outage: None,
-    };
-    match shared.heart_ops.run(&Actor::System, beat).await {
-        Err(error) if error.kind() == ErrorKind::Refused && !error.is_waited_out() => Err(error),
-        _ => Ok(()),
+pub async fn first(shared: &Shared) -> Result<bool> {
+    while !shared.is_stopping() {
+        let beat = Beat {
+            worker: WorkerInfo { types: shared.types(), ..shared.info.clone() },
+            stopping: false,
+            runs: Vec::new(),
+            lease: shared.settings.lease,
+            outage: None,
+        };
+        match shared.heart_ops.run(&Actor::System, beat).await {
+            Ok(_) => {
+                shared.wrote(Source::Heart);
+                return Ok(true);
+            }
+            Err(error) if error.kind() == ErrorKind::Refused && !error.is_waited_out() => {
+                return Err(error);
+            }
+            Err(error) => shared.failed(Source::Heart, &error),
+        }
+        shared.rest(PROBE).await;
     }
+    Ok(false)
 }
 
 /// Beats until it is ended, and says when the database goes and comes back.

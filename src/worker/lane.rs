@@ -10,7 +10,10 @@ use super::execution::{Ground, Halt};
 use crate::access::Actor;
 use crate::domain::database_fault::DatabaseFault;
 use crate::domain::failure::{ReasonCode, RetryHelp};
-use crate::ops::runs::{BeginTarget, Beginning, Begun, FailStep, RunStep, Stepped, TakeBackStarts};
+use crate::ops::Operation as _;
+use crate::ops::runs::{
+    BeginTarget, Beginning, Begun, FailStep, Refresh, RunStep, Stepped, TakeBackStarts,
+};
 use crate::{Error, ErrorKind};
 use futures_util::FutureExt as _;
 
@@ -78,7 +81,7 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
         let target = match planned {
             Ok(target) => target?,
             Err(error) => {
-                wait_out(ground, Source::Run(ground.run_id), &error, outages).await;
+                wait_out(ground, Source::Run(ground.run_id, Refresh::NAME), &error, outages).await;
                 continue;
             }
         };
@@ -106,6 +109,11 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
             }
             Err(error) => {
                 ground.starts.may_have_begun(&target, error.fault());
+                if error.condition().is_some() {
+                    // Told before the database is asked once more.
+                    ground.shared.failed(ground.target(ordinal), &error);
+                    take_back(ground, ordinal, &error).await;
+                }
                 ground.give_back(ordinal).await;
                 wait_out(ground, ground.target(ordinal), &error, outages).await;
             }
@@ -235,18 +243,23 @@ fn log(ground: &Ground, ordinal: i64, message: &str) {
 /// back at once where the database still writes that, else with the next start of the target.
 async fn interrupted(ground: &Ground, ordinal: i64, error: &Error, outages: &mut u32) -> Next {
     ground.starts.interrupted(ordinal, error.fault());
+    take_back(ground, ordinal, error).await;
+    ground.give_back(ordinal).await;
+    wait_out(ground, ground.target(ordinal), error, outages).await;
+    Next::Plan
+}
+
+/// Takes a start back, and keeps what the database said of it, as far as it writes that.
+async fn take_back(ground: &Ground, ordinal: i64, error: &Error) {
     if error.fault().is_some()
         && let Some(start) = ground.starts.open(ordinal)
     {
         let (run_id, fence) = (ground.run_id, ground.fence);
         let back = TakeBackStarts { run_id, fence, starts: vec![start] };
-        if ground.shared.ops.run(&Actor::System, back).await.is_ok() {
+        if matches!(ground.shared.ops.run(&Actor::System, back).await, Ok(true)) {
             ground.starts.ended(ordinal);
         }
     }
-    ground.give_back(ordinal).await;
-    wait_out(ground, ground.target(ordinal), error, outages).await;
-    Next::Plan
 }
 
 async fn step(ground: &Ground, begun: &Begun, then: Option<i64>) -> Tried {

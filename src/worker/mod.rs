@@ -39,7 +39,7 @@ use clock::ClockWatch;
 use condition::{Condition, LockWaits, Source};
 pub use event::{Loss, WorkerEvent};
 use heart::Heart;
-use postponed::Postponed;
+use postponed::{Lost, Postponed};
 
 /// How long a worker that is told to stop waits for its steps before it gives them up.
 const GRACE: Duration = Duration::from_secs(8);
@@ -145,6 +145,7 @@ pub(crate) struct Shared {
     pub condition: Condition,
     pub clock: ClockWatch,
     pub postponed: Postponed,
+    pub lost: Lost,
     /// Starts of lost runs that are to be taken back once the database takes writes.
     owed: Mutex<Vec<TakeBackStarts>>,
     /// The error that the worker ends with: the schema has become newer.
@@ -202,12 +203,8 @@ impl Shared {
     pub async fn settle_owed(&self) {
         let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         for starts in owed {
-            if self
-                .heart_ops
-                .run(&Actor::System, starts.clone())
-                .await
-                .is_err_and(|e| e.is_waited_out())
-            {
+            let taken_back = self.heart_ops.run(&Actor::System, starts.clone()).await;
+            if taken_back.map_or_else(|error| error.is_waited_out(), |done| !done) {
                 self.owe(starts);
             }
         }
@@ -310,6 +307,7 @@ impl Worker {
             condition: Condition::new(LockWaits { heart: patience * 2, work: lock }),
             clock: ClockWatch::default(),
             postponed: Postponed::default(),
+            lost: Lost::default(),
             owed: Mutex::default(),
             outdated: Mutex::default(),
         };
@@ -345,7 +343,9 @@ impl Worker {
         if shared.ops.database_now().await.is_ok() {
             shared.look_at_clock();
         }
-        heart::first(shared).await?;
+        if !heart::first(shared).await? {
+            return Ok(());
+        }
         let heart = Arc::new(Heart::new());
         let beating = tokio::spawn(heart::beat(Arc::clone(shared), Arc::clone(&heart)));
         let mut background = JoinSet::new();

@@ -1,4 +1,5 @@
-//! Runs that this worker has put off because the database refuses to write them.
+//! Runs that this worker has put off because the database refuses to write them, and those that it has
+//! lost.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +13,8 @@ use super::backoff;
 const FIRST: Duration = Duration::from_secs(2);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The longest pause in an outage, whose end is to be noticed.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct PutOff {
@@ -28,14 +31,15 @@ pub struct Postponed {
 
 impl Postponed {
     /// Puts a run off; gives for how long, and whether its cause is a new one.
-    pub fn put_off(&self, run_id: i64, why: &str) -> (Duration, bool) {
+    pub fn put_off(&self, run_id: i64, why: &str, outage: bool) -> (Duration, bool) {
         let mut runs = self.locked();
         let entry = runs.entry(run_id).or_insert_with(|| PutOff {
             until: Instant::now(),
             times: 0,
             told: String::new(),
         });
-        let pause = backoff::pause(FIRST, entry.times, LONGEST);
+        let longest = if outage { LONGEST_OUTAGE } else { LONGEST };
+        let pause = backoff::pause(FIRST, entry.times, longest);
         entry.until = Instant::now() + pause;
         entry.times += 1;
         let new = entry.told != why;
@@ -47,6 +51,13 @@ impl Postponed {
     pub fn waiting(&self) -> Vec<i64> {
         let now = Instant::now();
         self.locked().iter().filter(|(_, run)| run.until > now).map(|(id, _)| *id).collect()
+    }
+
+    /// Forgets the runs whose time has come for longer than `within`, where none can be claimed; gives them.
+    /// They have ended, or are somebody else's.
+    pub fn gone(&self, within: Duration) -> Vec<i64> {
+        let now = Instant::now();
+        self.locked().extract_if(|_, run| run.until + within < now).map(|(id, _)| id).collect()
     }
 
     /// Whether a run was put off before.
@@ -61,5 +72,27 @@ impl Postponed {
 
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, PutOff>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The runs that this worker has lost, with the fences that it held them under.
+#[derive(Debug, Default)]
+pub struct Lost {
+    fences: Mutex<HashMap<i64, i64>>,
+}
+
+impl Lost {
+    /// A run was lost.
+    pub fn note(&self, run_id: i64, fence: i64) {
+        self.locked().insert(run_id, fence);
+    }
+
+    /// The fence that a run was lost under, if it was; it is claimed again.
+    pub fn take(&self, run_id: i64) -> Option<i64> {
+        self.locked().remove(&run_id)
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, i64>> {
+        self.fences.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -45,27 +45,41 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
             put_off(&shared, *run_id, error);
         }
         let Some(claimed) = claims.claimed else {
-            shared.condition.forget(|source| source == Source::Claim);
+            let gone = shared.postponed.gone(shared.settings.lease + POLL);
+            shared.condition.forget(|source| match source {
+                Source::Claim => true,
+                Source::Run(id, _) => gone.contains(&id),
+                Source::Heart | Source::Target(..) => false,
+            });
             wait_for_work(&shared, hinted).await;
             continue;
         };
         drop(turn);
         shared.wrote(Source::Claim);
         let held = heart.hold(&claimed, asked_at + shared.settings.lease);
-        if !shared.postponed.has(claimed.id) {
-            shared.tell(WorkerEvent::Claimed {
-                run_id: claimed.id,
-                run_type: claimed.run_type.clone(),
-                taken_over: claimed.takeovers > 0,
+        let (run_id, fence) = (claimed.id, claimed.fence);
+        let goes_on = shared.lost.take(run_id) == Some(fence - 1);
+        if !shared.postponed.has(run_id) {
+            let run_type = claimed.run_type.clone();
+            let taken_over = claimed.takeovers > 0;
+            shared.tell(if goes_on {
+                WorkerEvent::GoesOn { run_id, run_type }
+            } else {
+                WorkerEvent::Claimed { run_id, run_type, taken_over }
             });
         }
-        let (run_id, fence) = (claimed.id, claimed.fence);
         let outcome = Execution::new(Arc::clone(&shared), claimed, held).run().await;
         heart.let_go(run_id);
+        // That its end could not be written stays true until it is.
+        let waits = matches!(&outcome, Outcome::Unwritten(error) if error.is_waited_out());
         shared.condition.forget(|source| match source {
-            Source::Target(id, _) | Source::Run(id) => id == run_id,
+            Source::Target(id, _) => id == run_id,
+            Source::Run(id, _) => id == run_id && !waits,
             Source::Heart | Source::Claim => false,
         });
+        if let Outcome::Told(WorkerEvent::Lost { .. }) = &outcome {
+            shared.lost.note(run_id, fence);
+        }
         match outcome {
             Outcome::Told(event) => {
                 shared.postponed.forget(run_id);
@@ -91,7 +105,7 @@ async fn claim(shared: &Shared) -> Result<Claims> {
 /// Puts a run off in this worker's own memory, and says why where that is new.
 fn put_off(shared: &Shared, run_id: i64, error: &Error) -> Duration {
     let why = error.full_message();
-    let (pause, new) = shared.postponed.put_off(run_id, &why);
+    let (pause, new) = shared.postponed.put_off(run_id, &why, error.is_waited_out());
     if new {
         shared.tell(WorkerEvent::Postponed { run_id, why, pause });
     }

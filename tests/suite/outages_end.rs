@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantpilot::access::Actor;
+use tenantpilot::domain::database_fault::Condition;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::{RunStatus, Source};
 use tenantpilot::domain::run_state::RunState;
@@ -12,8 +13,9 @@ use tenantpilot::ops::runs::{ClaimRun, CloseRun, RunDetail, RunScope, TAKEOVER_L
 use tenantpilot::worker::{WorkerEvent, WorkerSettings};
 
 use crate::cli::Person;
+use crate::outages::{back, lost};
 use crate::support::starts::Wish;
-use crate::support::stores::{Store, both_engines};
+use crate::support::stores::{Store, block_on, both_engines};
 use crate::worker::{Running, counts, ops_settings, settings};
 
 fn one_slot() -> WorkerSettings {
@@ -48,7 +50,7 @@ impl Store {
     }
 
     /// A run that a platform user started, who is to be notified.
-    async fn probe_of(
+    pub async fn probe_of(
         &self,
         person: &tenantpilot::ops::auth::Session,
         inputs: serde_json::Value,
@@ -187,4 +189,41 @@ both_engines! {
         assert_eq!(store.detail(stuck).await.run.status, RunStatus::Queued);
         worker.stop().await;
     }
+}
+
+#[test]
+fn fr_037_021_an_end_that_meets_an_outage_is_told_once_and_waits_until_it_is_written() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+        let id = store.probe(RunScope::All, json!({ "n": 1 }), Rollout::default()).await;
+        store
+            .sql(
+                "create function no_end() returns trigger language plpgsql as \
+                 $$ begin raise exception 'no' using errcode = '42501'; end $$; \
+                 create trigger no_end before update on operation_runs for each row \
+                 when (new.status = 'completed') execute function no_end()",
+            )
+            .await
+            .unwrap();
+        let mut worker = Running::start(&store, one_slot());
+        let waits = |d: &RunDetail| d.run.basis.outage == Some(Condition::Denied);
+        store.until(id, "waiting for the database", waits).await;
+        // It is put off and claimed again meanwhile, with a lease that has run out in between.
+        let fence = store.detail(id).await.run.fence;
+        let again = store.until(id, "tried again", |d| d.run.fence > fence).await;
+        let why = again.facts(store.clock.now()).wait_text();
+        assert!(why.as_ref().is_some_and(|why| why.contains("missing a grant")), "{why:?}");
+        let mut told = Vec::new();
+        while let Ok(event) = worker.events.try_recv() {
+            told.push(event);
+        }
+        // A loaded machine may make a heartbeat late as well.
+        let denied = told.iter().filter(|event| lost(event) && event.to_string().contains("42501"));
+        assert_eq!(denied.count(), 1, "{told:?}");
+        assert!(!told.iter().any(back), "{told:?}");
+        store.sql("drop trigger no_end on operation_runs").await.unwrap();
+        assert_eq!(store.state(&store.end_of(id).await), RunState::Succeeded);
+        let told = worker.stop().await;
+        assert!(told.iter().any(back), "{told:?}");
+    });
 }

@@ -163,7 +163,6 @@ both_engines! {
         for (over, again) in [
             ("update operation_runs set updated_at = '2999-01-01T00:00:00+00:00'", "update operation_runs set updated_at = '2026-11-20T12:00:00+00:00'"),
             ("update operation_run_leases set expires_at = '2020-01-01T00:00:00+00:00'", "update operation_run_leases set expires_at = '2999-01-01T00:00:00+00:00'"),
-            ("update operation_run_faults set during = 'end'", "update operation_run_faults set during = 'step'"),
         ] {
             store.sql(over).await.unwrap();
             assert_eq!(told().await, (false, 0), "{over}");
@@ -176,6 +175,42 @@ both_engines! {
     }
 }
 
+both_engines! {
+    async fn fr_037_021_a_run_whose_end_waits_says_so_also_after_its_lease_and_health_is_critical(store) {
+        let store = store.with_platform().await.with_ledger().await;
+        let code = if store.engine == Engine::Postgres { "55P03" } else { "5" };
+        let waits = store.held_up(1, code).await;
+        let lost = store.held_up(2, code).await;
+        store.worker_in(Some("an outage")).await;
+        store.sql("update operation_run_faults set during = 'end', last_at = '2026-11-20T11:00:00+00:00'").await.unwrap();
+        let facts = async |id: i64| {
+            let detail = store.detail(id).await;
+            let facts = detail.facts(store.clock.now());
+            (facts.wait_text(), facts.next_while_active())
+        };
+        let text = "its worker tries again and waits for the database: another session holds a lock";
+        let next = "Wait for the other session, or end it; the run goes on by itself.";
+        let told = (Some(text.to_owned()), Some(next.to_owned()));
+        assert_eq!([facts(waits).await, facts(lost).await], [told.clone(), told.clone()]);
+        store.sql(&format!(
+            "update operation_run_leases set heartbeat_at = '2019-12-31T23:59:00+00:00', expires_at = '2020-01-01T00:00:00+00:00' \
+             where run_id = {lost}"
+        )).await.unwrap();
+        assert_eq!([facts(waits).await, facts(lost).await], [told.clone(), told]);
+        let reasons = async || {
+            let health = store.overview(&Actor::System, Window::Day).await.health;
+            health.reasons.into_iter().map(|reason| (reason.level, reason.text)).collect::<Vec<_>>()
+        };
+        let critical = (HealthLevel::Critical, format!("run {lost}: the lease is overdue by more than 2 times its length"));
+        let warning = (HealthLevel::Warning, "2 runs wait for the database: another session holds a lock".to_owned());
+        assert_eq!(reasons().await[..2], [critical, warning]);
+        // Once the worker is back, no run waits.
+        store.worker_in(None).await;
+        assert_eq!(facts(waits).await.0, None);
+        assert!(!reasons().await.iter().any(|(_, text)| text.contains("for the database")));
+    }
+}
+
 #[test]
 fn fr_037_019_what_a_database_without_writes_holds_up_says_so() {
     block_on(async {
@@ -183,12 +218,13 @@ fn fr_037_019_what_a_database_without_writes_holds_up_says_so() {
         store.administrator().await;
         let lost = store.held_up(1, "25006").await;
         let queued = store.probe(RunScope::Tenant(1), json!({ "n": 2 }), Rollout::default()).await;
+        let idle = store.start("policy.sync", 3).await;
         let paused = store.probe(RunScope::Tenant(2), json!({ "n": 3 }), Rollout::default()).await;
         let past = "'2026-11-20T11:00:00+00:00'";
         for text in [
             format!("update operation_run_leases set heartbeat_at = {past}, expires_at = {past}"),
             format!("update operation_runs set paused_at = {past} where id = {paused}"),
-            format!("update operation_runs set created_at = {past} where id = {queued}"),
+            format!("update operation_runs set created_at = {past} where id in ({queued}, {idle})"),
             format!("update workers set heartbeat_at = {past}"),
         ] {
             store.sql(&text).await.unwrap();
@@ -210,6 +246,7 @@ fn fr_037_019_what_a_database_without_writes_holds_up_says_so() {
         }
         let list = console.screen();
         assert_eq!(list.matches("read-only").count(), 3, "header and two runs: {list}");
+        assert_eq!(list.matches("no executor").count(), 1, "{list}");
         console.keys(&format!("/id:{lost}<enter><enter>")).await;
         let page = console.screen().split_whitespace().collect::<Vec<_>>().join(" ");
         let waits = "no run can be executed until the database takes writes: it is read-only";
@@ -227,6 +264,7 @@ fn fr_037_019_what_a_database_without_writes_holds_up_says_so() {
             assert_eq!(facts(id).await, (Some(waits.to_owned()), Some(next.to_owned())));
         }
         assert_eq!(facts(paused).await, (Some("paused until it is resumed".to_owned()), None));
+        assert!(facts(idle).await.0.unwrap().contains("no executor"));
         let told = async || {
             let read = ReadOverview { window: Some(Window::Day) };
             let health = reader.run(&Actor::System, read).await.unwrap().health;
@@ -237,8 +275,12 @@ fn fr_037_019_what_a_database_without_writes_holds_up_says_so() {
             reasons.contains(&"2 runs wait for the database: it is read-only".to_owned()),
             "{reasons:?}"
         );
-        let other = ["the lease", "not started"];
-        assert!(!reasons.iter().any(|text| other.iter().any(|o| text.contains(o))), "{reasons:?}");
+        // What is overdue for long is critical, whatever the cause.
+        let overdue = format!("run {lost}: the lease is overdue by more than 2 times its length");
+        assert_eq!(reasons[0], overdue);
+        let late = reasons.iter().filter(|text| text.contains("not started")).collect::<Vec<_>>();
+        let [late] = late.as_slice() else { panic!("{reasons:?}") };
+        assert!(late.starts_with(&format!("run {idle} not started: no executor")), "{late}");
         // A worker that writes all the same shows that it is this client alone that cannot.
         store
             .sql("begin read write; update workers set heartbeat_at = clock_timestamp(); commit")

@@ -83,6 +83,11 @@ both_engines! {
             let lost = redirected(&person, ">&-", arguments).ends(1);
             assert!(lost.err.contains("cannot write the output: it is closed"), "{arguments:?}: {lost:?}");
         }
+        // A worker, too, before it claims anything.
+        for how in [">&-", ">/dev/full"] {
+            redirected(&person, how, &["worker"]).ends(1);
+        }
+        assert_eq!(store.number("select count(*) from workers").await, 0);
     }
 
     async fn fr_044_005_of_parallel_logins_into_one_database_one_session_is_left(store) {

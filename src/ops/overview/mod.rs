@@ -5,6 +5,7 @@ mod fingerprints;
 mod kpis;
 mod retry;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -193,6 +194,7 @@ async fn offenders(tx: &mut Tx, view: ViewScope, window: Span) -> Result<Offende
 /// What health is judged by, beside what runs did and who works.
 struct Facts {
     health: HealthFacts,
+    held_up: Outages,
     waiting: Vec<rows::WaitingRow>,
 }
 
@@ -222,13 +224,10 @@ async fn facts(
             health.overdue.push(lease.run_id);
         }
     }
-    for (run_id, condition) in held_up {
-        health.held_up.entry(condition).or_default().push(run_id);
-    }
     health.dead_alerts = alerts.dead;
     health.late_alerts = late;
     health.alert_error = alerts.last_error;
-    Ok(Facts { health, waiting })
+    Ok(Facts { health, held_up, waiting })
 }
 
 /// Adds what runs did, and what those that wait do so for.
@@ -244,7 +243,16 @@ fn assess(facts: Facts, active: &ActiveWorkers, runs: &RunKpis, window: Span) ->
         Some((worker.name.clone(), notice(&worker.name, worker.wrong_clock?)))
     };
     health.clocks = active.workers.iter().filter_map(clock).collect();
-    for row in facts.waiting {
+    // The same as the list says of each.
+    let mut held_up = BTreeSet::new();
+    for (run_id, run) in facts.held_up {
+        let support = active.support(&run.run_type);
+        if Wait::for_database(run.condition, run.held, support).is_some() {
+            held_up.insert(run_id);
+            health.held_up.entry(run.condition).or_default().push(run_id);
+        }
+    }
+    for row in facts.waiting.into_iter().filter(|row| !held_up.contains(&row.run_id)) {
         let support = active.support(&row.run_type);
         if row.late {
             let wait = Wait::of(support).text(&row.run_type);

@@ -44,7 +44,7 @@ pub(in crate::ops) fn complete_with(
             missing: missing(context.permit(), registry, &run.run_type),
             may_manage,
             busy: run.basis.busy.map(|busy| busy.seen(sees_all)),
-            outage: outages.get(&run.id).copied(),
+            outage: outages.get(&run.id).map(|held_up| held_up.condition),
             ..run.basis
         };
     }

@@ -201,8 +201,9 @@ pub(in crate::ops) async fn write_end(
     Ok(outcome)
 }
 
-/// Ends what was written since a savepoint. What the database refuses is counted as a gap, and the
-/// run ends without it; in an outage nothing ends, and the whole end is tried again.
+/// Ends what was written since a savepoint. What the database refuses, also for want of a grant, is
+/// counted as a gap, and the run ends without it; in an outage nothing ends, and the whole end is
+/// tried again.
 async fn or_gap(
     tx: &mut Tx,
     run_id: i64,
@@ -211,7 +212,7 @@ async fn or_gap(
     now: DateTime<Utc>,
 ) -> Result<()> {
     let Err(error) = savepoint::settle(tx, written).await? else { return Ok(()) };
-    if error.is_waited_out() {
+    if error.retry_can_help() {
         return Err(error);
     }
     let (what, during) = match gap {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::access::Requirement;
 use crate::domain::database_fault::DatabaseFault;
 use crate::ops::store::faults::{self, During};
-use crate::ops::store::{outages, savepoint, targets};
+use crate::ops::store::{Tx, outages, savepoint, targets};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -54,9 +54,9 @@ impl Operation for PostponeRun {
     }
 }
 
-/// Bears what the database refuses; an outage is an error.
+/// Bears what the database refuses, also for want of a grant; another outage is an error.
 fn only_if_lasting(error: Error) -> Result<()> {
-    if error.is_waited_out() { Err(error) } else { Ok(()) }
+    if error.retry_can_help() { Err(error) } else { Ok(()) }
 }
 
 /// A start after which an outage came.
@@ -74,7 +74,8 @@ pub struct OpenStart {
 
 /// Takes back the starts of a run after which an outage came, and the takeover of a run that was
 /// lost to it: the worker is alive, and nothing crashed. Starts that were followed by progress are
-/// left alone.
+/// left alone. What the database said is kept also where they cannot be taken back; gives whether
+/// they were.
 #[derive(Debug, Clone)]
 pub struct TakeBackStarts {
     /// Run.
@@ -89,9 +90,9 @@ impl Operation for TakeBackStarts {
     const NAME: &'static str = "runs.take_back_starts";
     const REQUIREMENT: Requirement = Requirement::SystemOnly;
     const ACCESS: Access = Access::Write;
-    type Output = ();
+    type Output = bool;
 
-    async fn execute(self, context: &mut Context) -> Result<()> {
+    async fn execute(self, context: &mut Context) -> Result<bool> {
         let now = context.now();
         let takes_back = context.takes_starts_back();
         let tx = context.tx()?;
@@ -99,8 +100,16 @@ impl Operation for TakeBackStarts {
             faults::try_record(tx, self.run_id, During::Step, fault.as_ref(), now).await?;
         }
         if !takes_back {
-            return Ok(());
+            return Ok(true);
         }
+        savepoint::begin(tx).await?;
+        let taken_back = self.take_back(tx).await;
+        Ok(savepoint::settle(tx, taken_back).await?.is_ok())
+    }
+}
+
+impl TakeBackStarts {
+    async fn take_back(self, tx: &mut Tx) -> Result<()> {
         for OpenStart { ordinal, steps, counted, .. } in self.starts {
             outages::take_back_start(tx, self.run_id, ordinal, steps, counted).await?;
         }

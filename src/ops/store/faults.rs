@@ -131,13 +131,24 @@ pub async fn of_run(tx: &mut Tx, run_id: i64) -> Result<Vec<RunFault>> {
         .collect()
 }
 
-/// Of runs that wait for the database: its condition.
-pub type Outages = BTreeMap<i64, Condition>;
+/// What holds a run up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// The database's condition.
+    pub condition: Condition,
+    /// The run's type.
+    pub run_type: String,
+    /// Whether a worker holds it, by its lease.
+    pub held: bool,
+}
+
+/// Of runs that the database holds up: how.
+pub type Outages = BTreeMap<i64, HeldUp>;
 
 /// Running runs whose worker is in an outage, whose steps met a condition of the database lately,
-/// and whose counts have not changed since; of the run `only` where given. Where the database takes no
-/// writes and no worker has a fresh heartbeat, all that are queued or running: a worker could not
-/// write either.
+/// and whose counts have not changed since, or whose end met one; of the run `only` where given. Where
+/// the database takes no writes and no worker has a fresh heartbeat, all that are queued or running: a
+/// worker could not write either.
 pub async fn waiting(
     tx: &mut Tx,
     view: ViewScope,
@@ -148,7 +159,7 @@ pub async fn waiting(
         Condition::Full => "13",
         _ => "8",
     });
-    let rows: Vec<(i64, String)> = on_tx!(tx, c => {
+    let rows: Vec<(i64, String, String, bool)> = on_tx!(tx, c => {
         macro_rules! refuses {
             () => {
                 by_engine!("coalesce($5, case when pg_is_in_recovery() \
@@ -156,13 +167,15 @@ pub async fn waiting(
             };
         }
         sql::query_as(concat!(
-            "select id, code from (select r.id, f.code, f.last_at from operation_runs r \
+            "select id, code, type, held from (select r.id, f.code, f.last_at, r.type, r.status = 'running' and not ",
+            overdue!(database_now!()), " as held from operation_runs r \
              join operation_run_faults f on f.run_id = r.id \
-             where r.status in ('queued', 'running') and r.status = 'running' and f.during = 'step' \
-             and f.last_at > $2 and f.last_at >= r.updated_at \
-             and exists (select 1 from workers k where k.id = r.lease_owner and k.outage is not null) \
-             and not ", overdue!(database_now!()),
-            " union all select r.id, ", refuses!(), ", r.updated_at from operation_runs r \
+             where r.status in ('queued', 'running') and r.status = 'running' \
+             and exists (select 1 from workers k where k.id = r.lease_owner and k.outage is not null \
+             and (f.during = 'step' and f.last_at > $2 and f.last_at >= r.updated_at and not ", overdue!(database_now!()),
+            " or f.during = 'end' and k.heartbeat_at >= ", database_in!("(-3 * k.heartbeat_seconds)"), ")) \
+             union all select r.id, ", refuses!(), ", r.updated_at, r.type, r.status = 'running' and not ",
+            overdue!(database_now!()), " from operation_runs r \
              where ", refuses!(), " is not null and r.status in ('queued', 'running') and r.paused_at is null \
              and not exists (select 1 from workers k where k.heartbeat_at >= ",
             database_in!("(-3 * k.heartbeat_seconds)"), ")) w where ($3 is null or w.id = $3) \
@@ -180,10 +193,10 @@ pub async fn waiting(
         .await?
     });
     let mut found = Outages::new();
-    for (id, code) in rows {
+    for (id, code, run_type, held) in rows {
         if let Some(condition) = DatabaseFault::new(&code, None, None).condition() {
             // The newest one counts.
-            found.entry(id).or_insert(condition);
+            found.entry(id).or_insert(HeldUp { condition, run_type, held });
         }
     }
     Ok(found)
