@@ -142,7 +142,11 @@ impl RunFacts<'_> {
         // Where a worker is known to hold it, that is what waits.
         let held = matches!(self.state, RunState::Running | RunState::Cancelling);
         Some(match self.wait()? {
-            Wait::Database(condition @ (Condition::ReadOnly | Condition::Full)) if !held => {
+            Wait::Database(condition)
+                if !held
+                    && (self.state != RunState::Stuck
+                        || matches!(condition, Condition::ReadOnly | Condition::Full)) =>
+            {
                 let why = condition.text();
                 format!("no run can be executed until the database takes writes: {why}")
             }

@@ -387,8 +387,9 @@ impl Operation for Touch {
 }
 
 impl Ops {
-    /// Notes that a person did something. On PostgreSQL that goes with what is asked next and waits
-    /// for no answer of its own; where it cannot be written, it is left out.
+    /// Notes that a person gave a command. On PostgreSQL that goes with what is asked next and waits
+    /// for no answer of its own; where it cannot be written, it is left out. A console asks for
+    /// [`Touch`], whose refusal says what the database cannot do.
     ///
     /// # Errors
     /// On SQLite those of [`Touch`].

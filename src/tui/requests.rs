@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::feed::{Due, Feed, Seen};
 use super::msg::{Answer, Follows, Request, Slot};
 use crate::access::{Actor, ClientKind};
-use crate::ops::auth::{Login, Logout};
+use crate::ops::auth::{Login, Logout, Touch};
 use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
 use crate::ops::condition::ReadCondition;
 use crate::ops::dashboard::ChooseWindow;
@@ -106,7 +106,7 @@ async fn answer(
             })
         }
         Request::Logout => Answer::Logout(ops.run(actor, Logout).await),
-        Request::Touch => Answer::Touch(ops.touch(actor).await),
+        Request::Touch => Answer::Touch(ops.run(actor, Touch).await),
         Request::Page(asked) => {
             let list =
                 ListRuns { filter: asked.filter.clone(), page: asked.page, limit: asked.limit };
