@@ -81,9 +81,9 @@ both_engines! {
         store.with_trouble().await;
         let past = Past::of(&store, TimeDelta::minutes(80));
         // One that has a newer one like it, and one that has not ended.
-        let old = past.failed("policy.sync", 4, THROTTLED, "429 from 10.0.0.4, retry after 4 s").await;
+        let old = past.failed("review_pack.generate", 4, THROTTLED, "429 from 10.0.0.4, retry after 4 s").await;
         past.clock.advance(TimeDelta::seconds(5));
-        past.succeeded("policy.sync", 4, 1).await;
+        past.succeeded("review_pack.generate", 4, 1).await;
         let open = past.claimed("review_pack.generate", 2).await;
         past.say(&open, THROTTLED, "429 from 10.0.0.5, retry after 5 s").await;
         let one = fingerprint(&person, "provider_throttled");

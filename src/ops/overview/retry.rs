@@ -22,7 +22,7 @@ use crate::{Error, Result};
 /// How many runs one call tries again at most.
 pub const MAX_RUNS: usize = 50;
 /// Why a run is left out that can be retried by itself.
-const SUPERSEDED: &str = "a newer run like it was started for the same tenant; retry it alone";
+const SUPERSEDED: &str = "a newer run like it was started; retry it alone";
 /// How many runs of a group are looked at.
 const LOOKED_AT: i64 = 1_000;
 const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
@@ -171,57 +171,57 @@ async fn plan(
         };
         if row.status != RunStatus::Completed.as_str() {
             skip("it has not ended yet".to_owned(), None);
-        } else {
-            let undone = match retried_as {
-                Some(_) => Left::default(),
-                None => run_read::left(context.tx()?, run_id).await?,
-            };
-            let basis = Basis {
-                support: active.support(&row.run_type),
-                left: undone,
-                retried_as,
-                busy: row.busy_with.map(|run| Busy::as_stored(run).seen(view == ViewScope::All)),
-                missing: missing(context.permit(), &registry, &row.run_type),
-                may_manage: true,
-                outage: None,
-            };
-            let targets = match RunFacts::ended(run_id, &row.run_type, basis).retry() {
-                // So since it was confirmed: its own retry says so, and stops no other.
-                Retry::Impossible(NoRetry::Archived | NoRetry::Busy(_)) if only.is_some() => 1,
-                Retry::Impossible(why) => {
-                    let missing = match why {
-                        NoRetry::Missing(capability) => Some(capability),
-                        _ => None,
-                    };
-                    skip(why.text(&row.run_type), missing);
-                    continue;
-                }
-                _ if row.superseded => {
-                    skip(SUPERSEDED.to_owned(), None);
-                    continue;
-                }
-                Retry::NeedsWorker { .. } if !wait_for_worker => {
-                    waiting += 1;
-                    skip(basis.support.obstacle(&row.run_type).unwrap_or_default(), None);
-                    continue;
-                }
-                _ if runs.len() == MAX_RUNS => {
-                    left += 1;
-                    continue;
-                }
-                Retry::Possible { targets } | Retry::NeedsWorker { targets } => {
-                    usize::try_from(targets).unwrap_or(usize::MAX)
-                }
-            };
-            let undone = run_read::retryable(context.tx()?, run_id).await?.total;
-            let about = (run_id, row.run_type.as_str(), row.scope_kind.parse()?);
-            let confirmation = retry_confirmation(context, about, targets).await?;
-            if confirmation.declarable {
-                left_out_count += usize::try_from(undone).unwrap_or(0).saturating_sub(targets);
-                runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
-            } else {
-                skip("it needs its own phrase; retry it alone".to_owned(), None);
+            continue;
+        }
+        let undone = match retried_as {
+            Some(_) => Left::default(),
+            None => run_read::left(context.tx()?, run_id).await?,
+        };
+        let basis = Basis {
+            support: active.support(&row.run_type),
+            left: undone,
+            retried_as,
+            busy: row.busy_with.map(|run| Busy::as_stored(run).seen(view == ViewScope::All)),
+            missing: missing(context.permit(), &registry, &row.run_type),
+            may_manage: true,
+            outage: None,
+        };
+        let targets = match RunFacts::ended(run_id, &row.run_type, basis).retry() {
+            // So since it was confirmed: its own retry says so, and stops no other.
+            Retry::Impossible(NoRetry::Archived | NoRetry::Busy(_)) if only.is_some() => 1,
+            Retry::Impossible(why) => {
+                let missing = match why {
+                    NoRetry::Missing(capability) => Some(capability),
+                    _ => None,
+                };
+                skip(why.text(&row.run_type), missing);
+                continue;
             }
+            _ if row.superseded => {
+                skip(SUPERSEDED.to_owned(), None);
+                continue;
+            }
+            Retry::NeedsWorker { .. } if !wait_for_worker => {
+                waiting += 1;
+                skip(basis.support.obstacle(&row.run_type).unwrap_or_default(), None);
+                continue;
+            }
+            _ if runs.len() == MAX_RUNS => {
+                left += 1;
+                continue;
+            }
+            Retry::Possible { targets } | Retry::NeedsWorker { targets } => {
+                usize::try_from(targets).unwrap_or(usize::MAX)
+            }
+        };
+        let undone = run_read::retryable(context.tx()?, run_id).await?.total;
+        let about = (run_id, row.run_type.as_str(), row.scope_kind.parse()?);
+        let confirmation = retry_confirmation(context, about, targets).await?;
+        if confirmation.declarable {
+            left_out_count += usize::try_from(undone).unwrap_or(0).saturating_sub(targets);
+            runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
+        } else {
+            skip("it needs its own phrase; retry it alone".to_owned(), None);
         }
     }
     let targets = runs.iter().map(|run: &Planned| run.targets).sum();
