@@ -144,6 +144,7 @@ async fn prune(args: PruneArgs, env: &Env) -> Result<u8> {
     let mut what = "The events beyond their retention would be deleted for good.".to_owned();
     if let Some(days) = days
         && consent.given == Given::Ask
+        && session.may::<UsageRetention>()
         && let Ok(kept) = ops.run(&session.actor, UsageRetention).await
     {
         what = format!(

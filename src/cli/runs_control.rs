@@ -210,7 +210,7 @@ fn rehearsed(args: &OneRun, retried: &Retried, wait: &str, env: &Env) -> Result<
     let there = (!started.created).then_some(started.run_id);
     if args.json {
         env.out.json(&json!({
-            "schema_version": 1, "dry_run": true, "created": started.created, "run_id": there,
+            "schema_version": 1, "dry_run": true, "created": false, "run_id": there,
             "retry_of": args.id, "target_count": targets,
             "left_out_count": gone,
             "confirmation": confirmation,

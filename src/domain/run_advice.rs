@@ -79,9 +79,9 @@ impl NoRetry {
             Self::Missing(capability) => format!("it requires the capability {capability}"),
             Self::Busy(busy) => match busy.run_id() {
                 Some(run_id) => {
-                    format!("run {run_id} of the same type is active; wait for its end")
+                    format!("run {run_id} of the same type is active and has to end first")
                 }
-                None => "another run of the same type is active; wait for its end".to_owned(),
+                None => "another run of the same type is active and has to end first".to_owned(),
             },
         }
     }

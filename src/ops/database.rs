@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::store::database::Begin;
+use super::store::grants::Use;
 use super::store::{Db, awaited};
 use super::{
     Awaited, Blocker, ChangeWatch, Engine, Listen, Ops, SchemaState, Snapshot, Target, overview,
@@ -56,7 +57,7 @@ impl Ops {
     /// Brings the schema up to date in a database that may hold something else.
     pub async fn migrate_into(&self, target: Target) -> Result<usize> {
         let done = store::migrate::migrate(&self.inner.db, target).await;
-        let applied = self.explaining(done).await?;
+        let applied = self.explaining(done, Use::Migrates).await?;
         let filled = self.run(&Actor::System, overview::FillFingerprints).await;
         filled.map_err(store::migrate::interrupted)?;
         Ok(applied)

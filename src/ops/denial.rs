@@ -65,6 +65,25 @@ impl About {
 }
 
 impl Ops {
+    /// Runs an operation: check, execute, commit; a refused write and a denied look are audited.
+    ///
+    /// # Errors
+    /// *Not logged in* for an ended session, *forbidden* with the capability named, and
+    /// whatever the operation says.
+    pub async fn run<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
+        let about = operation.about();
+        let done = self.ask(actor, operation).await;
+        if let Err(error) = &done
+            && O::ACCESS == Access::Read
+            && error.kind() == ErrorKind::Forbidden
+            && let Err(lost) = Box::pin(self.audit_denial::<O>(actor, &about, error)).await
+        {
+            // It stays denied, also where the database takes no writes.
+            tracing::warn!(action = O::NAME, %lost, "a denied look could not be audited");
+        }
+        done
+    }
+
     /// Checks that a session, as it was just read, has the capabilities for `D`, before a command reads
     /// or asks for anything else. Without them the database is asked, and the denial is audited as one
     /// of `D`.
@@ -89,7 +108,7 @@ impl Ops {
         look: O,
     ) -> Result<O::Output> {
         drop(self.permit::<D>(actor, &about).await?);
-        let looked = self.run(actor, look).await;
+        let looked = self.ask(actor, look).await;
         if let Err(error) = &looked
             && O::ACCESS == Access::Read
         {

@@ -70,6 +70,7 @@ use crate::{Clock, Error, Result};
 use authorise::authorise;
 use store::database::Begin;
 use store::error::{SILENT, silent_database};
+use store::grants::Use;
 use store::sessions::{By, SessionRow};
 use store::{Db, Tx};
 
@@ -410,14 +411,12 @@ impl Ops {
         self.inner.db.host()
     }
 
-    /// Runs an operation: check, execute, commit; a refused write is audited.
-    ///
-    /// # Errors
-    /// *Not logged in* for an ended session, *forbidden* with the capability named, and
-    /// whatever the operation says.
-    pub async fn run<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
+    /// Checks, executes and commits; who asks audits what is denied of a look.
+    async fn ask<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
         let run_id = operation.run_id();
-        let done = self.explaining(self.run_checked(actor, operation).await).await;
+        let what = Use::of(O::ACCESS, actor);
+        let done = self.run_checked(actor, operation).await;
+        let done = self.explaining(done, what).await;
         if let Err(error) = &done
             && let Some(fault) = error.fault()
         {
@@ -519,7 +518,7 @@ impl Ops {
         let permit = match authorise(actor, arrived.as_ref(), &O::REQUIREMENT, &self.inner.clock) {
             Ok(permit) => permit,
             Err(error) => {
-                // A denied change leaves its trace; a denied look only its answer.
+                // A denied change leaves its trace here; a denied look, by who asks.
                 if writes {
                     let now = self.inner.clock.now();
                     denial::leave_trace::<O>(tx, actor, about, &error, now).await?;
@@ -575,16 +574,16 @@ impl Ops {
     /// Waits for the database as long as the settings say.
     async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match tokio::time::timeout(self.inner.settings.patience, work).await {
-            Ok(done) => self.explaining(done).await,
+            Ok(done) => self.explaining(done, Use::Reads).await,
             Err(_) => Err(silent_database()),
         }
     }
 
     /// Adds which grant the database role is missing, where one is.
-    async fn explaining<T>(&self, done: Result<T>) -> Result<T> {
+    async fn explaining<T>(&self, done: Result<T>, what: Use) -> Result<T> {
         match done {
             Err(error) if error.fault().is_some() => {
-                Err(Box::pin(store::grants::explain(&self.inner.db, error)).await)
+                Err(Box::pin(store::grants::explain(&self.inner.db, error, what)).await)
             }
             done => done,
         }

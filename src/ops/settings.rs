@@ -51,10 +51,16 @@ impl PlatformSetting {
     /// That what is stored is not used, and what mends it; none for a valid value.
     pub fn warning(&self) -> Option<String> {
         let (key, stored) = (self.key, quoted(self.stored.as_deref()?));
+        let used = if self.default.is_empty() { "(none)" } else { self.default };
+        let pruning = match key {
+            SettingKey::RetentionPruneBound | SettingKey::UsageRetentionDays => {
+                ", and nothing is pruned until it is valid"
+            }
+            _ => "",
+        };
         Some(format!(
-            "{key}: the stored value {stored} is not valid, the default {} is used; run: \
-             tenantpilot platform settings reset {key}",
-            if self.default.is_empty() { "(none)" } else { self.default },
+            "{key}: the stored value {stored} is not valid, the default {used} is used{pruning}; \
+             run: tenantpilot platform settings reset {key}",
         ))
     }
 }

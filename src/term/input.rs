@@ -52,12 +52,25 @@ enum State {
     Function,
     /// After `ESC O`.
     Shift,
+    /// After `ESC N`, or after an ESC and bytes that announce another one (ECMA-35).
+    Designation,
     /// In the three bytes after `ESC [ M`.
     Mouse,
     /// In an answer (OSC, DCS, APC, PM, SOS); `bell` is whether BEL ends it, `last` its last byte.
-    Answer { bell: bool, last: u8 },
+    Answer { bell: bool, form: Form, last: u8 },
     /// In a paste, with so many bytes of its end matched.
     Paste { matched: usize },
+}
+
+/// How a control character was written. An answer ends as it began, or with `ESC \`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// An ESC and a letter.
+    Letters,
+    /// One byte, as where the terminal does not use UTF-8.
+    Byte,
+    /// The two bytes of the same character in UTF-8.
+    Character,
 }
 
 /// The decoder of one terminal's input. It does no I/O and reads no clock.
@@ -103,7 +116,7 @@ impl Input {
         let silent = self.last + SILENCE;
         match self.state {
             State::Ground => None,
-            State::Escape => Some(self.last + ESCAPE_HOLD),
+            State::Escape | State::Designation => Some(self.last + ESCAPE_HOLD),
             State::Answer { .. } => Some(silent.min(self.entered + ANSWER)),
             State::Paste { .. } => Some(self.interrupt.map_or(silent, |at| at.min(silent))),
             _ => Some(silent),
@@ -140,9 +153,9 @@ impl Input {
             return &bytes[interrupt..];
         }
         match state {
-            State::Answer { bell, .. } if bytes.len() > 1 => {
+            State::Answer { bell, form, .. } if bytes.len() > 1 => {
                 let bell = bytes.iter().position(|byte| bell && *byte == BELL).map(|at| at + 1);
-                let string = bytes.windows(2).position(|pair| ends_string(pair[0], pair[1]));
+                let string = bytes.windows(2).position(|pair| ends_string(form, pair[0], pair[1]));
                 let string = string.map(|at| at + 2);
                 match bell.into_iter().chain(string).min() {
                     Some(end) => &bytes[end..],
@@ -182,6 +195,7 @@ impl Input {
             // Nothing came after the two keys that begin a sequence: alt was held.
             State::Control if self.held.is_empty() => self.press(b'[', true),
             State::Shift if self.held.is_empty() => self.press(b'O', true),
+            State::Designation if self.held.len() == 1 => self.press(self.held[0], true),
             State::Paste { .. } => self.end_paste(),
             _ => {}
         }
@@ -206,8 +220,8 @@ impl Input {
         match self.state {
             State::Ground => self.first(byte, false, now),
             State::Character => self.character(byte, now),
-            State::Escape => self.after_escape(byte, now),
-            State::Answer { bell, last } => self.answer(byte, bell, last, now),
+            State::Escape => self.after_escape(byte, Form::Letters, now),
+            State::Answer { bell, form, last } => self.answer(byte, bell, form, last, now),
             // A new sequence begins before the last one ended.
             _ if byte == ESC => self.enter(State::Escape, now),
             State::Mouse if byte < b' ' => self.enter(State::Ground, now),
@@ -229,6 +243,7 @@ impl Input {
                 b'@'..=b'~' => self.finish(decode::shifted(&self.held, byte), now),
                 _ => self.hold(byte),
             },
+            State::Designation => self.designation(byte, now),
             State::Paste { .. } => {}
         }
     }
@@ -245,13 +260,20 @@ impl Input {
                 }
                 self.held.push(byte);
             }
-            // The same sequences in one byte, which no character begins with.
-            0x8f | 0x90 | 0x98 | 0x9b | 0x9d..=0x9f => self.after_escape(byte - 0x40, now),
-            0x80.. => self.enter(State::Ground, now),
+            // No character begins with it.
+            0x80.. => self.one_byte(byte, Form::Byte, now),
             _ => {
                 self.enter(State::Ground, now);
                 self.press(byte, alt);
             }
+        }
+    }
+
+    /// What begins a sequence with an ESC and a letter, as one control character.
+    fn one_byte(&mut self, control: u8, form: Form, now: Instant) {
+        match control {
+            0x8e..=0x90 | 0x98 | 0x9b | 0x9d..=0x9f => self.after_escape(control - 0x40, form, now),
+            _ => self.enter(State::Ground, now),
         }
     }
 
@@ -265,9 +287,8 @@ impl Input {
             Some((&ESC, rest)) => (true, rest),
             _ => (false, self.held.as_slice()),
         };
-        // A control character of one byte, in the form of UTF-8.
         if let [0xc2, control @ 0x80..=0x9f] = *bytes {
-            return self.first(control, false, now);
+            return self.one_byte(control, Form::Character, now);
         }
         if bytes.len() < decode::length(bytes[0]) {
             return;
@@ -277,7 +298,7 @@ impl Input {
         self.finish(event, now);
     }
 
-    fn after_escape(&mut self, byte: u8, now: Instant) {
+    fn after_escape(&mut self, byte: u8, form: Form, now: Instant) {
         match byte {
             // Pressed twice: the first one is complete.
             ESC => {
@@ -286,25 +307,37 @@ impl Input {
             }
             b'[' => self.enter(State::Control, now),
             b'O' => self.enter(State::Shift, now),
-            b']' => self.enter(State::Answer { bell: true, last: 0 }, now),
+            b']' => self.enter(State::Answer { bell: true, form, last: 0 }, now),
             b'P' | b'_' | b'^' | b'X' => {
-                self.enter(State::Answer { bell: false, last: 0 }, now);
+                self.enter(State::Answer { bell: false, form, last: 0 }, now);
+            }
+            b'N' | b' '..=b'/' => {
+                self.enter(State::Designation, now);
+                self.hold(byte);
             }
             _ => self.first(byte, true, now),
         }
     }
 
-    fn answer(&mut self, byte: u8, bell: bool, last: u8, now: Instant) {
+    fn designation(&mut self, byte: u8, now: Instant) {
         match byte {
-            _ if ends_string(last, byte) => self.enter(State::Ground, now),
+            b' '..=b'/' if self.held != b"N" => self.hold(byte),
+            b' '..=b'~' => self.enter(State::Ground, now),
+            _ => self.first(byte, false, now),
+        }
+    }
+
+    fn answer(&mut self, byte: u8, bell: bool, form: Form, last: u8, now: Instant) {
+        match byte {
+            _ if ends_string(form, last, byte) => self.enter(State::Ground, now),
             BELL if bell => self.enter(State::Ground, now),
             // An ESC that is not the terminator's begins a sequence of its own. Two are one that
             // tmux has doubled.
             _ if last == ESC && byte != ESC => {
                 self.enter(State::Escape, now);
-                self.after_escape(byte, now);
+                self.after_escape(byte, Form::Letters, now);
             }
-            _ => self.state = State::Answer { bell, last: byte },
+            _ => self.state = State::Answer { bell, form, last: byte },
         }
     }
 
@@ -379,10 +412,15 @@ impl Input {
     }
 }
 
-/// Whether two bytes are, or end with, the terminator of an answer: `ESC \`, or ST in one byte or as
-/// UTF-8. Elsewhere that byte is a part of a character.
-fn ends_string(last: u8, byte: u8) -> bool {
-    (last == ESC && byte == b'\\') || (byte == 0x9c && (last < 0x80 || last == 0xc2))
+/// Whether two bytes are, or end with, the terminator of an answer of this form. A byte that ends
+/// one is elsewhere a part of a character.
+fn ends_string(form: Form, last: u8, byte: u8) -> bool {
+    match form {
+        _ if last == ESC => byte == b'\\',
+        Form::Letters => false,
+        Form::Byte => byte == 0x9c && last < 0x80,
+        Form::Character => byte == 0x9c && last == 0xc2,
+    }
 }
 
 /// Whether bytes that came together are what a sequence looks like after its ESC. Two keys can
@@ -396,6 +434,8 @@ fn is_late_rest(bytes: &[u8]) -> bool {
         [b'O', key, ..] => matches!(key, b'A'..=b'D' | b'F' | b'H' | b'P'..=b'S'),
         [b']' | b'P', next, ..] => matches!(next, b'0'..=b'9' | b'>' | b'+' | b'$' | b'!'),
         [b'_', _, ..] => true,
+        // Others of this kind begin with a key that is typed.
+        [b'#' | b'%' | b'(' | b')', b'0'..=b'~', ..] => true,
         _ => false,
     }
 }

@@ -87,8 +87,7 @@ fn faults(facts: &RunFacts<'_>, advice: &str) -> Vec<String> {
     never(facts.retried_as.is_none(), "it was retried");
     never(facts.busy.is_none(), "of the same type is active");
     never(facts.busy.is_none_or(|busy| busy.run_id().is_none()), "run 9 of the same type");
-    let held =
-        matches!(facts.state, RunState::Running | RunState::Cancelling | RunState::Stuck);
+    let held = matches!(facts.state, RunState::Running | RunState::Cancelling | RunState::Stuck);
     never(!held || facts.outage.is_none(), "waits for the database");
     never(possible, "no retry");
     never(possible, "not possible");

@@ -192,7 +192,7 @@ both_engines! {
             store.sql(&made).await.unwrap();
             for ((person, actor), sees) in people.iter().zip(&actors).zip([true, within]) {
                 let run = if sees { format!("run {other}") } else { "another run".to_owned() };
-                let why = format!("{run} of the same type is active; wait for its end");
+                let why = format!("{run} of the same type is active and has to end first");
                 let cli = person.run(&["runs", "show", &shown]).ends(0);
                 assert!(cli.out.contains(&format!("No retry is possible: {why}")), "{why}: {cli:?}");
                 let json = person.run(&["runs", "show", &shown, "--json"]).ends(0).json();
@@ -210,7 +210,7 @@ both_engines! {
             let list = console.screen();
             console.keys("<enter>").await;
             let page = console.screen();
-            let why = format!("run {other} of the same type is active; wait for its end");
+            let why = format!("run {other} of the same type is active and has to end first");
             assert!(page.contains(&format!("No retry is possible: {why}")), "{page}");
             assert!(!list.contains("R retry") && !page.contains("R retry"), "{list}\n{page}");
             console.keys("R").await;

@@ -176,9 +176,22 @@ both_engines! {
         let hers = past.failed("findings.lifecycle_backfill", 1, ReasonCode::Conflict, "row 5 changed").await;
         let one = fingerprint(&ben, "conflict");
         // Its only run is one that he may not start.
-        let refused = ben.run(&["failures", "retry", &one, "--yes"]).ends(5);
+        let refused = ben.run(&["failures", "retry", &one, "--yes"]).ends(3);
         assert!(refused.out.is_empty() && refused.err.contains(&format!("run {hers} is not tried again: ")), "{refused:?}");
         assert!(refused.err.contains("platform.runbooks.run"), "{refused:?}");
+        let denied = "select count(*) from audit_logs where action = 'overview.retry_group' and status = 'denied'";
+        assert_eq!(store.number(denied).await, 1);
+        ben.run(&["failures", "retry", &one, "--dry-run"]).ends(3);
+        assert_eq!(store.number(denied).await, 2);
+        let show = ben.run(&["failures", "show", &one]).ends(0);
+        assert!(show.err.contains("none can be retried: it requires the capability"), "{show:?}");
+        // Where several reasons keep runs out, each is said with how many.
+        let newer = past.failed("findings.lifecycle_backfill", 1, ReasonCode::Conflict, "row 7 changed").await;
+        store.sql(&format!("update operation_runs set type = 'nobody.knows' where id = {newer}")).await.unwrap();
+        let show = ben.run(&["failures", "show", &one]).ends(0);
+        for (id, why) in [(hers, "it requires the capability"), (newer, "unknown type nobody.knows")] {
+            assert!(show.err.contains(&format!("left out: run {id}: {why}")), "{show:?}");
+        }
         let his = past.failed("policy.sync", 2, ReasonCode::Conflict, "row 6 changed").await;
         let done = ben.run(&["failures", "retry", &one, "--yes"]).ends(0);
         assert!(done.out.starts_with(&format!("run {his} is tried again as run ")) && done.out.lines().count() == 1, "{done:?}");

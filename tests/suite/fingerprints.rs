@@ -162,7 +162,7 @@ both_engines! {
         assert_eq!(plan.runs.iter().map(|run| (run.run_id, run.targets)).collect::<Vec<_>>(), [(other, 1), (second, 1), (newer, 1)]);
         assert_eq!((plan.targets, plan.confirmation.phrase.as_str(), plan.left), (3, "RETRY 3", 0));
         let why: Vec<(i64, &str)> = plan.skipped.iter().map(|skip| (skip.run_id, skip.why.as_str())).collect();
-        assert_eq!(why, [(running, "it has not ended yet"), (old, "a newer run like it was started for the same tenant")]);
+        assert_eq!(why, [(running, "it has not ended yet"), (old, "a newer run like it was started; retry it alone")]);
         let retry = |run_ids: &[i64], confirm: Option<&str>| RetryGroup {
             fingerprint: fingerprint.clone(),
             run_ids: run_ids.to_vec(),

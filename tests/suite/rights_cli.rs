@@ -151,6 +151,10 @@ fn decisions() -> Vec<Decision> {
             &[C::SettingsManage],
             Some("platform.set_setting"),
         ),
+        // What only looks, too.
+        (&["users", "list"], USERS, Some("users.list")),
+        (&["users", "show", "ben"], USERS, Some("users.get")),
+        (&["platform", "settings", "list"], &[C::SettingsManage], Some("platform.list_settings")),
         (&["notifications", "read", "1"], &[], Some("notifications.mark_read")),
         (&["notifications", "read", "--all"], &[], Some("notifications.mark_all_read")),
     ]
@@ -322,8 +326,7 @@ both_engines! {
             assert!(denied.err.contains("platform.runbooks.view"), "{denied:?}");
             assert!(denied.out.is_empty(), "{denied:?}");
         }
-        // A look is on no record.
-        assert!(texts(&store, DENIED).await.is_empty());
+        assert_eq!(texts(&store, DENIED).await, ["runbooks.list"; 2]);
         without(&store, Capability::RunbooksRun).await;
         for command in commands {
             eva.run(command).ends(0);

@@ -246,7 +246,7 @@ both_engines! {
         assert!(text.out.contains("12 of 12 findings") && text.out.contains("nothing was started"), "{text:?}");
         assert!(text.err.contains("--canary 1 --reason-code DATA_REPAIR --reason 'rows of the import'"), "{text:?}");
         let json = runbooks(&admin, &all, &[&right[..], &["--json"]].concat()).ends(0).json();
-        assert_eq!((&json["dry_run"], &json["created"], &json["run_id"]), (&true.into(), &true.into(), &Value::Null));
+        assert_eq!((&json["dry_run"], &json["created"], &json["run_id"]), (&true.into(), &false.into(), &Value::Null));
         assert_eq!(json["plan"]["affected_count"], 12);
         // It needs no phrase and no reason; what is given has to be right.
         runbooks(&admin, &all, &[]).ends(0);

@@ -109,7 +109,7 @@ both_engines! {
         let person = Person::administrator(&store.url);
         let settings = |words: &[&str]| person.run(&[&["platform", "settings"], words].concat());
         let rows = format!("select count(*) from platform_settings where key = '{DAYS}'");
-        let said = "product_usage.retention_days: the stored value \"9 days\" is not valid, the default 90 is used; \
+        let said = "product_usage.retention_days: the stored value \"9 days\" is not valid, the default 90 is used, and nothing is pruned until it is valid; \
                     run: tenantpilot platform settings reset product_usage.retention_days";
         let break_it = format!("update platform_settings set value = '9 days' where key = '{DAYS}'");
         store.sql(&break_it).await.unwrap();

@@ -172,14 +172,18 @@ async fn retry_hint(
     let asked = PlanGroupRetry { fingerprint, window, wait_for_worker: false };
     let plan = ops.run(&session.actor, asked).await?;
     let command = format!("tenantpilot failures retry {one}{again}");
-    match plan.skipped.first() {
+    match plan.reasons().as_slice() {
         _ if !plan.runs.is_empty() => env.out.message(format!("retry them: {command}")),
-        Some(_) if plan.waiting > 0 => {
+        [] => {}
+        _ if plan.waiting > 0 => {
             env.out.message("no active worker supports them; queue a retry all the same:");
             env.out.message(format!("{command} --wait-for-worker"));
         }
-        Some(newest) => env.out.message(format!("none can be retried: {}", newest.why)),
-        None => {}
+        [(_, why, _)] => env.out.message(format!("none can be retried: {why}")),
+        _ => {
+            env.out.message("none can be retried:");
+            plan.left_out().for_each(|text| env.out.message(text));
+        }
     }
     Ok(())
 }

@@ -47,11 +47,23 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
         About::of("failure_fingerprint", &args.fingerprint).with(&args.consent.consent(env)?);
     let plan = ops.prepare::<RetryGroup, _>(&session.actor, about, look).await?;
     let dry_run = args.consent.is_dry_run();
+    let retry = |run_ids, consent| RetryGroup {
+        fingerprint: plan.fingerprint.clone(),
+        run_ids,
+        consent,
+        source: Source::Cli,
+        wait_for_worker,
+    };
     if plan.runs.is_empty() {
         if dry_run {
             rehearsed(&plan, &args, env)?;
         } else {
             answer(&plan, &GroupRetried::default(), &args, env)?;
+        }
+        let run_ids = plan.denied();
+        if !run_ids.is_empty() {
+            // It is denied by name, and audited.
+            ops.run(&session.actor, retry(run_ids, args.consent.consent(env)?)).await?;
         }
         return Err(nothing());
     }
@@ -64,13 +76,7 @@ pub async fn run(args: RetryArgs, env: &Env) -> Result<u8> {
     }
     break_glass::notice(env, &session);
     let what = format!("{} would be tried again.", aim(&plan));
-    let retry = |consent| RetryGroup {
-        fingerprint: plan.fingerprint.clone(),
-        run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
-        consent,
-        source: Source::Cli,
-        wait_for_worker,
-    };
+    let retry = |consent| retry(plan.runs.iter().map(|run| run.run_id).collect(), consent);
     let done = ask::confirmed(env, &ops, &session.actor, &what, consent, retry).await?;
     if dry_run {
         rehearsed(&plan, &args, env)?;

@@ -132,7 +132,7 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
             // What is there already is told; a run that was made for the rehearsal is gone.
             let there = (!started.created).then_some(started.run_id);
             env.out.json(&json!({
-                "schema_version": 1, "dry_run": true, "created": started.created,
+                "schema_version": 1, "dry_run": true, "created": false,
                 "run_id": there, "plan": shown,
             }))?;
         } else if let Some(plan) = plan.seen() {
@@ -140,19 +140,22 @@ pub async fn start(args: StartArgs, env: &Env) -> Result<u8> {
         }
         return Ok(0);
     }
-    let run = ops.run(actor, GetRun { id: started.run_id }).await;
+    let run = if session.may::<GetRun>() {
+        ops.run(actor, GetRun { id: started.run_id }).await.ok().map(|detail| detail.run)
+    } else {
+        None
+    };
     if args.json {
         // It is started, whether it can be looked at or not.
         let run = run.map_or_else(
-            |_| json!({ "id": started.run_id }),
-            |detail| runs::as_json(&detail.run, env.clock.now()),
+            || json!({ "id": started.run_id }),
+            |run| runs::as_json(&run, env.clock.now()),
         );
         env.out.json(&json!({
             "schema_version": 1, "created": started.created, "run": run, "plan": shown,
         }))?;
         return Ok(0);
     }
-    let run = run.ok().map(|detail| detail.run);
     runs_control::started(env, started, run.as_ref())?;
     if let Some(run) = run.filter(|_| started.created) {
         runs_control::waits(env, &run);

@@ -1,5 +1,7 @@
 //! Acting on a group of failures: trying again what failed in the runs of one fingerprint.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -7,6 +9,7 @@ use super::fingerprints;
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY};
+use crate::domain::count::count;
 use crate::domain::run::{RunStatus, Source};
 use crate::domain::run_facts::{Basis, Busy, Left, NoRetry, RetriedAs, Retry, RunFacts};
 use crate::domain::window::{Span, Window};
@@ -18,6 +21,8 @@ use crate::{Error, Result};
 
 /// How many runs one call tries again at most.
 pub const MAX_RUNS: usize = 50;
+/// Why a run is left out that can be retried by itself.
+const SUPERSEDED: &str = "a newer run like it was started; retry it alone";
 /// How many runs of a group are looked at.
 const LOOKED_AT: i64 = 1_000;
 const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
@@ -79,6 +84,42 @@ pub struct Skipped {
     pub why: String,
     /// Its retry, where that is why.
     pub retried_as: Option<RetriedAs>,
+    /// The capability that the actor lacks, where that is why.
+    #[serde(skip)]
+    pub missing: Option<Capability>,
+}
+
+impl GroupRetryPlan {
+    /// Why runs are left out, most runs first: how many, why, and the newest of them.
+    pub fn reasons(&self) -> Vec<(usize, &str, i64)> {
+        let mut reasons: BTreeMap<&str, (usize, &Skipped)> = BTreeMap::new();
+        for one in &self.skipped {
+            // Each of those that were retried has a retry of its own.
+            let kind = if one.retried_as.is_some() { "" } else { one.why.as_str() };
+            let (runs, newest) = reasons.entry(kind).or_insert((0, one));
+            *runs += 1;
+            if one.run_id > newest.run_id {
+                *newest = one;
+            }
+        }
+        let mut list: Vec<_> =
+            reasons.into_values().map(|(runs, one)| (runs, one.why.as_str(), one.run_id)).collect();
+        list.sort_by_key(|(runs, ..)| std::cmp::Reverse(*runs));
+        list
+    }
+
+    /// The same in words.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        self.reasons().into_iter().map(|(runs, why, id)| match runs {
+            1 => format!("left out: run {id}: {why}"),
+            _ => format!("left out: {}, such as {id}: {why}", count(runs, "run")),
+        })
+    }
+
+    /// The runs that are left out since the actor lacks a capability.
+    pub fn denied(&self) -> Vec<i64> {
+        self.skipped.iter().filter(|one| one.missing.is_some()).map(|one| one.run_id).collect()
+    }
 }
 
 impl PlanGroupRetry {
@@ -125,54 +166,62 @@ async fn plan(
         }
         let run_id = row.run_id;
         let retried_as = retries::as_stored(row.retried_as, row.retried_state.as_deref());
-        let mut skip = |why: String| skipped.push(Skipped { run_id, why, retried_as });
+        let mut skip = |why: String, missing: Option<Capability>| {
+            skipped.push(Skipped { run_id, why, retried_as, missing });
+        };
         if row.status != RunStatus::Completed.as_str() {
-            skip("it has not ended yet".to_owned());
-        } else if row.superseded && retried_as.is_none() {
-            skip("a newer run like it was started for the same tenant".to_owned());
-        } else {
-            let undone = match retried_as {
-                Some(_) => Left::default(),
-                None => run_read::left(context.tx()?, run_id).await?,
-            };
-            let basis = Basis {
-                support: active.support(&row.run_type),
-                left: undone,
-                retried_as,
-                busy: row.busy_with.map(|run| Busy::as_stored(run).seen(view == ViewScope::All)),
-                missing: missing(context.permit(), &registry, &row.run_type),
-                may_manage: true,
-                outage: None,
-            };
-            let targets = match RunFacts::ended(run_id, &row.run_type, basis).retry() {
-                // So since it was confirmed: its own retry says so, and stops no other.
-                Retry::Impossible(NoRetry::Archived | NoRetry::Busy(_)) if only.is_some() => 1,
-                Retry::Impossible(why) => {
-                    skip(why.text(&row.run_type));
-                    continue;
-                }
-                Retry::NeedsWorker { .. } if !wait_for_worker => {
-                    waiting += 1;
-                    skip(basis.support.obstacle(&row.run_type).unwrap_or_default());
-                    continue;
-                }
-                _ if runs.len() == MAX_RUNS => {
-                    left += 1;
-                    continue;
-                }
-                Retry::Possible { targets } | Retry::NeedsWorker { targets } => {
-                    usize::try_from(targets).unwrap_or(usize::MAX)
-                }
-            };
-            let undone = run_read::retryable(context.tx()?, run_id).await?.total;
-            let about = (run_id, row.run_type.as_str(), row.scope_kind.parse()?);
-            let confirmation = retry_confirmation(context, about, targets).await?;
-            if confirmation.declarable {
-                left_out_count += usize::try_from(undone).unwrap_or(0).saturating_sub(targets);
-                runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
-            } else {
-                skip("it needs its own phrase; retry it alone".to_owned());
+            skip("it has not ended yet".to_owned(), None);
+            continue;
+        }
+        let undone = match retried_as {
+            Some(_) => Left::default(),
+            None => run_read::left(context.tx()?, run_id).await?,
+        };
+        let basis = Basis {
+            support: active.support(&row.run_type),
+            left: undone,
+            retried_as,
+            busy: row.busy_with.map(|run| Busy::as_stored(run).seen(view == ViewScope::All)),
+            missing: missing(context.permit(), &registry, &row.run_type),
+            may_manage: true,
+            outage: None,
+        };
+        let targets = match RunFacts::ended(run_id, &row.run_type, basis).retry() {
+            // So since it was confirmed: its own retry says so, and stops no other.
+            Retry::Impossible(NoRetry::Archived | NoRetry::Busy(_)) if only.is_some() => 1,
+            Retry::Impossible(why) => {
+                let missing = match why {
+                    NoRetry::Missing(capability) => Some(capability),
+                    _ => None,
+                };
+                skip(why.text(&row.run_type), missing);
+                continue;
             }
+            _ if row.superseded => {
+                skip(SUPERSEDED.to_owned(), None);
+                continue;
+            }
+            Retry::NeedsWorker { .. } if !wait_for_worker => {
+                waiting += 1;
+                skip(basis.support.obstacle(&row.run_type).unwrap_or_default(), None);
+                continue;
+            }
+            _ if runs.len() == MAX_RUNS => {
+                left += 1;
+                continue;
+            }
+            Retry::Possible { targets } | Retry::NeedsWorker { targets } => {
+                usize::try_from(targets).unwrap_or(usize::MAX)
+            }
+        };
+        let undone = run_read::retryable(context.tx()?, run_id).await?.total;
+        let about = (run_id, row.run_type.as_str(), row.scope_kind.parse()?);
+        let confirmation = retry_confirmation(context, about, targets).await?;
+        if confirmation.declarable {
+            left_out_count += usize::try_from(undone).unwrap_or(0).saturating_sub(targets);
+            runs.push(Planned { run_id, run_type: row.run_type, targets, confirmation });
+        } else {
+            skip("it needs its own phrase; retry it alone".to_owned(), None);
         }
     }
     let targets = runs.iter().map(|run: &Planned| run.targets).sum();
@@ -244,6 +293,7 @@ impl RetryGroup {
         let only = Some(self.run_ids.as_slice());
         let plan = plan(context, &self.fingerprint, span, only, self.wait_for_worker).await?;
         let checked = match plan.skipped.first() {
+            Some(Skipped { missing: Some(capability), .. }) => Err(Error::forbidden(*capability)),
             Some(one) => Err(Error::refused(format!("run {}: {}", one.run_id, one.why))
                 .hint("look at the error again, and confirm what is left")),
             None if self.run_ids.is_empty() || plan.runs.len() != self.run_ids.len() => {
@@ -324,7 +374,12 @@ impl Operation for RetryGroup {
         for run in plan.runs {
             let run_id = run.run_id;
             if let Some(why) = &broken {
-                done.refused.push(Skipped { run_id, why: String::clone(why), retried_as: None });
+                done.refused.push(Skipped {
+                    run_id,
+                    why: String::clone(why),
+                    retried_as: None,
+                    missing: None,
+                });
                 continue;
             }
             let why = match self.retry(context, &run).await {
@@ -345,7 +400,7 @@ impl Operation for RetryGroup {
                     error.message().to_owned()
                 }
             };
-            done.refused.push(Skipped { run_id, why, retried_as: None });
+            done.refused.push(Skipped { run_id, why, retried_as: None, missing: None });
         }
         Ok(done)
     }

@@ -8,7 +8,9 @@ use super::Db;
 use super::schema;
 use super::server::Server;
 use super::sql;
+use crate::access::Actor;
 use crate::domain::safe_text::SafeText;
+use crate::ops::Access;
 use crate::{Error, Result};
 
 /// How the server's text of a denial begins.
@@ -53,6 +55,9 @@ const OF_WORKER: &[(&str, &str)] = &[
     ("workers", "siud"),
     ("workspaces", "s"),
 ];
+
+/// Every grant on a table.
+const ALL: &str = "siud";
 
 /// Refuses a role that lacks a grant which a worker needs.
 ///
@@ -152,8 +157,45 @@ pub fn of_denial(message: &str) -> Error {
     Error::refused("the database role may not do this").hint(check)
 }
 
-/// Adds to the error of a table that is denied which grant the role is missing there.
-pub async fn explain(db: &Db, error: Error) -> Error {
+/// What was done with the database where a grant was missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Reading only.
+    Reads,
+    /// What a worker does.
+    Works,
+    /// What a person changes.
+    Changes,
+    /// The migrations.
+    Migrates,
+}
+
+impl Use {
+    /// What an operation does.
+    pub fn of(access: Access, actor: &Actor) -> Self {
+        match (access, actor) {
+            (Access::Read, _) => Self::Reads,
+            (_, Actor::System) => Self::Works,
+            _ => Self::Changes,
+        }
+    }
+
+    /// The grants that it may need on `table`.
+    fn needs(self, table: &str) -> Vec<&'static str> {
+        let of_worker = || OF_WORKER.iter().find(|(name, _)| *name == table);
+        let letters = match self {
+            Self::Reads => "s",
+            // Only migrations write it.
+            Self::Works | Self::Changes if table == "_sqlx_migrations" => "s",
+            Self::Works => of_worker().map_or(ALL, |(_, letters)| letters),
+            Self::Changes | Self::Migrates => ALL,
+        };
+        letters.chars().map(grant_of).collect()
+    }
+}
+
+/// Adds to the error of a table that is denied which grant the role is missing there for `what`.
+pub async fn explain(db: &Db, error: Error, what: Use) -> Error {
     let (Db::Postgres(server), Some(fault)) = (db, error.fault()) else { return error };
     if fault.code != "42501" {
         return error;
@@ -164,17 +206,21 @@ pub async fn explain(db: &Db, error: Error) -> Error {
         let hint = error.next_step().map(|hint| hint.replace("ROLE", role.as_str()));
         return hint.into_iter().fold(error, Error::hint);
     };
-    match tokio::time::timeout(LIMIT, missing(server, table)).await {
+    match tokio::time::timeout(LIMIT, missing(server, table, what)).await {
         Ok(Ok(Some((grants, table, role)))) => error
             .hint(format!("as its owner: grant {grants} on {table} to {}", SafeText::new(&role))),
         _ => error,
     }
 }
 
-/// The grants that this program needs on `table` and the role lacks, with the names of both.
-async fn missing(server: &Server, table: &str) -> Result<Option<(String, String, String)>> {
+/// The grants that `what` needs on `table` and the role lacks, with the names of both.
+async fn missing(
+    server: &Server,
+    table: &str,
+    what: Use,
+) -> Result<Option<(String, String, String)>> {
     let (mut connection, _turn) = server.connection().await?;
-    let found = ask(&mut connection, table).await?;
+    let found = ask(&mut connection, table, what.needs(table)).await?;
     server.keeper().put(connection, false);
     Ok(found)
 }
@@ -182,13 +228,14 @@ async fn missing(server: &Server, table: &str) -> Result<Option<(String, String,
 async fn ask(
     connection: &mut PgConnection,
     table: &str,
+    needed: Vec<&str>,
 ) -> sqlx::Result<Option<(String, String, String)>> {
     // No rule needs more than select and insert on what is append-only.
     sql::query_as(
         "select string_agg(g.name, ', ' order by g.place), c.oid::regclass::text, \
          quote_ident(current_user::text) from pg_class c, \
          unnest(case when c.relkind = 'S' then array['usage'] \
-         else array['select', 'insert', 'update', 'delete'] end) with ordinality g(name, place) \
+         else string_to_array($2, ',') end) with ordinality g(name, place) \
          where c.oid = to_regclass($1) \
          and not case when c.relkind = 'S' then has_sequence_privilege(c.oid, g.name) \
          else has_table_privilege(c.oid, g.name) end \
@@ -196,6 +243,7 @@ async fn ask(
          where t.tgrelid = c.oid and t.tgname like '%\\_append\\_only')) group by c.oid",
     )
     .bind(table)
+    .bind(needed.join(","))
     .fetch_optional(connection)
     .await
 }

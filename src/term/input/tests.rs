@@ -90,7 +90,25 @@ const CASES: &[(&[u8], &str)] = &[
     (b"\xc2\x9d11;rgb:q\xc2\x9cj\xc2\x90>|q\xc2\x9ck\xc2\x9d0;q\x07l", "jkl"),
     (b"\xc2\x98q\xc2\x9c\xc2\x9eq\xc2\x9c\xc2\x9fq\x1b\\\xc2\x9c\xc2\x85j", "j"),
     (b"\x9d11;rgb:q\x9cj", "j"),
-    ("\x1b]0;✓ Üq\x1b\\j\x1b]0;✓\u{9c}k".as_bytes(), "jk"),
+    ("\x1b]0;✓ Üq\x1b\\j\x1b]0;✓\u{9c}k\x07l".as_bytes(), "jl"),
+    // How it began is how it ends.
+    (b"\x1b]11;\xc2\x9cq\x07", ""),
+    (b"\x1b]11;\x9cq\x1b\\j", "j"),
+    (b"\x1bP>|\xc2\x9cq\x1b\\j", "j"),
+    (b"\xc2\x9d11;\x9cq\x07j", "j"),
+    ("\u{9d}0;✓ Üq\u{9c}j".as_bytes(), "j"),
+    // An ESC with bytes that announce another one, and a shift for one character.
+    (b"\x1b(B", ""),
+    (b"\x1b(B\x1b[m", ""),
+    (b"\x1b(0\x1b)B\x1b*q\x1b+qj", "j"),
+    (b"\x1b#8\x1b%G\x1b%@\x1b Fj", "j"),
+    (b"\x1b$(Cq", "q"),
+    (b"\x1b%/Gj\x1b$)", "j"),
+    (b"\x1bNqj\x1bOqk\x8eq\xc2\x8eql", "jkl"),
+    (b"\x1b(", "<Alt (>"),
+    (b"\x1b/", "<Alt />"),
+    (b"\x1bN", "<Shift+Alt N>"),
+    (b"\x1b(\x1b[A", "<Up>"),
     (b"\x1b]11;rgb:B:q", ""),
     (b"\x1bP>|B:q\x07q", ""),
     (b"\x1b]0;title\x1b[A", "<Up>"),
@@ -143,6 +161,9 @@ fn an_escape_waits_no_longer_than_its_hold_and_its_late_rest_is_no_key() {
     assert_eq!(keys(&events(&[b"\x1b", b"[B"], late)), "<Esc><Down>");
     assert_eq!(keys(&events(&[b"\x1b", b"[200~q\x1b[201~"], late)), "<Esc><paste q>");
     assert_eq!(keys(&events(&[b"\x1b", b"]11;rgb:q\x07"], late)), "<Esc>");
+    assert_eq!(keys(&events(&[b"\x1b", b"(B"], late)), "<Esc>");
+    assert_eq!(keys(&events(&[b"\x1b(", b"B"], late)), "<Alt (>B", "two keys typed");
+    assert_eq!(keys(&events(&[b"\x1b", b"/q"], late)), "<Esc>/q", "a filter");
     assert_eq!(keys(&events(&[b"\x1b", b"[", b"B"], late)), "<Esc>[B", "two keys typed");
     assert_eq!(keys(&events(&[b"\x1b", b"q"], late)), "<Esc>q");
 }

@@ -35,6 +35,9 @@ struct Answered {
     at: Option<DateTime<Utc>>,
     /// Why it did not come in time since.
     slow: Option<Error>,
+    /// Whether the person may not have it. It is not asked again by itself: each such decision is
+    /// audited.
+    denied: bool,
 }
 
 /// The state of the connection, as far as what is shown goes.
@@ -81,12 +84,17 @@ impl Link {
         self.slots.get(&slot).and_then(|answered| answered.at)
     }
 
+    /// Whether a slot was denied when it was asked last.
+    pub fn is_denied(&self, slot: Slot) -> bool {
+        self.slots.get(&slot).is_some_and(|answered| answered.denied)
+    }
+
     /// Takes note of an answer.
     pub fn note(&mut self, slot: Slot, answer: &Answer, now: DateTime<Utc>) {
         self.writes.note(answer);
         let state = self.slots.entry(slot).or_default();
         let Some(error) = answer.error() else {
-            *state = Answered { at: Some(now), slow: None };
+            *state = Answered { at: Some(now), ..Answered::default() };
             return self.answered(now);
         };
         if is_late(error) {
@@ -97,7 +105,8 @@ impl Link {
             self.trouble = Some(error.clone());
             return;
         }
-        *state = Answered { at: Some(now), slow: None };
+        let denied = error.kind() == ErrorKind::Forbidden;
+        *state = Answered { at: Some(now), slow: None, denied };
         self.answered(now);
     }
 

@@ -21,7 +21,12 @@ impl App {
 
     /// What is to be asked again and again in this state.
     pub fn subscriptions(&self) -> Vec<Sub> {
-        if self.paused && self.session.is_some() { Vec::new() } else { self.wanted() }
+        if self.paused && self.session.is_some() {
+            return Vec::new();
+        }
+        let mut subs = self.wanted();
+        subs.retain(|sub| !self.link.is_denied(sub.slot));
+        subs
     }
 
     /// The same, whether or not it is paused.
@@ -73,6 +78,7 @@ impl App {
     pub fn stale_for(&self) -> Option<chrono::Duration> {
         self.session.as_ref()?;
         let main = self.tab_subs().into_iter().next();
+        let main = main.filter(|sub| !self.link.is_denied(sub.slot));
         let at = main.as_ref().and_then(|sub| self.link.answered_at(sub.slot));
         // What comes seldom is not late, unless something is known to be wrong.
         let every = main.filter(|_| !self.link.is_lost()).map(|sub| sub.every);

@@ -1,7 +1,5 @@
 //! Retrying the runs of an error: the question before it, and what came of it.
 
-use std::collections::BTreeMap;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -37,24 +35,6 @@ pub struct GroupQuestion {
 fn count(n: usize, noun: &str) -> String {
     let end = if n == 1 { "" } else { "s" };
     format!("{} {noun}{end}", grouped(i64::try_from(n).unwrap_or(i64::MAX)))
-}
-
-/// Runs by why they are left out, most first.
-fn by_reason(skipped: &[Skipped]) -> Vec<(usize, &str, i64)> {
-    let mut reasons: BTreeMap<&str, (usize, &Skipped)> = BTreeMap::new();
-    for one in skipped {
-        // Each of those that were retried has a retry of its own.
-        let kind = if one.retried_as.is_some() { "" } else { one.why.as_str() };
-        let (runs, newest) = reasons.entry(kind).or_insert((0, one));
-        *runs += 1;
-        if one.run_id > newest.run_id {
-            *newest = one;
-        }
-    }
-    let mut list: Vec<_> =
-        reasons.into_values().map(|(runs, one)| (runs, one.why.as_str(), one.run_id)).collect();
-    list.sort_by_key(|(runs, ..)| std::cmp::Reverse(*runs));
-    list
 }
 
 impl GroupQuestion {
@@ -161,16 +141,11 @@ impl GroupQuestion {
             put(&mut lines, Role::Text, &text);
         }
         let mut skipped = Vec::new();
-        for (runs, why, id) in by_reason(&plan.skipped) {
-            let text = if runs == 1 {
-                format!("left out: run {id}: {why}")
-            } else {
-                format!("left out: {}, such as {id}: {why}", count(runs, "run"))
-            };
+        for text in plan.left_out() {
             put(&mut skipped, Role::Muted, &text);
         }
         if lines.len() + skipped.len() > room {
-            let reasons = by_reason(&plan.skipped).len();
+            let reasons = plan.reasons().len();
             let (runs, reasons) = (count(plan.skipped.len(), "run"), count(reasons, "reason"));
             skipped.clear();
             put(&mut skipped, Role::Muted, &format!("left out: {runs}, for {reasons}"));

@@ -16,7 +16,7 @@ use crate::domain::capability::CapabilitySet;
 use crate::ops::named::Named;
 use crate::ops::support::SupportTenant;
 
-/// What quits where it is typed in full, beside the command's name.
+/// What names quitting where it is typed in full, beside the command's name.
 const QUIT: [&str; 2] = ["q", "quit"];
 /// The longest text.
 const LIMIT: usize = 60;
@@ -117,19 +117,15 @@ impl Palette {
         self.offers().into_iter().nth(self.chosen?)
     }
 
-    /// Selects the first row that fits what was typed. A command that leaves the console has to
-    /// be moved to, or typed in full.
+    /// Selects the first row that fits what was typed; a command that leaves the console has to be
+    /// moved to.
     fn select(&mut self) {
-        let typed = self.field.text().trim();
-        let fits = match self.offers().first() {
-            Some(Offer::Command(command)) if leaves(*command) => {
-                command.id() == typed
-                    || command.help() == typed
-                    || (*command == Command::AppQuit && QUIT.contains(&typed))
-            }
+        let offers = self.offers();
+        let fits = match offers.first() {
+            Some(Offer::Command(command)) => !leaves(*command),
             first => first.is_some(),
         };
-        self.chosen = (fits && !typed.is_empty()).then_some(0);
+        self.chosen = (fits && !self.typed().is_empty()).then_some(0);
         self.moved = false;
     }
 
@@ -151,12 +147,16 @@ impl Palette {
             }
             Command::FilterComplete => {
                 if let Some(offer) = self.chosen().or(self.offers().into_iter().next()) {
-                    let name = match offer {
+                    let name = match &offer {
                         Offer::Command(command) => command.id().to_owned(),
                         Offer::GoTo(target) => target.typed(),
                     };
                     self.field.set(&name, name.len());
                     self.select();
+                    if self.chosen.is_none() {
+                        self.chosen = self.offers().iter().position(|one| *one == offer);
+                        self.moved = true;
+                    }
                 }
             }
             _ => {}

@@ -165,7 +165,8 @@ both_engines! {
         shows!(console, "R retry error");
         console.keys("R").await;
         for text in ["Retry 3 runs?", "Provider throttled: # from provider", "3 targets in 3 new runs: what failed there",
-                     "left out: 2 runs, such as 4: a newer run like it", &format!("left out: run {running}: it has not ended yet"),
+                     "left out: run 1: a newer run like it", &format!("left out: run {running}: it has not ended yet"),
+                     &format!("left out: run 4: run {running} of the same type is active"),
                      "Say why, type RETRY 3 and press enter."] {
             shows!(console, text);
         }

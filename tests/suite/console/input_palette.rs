@@ -88,16 +88,17 @@ both_engines! {
         assert_eq!(console.outside, [Effect::Quit]);
     }
 
-    async fn fr_042_013_q_and_quit_typed_in_full_leave_as_the_key_does(store) {
+    async fn fr_042_013_q_and_quit_typed_in_full_list_quitting_first_and_select_nothing(store) {
         let store = prepared(store).await;
-        for typed in ["q", "quit", "app.quit"] {
+        for (typed, then) in [("", ""), ("q", "<down>"), ("quit", "<tab>"), ("app.quit", "<down>"), ("app.qu", "<tab>")] {
             let mut console = at_runbooks(&store.ops).await;
-            // Nothing typed leaves nothing.
-            console.keys(":<enter>").await;
+            console.keys(&format!(":{typed}<enter>")).await;
             shows!(console, "nothing is selected");
-            console.keys("<esc>").await;
-            assert_eq!(console.outside, []);
-            console.keys(&format!(":{typed}")).await;
+            assert_eq!(console.outside, [], "{typed}");
+            if typed.is_empty() { continue }
+            let screen = console.screen();
+            assert!(screen.lines().nth(3).unwrap().starts_with("   app.quit"), "{typed}: {screen}");
+            console.keys(then).await;
             shows!(console, "▸ app.quit");
             console.keys("<enter>").await;
             assert_eq!(console.outside, [Effect::Quit], "{typed}");
@@ -106,7 +107,7 @@ both_engines! {
         store.sql("update tenants set name = 'q' where id = 1").await.unwrap();
         let mut console = at_runbooks(&store.ops).await;
         console.keys(ALL).await;
-        console.keys(":q<enter>").await;
+        console.keys(":q<down><enter>").await;
         shows!(console, "What was entered for the runbook would be lost.");
         assert_eq!(console.outside, []);
         console.keys("<esc>").await;

@@ -68,6 +68,22 @@ const STREAMS: &[&[u8]] = &[
     b"\xc2\x9fGq:B\x1b\\",
     b"\xc2\x8fz",
     b"\xc2\x9c\xc2\x85",
+    // What begins in one form does not end in another.
+    b"\x1b]11;\xc2\x9cq\x07",
+    b"\x1b]11;\x9cq\x1b\\",
+    b"\x1bP>|\xc2\x9cq:B\x1b\\",
+    // Sets of characters, and shifts for one character.
+    b"\x1b(B",
+    b"\x1b(B\x1b[m",
+    b"\x1b)0",
+    b"\x1b*B\x1b+B",
+    b"\x1b#8",
+    b"\x1b%G",
+    b"\x1b$(B",
+    b"\x1b F",
+    b"\x1bNq",
+    b"\x1bOq",
+    b"\xc2\x8eq",
     // Keys and reports that mean nothing here.
     b"\x1b[201~",
     b"\x1b[999z",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenantpilot::domain::capability::CapabilitySet;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::{App, Setup};
 use tenantpilot::tui::keymap::Keymap;
@@ -123,6 +124,30 @@ both_engines! {
         assert!(console.screen().contains("Waiting: no executor for policy.sync."));
     }
 
+    async fn fr_003_006_the_console_does_not_ask_again_for_what_was_denied(store) {
+        let store = store.with_scene().await;
+        let admin = store.administrator().await;
+        let held = CapabilitySet::from_names(&["platform.access_system_panel".to_owned()]);
+        store.user_with(&admin, "guest", held, &[]).await;
+        let denied = "select count(*) from audit_logs where status = 'denied'";
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("guest").await;
+        let rows = store.number(denied).await;
+        assert!(rows > 0);
+        for _ in 0..3 {
+            store.pass(60);
+            console.poll().await;
+        }
+        assert!(console.screen().contains("platform.ops.view"), "{}", console.screen());
+        assert_eq!(store.number(denied).await, rows);
+        // It is asked again where the person does.
+        store.sql("update platform_users set capabilities = '[\"platform.access_system_panel\",\"platform.ops.view\"]' \
+            where username = 'guest'").await.unwrap();
+        console.keys("r").await;
+        assert!(console.screen().contains("policy.sync"), "{}", console.screen());
+        assert!(console.app.subscriptions().iter().any(|sub| sub.slot == Slot::List));
+    }
+
     async fn fr_005_016_without_colour_states_are_told_by_glyph_and_word(store) {
         let store = store.with_scene().await;
         store.administrator().await;
@@ -132,6 +157,10 @@ both_engines! {
         let screen = console.screen();
         for label in [". no executor", "> 37 %", "! no executor", "- cancelled", "# blocked", "~ partial", "x failed", "+ succeeded"] {
             assert!(screen.contains(label), "{label} in {screen}");
+        }
+        let column = |text: &str| screen.lines().find_map(|line| line.find(text));
+        for label in [". no executor", "! no executor", "x failed"] {
+            assert_eq!(column(label), column("STATE"), "{label} in {screen}");
         }
         assert!(screen.is_ascii(), "{screen}");
         let styles = console.styles();

@@ -392,15 +392,11 @@ fn row_line(
         let short = wait.short().filter(|text| text.chars().count() <= room);
         short.or_else(|| wait.least().map(str::to_owned))
     };
-    let (mut tenant, mut state_text, mut rest) = (
-        columns.tenant,
-        look.cell(&state_cell(run, state, look), STATE),
-        format!(" {took:>TOOK$}"),
-    );
+    let (mut state_text, mut rest) =
+        (look.cell(&state_cell(run, state, look), STATE), format!(" {took:>TOOK$}"));
     // It has taken no time yet: why it waits stands in that column, too.
-    let room = STATE + 1 + TOOK + usize::from(tenant > 0);
+    let room = STATE + 1 + TOOK;
     if let Some(wait) = wait(room - 2).filter(|_| columns.reason == 0) {
-        tenant = tenant.saturating_sub(1);
         state_text = look.cell(&format!("{} {wait}", state.glyph(look.ascii)), room);
         rest = String::new();
     }
@@ -413,7 +409,7 @@ fn row_line(
         Span::styled(format!(" {:<CREATED$} ", look.short_time(run.created_at)), style(Role::Text)),
         Span::styled(look.cell(&run.run_type, columns.run_type), style(Role::Text)),
         Span::raw(" "),
-        Span::styled(look.cell(&tenant_text(run), tenant), style(Role::Text)),
+        Span::styled(look.cell(&tenant_text(run), columns.tenant), style(Role::Text)),
         Span::raw(" "),
         Span::styled(state_text, style(state_role(state))),
         Span::styled(rest, style(Role::Text)),
