@@ -118,11 +118,13 @@ impl Palette {
     }
 
     /// Selects the first row that fits what was typed; a command that leaves the console has to be
-    /// moved to.
+    /// moved to, or typed in full.
     fn select(&mut self) {
         let offers = self.offers();
         let fits = match offers.first() {
-            Some(Offer::Command(command)) => !leaves(*command),
+            Some(Offer::Command(command)) if leaves(*command) => {
+                [command.id(), command.help()].contains(&self.typed())
+            }
             first => first.is_some(),
         };
         self.chosen = (fits && !self.typed().is_empty()).then_some(0);
@@ -147,16 +149,12 @@ impl Palette {
             }
             Command::FilterComplete => {
                 if let Some(offer) = self.chosen().or(self.offers().into_iter().next()) {
-                    let name = match &offer {
+                    let name = match offer {
                         Offer::Command(command) => command.id().to_owned(),
                         Offer::GoTo(target) => target.typed(),
                     };
                     self.field.set(&name, name.len());
                     self.select();
-                    if self.chosen.is_none() {
-                        self.chosen = self.offers().iter().position(|one| *one == offer);
-                        self.moved = true;
-                    }
                 }
             }
             _ => {}

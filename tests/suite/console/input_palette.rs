@@ -90,7 +90,7 @@ both_engines! {
 
     async fn fr_042_013_q_and_quit_typed_in_full_list_quitting_first_and_select_nothing(store) {
         let store = prepared(store).await;
-        for (typed, then) in [("", ""), ("q", "<down>"), ("quit", "<tab>"), ("app.quit", "<down>"), ("app.qu", "<tab>")] {
+        for (typed, then) in [("", ""), ("q", "<down>"), ("quit", "<tab>"), ("app.qu", "<tab>")] {
             let mut console = at_runbooks(&store.ops).await;
             console.keys(&format!(":{typed}<enter>")).await;
             shows!(console, "nothing is selected");
