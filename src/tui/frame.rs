@@ -196,6 +196,14 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
             let whole = format!("{open} slow: {}, {age}", slot.subject());
             (Role::Stale, vec![whole, format!("{open} slow: {age}"), format!("{open} slow")])
         }
+        State::Refused { slot, age } => {
+            let age = age.map_or_else(|| "nothing before".to_owned(), old);
+            let whole = format!("{open} not read: {}, {age}", slot.subject());
+            (
+                Role::Stale,
+                vec![whole, format!("{open} not read: {age}"), format!("{open} not read")],
+            )
+        }
         State::Old(age) => (Role::Stale, vec![format!("{open} {}", old(age))]),
         State::Live => match app.link.writes.trouble() {
             Some(trouble) => (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))]),

@@ -267,6 +267,7 @@ fn fr_043_010_a_missing_grant_names_the_table_the_role_and_the_grant() {
         console.log_in("administrator").await;
         let screen = console.screen();
         assert!(screen.contains("may not use the table operation_runs"), "{screen}");
+        assert!(screen.contains("not read: the runs") && !screen.contains("● live"), "{screen}");
 
         // A worker that could do nothing does not wait for that to change.
         store.sql(&format!("revoke insert on workers from {role}")).await.unwrap();

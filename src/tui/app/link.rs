@@ -35,6 +35,8 @@ struct Answered {
     at: Option<DateTime<Utc>>,
     /// Why it did not come in time since.
     slow: Option<Error>,
+    /// Whether the database refused it since.
+    refused: bool,
     /// Whether the person may not have it. It is not asked again by itself: each such decision is
     /// audited.
     denied: bool,
@@ -53,6 +55,13 @@ pub enum State {
         slot: Slot,
         /// For how many seconds; none while it is not asked.
         waiting: Option<u64>,
+        /// How old is what is shown instead.
+        age: Option<chrono::Duration>,
+    },
+    /// The database is there, and refused this.
+    Refused {
+        /// What could not be read.
+        slot: Slot,
         /// How old is what is shown instead.
         age: Option<chrono::Duration>,
     },
@@ -106,7 +115,9 @@ impl Link {
             return;
         }
         let denied = error.kind() == ErrorKind::Forbidden;
-        *state = Answered { at: Some(now), slow: None, denied };
+        let refused = error.fault().is_some();
+        let at = if refused { state.at } else { Some(now) };
+        *state = Answered { at, slow: None, refused, denied };
         self.answered(now);
     }
 
@@ -164,6 +175,11 @@ impl App {
         if let Some((slot, waiting)) = self.slow() {
             let age = self.link.answered_at(slot).map(|at| self.look.now - at);
             return State::Slow { slot, waiting, age };
+        }
+        let refused = |slot: &Slot| self.link.slots.get(slot).is_some_and(|s| s.refused);
+        if let Some(slot) = self.shown_slots().into_iter().find(refused) {
+            let age = self.link.answered_at(slot).map(|at| self.look.now - at);
+            return State::Refused { slot, age };
         }
         self.stale_for().map_or(State::Live, State::Old)
     }
