@@ -74,7 +74,8 @@ impl Context {
     /// Begins a transaction of a stepwise operation.
     pub(super) async fn begin(&mut self, writes: bool) -> Result<Tx> {
         self.drop_first().await?;
-        let begin = Begin { writes, patience: self.patience, ..Begin::READ };
+        let schema = writes && *self.permit.actor() != Actor::System;
+        let begin = Begin { writes, schema, patience: self.patience, ..Begin::READ };
         Ok(self.ops.inner.db.begin(&begin, &self.ops.inner.clock).await?.0)
     }
 
@@ -126,7 +127,8 @@ impl Context {
         let clock = &self.ops.inner.clock;
         let actor = self.permit.actor();
         let session = super::session_of(actor);
-        let begin = Begin { writes, patience: self.patience, session, ..Begin::READ };
+        let schema = writes && *actor != Actor::System;
+        let begin = Begin { writes, schema, patience: self.patience, session, ..Begin::READ };
         let (tx, arrived) = self.ops.inner.db.begin(&begin, clock).await?;
         self.permit = super::authorise(actor, arrived.as_ref(), requirement, clock)?;
         self.arrived = arrived;

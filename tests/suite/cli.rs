@@ -345,6 +345,11 @@ both_engines! {
         // Nor does a console that was open before change anything.
         let refused = store.ops.run(&open, Logout).await.unwrap_err();
         assert!(refused.message().contains("version 99"), "{refused}");
+        // Nor does one that logs in.
+        let anyone = Actor::Anonymous { origin: "test".to_owned() };
+        let login = Login::new("ana", PASSWORD, ClientKind::Console);
+        let refused = store.ops.run(&anyone, login).await.unwrap_err();
+        assert!(refused.message().contains("version 99"), "{refused}");
     }
 }
 
