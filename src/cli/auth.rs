@@ -34,7 +34,7 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     args.password.check(env)?;
     let file = env.session_file()?;
     // Before the password: a session that cannot be kept is not worth asking for.
-    let before = file.token()?;
+    let before = file.replaceable()?;
     let ops = env.ops().await?;
     // Before a password is typed in vain.
     if args.password.password_file.is_none() {
