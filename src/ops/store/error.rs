@@ -152,7 +152,8 @@ fn of_session(error: &dyn DatabaseError) -> Option<Error> {
     // Servers speak other languages too: the text tells more, but nothing depends on it.
     let ends = |text: &str| error.message().ends_with(text);
     let (message, hint) = match (error.code(), error.routine()) {
-        ("28P01", _) => (
+        // A pooler has one code for all that it refuses.
+        ("28P01" | "08P01", _) if error.code() == "28P01" || ends("authentication failed") => (
             "the database refused the name or password",
             "check the user and password of the database URL, and whether the password has expired \
              (VALID UNTIL); special characters are percent-encoded, for instance @ as %40",
@@ -175,7 +176,6 @@ fn of_session(error: &dyn DatabaseError) -> Option<Error> {
             "check the role, and what pg_hba.conf on the server asks of it: TLS, a client \
              certificate or another method",
         ),
-        // A pooler tells what its server said under a code of its own.
         ("3D000" | "08P01", _) if error.code() == "3D000" || ends("\" does not exist") => (
             "the database named in the URL does not exist",
             "check the name; an administrator of the server makes a database with: createdb NAME",
