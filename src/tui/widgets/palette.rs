@@ -122,9 +122,7 @@ impl Palette {
     fn select(&mut self) {
         let offers = self.offers();
         let fits = match offers.first() {
-            Some(Offer::Command(command)) if leaves(*command) => {
-                [command.id(), command.help()].contains(&self.typed())
-            }
+            Some(Offer::Command(command)) if leaves(*command) => command.id() == self.typed(),
             first => first.is_some(),
         };
         self.chosen = (fits && !self.typed().is_empty()).then_some(0);
