@@ -79,14 +79,16 @@ impl SessionFile {
         Ok(self.read()?.sessions.remove(&self.key).map(SecretString::from))
     }
 
-    /// The same, once it is known that the file can be replaced.
+    /// The same; that one can be replaced is known then.
     ///
     /// # Errors
     /// As [`SessionFile::keep`].
     pub fn replaceable(&self) -> Result<Option<SecretString>> {
-        self.check_dir()?;
-        drop(files::lock(&self.path)?);
-        self.token()
+        let token = self.token()?;
+        if token.is_some() {
+            drop(files::lock(&self.path)?);
+        }
+        Ok(token)
     }
 
     /// Keeps `token` for this database; gives the one that it replaces.
