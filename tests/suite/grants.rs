@@ -179,7 +179,8 @@ fn fr_037_018_a_grant_that_is_revoked_while_a_worker_runs_is_waited_for() {
             store.sql(&format!("grant {grant} on {table} to {name}")).await.unwrap();
             let since = Instant::now();
             until_told(&mut worker, back).await;
-            assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+            // A run that was put off is tried again after ten seconds at the latest.
+            assert!(since.elapsed() < Duration::from_secs(13), "{:?}", since.elapsed());
         }
         let detail = store.end_of(id).await;
         assert_eq!(counts(&detail)[..4], [4, 4, 0, 0], "{:?}", detail.failures);
