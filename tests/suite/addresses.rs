@@ -3,10 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use tenantpilot::ErrorKind;
-use tenantpilot::ops::{Create, Ops, OpsSettings};
-use tenantpilot::{Clock, Error};
 
 use crate::cli::{Person, done};
+use crate::database_connecting::state;
 use crate::support::postgres::fresh_postgres_database;
 use crate::support::stores::block_on;
 
@@ -101,13 +100,6 @@ fn fr_043_002_several_hosts_are_said_to_be_not_supported() {
     let mut command = person.command(&["runs", "list"]);
     let done = done(command.env("PGHOST", "a,b"), None).ends(2);
     assert!(done.err.contains("PGHOST names several hosts; only one is supported"), "{done:?}");
-}
-
-async fn state(url: &str) -> Result<(), Error> {
-    let ops = Ops::open(url, Create::Never, Clock::system(), OpsSettings::default())?;
-    let state = ops.schema_state().await.map(drop);
-    ops.close().await;
-    state
 }
 
 #[test]

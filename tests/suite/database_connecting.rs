@@ -41,7 +41,8 @@ fn relay(at: &str, server: &str) -> Option<String> {
     Some(address)
 }
 
-async fn state(url: &str) -> Result<(), Error> {
+/// Looks at the schema of a database.
+pub async fn state(url: &str) -> Result<(), Error> {
     let ops = Ops::open(url, Create::Never, Clock::system(), OpsSettings::default())?;
     let state = ops.schema_state().await.map(drop);
     ops.close().await;

@@ -15,6 +15,7 @@ use tenantpilot::ops::{ConnectionLimits, Consent, Create, Engine, Ops, OpsSettin
 use tenantpilot::{Clock, Error, ErrorKind};
 
 use crate::cli::Person;
+use crate::grants::Role;
 use crate::support::console::Console;
 use crate::support::postgres::{administer, fresh_postgres_database};
 use crate::support::stores::{Store, block_on};
@@ -241,12 +242,8 @@ fn fr_043_010_a_missing_grant_names_the_table_the_role_and_the_grant() {
     block_on(async {
         let store = Store::new(Engine::Postgres).await.with_scene().await;
         let actor = store.administrator().await.actor;
-        let role = format!("r_{}", uuid::Uuid::new_v4().simple());
-        administer(&format!("create role {role} login password 'p'")).await;
-        for on in ["all tables in schema public", "all sequences in schema public"] {
-            store.sql(&format!("grant all on {on} to {role}")).await.unwrap();
-        }
-        let own = format!("postgres://{role}:p@{}", store.url.rsplit_once('@').unwrap().1);
+        let grantee = Role::with_all(&store).await;
+        let (role, own) = (grantee.name.clone(), grantee.url.clone());
         let ops =
             Ops::open(&own, Create::Never, store.clock.clone(), OpsSettings::default()).unwrap();
         ops.run(&actor, ListRuns::default()).await.unwrap();
@@ -292,8 +289,7 @@ fn fr_043_010_a_missing_grant_names_the_table_the_role_and_the_grant() {
             "{done:?}"
         );
         ops.close().await;
-        store.sql(&format!("drop owned by {role}")).await.unwrap();
-        administer(&format!("drop role {role}")).await;
+        grantee.drop(&store).await;
     });
 }
 
@@ -312,12 +308,8 @@ fn fr_043_010_fr_046_003_what_is_asked_together_says_what_was_in_its_way() {
     block_on(async {
         let store = Store::new(Engine::Postgres).await.with_scene().await;
         let actor = store.administrator().await.actor;
-        let role = format!("r_{}", uuid::Uuid::new_v4().simple());
-        administer(&format!("create role {role} login password 'p'")).await;
-        for on in ["all tables in schema public", "all sequences in schema public"] {
-            store.sql(&format!("grant all on {on} to {role}")).await.unwrap();
-        }
-        let own = format!("postgres://{role}:p@{}", store.url.rsplit_once('@').unwrap().1);
+        let grantee = Role::with_all(&store).await;
+        let (role, own) = (grantee.name.clone(), grantee.url.clone());
         let limits = ConnectionLimits {
             lock: Some(Duration::from_millis(200)),
             ..ConnectionLimits::default()
@@ -352,8 +344,7 @@ fn fr_043_010_fr_046_003_what_is_asked_together_says_what_was_in_its_way() {
         }
         assert!(denied >= 20 && locked >= 8, "{denied} {locked}");
         ops.close().await;
-        store.sql(&format!("drop owned by {role}")).await.unwrap();
-        administer(&format!("drop role {role}")).await;
+        grantee.drop(&store).await;
     });
 }
 

@@ -21,26 +21,25 @@ use crate::support::stores::{Store, block_on};
 use crate::worker::{Running, counts, ops_settings, settings};
 
 /// A role of a server that may log in.
-struct Role {
-    name: String,
-    url: String,
+pub struct Role {
+    pub name: String,
+    pub url: String,
 }
 
 impl Role {
-    async fn new(store: &Store) -> Self {
+    pub async fn new(store: &Store) -> Self {
         let name = format!("r_{}", uuid::Uuid::new_v4().simple());
         administer(&format!("create role {name} login password 'p'")).await;
         let url = format!("postgres://{name}:p@{}", store.url.rsplit_once('@').unwrap().1);
         Self { name, url }
     }
 
-    /// One that may use all tables.
-    async fn with_all(store: &Store) -> Self {
+    /// One that may use all tables and sequences.
+    pub async fn with_all(store: &Store) -> Self {
         let role = Self::new(store).await;
-        store
-            .sql(&format!("grant all on all tables in schema public to {}", role.name))
-            .await
-            .unwrap();
+        for on in ["all tables in schema public", "all sequences in schema public"] {
+            store.sql(&format!("grant all on {on} to {}", role.name)).await.unwrap();
+        }
         role
     }
 
@@ -52,7 +51,7 @@ impl Role {
         Running::at(&self.url, &store.clock, settings, &ops_settings())
     }
 
-    async fn drop(self, store: &Store) {
+    pub async fn drop(self, store: &Store) {
         store.sql(&format!("drop owned by {}", self.name)).await.unwrap();
         administer(&format!("drop role {}", self.name)).await;
     }
