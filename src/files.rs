@@ -242,7 +242,7 @@ fn owned(about: &Metadata) -> Result<(), Refusal> {
 /// replace what it holds. A link may lead to it.
 ///
 /// # Errors
-/// *Failed*, with the first that belongs to somebody else or that others can write to.
+/// *Failed*, with the first that belongs to another user or that others can write to.
 pub fn check_own_dirs(dirs: &[&Path]) -> Result<()> {
     dirs.iter().try_for_each(|dir| match own_dir(dir) {
         Ok(()) | Err(Refusal::Missing) => Ok(()),

@@ -12,14 +12,14 @@ use super::identity::hex;
 const HOLE: &str = "#";
 /// What stands for the name of a tenant or a workspace.
 const NAME: &str = "<name>";
-/// What stands for an error code while the rest is stripped.
+/// The placeholder of an error code while other numbers are replaced.
 const PLACE: &str = "\u{fdd0}";
 /// Names shorter than this are left alone: they would be found inside of other words.
 const SHORTEST_NAME: usize = 3;
 /// How many characters of a pattern count. The end of a long message may be cut anywhere.
 const COUNTED: usize = 400;
 
-/// A database's own error code, which tells errors apart that otherwise read the same.
+/// An error code of PostgreSQL or SQLite; errors of different codes have different fingerprints.
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let text = r"(?i-u:\bSQLSTATE|\bSQLite code)[:= ]{0,2}[\[(]?([0-9A-Z]{5}|[0-9]{1,4})(?-u:\b)";
     let regex = Regex::new(text);

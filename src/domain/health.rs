@@ -145,8 +145,8 @@ impl Health {
             reasons.push(HealthReason { level, text, filter, topic: topic.to_owned() });
         };
         let (warning, critical) = (HealthLevel::Warning, HealthLevel::Critical);
-        // What waits for the database is told as that, and is critical all the same once its lease is
-        // overdue for long.
+        // A run that waits for the database has that as its reason; an abandoned lease is critical
+        // whatever the reason.
         let held_up: BTreeSet<i64> = facts.held_up.values().flatten().copied().collect();
         let abandoned = &facts.abandoned;
         let overdue: &Vec<i64> =

@@ -120,7 +120,7 @@ impl RunFacts<'_> {
             }
             Retry::Impossible(NoRetry::Busy(busy)) => match busy.run_id() {
                 Some(run_id) => format!("follow it: tenantpilot runs watch {run_id}"),
-                None => "it is outside of your view; try again once it has ended".to_owned(),
+                None => "it is outside of your view; retry once it has ended".to_owned(),
             },
             _ => format!("see what is possible: tenantpilot runs show {}", self.run_id),
         }

@@ -421,7 +421,7 @@ impl Ops {
             && let Some(fault) = error.fault()
         {
             let action = O::NAME;
-            // A worker tells what it waits for once, and not with each try.
+            // A worker reports an outage once, not at each retry.
             if matches!(actor, Actor::System) && error.is_waited_out() {
                 tracing::debug!(action, run_id, %fault, "the database refused it");
             } else {

@@ -47,7 +47,7 @@ pub fn is_of_aborted(error: &sqlx::Error) -> bool {
 /// What a driver's error means.
 pub fn of_driver(error: &sqlx::Error) -> Error {
     match error {
-        // The cause of a failure that was told before.
+        // The first error of the transaction, kept by `Own::note`.
         sqlx::Error::AnyDriverError(known) => match known.downcast_ref::<Error>() {
             Some(cause) => cause.clone(),
             None => Error::failed("the database refused the statement"),
