@@ -27,6 +27,7 @@ const COVERED: Duration = Duration::from_secs(30);
 pub struct Seen {
     version: u64,
     hints: u64,
+    locks: u64,
     /// When it was looked at, or asked for.
     pub at: Instant,
 }
@@ -50,6 +51,8 @@ pub struct Feed {
     aside: Turn<()>,
     version: AtomicU64,
     hints: AtomicU64,
+    /// How often a lock that keeps readers out came or went.
+    locks: AtomicU64,
     /// Whether hints are known to arrive.
     proven: AtomicBool,
     /// The channel to which a message is to be sent that shows whether hints arrive.
@@ -77,7 +80,8 @@ impl Feed {
     /// What is known, without a question.
     pub fn known(&self) -> Seen {
         let version = self.version.load(Ordering::Acquire);
-        Seen { version, hints: self.hints.load(Ordering::Acquire), at: Instant::now() }
+        let hints = self.hints.load(Ordering::Acquire);
+        Seen { version, hints, locks: self.locks(), at: Instant::now() }
     }
 
     /// What is known of the database as it was at `at` or later.
@@ -111,8 +115,7 @@ impl Feed {
         if looks.snapshot != snapshot {
             let locked = |looked: &Option<Snapshot>| looked.as_ref().is_some_and(|s| s.locked);
             if locked(&looks.snapshot) != locked(&snapshot) {
-                // What is read tells whether it waits for one.
-                self.hint();
+                self.locks.fetch_add(1, Ordering::AcqRel);
             }
             looks.snapshot = snapshot;
             self.version.fetch_add(1, Ordering::AcqRel);
@@ -140,6 +143,10 @@ impl Feed {
     /// What is to be done about the poll of `slot`, whose answer shows the state `shown`, in the state
     /// `now`.
     pub fn due(&self, engine: Engine, slot: Slot, follows: Follows, shown: Seen, now: Seen) -> Due {
+        // What is read tells whether it waits for one.
+        if now.locks != shown.locks {
+            return Due::Read;
+        }
         let age = now.at.saturating_duration_since(shown.at);
         let mut changed = now.version != shown.version;
         let mut holds = Duration::ZERO;
@@ -192,6 +199,11 @@ impl Feed {
     /// Whether a hint has arrived since the state `shown`.
     pub fn missed(&self, shown: Seen) -> bool {
         self.hints.load(Ordering::Acquire) != shown.hints
+    }
+
+    /// How often a lock that keeps readers out was seen to come or go.
+    pub fn locks(&self) -> u64 {
+        self.locks.load(Ordering::Acquire)
     }
 
     /// The database has answered.

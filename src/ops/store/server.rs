@@ -29,14 +29,16 @@ const CHANGES_SEEN: &str = "select pg_current_snapshot()::text as changes";
 /// A lock that keeps readers out changes no data, so who reads only what has changed would not notice
 /// it.
 const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operation_run_failures, \
-     operation_run_targets, notifications, workers in access share mode nowait; ";
+     operation_run_targets, operation_run_hours, operation_run_deltas, alert_deliveries, notifications, \
+     workers, tenants, workspaces, platform_users, platform_user_workspaces, platform_sessions \
+     in access share mode nowait; ";
 
 /// The state of a server's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Changes whenever a transaction begins to write or ends: two equal ones stand for the same data.
     pub changes: String,
-    /// Whether a table of the lists cannot be read.
+    /// Whether a table that the lists or every request reads cannot be read.
     pub locked: bool,
 }
 

@@ -43,12 +43,17 @@ fn service(store: &Store, url: &str, listen: Listen) -> Ops {
     Ops::open(url, Create::Never, store.clock.clone(), of_console(listen)).unwrap()
 }
 
-/// Another session that holds a lock on the table of runs until it is dropped.
+/// Another session that holds a lock on a table, here that of runs, until it is dropped.
 async fn locked(store: &Store) -> PgConnection {
+    locked_table(store, "operation_runs").await
+}
+
+async fn locked_table(store: &Store, table: &str) -> PgConnection {
     let mut other = PgConnection::connect(&store.url).await.unwrap();
     other.execute("set application_name = 'psql'").await.unwrap();
     other.execute("begin").await.unwrap();
-    other.execute("lock table operation_runs in access exclusive mode").await.unwrap();
+    let lock = format!("lock table {table} in access exclusive mode");
+    other.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
     other
 }
 
@@ -87,6 +92,26 @@ fn fr_047_002_fr_047_001_a_locked_table_is_slow_says_by_whom_and_recovers() {
         drop(lock);
         running.screen.until("live again", |text| text.contains("● live")).await;
         assert!(!running.screen.text().contains("for a lock"));
+    });
+}
+
+#[test]
+fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
+    block_on(async {
+        let store = platform().await;
+        let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
+        running.log_in().await;
+        // The overview is read every 5 s, and a list of which nothing changes every 30 s.
+        for (tab, table) in [("1", "operation_runs"), ("1", "tenants"), ("2", "platform_users")] {
+            running.type_keys(tab);
+            running.screen.until("live", |text| text.contains("● live")).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let lock = locked_table(&store, table).await;
+            let since = Instant::now();
+            running.screen.until("slow", |text| text.contains("○ slow: waiting 1 s for ")).await;
+            assert!(since.elapsed() < Duration::from_secs(3), "{table}: {:?}", since.elapsed());
+            drop(lock);
+        }
     });
 }
 
