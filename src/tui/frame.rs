@@ -205,7 +205,8 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
             )
         }
         State::Old(age) => (Role::Stale, vec![format!("{open} {}", old(age))]),
-        State::Live => match app.link.writes.trouble() {
+        // Whether it takes writes is not kept up with before a login, whose form says why it failed.
+        State::Live => match app.session.as_ref().and_then(|_| app.link.writes.trouble()) {
             Some(trouble) => (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))]),
             None => (Role::Live, vec![format!("{} live", look.glyph("●", "*"))]),
         },

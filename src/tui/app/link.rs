@@ -176,7 +176,10 @@ impl App {
             let age = self.link.answered_at(slot).map(|at| self.look.now - at);
             return State::Slow { slot, waiting, age };
         }
-        let refused = |slot: &Slot| self.link.slots.get(slot).is_some_and(|s| s.refused);
+        let refused = |slot: &Slot| {
+            // The form says why a login was refused.
+            *slot != Slot::Session && self.link.slots.get(slot).is_some_and(|s| s.refused)
+        };
         if let Some(slot) = self.shown_slots().into_iter().find(refused) {
             let age = self.link.answered_at(slot).map(|at| self.look.now - at);
             return State::Refused { slot, age };

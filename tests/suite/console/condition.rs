@@ -39,7 +39,7 @@ fn fr_037_016_a_database_that_is_read_only_or_full_is_not_live() {
             .sql(
                 "create function full_disk() returns trigger language plpgsql as \
                  $$ begin raise exception 'no' using errcode = '53100'; end $$; \
-                 create trigger full_disk before update on platform_sessions \
+                 create trigger full_disk before insert or update on platform_sessions \
                  for each row execute function full_disk()",
             )
             .await
@@ -51,6 +51,11 @@ fn fr_037_016_a_database_that_is_read_only_or_full_is_not_live() {
         let text = header(&mut console);
         assert!(text.contains("‼ disk full"), "{text}");
         assert!(console.screen().contains("inventory.sync"), "reads are answered");
+        // A login, which is refused as well, says it in its form, and nothing says when it is over.
+        let mut other = Console::open(&store.ops, 80, 24).await;
+        other.log_in("administrator").await;
+        let screen = other.screen();
+        assert!(screen.contains("disk is full") && screen.contains("● live"), "{screen}");
         store.sql("drop trigger full_disk on platform_sessions").await.unwrap();
         store.pass(61);
         console.keys("j").await;
