@@ -14,8 +14,8 @@ use crate::ops::{ChangeWatch, Engine, Ops, Snapshot};
 
 /// What a server is asked again and again is read at most this often, however much changes.
 const DISTANCE: Duration = Duration::from_millis(2_500);
-/// The same for what only the header says: what hints tell of, and the rest.
-const UNREAD: Duration = Duration::from_secs(5);
+/// The same for numbers, and for the header's other facts, which change seldom.
+const NUMBERS: Duration = Duration::from_secs(5);
 const HEADER: Duration = Duration::from_secs(15);
 /// Timers are not exact.
 const SLACK: Duration = Duration::from_millis(100);
@@ -241,10 +241,10 @@ impl Slot {
         matches!(self, Self::Counts | Self::Unread | Self::BreakGlass | Self::Condition)
     }
 
-    /// The header's facts change seldom, and are read less often than what a tab shows.
+    /// How far apart its answers are at least.
     pub const fn distance(self) -> Duration {
         match self {
-            Self::Unread => UNREAD,
+            Self::Unread | Self::Counts => NUMBERS,
             Self::BreakGlass | Self::Condition => HEADER,
             _ => DISTANCE,
         }

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
+use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::auth::{Login, Session};
+use tenantpilot::ops::runs::Page;
 use tenantpilot::ops::users::CreateFirstAdministrator;
 use tenantpilot::ops::{Create, Engine, Listen, Ops, password};
 use tenantpilot::tui::effects::{Arrived, Runner};
-use tenantpilot::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use tenantpilot::tui::msg::{Answer, Follows, PageRequest, Request, Slot, Sub};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use super::states::{of_console, platform};
@@ -84,12 +86,14 @@ impl Asking {
     }
 }
 
-const SLOTS: [Slot; 4] = [Slot::Counts, Slot::Unread, Slot::BreakGlass, Slot::Condition];
+const SLOTS: [Slot; 4] = [Slot::List, Slot::Unread, Slot::BreakGlass, Slot::Condition];
 
 fn subs(every: u64, follows: Follows) -> Vec<Sub> {
     let every = Duration::from_millis(every);
+    let (filter, page) = (RunFilter::default(), Page::default());
+    let list = Request::Page(PageRequest { filter, page, limit: 50 });
     let asked = [
-        (Slot::Counts, Request::Counts),
+        (Slot::List, list),
         (Slot::Unread, Request::Unread),
         (Slot::BreakGlass, Request::BreakGlass),
         (Slot::Condition, Request::Condition),
@@ -137,7 +141,7 @@ fn fr_047_004_while_nothing_changes_a_poll_is_one_question() {
         let polled = asking.during(Duration::from_millis(5_400)).await;
         for slot in SLOTS {
             // What the header says of the database itself may wait for longer.
-            let least = usize::from(slot == Slot::Counts || slot == Slot::Unread);
+            let least = usize::from(slot == Slot::List || slot == Slot::Unread);
             assert!((least..=1).contains(&reads(&polled, slot)), "{slot:?}: {polled:?}");
         }
     });
@@ -160,7 +164,7 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
             assert!(!asking.runner.is_hinted());
             store.start("stored_report.create", 1).await;
             let polled = asking.during(Duration::from_millis(2_600)).await;
-            assert!((1..=2).contains(&reads(&polled, Slot::Counts)), "{polled:?}");
+            assert!((1..=2).contains(&reads(&polled, Slot::List)), "{polled:?}");
             assert!(polled.iter().all(|(_, answer)| answer.error().is_none()), "{polled:?}");
         }
         // Here they arrive, also where the address is written out.
@@ -172,11 +176,11 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
             // Another change is none of what they cover.
             store.sql("update tenants set name = 'Renamed' where id = 4").await.unwrap();
             let polled = asking.during(Duration::from_millis(5_400)).await;
-            assert_eq!(reads(&polled, Slot::Counts), 0, "{polled:?}");
+            assert_eq!(reads(&polled, Slot::List), 0, "{polled:?}");
             assert!(reads(&polled, Slot::BreakGlass) <= 1, "{polled:?}");
             store.start("stored_report.create", 2).await;
             let polled = asking.during(Duration::from_millis(1_500)).await;
-            assert_eq!(reads(&polled, Slot::Counts), 1, "{polled:?}");
+            assert_eq!(reads(&polled, Slot::List), 1, "{polled:?}");
             assert!(asking.runner.is_hinted());
         }
     });
@@ -203,21 +207,15 @@ fn fr_047_006_however_much_changes_a_slot_is_read_every_two_seconds() {
                         .await
                         .unwrap();
                 }
-                store
-                    .number("select count(*) from operation_runs where status <> 'completed'")
-                    .await
+                store.number("select max(id) from operation_runs").await
             };
             let (last, mut read) =
                 tokio::join!(changing, asking.during(Duration::from_millis(6_500)));
-            assert!(
-                (2..=4).contains(&reads(&read, Slot::Counts)),
-                "{}",
-                reads(&read, Slot::Counts)
-            );
+            assert!((2..=4).contains(&reads(&read, Slot::List)), "{}", reads(&read, Slot::List));
             // The last change shows within three seconds.
             read.extend(asking.during(Duration::from_secs(3)).await);
             let shown = read.iter().rev().find_map(|(_, answer)| match answer {
-                Answer::Counts(Ok(counts)) => Some(counts.active),
+                Answer::Page(_, Ok(page)) => page.runs.first().map(|run| run.id),
                 _ => None,
             });
             assert_eq!(shown, Some(last));
@@ -235,6 +233,6 @@ fn fr_047_004_a_file_is_looked_at_before_each_read() {
         asking.settled().await;
         store.start("stored_report.create", 1).await;
         let polled = asking.settled().await;
-        assert_eq!(reads(&polled, Slot::Counts), 1, "{polled:?}");
+        assert_eq!(reads(&polled, Slot::List), 1, "{polled:?}");
     });
 }
