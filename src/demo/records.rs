@@ -1,6 +1,8 @@
 //! What customers keep besides runs: findings, onboarding, reports, packs, and the telemetry
 //! that each of these left.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -11,10 +13,15 @@ use super::cast::{Cast, number};
 use super::draft::{Draft, Starter, tenant_id};
 use super::words;
 use crate::domain::run::RunOutcome;
+use crate::ops::activity::{EvidenceGroup, PACK_LIFETIME, PACK_TYPE, fingerprint_of};
 use crate::ops::seed::{Chunk, EventRow, FindingRow, OnboardingRow, PackRow, ReportRow};
 
 /// At most so many sources of one kind are remembered for events.
 const REMEMBERED: usize = 50_000;
+
+/// What a tenant's packs are made of so far: kind, type and outcome, the number of rows, and the newest.
+/// The findings are made later.
+type Evidence = BTreeMap<[&'static str; 3], (i64, DateTime<Utc>)>;
 
 /// Something that leaves one event.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +48,8 @@ pub struct Records<'a> {
     reports: Vec<Source>,
     packs: Vec<Source>,
     onboarding: Vec<Source>,
+    /// Per position of a tenant.
+    evidence: Vec<Evidence>,
     next_report: i64,
     next_pack: i64,
 }
@@ -59,6 +68,7 @@ impl<'a> Records<'a> {
             reports: Vec::new(),
             packs: Vec::new(),
             onboarding: Vec::new(),
+            evidence: vec![Evidence::new(); cast.tenants.len()],
             next_report: 1,
             next_pack: 1,
         }
@@ -74,6 +84,7 @@ impl<'a> Records<'a> {
             let days = self.rng.random_range(6..34);
             let span = (self.now - self.start).num_days().max(1);
             let mut when = self.now - Duration::days(days.min(span));
+            let mut last_completed_checkpoint = None;
             for (n, checkpoint_key) in words::CHECKPOINTS.iter().copied().enumerate().take(reached)
             {
                 let begun = when;
@@ -81,6 +92,9 @@ impl<'a> Records<'a> {
                 let done =
                     (n + 1 < reached || reached == words::CHECKPOINTS.len()) && when < self.now;
                 let id = number(chunk.onboarding.len() + 1);
+                if done {
+                    last_completed_checkpoint = Some(checkpoint_key);
+                }
                 chunk.onboarding.push(OnboardingRow {
                     id,
                     workspace_id: tenant.workspace_id,
@@ -91,6 +105,7 @@ impl<'a> Records<'a> {
                     created_at: begun,
                     updated_at: if done { when } else { begun },
                     completed_at: done.then_some(when),
+                    last_completed_checkpoint,
                 });
                 if !done {
                     break;
@@ -118,6 +133,11 @@ impl<'a> Records<'a> {
 
     fn note_start(&mut self, chunk: &mut Chunk, run_id: i64, draft: &Draft, played: bool) {
         let Some(at) = draft.tenant else { return };
+        if let Some(end) = draft.completed_at
+            && draft.run_type != PACK_TYPE
+        {
+            self.add_evidence(at, ["run", draft.run_type, draft.outcome.as_str()], end);
+        }
         let Starter::Customer(user) = draft.starter else { return };
         let start = source(run_id, at, user, draft.created_at, draft.run_type);
         if played {
@@ -140,25 +160,31 @@ impl<'a> Records<'a> {
                     report_type,
                     created_at: end,
                 });
+                self.add_evidence(at, ["report", report_type, ""], end);
                 remember(&mut self.reports, source(id, at, user, end, report_type));
             }
-            ("review_pack.generate", end) => {
+            (PACK_TYPE, end) => {
                 let id = self.next_pack;
                 self.next_pack += 1;
                 let (operations, pii) = (self.rng.random_bool(0.7), self.rng.random_bool(0.2));
+                let status = match (end, draft.outcome) {
+                    (None, _) => "requested",
+                    (_, RunOutcome::Succeeded | RunOutcome::PartiallySucceeded) => "ready",
+                    _ => "failed",
+                };
+                // Until it is ready, its request counts.
+                let since = end.filter(|_| status == "ready").unwrap_or(draft.created_at);
                 chunk.packs.push(PackRow {
                     id,
                     workspace_id: tenant.workspace_id,
                     tenant_id: tenant.id,
                     run_id,
-                    status: match (end, draft.outcome) {
-                        (None, _) => "requested",
-                        (_, RunOutcome::Succeeded | RunOutcome::PartiallySucceeded) => "ready",
-                        _ => "failed",
-                    },
+                    status,
                     include_operations: operations,
                     include_pii: pii,
                     created_at: draft.created_at,
+                    expires_at: since + PACK_LIFETIME,
+                    evidence_fingerprint: self.fingerprint(at, operations),
                 });
                 let mut pack = source(id, at, user, draft.created_at, "");
                 pack.flags = (operations, pii);
@@ -166,6 +192,22 @@ impl<'a> Records<'a> {
             }
             _ => {}
         }
+    }
+
+    fn add_evidence(&mut self, tenant: usize, kind: [&'static str; 3], at: DateTime<Utc>) {
+        let (rows, newest) = self.evidence[tenant].entry(kind).or_insert((0, at));
+        *rows += 1;
+        *newest = at.max(*newest);
+    }
+
+    fn fingerprint(&self, tenant: usize, include_operations: bool) -> String {
+        let kinds = self.evidence[tenant].iter();
+        let kinds = kinds.filter(|([kind, ..], _)| include_operations || *kind != "run");
+        fingerprint_of(kinds.map(|(kind, (rows, newest))| EvidenceGroup {
+            kind: kind.join(" "),
+            rows: *rows,
+            newest: Some(*newest),
+        }))
     }
 
     /// What is missing to `count` events, in chunks; each has a source that exists, and everything but

@@ -1,7 +1,8 @@
 //! A draft as the rows that the operations would have written for it.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::cast::{Cast, number};
 use super::draft::{Draft, Starter};
@@ -136,18 +137,27 @@ impl<'a> Writer<'a> {
             run_id: Some(id),
             target_type: None,
             target_id: None,
+            before_state: None,
+            after_state: None,
             metadata: json!({ "type": draft.run_type, "source": draft.source.as_str() }),
             occurred_at: draft.created_at,
         };
         if let Some(end) = draft.completed_at {
             let reason = draft.dominant().map(ReasonCode::as_str);
+            let before =
+                if draft.started_at.is_some() { RunStatus::Running } else { RunStatus::Queued };
+            let outcome = draft.outcome.as_str();
+            let failed = draft.outcome == RunOutcome::Failed;
             chunk.audit.push(AuditLine {
                 plane: "system",
                 actor_kind: "system",
                 actor_id: None,
                 actor_name: None,
                 action: "runs.complete",
-                metadata: json!({ "type": draft.run_type, "outcome": draft.outcome.as_str(), "reason_code": reason }),
+                status: if failed { "failed" } else { "succeeded" },
+                before_state: Some(json!({ "status": before.as_str(), "plan": null })),
+                after_state: Some(json!({ "outcome": outcome, "summary_counts": draft.counts().to_json() })),
+                metadata: json!({ "type": draft.run_type, "outcome": outcome, "reason_code": reason }),
                 occurred_at: end,
                 ..line.clone()
             });
@@ -188,9 +198,19 @@ impl<'a> Writer<'a> {
                 next_attempt_at: end,
                 created_at: end,
                 delivered_at: Some(end + Duration::seconds(3)),
+                delivery_id: Some(delivery_id(id, end)),
+                last_attempt_at: Some(end + Duration::seconds(2)),
             });
         }
     }
+}
+
+/// The ID of an alert's delivery: as random as the worker's, and the same for the same seed.
+fn delivery_id(run_id: i64, end: DateTime<Utc>) -> String {
+    let hash = Sha256::digest(format!("{run_id} {}", end.timestamp_micros()));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 /// How long a claim of the seeded runs lasts.

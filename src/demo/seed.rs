@@ -426,8 +426,10 @@ fn logins(plan: &Plan<'_>) -> Chunk {
                 workspace_id: None,
                 tenant_id: None,
                 run_id: None,
-                target_type: None,
-                target_id: None,
+                target_type: Some("platform_user"),
+                target_id: Some((*name).to_owned()),
+                before_state: None,
+                after_state: None,
                 metadata: json!({ "client": "console" }),
                 occurred_at: at,
             };
@@ -437,8 +439,6 @@ fn logins(plan: &Plan<'_>) -> Chunk {
                     actor_id: None,
                     actor_name: None,
                     status: "failed",
-                    target_type: Some("platform_user"),
-                    target_id: Some((*name).to_owned()),
                     metadata: json!({}),
                     occurred_at: at - Duration::seconds(8),
                     ..line.clone()

@@ -60,6 +60,17 @@ async fn check_invariants(store: &Store) {
             "(select group_concat(k, ' ') from (select key as k from json_each({column}) order by key))"
         ),
     };
+    let member = |column: &str, key: &str| match store.engine {
+        Engine::Postgres => format!("({column} ->> '{key}')"),
+        Engine::Sqlite => format!("json_extract({column}, '$.{key}')"),
+    };
+    // Whether one moment is not so many days after another.
+    let not_days_after = |later: &str, earlier: &str, days: i64| match store.engine {
+        Engine::Postgres => format!("{later} <> {earlier} + interval '{days} days'"),
+        Engine::Sqlite => {
+            format!("abs(julianday({later}) - julianday({earlier}) - {days}) > 0.0001")
+        }
+    };
     let metadata = keys_of("e.metadata");
     let id_of = |column: &str| format!("cast({column} as bigint)");
     let subject = id_of("e.subject_id");
@@ -114,6 +125,12 @@ async fn check_invariants(store: &Store) {
         ("events of packs have their pack", format!("select count(*) from product_usage_events e where e.subject_type = 'review_pack' and not exists (select 1 from review_packs r where r.id = {subject} and r.tenant_id = e.tenant_id)")),
         ("one event per start, report, pack and checkpoint", "select count(*) from (select event_name, subject_id from product_usage_events where event_name <> 'product.support_diagnostics.opened' group by event_name, subject_id having count(*) > 1) x".to_owned()),
         ("duplicates are linked within a tenant", "select count(*) from findings d join findings f on f.id = d.duplicate_of_id where f.tenant_id <> d.tenant_id or f.recurrence_key <> d.recurrence_key or f.created_at < d.created_at".to_owned()),
+        ("a pack has its expiry and its evidence", "select count(*) from review_packs r where r.expires_at is null or r.expires_at <= r.created_at or r.evidence_fingerprint is null".to_owned()),
+        ("a pack expires 90 days after it was made", format!("select count(*) from review_packs r join operation_runs o on o.id = r.run_id where r.status = 'ready' and {}", not_days_after("r.expires_at", "o.completed_at", 90))),
+        ("a session names its last completed checkpoint", "select count(*) from tenant_onboarding_sessions s where s.last_completed_checkpoint is null or (s.lifecycle_state = 'completed') <> (s.last_completed_checkpoint = s.checkpoint_key)".to_owned()),
+        ("the end's audit row has before and after", format!("select count(*) from audit_logs a join operation_runs r on r.id = a.run_id where a.action = 'runs.complete' and ({} is distinct from r.outcome or {} is null or (a.status = 'failed') <> (r.outcome = 'failed'))", member("a.after_state", "outcome"), member("a.before_state", "status"))),
+        ("a login names its user", "select count(*) from audit_logs a where a.action = 'auth.login' and (a.target_type <> 'platform_user' or a.target_id is null)".to_owned()),
+        ("a delivered alert has its delivery", "select count(*) from alert_deliveries a where a.status = 'delivered' and (a.delivery_id is null or a.last_attempt_at is null or a.last_attempt_at > a.delivered_at)".to_owned()),
         ("nobody is shut out", "select count(*) from platform_users where not active".to_owned()),
         ("no mark is left", "select count(*) from platform_settings where key = 'seeding'".to_owned()),
     ];

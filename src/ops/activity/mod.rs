@@ -6,10 +6,14 @@ mod onboarding;
 mod reports;
 mod review_packs;
 
+pub use super::store::activity::EvidenceGroup;
 pub use diagnostics::{DiagnosticsOpened, DiagnosticsSubject, OpenDiagnostics};
 pub use onboarding::{CheckpointSaved, SaveCheckpoint};
 pub use reports::StoreReport;
-pub use review_packs::{CompleteReviewPack, PACK_TYPE, RequestReviewPack, ReviewPackAnswer};
+pub use review_packs::{
+    CompleteReviewPack, PACK_LIFETIME, PACK_TYPE, RequestReviewPack, ReviewPackAnswer,
+    fingerprint_of,
+};
 
 use super::Context;
 use super::store::customers::{self, CustomerRow, TenantRow};

@@ -8,7 +8,7 @@ use super::{customer, own_tenant};
 use crate::access::{Actor, Requirement};
 use crate::domain::identity::hex;
 use crate::domain::telemetry::{SourceSurface, SubjectType, UsageEvent};
-use crate::ops::store::activity::{self, PackOptions, PackState};
+use crate::ops::store::activity::{self, EvidenceGroup, PackOptions, PackState};
 use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// The type of the runs that make packs.
 pub const PACK_TYPE: &str = "review_pack.generate";
 /// For how long a pack may be reused.
-const LIFETIME: chrono::Duration = chrono::Duration::days(90);
+pub const PACK_LIFETIME: chrono::Duration = chrono::Duration::days(90);
 
 /// Requests a review pack of a tenant.
 #[derive(Debug, Clone, Copy)]
@@ -134,20 +134,24 @@ impl Operation for CompleteReviewPack {
 }
 
 fn state(fingerprint: &str, now: DateTime<Utc>) -> PackState<'_> {
-    PackState { fingerprint, expires_at: now + LIFETIME, now }
+    PackState { fingerprint, expires_at: now + PACK_LIFETIME, now }
 }
 
-/// A hash over the evidence that a pack is made of; another one once a row is added, removed or
-/// changed.
+/// The fingerprint of the evidence that a pack is made of.
 async fn fingerprint(context: &mut Context, options: PackOptions) -> Result<String> {
     let PackOptions { tenant_id, include_operations, .. } = options;
     let groups =
         activity::evidence(context.tx()?, tenant_id, include_operations, PACK_TYPE).await?;
+    Ok(fingerprint_of(groups))
+}
+
+/// A hash over evidence; another one once a row is added, removed or changed.
+pub fn fingerprint_of(groups: impl IntoIterator<Item = EvidenceGroup>) -> String {
     let mut hasher = Sha256::new();
     for group in groups {
         let newest = group.newest.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
         let newest = newest.unwrap_or_default();
         hasher.update(format!("{} {} {newest}\n", group.kind, group.rows));
     }
-    Ok(hex(&hasher.finalize()))
+    hex(&hasher.finalize())
 }

@@ -110,19 +110,19 @@ rows! {
     /// A finding.
     FindingRow in "findings" { id: i64, workspace_id: i64, tenant_id: i64, recurrence_key: String, title: &'static str, severity: &'static str, status: &'static str, first_seen_at: Moment, last_seen_at: Moment, times_seen: Option<i64>, sla_days: Option<i64>, due_at: Moment, duplicate_of_id: Option<i64>, created_at: DateTime<Utc>, updated_at: DateTime<Utc>, }
     /// A checkpoint of a tenant's onboarding.
-    OnboardingRow in "tenant_onboarding_sessions" { id: i64, workspace_id: i64, tenant_id: i64, user_id: i64, checkpoint_key: &'static str, lifecycle_state: &'static str, created_at: DateTime<Utc>, updated_at: DateTime<Utc>, completed_at: Moment, }
+    OnboardingRow in "tenant_onboarding_sessions" { id: i64, workspace_id: i64, tenant_id: i64, user_id: i64, checkpoint_key: &'static str, lifecycle_state: &'static str, created_at: DateTime<Utc>, updated_at: DateTime<Utc>, completed_at: Moment, last_completed_checkpoint: Option<&'static str>, }
     /// A report that a run stored.
     ReportRow in "stored_reports" { id: i64, workspace_id: i64, tenant_id: i64, run_id: i64, report_type: &'static str, created_at: DateTime<Utc>, }
     /// A review pack that a customer asked for.
-    PackRow in "review_packs" { id: i64, workspace_id: i64, tenant_id: i64, run_id: i64, status: &'static str, include_operations: bool, include_pii: bool, created_at: DateTime<Utc>, }
+    PackRow in "review_packs" { id: i64, workspace_id: i64, tenant_id: i64, run_id: i64, status: &'static str, include_operations: bool, include_pii: bool, created_at: DateTime<Utc>, expires_at: DateTime<Utc>, evidence_fingerprint: String, }
     /// One event of the telemetry ledger.
     EventRow in "product_usage_events" { id: i64, workspace_id: i64, tenant_id: i64, user_id: i64, event_name: &'static str, feature_area: &'static str, subject_type: &'static str, subject_id: String, metadata: Value, occurred_at: DateTime<Utc>, }
     /// A line of the audit log.
-    AuditLine in "audit_logs" { plane: &'static str, actor_kind: &'static str, actor_id: Option<i64>, actor_name: Option<String>, origin: Option<&'static str>, action: &'static str, status: &'static str, workspace_id: Option<i64>, tenant_id: Option<i64>, run_id: Option<i64>, target_type: Option<&'static str>, target_id: Option<String>, metadata: Value, occurred_at: DateTime<Utc>, }
+    AuditLine in "audit_logs" { plane: &'static str, actor_kind: &'static str, actor_id: Option<i64>, actor_name: Option<String>, origin: Option<&'static str>, action: &'static str, status: &'static str, workspace_id: Option<i64>, tenant_id: Option<i64>, run_id: Option<i64>, target_type: Option<&'static str>, target_id: Option<String>, before_state: Option<Value>, after_state: Option<Value>, metadata: Value, occurred_at: DateTime<Utc>, }
     /// A line in somebody's inbox.
     NotificationRow in "notifications" { platform_user_id: i64, kind: &'static str, run_id: i64, title: String, created_at: DateTime<Utc>, read_at: Moment, }
     /// An alert that was sent.
-    AlertRow in "alert_deliveries" { event: &'static str, run_id: i64, payload: Value, status: &'static str, attempts: i64, next_attempt_at: DateTime<Utc>, created_at: DateTime<Utc>, delivered_at: Moment, }
+    AlertRow in "alert_deliveries" { event: &'static str, run_id: i64, payload: Value, status: &'static str, attempts: i64, next_attempt_at: DateTime<Utc>, created_at: DateTime<Utc>, delivered_at: Moment, delivery_id: Option<String>, last_attempt_at: Moment, }
     /// A setting of the platform.
     SettingRow in "platform_settings" { key: &'static str, value: String, updated_at: DateTime<Utc>, }
 }
