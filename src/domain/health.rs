@@ -91,9 +91,9 @@ pub struct HealthFacts {
     pub late_alerts: i64,
     /// What the newest attempt said.
     pub alert_error: Option<String>,
-    /// Runs of the window of which an audit row could not be written, by number, newest first;
-    /// all of them.
-    pub unaudited: Vec<i64>,
+    /// Runs of the window whose end could not write everything, by number, newest first, under what
+    /// is missing; all of them.
+    pub gaps: BTreeMap<&'static str, Vec<i64>>,
 }
 
 /// Runs in the queue that wait for the same.
@@ -233,11 +233,11 @@ impl Health {
             let text = format!("{undelivered} {noun} {verb} not delivered{given_up}{why}");
             add(warning, ALERTS, text, None);
         }
-        if !facts.unaudited.is_empty() {
-            let (all, newest) = (&facts.unaudited, facts.unaudited.iter().take(NAMED));
+        for (what, all) in &facts.gaps {
+            let newest: Vec<i64> = all.iter().take(NAMED).copied().collect();
             let cut = if all.len() > NAMED { " (the newest 20 are listed)" } else { "" };
-            let text = format!("{}: audit rows could not be written{cut}", named(all));
-            add(warning, "gaps", text, of_ids(&newest.copied().collect::<Vec<_>>()));
+            let text = format!("{}: {what}s could not be written{cut}", named(all));
+            add(warning, &format!("gaps {what}"), text, of_ids(&newest));
         }
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.level == critical));
         let level = reasons.first().map_or(HealthLevel::Healthy, |reason| reason.level);

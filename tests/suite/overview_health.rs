@@ -46,6 +46,35 @@ both_engines! {
         assert_eq!(store.listed(&Actor::System, found.reasons[0].filter.as_ref().unwrap()).await, 30);
     }
 
+    async fn fr_025_005_and_fr_037_006_every_kind_of_gap_is_counted_and_named(store) {
+        let store = store.with_platform().await.with_active_worker().await;
+        for (id, gaps) in [(1, "1, 0, 0"), (2, "0, 3, 0"), (3, "0, 0, 1"), (4, "2, 1, 1"), (5, "0, 0, 0"), (6, "1, 1, 1")] {
+            // The last one is outside of the window.
+            let at = if id == 6 { "2026-11-10T11:00:00+00:00" } else { "2026-11-20T11:00:00+00:00" };
+            store.sql(&format!(
+                "insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, status, outcome, identity_hash, audit_gaps, \
+                 notification_gaps, alert_gaps, created_at, started_at, completed_at, updated_at) values ({id}, 1, 1, 'schedule', 'policy.sync', \
+                 'tenant', 'completed', 'succeeded', '{id:064x}', {gaps}, '{at}', '{at}', '{at}', '{at}')"
+            )).await.unwrap();
+        }
+        let health = async || store.overview(&Actor::System, Window::Day).await.health;
+        let found = health().await;
+        assert_eq!(found.level, HealthLevel::Warning);
+        let told: Vec<(&str, String)> = found.reasons.iter().map(|reason| (reason.text.as_str(), reason.filter.as_ref().unwrap().to_string())).collect();
+        assert_eq!(told, [
+            ("runs 4, 3: alerts could not be written", "id:4,3".to_owned()),
+            ("runs 4, 1: audit rows could not be written", "id:4,1".to_owned()),
+            ("runs 4, 2: notifications could not be written", "id:4,2".to_owned()),
+        ]);
+        for reason in &found.reasons {
+            assert_eq!(store.listed(&Actor::System, reason.filter.as_ref().unwrap()).await, 2);
+        }
+        store.sql("update operation_runs set audit_gaps = 0, alert_gaps = 0").await.unwrap();
+        assert_eq!(health().await.sentence(), "runs 4, 2: notifications could not be written");
+        store.sql("update operation_runs set notification_gaps = 0").await.unwrap();
+        assert_eq!(health().await.level, HealthLevel::Healthy);
+    }
+
     async fn fr_025_005_health_is_judged_by_what_is_there_and_fr_025_006_by_its_settings(store) {
         let store = store.with_platform().await.with_active_worker().await;
         let health = async |limits: HealthThresholds| {

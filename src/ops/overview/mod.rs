@@ -22,6 +22,7 @@ pub use retry::{GroupRetried, GroupRetryPlan, PlanGroupRetry, Planned, RetryGrou
 
 use super::dashboard::{DASHBOARD, window_of};
 use super::store::faults::Outages;
+use super::store::outages::Gap;
 use super::store::{Tx, alerts, faults, notifications, overview as rows, together};
 use super::telemetry::{self, Summary, WindowSpan};
 use super::{Access, Context, Operation};
@@ -205,16 +206,27 @@ async fn facts(
     now: DateTime<Utc>,
     limits: &HealthThresholds,
 ) -> Result<Facts> {
-    let (unaudited, leases, held_up, waiting, alerts, late) = together!(
+    let (gaps, leases, held_up, waiting, alerts, late) = together!(
         tx,
-        |tx| rows::unaudited(tx, view, window, LOOKED_AT),
+        |tx| rows::gaps(tx, view, window, LOOKED_AT),
         |tx| rows::overdue_leases(tx, view, LOOKED_AT),
         |tx| faults::waiting(tx, view, now, None),
         |tx| rows::waiting(tx, view, now - STALE_AFTER, LOOKED_AT),
         |tx| super::alerts::summary(tx, view),
         |tx| alerts::count_late(tx, view, now - LATE),
     )?;
-    let mut health = HealthFacts { unaudited, ..HealthFacts::default() };
+    let mut health = HealthFacts::default();
+    for run in gaps {
+        for (what, missing) in [
+            (Gap::Audit, run.audit),
+            (Gap::Notification, run.notification),
+            (Gap::Alert, run.alert),
+        ] {
+            if missing {
+                health.gaps.entry(what.noun()).or_default().push(run.run_id);
+            }
+        }
+    }
     for lease in leases {
         let length = lease.expires_at - lease.heartbeat_at;
         let lengths = i32::try_from(limits.critical_lease_lengths).unwrap_or(i32::MAX);

@@ -11,6 +11,7 @@ use crate::domain::run::{Lease, Run, RunFailure, RunStatus, RunTarget};
 use crate::domain::run_facts::{RetriedAs, RunFacts};
 use crate::ops::store::audit::{self, AuditRow};
 use crate::ops::store::faults::{self, RunFault};
+use crate::ops::store::outages::Gap;
 use crate::ops::store::requests::{self, RequestRow};
 use crate::ops::store::{retries, run_read, together};
 use crate::ops::{Access, Context, Operation};
@@ -92,10 +93,11 @@ pub struct Gaps {
 impl Gaps {
     /// In words, one line for each that there is.
     pub fn lines(self, audit: i64) -> Vec<String> {
-        [("audit row", audit), ("notification", self.notifications), ("alert", self.alerts)]
+        [(Gap::Audit, audit), (Gap::Notification, self.notifications), (Gap::Alert, self.alerts)]
             .into_iter()
             .filter(|(_, n)| *n > 0)
-            .map(|(what, n)| {
+            .map(|(gap, n)| {
+                let what = gap.noun();
                 format!("{n} {what}{} could not be written", if n == 1 { "" } else { "s" })
             })
             .collect()

@@ -16,6 +16,17 @@ pub enum Gap {
     Audit,
 }
 
+impl Gap {
+    /// What is missing, in words.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Notification => "notification",
+            Self::Alert => "alert",
+            Self::Audit => "audit row",
+        }
+    }
+}
+
 /// Counts something that the end of a run could not write.
 pub async fn count_gap(tx: &mut Tx, run_id: i64, gap: Gap) -> Result<()> {
     let count = match gap {

@@ -157,11 +157,26 @@ pub async fn waiting(
     })
 }
 
-/// Runs of a window of which an audit row is missing, newest first.
-pub async fn unaudited(tx: &mut Tx, view: ViewScope, window: Span, limit: i64) -> Result<Vec<i64>> {
+/// A run whose end could not write everything.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub struct GapRow {
+    /// The run.
+    pub run_id: i64,
+    /// Whether an audit row is missing.
+    pub audit: bool,
+    /// Whether a notification is missing.
+    pub notification: bool,
+    /// Whether an alert is missing.
+    pub alert: bool,
+}
+
+/// Runs of a window whose end could not write everything, newest first.
+pub async fn gaps(tx: &mut Tx, view: ViewScope, window: Span, limit: i64) -> Result<Vec<GapRow>> {
     on_tx!(tx, c => {
-        Ok(sql::query_scalar(
-            "select r.id from operation_runs r where r.audit_gaps > 0 and r.created_at >= $1 and r.created_at < $2 \
+        Ok(sql::query_as(
+            "select r.id as run_id, r.audit_gaps > 0 as audit, r.notification_gaps > 0 as notification, \
+             r.alert_gaps > 0 as alert from operation_runs r \
+             where (r.audit_gaps > 0 or r.notification_gaps > 0 or r.alert_gaps > 0) and r.created_at >= $1 and r.created_at < $2 \
              and ($3 is null or r.workspace_id in (select v.workspace_id from platform_user_workspaces v \
              where v.platform_user_id = $3)) order by r.created_at desc, r.id desc limit $4",
         )
