@@ -421,8 +421,9 @@ impl Ops {
             && let Some(fault) = error.fault()
         {
             let action = O::NAME;
-            // A worker reports an outage once, not at each retry.
-            if matches!(actor, Actor::System) && error.is_waited_out() {
+            // A worker reports an outage and the failure of a step once, not at each retry.
+            let reported = error.is_waited_out() || action == runs::RunStep::NAME;
+            if matches!(actor, Actor::System) && reported {
                 tracing::debug!(action, run_id, %fault, "the database refused it");
             } else {
                 tracing::warn!(action, run_id, %fault, "the database refused it");

@@ -231,12 +231,14 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
 }
 
 fn log(ground: &Ground, ordinal: i64, message: &str) {
-    tracing::error!(
-        run_id = ground.run_id,
-        ordinal,
-        error = %message,
-        "the database failed a step"
-    );
+    if ground.starts.is_news(ordinal, message) {
+        tracing::error!(
+            run_id = ground.run_id,
+            ordinal,
+            error = %message,
+            "the database failed a step"
+        );
+    }
 }
 
 /// An outage or a lost claim kept a step from being done: its start counts for nothing. It is taken
@@ -316,6 +318,7 @@ async fn fail(ground: &Ground, begun: &Begun, failed: Failed, outages: &mut u32)
             *outages = 0;
             ground.shared.wrote(ground.target(ordinal));
             ground.starts.ended(ordinal);
+            ground.starts.written(ordinal);
             // A target that is skipped because its tenant is gone has not failed.
             if written && again_in.is_none() && reason != ReasonCode::TenantGone {
                 ground.count_failure();

@@ -25,6 +25,8 @@ impl Open {
 #[derive(Debug, Default)]
 pub struct Starts {
     open: Mutex<HashMap<i64, Open>>,
+    /// What the database failed steps with, as it was logged; until it is written.
+    logged: Mutex<HashMap<i64, String>>,
 }
 
 impl Starts {
@@ -52,6 +54,18 @@ impl Starts {
     /// The start ended in order, or in a crash.
     pub fn ended(&self, ordinal: i64) {
         self.locked().remove(&ordinal);
+    }
+
+    /// Whether a failure of a step is to be logged. Where it cannot be written, the step is tried, and
+    /// fails, again and again.
+    pub fn is_news(&self, ordinal: i64, message: &str) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.insert(ordinal, message.to_owned()).is_none_or(|before| before != message)
+    }
+
+    /// The failure of a step was written.
+    pub fn written(&self, ordinal: i64) {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).remove(&ordinal);
     }
 
     /// What the next start of a target has to know.

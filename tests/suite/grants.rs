@@ -4,14 +4,17 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tempfile::TempDir;
 use tenantpilot::access::{Actor, Requirement};
+use tenantpilot::config::LogLevel;
 use tenantpilot::domain::database_fault::Condition;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::ops::runs::{RunDetail, RunScope};
 use tenantpilot::ops::{Create, Engine, Ops, try_those};
+use tenantpilot::paths::Paths;
 use tenantpilot::worker::{WorkerEvent, WorkerSettings};
-use tenantpilot::{Error, ErrorKind};
+use tenantpilot::{Clock, Error, ErrorKind, logging};
 
 use crate::cli::Person;
 use crate::outages::{back, lost, until_told};
@@ -187,6 +190,53 @@ fn fr_037_018_a_grant_that_is_revoked_while_a_worker_runs_is_waited_for() {
         assert!(!told.contains("25P02"), "{told}");
         role.drop(&store).await;
     });
+}
+
+#[tokio::test]
+async fn fr_037_018_a_failure_that_may_not_be_written_is_logged_once() {
+    let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().display().to_string();
+    let paths = Paths::from_env(|_| Some(root.clone())).unwrap();
+    let (subscriber, log) = logging::subscriber(&paths, LogLevel::Info, Clock::system()).unwrap();
+    // This runtime has one thread, so all that it runs is logged here.
+    let logging = tracing::subscriber::set_default(subscriber);
+    let lines = |what: &str| -> usize {
+        let files = std::fs::read_dir(paths.logs_dir()).unwrap();
+        files
+            .map(|file| {
+                std::fs::read_to_string(file.unwrap().path()).unwrap().matches(what).count()
+            })
+            .sum()
+    };
+    let role = Role::with_all(&store).await;
+    let mut worker = role.worker(&store, settings());
+    until_told(&mut worker, |event| matches!(event, WorkerEvent::Ready { .. })).await;
+    let of_role = format!("insert on operation_run_failures from {}", role.name);
+    store.sql(&format!("revoke {of_role}")).await.unwrap();
+    store
+        .sql(
+            "create function no_line() returns trigger language plpgsql as \
+             $$ begin raise exception 'no'; end $$; \
+             create trigger no_line before insert on fault_ledger for each row execute function no_line()",
+        )
+        .await
+        .unwrap();
+    let id = store.probe(RunScope::Tenant(1), json!({}), Rollout::default()).await;
+    let told = until_told(&mut worker, lost).await.pop().unwrap().to_string();
+    assert!(told.contains("grant insert on operation_run_failures"), "{told}");
+    // Long enough for many tries.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let found =
+        ["the database failed a step", "the database refused it", "database outage"].map(lines);
+    assert_eq!(found, [1, 0, 1]);
+    store.sql(&format!("grant {}", of_role.replace("from", "to"))).await.unwrap();
+    let detail = store.end_of(id).await;
+    assert_eq!((store.state(&detail), detail.failures.len()), (RunState::Failed, 1));
+    let told = worker.stop().await;
+    assert_eq!(told.iter().filter(|event| back(event)).count(), 1, "{told:?}");
+    drop((logging, log));
+    role.drop(&store).await;
 }
 
 #[test]

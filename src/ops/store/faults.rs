@@ -77,7 +77,12 @@ pub async fn try_record(
     savepoint::begin(tx).await?;
     let kept = record(tx, run_id, during, fault, now).await;
     if let Err(error) = savepoint::settle(tx, kept).await? {
-        tracing::warn!(run_id, %error, "a failure of the database could not be kept");
+        // An outage is reported by the worker, once.
+        if error.retry_can_help() {
+            tracing::debug!(run_id, %error, "a failure of the database could not be kept");
+        } else {
+            tracing::warn!(run_id, %error, "a failure of the database could not be kept");
+        }
     }
     Ok(())
 }
