@@ -13,7 +13,7 @@ use tenantpilot::ops::runs::{ClaimRun, CloseRun, RunDetail, RunScope, TAKEOVER_L
 use tenantpilot::worker::{WorkerEvent, WorkerSettings};
 
 use crate::cli::Person;
-use crate::outages::{back, lost};
+use crate::outages::{back, lost, until_told};
 use crate::support::starts::Wish;
 use crate::support::stores::{Store, block_on, both_engines};
 use crate::worker::{Running, counts, ops_settings, settings};
@@ -63,6 +63,34 @@ impl Store {
 
 fn stopped(detail: &RunDetail) -> Option<String> {
     detail.stop_reason.map(|reason| reason.as_str().to_owned())
+}
+
+#[test]
+fn fr_037_006_an_end_that_waits_for_its_audit_row_says_so() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+        let id = store.probe(RunScope::Tenant(1), json!({}), Rollout::default()).await;
+        let text = "create function no_room() returns trigger language plpgsql as \
+             $$ begin raise exception 'no' using errcode = '53100'; end $$; \
+             create trigger no_room before insert on audit_logs for each row \
+             when (new.action = 'runs.complete') execute function no_room()";
+        store.sql(text).await.unwrap();
+        let mut worker = Running::start(&store, one_slot());
+        let postponed = |event: &WorkerEvent| matches!(event, WorkerEvent::Postponed { .. });
+        let told = until_told(&mut worker, postponed).await.pop().unwrap().to_string();
+        let why =
+            "the audit row of its end could not be written, so it has not ended (SQLSTATE 53100";
+        assert!(told.contains(why) && !told.contains("nothing was done"), "{told}");
+        assert_eq!(
+            store.number("select count(*) from fault_ledger").await,
+            1,
+            "its step is committed"
+        );
+        store.sql("drop trigger no_room on audit_logs").await.unwrap();
+        let detail = store.end_of(id).await;
+        assert_eq!((store.state(&detail), detail.run.audit_gaps), (RunState::Succeeded, 0));
+        worker.stop().await;
+    });
 }
 
 both_engines! {

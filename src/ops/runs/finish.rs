@@ -215,10 +215,11 @@ async fn or_gap(
     if error.retry_can_help() {
         return Err(error);
     }
-    let (what, during) = match gap {
-        Gap::Notification => ("notification", During::Notification),
-        Gap::Alert => ("alert", During::Alert),
-        Gap::Audit => ("audit row", During::Audit),
+    let what = gap.noun();
+    let during = match gap {
+        Gap::Notification => During::Notification,
+        Gap::Alert => During::Alert,
+        Gap::Audit => During::Audit,
     };
     tracing::error!(
         run_id,
@@ -258,7 +259,13 @@ async fn audit_end(
     let now = context.now();
     let tx = context.tx()?;
     savepoint::begin(tx).await?;
-    let audited = audit::insert(tx, &row).await;
+    let audited = audit::insert_of_end(tx, &row).await.map_err(|error| {
+        if error.retry_can_help() {
+            error.told_as("the audit row of its end could not be written, so it has not ended")
+        } else {
+            error
+        }
+    });
     or_gap(tx, run.id, Gap::Audit, audited, now).await
 }
 

@@ -84,6 +84,9 @@ pub struct AuditRow {
     pub break_glass: bool,
 }
 
+/// What the error of a row adds that refuses what it tells of.
+pub const NOTHING_DONE: &str = ", so nothing was done";
+
 /// Writes one row. The transaction's commit can be looked up by it.
 ///
 /// # Errors
@@ -91,16 +94,31 @@ pub struct AuditRow {
 /// cause in its hint. *Failed* also where the database takes the statement and keeps no row: a
 /// rule or a trigger swallowed it.
 pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
-    let written = write(tx, row).await.map_err(|error| {
-        error.told_as("the audit row could not be written, so nothing was done")
-    })?;
-    let Some((id, occurred_at, transaction)) = written else {
-        return Err(Error::failed("the audit log did not keep the row of this action")
-            .hint("nothing was changed; a rule or a trigger of the database swallows audit rows"));
-    };
+    let kept = keep(tx, row).await.map_err(|error| {
+        error.told_as(format!("the audit row could not be written{NOTHING_DONE}"))
+    });
+    if kept? { Ok(()) } else { Err(swallowed(&format!("nothing was changed; {SWALLOWS}"))) }
+}
+
+/// Writes the row of the end of a run. Its steps are committed: an error does not say that nothing was
+/// done.
+pub async fn insert_of_end(tx: &mut Tx, row: &NewAudit) -> Result<()> {
+    if keep(tx, row).await? { Ok(()) } else { Err(swallowed(SWALLOWS)) }
+}
+
+/// What keeps a row away that the database has taken.
+const SWALLOWS: &str = "a rule or a trigger of the database swallows audit rows";
+
+fn swallowed(hint: &str) -> Error {
+    Error::failed("the audit log did not keep the row of this action").hint(hint)
+}
+
+/// Writes one row; false where the database keeps none.
+async fn keep(tx: &mut Tx, row: &NewAudit) -> Result<bool> {
+    let Some((id, occurred_at, transaction)) = write(tx, row).await? else { return Ok(false) };
     tx.remember(transaction.as_deref());
     tx.remember_audit(id, occurred_at);
-    Ok(())
+    Ok(true)
 }
 
 /// A written row's id and time, and the transaction's id on PostgreSQL.
