@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// What the hint of a denial begins with where it names what is missing.
+pub const AS_OWNER: &str = "as its owner: ";
 /// The longest name that PostgreSQL gives anything.
 const LONGEST_NAME: usize = 63;
 

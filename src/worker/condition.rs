@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::event::WorkerEvent;
 use crate::Error;
-use crate::domain::database_fault::Condition as Kind;
+use crate::domain::database_fault::{AS_OWNER, Condition as Kind};
 
-/// For so long a lock has to be held by others before that is an outage.
+/// For so long what may pass has to last before it is an outage: a lock that others hold, a denial for
+/// which no grant is missing.
 const HOLDS_ON: Duration = Duration::from_secs(2);
 
 /// What meets the database.
@@ -31,7 +32,7 @@ pub enum Source {
 struct State {
     failing: BTreeSet<Source>,
     since: Option<Instant>,
-    /// Since when a lock is waited for, by whom; the targets of a run also as the run.
+    /// Since when what may pass lasts, for whom; the targets of a run also as the run.
     waiting: BTreeMap<Source, Instant>,
     /// The causes that were told in this outage.
     told: Vec<String>,
@@ -66,9 +67,7 @@ impl Condition {
 
     fn failed_at(&self, source: Source, error: &Error, now: Instant) -> Option<WorkerEvent> {
         let mut state = self.locked();
-        if error.condition() == Some(Kind::Locked) {
-            // Writers meet now and then; who waits longer waits for a session that holds on.
-            let wait = if source == Source::Heart { self.waits.heart } else { self.waits.work };
+        if let Some(wait) = self.may_pass(source, error) {
             let began = now.checked_sub(wait).unwrap_or(now);
             // Each try of a run may be one of another target.
             let all = [Some(source), run_of(source)].into_iter().flatten();
@@ -85,6 +84,18 @@ impl Condition {
         }
         state.told.push(why.clone());
         Some(WorkerEvent::DatabaseLost { why })
+    }
+
+    /// How long a failure has lasted already that may be over by the next try; none for any other.
+    fn may_pass(&self, source: Source, error: &Error) -> Option<Duration> {
+        match error.condition() {
+            // Writers meet now and then; who waits longer waits for a session that holds on.
+            Some(Kind::Locked) if source == Source::Heart => Some(self.waits.heart),
+            Some(Kind::Locked) => Some(self.waits.work),
+            // Nothing was missing any more when it was looked up.
+            Some(Kind::Denied) if !names_grant(error) => Some(Duration::ZERO),
+            _ => None,
+        }
     }
 
     /// Notes that `source` wrote something; gives what to tell, where nothing fails any more.
@@ -140,6 +151,10 @@ fn run_of(source: Source) -> Option<Source> {
     }
 }
 
+fn names_grant(error: &Error) -> bool {
+    error.next_step().is_some_and(|hint| hint.contains(AS_OWNER))
+}
+
 /// The cause of an outage: in the words that the runs which wait have for it, and what the
 /// database said.
 fn cause(error: &Error) -> String {
@@ -178,6 +193,26 @@ mod tests {
         let sources = [Source::Heart, Source::Claim, Source::Run(1, "end"), Source::Target(1, 2)];
         assert_eq!(sources.map(|source| told(1_500, source)), [false; 4]);
         assert_eq!(sources.map(|source| told(2_600, source)), [true; 4]);
+    }
+
+    #[test]
+    fn a_grant_that_is_back_when_it_is_looked_up_is_told_once() {
+        let condition = Condition::default();
+        let began = Instant::now();
+        let fault = DatabaseFault::new("42501", None, Some("findings"));
+        let denied = Error::refused("the role may not use it").with_fault(fault);
+        let missing = denied.clone().hint(format!("{AS_OWNER}grant insert on findings to w"));
+        let fails = |error: &Error, ordinal, seconds| {
+            let at = began + Duration::from_secs(seconds);
+            condition.failed_at(Source::Target(1, ordinal), error, at).is_some()
+        };
+        // Two fail; what is missing is looked up before and after it is given.
+        assert_eq!((fails(&missing, 1, 0), fails(&denied, 2, 1)), (true, false));
+        assert!(condition.wrote(Source::Target(1, 1)).is_some());
+        assert!(!fails(&denied, 3, 2), "the outage is over");
+        assert_eq!(condition.wrote(Source::Target(1, 3)), None);
+        // What lasts is told, whatever is missing.
+        assert_eq!([3, 4, 5].map(|at| fails(&denied, 4, at)), [false, false, true]);
     }
 
     #[test]

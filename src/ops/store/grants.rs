@@ -9,6 +9,7 @@ use super::schema;
 use super::server::Server;
 use super::sql;
 use crate::access::Actor;
+use crate::domain::database_fault::AS_OWNER;
 use crate::domain::safe_text::SafeText;
 use crate::ops::Access;
 use crate::{Error, Result};
@@ -87,7 +88,7 @@ pub async fn require_of_worker(db: &Db) -> Result<()> {
         .map(|(grants, tables)| format!("grant {grants} on {} to {role}", tables.join(", ")))
         .collect::<Vec<_>>();
     Err(Error::refused(format!("the database role may not use the table {table}{more}"))
-        .hint(format!("as its owner: {}", statements.join("; "))))
+        .hint(format!("{AS_OWNER}{}", statements.join("; "))))
 }
 
 async fn missing_of_worker(
@@ -147,7 +148,7 @@ pub fn of_denial(message: &str) -> Error {
     let schema = message.strip_prefix(DENIED).and_then(|of| of.strip_prefix("schema "));
     if let Some(schema) = schema.filter(is_plain) {
         return Error::refused(format!("the database role may not use the schema {schema}")).hint(
-            format!("as its owner: grant usage on schema {schema} to ROLE, and create to migrate"),
+            format!("{AS_OWNER}grant usage on schema {schema} to ROLE, and create to migrate"),
         );
     }
     if message.starts_with("must be owner of ") {
@@ -207,8 +208,9 @@ pub async fn explain(db: &Db, error: Error, what: Use) -> Error {
         return hint.into_iter().fold(error, Error::hint);
     };
     match tokio::time::timeout(LIMIT, missing(server, table, what)).await {
-        Ok(Ok(Some((grants, table, role)))) => error
-            .hint(format!("as its owner: grant {grants} on {table} to {}", SafeText::new(&role))),
+        Ok(Ok(Some((grants, table, role)))) => {
+            error.hint(format!("{AS_OWNER}grant {grants} on {table} to {}", SafeText::new(&role)))
+        }
         _ => error,
     }
 }
