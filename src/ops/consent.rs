@@ -97,6 +97,9 @@ impl Consent {
         action: &'static str,
         about: &About,
     ) -> Result<NewAudit> {
+        if self.dry_run {
+            context.rehearse();
+        }
         savepoint::begin(context.tx()?).await?;
         let mut row = context.audit_row(action, AuditStatus::Succeeded);
         about.mark(&mut row);

@@ -23,6 +23,8 @@ pub struct Context {
     keep_on_error: bool,
     refusal_audited: bool,
     undone: bool,
+    /// Whether it is a dry run.
+    rehearses: bool,
     /// The actor's session, as the check found it.
     arrived: Option<SessionRow>,
     /// How many times the usual limits the operation's statements have.
@@ -49,6 +51,7 @@ impl Context {
             keep_on_error: false,
             refusal_audited: false,
             undone: false,
+            rehearses: false,
             arrived,
             patience: O::PATIENCE,
         }
@@ -105,6 +108,11 @@ impl Context {
 
     pub(super) fn is_undone(&self) -> bool {
         self.undone
+    }
+
+    /// Notes that it is a dry run, which decides nothing: only what is denied or refused is audited.
+    pub(super) fn rehearse(&mut self) {
+        self.rehearses = true;
     }
 
     /// Undoes what was written even though the operation gives an answer.
@@ -244,6 +252,9 @@ impl Context {
     /// Writes an audit row in the operation's transaction: what cannot be audited does not
     /// happen.
     pub(super) async fn audit(&mut self, row: &NewAudit) -> Result<()> {
+        if self.rehearses && row.status == AuditStatus::Succeeded {
+            return Ok(());
+        }
         store::audit::insert(self.tx()?, row).await?;
         self.refusal_audited |= matches!(row.status, AuditStatus::Denied | AuditStatus::Refused);
         Ok(())

@@ -11,9 +11,10 @@ use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run::RunStatus;
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::ops::runs::{
-    BeginTarget, Beginning, CancelRun, ClaimRun, OpenStart, RunDetail, RunScope, TakeBackStarts,
+    BeginTarget, Beginning, CancelRun, ClaimRun, CloseRun, Controlled, OpenStart, PauseRun,
+    ResumeRun, RunDetail, RunScope, TakeBackStarts,
 };
-use tenantpilot::ops::{ConnectionLimits, Engine, OpsSettings};
+use tenantpilot::ops::{ConnectionLimits, Consent, Engine, OpsSettings};
 use tenantpilot::worker::{WorkerEvent, WorkerSettings};
 
 use crate::cli::Person;
@@ -312,6 +313,38 @@ both_engines! {
         let cause = if store.engine == Engine::Postgres { "disk is full" } else { "the database" };
         assert!(error.next_step().unwrap().contains(cause), "{error}");
         assert_eq!(store.text(&format!("select status from operation_runs where id = {id}")).await, "queued");
+    }
+
+    async fn fr_037_010_a_dry_run_needs_no_room_for_an_audit_row(store) {
+        let store = store.with_platform().await;
+        let admin = store.administrator().await;
+        let [free, paused, ended] = [("policy.sync", 1), ("policy.sync", 2), ("policy.sync", 3)].map(|(key, tenant)| store.start(key, tenant));
+        let (free, paused, ended) = (free.await, paused.await, ended.await);
+        let actor = &admin.actor;
+        let cancel = |run_id, consent| CancelRun { run_id, consent };
+        store.ops.run(actor, cancel(ended, Consent::yes())).await.unwrap();
+        store.ops.run(actor, PauseRun { run_id: paused, consent: Consent::yes() }).await.unwrap();
+        for (name, event) in [
+            ("a", "insert on audit_logs"), ("b", "insert on operation_run_requests"), ("c", "update on operation_runs"),
+        ] {
+            let refuse = match store.engine {
+                Engine::Postgres => format!(
+                    "create function {name}() returns trigger language plpgsql as $$ begin raise exception 'no' \
+                     using errcode = '53100'; end $$; \
+                     create trigger {name} before {event} for each row execute function {name}()"
+                ),
+                Engine::Sqlite => format!("create trigger {name} before {event} begin select raise(abort, 'no'); end"),
+            };
+            store.sql(&refuse).await.unwrap();
+        }
+        let dry = Consent::dry_run;
+        assert_eq!(store.ops.run(actor, cancel(free, dry())).await.unwrap(), Controlled::Done);
+        assert_eq!(store.ops.run(actor, PauseRun { run_id: free, consent: dry() }).await.unwrap(), Controlled::Done);
+        assert_eq!(store.ops.run(actor, CloseRun { run_id: free, consent: dry() }).await.unwrap(), Controlled::Done);
+        assert_eq!(store.ops.run(actor, ResumeRun { run_id: paused, consent: dry() }).await.unwrap(), Controlled::Done);
+        // A refusal is on record, or nothing is said of the run.
+        let error = store.ops.run(actor, cancel(ended, dry())).await.unwrap_err();
+        assert_eq!(error.message(), "the audit row could not be written, so nothing was done");
     }
 
     async fn fr_037_011_workers_of_another_day_are_listed_only_when_asked_for(store) {

@@ -104,6 +104,9 @@ impl CancelRun {
         let run = not_ended(context, self.run_id).await?;
         let action = Action::Cancel { run_id: run.id, targets: run.target_count };
         self.consent.allow(context, &Confirmation::of(&action)?)?;
+        if self.consent.dry_run {
+            return would_ask(context, &run, "cancel").await;
+        }
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
         match ask(context, self.run_id, "cancel").await? {
             Ask::Requested(new) => Ok(requested(new)),
@@ -122,6 +125,9 @@ impl PauseRun {
             return Ok(Controlled::AlreadyRequested);
         }
         self.consent.allow(context, &Confirmation::of(&Action::Pause(run.id))?)?;
+        if self.consent.dry_run {
+            return would_ask(context, &run, "pause").await;
+        }
         let now = context.now();
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
         match ask(context, self.run_id, "pause").await? {
@@ -148,6 +154,9 @@ impl ResumeRun {
             return Err(self.not_paused());
         }
         self.consent.allow(context, &Confirmation::of(&Action::Resume(run.id))?)?;
+        if self.consent.dry_run {
+            return Ok(Controlled::Done);
+        }
         let now = context.now();
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
         let tx = context.tx()?;
@@ -174,6 +183,9 @@ impl CloseRun {
     async fn attempt(&self, context: &mut Context) -> Result<Controlled> {
         let run = not_ended(context, self.run_id).await?;
         self.consent.allow(context, &Confirmation::of(&Action::Close(run.id))?)?;
+        if self.consent.dry_run {
+            return Ok(Controlled::Done);
+        }
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
         let tx = context.tx()?;
         let held = active(tx, self.run_id).await?;
@@ -201,6 +213,16 @@ enum Ask {
 
 fn requested(new: bool) -> Controlled {
     if new { Controlled::Requested } else { Controlled::AlreadyRequested }
+}
+
+/// What asking for `kind` would come to. A dry run writes nothing, so it needs no room in the database.
+async fn would_ask(context: &mut Context, run: &Run, kind: &str) -> Result<Controlled> {
+    let tx = context.tx()?;
+    if run.status == RunStatus::Queued || lifecycle::is_lost(tx, run.id).await? {
+        return Ok(Controlled::Done);
+    }
+    let asked = requests::of_run(tx, run.id).await?;
+    Ok(requested(!asked.iter().any(|row| row.kind == kind)))
 }
 
 /// Asks the worker that holds a run, or locks a run that no worker holds. A run whose lease has
