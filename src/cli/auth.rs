@@ -7,7 +7,8 @@ use super::ask::PasswordSource;
 use super::text;
 use super::users::FIRST_STEP;
 use crate::access::ClientKind;
-use crate::ops::auth::{Login, Logout, Session, WhoAmI};
+use crate::domain::count::count;
+use crate::ops::auth::{Identity, Login, Logout, Session, WhoAmI};
 use crate::ops::users::IsUnclaimed;
 use crate::ops::{Ops, password};
 use crate::{Error, ErrorKind, Result};
@@ -119,16 +120,22 @@ pub struct JsonArgs {
 pub async fn whoami(args: JsonArgs, env: &Env) -> Result<u8> {
     let ops = env.ops().await?;
     let session = env.session(&ops).await?;
-    let session = ops.run(&session.actor, WhoAmI).await?;
+    let Identity { session, workspaces } = ops.run(&session.actor, WhoAmI).await?;
     let url = env.database_url()?.redacted_url();
     if args.json {
-        env.out.json(&json!({ "schema_version": 1, "session": as_json(&session, &url) }))?;
+        let mut found = as_json(&session, &url);
+        found["workspaces"] = json!(workspaces);
+        env.out.json(&json!({ "schema_version": 1, "session": found }))?;
         return Ok(0);
     }
     let role = session.capabilities.role().map_or("none of the presets", |role| role.as_str());
     env.out.line(format!("user          {}", session.username))?;
     env.out.line(format!("role          {role}"))?;
-    let sees = if session.restricted { "some workspaces" } else { "all workspaces" };
+    let sees = match workspaces.as_deref() {
+        None => "all workspaces".to_owned(),
+        Some([]) => "no workspaces".to_owned(),
+        Some(some) => count(some.len(), "workspace"),
+    };
     env.out.line(format!("sees          {sees}"))?;
     env.out.line(format!("expires       {}", text::time(session.expires_at, env.zone())))?;
     env.out.line(format!("database      {url}"))?;

@@ -49,6 +49,15 @@ pub struct Session {
     pub last_active_at: DateTime<Utc>,
 }
 
+/// Who acts, and what they see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Their session.
+    pub session: Session,
+    /// The workspaces that they see; none for a view of all.
+    pub workspaces: Option<Vec<i64>>,
+}
+
 impl Session {
     /// Whether activity of the person has to be written.
     pub fn is_touch_due(&self, now: DateTime<Utc>) -> bool {
@@ -352,14 +361,20 @@ impl Operation for WhoAmI {
     const NAME: &'static str = "auth.whoami";
     const REQUIREMENT: Requirement = Requirement::Session;
     const ACCESS: Access = Access::Read;
-    type Output = Session;
+    type Output = Identity;
 
-    async fn execute(self, context: &mut Context) -> Result<Session> {
+    async fn execute(self, context: &mut Context) -> Result<Identity> {
         let Some(holder) = context.permit().holder().cloned() else {
             return Err(Error::not_logged_in());
         };
         let row = context.arrived().ok_or_else(Error::not_logged_in)?;
-        session_of(row, holder.session, context.now())
+        let session = session_of(row, holder.session, context.now())?;
+        let workspaces = if session.restricted {
+            Some(users::workspaces(context.tx()?, holder.platform_user_id).await?)
+        } else {
+            None
+        };
+        Ok(Identity { session, workspaces })
     }
 }
 

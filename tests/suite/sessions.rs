@@ -31,14 +31,16 @@ async fn audited(store: &Store, status: &str) -> i64 {
     store.number(&sql).await
 }
 
-fn is_over(answer: Result<Session, Error>) -> bool {
+fn is_over<T>(answer: Result<T, Error>) -> bool {
     answer.is_err_and(|error| error.kind() == ErrorKind::NotLoggedIn)
 }
 
 both_engines! {
     async fn fr_003_001_a_login_makes_a_session_that_knows_its_user(store) {
         let session = store.administrator().await;
-        let again = store.ops.run(&session.actor, WhoAmI).await.unwrap();
+        let found = store.ops.run(&session.actor, WhoAmI).await.unwrap();
+        assert_eq!(found.workspaces, None);
+        let again = found.session;
         assert_eq!(again.username, "administrator");
         assert_eq!(again.capabilities, Role::Administrator.capabilities());
         assert!(!again.restricted);

@@ -52,7 +52,7 @@ async fn upgraded(ops: &Ops) {
     for (name, preset) in ACCOUNTS {
         let login = Login::new(name, PASSWORD, ClientKind::Console);
         let session = ops.run(&anonymous, login).await.unwrap().0;
-        let held = ops.run(&session.actor, WhoAmI).await.unwrap().capabilities;
+        let held = ops.run(&session.actor, WhoAmI).await.unwrap().session.capabilities;
         let before = |capability: &Capability| !NEWER.contains(capability);
         match preset {
             Some(Role::Administrator) => assert_eq!(held, Role::Administrator.capabilities()),
