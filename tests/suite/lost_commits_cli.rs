@@ -7,6 +7,7 @@ use tenantpilot::ops::Engine;
 use tenantpilot::ops::runs::StartRun;
 
 use crate::cli::{Done, Person};
+use crate::runbooks_deploy::{backfill, declare};
 use crate::support::console::Console;
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::stores::{PASSWORD, Store, block_on};
@@ -213,8 +214,37 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
         let requests = "select count(*) from support_requests";
         let kept = desk.cut((Cut::Before, false), "insert into support_requests", &support, "");
         assert_eq!((kept.code, desk.store.number(requests).await), (7, 0), "{kept:?}");
+        assert!(kept.err.contains("nothing was stored; this stores it once"), "{kept:?}");
         desk.cut((Cut::After, false), "insert into support_requests", &support, "").ends(0);
         assert_eq!(desk.store.number(requests).await, 1);
+    });
+}
+
+#[test]
+fn fr_038_008_what_may_have_been_made_names_the_command_that_shows_it() {
+    block_on(async {
+        let desk = Desk::new().await;
+        let support = [
+            "support",
+            "create",
+            "--tenant",
+            "1",
+            "--summary",
+            "it does not sync",
+            "--confirm",
+            "SEND",
+        ];
+        let lost =
+            desk.cut((Cut::After, true), "insert into support_requests", &support, "").ends(7);
+        assert!(lost.err.contains("it may or may not have been stored"), "{lost:?}");
+        let shows = lost.err.split("look: tenantpilot ").nth(1).unwrap().split(';').next().unwrap();
+        let shown = desk.person.run(&shows.split(' ').collect::<Vec<_>>()).ends(0);
+        assert!(shown.out.contains("it does not sync"), "{shown:?}");
+        desk.store.legacy_findings(&[3], 2).await;
+        declare(&desk.person, &[backfill("once", "tenants = [3]")]);
+        let lost = desk.cut((Cut::After, true), RUN, &["runbooks", "deploy"], "").ends(7);
+        assert!(lost.err.contains("look: tenantpilot runs list; then deploy again"), "{lost:?}");
+        assert_eq!(desk.store.number("select count(*) from operation_runs").await, 1);
     });
 }
 

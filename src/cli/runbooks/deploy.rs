@@ -152,8 +152,10 @@ pub async fn deploy(args: DeployArgs, env: &Env) -> Result<u8> {
 /// The error of a deployment that could not be asked for: those named before are done, and what
 /// became of this one is not known.
 fn cut_short(id: &str, error: &Error) -> Error {
-    Error::new(error.kind(), format!("{id}: {}", error.message()))
-        .hint("deploy again: each declaration is started once, whatever came of it before")
+    let look = if error.is_uncertain() { "look: tenantpilot runs list; then " } else { "" };
+    Error::new(error.kind(), format!("{id}: {}", error.message())).hint(format!(
+        "{look}deploy again: each declaration is started once, whatever came of it before"
+    ))
 }
 
 async fn one(ops: &Ops, deployment: &Deployment, dry_run: bool) -> Result<Outcome> {

@@ -176,11 +176,17 @@ pub async fn run(args: CreateArgs, env: &Env) -> Result<u8> {
     let request = CreateRequest { evidence: Arc::new(evidence), draft, reference };
     match send(&ops, &session.actor, request, env).await {
         Ok(created) => told(&created, &prepared, &args, env),
-        Err(error) if error.retry_can_help() => {
-            env.out.message("it may have been stored or not; this stores it once in any case:");
+        Err(error) if error.is_uncertain() || error.retry_can_help() => {
+            let (known, look) = if error.is_uncertain() {
+                let look = format!("look: tenantpilot support show {reference}; ");
+                ("it may or may not have been stored", look)
+            } else {
+                ("nothing was stored", String::new())
+            };
+            env.out.message(format!("{known}; this stores it once in any case:"));
             env.out.message(repeat::command(&args, &prepared, reference));
             Err(Error::new(error.kind(), format!("{reference}: {}", error.message()))
-                .hint(format!("repeat it with: --reference {reference}")))
+                .hint(format!("{look}repeat it with: --reference {reference}")))
         }
         Err(error) => Err(error),
     }
