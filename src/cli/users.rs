@@ -267,7 +267,7 @@ fn show(env: &Env, user: &PlatformUser, json: bool) -> Result<()> {
     env.out.line(format!("updated       {}", text::time(user.updated_at, zone)))?;
     for (i, high) in user.high_capabilities.iter().enumerate() {
         let heading = if i == 0 { "high" } else { "" };
-        env.out.line(format!("{heading:<12}  {}: {}", high.name(), high.allows()))?;
+        env.out.line(format!("{heading:<12}  {}: {}", high.name(), high.allows(user.view_all)))?;
     }
     for (i, capability) in user.capabilities.iter().enumerate() {
         let heading = if i == 0 { "capabilities" } else { "" };

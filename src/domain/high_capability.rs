@@ -58,11 +58,14 @@ impl HighCapability {
         }
     }
 
-    /// What it allows.
-    pub fn allows(self) -> &'static str {
+    /// What it allows, with a view of all workspaces or of some.
+    pub fn allows(self, all_workspaces: bool) -> &'static str {
         match self {
             Self::Users => "create, change and disable users, and grant what they hold themselves",
-            Self::Settings => "change the settings of the whole platform",
+            Self::Settings if all_workspaces => "change the settings of the whole platform",
+            Self::Settings => {
+                "see the settings of the whole platform, and change them once they see all workspaces"
+            }
             Self::BreakGlass => "take break-glass",
             Self::RunbooksEverywhere => "start runbooks on the tenants of every workspace",
         }

@@ -220,7 +220,7 @@ impl SetCapabilities {
         rights::may_grant(context, &self.capabilities, &view).await?;
         let high = HighCapability::held(&self.capabilities, view.is_all());
         let (name, held) = (&before.username, &before.high_capabilities);
-        rights::confirm_grant(context, name, held, &high, &self.consent)?;
+        rights::confirm_grant(context, name, held, (&high, view.is_all()), &self.consent)?;
         let names = self.capabilities.names();
         let change = UserChange {
             capabilities: Some(&names),

@@ -228,6 +228,35 @@ both_engines! {
         set(&["--confirm", "vera"]).ends(0);
         // It has them now.
         set(&["--yes"]).ends(0);
+        // Settings are changed with a view of all workspaces only.
+        let store = store.with_platform().await;
+        let told = "see the settings of the whole platform, and change them once they see all workspaces";
+        let eva = ["users", "create", "eva", "--role", "administrator", "--workspace", "1", "--password-file", "-"];
+        let refused = person.run_with(&eva, PASSWORD).ends(2);
+        assert!(refused.err.contains(told), "{refused:?}");
+        let made = person.run_with(&[&eva[..], &["--confirm", "eva"]].concat(), PASSWORD).ends(0);
+        assert!(made.err.contains(&format!("platform.settings.manage lets eva {told}")), "{made:?}");
+        let shown = person.run(&["users", "show", "eva"]).ends(0).out;
+        assert!(shown.contains(told), "{shown}");
+        let eva = Person::at(&store.url);
+        eva.login("eva").ends(0);
+        eva.run(&["platform", "settings", "list"]).ends(0);
+        eva.run(&["platform", "settings", "set", "environment.label", "LIVE", "--yes"]).ends(3);
+    }
+
+    async fn fr_040_001_whoami_says_how_many_workspaces_the_user_sees(store) {
+        let store = store.with_platform().await;
+        let admin = Person::administrator(&store.url);
+        assert!(admin.run(&["whoami"]).ends(0).out.contains("sees          all workspaces\n"));
+        assert_eq!(admin.run(&["whoami", "--json"]).ends(0).json()["session"]["workspaces"], json!(null));
+        admin.create("ben", &["--role", "viewer", "--workspace", "1"]).ends(0);
+        let ben = Person::at(&store.url);
+        ben.login("ben").ends(0);
+        assert!(ben.run(&["whoami"]).ends(0).out.contains("sees          1 workspace\n"));
+        store.sql("delete from platform_user_workspaces").await.unwrap();
+        assert!(ben.run(&["whoami"]).ends(0).out.contains("sees          no workspaces\n"));
+        let session = ben.run(&["whoami", "--json"]).ends(0).json()["session"].clone();
+        assert_eq!((&session["restricted"], &session["workspaces"]), (&json!(true), &json!([])));
     }
 
     async fn fr_040_010_what_is_denied_in_a_look_ahead_is_on_record_as_the_decision(store) {

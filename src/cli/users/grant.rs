@@ -97,7 +97,7 @@ async fn confirmed(
 
 fn warn(env: &Env, user: &PlatformUser, granted: &[HighCapability]) {
     for high in granted {
-        let (name, allows) = (high.name(), high.allows());
+        let (name, allows) = (high.name(), high.allows(user.view_all));
         env.out.message(format!("warning: {name} lets {} {allows}", user.username));
     }
 }

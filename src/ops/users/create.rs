@@ -57,7 +57,7 @@ impl CreateUser {
         rights::may_grant(context, &new.capabilities, &new.view).await?;
         let name = password::new_name(&new.username)?;
         let high = HighCapability::held(&new.capabilities, new.view.is_all());
-        rights::confirm_grant(context, &name, &[], &high, &new.consent)?;
+        rights::confirm_grant(context, &name, &[], (&high, new.view.is_all()), &new.consent)?;
         let prepared = prepare(context, new).await?;
         let now = context.now();
         insert(context.tx()?, &prepared, now).await

@@ -116,7 +116,7 @@ pub(super) fn confirm_grant(
     context: &Context,
     username: &str,
     before: &[HighCapability],
-    after: &[HighCapability],
+    (after, all_workspaces): (&[HighCapability], bool),
     consent: &Consent,
 ) -> Result<()> {
     let new: Vec<HighCapability> =
@@ -127,7 +127,7 @@ pub(super) fn confirm_grant(
     }
     allowed.map_err(|error| {
         let names: Vec<String> = new.iter().map(|high| high.name()).collect();
-        let allows: Vec<&str> = new.iter().map(|high| high.allows()).collect();
+        let allows: Vec<&str> = new.iter().map(|high| high.allows(all_workspaces)).collect();
         let told = Error::new(
             error.kind(),
             format!("granting {} has to be confirmed with the user name", names.join(", ")),
