@@ -191,7 +191,9 @@ impl Error {
     /// Whether a rule refused it, rather than something that broke.
     pub fn is_refusal(&self) -> bool {
         use ErrorKind as K;
-        matches!(self.kind, K::Usage | K::Forbidden | K::NotFound | K::Refused | K::NoWorker)
+        // What the database itself refuses, as for a missing grant, is trouble with it.
+        self.fault.is_none()
+            && matches!(self.kind, K::Usage | K::Forbidden | K::NotFound | K::Refused | K::NoWorker)
     }
 
     /// Whether the same call may succeed later without any change.
