@@ -11,7 +11,7 @@ use crate::domain::telemetry::{SourceSurface, SubjectType, UsageEvent};
 use crate::ops::store::activity::{self, EvidenceGroup, PackOptions, PackState};
 use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{Access, Context, Operation};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The type of the runs that make packs.
 pub const PACK_TYPE: &str = "review_pack.generate";
@@ -116,7 +116,11 @@ impl Operation for CompleteReviewPack {
         let options = found.ok_or_else(unknown)?;
         if matches!(context.permit().actor(), Actor::Customer { .. }) {
             let who = customer(context).await?;
-            own_tenant(context, &who, options.tenant_id).await.map_err(|_| unknown())?;
+            let own = own_tenant(context, &who, options.tenant_id).await;
+            own.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => unknown(),
+                _ => error,
+            })?;
         }
         let run = activity::run(context.tx()?, self.run_id).await?;
         let run = run.filter(|run| run.tenant_id == Some(options.tenant_id));
