@@ -9,6 +9,7 @@ use super::auth::Session;
 use super::password::{MAX_NAME, normalise_name};
 use super::store::audit::NewAudit;
 use super::store::database::Begin;
+use super::store::grants::Use;
 use super::store::{self, Tx};
 use super::{Access, Consent, Operation, Ops, context};
 use crate::access::{Actor, Requirement};
@@ -94,7 +95,8 @@ impl Ops {
         if session.may::<D>() {
             return Ok(());
         }
-        self.permit::<D>(&session.actor, &about).await.map(drop)
+        let permitted = self.permit::<D>(&session.actor, &about).await.map(drop);
+        self.explaining(permitted, Use::Reads).await
     }
 
     /// Runs `look`, which shows what `D` would do: a denial of either is audited as one of `D`.
@@ -107,7 +109,8 @@ impl Ops {
         about: About,
         look: O,
     ) -> Result<O::Output> {
-        drop(self.permit::<D>(actor, &about).await?);
+        let permitted = self.permit::<D>(actor, &about).await.map(drop);
+        self.explaining(permitted, Use::Reads).await?;
         let looked = self.ask(actor, look).await;
         if let Err(error) = &looked
             && O::ACCESS == Access::Read
