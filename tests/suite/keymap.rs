@@ -110,6 +110,30 @@ fn fr_006_003_errors_name_file_line_reason_and_what_is_allowed() {
 }
 
 #[test]
+fn fr_006_015_a_key_that_terminals_begin_a_sequence_with_is_refused() {
+    for key in
+        ["alt-O", "alt-P", "alt-X", "alt-[", "alt-]", "alt-_", "alt-^", "alt-esc", "alt-ctrl-["]
+    {
+        for line in [format!("\"{key}\" = \"row.open\""), format!("\"g {key}\" = \"row.open\"")] {
+            let message = refused(&with_quit(&format!("[run]\n{line}\n")));
+            assert!(
+                message.contains("line 4") && message.contains(&format!("{key:?} cannot be bound")),
+                "{message}"
+            );
+            assert!(
+                message.contains("begin their sequences") && message.contains("alt- not of"),
+                "{message}"
+            );
+        }
+    }
+    for key in ["alt-o", "alt-p", "alt-N", "alt-(", "alt-\\\\", "alt-enter", "ctrl-alt-o", "[", "O"]
+    {
+        let text = with_quit(&format!("[run]\n\"{key}\" = \"row.open\"\n"));
+        Keymap::parse("mine.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
 fn fr_006_004_one_key_cannot_mean_two_things() {
     let twice = refused(&with_quit("[run]\n\"tab\" = \"tab.next\"\n\"ctrl-i\" = \"fold.all\"\n"));
     assert!(twice.contains("line 5: tab is bound twice in [run], first on line 4"), "{twice}");

@@ -62,8 +62,11 @@ const NAMED: &[(&str, Code)] = &[
 /// What an error about a key's name says is allowed.
 pub const ALLOWED_KEYS: &str = "allowed: one character such as a, G, ? or /; enter, esc, tab, \
      shift-tab, space, backspace, delete, insert, up, down, left, right, home, end, pageup, \
-     pagedown, f1 to f12; with ctrl- or alt- in front; several separated by spaces are pressed \
+     pagedown, f1 to f12; with ctrl- or alt- in front, but alt- not of [ ] O P X ^ _ or esc; several separated by spaces are pressed \
      one after another";
+
+/// What a terminal begins a sequence with, after the ESC that stands for alt.
+const INTRODUCERS: [char; 7] = ['[', 'O', ']', 'P', 'X', '^', '_'];
 
 /// A key with its modifiers, normalised so that what terminals cannot tell apart is equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,7 +135,20 @@ impl Key {
         if shift && matches!(code, Code::Char(_)) {
             return Err("puts shift on a character; write the character it makes".to_owned());
         }
-        Ok(Self { code, ctrl, alt, shift }.normalised())
+        let key = Self { code, ctrl, alt, shift }.normalised();
+        if key.begins_a_sequence() {
+            return Err("cannot be bound: terminals begin their sequences with it".to_owned());
+        }
+        Ok(key)
+    }
+
+    /// Whether a terminal sends it as the start of a sequence, so that it cannot be told from one.
+    fn begins_a_sequence(self) -> bool {
+        let introduces = match self.code {
+            Code::Char(character) => !self.ctrl && INTRODUCERS.contains(&character),
+            code => code == Code::Esc,
+        };
+        self.alt && introduces
     }
 
     /// The key of a press or a repeat; nothing for a release or a key that cannot be bound.
