@@ -165,11 +165,14 @@ impl JobSignals {
     pub async fn wait_for_foreground(&mut self, ends: &mut EndSignals) -> Option<u8> {
         let mut refused = false;
         let number = 'waiting: loop {
-            for _ in 0..LOOKS {
+            for look in 0..=LOOKS {
+                // Also right before it stops: in the foreground no shell would continue it.
                 if !in_background() {
                     break 'waiting None;
                 }
-                if let Ok(number) = timeout(BACKGROUND, ends.received()).await {
+                if look < LOOKS
+                    && let Ok(number) = timeout(BACKGROUND, ends.received()).await
+                {
                     break 'waiting Some(number);
                 }
             }

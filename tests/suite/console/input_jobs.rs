@@ -92,6 +92,30 @@ fn fr_042_005_a_stop_that_cannot_be_heard_of_is_made_good_when_it_goes_on() {
     );
 }
 
+/// A console that goes on in the background stops there again after a moment; `fg` may come in it.
+#[test]
+fn fr_042_005_fg_at_any_moment_after_a_sigcont_in_the_background_does_not_stop_it_again() {
+    let (store, folder) = scene();
+    let (url, folder) = (&store.url, folder.path());
+    std::thread::scope(|scope| {
+        for late in ["0.2", "0.46", "0.47", "0.48", "0.49", "0.5", "0.52", "0.7"] {
+            scope.spawn(move || {
+                let text = format!(
+                    "set -m; \"$0\"; kill -CONT %1; sleep {late}; stty sane; fg; echo \"CODE-$?\""
+                );
+                let mut program = Program::shell(folder, url, &text);
+                program.wait_for("Log in");
+                kill_process(program.foreground(), Signal::STOP).unwrap();
+                program.wait_for("Stopped");
+                program.wait_until("the console", |screen| screen.contains("Log in"));
+                program.type_in("zebra");
+                program.wait_for("zebra");
+                ends_in_the_shell(&mut program);
+            });
+        }
+    });
+}
+
 #[test]
 fn fr_042_005_going_on_without_a_shell_draws_everything_again() {
     let (store, folder) = scene();
