@@ -117,6 +117,11 @@ fn fr_043_006_the_cause_of_a_failed_tls_connection_is_said() {
         look(&with(&named, "verify-full", &root("ca.pem"))).await.unwrap();
         look(&with(&plain, "verify-ca", &root("ca.pem"))).await.unwrap();
 
+        // As libpq does, a CA that is named is asked for; the host name is not.
+        look(&with(&plain, "require", &root("ca.pem"))).await.unwrap();
+        let other = look(&with(&plain, "require", &root("other.pem"))).await;
+        says(other, Unreachable, "unknown CA", "sslrootcert");
+
         let full = |url: &str, name: &str| with(url, "verify-full", &root(name));
         says(look(&full(&named, "other.pem")).await, Unreachable, "unknown CA", "sslrootcert");
         says(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
 use super::server::Server;
@@ -38,6 +38,10 @@ pub fn options(url: &str, application: &str) -> Result<PgConnectOptions> {
     let mut options: PgConnectOptions =
         parsed.for_driver().parse().map_err(|_| unusable("it is not a URL"))?;
     tls::check_files(&parsed, options.get_ssl_mode())?;
+    // As libpq does: a CA that is named is a CA that is meant.
+    if matches!(options.get_ssl_mode(), PgSslMode::Require) && tls::names_root(&parsed) {
+        options = options.ssl_mode(PgSslMode::VerifyCa);
+    }
     if options.get_application_name().is_none_or(str::is_empty) {
         options = options.application_name(application);
     }

@@ -50,8 +50,7 @@ pub fn check_files(url: &PostgresUrl, mode: PgSslMode) -> Result<()> {
     let mut given = Vec::new();
     let mut contents = Vec::new();
     for file in &FILES {
-        let named = url.parameter(&file.parameters).map(str::to_owned);
-        let value = named.or_else(|| std::env::var(file.variable).ok());
+        let value = file.value(url);
         given.push(value.is_some());
         contents.push(value.map(|value| file.check(&value)).transpose()?);
     }
@@ -62,6 +61,11 @@ pub fn check_files(url: &PostgresUrl, mode: PgSslMode) -> Result<()> {
         [_, Some(certificate), Some(key)] => check_pair(certificate, key),
         _ => Ok(()),
     }
+}
+
+/// Whether the certificates of a CA are named.
+pub fn names_root(url: &PostgresUrl) -> bool {
+    FILES[0].value(url).is_some()
 }
 
 /// Refuses a key that is not the certificate's. The driver would say that the handshake failed.
@@ -84,6 +88,12 @@ fn check_pair(certificate: &[u8], key: &[u8]) -> Result<()> {
 }
 
 impl Named {
+    /// What the URL says, or else the environment.
+    fn value(&self, url: &PostgresUrl) -> Option<String> {
+        let named = url.parameter(&self.parameters).map(str::to_owned);
+        named.or_else(|| std::env::var(self.variable).ok())
+    }
+
     /// The content, which can be used.
     fn check(&self, value: &str) -> Result<Vec<u8>> {
         let [name, ..] = self.parameters;
