@@ -414,7 +414,7 @@ impl Ops {
     /// Checks, executes and commits; who asks audits what is denied of a look.
     async fn ask<O: Operation>(&self, actor: &Actor, operation: O) -> Result<O::Output> {
         let run_id = operation.run_id();
-        let what = Use::of(O::ACCESS, actor);
+        let what = Use::of::<O>(actor);
         let done = self.run_checked(actor, operation).await;
         let done = self.explaining(done, what).await;
         if let Err(error) = &done

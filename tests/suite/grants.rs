@@ -46,7 +46,7 @@ impl Role {
         role
     }
 
-    fn ops(&self, store: &Store) -> Ops {
+    pub fn ops(&self, store: &Store) -> Ops {
         Ops::open(&self.url, Create::Never, store.clock.clone(), ops_settings()).unwrap()
     }
 
@@ -61,7 +61,7 @@ impl Role {
 }
 
 /// The statements that a refusal names.
-fn statements(error: &Error) -> String {
+pub fn statements(error: &Error) -> String {
     error.next_step().unwrap().strip_prefix("as its owner: ").unwrap().to_owned()
 }
 

@@ -2,7 +2,7 @@
 
 mod platform;
 mod runs;
-mod scene;
+pub mod scene;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub fn behind(store: &Store, proxy: &Proxy, look_up: Duration, mutant: Option<Mu
 }
 
 /// Every change that a person, or a customer in process, can ask for.
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     [platform::cases(), runs::cases()].concat()
 }
 
@@ -111,7 +111,7 @@ async fn judged(
     wrong
 }
 
-async fn prepared() -> (Store, Session) {
+pub async fn prepared() -> (Store, Session) {
     let store = Store::new(Engine::Postgres).await.with_platform().await.with_demo_worker().await;
     let administrator = store.administrator().await;
     store.legacy_findings(&[3], 2).await;

@@ -36,6 +36,7 @@ mod files_named;
 mod fingerprints;
 mod foreign_databases;
 mod grants;
+mod grants_of_changes;
 mod house;
 mod keymap;
 mod lost_commits;

@@ -11,7 +11,7 @@ use super::sql;
 use crate::access::Actor;
 use crate::domain::database_fault::AS_OWNER;
 use crate::domain::safe_text::SafeText;
-use crate::ops::Access;
+use crate::ops::{Access, Operation};
 use crate::{Error, Result};
 
 /// How the server's text of a denial begins.
@@ -21,8 +21,11 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// What is a table to the server's grants.
 const TABLES: [&str; 5] = ["table ", "relation ", "view ", "materialized view ", "sequence "];
 
-/// What a worker needs on the tables: select, insert, update and delete, by their first letters.
-const OF_WORKER: &[(&str, &str)] = &[
+/// Tables and the grants on them, by their first letters.
+type Tables = &'static [(&'static str, &'static str)];
+
+/// What a worker needs on the tables: select, insert, update and delete.
+const OF_WORKER: Tables = &[
     ("_sqlx_migrations", "s"),
     ("alert_deliveries", "siu"),
     ("audit_logs", "si"),
@@ -56,6 +59,150 @@ const OF_WORKER: &[(&str, &str)] = &[
     ("workers", "siud"),
     ("workspaces", "s"),
 ];
+
+/// What changes write, as the same letters: the operations, and their tables beside those of every
+/// change. Other tables are only read.
+const OF_CHANGES: &[(&[&str], Tables)] = &[
+    (
+        &["activity.save_checkpoint"],
+        &[
+            ("product_usage_deltas", "i"),
+            ("product_usage_events", "i"),
+            ("tenant_onboarding_sessions", "siu"),
+            ("tenants", "su"),
+        ],
+    ),
+    (
+        &["activity.open_diagnostics"],
+        &[("product_usage_deltas", "i"), ("product_usage_events", "i"), ("tenants", "su")],
+    ),
+    (
+        &["activity.store_report"],
+        &[
+            ("product_usage_deltas", "i"),
+            ("product_usage_events", "i"),
+            ("stored_reports", "si"),
+            ("tenants", "su"),
+        ],
+    ),
+    (
+        &["activity.request_review_pack"],
+        &[
+            ("product_usage_deltas", "i"),
+            ("product_usage_events", "i"),
+            ("review_packs", "si"),
+            ("tenants", "su"),
+        ],
+    ),
+    (&["activity.complete_review_pack"], &[("review_packs", "su"), ("tenants", "su")]),
+    (&["alerts.retry"], &[("alert_deliveries", "su")]),
+    (&["auth.login"], &[("login_attempts", "siud"), ("platform_sessions", "siu")]),
+    (&["auth.logout", "auth.touch"], &[("platform_sessions", "su")]),
+    (&["break_glass.enter"], &[("break_glass_grants", "siu"), ("login_attempts", "siud")]),
+    (&["break_glass.end"], &[("break_glass_grants", "su")]),
+    (&["dashboard.choose_window"], &[("platform_user_preferences", "siu")]),
+    (&["notifications.mark_read", "notifications.mark_all_read"], &[("notifications", "su")]),
+    // These only read.
+    (&["overview.check_counts", "telemetry.check_rollups"], &[("platform_users", "s")]),
+    (
+        &["overview.rebuild_counts"],
+        &[
+            ("operation_run_days", "siud"),
+            ("operation_run_deltas", "d"),
+            ("operation_run_hours", "siud"),
+        ],
+    ),
+    (&["platform.set_flag"], &[("platform_settings", "siu")]),
+    (&["platform.set_setting"], &[("platform_settings", "siud")]),
+    (
+        &["product_usage.prune"],
+        &[
+            ("product_usage_deltas", "i"),
+            ("product_usage_events", "sud"),
+            ("product_usage_kept", "siu"),
+        ],
+    ),
+    (&["runbooks.preflight"], &[("runbook_plan_targets", "i"), ("runbook_plans", "sid")]),
+    (
+        &["runbooks.start"],
+        &[
+            ("operation_run_targets", "si"),
+            ("operation_runs", "si"),
+            ("runbook_plans", "su"),
+            ("runbook_scope_locks", "i"),
+            ("tenants", "su"),
+        ],
+    ),
+    (
+        &["overview.retry_group", "runs.retry"],
+        &[("operation_run_targets", "si"), ("operation_runs", "si"), ("tenants", "su")],
+    ),
+    (
+        &["runs.cancel"],
+        &[
+            ("operation_run_deltas", "i"),
+            ("operation_run_leases", "sd"),
+            ("operation_run_requests", "sid"),
+            ("operation_run_targets", "su"),
+            ("operation_runs", "su"),
+            ("runbook_scope_locks", "sd"),
+        ],
+    ),
+    (
+        &["runs.close"],
+        &[
+            ("operation_run_deltas", "i"),
+            ("operation_run_leases", "sd"),
+            ("operation_run_targets", "su"),
+            ("operation_runs", "su"),
+            ("runbook_scope_locks", "sd"),
+        ],
+    ),
+    (
+        &["runs.pause"],
+        &[
+            ("operation_run_leases", "sd"),
+            ("operation_run_requests", "sid"),
+            ("operation_run_targets", "su"),
+            ("operation_runs", "su"),
+        ],
+    ),
+    (&["runs.resume"], &[("operation_run_requests", "sd"), ("operation_runs", "su")]),
+    (
+        &["runs.start"],
+        &[
+            ("operation_run_targets", "i"),
+            ("operation_runs", "si"),
+            ("product_usage_deltas", "i"),
+            ("product_usage_events", "i"),
+            ("tenants", "su"),
+        ],
+    ),
+    (&["support.create_request"], &[("support_requests", "si")]),
+    (
+        &["telemetry.rebuild_rollups"],
+        &[
+            ("product_usage_days", "siud"),
+            ("product_usage_deltas", "d"),
+            ("product_usage_hours", "siud"),
+            ("product_usage_workspace_days", "siud"),
+        ],
+    ),
+    (&["users.create"], &[("platform_user_workspaces", "sid"), ("platform_users", "siu")]),
+    (
+        &["users.create_first_administrator"],
+        &[("platform_user_workspaces", "sd"), ("platform_users", "siu")],
+    ),
+    (
+        &["users.set_capabilities"],
+        &[("platform_sessions", "su"), ("platform_user_workspaces", "sid")],
+    ),
+    (&["users.set_active", "users.reset_password"], &[("platform_sessions", "su")]),
+    (&["users.unlock"], &[("login_attempts", "sd")]),
+];
+
+/// What every change writes: its audit row; and the user who asks is held.
+const OF_EVERY_CHANGE: [(&str, &str); 2] = [("audit_logs", "si"), ("platform_users", "su")];
 
 /// Every grant on a table.
 const ALL: &str = "siud";
@@ -117,6 +264,14 @@ async fn missing_of_worker(
     .await
 }
 
+/// What a change needs on a table.
+fn of_change(operation: &str, table: &str) -> &'static str {
+    let own = OF_CHANGES.iter().find(|(operations, _)| operations.contains(&operation));
+    let own = own.map_or(&[][..], |(_, tables)| tables);
+    let known = own.iter().chain(&OF_EVERY_CHANGE).find(|(name, _)| *name == table);
+    known.map_or("s", |(_, letters)| letters)
+}
+
 fn grant_of(letter: char) -> &'static str {
     match letter {
         's' => "select",
@@ -165,19 +320,20 @@ pub enum Use {
     Reads,
     /// What a worker does.
     Works,
-    /// What a person changes.
-    Changes,
-    /// The migrations.
+    /// An operation that a person changes something with, by its name.
+    Changes(&'static str),
+    /// The migrations, and seeding.
     Migrates,
 }
 
 impl Use {
     /// What an operation does.
-    pub fn of(access: Access, actor: &Actor) -> Self {
-        match (access, actor) {
+    pub fn of<O: Operation>(actor: &Actor) -> Self {
+        match (O::ACCESS, actor) {
             (Access::Read, _) => Self::Reads,
+            (_, Actor::System) if O::NAME.starts_with("seed.") => Self::Migrates,
             (_, Actor::System) => Self::Works,
-            _ => Self::Changes,
+            _ => Self::Changes(O::NAME),
         }
     }
 
@@ -187,9 +343,10 @@ impl Use {
         let letters = match self {
             Self::Reads => "s",
             // Only migrations write it.
-            Self::Works | Self::Changes if table == "_sqlx_migrations" => "s",
+            Self::Works if table == "_sqlx_migrations" => "s",
             Self::Works => of_worker().map_or(ALL, |(_, letters)| letters),
-            Self::Changes | Self::Migrates => ALL,
+            Self::Changes(operation) => of_change(operation, table),
+            Self::Migrates => ALL,
         };
         letters.chars().map(grant_of).collect()
     }

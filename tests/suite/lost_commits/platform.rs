@@ -337,6 +337,7 @@ pub(super) fn cases() -> Vec<Case> {
                     9_000 + s.n
                 );
                 s.store.sql(&row).await.unwrap();
+                s.store.sql("delete from product_usage_kept").await.unwrap();
                 0
             },
             |s| s.run(PruneUsage { days: None, consent: Consent::typed("PRUNE") }).await,
@@ -365,7 +366,7 @@ pub(super) fn cases() -> Vec<Case> {
                     display_name: String::new(),
                     password: password::secret(PASSWORD),
                     capabilities: Role::Viewer.capabilities(),
-                    view: UserView::All,
+                    view: UserView::Workspaces(vec![1]),
                     consent: Consent::typed(s.name()),
                 };
                 s.run(CreateUser(new)).await
@@ -383,7 +384,7 @@ pub(super) fn cases() -> Vec<Case> {
                 s.run(SetCapabilities {
                     username: s.name(),
                     capabilities: Role::Viewer.capabilities(),
-                    view: None,
+                    view: Some(UserView::Workspaces(vec![1])),
                     consent: Consent::typed(s.name()),
                 })
                 .await

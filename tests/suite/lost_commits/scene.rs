@@ -17,12 +17,12 @@ use tenantpilot::ops::{Consent, Ops, activity, password};
 
 use crate::support::stores::{ORIGIN, PASSWORD, Store};
 
-pub(super) const CUSTOMER: Actor = Actor::Customer { user_id: 1 };
+pub const CUSTOMER: Actor = Actor::Customer { user_id: 1 };
 
-pub(super) type Asked<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 /// One round of one operation.
-pub(super) struct Scene<'a> {
+pub struct Scene<'a> {
     pub store: &'a Store,
     pub administrator: &'a Session,
     pub ops: &'a Ops,
@@ -33,18 +33,15 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    pub(super) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("user{}", self.n)
     }
 
-    pub(super) async fn run<O: tenantpilot::ops::Operation>(
-        &self,
-        operation: O,
-    ) -> Result<(), Error> {
+    pub async fn run<O: tenantpilot::ops::Operation>(&self, operation: O) -> Result<(), Error> {
         self.ops.run(&self.administrator.actor, operation).await.map(drop)
     }
 
-    pub(super) async fn as_customer<O: tenantpilot::ops::Operation>(
+    pub async fn as_customer<O: tenantpilot::ops::Operation>(
         &self,
         operation: O,
     ) -> Result<(), Error> {
@@ -52,13 +49,13 @@ impl Scene<'_> {
     }
 
     /// The session that was prepared.
-    pub(super) async fn another_session(&self) -> Session {
+    pub async fn another_session(&self) -> Session {
         let actor = Actor::Anonymous { origin: ORIGIN.to_owned() };
         let login = Login::new(&self.name(), PASSWORD, ClientKind::Console);
         self.store.ops.run(&actor, login).await.unwrap().0
     }
 
-    pub(super) async fn user(&self) {
+    pub async fn user(&self) {
         let new = NewPlatformUser {
             username: self.name(),
             display_name: String::new(),
@@ -71,7 +68,7 @@ impl Scene<'_> {
     }
 
     /// A pack that is not ready, and the run that makes it.
-    pub(super) async fn requested_pack(&self) -> i64 {
+    pub async fn requested_pack(&self) -> i64 {
         self.store.sql("delete from review_packs").await.unwrap();
         let request = activity::RequestReviewPack {
             tenant_id: 1,
@@ -87,7 +84,7 @@ impl Scene<'_> {
         self.store.ops.run(&CUSTOMER, request).await.unwrap().pack_id
     }
 
-    pub(super) async fn queued(&self) -> i64 {
+    pub async fn queued(&self) -> i64 {
         let start = StartRun {
             inputs: json!({ "n": self.n }),
             ..StartRun::for_tenant("policy.sync", 1, Source::Admin)
@@ -95,7 +92,7 @@ impl Scene<'_> {
         self.store.ops.run(&CUSTOMER, start).await.unwrap().run_id
     }
 
-    pub(super) async fn failed(&self) -> i64 {
+    pub async fn failed(&self) -> i64 {
         // Only the new run is there to be claimed.
         for text in [
             "update operation_runs set paused_at = created_at where status = 'queued'",
@@ -113,7 +110,7 @@ impl Scene<'_> {
 /// What the operations table is held against: name, which COMMIT is the change's own, what is
 /// prepared, what is asked, and how the database tells whether it was made.
 #[derive(Clone)]
-pub(super) struct Case {
+pub struct Case {
     pub name: &'static str,
     pub passes: usize,
     pub prepare: for<'a> fn(&'a Scene<'a>) -> Pin<Box<dyn Future<Output = i64> + Send + 'a>>,
@@ -133,12 +130,12 @@ macro_rules! case {
     };
 }
 
-pub(super) fn audited(action: &str) -> String {
+pub fn audited(action: &str) -> String {
     format!("select count(*) from audit_logs where action = '{action}' and status = 'succeeded'")
 }
 
-pub(super) fn run_is(id: i64, condition: &str) -> String {
+pub fn run_is(id: i64, condition: &str) -> String {
     format!("select count(*) from operation_runs where id = {id} and {condition}")
 }
 
-pub(super) use case;
+pub(crate) use case;
