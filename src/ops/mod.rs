@@ -584,6 +584,7 @@ impl Ops {
     async fn explaining<T>(&self, done: Result<T>, what: Use) -> Result<T> {
         match done {
             Err(error) if error.fault().is_some() => {
+                let error = Box::pin(store::missing::explain(&self.inner.db, error)).await;
                 Err(Box::pin(store::grants::explain(&self.inner.db, error, what)).await)
             }
             done => done,

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
-use tenantpilot::ops::{Create, Engine, Ops, OpsSettings, SchemaState, Target};
+use tenantpilot::ops::runs::{CancelRun, ListRuns};
+use tenantpilot::ops::{Consent, Create, Engine, Ops, OpsSettings, SchemaState, Target};
 use tenantpilot::{Clock, Error, ErrorKind};
 
 use crate::cli::Person;
@@ -335,6 +336,38 @@ both_engines! {
         let error = store.ops.migrate().await.unwrap_err();
         assert_eq!(error.message(), "migration 14 is not recorded, but what it makes is there");
         assert!(error.to_string().contains("this migration changed nothing"), "{error}");
+    }
+
+    async fn fr_043_005_a_table_that_is_missing_although_all_is_migrated_is_named(store) {
+        let actor = store.administrator().await.actor;
+        let newest = store.number("select max(version) from _sqlx_migrations").await;
+        // What a list reads, and what every change reads before it.
+        for table in ["operation_runs", "platform_sessions"] {
+            store.sql(&format!("alter table {table} rename to {table}_kept")).await.unwrap();
+            let consent = Consent::yes();
+            let mut errors = vec![
+                store.ops.run(&actor, ListRuns::default()).await.unwrap_err(),
+                store.ops.run(&actor, CancelRun { run_id: 1, consent }).await.unwrap_err(),
+            ];
+            // There is nothing to migrate; what it reads afterwards may be what is missing.
+            errors.extend(store.ops.migrate().await.err());
+            for error in errors {
+                assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+                let said = format!("the table {table} is missing, but the schema's version is {newest}");
+                assert_eq!(error.message(), said);
+                let hint = error.next_step().unwrap();
+                assert!(hint.contains("restore the database from a backup"), "{hint}");
+                assert!(!hint.contains("run:"), "{hint}");
+            }
+            store.sql(&format!("alter table {table}_kept rename to {table}")).await.unwrap();
+        }
+        store.sql("alter table operation_runs rename column created_at to made_at").await.unwrap();
+        let error = store.ops.run(&actor, ListRuns::default()).await.unwrap_err();
+        assert_eq!(error.message(), format!("the schema lacks what its version {newest} has"));
+        // Where a migration is missing, it helps.
+        store.sql(&format!("delete from _sqlx_migrations where version = {newest}")).await.unwrap();
+        let error = store.ops.run(&actor, ListRuns::default()).await.unwrap_err();
+        assert_eq!(error.next_step(), Some("run: tenantpilot migrate"));
     }
 
     async fn fr_043_005_another_programs_migrations_are_told_by_what_they_are(store) {

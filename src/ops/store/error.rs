@@ -7,7 +7,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::sqlite::SqliteError;
 
 use super::server::is_silence;
-use super::{grants, tls};
+use super::{grants, schema, tls};
 
 use crate::domain::database_fault::DatabaseFault;
 use crate::{Error, ErrorKind};
@@ -113,6 +113,7 @@ fn fault_of(error: &dyn DatabaseError) -> DatabaseFault {
     let (constraint, table) = match error.try_downcast_ref::<SqliteError>() {
         Some(_) => names_in_sqlite(&code, error.message()),
         None if code == "42501" => (None, grants::denied_table(error.message())),
+        None if code == "42P01" => (None, schema::own_table_in(error.message())),
         None => (error.constraint(), error.table()),
     };
     DatabaseFault::new(&code, constraint, table)
@@ -125,6 +126,7 @@ fn names_in_sqlite<'a>(code: &str, message: &'a str) -> (Option<&'a str>, Option
     match code {
         // CHECK
         "275" => (of("CHECK"), None),
+        "1" if message.starts_with("no such table: ") => (None, schema::own_table_in(message)),
         // NOT NULL, PRIMARY KEY, UNIQUE: the first column tells the table.
         "1299" | "1555" | "2067" => {
             let kind = if code == "1299" { "NOT NULL" } else { "UNIQUE" };

@@ -28,6 +28,7 @@ pub mod grants;
 pub mod keeper;
 pub mod lifecycle;
 pub mod migrate;
+pub mod missing;
 pub mod name_match;
 pub mod names;
 pub mod notifications;
