@@ -134,7 +134,7 @@ impl Context {
         self.drop_first().await?;
         let clock = &self.ops.inner.clock;
         let actor = self.permit.actor();
-        let session = super::session_of(actor);
+        let session = super::running::session_of(actor);
         let schema = writes && *actor != Actor::System;
         let begin = Begin { writes, schema, patience: self.patience, session, ..Begin::READ };
         let (tx, arrived) = self.ops.inner.db.begin(&begin, clock).await?;
