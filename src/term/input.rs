@@ -24,6 +24,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const INTERRUPT: Duration = Duration::from_millis(100);
 /// So soon after an ESC that was taken as the key, a rest of a sequence belongs to it.
 const LATE_REST: Duration = Duration::from_millis(500);
+/// How long a byte after such an ESC, which may begin such a rest, waits for the next one.
+const LATE_HOLD: Duration = Duration::from_millis(150);
 /// So soon after a sequence or an answer that a silence has cut, its rest belongs to it.
 const LATE_CUT: Duration = Duration::from_secs(5);
 /// The longest paste; the rest of it is discarded.
@@ -36,6 +38,8 @@ const CTRL_C: u8 = 0x03;
 const BELL: u8 = 0x07;
 const PASTE_START: &[u8] = b"\x1b[200~";
 const PASTE_END: &[u8] = b"\x1b[201~";
+/// The same with `ESC [` as one character in UTF-8, and as one byte.
+const PASTE_ENDS: [&[u8]; 3] = [PASTE_END, b"\xc2\x9b201~", b"\x9b201~"];
 
 /// Where in a sequence the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,8 @@ enum State {
     Character,
     /// After an ESC.
     Escape,
+    /// After a byte that may begin the rest of a sequence whose ESC was taken as the key.
+    Late,
     /// After `ESC [`.
     Control,
     /// After `ESC [ [`, which begins the function keys of the Linux console.
@@ -58,8 +64,8 @@ enum State {
     Mouse,
     /// In an answer (OSC, DCS, APC, PM, SOS); `bell` is whether BEL ends it, `last` its last byte.
     Answer { bell: bool, form: Form, last: u8 },
-    /// In a paste, with so many bytes of its end matched.
-    Paste { matched: usize },
+    /// In a paste, with so many bytes of its end matched, and its last byte.
+    Paste { matched: usize, last: u8 },
 }
 
 /// How a control character was written. An answer ends as it began, or with `ESC \`.
@@ -117,6 +123,7 @@ impl Input {
         match self.state {
             State::Ground => None,
             State::Escape | State::Designation => Some(self.last + ESCAPE_HOLD),
+            State::Late => Some(self.last + LATE_HOLD),
             State::Answer { .. } => Some(silent.min(self.entered + ANSWER)),
             State::Paste { .. } => Some(self.interrupt.map_or(silent, |at| at.min(silent))),
             _ => Some(silent),
@@ -131,6 +138,10 @@ impl Input {
             let late = self.escaped.take().is_some_and(|at| now <= at + LATE_REST);
             if late && is_late_rest(bytes) {
                 self.enter(State::Escape, now);
+            } else if let ([byte @ (b'[' | b']' | b'O' | b'P' | b'_')], true) = (bytes, late) {
+                self.enter(State::Late, now);
+                self.hold(*byte);
+                bytes = &[];
             } else if let Some(end) = headless_paste(bytes) {
                 self.paste(&bytes[..end]);
                 bytes = &bytes[end + PASTE_END.len()..];
@@ -153,6 +164,7 @@ impl Input {
             return &bytes[interrupt..];
         }
         match state {
+            State::Answer { last: ESC, .. } if bytes[0] == b'\\' => &bytes[1..],
             State::Answer { bell, form, .. } if bytes.len() > 1 => {
                 let bell = bytes.iter().position(|byte| bell && *byte == BELL).map(|at| at + 1);
                 let string = bytes.windows(2).position(|pair| ends_string(form, pair[0], pair[1]));
@@ -196,6 +208,7 @@ impl Input {
             State::Control if self.held.is_empty() => self.press(b'[', true),
             State::Shift if self.held.is_empty() => self.press(b'O', true),
             State::Designation if self.held.len() == 1 => self.press(self.held[0], true),
+            State::Late => self.press(self.held[0], false),
             State::Paste { .. } => self.end_paste(),
             _ => {}
         }
@@ -210,8 +223,8 @@ impl Input {
     }
 
     fn byte(&mut self, byte: u8, now: Instant) {
-        if let State::Paste { matched } = self.state {
-            return self.pasted(byte, matched, now);
+        if let State::Paste { matched, last } = self.state {
+            return self.pasted(byte, matched, last, now);
         }
         if byte == CTRL_C {
             self.enter(State::Ground, now);
@@ -221,6 +234,16 @@ impl Input {
             State::Ground => self.first(byte, false, now),
             State::Character => self.character(byte, now),
             State::Escape => self.after_escape(byte, Form::Letters, now),
+            State::Late => {
+                let begun = self.held[0];
+                if continues_late(begun, byte) {
+                    self.after_escape(begun, Form::Letters, now);
+                } else {
+                    self.enter(State::Ground, now);
+                    self.press(begun, false);
+                }
+                self.byte(byte, now);
+            }
             State::Answer { bell, form, last } => self.answer(byte, bell, form, last, now),
             // A new sequence begins before the last one ended.
             _ if byte == ESC => self.enter(State::Escape, now),
@@ -348,31 +371,32 @@ impl Input {
                 self.finish(decode::control(&self.held, byte), now);
             }
             b'@'..=b'~' if byte == b'~' && self.held == b"200" => {
-                self.enter(State::Paste { matched: 0 }, now);
+                self.enter(State::Paste { matched: 0, last: 0 }, now);
             }
             b'@'..=b'~' => self.finish(decode::control(&self.held, byte), now),
             _ => self.hold(byte),
         }
     }
 
-    fn pasted(&mut self, byte: u8, matched: usize, now: Instant) {
+    fn pasted(&mut self, byte: u8, matched: usize, last: u8, now: Instant) {
         if byte == CTRL_C {
             self.interrupt = self.interrupt.or(Some(now + INTERRUPT));
-            self.state = State::Paste { matched: 0 };
+            self.state = State::Paste { matched: 0, last: byte };
             return;
         }
         let matched = match PASTE_END.get(matched) {
             Some(wanted) if *wanted == byte => matched + 1,
+            // As one byte, it is elsewhere a part of a character.
+            _ if byte == 0x9b && (last == 0xc2 || last < 0x80) => 2,
             _ => usize::from(byte == ESC),
         };
         if self.held.len() < LONGEST_PASTE + PASTE_END.len() {
             self.held.push(byte);
         }
-        self.state = State::Paste { matched };
+        self.state = State::Paste { matched, last: byte };
         if matched == PASTE_END.len() {
-            if self.held.ends_with(PASTE_END) {
-                self.held.truncate(self.held.len() - PASTE_END.len());
-            }
+            let end = PASTE_ENDS.into_iter().find(|end| self.held.ends_with(end));
+            self.held.truncate(self.held.len() - end.map_or(0, <[u8]>::len));
             self.end_paste();
             self.enter(State::Ground, now);
         }
@@ -437,6 +461,14 @@ fn is_late_rest(bytes: &[u8]) -> bool {
         // Others of this kind begin with a key that is typed.
         [b'#' | b'%' | b'(' | b')', b'0'..=b'~', ..] => true,
         _ => false,
+    }
+}
+
+/// Whether `byte` goes on with what `begun` began after an ESC that was taken as the key.
+fn continues_late(begun: u8, byte: u8) -> bool {
+    match begun {
+        b'[' => matches!(byte, b'0'..=b'?') || is_late_rest(&[begun, byte]),
+        _ => is_late_rest(&[begun, byte]),
     }
 }
 

@@ -76,6 +76,11 @@ const CASES: &[(&[u8], &str)] = &[
     (b"\x1b[200~text", "<paste text>"),
     (b"\x1b[200~x\x1b[20", "<paste x\x1b[20>"),
     (b"\x1b[200~a\x03b\x1b[201~", "<paste ab>"),
+    (
+        b"\xc2\x9b200~q\xc2\x9b201~j\x9b200~q\x9b201~k\x1b[200~q\xc2\x9b201~l",
+        "<paste q>j<paste q>k<paste q>l",
+    ),
+    ("\x1b[200~曛201~q\x1b[201~".as_bytes(), "<paste 曛201~q>"),
     // Answers, with either terminator, without one, and with a sequence in place of it.
     (b"\x1b]11;rgb:0000/0000/0000\x1b\\", ""),
     (b"\x1b]11;rgb:0000/0000/0000\x07", ""),
@@ -164,7 +169,25 @@ fn an_escape_waits_no_longer_than_its_hold_and_its_late_rest_is_no_key() {
     assert_eq!(keys(&events(&[b"\x1b", b"(B"], late)), "<Esc>");
     assert_eq!(keys(&events(&[b"\x1b(", b"B"], late)), "<Alt (>B", "two keys typed");
     assert_eq!(keys(&events(&[b"\x1b", b"/q"], late)), "<Esc>/q", "a filter");
-    assert_eq!(keys(&events(&[b"\x1b", b"[", b"B"], late)), "<Esc>[B", "two keys typed");
+    let typed = LATE_HOLD + SHORT;
+    assert_eq!(keys(&events(&[b"\x1b", b"[", b"B"], typed)), "<Esc>[B", "two keys typed");
+    assert_eq!(keys(&events(&[b"\x1b", b"P", b"q"], late)), "<Esc>Pq", "no sequence");
+    assert_eq!(keys(&events(&[b"\x1b", b"]"], late)), "<Esc>]");
+    // Byte by byte, slower than an ESC waits.
+    for (bytes, heard) in [
+        (&b"\x1b]11;rgb:q?\x07j"[..], "<Esc>j"),
+        (b"\x1bP>|q?:x\x1b\\j", "<Esc>j"),
+        (b"\x1b_Gq=1;B\x1b\\j", "<Esc>j"),
+        (b"\x1b[?62;22cj", "<Esc>j"),
+        (b"\x1b[12;40Rj", "<Esc>j"),
+        (b"\x1b[Bj", "<Esc><Down>j"),
+        (b"\x1bOQj", "<Esc><F2>j"),
+    ] {
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        for gap in [late, Duration::from_millis(120)] {
+            assert_eq!(keys(&events(&single, gap)), heard, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
     assert_eq!(keys(&events(&[b"\x1b", b"q"], late)), "<Esc>q");
 }
 
@@ -180,6 +203,8 @@ fn a_silence_ends_what_has_no_end_and_the_next_keys_count() {
         (b"\x1b]11;rgb:00", b"00/0000\x07k", "k"),
         (b"\x1b]11;rg", b"b:q:XB\x1b\\", ""),
         (b"\x1b]11;rg", b"q", "q"),
+        (b"\x1b]11;rgb:1e\x1b", b"\\", ""),
+        (b"\x1b]11;rgb:1e\x1b", b"\\q", "q"),
         (b"\x1b]11;rg", b"b:\x03", "<Control c>"),
         (b"\x1b[", b"B", "<Alt [><Down>"),
         (b"\x1b[12", b"~", "<F2>"),
