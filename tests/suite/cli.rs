@@ -424,7 +424,16 @@ fn fr_009_014_what_is_wrong_with_a_database_is_said_without_its_password() {
         assert!(done.err.contains(part) && !done.err.contains("s3cret"), "{done:?}");
         assert!(done.out.is_empty() && done.err.lines().count() <= 2, "{done:?}");
     };
-    wrong("postgres://u:s3cret@127.0.0.1:1/x", 7, "cannot be reached");
+    wrong(
+        "postgres://u:s3cret@127.0.0.1:1/x",
+        7,
+        "cannot be reached: nothing listens at its address",
+    );
+    wrong("postgres://u:s3cret@%2Fno%2Fsuch/x", 7, "cannot be reached: nothing listens");
+    // It takes the connection and never says anything.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    wrong(&format!("postgres://u:s3cret@127.0.0.1:{port}/x"), 7, "its address does not answer");
     let url = crate::support::postgres::postgres_url();
     let proxy = Proxy::start(&url);
     proxy.cut();

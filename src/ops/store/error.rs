@@ -54,10 +54,14 @@ pub fn of_driver(error: &sqlx::Error) -> Error {
         },
         silence if is_silence(silence) => silent_database(),
         sqlx::Error::Io(error) => of_io(error),
-        sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => unreachable_database(),
+        sqlx::Error::PoolTimedOut => unreachable(
+            "its address does not answer",
+            "check the host and the port of the database URL, and what stands between: a firewall, a VPN \
+             or a proxy",
+        ),
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
+            unreachable_database()
+        }
         sqlx::Error::Tls(error) => tls::of_driver(error),
         sqlx::Error::Database(database) => {
             let fault = fault_of(database.as_ref());
@@ -92,7 +96,24 @@ fn of_io(error: &io::Error) -> Error {
         )
         .hint("check the host in the database URL, and this machine's name resolution");
     }
-    unreachable_database()
+    match error.kind() {
+        // Of a socket, its file is missing.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => unreachable(
+            "nothing listens at its address",
+            "check that the server runs, and the host and the port of the database URL",
+        ),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => unreachable(
+            "there is no route to its host",
+            "check the host of the database URL, and the network or VPN of this machine",
+        ),
+        _ => unreachable_database(),
+    }
+}
+
+/// The same where it is known why, and what to do about it.
+fn unreachable(why: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("the database cannot be reached: {why}"))
+        .hint(format!("{hint}; nothing was changed"))
 }
 
 /// An answer did not come in its time.
