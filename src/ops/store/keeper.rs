@@ -17,6 +17,8 @@ use super::connect;
 
 /// A connection that was not needed for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
+/// Connections that take no writes are made again this often.
+const RENEW: Duration = Duration::from_secs(3);
 
 /// Connections that are not in use at the moment.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Keeper {
     /// Something new is kept.
     changed: Arc<Notify>,
     closed: watch::Sender<bool>,
+    /// When connections that take no writes were last made again.
+    renewed: Mutex<Option<Instant>>,
 }
 
 impl Drop for Keeper {
@@ -74,6 +78,7 @@ impl Keeper {
             kept: Mutex::default(),
             changed: Arc::default(),
             closed: watch::Sender::new(false),
+            renewed: Mutex::default(),
         })
     }
 
@@ -127,6 +132,22 @@ impl Keeper {
         } else if open {
             self.changed.notify_one();
         }
+    }
+
+    /// Closes what is idle, since a session keeps the default it began with when a database or a role
+    /// is allowed to write again. Whether it is time for that: then the connection that told is to
+    /// be closed, too.
+    pub fn renew(&self) -> bool {
+        let now = Instant::now();
+        let mut renewed = lock(&self.renewed);
+        if renewed.is_some_and(|at| now < at + RENEW) {
+            return false;
+        }
+        *renewed = Some(now);
+        for idle in lock(&self.kept).idle.drain(..) {
+            close(idle.connection);
+        }
+        true
     }
 
     /// Undoes what lingers and closes what is idle for too long; says when to look again.

@@ -12,12 +12,14 @@ pub struct Transaction {
     connection: Option<PgConnection>,
     keeper: Arc<Keeper>,
     writes: bool,
+    /// Whether its connection is closed with it.
+    last: bool,
 }
 
 impl Transaction {
     /// One that is begun on `connection` next.
     pub fn on(connection: PgConnection, keeper: Arc<Keeper>, writes: bool) -> Self {
-        Self { connection: Some(connection), keeper, writes }
+        Self { connection: Some(connection), keeper, writes, last: false }
     }
 
     /// Its connection.
@@ -26,6 +28,19 @@ impl Transaction {
     /// Never before its end.
     pub fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
         self.connection.as_mut().ok_or(sqlx::Error::BeginFailed)
+    }
+
+    /// Its connection is not to be used after it.
+    pub fn make_last(&mut self) {
+        self.last = true;
+    }
+
+    fn keep(&mut self, open: bool) {
+        match self.connection.take() {
+            Some(connection) if self.last => close(connection),
+            Some(connection) => self.keeper.put(connection, open),
+            None => {}
+        }
     }
 
     /// Closes its connection, which undoes it.
@@ -38,9 +53,7 @@ impl Transaction {
     /// Makes everything written in it lasting.
     pub async fn commit(mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("COMMIT").execute(self.connection()?).await?;
-        if let Some(connection) = self.connection.take() {
-            self.keeper.put(connection, false);
-        }
+        self.keep(false);
         Ok(())
     }
 
@@ -55,9 +68,7 @@ impl Transaction {
             tracing::debug!(%error, "a connection was closed instead of a rollback");
             return;
         }
-        if let Some(connection) = self.connection.take() {
-            self.keeper.put(connection, !self.writes);
-        }
+        self.keep(!self.writes);
     }
 }
 

@@ -248,7 +248,12 @@ impl Server {
                 let quiet = quiet(&overhears);
                 let text = format!("{undo}{quiet}{before}{text}");
                 match answered(transaction.connection()?, text, answer, parts).await {
-                    Ok(opened) => return Ok((transaction, turn, opened)),
+                    Ok(opened) => {
+                        if opened.read_only && keeper.renew() {
+                            transaction.make_last();
+                        }
+                        return Ok((transaction, turn, opened));
+                    }
                     // It broke while it was idle. Nothing was asked of the server yet.
                     Err(error) if overheard(&error, &overhears) => {}
                     Err(error) if taken.used && is_lost(&error) => {}
@@ -287,7 +292,7 @@ impl Server {
             text += "; lock table platform_users in share row exclusive mode";
         }
         text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
-                 pg_backend_pid() as backend";
+                 pg_backend_pid() as backend, current_setting('default_transaction_read_only') as read_only";
         for (name, limit) in limits {
             if let Some(limit) = limit {
                 text += &format!(", set_config('{name}', '{}', true)", limit.as_millis());
@@ -349,6 +354,7 @@ async fn answered(
     if let Some(first) = first {
         opened.now = Some(first.try_get("now")?);
         opened.backend = first.try_get("backend")?;
+        opened.read_only = first.try_get::<&str, _>("read_only")? == "on";
         if let Some(applied) = applied {
             let applied = applied.iter().map(Applied::from_row).collect::<sqlx::Result<Vec<_>>>();
             let encoding: String = first.try_get("encoding")?;
