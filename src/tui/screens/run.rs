@@ -20,7 +20,7 @@ use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
 use super::super::theme::Role;
 use super::document::{self, Action, DocumentLine, Section};
-use crate::domain::run::RunStatus;
+use crate::domain::run::{RunOutcome, RunStatus};
 use crate::domain::run_filter::{Pattern, RunFilter, Term, TermKind, When};
 use crate::ops::runs::RunDetail;
 use crate::{Error, Result};
@@ -75,6 +75,8 @@ impl RunScreen {
             every,
             follows: match self.detail() {
                 Some(detail) if detail.run.status != RunStatus::Completed => Follows::Progress,
+                // A worker that could retry it goes silent without a change.
+                Some(detail) if detail.run.outcome != RunOutcome::Succeeded => Follows::Time,
                 _ => Follows::Changes,
             },
         };

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::postgres::PgListener;
 use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::run_filter::RunFilter;
@@ -174,7 +175,7 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
             asking.hear().await;
             asking.during(Duration::from_millis(2_500)).await;
             // Another change is none of what they cover.
-            store.sql("update tenants set name = 'Renamed' where id = 4").await.unwrap();
+            store.sql("update workspaces set name = 'Renamed' where id = 1").await.unwrap();
             let polled = asking.during(Duration::from_millis(5_400)).await;
             assert_eq!(reads(&polled, Slot::List), 0, "{polled:?}");
             assert!(reads(&polled, Slot::BreakGlass) <= 1, "{polled:?}");
@@ -182,6 +183,32 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
             let polled = asking.during(Duration::from_millis(1_500)).await;
             assert_eq!(reads(&polled, Slot::List), 1, "{polled:?}");
             assert!(asking.runner.is_hinted());
+        }
+    });
+}
+
+#[test]
+fn fr_047_005_a_worker_that_comes_or_goes_and_a_tenants_name_are_hints_and_a_heartbeat_is_none() {
+    block_on(async {
+        let store = platform().await;
+        let mut listener = PgListener::connect(&store.url).await.unwrap();
+        listener.listen("tenantpilot_runs").await.unwrap();
+        for (text, hinted) in [
+            (
+                "insert into workers (id, name, version, runbooks, slots, heartbeat_seconds, started_at, \
+                 heartbeat_at) values ('w', 'w', '1', '[]', 1, 10, now(), now())",
+                true,
+            ),
+            ("update workers set stopping = stopping, heartbeat_at = now()", false),
+            ("update workers set outage = 'the disk is full'", true),
+            ("update workers set stopping = true", true),
+            ("delete from workers", true),
+            ("update tenants set archived_at = null, name = 'Renamed' where id = 4", true),
+            ("update tenants set is_platform = is_platform where id = 4", false),
+        ] {
+            store.sql(text).await.unwrap();
+            let heard = tokio::time::timeout(Duration::from_millis(300), listener.recv()).await;
+            assert_eq!(heard.is_ok(), hinted, "{text}");
         }
     });
 }

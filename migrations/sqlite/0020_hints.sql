@@ -1,0 +1,2 @@
+-- A file tells of each change by itself.
+select 1;
