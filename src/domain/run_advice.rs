@@ -75,7 +75,7 @@ impl NoRetry {
             Self::NoExecutor => Support::NoExecutor.obstacle(run_type).unwrap_or_default(),
             Self::NotRetryable => format!("start {run_type} again instead, with a new preflight"),
             Self::NothingLeft => "no failed or undone targets are left".to_owned(),
-            Self::Archived => "the tenants of its failed targets are archived".to_owned(),
+            Self::Archived => "the tenants of its failed or undone targets are archived".to_owned(),
             Self::Missing(capability) => format!("it requires the capability {capability}"),
             Self::Busy(busy) => match busy.run_id() {
                 Some(run_id) => {

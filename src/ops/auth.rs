@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::store::audit::NewAudit;
-use super::store::commit::{before_anything, commit_record};
+use super::store::commit::{after_attempt, before_anything, commit_record};
 use super::store::database::Db;
 use super::store::sessions::{self, NewSession, SessionRow};
 use super::store::users::CredentialRow;
@@ -148,7 +148,7 @@ impl Operation for Login {
 
         // Between the look and the verdict the user may have been changed: look again, and
         // hold the row while the session is made.
-        let mut tx = context.begin(true).await?;
+        let mut tx = context.begin(true).await.map_err(after_attempt)?;
         let token = new_token();
         let now = context.now();
         let expires_at = now + seconds(context.settings().absolute_timeout);
@@ -276,7 +276,7 @@ pub(super) async fn note(
     username: &str,
     status: AuditStatus,
 ) -> Result<()> {
-    let mut tx = context.begin(true).await?;
+    let mut tx = context.begin(true).await.map_err(after_attempt)?;
     let row = attempt(context, action, origin, username, status);
     store::audit::insert(&mut tx, &row).await?;
     commit_record(tx).await

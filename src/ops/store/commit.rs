@@ -352,7 +352,15 @@ pub async fn commit_record(tx: Tx) -> Result<()> {
 /// The error of something that had to be written down before anything else could be done.
 pub fn before_anything(error: Error) -> Error {
     if error.is_uncertain() {
-        return unreachable_database().hint("at most the attempt was counted; check that it runs");
+        return after_attempt(unreachable_database());
+    }
+    error
+}
+
+/// The error of something that had to follow what was written down so.
+pub fn after_attempt(error: Error) -> Error {
+    if error.kind() == ErrorKind::Unreachable {
+        return error.hint("at most the attempt was counted; check that it runs");
     }
     error
 }
