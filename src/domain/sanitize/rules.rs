@@ -1,4 +1,5 @@
-//! The shapes of secrets. Every pattern runs in linear time and is compiled once.
+//! The shapes of secrets. Every pattern runs in linear time and is compiled once, when a text may
+//! match it: all of them together are a third of a console's memory.
 
 mod armour;
 pub(super) mod cards;
@@ -25,11 +26,16 @@ struct Pattern {
     rule: Rule,
     /// One of these signs is in every text that matches; all texts, where it is empty.
     needs: &'static str,
-    regex: Regex,
+    /// Whether a name of a password or a secret is in every text that matches.
+    named: bool,
+    regex: LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>,
     check: fn(&Found<'_>) -> bool,
     /// What it means where the group `secret` took part.
     other: Option<Rule>,
 }
+
+/// The names of passwords and secrets.
+static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| compiled(&names("")));
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     let mut patterns = Patterns::default();
@@ -53,17 +59,41 @@ const BARE: &str = r#"%22(.*?)%22|([^\s"'`&<>“”„«»]+(?:["'`][A-Za-z0-9!#
 /// What stands before a quoted value in dumps of values: `Some(`, `b`, `string(7) `.
 const WRAPPED: &str = r"(?:(?i:string|str|bytes|binary)\s?\([0-9]*\)\s*|(?:[A-Za-z_&@$][A-Za-z0-9_:.]*[({\[]){0,2}[A-Za-z@$]{0,2})";
 
+/// A name of a password, or of a secret as the group that `group` begins.
+fn names(group: &str) -> String {
+    format!("(?:(?i:{})|({group}(?i:{})))", PASSWORD.join("|"), SECRET.join("|"))
+}
+
+fn compiled(text: &str) -> Option<Regex> {
+    // Only ASCII letters have two cases here, and an ASCII word boundary keeps the fast engine in
+    // use.
+    let text = text.replace(r"\b", r"(?-u:\b)").replace("(?i:", "(?i-u:");
+    let regex = Regex::new(&text);
+    debug_assert!(regex.is_ok(), "{regex:?}");
+    regex.ok()
+}
+
 impl Patterns {
     fn add(&mut self, rule: Rule, needs: &'static str, text: &str, check: fn(&Found<'_>) -> bool) {
-        // Only ASCII letters have two cases here, and an ASCII word boundary keeps the
-        // fast engine in use.
-        let text = text.replace(r"\b", r"(?-u:\b)").replace("(?i:", "(?i-u:");
-        let regex = Regex::new(&text);
-        debug_assert!(regex.is_ok(), "{rule}: {regex:?}");
-        self.0.extend(regex.map(|regex| {
-            let other = regex.capture_names().flatten().any(|name| name == "secret");
-            Pattern { rule, needs, regex, check, other: other.then_some(Rule::Secret) }
-        }));
+        let other = text.contains("(?P<secret>").then_some(Rule::Secret);
+        let text = text.to_owned();
+        let regex = LazyLock::new(Box::new(move || compiled(&text)) as Box<_>);
+        self.0.push(Pattern { rule, needs, named: false, regex, check, other });
+    }
+
+    /// The same with a pattern that a name of a password or a secret is part of.
+    fn add_named(
+        &mut self,
+        rule: Rule,
+        needs: &'static str,
+        text: &str,
+        check: fn(&Found<'_>) -> bool,
+    ) {
+        debug_assert!(text.contains(PASSWORD[0]) || text.contains("secret|token|credentials?"));
+        self.add(rule, needs, text, check);
+        if let Some(pattern) = self.0.last_mut() {
+            pattern.named = true;
+        }
     }
 
     fn keys_and_headers(&mut self) {
@@ -222,7 +252,7 @@ impl Patterns {
     }
 
     fn assignments(&mut self) {
-        let keys = format!("(?:(?i:{})|(?P<secret>(?i:{})))", PASSWORD.join("|"), SECRET.join("|"));
+        let keys = names("?P<secret>");
         let key = format!("{keys}(?i:{SUFFIX})");
         let again = key.replace("(?P<secret>", "(?:");
         let sep =
@@ -230,7 +260,7 @@ impl Patterns {
         let value = format!(
             r"(?:\[([^\[\]\n]+)\]|\{{([^{{}}\x22'=:\n]+)\}}|(?:[\[(]\s*){{0,2}}(?:[|>][+-]?[0-9]?\s*\n\s*|\|[+-]?[0-9]?\s+|>[+-]\s+)?(?:s:[0-9]+:)?(?:{WRAPPED}(?:{QUOTED})|{BARE}))"
         );
-        self.add(
+        self.add_named(
             Rule::Password,
             ":=>",
             &format!(r"{key}{sep}(?s:{value})"),
@@ -246,7 +276,7 @@ impl Patterns {
             |found| !chance::ids(found.value()).is_empty() || values::is_drawn_value(found),
         );
         // `('password', 'x')`, `setPassword("x")`, `s:8:"password";s:7:"x"`.
-        self.add(
+        self.add_named(
             Rule::Password,
             ",;(",
             &format!(
@@ -255,7 +285,7 @@ impl Patterns {
             values::is_argument,
         );
         // `name: password, value: x` in JSON, YAML and markup.
-        self.add(
+        self.add_named(
             Rule::Password,
             "vVcC",
             &format!(
@@ -263,7 +293,7 @@ impl Patterns {
             ),
             values::is_secret_value,
         );
-        self.add(
+        self.add_named(
             Rule::Password,
             "<",
             &format!(
@@ -272,7 +302,7 @@ impl Patterns {
             |found| found.value().contains(|c: char| c.is_alphanumeric()),
         );
         // A field of a form, one part of several.
-        self.add(
+        self.add_named(
             Rule::Password,
             "=",
             &format!(
@@ -280,7 +310,7 @@ impl Patterns {
             ),
             all,
         );
-        self.add(
+        self.add_named(
             Rule::Password,
             "-",
             &format!(r#"(?:^|[\s"'(\[,=])--?[A-Za-z0-9-]*{key}\s+(?s:{value})"#),
@@ -361,13 +391,13 @@ impl Patterns {
         let verb = format!(
             r"(?:\s+(?i:{VERBS}|changed|reset|updated|rotated|new|still|from|of|it|currently|temporarily|just|for\s+(?:user\s+|the\s+|account\s+)?[A-Za-z0-9._@-]+|f(?:u|(?u:ü))r\s+[A-Za-z0-9._@-]+|pour\s+[A-Za-z0-9._@-]+|para\s+[A-Za-z0-9._@-]+))"
         );
-        self.add(
+        self.add_named(
             Rule::Password,
             "",
             &format!(r"(?:{keys}|{secrets}){verb}{{1,4}}:?\s+{quote}([^\s\x22“”„«»`]{{4,}})"),
             values::chosen,
         );
-        self.add(
+        self.add_named(
             Rule::Secret,
             "",
             &format!(r"{secrets}\s+{quote}([^\s\x22“”„«»`']{{10,}})"),
@@ -379,7 +409,7 @@ impl Patterns {
             &format!(r"\b(?i:(?:api|app|access|account|secret|service|master|licen[cs]e)[ _-]?key|secret|token)\s+{quote}([A-Za-z0-9]{{7,40}})\b"),
             values::is_short_key,
         );
-        self.add(
+        self.add_named(
             Rule::Secret,
             ":",
             &format!(r"(?:{keys}|{secrets})(?:\s+[A-Za-z0-9._-]+){{1,5}}:\s+{quote}([^\s\x22“”„«»`']{{5,}})"),
@@ -397,7 +427,7 @@ impl Patterns {
             r"\b(?i:your|ihr|dein|votre|tu|su)\s+(?:[A-Za-z]+\s+)?(?i:code|c(?u:ó)digo|pin|passcode)(?i:\s+(?:is|lautet|ist|est|es))?\s*:?\s+([0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4,8})\b|\b((?:[A-Z]-)?[0-9]{4,8})\s+(?i:is\s+(?:your|the))\b[^\n.]{0,30}(?i:code|pin)|\b(?i:pass(?:word|code|phrase|wort))\s+(?i:is|ist|lautet):?\s+([0-9]{4,10})\b|\b(?i:cvv2?|cvc2?|csc)\s*(?i:is|code)?\s*[:=]?\s*([0-9]{3,4})\b|\b(?i:ssn|social security number)[\s:=#]{1,3}([0-9]{3}-?[0-9]{2}-?[0-9]{4})\b",
             all,
         );
-        self.add(
+        self.add_named(
             Rule::Password,
             "",
             &format!(r"(?:{keys})\s*[-–—]?\s+{quote}([^\s\x22“”„«»`]{{6,}})"),
@@ -427,12 +457,17 @@ pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Rule)> {
     let mut spans = Vec::new();
     let mut there = [false; 256];
     text.bytes().for_each(|byte| there[usize::from(byte)] = true);
+    let named = NAMES.as_ref().is_none_or(|names| names.is_match(text));
     for pattern in PATTERNS.iter() {
         let needs = pattern.needs.as_bytes();
         if !needs.is_empty() && !needs.iter().any(|byte| there[usize::from(*byte)]) {
             continue;
         }
-        for captures in pattern.regex.captures_iter(text) {
+        if pattern.named && !named {
+            continue;
+        }
+        let Some(regex) = &*pattern.regex else { continue };
+        for captures in regex.captures_iter(text) {
             let Some(whole) = captures.get(0) else { continue };
             let mut rule = pattern.rule;
             let mut groups = captures.iter().skip(1).flatten();
