@@ -54,7 +54,8 @@ impl Asked {
     pub async fn work(self, told: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
         let Self { ops, actor, kind, request, feed, .. } = self;
         let engine = ops.engine();
-        let aside = self.poll.is_some() || self.slot.is_aside();
+        // What is asked until it is answered is awaited as it was when a key asked it.
+        let aside = (self.poll.is_some() && request.is_watched()) || self.slot.is_aside();
         let _aside = match engine {
             Engine::Postgres if aside => Some(feed.aside(&ops).await),
             _ => None,

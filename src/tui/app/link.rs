@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use super::once::Once;
 use super::{App, condition};
 use crate::domain::database_fault::Condition;
 use crate::ops::Blocker;
-use crate::tui::msg::{Answer, Slot, Waiting};
+use crate::tui::msg::{Answer, Request, Slot, Waiting};
 use crate::{Error, ErrorKind};
 
 /// How things stand with the database.
@@ -26,6 +27,8 @@ pub struct Link {
     /// The lock that was waited for last.
     blocker: Option<Blocker>,
     slots: BTreeMap<Slot, Answered>,
+    /// What is not polled, and asked again until it is answered.
+    pub(super) once: Once,
 }
 
 /// How a slot was answered.
@@ -85,6 +88,7 @@ impl Link {
     /// Forgets what was answered: it was another person's.
     pub(super) fn forget(&mut self) {
         self.slots.clear();
+        self.once = Once::default();
         self.blocker = None;
     }
 
@@ -98,9 +102,20 @@ impl Link {
         self.slots.get(&slot).is_some_and(|answered| answered.denied)
     }
 
+    /// Takes note of a question that is asked once.
+    pub(super) fn asked(&mut self, slot: Slot, request: &Request) {
+        if self.once.ask(slot, request) {
+            self.slots.remove(&slot);
+        }
+    }
+
     /// Takes note of an answer.
     pub fn note(&mut self, slot: Slot, answer: &Answer, now: DateTime<Utc>) {
         self.writes.note(answer);
+        if answer.is_progress() {
+            return self.answered(now);
+        }
+        self.once.answer(slot, answer.error());
         let state = self.slots.entry(slot).or_default();
         let Some(error) = answer.error() else {
             *state = Answered { at: Some(now), ..Answered::default() };
@@ -111,6 +126,8 @@ impl Link {
             return self.answered(now);
         }
         if is_silence(error) {
+            // Other slots are answered sooner than it is asked again.
+            state.refused |= self.once.open(slot).is_some();
             self.trouble = Some(error.clone());
             return;
         }
@@ -230,8 +247,21 @@ impl Slot {
             Self::BreakGlass => "break-glass",
             Self::Session => "the login",
             Self::SupportRequests | Self::SupportRequest => "the support requests",
-            Self::SupportTenants | Self::SupportTenant | Self::RunTenants => "the tenants",
-            Self::Control | Self::StartRunbook => "the change",
+            Self::SupportTenants | Self::SupportTenant | Self::RunTenants | Self::ScopeChoices => {
+                "the tenants"
+            }
+            Self::Preflight => "the preflight",
+            Self::PlanTargets => "the targets",
+            Self::Plan => "the plan",
+            Self::Named | Self::Names => "the names",
+            Self::Evidence | Self::Diagnostics => "the diagnostics",
+            Self::SendRequest => "the support request",
+            Self::Export => "the export",
+            Self::Control
+            | Self::StartRunbook
+            | Self::BreakGlassChange
+            | Self::MarkRead
+            | Self::MarkAllRead => "the change",
             _ => "the database",
         }
     }

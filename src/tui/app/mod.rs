@@ -8,6 +8,7 @@ mod control;
 mod leave;
 pub mod link;
 mod notices;
+pub(in crate::tui) mod once;
 mod overview;
 mod paste;
 mod polling;
@@ -312,7 +313,7 @@ impl App {
     /// Changes the state by what happened, at `now`; gives what is to be done.
     pub fn update(&mut self, msg: Msg, now: DateTime<Utc>) -> Vec<Effect> {
         let body = self.body();
-        let read = self.tab_slots();
+        let (read, once) = (self.tab_slots(), self.read_once());
         self.look.now = now;
         let effects = self.happened(msg, now);
         if self.body() != body {
@@ -324,8 +325,12 @@ impl App {
         }
         let asked =
             |slot: Slot| effects.iter().any(|e| matches!(e, Effect::Ask(s, _) if *s == slot));
-        let left = read.into_iter().filter(|slot| !reads.contains(slot) && !asked(*slot));
-        left.map(Effect::Leave).collect::<Vec<_>>().into_iter().chain(effects).collect()
+        let shown = [reads, self.read_once()].concat();
+        let left = read.into_iter().chain(once);
+        let left = left.filter(|slot| !shown.contains(slot) && !asked(*slot));
+        let left: Vec<Effect> = left.map(Effect::Leave).collect();
+        self.note_asked(&effects);
+        left.into_iter().chain(effects).collect()
     }
 
     fn happened(&mut self, msg: Msg, now: DateTime<Utc>) -> Vec<Effect> {

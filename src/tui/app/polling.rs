@@ -21,10 +21,9 @@ impl App {
 
     /// What is to be asked again and again in this state.
     pub fn subscriptions(&self) -> Vec<Sub> {
-        if self.paused && self.session.is_some() {
-            return Vec::new();
-        }
-        let mut subs = self.wanted();
+        // What was asked for by a key comes, frozen or not.
+        let frozen = self.paused && self.session.is_some();
+        let mut subs = if frozen { self.once_subs() } else { self.wanted() };
         subs.retain(|sub| !self.link.is_denied(sub.slot));
         subs
     }
@@ -47,6 +46,7 @@ impl App {
         subs.push(Inbox::count(every));
         subs.push(self.glass_poll());
         subs.push(self.condition_poll());
+        subs.extend(self.once_subs());
         subs
     }
 

@@ -178,6 +178,7 @@ impl Confirm {
             Ok(planned) => {
                 self.waiting = planned.obstacle.clone().map_or(Waiting::No, Waiting::Refused);
                 *plan = Some(planned);
+                self.error = None;
             }
             Err(error) => self.error = Some(error),
         }
@@ -188,6 +189,7 @@ impl Confirm {
     pub fn take_group(&mut self, plan: GroupRetryPlan) {
         if let Subject::Group(question) = &mut self.subject {
             question.take_plan(plan);
+            self.error = None;
         }
         self.ask();
     }

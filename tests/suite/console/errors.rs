@@ -55,7 +55,7 @@ impl Store {
 }
 
 /// A console at the errors, as this person.
-async fn at_errors(store: &Store, name: &str, width: u16, height: u16) -> Console {
+pub async fn at_errors(store: &Store, name: &str, width: u16, height: u16) -> Console {
     let mut console = Console::open(&store.ops, width, height).await;
     console.log_in(name).await;
     console.keys("1f").await;

@@ -39,7 +39,7 @@ pub(super) async fn platform() -> Store {
     store
 }
 
-fn service(store: &Store, url: &str, listen: Listen) -> Ops {
+pub(super) fn service(store: &Store, url: &str, listen: Listen) -> Ops {
     Ops::open(url, Create::Never, store.clock.clone(), of_console(listen)).unwrap()
 }
 
@@ -48,7 +48,7 @@ async fn locked(store: &Store) -> PgConnection {
     locked_table(store, "operation_runs").await
 }
 
-async fn locked_table(store: &Store, table: &str) -> PgConnection {
+pub(super) async fn locked_table(store: &Store, table: &str) -> PgConnection {
     let mut other = PgConnection::connect(&store.url).await.unwrap();
     other.execute("set application_name = 'psql'").await.unwrap();
     other.execute("begin").await.unwrap();

@@ -29,7 +29,7 @@ use self::scope::{Keys, Page, Scope, Way};
 use super::super::command::{Command, Context};
 use super::super::keymap::Keymap;
 use super::super::look::Look;
-use super::super::msg::Effect;
+use super::super::msg::{Effect, Slot};
 use super::super::widgets::form::Form;
 use super::super::wizard::PreflightRequest;
 use crate::domain::capability::{Capability, CapabilitySet};
@@ -218,6 +218,19 @@ impl Runbooks {
         match &self.draft {
             Some(draft) if draft.step == Step::Scope => draft.scope.ask(),
             _ => Vec::new(),
+        }
+    }
+
+    /// The slot of what the step shows and asks once. A preflight only once it has failed: it counts
+    /// as long as it takes.
+    pub fn once(&self) -> Option<Slot> {
+        let draft = self.draft.as_ref()?;
+        let chooses = draft.scope.page == Page::Choose;
+        match draft.step {
+            Step::Scope => chooses.then_some(Slot::ScopeChoices),
+            Step::Preflight if draft.plan.plan().is_some() => Some(Slot::PlanTargets),
+            Step::Preflight => draft.plan.has_failed().then_some(Slot::Preflight),
+            _ => None,
         }
     }
 

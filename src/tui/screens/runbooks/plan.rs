@@ -98,6 +98,11 @@ impl PlanStep {
         matches!(self.counting, Counting::Now(_))
     }
 
+    /// Whether the last preflight was refused, or broke.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.counting, Counting::Failed(_))
+    }
+
     /// Whether what was counted, or is being counted, is this.
     pub(super) fn is_for(&self, request: &PreflightRequest) -> bool {
         let some = self.plan.is_some() || self.is_counting();
@@ -135,7 +140,9 @@ impl PlanStep {
 
     /// Takes the plan; asks for its targets.
     pub(super) fn take(&mut self, asked: &PreflightRequest, answer: Result<Plan>) -> Vec<Effect> {
-        if self.asked.as_ref() != Some(asked) || !self.is_counting() {
+        // One that failed for the database is asked again.
+        let awaited = self.is_counting() || self.has_failed();
+        if self.asked.as_ref() != Some(asked) || !awaited {
             return Vec::new();
         }
         match answer {

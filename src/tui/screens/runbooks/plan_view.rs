@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
+use super::super::super::app::once::told;
 use super::super::super::command::{Command, Context};
 use super::super::super::look::{Look, grouped};
 use super::super::super::theme::Role;
@@ -170,7 +171,7 @@ impl Draft {
             .map(|(row, here)| columns.line(row, here, look, around.lost))
             .collect();
         let lines = match (lines.is_empty(), self.plan.targets.error()) {
-            (_, Some(error)) => text(look, Role::Failed, &error.to_string(), area),
+            (_, Some(error)) => text(look, Role::Failed, &told(error), area),
             (false, None) => lines,
             (true, None) => {
                 let none = match self.plan.targets.matching() {

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
+use super::super::super::app::once::told;
 use super::super::super::look::{Look, grouped};
 use super::super::super::theme::Role;
 use super::scope::{RESTRICTED, Scope, Way};
@@ -110,7 +111,7 @@ impl Draft {
             _ => (scope.workspaces.matching(), scope.workspaces.error()),
         };
         let lines = match (lines.is_empty(), error) {
-            (_, Some(error)) => text(look, Role::Failed, &error.to_string(), layout.rows),
+            (_, Some(error)) => text(look, Role::Failed, &told(error), layout.rows),
             (false, None) => lines,
             (true, None) => text(look, Role::Muted, nothing(scope, matching), layout.rows),
         };
@@ -231,7 +232,7 @@ fn draw_search(
 fn draw_all(scope: &Scope, area: Rect, buffer: &mut Buffer, look: &Look) {
     let lines = match scope.allowed {
         None => match scope.tenants.error() {
-            Some(error) => text(look, Role::Failed, &error.to_string(), area),
+            Some(error) => text(look, Role::Failed, &told(error), area),
             None => text(look, Role::Muted, "reading ...", area),
         },
         Some((_, false)) => text(look, Role::Text, RESTRICTED, area),

@@ -1,8 +1,9 @@
 //! What commands do to a draft, step by step.
 
+use super::super::super::app::once::told;
 use super::super::super::command::Command;
 use super::super::super::look::wrapped;
-use super::super::super::msg::Effect;
+use super::super::super::msg::{Effect, Slot};
 use super::super::super::widgets::form::Form;
 use super::super::super::wizard::{ExportRequest, StartRequest, WizardRequest, export_file};
 use super::plan::{Counting, Trouble};
@@ -30,7 +31,12 @@ impl Draft {
             Step::Preflight => {
                 self.plan.refusal = None;
                 self.step = Step::Scope;
-                return Outcome::effects(self.scope.ask());
+                let mut effects = self.scope.ask();
+                if self.plan.has_failed() {
+                    // It may be asked again at this moment.
+                    effects.push(Effect::Stop(Slot::Preflight));
+                }
+                return Outcome::effects(effects);
             }
             Step::Rollout => self.step = Step::Preflight,
             Step::Reason => self.step = Step::Rollout,
@@ -331,7 +337,7 @@ impl Draft {
             Counting::Cancelled => {
                 "The preflight was cancelled; nothing was kept of it.".to_owned()
             }
-            Counting::Failed(error) => error.to_string(),
+            Counting::Failed(error) => told(error),
             Counting::No => "There is no plan yet.".to_owned(),
         };
         wrapped(&text, columns)

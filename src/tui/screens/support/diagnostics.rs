@@ -1,5 +1,6 @@
 //! Diagnostics as they were opened. Nothing here asks for them but the key that opens and the
-//! key that opens anew: each opening is audited.
+//! key that opens anew: each opening is audited. One that failed for the database, and was not made,
+//! is asked again until it is.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +50,11 @@ impl Diagnostics {
             files: Vec::new(),
             reader,
         }
+    }
+
+    /// What they are of.
+    pub fn about(&self) -> DiagnosticsSubject {
+        self.subject
     }
 
     /// What was opened.

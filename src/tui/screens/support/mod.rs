@@ -1,8 +1,8 @@
 //! Support: requests that were sent, tenants, and the diagnostics of a tenant or a run.
 //!
 //! The tab is a small stack of pages over the list of requests. A page remembers the place that
-//! it was opened from, so one level back leads there. Diagnostics are the one thing that is never
-//! asked again by itself: each opening is audited.
+//! it was opened from, so one level back leads there. Diagnostics that are open are the one thing that
+//! is never asked again by itself: each opening is audited.
 
 mod bundle;
 pub mod compose;
