@@ -1,6 +1,7 @@
 //! How an operation runs: who acts is checked, it executes, and is committed or undone.
 
 use std::future::Future;
+use std::time::Duration;
 
 use super::authorise::authorise;
 use super::store::database::Begin;
@@ -8,7 +9,7 @@ use super::store::error::{SILENT, silent_database};
 use super::store::grants::Use;
 use super::store::sessions::{By, SessionRow};
 use super::store::{self, Tx};
-use super::{About, Access, Context, Operation, Ops, commit, denial, runs};
+use super::{About, Access, Context, Engine, Operation, Ops, commit, denial, runs};
 use crate::access::{Actor, Permit, Requirement};
 use crate::{Error, Result};
 
@@ -174,9 +175,13 @@ impl Ops {
         }
     }
 
-    /// Waits for the database as long as the settings say.
+    /// Waits for the database as long as the settings say, and for a connection to a server.
     pub(super) async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout(self.inner.settings.patience, work).await {
+        let connecting = match self.engine() {
+            Engine::Postgres => store::connect::CONNECT_TIMEOUT,
+            Engine::Sqlite => Duration::ZERO,
+        };
+        match tokio::time::timeout(self.inner.settings.patience + connecting, work).await {
             Ok(done) => self.explaining(done, Use::Reads).await,
             Err(_) => Err(silent_database()),
         }

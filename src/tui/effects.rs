@@ -108,8 +108,8 @@ pub struct Runner {
     slow: Option<(Slot, u64, u64)>,
     /// When a statement that was given up has ended at the latest.
     ends: Option<Instant>,
-    /// How often locks had come or gone when all that is shown was made due for it.
-    locks: u64,
+    /// How often locks and the like had come or gone when all that is shown was made due for it.
+    bars: u64,
 }
 
 impl Runner {
@@ -140,7 +140,7 @@ impl Runner {
             blocker: None,
             slow: None,
             ends: None,
-            locks: 0,
+            bars: 0,
         };
         (runner, receiver, hinted)
     }
@@ -308,7 +308,7 @@ impl Runner {
             (_, Some(_)) => state.shown = None,
         }
         let shown = state.shown.as_ref().and_then(|(_, seen)| *seen);
-        self.follow_locks();
+        self.follow_bars();
         self.follow_up(slot, shown, matches!(answer, Answer::Later));
         let state = self.slots.entry(slot).or_default();
         if let Some((request, poll)) = state.waiting.take() {
@@ -325,10 +325,10 @@ impl Runner {
         (!matches!(answer, Answer::Later)).then_some((slot, answer))
     }
 
-    /// A lock that came or went concerns what is read seldom, too.
-    fn follow_locks(&mut self) {
-        let locks = self.feed.locks();
-        if std::mem::replace(&mut self.locks, locks) != locks {
+    /// A lock that came or went concerns what is read seldom, too; so does a database that is read-only.
+    fn follow_bars(&mut self) {
+        let bars = self.feed.bars();
+        if std::mem::replace(&mut self.bars, bars) != bars {
             let now = Instant::now();
             self.scheduled.iter_mut().for_each(|scheduled| scheduled.due_at(now));
         }
@@ -376,7 +376,7 @@ impl Runner {
 
     /// Asks what is due, gives up what is not wanted, and looks what is waited for.
     pub fn poll_due(&mut self) {
-        self.follow_locks();
+        self.follow_bars();
         let now = Instant::now();
         let mut due = Vec::new();
         let any = self.scheduled.iter().any(|scheduled| scheduled.due() <= now);

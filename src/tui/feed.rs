@@ -27,7 +27,7 @@ const COVERED: Duration = Duration::from_secs(30);
 pub struct Seen {
     version: u64,
     hints: u64,
-    locks: u64,
+    bars: u64,
     /// When it was looked at, or asked for.
     pub at: Instant,
 }
@@ -51,8 +51,8 @@ pub struct Feed {
     aside: Turn<()>,
     version: AtomicU64,
     hints: AtomicU64,
-    /// How often a lock that keeps readers out came or went.
-    locks: AtomicU64,
+    /// How often a lock that keeps readers out, or what keeps writers out, came or went.
+    bars: AtomicU64,
     /// Whether hints are known to arrive.
     proven: AtomicBool,
     /// The channel to which a message is to be sent that shows whether hints arrive.
@@ -81,7 +81,7 @@ impl Feed {
     pub fn known(&self) -> Seen {
         let version = self.version.load(Ordering::Acquire);
         let hints = self.hints.load(Ordering::Acquire);
-        Seen { version, hints, locks: self.locks(), at: Instant::now() }
+        Seen { version, hints, bars: self.bars(), at: Instant::now() }
     }
 
     /// What is known of the database as it was at `at` or later.
@@ -113,9 +113,11 @@ impl Feed {
         self.answered();
         looks.asked = Some(asked);
         if looks.snapshot != snapshot {
-            let locked = |looked: &Option<Snapshot>| looked.as_ref().is_some_and(|s| s.locked);
-            if locked(&looks.snapshot) != locked(&snapshot) {
-                self.locks.fetch_add(1, Ordering::AcqRel);
+            let barred = |looked: &Option<Snapshot>| {
+                looked.as_ref().map_or((false, false), |s| (s.locked, s.read_only))
+            };
+            if barred(&looks.snapshot) != barred(&snapshot) {
+                self.bars.fetch_add(1, Ordering::AcqRel);
             }
             looks.snapshot = snapshot;
             self.version.fetch_add(1, Ordering::AcqRel);
@@ -144,7 +146,7 @@ impl Feed {
     /// `now`.
     pub fn due(&self, engine: Engine, slot: Slot, follows: Follows, shown: Seen, now: Seen) -> Due {
         // What is read tells whether it waits for one.
-        if now.locks != shown.locks {
+        if now.bars != shown.bars {
             return Due::Read;
         }
         let age = now.at.saturating_duration_since(shown.at);
@@ -201,9 +203,9 @@ impl Feed {
         self.hints.load(Ordering::Acquire) != shown.hints
     }
 
-    /// How often a lock that keeps readers out was seen to come or go.
-    pub fn locks(&self) -> u64 {
-        self.locks.load(Ordering::Acquire)
+    /// How often a lock that keeps readers out, or what keeps writers out, was seen to come or go.
+    pub fn bars(&self) -> u64 {
+        self.bars.load(Ordering::Acquire)
     }
 
     /// The database has answered.

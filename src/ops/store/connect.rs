@@ -10,8 +10,9 @@ use super::tls;
 use crate::domain::postgres_url::{PostgresUrl, check_env_host, check_ssl_mode};
 use crate::{Error, Result};
 
-/// How long to wait for a connection before the database counts as unreachable.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long to wait for a connection before the database counts as unreachable: four to six answers,
+/// each of which may take more than a second on a bad link.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// What a server is told of a console, before anybody has logged in.
 pub const CONSOLE: &str = "tenantpilot console";
 

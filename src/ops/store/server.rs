@@ -25,12 +25,14 @@ use super::{awaited, connect, pooled, sql};
 use crate::{Error, Result};
 
 /// What stands for the state of the data.
-const CHANGES_SEEN: &str = "select pg_current_snapshot()::text as changes";
+const CHANGES_SEEN: &str = "select pg_current_snapshot()::text as changes, pg_is_in_recovery() as standby, \
+     current_setting('default_transaction_read_only') = 'on' as read_only";
 /// A lock that keeps readers out changes no data, so who reads only what has changed would not notice
 /// it.
 const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operation_run_failures, \
      operation_run_targets, operation_run_hours, operation_run_deltas, alert_deliveries, notifications, \
-     workers, tenants, workspaces, platform_users, platform_user_workspaces, platform_sessions \
+     workers, tenants, workspaces, platform_users, platform_user_workspaces, platform_sessions, \
+     support_requests \
      in access share mode nowait; ";
 
 /// The state of a server's data.
@@ -40,6 +42,8 @@ pub struct Snapshot {
     pub changes: String,
     /// Whether a table that the lists or every request reads cannot be read.
     pub locked: bool,
+    /// Whether nothing can be written.
+    pub read_only: bool,
 }
 
 /// A server that is asked through few connections.
@@ -170,9 +174,19 @@ impl Server {
                     within(answer, rows).await.and_then(|answered| answered);
                 match rows {
                     Ok(rows) => {
-                        keeper.put(connection, false);
                         let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
-                        return Ok(Snapshot { changes: row.try_get("changes")?, locked });
+                        let read_only = row.try_get("read_only")?;
+                        if read_only && keeper.renew() {
+                            close(connection);
+                        } else {
+                            keeper.put(connection, false);
+                        }
+                        let read_only = read_only || row.try_get("standby")?;
+                        return Ok(Snapshot {
+                            changes: row.try_get("changes")?,
+                            locked,
+                            read_only,
+                        });
                     }
                     Err(error) if overheard(&error, &overhears) => close(connection),
                     Err(error) if taken.used && is_lost(&error) => close(connection),

@@ -11,6 +11,7 @@ use tenantpilot::tui::msg::{Answer, Effect, Request, Slot};
 
 use super::session::Running;
 use crate::support::console::{Console, setup};
+use crate::support::postgres::administer;
 use crate::support::proxy::Proxy;
 use crate::support::stores::{ORIGIN, Store, block_on};
 
@@ -102,7 +103,9 @@ fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
         let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
         running.log_in().await;
         // The overview is read every 5 s, and a list of which nothing changes every 30 s.
-        for (tab, table) in [("1", "operation_runs"), ("1", "tenants"), ("2", "platform_users")] {
+        for (tab, table) in
+            [("1", "operation_runs"), ("5", "support_requests"), ("2", "platform_users")]
+        {
             running.type_keys(tab);
             running.screen.until("live", |text| text.contains("● live")).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -158,6 +161,39 @@ fn fr_047_003_a_long_statement_on_a_server_that_answers_is_slow() {
             drop(lock);
             running.screen.until("live again", |text| text.contains("● live")).await;
         }
+    });
+}
+
+#[test]
+fn fr_037_016_that_a_database_takes_no_writes_is_said_soon_and_no_longer_than_it_is_so() {
+    block_on(async {
+        let store = platform().await;
+        let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        let name = store.text("select current_database()::text").await;
+        for (on, shown) in [("on", "‼ read-only"), ("off", "● live")] {
+            let set = format!("alter database {name} set default_transaction_read_only = {on}");
+            administer(&set).await;
+            if on == "on" {
+                let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname =";
+                administer(&format!("{end} '{name}'")).await;
+            }
+            let since = Instant::now();
+            running.screen.until(shown, |text| text.contains(shown)).await;
+            assert!(since.elapsed() < Duration::from_secs(7), "{on}: {:?}", since.elapsed());
+        }
+    });
+}
+
+#[test]
+fn fr_047_003_a_link_on_which_each_answer_takes_long_is_no_outage() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        proxy.delay(Duration::from_millis(850));
+        let ops = service(&store, &proxy.url(&store.url), Listen::Off);
+        ops.require_current_schema().await.unwrap();
     });
 }
 
