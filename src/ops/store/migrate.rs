@@ -11,6 +11,7 @@ use super::schema::{
 };
 use super::server::Server;
 use super::{Db, database::Engine, pooled};
+use crate::domain::database_fault::Condition;
 use crate::{Error, ErrorKind, Result};
 
 /// SQLSTATEs of a name that is taken: of a table, a type or trigger, a function, a schema, a column.
@@ -165,7 +166,8 @@ fn failed(error: MigrateError) -> Error {
 /// An error in the middle of migrating: each migration is committed by itself, so some may be
 /// applied.
 pub fn interrupted(error: Error) -> Error {
-    if error.retry_can_help() {
+    // Where writes are not allowed, its own hint says what to do.
+    if error.retry_can_help() && error.condition() != Some(Condition::ReadOnly) {
         return error.hint("some migrations may be applied; migrate again: it goes on from there");
     }
     error
