@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff;
+use crate::domain::database_fault::DatabaseFault;
 
 /// The first pause; it doubles.
 const FIRST: Duration = Duration::from_secs(2);
@@ -21,6 +22,9 @@ struct PutOff {
     until: Instant,
     times: u32,
     told: String,
+    /// The fence that this worker still holds it under, and what the database said: that it is put off
+    /// could not be written either.
+    held: Option<(i64, Option<DatabaseFault>)>,
 }
 
 /// See the module.
@@ -37,6 +41,7 @@ impl Postponed {
             until: Instant::now(),
             times: 0,
             told: String::new(),
+            held: None,
         });
         let longest = if outage { LONGEST_OUTAGE } else { LONGEST };
         let pause = backoff::pause(FIRST, entry.times, longest);
@@ -45,6 +50,27 @@ impl Postponed {
         let new = entry.told != why;
         why.clone_into(&mut entry.told);
         (pause, new)
+    }
+
+    /// That a run is put off could not be written: it is held under `fence` until that is tried again.
+    pub fn hold(&self, run_id: i64, fence: i64, fault: Option<DatabaseFault>) {
+        let now = Instant::now();
+        if let Some(run) = self.locked().get_mut(&run_id) {
+            run.held = Some((fence, fault));
+            if run.until <= now {
+                run.until = now + backoff::pause(FIRST, run.times, LONGEST_OUTAGE);
+                run.times += 1;
+            }
+        }
+    }
+
+    /// The runs that are still held although their time has come; they are held no more.
+    pub fn take_held(&self) -> Vec<(i64, i64, Option<DatabaseFault>)> {
+        let now = Instant::now();
+        let mut runs = self.locked();
+        let due = runs.iter_mut().filter(|(_, run)| run.until <= now);
+        due.filter_map(|(id, run)| run.held.take().map(|(fence, fault)| (*id, fence, fault)))
+            .collect()
     }
 
     /// The runs whose time has not come.

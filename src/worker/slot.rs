@@ -25,6 +25,9 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
         }
         // Hears what comes while the question is under way, too.
         let hinted = shared.hint.notified();
+        for (run_id, fence, fault) in shared.postponed.take_held() {
+            write_postponed(&shared, PostponeRun { run_id, fence, pause: POLL, fault }).await;
+        }
         let asked_at = tokio::time::Instant::now();
         let claims = match claim(&shared).await {
             Ok(claims) => claims,
@@ -115,10 +118,18 @@ fn put_off(shared: &Shared, run_id: i64, error: &Error) -> Duration {
 /// Puts a run off for everybody, as far as the database lets that be written.
 async fn postpone(shared: &Shared, run_id: i64, fence: i64, error: &Error) {
     let pause = put_off(shared, run_id, error);
-    let postpone = PostponeRun { run_id, fence, pause, fault: error.fault().cloned() };
+    let fault = error.fault().cloned();
+    write_postponed(shared, PostponeRun { run_id, fence, pause, fault }).await;
+}
+
+async fn write_postponed(shared: &Shared, postpone: PostponeRun) {
+    let (run_id, fence, fault) = (postpone.run_id, postpone.fence, postpone.fault.clone());
     if let Err(error) = shared.ops.run(&Actor::System, postpone).await {
-        // Its lease runs out by itself then.
         tracing::debug!(run_id, %error, "a run could not be postponed in the database");
+        // Else its lease would have to run out first, and somebody would take it over.
+        if error.is_waited_out() {
+            shared.postponed.hold(run_id, fence, fault);
+        }
     }
 }
 

@@ -93,6 +93,30 @@ fn fr_037_006_an_end_that_waits_for_its_audit_row_says_so() {
     });
 }
 
+#[test]
+fn fr_037_005_a_run_that_cannot_even_be_postponed_is_tried_again_and_taken_over_by_none() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
+        let id = store.probe(RunScope::All, json!({ "n": 1 }), Rollout::default()).await;
+        let refuse = "create function no_row() returns trigger language plpgsql as \
+             $$ begin raise exception 'no' using errcode = '53100'; end $$; \
+             create trigger no_row before update on operation_runs \
+             for each row when (old.started_at is not null) execute function no_row()";
+        store.sql(refuse).await.unwrap();
+        let settings = WorkerSettings { lease: Duration::from_secs(60), ..one_slot() };
+        let mut worker = Running::start(&store, settings);
+        let postponed = |event: &WorkerEvent| matches!(event, WorkerEvent::Postponed { .. });
+        until_told(&mut worker, postponed).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        store.sql("drop trigger no_row on operation_runs").await.unwrap();
+        // Long before its lease runs out.
+        let detail = store.end_of(id).await;
+        assert_eq!((store.state(&detail), stopped(&detail)), (RunState::Succeeded, None));
+        assert_eq!(store.number("select takeovers from operation_runs").await, 0);
+        worker.stop().await;
+    });
+}
+
 both_engines! {
     async fn fr_037_005_a_run_whose_end_cannot_be_written_holds_up_no_other(store) {
         let store = store.with_platform().await.with_ledger().await;
