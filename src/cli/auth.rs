@@ -45,8 +45,9 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
     let login = Login::new(&name, exposed(&password), ClientKind::Cli).replacing(before.clone());
     let (session, token) = match ops.run(&env.anonymous(), login).await {
         Err(error) if error.kind() == ErrorKind::NotLoggedIn => {
-            require_users(env, &ops).await?;
-            return Err(error);
+            // What keeps it from being looked at says nothing of the login.
+            let unclaimed = require_users(env, &ops).await.err();
+            return Err(unclaimed.filter(|e| e.kind() == ErrorKind::Refused).unwrap_or(error));
         }
         done => done?,
     };

@@ -101,7 +101,8 @@ async fn answer(
             Answer::Login(match done {
                 // Of a database that cannot be used at all, the schema's state says why.
                 Err(error) if error.kind() == ErrorKind::Refused => {
-                    Err(ops.require_current_schema().await.err().unwrap_or(error))
+                    let schema = ops.require_current_schema().await.err();
+                    Err(schema.filter(|e| e.kind() == ErrorKind::Refused).unwrap_or(error))
                 }
                 done => done.map(|(session, _)| session),
             })
