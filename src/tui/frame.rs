@@ -566,11 +566,10 @@ fn label_of(command: Command, context: Context) -> &'static str {
     }
 }
 
-/// An error that stands beside data that is still shown; the connection's own trouble is in
-/// the header.
+/// An error that stands beside data that is still shown, or why the database does not answer.
 fn error_of_screen(app: &App) -> Option<String> {
     app.session.as_ref()?;
-    if app.link.is_lost() || !app.overlays.is_empty() {
+    if !app.overlays.is_empty() {
         return None;
     }
     if let Some(blocked) = app.blocked() {
@@ -587,5 +586,6 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Support => (app.support.screen().error(), app.support.screen().has_data()),
         Tab::Runbooks => (None, false),
     };
+    let error = if app.link.is_lost() { app.link.trouble.as_ref() } else { error };
     error.filter(|_| has_data).map(ToString::to_string)
 }
