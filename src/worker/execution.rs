@@ -150,10 +150,6 @@ impl Ground {
         self.plan.lock().await.give_back(ordinal);
     }
 
-    pub async fn put_off(&self, ordinal: i64) {
-        self.plan.lock().await.put_off(ordinal);
-    }
-
     pub fn note_crash(&self, ordinal: i64, text: String) {
         tracing::error!(
             run_id = self.run_id,

@@ -114,7 +114,7 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
                     ground.shared.failed(ground.target(ordinal), &error);
                     take_back(ground, ordinal, &error).await;
                 }
-                ground.put_off(ordinal).await;
+                ground.give_back(ordinal).await;
                 wait_out(ground, ground.target(ordinal), &error, outages).await;
             }
         }
@@ -246,7 +246,7 @@ fn log(ground: &Ground, ordinal: i64, message: &str) {
 async fn interrupted(ground: &Ground, ordinal: i64, error: &Error, outages: &mut u32) -> Next {
     ground.starts.interrupted(ordinal, error.fault());
     take_back(ground, ordinal, error).await;
-    ground.put_off(ordinal).await;
+    ground.give_back(ordinal).await;
     wait_out(ground, ground.target(ordinal), error, outages).await;
     Next::Plan
 }

@@ -2,9 +2,6 @@
 //! hundred thousand tenants takes no more memory than one over ten.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use crate::Result;
 use crate::access::Actor;
@@ -13,8 +10,6 @@ use crate::ops::runs::{DueTargets, Pending};
 
 /// Targets read at once.
 const PAGE: i64 = 256;
-/// After so long a target that an outage came over is tried again, before those that follow it.
-const LATER: Duration = Duration::from_secs(3);
 
 /// One pass over the pending targets of a run.
 #[derive(Debug)]
@@ -29,8 +24,6 @@ pub struct Plan {
     /// Given out and not given back.
     out: HashSet<i64>,
     passed: bool,
-    /// When the pass goes back, and to which target.
-    later: Option<(Instant, i64)>,
 }
 
 impl Plan {
@@ -44,17 +37,11 @@ impl Plan {
             queue: VecDeque::new(),
             out: HashSet::new(),
             passed: true,
-            later: None,
         }
     }
 
     /// The next target that nobody works on; none once the pass is over.
     pub async fn next(&mut self, ops: &Ops) -> Result<Option<Pending>> {
-        if let Some((_, ordinal)) = self.later.take_if(|(at, _)| *at <= Instant::now()) {
-            self.after = self.after.min(ordinal - 1);
-            self.queue.clear();
-            self.passed = false;
-        }
         loop {
             if let Some(next) = self.queue.pop_front() {
                 if next.ordinal >= self.bound {
@@ -90,14 +77,6 @@ impl Plan {
         self.out.remove(&ordinal);
     }
 
-    /// Gives a target back that an outage came over: the pass goes back to it in a while, so that the
-    /// end of the outage is noticed before all others are done.
-    pub fn put_off(&mut self, ordinal: i64) {
-        self.out.remove(&ordinal);
-        let (at, first) = self.later.unwrap_or((Instant::now() + LATER, ordinal));
-        self.later = Some((at, first.min(ordinal)));
-    }
-
     /// Gives a reserved target back that was not started: it is the next again.
     pub fn put_back(&mut self, target: Pending) {
         if self.out.remove(&target.ordinal) {
@@ -113,6 +92,5 @@ impl Plan {
         self.after = -1;
         self.queue.clear();
         self.passed = false;
-        self.later = None;
     }
 }

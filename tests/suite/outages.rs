@@ -414,29 +414,6 @@ fn fr_037_003_during_an_outage_only_a_step_in_flight_counts_as_a_start() {
 }
 
 #[test]
-fn fr_037_004_a_worker_is_back_long_before_the_targets_that_follow_are_done() {
-    block_on(async {
-        let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
-        let slow = "create function slow() returns trigger language plpgsql as \
-             $$ begin perform pg_sleep(0.4); return new; end $$; \
-             create trigger slow before insert on fault_ledger for each row execute function slow()";
-        store.sql(slow).await.unwrap();
-        refuse_steps(&store, "53100").await;
-        let id = store.probe(RunScope::All, json!({ "steps": 5 }), Rollout::default()).await;
-        let mut worker = Running::start(&store, ONE.settings());
-        until_told(&mut worker, lost).await;
-        store.sql("drop trigger refuse on fault_ledger").await.unwrap();
-        until_told(&mut worker, back).await;
-        let left = format!(
-            "select count(*) from operation_run_targets where run_id = {id} and status = 'pending'"
-        );
-        assert!(store.number(&left).await > 1, "the one that failed, and others");
-        assert_eq!(counts(&store.end_of(id).await)[..2], [4, 4]);
-        worker.stop().await;
-    });
-}
-
-#[test]
 fn fr_037_004_a_read_only_database_is_told_once_and_back_only_with_a_write() {
     block_on(async {
         let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
