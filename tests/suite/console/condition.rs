@@ -43,6 +43,11 @@ fn fr_037_016_a_database_that_is_read_only_or_full_is_not_live() {
             let header = header(&mut console);
             assert!(header.contains(shown), "{on}: {header}");
         }
+        // Other sessions of that time would be given up later.
+        administer(&end).await;
+        for _ in 0..10 {
+            console.poll().await;
+        }
         // A refused write of its own stands until one succeeds, however many reads do.
         store
             .sql(
