@@ -74,7 +74,7 @@ pub fn subscriber(
     let ours = filter(level);
     let targets = Targets::new()
         .with_target("tenantpilot", ours)
-        // What a server remarks beside its answers; that it ends a connection is told by the next.
+        // A server's notices; that it ended a connection, the next statement reports.
         .with_target("sqlx::postgres::notice", LevelFilter::ERROR)
         // Libraries log statements and addresses at their lower levels.
         .with_default(ours.min(LevelFilter::WARN));

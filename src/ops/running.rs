@@ -44,12 +44,12 @@ impl Ops {
                 context.keep_first(tx);
                 // On the heap: callers hold many of these at once.
                 let done = Box::pin(operation.execute(&mut context)).await;
-                let told = context.is_refusal_audited();
+                let audited = context.is_refusal_audited();
                 // What it has not committed is not to happen.
                 if let Some(tx) = context.into_tx() {
                     tx.rollback().await?;
                 }
-                if let (Err(error), false) = (&done, told) {
+                if let (Err(error), false) = (&done, audited) {
                     Box::pin(self.audit_denial::<O>(actor, &about, error)).await?;
                 }
                 done.map_err(|error| self.explained::<O>(error, run_id))
@@ -134,11 +134,11 @@ impl Ops {
         };
         let mut context = Context::of::<O>(self.clone(), (permit, arrived), Some(tx));
         let done = Box::pin(operation.execute(&mut context)).await;
-        let told = context.keeps_on_error();
-        let keep = (done.is_ok() && !context.is_undone()) || told;
+        let keeps = context.keeps_on_error();
+        let keep = (done.is_ok() && !context.is_undone()) || keeps;
         match context.into_tx() {
             Some(mut tx) if keep && writes => {
-                // A worker does its work again until it knows; a person is told.
+                // A worker does its work again until it knows; a person gets the answer.
                 if !matches!(actor, Actor::System) {
                     tx.identify().await?;
                 }
@@ -148,7 +148,7 @@ impl Ops {
             None => {}
         }
         if writes
-            && !told
+            && !keeps
             && let Err(error) = &done
         {
             Box::pin(self.audit_denial::<O>(actor, about, error)).await?;

@@ -32,8 +32,7 @@ const CHANGES_SEEN: &str = "select pg_current_snapshot()::text as changes, pg_is
 const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operation_run_failures, \
      operation_run_targets, operation_run_hours, operation_run_deltas, alert_deliveries, notifications, \
      workers, tenants, workspaces, platform_users, platform_user_workspaces, platform_sessions, \
-     support_requests \
-     in access share mode nowait; ";
+     support_requests in access share mode nowait; ";
 
 /// The state of a server's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,7 +305,7 @@ impl Server {
             text += "; lock table platform_users in share row exclusive mode";
         }
         text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
-                 pg_backend_pid() as backend, current_setting('default_transaction_read_only') as read_only";
+                 pg_backend_pid() as backend, current_setting('default_transaction_read_only') = 'on' as read_only";
         for (name, limit) in limits {
             if let Some(limit) = limit {
                 text += &format!(", set_config('{name}', '{}', true)", limit.as_millis());
@@ -368,7 +367,7 @@ async fn answered(
     if let Some(first) = first {
         opened.now = Some(first.try_get("now")?);
         opened.backend = first.try_get("backend")?;
-        opened.read_only = first.try_get::<&str, _>("read_only")? == "on";
+        opened.read_only = first.try_get("read_only")?;
         if let Some(applied) = applied {
             let applied = applied.iter().map(Applied::from_row).collect::<sqlx::Result<Vec<_>>>();
             let encoding: String = first.try_get("encoding")?;
