@@ -12,18 +12,18 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tenantpilot::access::Actor;
-use tenantpilot::config::{Config, Flags, LogLevel, Sources, WebhookUrl};
+use tenantpilot::config::{Config, Flags, Sources, WebhookUrl};
 use tenantpilot::ops::alerts::{
     Alert, AlertStatus, AlertSummary, AttemptEnd, ClaimAlerts, ClaimedAlert, ListAlerts,
     SettleAlert, SummariseAlerts,
 };
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
-use tenantpilot::paths::Paths;
 use tenantpilot::worker::alerts::{AlertSender, AlertSettings, USER_AGENT};
-use tenantpilot::{Clock, ErrorKind, logging};
+use tenantpilot::{Clock, ErrorKind};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::support::logs::Log;
 use crate::support::proxy::Proxy;
 use crate::support::receiver::{Receiver, Reply, Request};
 use crate::support::stores::{Store, both_engines};
@@ -528,18 +528,7 @@ fn fr_016_013_a_secret_is_read_only_from_a_file_of_its_owners_alone() {
 #[tokio::test]
 async fn fr_016_014_a_sender_outlives_an_outage_and_says_so_once() {
     let store = Store::new(Engine::Postgres).await;
-    let folder = TempDir::new().unwrap();
-    let root = folder.path().display().to_string();
-    let paths = Paths::from_env(|_| Some(root.clone())).unwrap();
-    let (subscriber, log) = logging::subscriber(&paths, LogLevel::Info, Clock::system()).unwrap();
-    // This runtime has one thread, so all that it runs is logged here.
-    let logging = tracing::subscriber::set_default(subscriber);
-    let times = |what: &str| -> usize {
-        let files = fs::read_dir(paths.logs_dir()).unwrap();
-        files
-            .map(|file| fs::read_to_string(file.unwrap().path()).unwrap().matches(what).count())
-            .sum()
-    };
+    let log = Log::of_this_thread();
     let proxy = Proxy::start(&store.url);
     let patience = OpsSettings { patience: Duration::from_secs(2), ..OpsSettings::default() };
     let ops = Ops::open(&proxy.url(&store.url), Create::Never, Clock::system(), patience).unwrap();
@@ -548,17 +537,17 @@ async fn fr_016_014_a_sender_outlives_an_outage_and_says_so_once() {
     queue(&store, 1).await;
     until!(delivered(&store).await == 1);
     for round in 2..4 {
-        let before = times("cannot be used");
+        let before = log.times("cannot be used");
         proxy.cut();
-        until!(times("cannot be used") == before + 1);
+        until!(log.times("cannot be used") == before + 1);
         queue(&store, 1).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
-        assert_eq!(times("cannot be used"), before + 1, "it says so again and again");
-        assert!(times("can be reached again") <= before && !running.task.is_finished());
+        assert_eq!(log.times("cannot be used"), before + 1, "it says so again and again");
+        assert!(log.times("can be reached again") <= before && !running.task.is_finished());
         proxy.restore();
-        until!(delivered(&store).await == round && times("can be reached again") > before);
+        until!(delivered(&store).await == round && log.times("can be reached again") > before);
     }
     running.end().await;
-    drop((logging, log));
+    drop(log);
     assert_eq!(receiver.requests().len(), 3);
 }

@@ -486,6 +486,7 @@ fn fr_010_017_an_event_is_one_clean_line_of_the_level_asked_for() {
         tracing::warn!(target: "tenantpilot::ops", name = "a\u{1b}]0;x\u{7}b", "one\ntwo\r\x1b[2J");
         tracing::info!(target: "tenantpilot::ops", "too quiet");
         tracing::error!(target: "elsewhere", "from a library");
+        tracing::warn!(target: "sqlx::postgres::notice", "terminating connection");
     });
     assert_eq!(text.lines().count(), 2, "{text:?}");
     assert!(text.contains("one") && text.contains("two") && text.contains("from a library"));

@@ -183,6 +183,22 @@ fn fr_043_004_a_database_of_another_program_is_left_as_it_is() {
 }
 
 #[test]
+fn fr_043_004_an_empty_database_that_is_read_only_says_what_to_do() {
+    block_on(async {
+        let (url, guard) = fresh_postgres_database().await;
+        let name = url.rsplit('/').next().unwrap();
+        let set = format!("alter database {name} set default_transaction_read_only = on");
+        crate::support::postgres::administer(&set).await;
+        let ops = Ops::open(&url, Create::Never, Clock::system(), OpsSettings::default()).unwrap();
+        let error = ops.migrate().await.unwrap_err();
+        assert_eq!(error.message(), "the database is read-only");
+        assert_eq!(error.next_step(), Some("connect to the primary server"));
+        ops.close().await;
+        drop(guard);
+    });
+}
+
+#[test]
 fn fr_043_004_what_counts_as_nothing() {
     block_on(async {
         // Extensions and an empty table of migrations are nobody's data.

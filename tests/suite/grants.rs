@@ -4,20 +4,18 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tempfile::TempDir;
 use tenantpilot::access::{Actor, Requirement};
-use tenantpilot::config::LogLevel;
 use tenantpilot::domain::database_fault::Condition;
 use tenantpilot::domain::rollout::Rollout;
 use tenantpilot::domain::run_state::RunState;
 use tenantpilot::ops::runs::{RunDetail, RunScope};
 use tenantpilot::ops::{Create, Engine, Ops, try_those};
-use tenantpilot::paths::Paths;
 use tenantpilot::worker::{WorkerEvent, WorkerSettings};
-use tenantpilot::{Clock, Error, ErrorKind, logging};
+use tenantpilot::{Error, ErrorKind};
 
 use crate::cli::Person;
 use crate::outages::{back, lost, until_told};
+use crate::support::logs::Log;
 use crate::support::postgres::administer;
 use crate::support::starts::Wish;
 use crate::support::stores::{Store, block_on};
@@ -195,20 +193,7 @@ fn fr_037_018_a_grant_that_is_revoked_while_a_worker_runs_is_waited_for() {
 #[tokio::test]
 async fn fr_037_018_a_failure_that_may_not_be_written_is_logged_once() {
     let store = Store::new(Engine::Postgres).await.with_platform().await.with_ledger().await;
-    let folder = TempDir::new().unwrap();
-    let root = folder.path().display().to_string();
-    let paths = Paths::from_env(|_| Some(root.clone())).unwrap();
-    let (subscriber, log) = logging::subscriber(&paths, LogLevel::Info, Clock::system()).unwrap();
-    // This runtime has one thread, so all that it runs is logged here.
-    let logging = tracing::subscriber::set_default(subscriber);
-    let lines = |what: &str| -> usize {
-        let files = std::fs::read_dir(paths.logs_dir()).unwrap();
-        files
-            .map(|file| {
-                std::fs::read_to_string(file.unwrap().path()).unwrap().matches(what).count()
-            })
-            .sum()
-    };
+    let log = Log::of_this_thread();
     let role = Role::with_all(&store).await;
     let mut worker = role.worker(&store, settings());
     until_told(&mut worker, |event| matches!(event, WorkerEvent::Ready { .. })).await;
@@ -227,7 +212,8 @@ async fn fr_037_018_a_failure_that_may_not_be_written_is_logged_once() {
     assert!(told.contains("grant insert on operation_run_failures"), "{told}");
     // Long enough for many tries.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let found = ["the database failed a step", "the database refused it"].map(lines);
+    let found =
+        ["the database failed a step", "the database refused it"].map(|what| log.times(what));
     // Tests beside this one, which have no log, may have switched the place off.
     assert!(found == [1, 0] || found == [0, 0], "{found:?}");
     store.sql(&format!("grant {}", of_role.replace("from", "to"))).await.unwrap();
@@ -236,7 +222,7 @@ async fn fr_037_018_a_failure_that_may_not_be_written_is_logged_once() {
     let told = worker.stop().await;
     let again = |of: fn(&WorkerEvent) -> bool| told.iter().filter(|event| of(event)).count();
     assert_eq!((again(lost), again(back)), (0, 1), "{told:?}");
-    drop((logging, log));
+    drop(log);
     role.drop(&store).await;
 }
 

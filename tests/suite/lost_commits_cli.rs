@@ -13,6 +13,8 @@ use crate::support::proxy::{Cut, Proxy};
 use crate::support::stores::{PASSWORD, Store, block_on};
 
 const AUDIT: &str = "insert into audit_logs";
+const SUPPORT: [&str; 8] =
+    ["support", "create", "--tenant", "1", "--summary", "it does not sync", "--confirm", "SEND"];
 const RUN: &str = "insert into operation_runs";
 
 /// A platform behind a proxy, with an administrator who is logged in.
@@ -201,22 +203,23 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
             &audited("break_glass.end"),
         )
         .await;
-        let support = [
-            "support",
-            "create",
-            "--tenant",
-            "1",
-            "--summary",
-            "it does not sync",
-            "--confirm",
-            "SEND",
-        ];
         let requests = "select count(*) from support_requests";
-        let kept = desk.cut((Cut::Before, false), "insert into support_requests", &support, "");
+        let kept = desk.cut((Cut::Before, false), "insert into support_requests", &SUPPORT, "");
         assert_eq!((kept.code, desk.store.number(requests).await), (7, 0), "{kept:?}");
         assert!(kept.err.contains("nothing was stored; this stores it once"), "{kept:?}");
-        desk.cut((Cut::After, false), "insert into support_requests", &support, "").ends(0);
+        desk.cut((Cut::After, false), "insert into support_requests", &SUPPORT, "").ends(0);
         assert_eq!(desk.store.number(requests).await, 1);
+    });
+}
+
+#[test]
+fn fr_038_008_a_refused_login_is_so_wherever_its_audit_row_is_lost() {
+    block_on(async {
+        let desk = Desk::new().await;
+        let login = ["login", "administrator", "--password-file", "-"];
+        let refused = desk.cut((Cut::After, true), AUDIT, &login, "a wrong password\n").ends(4);
+        assert!(refused.err.contains("the name or the password is not right"), "{refused:?}");
+        assert!(!refused.err.contains("nothing was changed"), "{refused:?}");
     });
 }
 
@@ -224,18 +227,8 @@ fn fr_038_008_each_command_says_of_a_lost_commit_what_is_true() {
 fn fr_038_008_what_may_have_been_made_names_the_command_that_shows_it() {
     block_on(async {
         let desk = Desk::new().await;
-        let support = [
-            "support",
-            "create",
-            "--tenant",
-            "1",
-            "--summary",
-            "it does not sync",
-            "--confirm",
-            "SEND",
-        ];
         let lost =
-            desk.cut((Cut::After, true), "insert into support_requests", &support, "").ends(7);
+            desk.cut((Cut::After, true), "insert into support_requests", &SUPPORT, "").ends(7);
         assert!(lost.err.contains("it may or may not have been stored"), "{lost:?}");
         let shows = lost.err.split("look: tenantpilot ").nth(1).unwrap().split(';').next().unwrap();
         let shown = desk.person.run(&shows.split(' ').collect::<Vec<_>>()).ends(0);

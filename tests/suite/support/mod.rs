@@ -2,6 +2,7 @@
 
 pub mod console;
 pub mod desk;
+pub mod logs;
 pub mod moments;
 pub mod postgres;
 pub mod proxy;

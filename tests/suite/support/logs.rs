@@ -1,0 +1,35 @@
+//! A log of the thread of a test.
+
+use tempfile::TempDir;
+use tenantpilot::config::LogLevel;
+use tenantpilot::logging::LogGuard;
+use tenantpilot::paths::Paths;
+use tenantpilot::{Clock, logging};
+use tracing::subscriber::DefaultGuard;
+
+/// Takes what a runtime of one thread logs, until it is dropped.
+pub struct Log {
+    _logging: DefaultGuard,
+    _writer: LogGuard,
+    paths: Paths,
+    _folder: TempDir,
+}
+
+impl Log {
+    pub fn of_this_thread() -> Self {
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().display().to_string();
+        let paths = Paths::from_env(|_| Some(root.clone())).unwrap();
+        let (subscriber, writer) =
+            logging::subscriber(&paths, LogLevel::Info, Clock::system()).unwrap();
+        let logging = tracing::subscriber::set_default(subscriber);
+        Self { _logging: logging, _writer: writer, paths, _folder: folder }
+    }
+
+    /// How often `what` is in it.
+    pub fn times(&self, what: &str) -> usize {
+        let files = std::fs::read_dir(self.paths.logs_dir()).unwrap();
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        texts.map(|text| text.matches(what).count()).sum()
+    }
+}
