@@ -230,7 +230,7 @@ operations! {
     runs::ClaimRun => runs::ClaimRun::sample(),
     runs::ClaimNext => runs::ClaimNext::sample(),
     runs::PostponeRun => runs::PostponeRun::sample(),
-    runs::TakeBackStarts => runs::TakeBackStarts { run_id: 0, fence: 0, starts: Vec::new() },
+    runs::TakeBackStarts => runs::TakeBackStarts { run_id: 0, fence: 0, starts: Vec::new(), lost_by: None },
     runs::ExtendLease => runs::ExtendLease { run_id: 0, owner: String::new(), lease: Duration::from_secs(30) },
     runs::ReportProgress => runs::ReportProgress { run_id: 0, fence: 0, counts: crate::domain::summary_counts::SummaryCounts::default() },
     runs::RecordFailure => runs::RecordFailure::sample(),

@@ -28,6 +28,16 @@ pub enum Source {
     Run(i64, &'static str),
 }
 
+impl Source {
+    /// Whether it is a run, or a target of it.
+    pub fn is_of(self, run_id: i64) -> bool {
+        matches!(self, Self::Target(id, _) | Self::Run(id, _) if id == run_id)
+    }
+}
+
+/// What the targets of a run are together.
+const STEPS: &str = "steps";
+
 #[derive(Debug, Default)]
 struct State {
     failing: BTreeSet<Source>,
@@ -101,11 +111,12 @@ impl Condition {
     /// Notes that `source` wrote something; gives what to tell, where nothing fails any more.
     pub fn wrote(&self, source: Source) -> Option<WorkerEvent> {
         let mut state = self.locked();
-        state.waiting.remove(&source);
-        if let Some(run) = run_of(source) {
-            state.waiting.remove(&run);
+        let mut failed = false;
+        for source in [Some(source), run_of(source)].into_iter().flatten() {
+            state.waiting.remove(&source);
+            failed |= state.failing.remove(&source);
         }
-        if !state.failing.remove(&source) || !state.failing.is_empty() {
+        if !failed || !state.failing.is_empty() {
             return None;
         }
         state.told.clear();
@@ -124,6 +135,17 @@ impl Condition {
         state.failing.retain(|source| !is_meant(*source));
         if state.failing.is_empty() {
             state.failing.insert(Source::Heart);
+        }
+    }
+
+    /// A run was lost to an outage. What failed of it fails until a step of it is written, whoever
+    /// writes the first.
+    pub fn lose(&self, run_id: i64) {
+        let mut state = self.locked();
+        let before = state.failing.len();
+        state.failing.retain(|source| !source.is_of(run_id));
+        if state.failing.len() < before {
+            state.failing.insert(Source::Run(run_id, STEPS));
         }
     }
 
@@ -146,7 +168,7 @@ impl Condition {
 /// The run of a target.
 fn run_of(source: Source) -> Option<Source> {
     match source {
-        Source::Target(run_id, _) => Some(Source::Run(run_id, "steps")),
+        Source::Target(run_id, _) => Some(Source::Run(run_id, STEPS)),
         Source::Heart | Source::Claim | Source::Run(..) => None,
     }
 }
@@ -230,6 +252,22 @@ mod tests {
         assert_eq!([4, 5].map(|n| fails(n, i64::from(n))), [false; 2]);
         condition.wrote(Source::Target(1, 6));
         assert!(!fails(6, 7));
+    }
+
+    #[test]
+    fn an_outage_that_cost_a_run_lasts_until_a_step_of_it_is_written() {
+        let condition = Condition::default();
+        let full = Error::failed("the disk is full");
+        let fails = || [1, 2].map(|n| condition.failed(Source::Target(7, n), &full).is_some());
+        assert_eq!(fails(), [true, false]);
+        condition.lose(7);
+        assert!(condition.wrote(Source::Heart).is_none(), "a heartbeat shows nothing of steps");
+        assert!(condition.wrote(Source::Claim).is_none());
+        assert_eq!(fails(), [false, false], "the same outage");
+        assert!(condition.wrote(Source::Target(7, 1)).is_none());
+        assert!(condition.wrote(Source::Target(7, 2)).is_some());
+        condition.lose(7);
+        assert_eq!(condition.cause(), None, "nothing failed");
     }
 
     #[tokio::test]

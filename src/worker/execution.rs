@@ -1,7 +1,7 @@
 //! One run under execution: lanes over its targets, until they are done or something halts it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ pub struct Ground {
     crashes: Mutex<HashMap<i64, String>>,
     /// Whether the claim was lost because its lease could not be renewed in time.
     expired: AtomicBool,
+    /// So often in a row the database refused to write it.
+    pub refusals: AtomicU32,
     /// What the database refuses the run with.
     refusal: Mutex<Option<Error>>,
     /// Why the run is to end as blocked.
@@ -224,6 +226,7 @@ impl Execution {
             halt,
             crashes: Mutex::new(HashMap::new()),
             expired: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
             refusal: Mutex::default(),
             block: Mutex::default(),
         };
@@ -265,6 +268,7 @@ impl Execution {
                 run_id: *run_id,
                 fence: self.ground.fence,
                 starts,
+                lost_by: Some(self.ground.shared.info.id.clone()),
             });
         }
         outcome

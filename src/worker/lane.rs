@@ -2,17 +2,18 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::backoff;
 use super::condition::Source;
 use super::execution::{Ground, Halt};
 use crate::access::Actor;
-use crate::domain::database_fault::DatabaseFault;
+use crate::domain::database_fault::{Condition, DatabaseFault};
 use crate::domain::failure::{ReasonCode, RetryHelp};
 use crate::ops::Operation as _;
 use crate::ops::runs::{
-    BeginTarget, Beginning, Begun, FailStep, Refresh, RunStep, Stepped, TakeBackStarts,
+    BeginTarget, Beginning, Begun, FailStep, Pending, Refresh, RunStep, Stepped, TakeBackStarts,
 };
 use crate::{Error, ErrorKind};
 use futures_util::FutureExt as _;
@@ -103,10 +104,7 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
                 ground.give_back(ordinal).await;
                 ground.count_failure();
             }
-            Ok(Beginning::Done) => {
-                ground.starts.ended(ordinal);
-                ground.give_back(ordinal).await;
-            }
+            Ok(Beginning::Done) => elsewhere(ground, ordinal).await,
             Err(error) => {
                 ground.starts.may_have_begun(&target, error.fault());
                 if error.condition().is_some() {
@@ -114,10 +112,28 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
                     ground.shared.failed(ground.target(ordinal), &error);
                     take_back(ground, ordinal, &error).await;
                 }
-                ground.give_back(ordinal).await;
+                put_off(ground, target, &error).await;
                 wait_out(ground, ground.target(ordinal), &error, outages).await;
             }
         }
+    }
+}
+
+/// A target is done, or further than it was known to be: nothing more is learnt from it about an outage.
+async fn elsewhere(ground: &Ground, ordinal: i64) {
+    ground.starts.ended(ordinal);
+    let target = ground.target(ordinal);
+    ground.shared.condition.forget(|source| source == target);
+    ground.give_back(ordinal).await;
+}
+
+/// Gives a target back whose start or step came to nothing.
+async fn put_off(ground: &Ground, target: Pending, error: &Error) {
+    let mut plan = ground.plan.lock().await;
+    if error.is_waited_out() {
+        plan.put_off(target, error.condition() == Some(Condition::Locked));
+    } else {
+        plan.give_back(target.ordinal);
     }
 }
 
@@ -147,23 +163,25 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
     };
     match tried {
         Tried::Stepped(Stepped::GoesOn { steps }) => {
-            *outages = 0;
-            ground.shared.wrote(ground.target(ordinal));
+            wrote(ground, ordinal, outages);
             // What it did next counts as started with the end of the step before.
             let begun = Begun { steps, errors: 0, starts: 1, ..begun };
             ground.starts.began(&begun);
+            let mut plan = ground.plan.lock().await;
+            if plan.has_due() {
+                plan.put_back(pending(&begun));
+                return Next::Plan;
+            }
             Next::Same(begun)
         }
         Tried::Stepped(Stepped::Waits) => {
-            *outages = 0;
-            ground.shared.wrote(ground.target(ordinal));
+            wrote(ground, ordinal, outages);
             ground.starts.ended(ordinal);
             ground.give_back(ordinal).await;
             Next::Plan
         }
         Tried::Stepped(Stepped::Finished { failed, begun: following }) => {
-            *outages = 0;
-            ground.shared.wrote(ground.target(ordinal));
+            wrote(ground, ordinal, outages);
             ground.starts.ended(ordinal);
             ground.give_back(ordinal).await;
             if failed {
@@ -175,8 +193,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             following.map_or(Next::Plan, Next::Other)
         }
         Tried::Stepped(Stepped::Elsewhere) => {
-            ground.starts.ended(ordinal);
-            ground.give_back(ordinal).await;
+            elsewhere(ground, ordinal).await;
             Next::Plan
         }
         Tried::Stepped(Stepped::Blocked { reason, message }) => {
@@ -192,7 +209,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
         // A database that answers nobody makes every step slow.
         Tried::TimedOut(_) if ground.shared.condition.is_failing(Source::Heart) => {
             let error = Error::new(ErrorKind::Unreachable, "the database does not answer");
-            interrupted(ground, ordinal, &error, outages).await
+            interrupted(ground, &begun, &error, outages).await
         }
         Tried::TimedOut(fault) => {
             let message = if let Some(fault) = &fault {
@@ -214,7 +231,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             Next::Plan
         }
         Tried::Error(error) if error.kind() == ErrorKind::Lost || error.condition().is_some() => {
-            interrupted(ground, ordinal, &error, outages).await
+            interrupted(ground, &begun, &error, outages).await
         }
         Tried::Error(error) => {
             let message = error.full_message();
@@ -243,12 +260,19 @@ fn log(ground: &Ground, ordinal: i64, message: &str) {
 
 /// An outage or a lost claim kept a step from being done: its start counts for nothing. It is taken
 /// back at once where the database still writes that, else with the next start of the target.
-async fn interrupted(ground: &Ground, ordinal: i64, error: &Error, outages: &mut u32) -> Next {
+async fn interrupted(ground: &Ground, begun: &Begun, error: &Error, outages: &mut u32) -> Next {
+    let ordinal = begun.ordinal;
     ground.starts.interrupted(ordinal, error.fault());
     take_back(ground, ordinal, error).await;
-    ground.give_back(ordinal).await;
+    put_off(ground, pending(begun), error).await;
     wait_out(ground, ground.target(ordinal), error, outages).await;
     Next::Plan
+}
+
+/// A started target, as it is planned again.
+fn pending(begun: &Begun) -> Pending {
+    let Begun { ordinal, tenant_id, steps, errors, starts } = *begun;
+    Pending { ordinal, tenant_id, steps, errors, starts: starts - 1 }
 }
 
 /// Takes a start back, and keeps what the database said of it, as far as it writes that.
@@ -257,7 +281,7 @@ async fn take_back(ground: &Ground, ordinal: i64, error: &Error) {
         && let Some(start) = ground.starts.open(ordinal)
     {
         let (run_id, fence) = (ground.run_id, ground.fence);
-        let back = TakeBackStarts { run_id, fence, starts: vec![start] };
+        let back = TakeBackStarts { run_id, fence, starts: vec![start], lost_by: None };
         if matches!(ground.shared.ops.run(&Actor::System, back).await, Ok(true)) {
             ground.starts.ended(ordinal);
         }
@@ -315,8 +339,7 @@ async fn fail(ground: &Ground, begun: &Begun, failed: Failed, outages: &mut u32)
     };
     match ground.shared.ops.run(&Actor::System, failed).await {
         Ok(written) => {
-            *outages = 0;
-            ground.shared.wrote(ground.target(ordinal));
+            wrote(ground, ordinal, outages);
             ground.starts.ended(ordinal);
             ground.starts.written(ordinal);
             // A target that is skipped because its tenant is gone has not failed.
@@ -326,8 +349,15 @@ async fn fail(ground: &Ground, begun: &Begun, failed: Failed, outages: &mut u32)
             ground.give_back(ordinal).await;
             Next::Plan
         }
-        Err(error) => interrupted(ground, ordinal, &error, outages).await,
+        Err(error) => interrupted(ground, begun, &error, outages).await,
     }
+}
+
+/// A step was written: whatever was in the way of it is over.
+fn wrote(ground: &Ground, ordinal: i64, outages: &mut u32) {
+    *outages = 0;
+    ground.refusals.store(0, Ordering::Relaxed);
+    ground.shared.wrote(ground.target(ordinal));
 }
 
 /// After an error of the database: a lost claim ends the execution, an outage is waited out. What
@@ -337,8 +367,9 @@ async fn wait_out(ground: &Ground, source: Source, error: &Error, outages: &mut 
         ground.halt(Halt::Lost);
         return;
     }
-    ground.shared.failed(source, error);
-    if !error.is_waited_out() && *outages >= REFUSALS {
+    if error.is_waited_out() {
+        ground.shared.failed(source, error);
+    } else if ground.refusals.fetch_add(1, Ordering::Relaxed) >= REFUSALS {
         ground.refuse(error.clone());
         return;
     }

@@ -2,6 +2,9 @@
 //! hundred thousand tenants takes no more memory than one over ten.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::Result;
 use crate::access::Actor;
@@ -10,6 +13,21 @@ use crate::ops::runs::{DueTargets, Pending};
 
 /// Targets read at once.
 const PAGE: i64 = 256;
+/// After so long a target that met an outage is tried again.
+const LATER: Duration = Duration::from_secs(1);
+/// The same where others have locked it and there are more targets: to wait for it holds a lane up.
+const LOCKED_LATER: Duration = Duration::from_secs(4);
+/// With so many of these the others wait.
+const MANY: usize = 32;
+
+/// A target that met an outage.
+#[derive(Debug)]
+struct Later {
+    target: Pending,
+    since: Instant,
+    /// Whether that was a lock of another session.
+    locked: bool,
+}
 
 /// One pass over the pending targets of a run.
 #[derive(Debug)]
@@ -24,6 +42,11 @@ pub struct Plan {
     /// Given out and not given back.
     out: HashSet<i64>,
     passed: bool,
+    /// Those that met an outage. They come in turn with the others, so that the end of an outage is
+    /// noticed soon, and a target that is locked holds up no other.
+    later: VecDeque<Later>,
+    /// Whether it is the turn of the others.
+    turn: bool,
 }
 
 impl Plan {
@@ -37,11 +60,25 @@ impl Plan {
             queue: VecDeque::new(),
             out: HashSet::new(),
             passed: true,
+            later: VecDeque::new(),
+            turn: false,
         }
     }
 
     /// The next target that nobody works on; none once the pass is over.
     pub async fn next(&mut self, ops: &Ops) -> Result<Option<Pending>> {
+        if (!self.turn || self.later.len() >= MANY)
+            && let Some(due) = self.take_due(true)
+        {
+            self.turn = true;
+            return Ok(Some(due));
+        }
+        let next = self.next_of_pass(ops).await?;
+        self.turn = false;
+        Ok(next.or_else(|| self.take_due(false)))
+    }
+
+    async fn next_of_pass(&mut self, ops: &Ops) -> Result<Option<Pending>> {
         loop {
             if let Some(next) = self.queue.pop_front() {
                 if next.ordinal >= self.bound {
@@ -72,12 +109,38 @@ impl Plan {
         }
     }
 
+    fn due(&self, others: bool) -> Option<usize> {
+        self.later.iter().position(|later| {
+            let pause = if later.locked && others { LOCKED_LATER } else { LATER };
+            later.since.elapsed() >= pause
+        })
+    }
+
+    fn take_due(&mut self, others: bool) -> Option<Pending> {
+        let due = self.due(others)?;
+        self.later.remove(due).map(|later| later.target)
+    }
+
+    /// Whether a target that met an outage is to be tried again before the one at hand goes on.
+    pub fn has_due(&self) -> bool {
+        self.due(true).is_some()
+    }
+
+    /// Gives a target back that met an outage. Where there are many, the next pass has it.
+    pub fn put_off(&mut self, target: Pending, locked: bool) {
+        if self.later.len() < MANY {
+            self.later.push_back(Later { target, since: Instant::now(), locked });
+        } else {
+            self.out.remove(&target.ordinal);
+        }
+    }
+
     /// Says that a target is no longer worked on.
     pub fn give_back(&mut self, ordinal: i64) {
         self.out.remove(&ordinal);
     }
 
-    /// Gives a reserved target back that was not started: it is the next again.
+    /// Gives a target back that is to be the next again.
     pub fn put_back(&mut self, target: Pending) {
         if self.out.remove(&target.ordinal) {
             self.queue.push_front(target);

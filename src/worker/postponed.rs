@@ -104,21 +104,27 @@ impl Postponed {
 /// The runs that this worker has lost, with the fences that it held them under.
 #[derive(Debug, Default)]
 pub struct Lost {
-    fences: Mutex<HashMap<i64, i64>>,
+    fences: Mutex<HashMap<i64, (i64, Instant)>>,
 }
 
 impl Lost {
     /// A run was lost.
     pub fn note(&self, run_id: i64, fence: i64) {
-        self.locked().insert(run_id, fence);
+        self.locked().insert(run_id, (fence, Instant::now()));
     }
 
     /// The fence that a run was lost under, if it was; it is claimed again.
     pub fn take(&self, run_id: i64) -> Option<i64> {
-        self.locked().remove(&run_id)
+        self.locked().remove(&run_id).map(|(fence, _)| fence)
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, i64>> {
+    /// Forgets the runs that were lost longer ago than `within`; gives them.
+    /// They have ended, or another process goes on with them.
+    pub fn gone(&self, within: Duration) -> Vec<i64> {
+        self.locked().extract_if(|_, (_, at)| at.elapsed() > within).map(|(id, _)| id).collect()
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, (i64, Instant)>> {
         self.fences.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

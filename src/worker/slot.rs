@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::futures::Notified;
 
 use super::condition::Source;
-use super::event::WorkerEvent;
+use super::event::{Loss, WorkerEvent};
 use super::execution::{Execution, Outcome};
 use super::heart::Heart;
 use super::{POLL, Shared, backoff};
@@ -48,11 +48,10 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
             put_off(&shared, *run_id, error);
         }
         let Some(claimed) = claims.claimed else {
-            let gone = shared.postponed.gone(shared.settings.lease + POLL);
-            shared.condition.forget(|source| match source {
-                Source::Claim => true,
-                Source::Run(id, _) => gone.contains(&id),
-                Source::Heart | Source::Target(..) => false,
+            let within = shared.settings.lease + POLL;
+            let gone = [shared.postponed.gone(within), shared.lost.gone(within)].concat();
+            shared.condition.forget(|source| {
+                source == Source::Claim || gone.iter().any(|run_id| source.is_of(*run_id))
             });
             wait_for_work(&shared, hinted).await;
             continue;
@@ -75,13 +74,16 @@ pub async fn work(shared: Arc<Shared>, heart: Arc<Heart>) {
         heart.let_go(run_id);
         // That its end could not be written stays true until it is.
         let waits = matches!(&outcome, Outcome::Unwritten(error) if error.is_waited_out());
-        shared.condition.forget(|source| match source {
-            Source::Target(id, _) => id == run_id,
-            Source::Run(id, _) => id == run_id && !waits,
-            Source::Heart | Source::Claim => false,
-        });
         if let Outcome::Told(WorkerEvent::Lost { .. }) = &outcome {
             shared.lost.note(run_id, fence);
+        }
+        if let Outcome::Told(WorkerEvent::Lost { why: Loss::Expired, .. }) = &outcome {
+            shared.condition.lose(run_id);
+        } else {
+            shared.condition.forget(|source| match source {
+                Source::Run(..) => source.is_of(run_id) && !waits,
+                _ => source.is_of(run_id),
+            });
         }
         match outcome {
             Outcome::Told(event) => {

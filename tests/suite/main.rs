@@ -48,6 +48,7 @@ mod operation_types;
 mod outages;
 mod outages_end;
 mod outages_start;
+mod outages_targets;
 mod outages_waiting;
 mod overview;
 mod overview_cli;

@@ -36,7 +36,7 @@ impl WorkerSettingsOf {
 }
 
 /// The trigger that makes the database refuse lines of the ledger with a code.
-async fn refuse_steps(store: &Store, code: &str) {
+pub async fn refuse_steps(store: &Store, code: &str) {
     store
         .sql(&format!(
             "create or replace function refuse() returns trigger language plpgsql as \
@@ -235,6 +235,7 @@ both_engines! {
         assert_eq!(second.takeovers, 1);
         let back = TakeBackStarts {
             run_id, fence: first.fence, starts: vec![OpenStart { ordinal: 0, steps: 0, counted: 1, fault: None }],
+            lost_by: Some("a".to_owned()),
         };
         service.run(&Actor::System, back.clone()).await.unwrap();
         assert_eq!(store.number(&starts).await, 1);

@@ -29,7 +29,7 @@ fn one_slot() -> WorkerSettings {
 
 impl Store {
     /// Has the database refuse something, with a text that nobody may see.
-    async fn refuse(&self, name: &str, event: &str, when: &str) {
+    pub async fn refuse(&self, name: &str, event: &str, when: &str) {
         let text = match self.engine {
             Engine::Postgres => format!(
                 "create or replace function {name}() returns trigger language plpgsql as \
@@ -43,7 +43,7 @@ impl Store {
         self.sql(&text).await.unwrap();
     }
 
-    async fn allow(&self, name: &str, table: &str) {
+    pub async fn allow(&self, name: &str, table: &str) {
         let of =
             if self.engine == Engine::Postgres { format!(" on {table}") } else { String::new() };
         self.sql(&format!("drop trigger {name}{of}")).await.unwrap();

@@ -35,7 +35,10 @@ impl Store {
         service.run(&Actor::System, begin).await.unwrap();
         let fault = Some(DatabaseFault::new(code, None, None));
         let starts = vec![OpenStart { ordinal: 0, steps: 0, counted: 0, fault }];
-        service.run(&Actor::System, TakeBackStarts { run_id, fence, starts }).await.unwrap();
+        service
+            .run(&Actor::System, TakeBackStarts { run_id, fence, starts, lost_by: None })
+            .await
+            .unwrap();
         self.worker_in(Some("an outage")).await;
         run_id
     }

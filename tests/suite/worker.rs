@@ -375,17 +375,17 @@ both_engines! {
         use tenantpilot::ops::runs::{ClaimRun, TAKEOVER_LIMIT};
         let store = store.with_platform().await.with_ledger().await;
         let id = store.probe(RunScope::All, json!({}), Rollout::default()).await;
-        let claim = || ClaimRun {
-            owner: "lost".to_owned(),
+        let claim = |n: i64| ClaimRun {
+            owner: format!("lost {n}"),
             types: vec!["testing.probe".to_owned()],
             lease: Duration::from_secs(30),
         };
         for n in 0..=TAKEOVER_LIMIT {
-            let claimed = store.ops.run(&Actor::System, claim()).await.unwrap().unwrap();
+            let claimed = store.ops.run(&Actor::System, claim(n)).await.unwrap().unwrap();
             assert_eq!((claimed.id, claimed.takeovers), (id, n));
             store.sql("update operation_run_leases set expires_at = '2020-01-01T00:00:00+00:00'").await.unwrap();
         }
-        assert_eq!(store.ops.run(&Actor::System, claim()).await.unwrap(), None);
+        assert_eq!(store.ops.run(&Actor::System, claim(TAKEOVER_LIMIT + 1)).await.unwrap(), None);
         let detail = store.detail(id).await;
         assert_eq!(store.state(&detail), RunState::Failed);
         assert_eq!(detail.run.reason_code.as_deref(), Some("worker_lost"));

@@ -85,7 +85,7 @@ impl ClaimRun {
         let tx = context.tx()?;
         let claims = lifecycle::claim(tx, claim, except).await?;
         if let Some(claimed) = &claims.claimed
-            && claimed.takeovers > 0
+            && claimed.fence > 1
         {
             targets::none_in_flight(tx, claimed.id).await?;
         }

@@ -73,7 +73,7 @@ pub struct OpenStart {
 }
 
 /// Takes back the starts of a run after which an outage came, and the takeover of a run that was
-/// lost to it: the worker is alive, and nothing crashed. Starts that were followed by progress are
+/// lost to it, whether that came already or is to come: the worker is alive, and nothing crashed. Starts that were followed by progress are
 /// left alone. What the database said is kept also where they cannot be taken back; gives whether
 /// they were.
 #[derive(Debug, Clone)]
@@ -84,6 +84,8 @@ pub struct TakeBackStarts {
     pub fence: i64,
     /// The starts.
     pub starts: Vec<OpenStart>,
+    /// The process that lost the run to the outage; none: it still holds it.
+    pub lost_by: Option<String>,
 }
 
 impl Operation for TakeBackStarts {
@@ -113,6 +115,10 @@ impl TakeBackStarts {
         for OpenStart { ordinal, steps, counted, .. } in self.starts {
             outages::take_back_start(tx, self.run_id, ordinal, steps, counted).await?;
         }
-        outages::take_back_takeover(tx, self.run_id, self.fence).await
+        if let Some(owner) = &self.lost_by {
+            outages::take_back_takeover(tx, self.run_id, self.fence, owner).await?;
+            outages::no_takeover(tx, self.run_id, self.fence).await?;
+        }
+        Ok(())
     }
 }

@@ -284,7 +284,7 @@ impl RunStep {
         }
         let tx = context.tx()?;
         let begun = match self.then {
-            Some(next) => targets::begin(tx, self.run_id, next, START_LIMIT, None, now).await?,
+            Some(next) => targets::begin_next(tx, self.run_id, next, START_LIMIT, now).await?,
             None => None,
         };
         Ok(Stepped::Finished { failed: false, begun })

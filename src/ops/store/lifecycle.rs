@@ -81,7 +81,7 @@ pub async fn claim(tx: &mut Tx, claim: Claim<'_>, except: &[i64]) -> Result<Clai
     Ok(Claims { claimed: None, refused })
 }
 
-/// Claims one run, if it is still free.
+/// Claims one run, if it is still free. A process that takes its own run again has lost no worker.
 async fn take(tx: &mut Tx, id: i64, claim: Claim<'_>) -> Result<Option<Claimed>> {
     // The look before may have seen a lease that another worker has renewed or taken since:
     // waiting for the run's row reads that row again, but not the lease. With the row held,
@@ -89,7 +89,7 @@ async fn take(tx: &mut Tx, id: i64, claim: Claim<'_>) -> Result<Option<Claimed>>
     let claimed: Option<Claimed> = on_tx!(tx, c => {
         sql::query_as(concat!(
             "update operation_runs set lease_owner = $1, fence = fence + 1, \
-             takeovers = case when status = 'queued' or takeover_mark < 0 then 0 \
+             takeovers = case when status = 'queued' then 0 when takeover_mark < 0 or lease_owner = $1 then takeovers \
              when takeover_mark = m.steps then takeovers + 1 else 1 end, takeover_mark = m.steps, status = 'running', \
              started_at = coalesce(started_at, $3), updated_at = $3 \
              from (select cast(coalesce(sum(g.steps), 0) as bigint) as steps \

@@ -60,7 +60,7 @@ pub async fn postpone(tx: &mut Tx, run_id: i64, fence: i64, seconds: f64) -> Res
     })
 }
 
-/// Notes on a run that its next claim takes it from no lost worker.
+/// Notes on a run that `fence` holds, or held last, that its next claim takes it from no lost worker.
 pub async fn no_takeover(tx: &mut Tx, run_id: i64, fence: i64) -> Result<()> {
     on_tx!(tx, c => {
         sql::query("update operation_runs set takeover_mark = -1 where id = $1 and fence = $2 and status = 'running'")
@@ -72,16 +72,17 @@ pub async fn no_takeover(tx: &mut Tx, run_id: i64, fence: i64) -> Result<()> {
     })
 }
 
-/// Takes back a takeover of a run from the worker that held it under `fence`: an outage kept that
-/// worker from it.
-pub async fn take_back_takeover(tx: &mut Tx, run_id: i64, fence: i64) -> Result<()> {
+/// Takes back a takeover of a run from the process `owner`, which held it under `fence`: an outage kept
+/// it from the run.
+pub async fn take_back_takeover(tx: &mut Tx, run_id: i64, fence: i64, owner: &str) -> Result<()> {
     on_tx!(tx, c => {
         sql::query(
             "update operation_runs set takeovers = takeovers - 1 \
-             where id = $1 and fence > $2 and status = 'running' and takeovers > 0",
+             where id = $1 and fence > $2 and lease_owner <> $3 and status = 'running' and takeovers > 0",
         )
         .bind(run_id)
         .bind(fence)
+        .bind(owner)
         .execute(c)
         .await?;
         Ok(())

@@ -63,6 +63,19 @@ pub async fn canary(tx: &mut Tx, run_id: i64, first: i64) -> Result<(i64, i64)> 
     })
 }
 
+/// The start of target `$2` of run `$1` where `$condition` holds.
+macro_rules! begin_where {
+    ($condition:expr) => {
+        concat!(
+            "update operation_run_targets set starts = coalesce($5, starts) + 1, step_started_at = $4, \
+             next_attempt_at = null, updated_at = $4 \
+             where run_id = $1 and ordinal = $2 and coalesce($5, starts) < $3 and ",
+            $condition,
+            " returning ordinal, tenant_id, steps, errors, starts"
+        )
+    };
+}
+
 /// A target's start, as it is committed before its step.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Begun {
@@ -90,17 +103,36 @@ pub async fn begin(
     now: DateTime<Utc>,
 ) -> Result<Option<Begun>> {
     on_tx!(tx, c => {
-        Ok(sql::query_as(
-            "update operation_run_targets set starts = coalesce($5, starts) + 1, step_started_at = $4, \
-             next_attempt_at = null, updated_at = $4 \
-             where run_id = $1 and ordinal = $2 and status = 'pending' and coalesce($5, starts) < $3 \
-             returning ordinal, tenant_id, steps, errors, starts",
-        )
+        Ok(sql::query_as(begin_where!("status = 'pending'"))
+            .bind(run_id)
+            .bind(ordinal)
+            .bind(limit)
+            .bind(now)
+            .bind(counted)
+            .fetch_optional(c)
+            .await?)
+    })
+}
+
+/// The same within the step of another target, which must not wait: none also where another session
+/// holds the target's row.
+pub async fn begin_next(
+    tx: &mut Tx,
+    run_id: i64,
+    ordinal: i64,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<Option<Begun>> {
+    on_tx!(tx, c => {
+        Ok(sql::query_as(begin_where!(concat!(
+            "ordinal in (select r.ordinal from operation_run_targets r \
+             where r.run_id = $1 and r.ordinal = $2 and r.status = 'pending'", claim_lock!(), ")"
+        )))
         .bind(run_id)
         .bind(ordinal)
         .bind(limit)
         .bind(now)
-        .bind(counted)
+        .bind(None::<i64>)
         .fetch_optional(c)
         .await?)
     })
