@@ -203,11 +203,18 @@ impl<'a> Records<'a> {
     fn fingerprint(&self, tenant: usize, include_operations: bool) -> String {
         let kinds = self.evidence[tenant].iter();
         let kinds = kinds.filter(|([kind, ..], _)| include_operations || *kind != "run");
-        fingerprint_of(kinds.map(|(kind, (rows, newest))| EvidenceGroup {
+        let made = kinds.map(|(kind, (rows, newest))| EvidenceGroup {
             kind: kind.join(" "),
             rows: *rows,
             newest: Some(*newest),
-        }))
+        });
+        // Stands for the findings: those of another tenant are others.
+        let findings = EvidenceGroup {
+            kind: "findings of tenant".to_owned(),
+            rows: self.cast.tenants[tenant].id,
+            newest: None,
+        };
+        fingerprint_of(std::iter::once(findings).chain(made))
     }
 
     /// What is missing to `count` events, in chunks; each has a source that exists, and everything but
