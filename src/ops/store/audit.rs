@@ -84,8 +84,8 @@ pub struct AuditRow {
     pub break_glass: bool,
 }
 
-/// What the error of a row adds that refuses what it tells of.
-pub const NOTHING_DONE: &str = ", so nothing was done";
+/// What is said of a row that cannot be written.
+const UNWRITTEN: &str = "the audit row could not be written";
 
 /// Writes one row. The transaction's commit can be looked up by it.
 ///
@@ -94,10 +94,16 @@ pub const NOTHING_DONE: &str = ", so nothing was done";
 /// cause in its hint. *Failed* also where the database takes the statement and keeps no row: a
 /// rule or a trigger swallowed it.
 pub async fn insert(tx: &mut Tx, row: &NewAudit) -> Result<()> {
-    let kept = keep(tx, row).await.map_err(|error| {
-        error.told_as(format!("the audit row could not be written{NOTHING_DONE}"))
-    });
-    if kept? { Ok(()) } else { Err(swallowed(&format!("nothing was changed; {SWALLOWS}"))) }
+    let kept = keep(tx, row).await;
+    let kept = kept.map_err(|error| error.told_as(format!("{UNWRITTEN}, so nothing was done")))?;
+    if kept { Ok(()) } else { Err(swallowed(&format!("nothing was changed; {SWALLOWS}"))) }
+}
+
+/// The same of the last part of what was done in several transactions: an error does not say that
+/// nothing was done.
+pub async fn insert_of_rest(tx: &mut Tx, row: &NewAudit) -> Result<()> {
+    let kept = keep(tx, row).await.map_err(|error| error.told_as(UNWRITTEN))?;
+    if kept { Ok(()) } else { Err(swallowed(SWALLOWS)) }
 }
 
 /// Writes the row of the end of a run. Its steps are committed: an error does not say that nothing was
