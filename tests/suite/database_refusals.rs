@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tenantpilot::access::Actor;
 use tenantpilot::ops::overview::ReadOverview;
 use tenantpilot::ops::runs::{CancelRun, GetRun, ListRuns};
+use tenantpilot::ops::settings::SetSetting;
 use tenantpilot::ops::workers::ListWorkers;
 use tenantpilot::ops::{ConnectionLimits, Consent, Create, Engine, Ops, OpsSettings};
 use tenantpilot::{Clock, Error, ErrorKind};
@@ -177,6 +178,23 @@ fn fr_043_007_each_refusal_of_a_session_has_its_own_sentence() {
             "hot_standby",
         ),
         ("57P04", "ProcessInterrupts", "terminating connection", "was dropped", "name"),
+        ("57P05", "ProcessInterrupts", "terminating", "an idle connection", "idle_session_timeout"),
+        (
+            "25P03",
+            "ProcessInterrupts",
+            "terminating",
+            "an idle transaction",
+            "idle_in_transaction_session_timeout",
+        ),
+        ("25P04", "ProcessInterrupts", "terminating", "a long transaction", "transaction_timeout"),
+        // Of the same kind, of a server that is newer than this program.
+        (
+            "57P0X",
+            "ProcessInterrupts",
+            "terminating",
+            "the server ended the session",
+            "server's log",
+        ),
     ];
     let mut said = Vec::new();
     for (code, routine, message, words, help) in cases {
@@ -359,5 +377,47 @@ fn fr_043_010_a_role_that_may_make_nothing_cannot_migrate() {
         assert!(done.err.contains("may not use the schema public"), "{done:?}");
         assert!(done.err.contains(&format!("on schema public to {role}")), "{done:?}");
         administer(&format!("drop role {role}")).await;
+    });
+}
+
+#[test]
+fn fr_043_011_a_read_only_default_is_not_taken_for_a_standby() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await;
+        let admin = store.administrator().await;
+        let role = Role::with_all(&store).await;
+        let (name, database) = (&role.name, store.url.rsplit('/').next().unwrap());
+        for of in [
+            format!("database {database}"),
+            format!("role {name}"),
+            format!("role {name} in database {database}"),
+        ] {
+            administer(&format!("alter {of} set default_transaction_read_only = on")).await;
+            let ops = role.ops(&store);
+            let set = SetSetting {
+                key: "environment.label".to_owned(),
+                value: Some("LIVE".to_owned()),
+                consent: Consent::yes(),
+            };
+            let error = ops.run(&admin.actor, set).await.unwrap_err();
+            assert_eq!(error.message(), "the database is read-only");
+            let hint = error.next_step().unwrap();
+            assert!(
+                hint.ends_with(&format!("alter {of} reset default_transaction_read_only")),
+                "{hint}"
+            );
+            assert!(!hint.contains("primary"), "{hint}");
+            administer(&format!("alter {of} reset default_transaction_read_only")).await;
+            ops.close().await;
+        }
+        let url = format!("{}?options=-c%20default_transaction_read_only%3Don", store.url);
+        let ops =
+            Ops::open(&url, Create::Never, store.clock.clone(), OpsSettings::default()).unwrap();
+        let consent = Consent::yes();
+        let label = SetSetting { key: "environment.label".to_owned(), value: None, consent };
+        let error = ops.run(&admin.actor, label).await.unwrap_err();
+        assert!(error.next_step().unwrap().contains("PGOPTIONS"), "{error}");
+        ops.close().await;
+        role.drop(&store).await;
     });
 }

@@ -1,13 +1,19 @@
 //! Whether the database says of itself that it takes no writes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{self, Access as Allowed};
 
+use super::server::Server;
 use super::sql;
 use super::{Db, Tx};
-use crate::Result;
 use crate::domain::database_fault::Condition;
+use crate::domain::safe_text::SafeText;
+use crate::{Error, Result};
+
+/// How long a server is asked why it takes no writes.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// Free bytes below which a file's disk is as good as full: one page of its log.
 const ROOM: u64 = 8_192;
@@ -42,10 +48,59 @@ fn of_path(path: &Path) -> Option<Condition> {
 /// What a server says to a session that wants to write.
 pub async fn of_session(tx: &mut Tx) -> Result<Option<Condition>> {
     let Tx::Postgres(transaction) = tx else { return Ok(None) };
-    let read_only: bool = sql::query_scalar(
-        "select pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on'",
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
+    let read_only: bool = sql::query_scalar(concat!("select ", takes_no_writes!()))
+        .fetch_one(&mut *transaction)
+        .await?;
     Ok(read_only.then_some(Condition::ReadOnly))
+}
+
+/// Adds to the error of a server that takes no writes what to do, where it is no standby: a setting
+/// begins each transaction as one that only reads.
+pub async fn explain(db: &Db, error: Error) -> Error {
+    let (Db::Postgres(server), Some(fault)) = (db, error.fault()) else { return error };
+    if fault.code != "25006" {
+        return error;
+    }
+    match tokio::time::timeout(LIMIT, setting(server)).await {
+        Ok(Ok(Some(hint))) => error.hint(hint),
+        _ => error,
+    }
+}
+
+/// How the setting is taken back; none for a standby, or where it is off.
+async fn setting(server: &Server) -> Result<Option<String>> {
+    let (mut connection, _turn) = server.connection().await?;
+    let found: Option<(String, String, String)> = sql::query_as(concat!(
+        "select s.source, quote_ident(current_database()::text), quote_ident(current_user::text) \
+         from pg_settings s where s.name = 'default_transaction_read_only' and ",
+        read_only_by_default!(),
+        " and not pg_is_in_recovery()"
+    ))
+    .fetch_optional(&mut connection)
+    .await?;
+    server.keeper().put(connection, false);
+    let Some((source, database, role)) = found else { return Ok(None) };
+    let (database, role) = (SafeText::new(&database), SafeText::new(&role));
+    let of = match source.as_str() {
+        "database" => format!("database {database}"),
+        "user" => format!("role {role}"),
+        "database user" => format!("role {role} in database {database}"),
+        "client" => {
+            return Ok(Some(
+                "take default_transaction_read_only out of options of the database URL, or of \
+                 PGOPTIONS"
+                    .to_owned(),
+            ));
+        }
+        _ => {
+            return Ok(Some(
+                "turn default_transaction_read_only off in the configuration of the server"
+                    .to_owned(),
+            ));
+        }
+    };
+    Ok(Some(format!(
+        "an administrator of the server allows writes with: alter {of} reset \
+         default_transaction_read_only"
+    )))
 }

@@ -233,6 +233,21 @@ fn of_session(error: &dyn DatabaseError) -> Option<Error> {
             "try again in a moment; a standby server may have hot_standby off",
         ),
         ("57P04", _) => ("the database was dropped", "check the name in the database URL"),
+        ("57P05", _) => (
+            "the server ended an idle connection",
+            "its idle_session_timeout is short for this program; try again",
+        ),
+        ("25P03", _) => (
+            "the server ended an idle transaction",
+            "this program had fallen asleep (idle_in_transaction_session_timeout); try again",
+        ),
+        ("25P04", _) => (
+            "the server ended a long transaction",
+            "its transaction_timeout is short for this; try again",
+        ),
+        (code, _) if code.starts_with("57P") => {
+            ("the server ended the session", "see the server's log for why; try again")
+        }
         _ => return None,
     };
     Some(Error::new(ErrorKind::Unreachable, message).hint(hint))

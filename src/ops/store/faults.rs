@@ -167,8 +167,7 @@ pub async fn waiting(
     let rows: Vec<(i64, String, String, bool)> = on_tx!(tx, c => {
         macro_rules! refuses {
             () => {
-                by_engine!("coalesce($5, case when pg_is_in_recovery() \
-                    or current_setting('default_transaction_read_only') = 'on' then '25006' end)", "$5")
+                by_engine!(concat!("coalesce($5, case when ", takes_no_writes!(), " then '25006' end)"), "$5")
             };
         }
         sql::query_as(concat!(

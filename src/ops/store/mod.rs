@@ -4,6 +4,21 @@
 //! concrete types, and the short list of real differences are fragments of that macro.
 //! The module is private to [`crate::ops`], so there is no way around the access check.
 
+/// Whether a server begins each transaction as one that only reads: a setting of it, of the database
+/// or of the role.
+macro_rules! read_only_by_default {
+    () => {
+        "current_setting('default_transaction_read_only') = 'on'"
+    };
+}
+
+/// Whether a server takes no writes of this session.
+macro_rules! takes_no_writes {
+    () => {
+        concat!("(pg_is_in_recovery() or ", read_only_by_default!(), ")")
+    };
+}
+
 pub mod activity;
 pub mod alerts;
 pub mod audit;

@@ -25,8 +25,11 @@ use super::{awaited, connect, pooled, sql};
 use crate::{Error, Result};
 
 /// What stands for the state of the data.
-const CHANGES_SEEN: &str = "select pg_current_snapshot()::text as changes, pg_is_in_recovery() as standby, \
-     current_setting('default_transaction_read_only') = 'on' as read_only";
+const CHANGES_SEEN: &str = concat!(
+    "select pg_current_snapshot()::text as changes, pg_is_in_recovery() as standby, ",
+    read_only_by_default!(),
+    " as read_only"
+);
 /// A lock that keeps readers out changes no data, so who reads only what has changed would not notice
 /// it.
 const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operation_run_failures, \
@@ -305,7 +308,8 @@ impl Server {
             text += "; lock table platform_users in share row exclusive mode";
         }
         text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
-                 pg_backend_pid() as backend, current_setting('default_transaction_read_only') = 'on' as read_only";
+                 pg_backend_pid() as backend, ";
+        text += concat!(read_only_by_default!(), " as read_only");
         for (name, limit) in limits {
             if let Some(limit) = limit {
                 text += &format!(", set_config('{name}', '{}', true)", limit.as_millis());
