@@ -7,12 +7,12 @@ pub mod scene;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tenantpilot::access::{Actor, Requirement};
+use tenantpilot::access::{Actor, ClientKind, Requirement};
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::operation_type::started_by_customers;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::window::Window;
-use tenantpilot::ops::auth::Session;
+use tenantpilot::ops::auth::{Login, Session};
 use tenantpilot::ops::break_glass::EndBreakGlass;
 use tenantpilot::ops::overview::{ListFingerprints, RetryGroup};
 use tenantpilot::ops::retention::PruneUsage;
@@ -104,6 +104,10 @@ async fn judged(
     if said.is_some_and(|said| said != is_made) {
         wrong.push(format!("{}: says made is {said:?}, which is false: {text}", case.name));
     }
+    // The server answered the look.
+    if !loss.lost && text.contains("cannot be reached") {
+        wrong.push(format!("{}: it was reached: {text}", case.name));
+    }
     if !loss.lost && said.is_none() {
         wrong.push(format!("{}: was not looked up: {text}", case.name));
     }
@@ -119,7 +123,7 @@ pub async fn prepared() -> (Store, Session) {
 }
 
 #[test]
-fn fr_038_001_what_is_said_of_a_lost_commit_is_true_for_every_change() {
+fn fr_038_001_fr_038_018_what_is_said_of_a_lost_commit_is_true_for_every_change() {
     block_on(async {
         let cases = cases();
         // Nothing that a person can change is left out.
@@ -282,6 +286,30 @@ fn fr_038_005_a_refusal_stays_one_whether_its_record_is_written_or_not() {
             assert!(!error.to_string().contains(PROOF), "{error}");
         }
         assert_eq!(store.number(&run_is(run_id, "status = 'queued'")).await, 1);
+    });
+}
+
+#[test]
+fn fr_038_017_a_login_that_loses_the_database_says_at_most_that_it_was_counted() {
+    block_on(async {
+        let (store, _) = prepared().await;
+        let proxy = Proxy::start(&store.url);
+        for (n, password) in [(1, PASSWORD), (2, "not the password")] {
+            let ops = behind(&store, &proxy, Duration::from_millis(200), None);
+            proxy.restore();
+            // The attempt is on record; what follows it finds no database.
+            proxy.trap(Cut::Behind, Some("login_attempts"), 0, true);
+            let login = Login::new("administrator", password, ClientKind::Console);
+            let actor = Actor::Anonymous { origin: format!("host{n}") };
+            let error = ops.run(&actor, login).await.unwrap_err();
+            assert!(proxy.sprung());
+            assert_eq!((error.kind(), error.is_uncertain()), (ErrorKind::Unreachable, false));
+            let said = error.next_step();
+            assert_eq!(said, Some("at most the attempt was counted; check that it runs"));
+            let counted = format!("select count(*) from login_attempts where origin = 'host{n}'");
+            assert_eq!(store.number(&counted).await, 1);
+            ops.close().await;
+        }
     });
 }
 

@@ -72,6 +72,8 @@ impl Desk {
             kept.err.contains("nothing was changed") && kept.out.is_empty(),
             "{arguments:?} {kept:?}"
         );
+        let broke = "the connection to the database broke before the change was made";
+        assert!(kept.err.contains(broke), "{arguments:?} {kept:?}");
         assert_eq!(self.store.number(made).await, before, "{arguments:?}");
         let done = self.cut((Cut::After, false), statement, arguments, input).ends(0);
         assert!(done.out.contains(told) || done.err.contains(told), "{arguments:?} {done:?}");
@@ -368,5 +370,56 @@ fn fr_038_010_the_consoles_dialog_says_of_a_lost_commit_what_is_true() {
                 store.ops.run(&Actor::System, cancel).await.unwrap();
             }
         }
+    });
+}
+
+#[test]
+fn fr_038_015_what_comes_before_a_change_names_a_command_too() {
+    block_on(async {
+        let desk = Desk::new().await;
+        desk.store.legacy_findings(&[3], 2).await;
+        let start = ["runbooks", "start", "findings.lifecycle_backfill", "--tenant", "3", "--yes"];
+        let open = ["support", "diagnostics", "--tenant", "1"];
+        for (statement, arguments, shows) in [
+            ("insert into runbook_plans", &start[..], "tenantpilot runs list"),
+            (AUDIT, &SUPPORT[..], "tenantpilot support list"),
+            (AUDIT, &open[..], "tenantpilot support diagnostics"),
+        ] {
+            let lost = desk.cut((Cut::After, true), statement, arguments, "").ends(7);
+            assert!(lost.err.contains("may or may not have been made"), "{lost:?}");
+            assert!(lost.err.contains(shows), "{lost:?}");
+        }
+        let runs = "select count(*) from operation_runs";
+        let requests = "select count(*) from support_requests";
+        assert_eq!((desk.store.number(runs).await, desk.store.number(requests).await), (0, 0));
+    });
+}
+
+#[test]
+fn fr_038_016_a_lost_retry_of_several_runs_is_said_once() {
+    block_on(async {
+        let desk = Desk::new().await;
+        let store = &desk.store;
+        for kind in tenantpilot::domain::operation_type::started_by_customers().take(3) {
+            store.ended(kind.key, 1, 1, 1, 1).await;
+        }
+        let listed = desk.person.run(&["failures", "list", "--window", "30d", "--json"]).ends(0);
+        let one = listed.json()["fingerprints"][0]["fingerprint"].as_str().unwrap().to_owned();
+        let args = [
+            "failures",
+            "retry",
+            &one,
+            "--window",
+            "30d",
+            "--confirm",
+            "RETRY 3",
+            "--reason-code",
+            "SUPPORT",
+            "--reason",
+            "rows of the import",
+        ];
+        let lost = desk.cut((Cut::After, true), RUN, &args, "");
+        assert_eq!(lost.err.matches("may or may not").count(), 1, "{lost:?}");
+        assert!(lost.err.contains("tenantpilot runs list") && lost.out.is_empty(), "{lost:?}");
     });
 }

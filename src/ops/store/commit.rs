@@ -200,6 +200,8 @@ impl PgTx {
         };
         match trail.look_up(&server, patience).await {
             Some(Fate::Committed) => Ok(()),
+            // The server has just answered, whatever became of the connection.
+            Some(Fate::Aborted) if error.kind() == ErrorKind::Unreachable => Err(undone(error)),
             Some(Fate::Aborted) => Err(error),
             None => Err(Error::uncertain(error.kind(), error.message())),
         }
@@ -243,6 +245,16 @@ impl Trail {
             _ => None,
         })
     }
+}
+
+/// What is said of a transaction that the server undid without an answer.
+fn undone(error: Error) -> Error {
+    const NEXT: &str = "nothing was changed; try again";
+    if error.fault().is_some() {
+        return error.hint(NEXT);
+    }
+    let broke = "the connection to the database broke before the change was made";
+    Error::new(error.kind(), broke).hint(NEXT)
 }
 
 /// Whether the server has answered COMMIT with an error, and so undone the transaction. A server

@@ -57,6 +57,8 @@ pub enum Cut {
     After,
     /// The server gets it, and the client waits for an answer that never comes.
     Silent,
+    /// It is answered, and the database is lost with that answer.
+    Behind,
 }
 
 /// A COMMIT to be cut off.
@@ -69,6 +71,17 @@ struct Trap {
     passes: usize,
     /// Whether the whole database is lost with it, or only that connection.
     lost: bool,
+}
+
+/// What both directions of a connection know of it.
+#[derive(Debug, Clone)]
+struct Ends {
+    /// No answer comes through any more.
+    silent: Arc<AtomicBool>,
+    /// The client waits for an answer.
+    waits: Arc<AtomicBool>,
+    /// The next answer is the last.
+    last: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -220,10 +233,12 @@ impl Shared {
         let back = Arc::clone(&self);
         let silent = Arc::new(AtomicBool::new(false));
         let waits = Arc::new(AtomicBool::new(false));
+        let last = Arc::new(AtomicBool::new(false));
+        let ends = Ends { silent, waits, last };
+        let held = Ends::clone(&ends);
         let (from, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-        let (held, waited) = (Arc::clone(&silent), Arc::clone(&waits));
-        let answers = thread::spawn(move || back.answer(from, to, generation, &held, &waited));
-        self.forward(client, server, generation, &silent, &waits);
+        let answers = thread::spawn(move || back.answer(from, to, generation, &held));
+        self.forward(client, server, generation, &ends);
         let _ = answers.join();
         self.state.lock().unwrap().connections.remove(&id);
     }
@@ -234,12 +249,12 @@ impl Shared {
         mut from: TcpStream,
         mut to: TcpStream,
         generation: u64,
-        silent: &AtomicBool,
-        waits: &AtomicBool,
+        Ends { silent, waits, last }: &Ends,
     ) {
         let mut buffer = [0; 16 * 1024];
         loop {
             let read = from.read(&mut buffer).unwrap_or(0);
+            let is_last = last.load(Ordering::SeqCst);
             let delay = self.state.lock().unwrap().delay;
             thread::sleep(delay);
             if !self.enter(generation) {
@@ -249,6 +264,9 @@ impl Shared {
             waits.store(false, Ordering::SeqCst);
             let written = read > 0 && (held || to.write_all(&buffer[..read]).is_ok());
             self.leave();
+            if is_last {
+                self.lose();
+            }
             if !written {
                 break;
             }
@@ -263,8 +281,7 @@ impl Shared {
         mut from: TcpStream,
         mut to: TcpStream,
         generation: u64,
-        silent: &AtomicBool,
-        waits: &AtomicBool,
+        Ends { silent, waits, last }: &Ends,
     ) {
         let mut buffer = [0; 16 * 1024];
         let mut within = false;
@@ -279,17 +296,17 @@ impl Shared {
             let trap = self.spring(&buffer[..read], &mut within);
             let cut = trap.as_ref().map(|trap| trap.cut);
             // Before the server can answer.
-            if cut.is_some() {
-                silent.store(true, Ordering::SeqCst);
+            match cut {
+                Some(Cut::Behind) => last.store(true, Ordering::SeqCst),
+                Some(_) => silent.store(true, Ordering::SeqCst),
+                None => {}
             }
             let forwards = read > 0 && cut != Some(Cut::Before);
             let written = forwards && to.write_all(&buffer[..read]).is_ok();
             self.leave();
-            if trap.is_some_and(|trap| trap.lost) {
-                let mut state = self.state.lock().unwrap();
-                state.cut = true;
-                // The server still reads what it was sent, and answers to nobody.
-                state.drop_connections();
+            if trap.is_some_and(|trap| trap.lost && trap.cut != Cut::Behind) {
+                // The server still reads what it was sent, and no client gets an answer.
+                self.lose();
             }
             if !written || cut == Some(Cut::After) {
                 break;
@@ -297,6 +314,12 @@ impl Shared {
         }
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
+    }
+
+    fn lose(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.cut = true;
+        state.drop_connections();
     }
 
     /// The trap that a client's message sets off, if it holds a COMMIT that one waits for.
