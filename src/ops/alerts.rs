@@ -130,7 +130,8 @@ impl RetryAlert {
     async fn attempt(&self, context: &mut Context) -> Result<(Alert, Alert)> {
         let scope = context.permit().scope();
         let gone = || Error::not_found(format!("alert {}", self.id));
-        let before = alerts::by_id(context.tx()?, scope, self.id, true).await?.ok_or_else(gone)?;
+        let hold = !self.consent.dry_run;
+        let before = alerts::by_id(context.tx()?, scope, self.id, hold).await?.ok_or_else(gone)?;
         match before.status {
             AlertStatus::Dead => {}
             AlertStatus::Pending => {
@@ -143,6 +144,10 @@ impl RetryAlert {
             }
         }
         self.consent.allow(context, &Confirmation::of(&Action::RetryAlert(self.id))?)?;
+        if self.consent.dry_run {
+            let after = Alert { status: AlertStatus::Pending, attempts: 0, ..before.clone() };
+            return Ok((before, after));
+        }
         alerts::revive(context.tx()?, self.id).await?;
         let after = alerts::by_id(context.tx()?, scope, self.id, false).await?.ok_or_else(gone)?;
         Ok((before, after))

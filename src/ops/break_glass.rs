@@ -194,7 +194,9 @@ impl EndBreakGlass {
         let none = || Error::refused("break-glass is not active");
         let glass = context.permit().break_glass().cloned().ok_or_else(none)?;
         self.consent.allow(context, &Confirmation::of(&Action::EndBreakGlass)?)?;
-        if !store::break_glass::end(context.tx()?, glass.grant_id, now).await? {
+        if !self.consent.dry_run
+            && !store::break_glass::end(context.tx()?, glass.grant_id, now).await?
+        {
             return Err(none());
         }
         Ok(glass)

@@ -117,11 +117,7 @@ impl Consent {
         if attempt.as_ref().is_err_and(|error| self.only_asks(error)) {
             return attempt;
         }
-        let done = refusal::settle(context, row, attempt).await?;
-        if self.dry_run {
-            context.undo();
-        }
-        Ok(done)
+        refusal::settle(context, row, attempt).await
     }
 
     /// Writes the reason, and that it is a dry run, to what an audit row says.

@@ -25,6 +25,8 @@ pub struct Context {
     undone: bool,
     /// Whether it is a dry run.
     rehearses: bool,
+    /// What a dry run was refused for, written down once its reading is over.
+    refusals: Vec<NewAudit>,
     /// The actor's session, as the check found it.
     arrived: Option<SessionRow>,
     /// How many times the usual limits the operation's statements have.
@@ -52,6 +54,7 @@ impl Context {
             refusal_audited: false,
             undone: false,
             rehearses: false,
+            refusals: Vec::new(),
             arrived,
             patience: O::PATIENCE,
         }
@@ -115,9 +118,19 @@ impl Context {
         self.rehearses = true;
     }
 
+    /// Whether it is a dry run, whose transaction only reads.
+    pub(super) fn rehearses(&self) -> bool {
+        self.rehearses
+    }
+
     /// Undoes what was written even though the operation gives an answer.
     pub(super) fn undo(&mut self) {
         self.undone = true;
+    }
+
+    /// The rows of what a dry run was refused for.
+    pub(super) fn take_refusals(&mut self) -> Vec<NewAudit> {
+        std::mem::take(&mut self.refusals)
     }
 
     /// Begins a transaction of a stepwise operation, and checks the actor again in it: what is
@@ -252,10 +265,11 @@ impl Context {
     /// Writes an audit row in the operation's transaction: what cannot be audited does not
     /// happen.
     pub(super) async fn audit(&mut self, row: &NewAudit) -> Result<()> {
-        if self.rehearses && row.status == AuditStatus::Succeeded {
-            return Ok(());
+        if !self.rehearses {
+            store::audit::insert(self.tx()?, row).await?;
+        } else if row.status != AuditStatus::Succeeded {
+            self.refusals.push(row.clone());
         }
-        store::audit::insert(self.tx()?, row).await?;
         self.refusal_audited |= matches!(row.status, AuditStatus::Denied | AuditStatus::Refused);
         Ok(())
     }

@@ -21,13 +21,14 @@ use crate::{Error, ErrorKind, Result};
 pub struct About {
     target: Option<(&'static str, String)>,
     dry_run: bool,
+    rehearses: bool,
 }
 
 impl About {
     /// One thing of a kind, `platform_user`.
     pub fn of(kind: &'static str, id: impl fmt::Display) -> Self {
         let id = quoted(&id.to_string()).trim_matches('"').to_owned();
-        Self { target: Some((kind, id)), dry_run: false }
+        Self { target: Some((kind, id)), ..Self::default() }
     }
 
     /// A run.
@@ -55,7 +56,12 @@ impl About {
     /// The same, as it was asked for.
     #[must_use]
     pub fn with(self, consent: &Consent) -> Self {
-        self.dry_run(consent.is_dry_run())
+        Self { rehearses: consent.dry_run, ..self.dry_run(consent.is_dry_run()) }
+    }
+
+    /// Whether what is asked for is to change nothing, so that it only reads.
+    pub(super) fn rehearses(&self) -> bool {
+        self.rehearses
     }
 
     /// The same, for what would only be shown.

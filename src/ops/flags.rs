@@ -121,7 +121,7 @@ impl SetFlag {
         let before = read(context, known).await?;
         let now = context.now();
         let value = if self.on { "true" } else { "false" };
-        if before.on != self.on {
+        if before.on != self.on && !self.consent.dry_run {
             settings::set(context.tx()?, known.name, value, now).await?;
         }
         let after = Flag { on: self.on, ..before.clone() };

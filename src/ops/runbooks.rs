@@ -197,7 +197,7 @@ impl StartRunbook {
         let view = context.permit().scope();
         let (plan, planned, made, active) = together!(
             context.tx()?,
-            |tx| plans::own_in(tx, holder, view, self.plan_id, true),
+            |tx| plans::own_in(tx, holder, view, self.plan_id, !self.consent.dry_run),
             |tx| store::targets(tx, self.plan_id),
             |tx| async {
                 match &self.request_id {
@@ -224,17 +224,20 @@ impl StartRunbook {
         let (created, run_id) = (started.created, started.run_id);
         let locks = created && !runbook.shares_tenants();
         let view = context.permit().scope();
+        let dry_run = self.consent.dry_run;
         let ((), used, ()) = together!(
             context.tx()?,
             |tx| async {
                 if locks { lock_scope(tx, &self.key, run_id, frozen, view).await } else { Ok(()) }
             },
             |tx| async {
-                if created { store::use_up(tx, plan.id, run_id).await } else { Ok(true) }
+                if created && !dry_run {
+                    store::use_up(tx, plan.id, run_id).await
+                } else {
+                    Ok(true)
+                }
             },
-            |tx| async {
-                if self.consent.dry_run { Ok(()) } else { audit::insert(tx, &told).await }
-            },
+            |tx| async { if dry_run { Ok(()) } else { audit::insert(tx, &told).await } },
         )?;
         if used {
             return Ok(());

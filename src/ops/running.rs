@@ -109,13 +109,15 @@ impl Ops {
         about: &About,
         operation: O,
     ) -> Result<(Result<O::Output>, Option<Tx>)> {
-        let writes = O::ACCESS == Access::Write;
+        let changes = O::ACCESS == Access::Write;
+        // A dry run reads, so that it answers also where nothing can be written.
+        let writes = changes && !about.rehearses();
         let begin = Begin {
             writes,
             one_at_a_time: writes && O::ONE_AT_A_TIME,
             patience: O::PATIENCE,
             // A worker looks by itself, and stops.
-            schema: writes && *actor != Actor::System,
+            schema: changes && *actor != Actor::System,
             session: session_of(actor).or_else(|| operation.token_hash().map(By::TokenHash)),
         };
         let (tx, arrived) = self.inner.db.begin(&begin, &self.inner.clock).await?;
@@ -128,6 +130,9 @@ impl Ops {
                     denial::leave_trace::<O>(tx, actor, about, &error, now).await?;
                 } else {
                     tx.rollback().await?;
+                    if changes {
+                        Box::pin(self.audit_denial::<O>(actor, about, &error)).await?;
+                    }
                 }
                 return Err(error);
             }
@@ -136,6 +141,7 @@ impl Ops {
         let done = Box::pin(operation.execute(&mut context)).await;
         let keeps = context.keeps_on_error();
         let keep = (done.is_ok() && !context.is_undone()) || keeps;
+        let refusals = context.take_refusals();
         match context.into_tx() {
             Some(mut tx) if keep && writes => {
                 // A worker does its work again until it knows; a person gets the answer.
@@ -147,7 +153,14 @@ impl Ops {
             Some(tx) => tx.rollback().await?,
             None => {}
         }
-        if writes
+        if !refusals.is_empty() {
+            let (mut tx, _) = self.inner.db.begin(&Begin::WRITE, &self.inner.clock).await?;
+            for row in &refusals {
+                store::audit::insert(&mut tx, row).await?;
+            }
+            store::commit::commit_record(tx).await?;
+        }
+        if changes
             && !keeps
             && let Err(error) = &done
         {
@@ -192,6 +205,7 @@ impl Ops {
         match done {
             Err(error) if error.fault().is_some() => {
                 let error = Box::pin(store::missing::explain(&self.inner.db, error)).await;
+                let error = Box::pin(store::condition::explain(&self.inner.db, error)).await;
                 Err(Box::pin(store::grants::explain(&self.inner.db, error, what)).await)
             }
             done => done,

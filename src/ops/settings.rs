@@ -247,7 +247,7 @@ impl SetSetting {
         let action = Action::Setting { key: key.as_str(), looser };
         self.consent.allow(context, &Confirmation::of(&action)?)?;
         let changed = after != before.value || before.invalid;
-        if changed {
+        if changed && !self.consent.dry_run {
             let now = context.now();
             match &self.value {
                 Some(_) => rows::set(context.tx()?, key.as_str(), &after, now).await?,

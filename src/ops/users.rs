@@ -76,6 +76,23 @@ impl PlatformUser {
         }
     }
 
+    /// The user as a change would leave them.
+    fn changed(self, change: &UserChange<'_>, workspaces: Option<&[i64]>) -> Self {
+        let capabilities = change.capabilities.map(CapabilitySet::from_names);
+        let capabilities = capabilities.unwrap_or(self.capabilities);
+        let view_all = change.view_all.unwrap_or(self.view_all);
+        let workspaces = workspaces.map_or(self.workspaces, <[i64]>::to_vec);
+        Self {
+            role: capabilities.role(),
+            high_capabilities: HighCapability::held(&capabilities, view_all),
+            capabilities,
+            view_all,
+            workspaces: if view_all { Vec::new() } else { workspaces },
+            active: change.active.unwrap_or(self.active),
+            ..self
+        }
+    }
+
     /// Whether their view goes no further than these workspaces.
     fn sees_at_most(&self, workspaces: &[i64]) -> bool {
         !self.view_all && self.workspaces.iter().all(|id| workspaces.contains(id))
@@ -131,7 +148,8 @@ async fn user_by_name(tx: &mut Tx, name: &str, hold: bool) -> Result<PlatformUse
 
 /// A user whom the actor may change: within their view, and with no more rights than theirs.
 async fn changeable(context: &mut Context, name: &str) -> Result<PlatformUser> {
-    let user = user_by_name(context.tx()?, name, true).await?;
+    let hold = !context.rehearses();
+    let user = user_by_name(context.tx()?, name, hold).await?;
     let reader = Reader::of(context).await?;
     if user.clone().seen_by(&reader).is_none() {
         return Err(unknown(&user.username));
@@ -342,9 +360,14 @@ async fn changed(
     change: &UserChange<'_>,
     workspaces: Option<&[i64]>,
 ) -> Result<(PlatformUser, PlatformUser)> {
-    let now = context.now();
+    let (now, rehearses) = (context.now(), context.rehearses());
     let tx = context.tx()?;
     rights::keep_one_manager(tx, &before, change).await?;
+    if rehearses {
+        users::require_workspaces(tx, workspaces.unwrap_or_default()).await?;
+        let after = before.clone().changed(change, workspaces);
+        return Ok((before, after));
+    }
     users::change(tx, before.id, change, now).await?;
     if let Some(workspaces) = workspaces {
         users::set_workspaces(tx, before.id, workspaces).await?;
@@ -379,6 +402,9 @@ impl Unlock {
     async fn attempt(&self, context: &mut Context) -> Result<i64> {
         let user = changeable(context, &self.username).await?;
         allow(context, &self.consent, &user.username, false)?;
+        if self.consent.dry_run {
+            return sessions::attempts(context.tx()?, &user.username).await;
+        }
         sessions::clear_attempts(context.tx()?, None, &user.username).await
     }
 }

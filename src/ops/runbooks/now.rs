@@ -4,7 +4,7 @@ use crate::domain::confirmation::Confirmation;
 use crate::domain::plan::{Difference, TargetCounts, plan_hash};
 use crate::ops::Context;
 use crate::ops::plans::{self, Count};
-use crate::ops::runs::{Frozen, RunScope, freeze};
+use crate::ops::runs::{self, Frozen, RunScope, freeze};
 use crate::ops::store::plans::PlanRow;
 use crate::ops::store::{run_write, together};
 use crate::runbooks::Runbook;
@@ -31,12 +31,17 @@ impl Now {
         let scope = RunScope::from_json(&plan.scope.0).ok_or_else(|| unreadable(plan))?;
         let ids: Vec<Option<i64>> = planned.iter().map(|target| target.tenant_id).collect();
         let count = recount(runbook, plan);
-        let view = context.permit().scope();
+        let (view, rehearses) = (context.permit().scope(), context.rehearses());
         let (active, frozen, counts, names) = together!(
             context.tx()?,
             |tx| run_write::active_by_identity(tx, identity),
             |tx| async {
-                match freeze(tx, &scope, None, view).await {
+                let found = if rehearses {
+                    runs::look(tx, &scope, view).await
+                } else {
+                    freeze(tx, &scope, None, view).await
+                };
+                match found {
                     // An active run is told of first.
                     Err(error) if error.is_refusal() => Ok(Err(error)),
                     found => found.map(Ok),

@@ -12,6 +12,7 @@ use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::{Run, RunStatus};
 use crate::ops::store::lifecycle::{self, Held};
+use crate::ops::store::run_write::unwritten;
 use crate::ops::store::{Tx, requests, run_read};
 use crate::ops::workers::take_back;
 use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation};
@@ -108,6 +109,10 @@ impl CancelRun {
             return would_ask(context, &run, "cancel").await;
         }
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
+        self.write(context).await.map_err(unwritten)
+    }
+
+    async fn write(&self, context: &mut Context) -> Result<Controlled> {
         match ask(context, self.run_id, "cancel").await? {
             Ask::Requested(new) => Ok(requested(new)),
             Ask::Free(held) => {
@@ -128,8 +133,12 @@ impl PauseRun {
         if self.consent.dry_run {
             return would_ask(context, &run, "pause").await;
         }
-        let now = context.now();
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
+        self.write(context).await.map_err(unwritten)
+    }
+
+    async fn write(&self, context: &mut Context) -> Result<Controlled> {
+        let now = context.now();
         match ask(context, self.run_id, "pause").await? {
             Ask::Requested(new) => Ok(requested(new)),
             Ask::Free(held) => {
@@ -157,8 +166,12 @@ impl ResumeRun {
         if self.consent.dry_run {
             return Ok(Controlled::Done);
         }
-        let now = context.now();
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
+        self.write(context).await.map_err(unwritten)
+    }
+
+    async fn write(&self, context: &mut Context) -> Result<Controlled> {
+        let now = context.now();
         let tx = context.tx()?;
         let withdrawn = requests::withdraw(tx, self.run_id, "pause").await?;
         let held = lifecycle::hold(tx, self.run_id).await?;
@@ -187,6 +200,10 @@ impl CloseRun {
             return Ok(Controlled::Done);
         }
         audit_decision(context, &run, Self::NAME, &self.consent).await?;
+        self.write(context).await.map_err(unwritten)
+    }
+
+    async fn write(&self, context: &mut Context) -> Result<Controlled> {
         let tx = context.tx()?;
         let held = active(tx, self.run_id).await?;
         let held = Held { fence: lifecycle::raise_fence(tx, held.id).await?, ..held };

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::basis::{complete, require_support};
 use super::control::visible;
-use super::start::{Entry, NewStart, RunScope, Started, create, freeze};
+use super::start::{self, Entry, NewStart, RunScope, Started, create, freeze};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation, RETRY, ReasonRule};
@@ -130,7 +130,11 @@ impl RetryRun {
             (ScopeKind::Platform, _) => RunScope::Platform,
             _ => RunScope::Tenants(left.tenants.clone()),
         };
-        let frozen = freeze(tx, &scope, None, view).await?;
+        let frozen = if self.consent.dry_run {
+            start::look(tx, &scope, view).await?
+        } else {
+            freeze(tx, &scope, None, view).await?
+        };
         let targets = frozen.targets.len();
         let old = run_read::context(context.tx()?, first.id).await?;
         let rollout = run_read::rollout(context.tx()?, first.id).await?;

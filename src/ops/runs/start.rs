@@ -14,7 +14,7 @@ use crate::domain::safe_text::SafeText;
 use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::domain::telemetry::{SubjectType, UsageEvent};
 use crate::ops::runbooks::refuse_admin;
-use crate::ops::store::run_write::{self, NewRun};
+use crate::ops::store::run_write::{self, NewRun, unwritten};
 use crate::ops::store::{Tx, customers, each, run_read, savepoint, scope_locks};
 use crate::ops::telemetry::record::{Told, record};
 use crate::ops::{About, Access, AuditStatus, Context, Operation, break_glass, refusal};
@@ -203,6 +203,9 @@ pub(in crate::ops) async fn create(
     Ok(started)
 }
 
+/// Stands for the run that a dry run does not make.
+const WOULD_BE: i64 = 0;
+
 /// Inserts the run with its targets, or finds the one that an index says is there.
 pub(in crate::ops) async fn make(
     context: &mut Context,
@@ -235,6 +238,7 @@ pub(in crate::ops) async fn make(
     }
     let break_glass = glass.is_some();
     let holder = context.permit().holder().map(|h| (h.platform_user_id, h.username.clone()));
+    let rehearses = context.rehearses();
     let tx = context.tx()?;
     let new = NewRun {
         workspace_id: frozen.workspace_id,
@@ -262,7 +266,7 @@ pub(in crate::ops) async fn make(
     // The other run may end between our refused insert and our look; then there is room
     // again, and one more try makes it.
     for _ in 0..3 {
-        if let Some(run_id) = run_write::insert(tx, &new).await? {
+        if !rehearses && let Some(run_id) = run_write::insert(tx, &new).await.map_err(unwritten)? {
             return Ok(Started { run_id, created: true });
         }
         if let Some(request_id) = start.request_id
@@ -282,6 +286,9 @@ pub(in crate::ops) async fn make(
                 .hint(format!("view it with: tenantpilot runs show {run_id}")));
             }
             return Ok(Started { run_id, created: false });
+        }
+        if rehearses {
+            return Ok(Started { run_id: WOULD_BE, created: true });
         }
     }
     Err(Error::new(crate::ErrorKind::TimedOut, "runs of this kind start and end too quickly")
@@ -324,11 +331,14 @@ pub(in crate::ops) async fn lock_scope(
     view: ViewScope,
 ) -> Result<()> {
     let many = frozen.kind != ScopeKind::Tenant;
-    let tenants = frozen.targets.iter().flatten().count();
-    let tenants = i64::try_from(tenants).unwrap_or(i64::MAX);
-    let Some(held) = scope_locks::take(tx, runbook, run_id, many, tenants).await? else {
-        return Ok(());
+    let tenants: Vec<i64> = frozen.targets.iter().flatten().copied().collect();
+    let held = if run_id == WOULD_BE {
+        scope_locks::held(tx, runbook, many, &tenants).await?
+    } else {
+        let tenants = i64::try_from(tenants.len()).unwrap_or(i64::MAX);
+        scope_locks::take(tx, runbook, run_id, many, tenants).await?
     };
+    let Some(held) = held else { return Ok(()) };
     let other = held.run_id;
     if other == 0 {
         return Err(Error::refused(format!("another run of {runbook} has just ended"))

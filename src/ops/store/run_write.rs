@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use super::sql;
 use super::{Tx, on_tx};
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// A run to create.
 #[derive(Debug)]
@@ -118,6 +118,19 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
             Ok(made)
         }
     }
+}
+
+/// Says of what kept a run from being written that it was the run. Who waits for the database gets that
+/// as it is.
+pub fn unwritten(error: Error) -> Error {
+    let waits = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Unreachable);
+    if error.fault().is_none() || waits {
+        return error;
+    }
+    let bare = error.next_step().is_none();
+    let error =
+        if bare { error.hint("a rule or a trigger of the database forbids it") } else { error };
+    error.told_as("the run could not be written, so nothing was done")
 }
 
 /// The active run of an identity.

@@ -2,6 +2,9 @@
 //! the tenant, so that the database itself refuses a second one. A trigger removes them when
 //! the run ends.
 
+use serde_json::Value;
+use sqlx::types::Json;
+
 use super::sql;
 use super::{Tx, on_tx, together};
 use crate::Result;
@@ -50,6 +53,28 @@ pub async fn take(
         .await?;
         // It may have been let go of between the two looks.
         Ok(Some(held.unwrap_or(Held { tenant_id: MANY, tenant_name: None, run_id: 0 })))
+    })
+}
+
+/// A lock that keeps a run on these tenants from starting; none is taken.
+pub async fn held(tx: &mut Tx, runbook: &str, many: bool, tenants: &[i64]) -> Result<Option<Held>> {
+    let tenants = Json(Value::from(tenants.to_vec()));
+    on_tx!(tx, c => {
+        Ok(sql::query_as(concat!(
+            "select l.tenant_id, t.name as tenant_name, l.run_id from runbook_scope_locks l \
+             left join tenants t on t.id = l.tenant_id where l.runbook = $1 \
+             and (($2 and l.tenant_id = 0) or l.tenant_id in (",
+            by_engine!(
+                "select g::bigint from jsonb_array_elements_text($3) g",
+                "select g.value from json_each($3) g"
+            ),
+            ")) order by l.tenant_id limit 1"
+        ))
+        .bind(runbook)
+        .bind(many)
+        .bind(tenants)
+        .fetch_optional(c)
+        .await?)
     })
 }
 

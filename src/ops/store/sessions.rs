@@ -248,6 +248,17 @@ pub async fn reserve_attempt(
     Ok(left)
 }
 
+/// How many attempts are counted for a name, from every origin.
+pub async fn attempts(tx: &mut Tx, username: &str) -> Result<i64> {
+    on_tx!(tx, c => {
+        let counted: Vec<i64> = sql::query_scalar("select n from login_attempts where username = $1")
+            .bind(username)
+            .fetch_all(c)
+            .await?;
+        Ok(counted.into_iter().sum())
+    })
+}
+
 /// Clears the throttle: of one origin, or of all; gives how many attempts were counted.
 pub async fn clear_attempts(tx: &mut Tx, origin: Option<&str>, username: &str) -> Result<i64> {
     on_tx!(tx, c => {

@@ -115,13 +115,12 @@ pub async fn insert(tx: &mut Tx, new: &NewUser<'_>) -> Result<i64> {
         .fetch_one(c)
         .await
     });
-    made.map_err(|error| {
-        if is_unique_violation(&error) {
-            Error::refused("a platform user of that name exists").hint("choose another name")
-        } else {
-            error.into()
-        }
-    })
+    made.map_err(|error| if is_unique_violation(&error) { taken() } else { error.into() })
+}
+
+/// The answer to a name that is taken.
+pub fn taken() -> Error {
+    Error::refused("a platform user of that name exists").hint("choose another name")
 }
 
 /// All users, by name.
@@ -201,13 +200,9 @@ pub async fn workspaces(tx: &mut Tx, id: i64) -> Result<Vec<i64>> {
     })
 }
 
-/// Sets the workspaces a user's view is restricted to.
-pub async fn set_workspaces(tx: &mut Tx, id: i64, workspace_ids: &[i64]) -> Result<()> {
+/// Refuses workspaces that do not exist.
+pub async fn require_workspaces(tx: &mut Tx, workspace_ids: &[i64]) -> Result<()> {
     on_tx!(tx, c => {
-        sql::query("delete from platform_user_workspaces where platform_user_id = $1")
-            .bind(id)
-            .execute(&mut *c)
-            .await?;
         for workspace_id in workspace_ids {
             let known: Option<i64> = sql::query_scalar("select id from workspaces where id = $1")
                 .bind(*workspace_id)
@@ -216,6 +211,20 @@ pub async fn set_workspaces(tx: &mut Tx, id: i64, workspace_ids: &[i64]) -> Resu
             if known.is_none() {
                 return Err(Error::not_found(format!("workspace {workspace_id}")));
             }
+        }
+        Ok(())
+    })
+}
+
+/// Sets the workspaces a user's view is restricted to.
+pub async fn set_workspaces(tx: &mut Tx, id: i64, workspace_ids: &[i64]) -> Result<()> {
+    require_workspaces(tx, workspace_ids).await?;
+    on_tx!(tx, c => {
+        sql::query("delete from platform_user_workspaces where platform_user_id = $1")
+            .bind(id)
+            .execute(&mut *c)
+            .await?;
+        for workspace_id in workspace_ids {
             sql::query(
                 "insert into platform_user_workspaces (platform_user_id, workspace_id) values ($1, $2) \
                  on conflict do nothing",

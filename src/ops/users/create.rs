@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use sqlx::types::Json;
 
 use super::{MANAGE, PlatformUser, UserView, rights, user_by_name};
 use crate::access::Requirement;
 use crate::domain::capability::CapabilitySet;
 use crate::domain::high_capability::HighCapability;
 use crate::ops::store::Tx;
-use crate::ops::store::users::{self, NewUser};
+use crate::ops::store::users::{self, NewUser, UserRow};
 use crate::ops::{About, Access, Consent, Context, Operation, password};
 use crate::{Error, Result};
 
@@ -60,6 +61,9 @@ impl CreateUser {
         rights::confirm_grant(context, &name, &[], (&high, new.view.is_all()), &new.consent)?;
         let prepared = prepare(context, new).await?;
         let now = context.now();
+        if context.rehearses() {
+            return would_be(context.tx()?, prepared, now).await;
+        }
         insert(context.tx()?, &prepared, now).await
     }
 }
@@ -107,7 +111,6 @@ pub(super) async fn prepare(context: &Context, new: NewPlatformUser) -> Result<P
         )));
     }
     let hash = if new.consent.dry_run {
-        // The row is undone.
         String::new()
     } else {
         password::check_rules(&new.password)?;
@@ -115,6 +118,25 @@ pub(super) async fn prepare(context: &Context, new: NewPlatformUser) -> Result<P
     };
     let (capabilities, view) = (new.capabilities, new.view);
     Ok(Prepared { username, display_name, hash, capabilities, view })
+}
+
+/// The user that would be stored.
+async fn would_be(tx: &mut Tx, new: Prepared, now: DateTime<Utc>) -> Result<PlatformUser> {
+    if users::by_name(tx, &new.username, false).await?.is_some() {
+        return Err(users::taken());
+    }
+    users::require_workspaces(tx, new.view.workspaces()).await?;
+    let row = UserRow {
+        id: 0,
+        username: new.username,
+        display_name: new.display_name,
+        capabilities: Json(new.capabilities.names().into_iter().map(str::to_owned).collect()),
+        active: true,
+        view_all: new.view.is_all(),
+        created_at: now,
+        updated_at: now,
+    };
+    Ok(PlatformUser::of(row, new.view.workspaces().to_vec()))
 }
 
 /// Stores a new user.
