@@ -1,8 +1,9 @@
 //! The shapes of secrets. Every pattern runs in linear time and is compiled once, when a text may
-//! match it: all of them together are a third of a console's memory.
+//! match it: all of them together would be a third of a console's memory.
 
 mod armour;
 pub(super) mod cards;
+pub(super) mod gates;
 mod keys;
 mod lists;
 mod makers;
@@ -16,6 +17,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use self::gates::Gates;
 use self::keys::{PASSWORD, SECRET, SUFFIX, VERBS};
 use self::values::Found;
 use super::{Rule, chance};
@@ -26,16 +28,38 @@ struct Pattern {
     rule: Rule,
     /// One of these signs is in every text that matches; all texts, where it is empty.
     needs: &'static str,
-    /// Whether a name of a password or a secret is in every text that matches.
-    named: bool,
+    /// And so it has to be, or the pattern is not compiled.
+    gate: Gate,
     regex: LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>,
     check: fn(&Found<'_>) -> bool,
     /// What it means where the group `secret` took part.
     other: Option<Rule>,
 }
 
-/// The names of passwords and secrets.
-static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| compiled(&names("")));
+/// What is in every text that a pattern matches.
+enum Gate {
+    /// One of these words, or anything where there are none.
+    Words(&'static str),
+    /// A name of a password or a secret.
+    Named,
+    /// A name of a password.
+    Password,
+    /// What may be a maker's token.
+    Token,
+}
+
+impl Gate {
+    fn is_open(&self, gates: &Gates<'_>) -> bool {
+        match self {
+            Self::Words(words) => words.is_empty() || gates.has(words),
+            Self::Named => gates.named(),
+            Self::Password => gates.password(),
+            Self::Token => gates.token(),
+        }
+    }
+}
+
+type Needs = (&'static str, &'static str);
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     let mut patterns = Patterns::default();
@@ -74,11 +98,14 @@ fn compiled(text: &str) -> Option<Regex> {
 }
 
 impl Patterns {
-    fn add(&mut self, rule: Rule, needs: &'static str, text: &str, check: fn(&Found<'_>) -> bool) {
-        let other = text.contains("(?P<secret>").then_some(Rule::Secret);
-        let text = text.to_owned();
-        let regex = LazyLock::new(Box::new(move || compiled(&text)) as Box<_>);
-        self.0.push(Pattern { rule, needs, named: false, regex, check, other });
+    fn add(
+        &mut self,
+        rule: Rule,
+        (needs, words): Needs,
+        text: &str,
+        check: fn(&Found<'_>) -> bool,
+    ) {
+        self.add_behind(Gate::Words(words), rule, needs, text, check);
     }
 
     /// The same with a pattern that a name of a password or a secret is part of.
@@ -90,24 +117,40 @@ impl Patterns {
         check: fn(&Found<'_>) -> bool,
     ) {
         debug_assert!(text.contains(PASSWORD[0]) || text.contains("secret|token|credentials?"));
-        self.add(rule, needs, text, check);
-        if let Some(pattern) = self.0.last_mut() {
-            pattern.named = true;
-        }
+        self.add_behind(Gate::Named, rule, needs, text, check);
+    }
+
+    fn add_behind(
+        &mut self,
+        gate: Gate,
+        rule: Rule,
+        needs: &'static str,
+        text: &str,
+        check: fn(&Found<'_>) -> bool,
+    ) {
+        let other = text.contains("(?P<secret>").then_some(Rule::Secret);
+        let text = text.to_owned();
+        let regex = LazyLock::new(Box::new(move || compiled(&text)) as Box<_>);
+        self.0.push(Pattern { rule, needs, gate, regex, check, other });
     }
 
     fn keys_and_headers(&mut self) {
         // Head lost, end still there.
-        self.add(Rule::PrivateKey, "-", &format!(r"[A-Za-z0-9+/=\s\\]*{}", armour::END), all);
         self.add(
             Rule::PrivateKey,
-            "-",
+            ("-", "private"),
+            &format!(r"[A-Za-z0-9+/=\s\\]*{}", armour::END),
+            all,
+        );
+        self.add(
+            Rule::PrivateKey,
+            ("-", "putty|private-|ls0tls1crudjti"),
             r"(?s)(?:PuTTY-User-Key-File-|Private-(?:Lines|MAC|Hash):).*\z|LS0tLS1CRUdJTi[A-Za-z0-9+/=\s]*",
             all,
         );
         self.add(
             Rule::PrivateKey,
-            "\"",
+            ("\"", "\"k\"|\"k\\|\"d\"|\"d\\|\"p\"|\"p\\|\"q\"|\"q\\|\"dp|\"dq|\"qi"),
             r#""(?:k|d|p|q|dp|dq|qi)\\*"\s*:\s*\\*"([A-Za-z0-9_-]{16,})"#,
             values::looks_made,
         );
@@ -115,7 +158,7 @@ impl Patterns {
         let sep = r#"\\*(?:["'`]|%22)?\]?\s*(?:=>|:=|=|:|,)\s*(?:[\[({]\s*)?b?\\*["'`]?"#;
         self.add(
             Rule::Authorization,
-            "",
+            ("", "authorization|x-auth-token"),
             &format!(
                 r"(?i:authorization|x-auth-token){sep}((?i:digest|aws4-[a-z0-9-]+|hawk|oauth|signature|credential)\s[^\r\n]+)"
             ),
@@ -123,7 +166,7 @@ impl Patterns {
         );
         self.add(
             Rule::Authorization,
-            "",
+            ("", "authorization"),
             &format!(
                 r#"(?i:authorization){sep}((?:(?i:bearer|basic|token|negotiate|ntlm|apikey|api-key|sharedkey(?:lite)?|sharedaccesssignature|key|splunk|genie-?key|bot|jwt|ssws|zoho-oauthtoken)(?:\s+(?:token=)?|%20|\+))?[^\s"',;\\<>]+)"#
             ),
@@ -131,19 +174,19 @@ impl Patterns {
         );
         self.add(
             Rule::Authorization,
-            "",
+            ("", "bearer|basic|negotiate|ntlm|ssws|geniekey"),
             r#"\b(?i:bearer|basic|negotiate|ntlm|ssws|geniekey)(?:\s+|%20|\\*["']?\s*[,:=]\s*\\*["']?(?i:parameter\\*["']?\s*[:=]\s*\\*["']?)?)([A-Za-z0-9._~+/=-]{6,})"#,
             |found| values::looks_made(found) && !values::is_ordinary(found.value()),
         );
         self.add(
             Rule::Authorization,
-            ":=",
+            (":=", "auth"),
             r#"\b_?auth\\*["']?\s*[:=]\s*\\*["']?([A-Za-z0-9+/=_-]{8,})"#,
             values::looks_made,
         );
         self.add(
             Rule::Password,
-            "(",
+            ("(", "auth|login|credential"),
             r#"(?i:basic_?auth|digest_?auth|\bauth\s*=|\blogin|credentials?|authenticate)\s*\(\s*\\*["'][^"'\n]*["']\s*,\s*(?:Some\()?\\*["']([^"']+)"#,
             all,
         );
@@ -151,32 +194,32 @@ impl Patterns {
         // The third argument of a call that connects, as stack frames show it.
         self.add(
             Rule::Password,
-            "(",
+            ("(", "connect|construct|pdo|mysqli|bind|login|logon|imap_open|open_session|auth"),
             r#"(?i:connect|connection|construct|pdo|mysqli|bind|login|logon|imap_open|open_session|auth|authenticate)\s*\(\s*(?:(?:\\*"[^"\n]*?\\*"|\\*'[^'\n]*?\\*'|Resource id #[0-9]+|[^\s"'(),]+(?:\([^()]*\))?)\s*,\s*){2}(?:\\*"([^"\n]+?)\\*"|\\*'([^'\n]+?)\\*')"#,
             values::is_third_argument,
         );
 
         self.add(
             Rule::Cookie,
-            "=",
+            ("=", "cookie"),
             r#"(?i:cookies?)2?\\*["']?\]?\s*(?:=>|[:=\s,])\s*[\[(]?\s*b?\\*["']?([^\s"'=;,{\[]+=[^\s";,]*(?:;\s*[^\s"=;,]+(?:=[^\s";]*(?:, [^\s"=;,]+ [^\s"=;,]+ GMT)?)?)*)"#,
             all,
         );
         self.add(
             Rule::Cookie,
-            ":",
+            (":", "cookie"),
             r#"(?i:cookie)\\*["']?\s*:\s*\\*["']?([A-Za-z0-9._~+/%-]{8,})"#,
             values::looks_made,
         );
         self.add(
             Rule::Cookie,
-            "{[",
+            ("{[", "cookie"),
             r#"(?i:cookies?(?:jar)?)\\*["']?\s*(?:=>|[:=(])\s*(?:[A-Za-z]+\()?(?:\{([^{}]*)\}|\[([^\[\]]*)\])"#,
             all,
         );
         self.add(
             Rule::Cookie,
-            "\t-",
+            ("\t-", "\tTRUE|\tFALSE|-b|--cookie"),
             r#"\t(?:TRUE|FALSE)\t\S*\t(?:TRUE|FALSE)\t[0-9]+\t[^\t\n]+\t(\S+)|\s(?:-b|--cookie)[\s=]+(?:'([^']*=[^']*)'|"([^"]*=[^"]*)")"#,
             all,
         );
@@ -186,7 +229,7 @@ impl Patterns {
         let slashes = "(?:/|%(?:25)*2[fF]){2}";
         self.add(
             Rule::ConnectionString,
-            ":",
+            (":", ":/|:%|jdbc:oracle"),
             &format!(
                 r#"\b(?i:postgres(?:ql)?|mysqlx?|mariadb|mongodb(?:\+srv)?|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|clickhouse|cockroachdb|cassandra|couchbases?|couchdb|nats|kafka|ldaps?|smtps?|snowflake|neo4j|bolt|db2|libsql|influxdb|redshift|trino|presto|hive2|rabbitmq|jdbc:[a-z0-9:]+)(?:\+[a-z0-9]+)?:(?:{slashes})[^\s"'<>`]+|\b(?i:jdbc:oracle:[a-z]+):[^\s"'<>]*@[^\s"'<>]+"#
             ),
@@ -194,61 +237,82 @@ impl Patterns {
         );
         self.add(
             Rule::ConnectionString,
-            ";",
+            (";", "="),
             r#"\b(?:(?i:server|host|hostname|data source|address|addr|network address|endpoint|defaultendpointsprotocol|accountname|blobendpoint|user id|uid|user|username|database|initial catalog|driver|dsn|port|provider)\s*=[^;\r\n"'=]*;\s*)(?:[A-Za-z][A-Za-z0-9 _]*=[^;\r\n"]*;\s*)*(?:[A-Za-z][A-Za-z0-9 _]*=[^;\s"]*;?)?"#,
             values::has_key,
         );
 
         let scheme = r"\b[a-zA-Z][a-zA-Z0-9+.-]*:";
-        self.add(Rule::UrlCredentials, "@", &format!(r#"{scheme}{slashes}([^\s/"'<>?#]+)@"#), all);
         self.add(
             Rule::UrlCredentials,
-            "@",
+            ("@", ":/|:%"),
+            &format!(r#"{scheme}{slashes}([^\s/"'<>?#]+)@"#),
+            all,
+        );
+        self.add(
+            Rule::UrlCredentials,
+            ("@", ":/|:%"),
             &format!(r#"{scheme}{slashes}([^\s:/@"'<>]+:[^\s"'<>@]*[^\s"'<>@0-9/][^\s"'<>@]*)@"#),
             |found| !found.value().contains('?'),
         );
         self.add(
             Rule::UrlCredentials,
-            "@",
+            ("@", ""),
             r#"\b[A-Za-z0-9._-]+:([^\s:/@"'<>\[\]]+)@[A-Za-z0-9]"#,
             |found| !found.text[found.value.end + 1..].starts_with("sha256:"),
         );
         let part = r#"[^\s@<>()\[\]"',:;=/?&|\\{}]"#;
         let top = r#"[^\s@<>()\[\]"',:;=/?&|\\{}.0-9…%]"#;
-        self.add(Rule::Email, "@%", &format!(r"{part}+(?:@|%40){part}+\.{top}{{2,}}"), all);
-        self.add(Rule::Query, "?", r#"://[^\s"'<>?]*\?([^\s"'<>]+)"#, all);
-        self.add(Rule::Query, "?", r#"/[^\s"'<>?]*\?([^\s"'<>=]*=[^\s"'<>]*)"#, all);
+        self.add(
+            Rule::Email,
+            ("@%", "@|%40"),
+            &format!(r"{part}+(?:@|%40){part}+\.{top}{{2,}}"),
+            all,
+        );
+        self.add(Rule::Query, ("?", "://"), r#"://[^\s"'<>?]*\?([^\s"'<>]+)"#, all);
+        self.add(Rule::Query, ("?", "="), r#"/[^\s"'<>?]*\?([^\s"'<>=]*=[^\s"'<>]*)"#, all);
     }
 
     fn tokens(&mut self) {
         self.add(
             Rule::Jwt,
-            "",
+            ("", "eyJ|eyAi|ewoi|ewog|ew0K|ZXlK|TlRMTVNTUA"),
             r"(?:\b|_)e(?:yJ|yAi|woi|wog|w0K)[A-Za-z0-9_-]{8,}(?:(?:\.|%2[eE]|\.?\s*\n\s*[A-Za-z0-9_-]*\.|\.?\s*\n\s*[A-Za-z0-9_-]{16})[A-Za-z0-9_-]*)*|\bZXlK[A-Za-z0-9+/=_-]{16,}|\bTlRMTVNTUA[A-Za-z0-9+/=]+",
             all,
         );
-        self.add(Rule::Token, "", &format!(r"\b(?:{})", makers::TOKENS.join("|")), all);
-        self.add(Rule::Password, "${*", &makers::SIGNED.join("|"), |found| {
+        let made = format!(r"\b(?:{})", makers::TOKENS.join("|"));
+        self.add_behind(Gate::Token, Rule::Token, "", &made, all);
+        self.add(Rule::Password, ("${*", ""), &makers::SIGNED.join("|"), |found| {
             found.value().bytes().any(|b| b.is_ascii_digit()) || found.value().len() >= 20
         });
-        self.add(Rule::Token, ":", r"\botpauth(?:-migration)?://[^\s\x22'<>]+", all);
+        self.add(Rule::Token, (":", "otpauth"), r"\botpauth(?:-migration)?://[^\s\x22'<>]+", all);
         self.add(
             Rule::Token,
-            "/",
+            ("/", "/hook|/webhook|/incoming|/callback"),
             r#"/(?i:hooks?|webhooks?|webhookb2|incoming-?webhook|callbacks?/secret)/([^\s"'<>?#]+)"#,
             values::has_made_part,
         );
         self.add(
             Rule::Secret,
-            ":=",
+            (":=", "key"),
             r#"\b(?i:key)\\*["']?\s*[:=]\s*\\*["']?([A-Za-z0-9_/+=-]{12,})"#,
             values::is_drawn_value,
         );
-        self.add(Rule::Secret, "", r"\b[2-6][0-9](?:[ -]?[0-9]){11,17}\b", cards::is_card);
-        self.add(Rule::Secret, "234567", r"\b[A-Z2-7]{4}(?:[ -][A-Z2-7]{4}){3,}\b", |found| {
-            found.value().contains(|c: char| c.is_ascii_digit())
-                && found.value().contains(|c: char| c.is_ascii_alphabetic())
-        });
+        self.add(
+            Rule::Secret,
+            ("23456", ""),
+            r"\b[2-6][0-9](?:[ -]?[0-9]){11,17}\b",
+            cards::is_card,
+        );
+        self.add(
+            Rule::Secret,
+            ("234567", ""),
+            r"\b[A-Z2-7]{4}(?:[ -][A-Z2-7]{4}){3,}\b",
+            |found| {
+                found.value().contains(|c: char| c.is_ascii_digit())
+                    && found.value().contains(|c: char| c.is_ascii_alphabetic())
+            },
+        );
     }
 
     fn assignments(&mut self) {
@@ -269,7 +333,7 @@ impl Patterns {
         // What goes with the id of a role, which is no id.
         self.add(
             Rule::Secret,
-            "",
+            ("", "secret|key"),
             &format!(
                 r#"(?i:secret[ _-]?id){sep}\\*["'`]?([A-Za-z0-9-]{{16,}})|(?i:secret[ _-]?id)(?:\s+(?i:is|was|ist))?\s+["'`]?([A-Za-z0-9-]{{32,}})|(?i:(?:api|access|license|secret)[ _-]?key)(?:,|\s+(?i:is|was|ist))?\s+["'`]?([0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}})"#
             ),
@@ -322,7 +386,7 @@ impl Patterns {
         let word = r#"(?:\\+"([^"]*?)\\+"|'([^']*)'|"([^"]*)"|([^\s"'|;]+))"#;
         self.add(
             Rule::Password,
-            "-%",
+            ("-%", "-u|-p|-w|-cli|ssh-keygen|htpasswd|convertto-securestring"),
             &[
                 r#"(?:^|[\s"'])(?:-u|-U|--(?:proxy-)?user)[\s=]*["']?[^\s:"'-][^\s:"']*:([^\s"']+)"#,
                 &format!(r"\b(?:mysql[a-z]*|mariadb(?:-[a-z]+)?)\s[^\n|;]*?-p{word}"),
@@ -340,7 +404,7 @@ impl Patterns {
         );
         self.add(
             Rule::Password,
-            "/:",
+            ("/:", "/user|@|chpasswd|wifi:|pass:|:*|:0|:1|:2|:3|:4|:5|:6|:7|:8|:9"),
             &[
                 r"\b(?i:net\s+use)\s+(?:\S+\s+){1,2}(\S+)\s+/(?i:user):",
                 r"\b(?i:sqlplus|expdp|impdp|sqlldr|exp|imp)\s+(?:-[A-Za-z]+\s+)*[^\s/]+/([^\s@]+)@",
@@ -355,7 +419,7 @@ impl Patterns {
         );
         self.add(
             Rule::Password,
-            "",
+            ("", "*|password|--from-literal|^net |^net\t|^net\n|/rp|openssl|echo|secret|key|snmp-server|login|token|requirepass|masterauth|identified"),
             &[
                 // .netrc
                 r"\b(?:login|user|machine|default)\s+\S+\s+(?:account\s+\S+\s+)?password\s+(\S+)",
@@ -378,7 +442,7 @@ impl Patterns {
         // The data of a secret of Kubernetes, which has any names.
         self.add(
             Rule::Secret,
-            "",
+            ("", "secret"),
             r#"\b(?i:kind)\\*["']?:\s*\\*["']?Secret\b(?s:.*?)\bdata\\*["']?:\s*(?:\{([^{}]*)\}|((?:\n[ \t]+[^\n]*)+))|\b(?:string)?data\\*["']?:\s*(?:\{([^{}]*)\}|((?:\n[ \t]+[^\n]*)+))[^{}]{0,40}?\bkind\\*["']?:\s*\\*["']?Secret\b"#,
             all,
         );
@@ -397,15 +461,15 @@ impl Patterns {
             &format!(r"(?:{keys}|{secrets}){verb}{{1,4}}:?\s+{quote}([^\s\x22“”„«»`]{{4,}})"),
             values::chosen,
         );
-        self.add_named(
+        self.add(
             Rule::Secret,
-            "",
+            ("", "secret|token|credential|key|zugangsdaten|geheimnis|schl"),
             &format!(r"{secrets}\s+{quote}([^\s\x22“”„«»`']{{10,}})"),
             values::is_direct_secret,
         );
         self.add(
             Rule::Secret,
-            "0123456789",
+            ("0123456789", "key|secret|token"),
             &format!(r"\b(?i:(?:api|app|access|account|secret|service|master|licen[cs]e)[ _-]?key|secret|token)\s+{quote}([A-Za-z0-9]{{7,40}})\b"),
             values::is_short_key,
         );
@@ -417,17 +481,18 @@ impl Patterns {
         );
         self.add(
             Rule::Password,
-            "",
+            ("", "*"),
             r"(?u:密码|密碼|口令|パスワード|비밀번호|암호)(?u:是|为|為|は|는|은)\s*(?:(?u:「([^」\n]{3,})」)|([!-~]{4,}))",
             |found| found.value().contains(char::is_alphanumeric) && values::is_secret_value(found),
         );
         self.add(
             Rule::Secret,
-            "0123456789",
+            ("0123456789", "code|digo|pin|pass|cvv|cvc|csc|ssn|social"),
             r"\b(?i:your|ihr|dein|votre|tu|su)\s+(?:[A-Za-z]+\s+)?(?i:code|c(?u:ó)digo|pin|passcode)(?i:\s+(?:is|lautet|ist|est|es))?\s*:?\s+([0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4,8})\b|\b((?:[A-Z]-)?[0-9]{4,8})\s+(?i:is\s+(?:your|the))\b[^\n.]{0,30}(?i:code|pin)|\b(?i:pass(?:word|code|phrase|wort))\s+(?i:is|ist|lautet):?\s+([0-9]{4,10})\b|\b(?i:cvv2?|cvc2?|csc)\s*(?i:is|code)?\s*[:=]?\s*([0-9]{3,4})\b|\b(?i:ssn|social security number)[\s:=#]{1,3}([0-9]{3}-?[0-9]{2}-?[0-9]{4})\b",
             all,
         );
-        self.add_named(
+        self.add_behind(
+            Gate::Password,
             Rule::Password,
             "",
             &format!(r"(?:{keys})\s*[-–—]?\s+{quote}([^\s\x22“”„«»`]{{6,}})"),
@@ -435,13 +500,13 @@ impl Patterns {
         );
         self.add(
             Rule::Secret,
-            "",
+            ("0123456789", "^pin|verification|time|security|confirmation|login|sign-in|signin|mfa|2fa|factor|otp|authenticator|recovery|backup|unlock|access|auth|sms|tan"),
             r"(?i:\bpin(?:[ -]?code)?|(?:verification|one[ -]?time|security|confirmation|login|sign-?in|mfa|2fa|two[ -]factor|otp|authenticator|recovery|backup|unlock|access|auth(?:entication)?|sms|tan)(?:[ _-]?(?:pass)?code)?s?|\btan)(?:\s+(?:is|was|ist|lautet|code))?\s*[:=]?\s+([0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4,8})\b",
             values::is_code,
         );
         self.add(
             Rule::Secret,
-            "",
+            ("", "phrase|mnemonic|wallet"),
             r"(?i:seed phrase|recovery phrase|mnemonic(?: phrase)?|secret phrase|wallet words)[^\na-z]{1,4}(?i:is:?\s+)?((?:[a-z]{3,16}\s+){11,23}[a-z]{3,16})",
             all,
         );
@@ -457,13 +522,13 @@ pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Rule)> {
     let mut spans = Vec::new();
     let mut there = [false; 256];
     text.bytes().for_each(|byte| there[usize::from(byte)] = true);
-    let named = NAMES.as_ref().is_none_or(|names| names.is_match(text));
+    let gates = Gates::of(text);
     for pattern in PATTERNS.iter() {
         let needs = pattern.needs.as_bytes();
         if !needs.is_empty() && !needs.iter().any(|byte| there[usize::from(*byte)]) {
             continue;
         }
-        if pattern.named && !named {
+        if LazyLock::get(&pattern.regex).is_none() && !pattern.gate.is_open(&gates) {
             continue;
         }
         let Some(regex) = &*pattern.regex else { continue };
@@ -493,9 +558,9 @@ pub(super) fn spans(text: &str) -> Vec<(Range<usize>, Rule)> {
         }
     }
     spans.extend(armour::spans(text).into_iter().map(|span| (span, Rule::PrivateKey)));
-    spans.extend(lists::spans(text).into_iter().map(|span| (span, Rule::Secret)));
-    spans.extend(sentences::spans(text).into_iter().map(|span| (span, Rule::Password)));
-    spans.extend(phrases::spans(text).into_iter().map(|span| (span, Rule::Password)));
+    spans.extend(lists::spans(text, &gates).into_iter().map(|span| (span, Rule::Secret)));
+    spans.extend(sentences::spans(text, &gates).into_iter().map(|span| (span, Rule::Password)));
+    spans.extend(phrases::spans(text, &gates).into_iter().map(|span| (span, Rule::Password)));
     spans.extend(chance::spans(text).into_iter().map(|span| (span, Rule::Random)));
     spans
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::rules::cards::luhn;
+use super::rules::gates::Gates;
 use super::rules::values::is_chosen;
 use super::{chance, mask_ranges, outside};
 
@@ -171,6 +172,12 @@ fn words(text: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>> +
 }
 
 fn is_password_word(word: &str) -> bool {
+    if LazyLock::get(&NAMES).is_none() {
+        let gates = Gates::of(word);
+        if !gates.named() && !gates.has("login") {
+            return false;
+        }
+    }
     NAMES.as_ref().is_some_and(|names| names.is_match(word))
 }
 

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::{chance, mask_ranges};
+use super::gates::Gates;
 
 /// More codes than any maker hands out at once.
 const MOST: usize = 40;
@@ -19,8 +20,14 @@ static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)(?:{kinds})[ _-]?(?:pass)?(?:codes|keys|schl(?:ue|ü)ssel)|{of}")).ok()
 });
 
+/// One of these words is in every heading.
+const WORDS: &str = "*|codes|keys|schluessel|codigos|codici|kody";
+
 /// The codes of every list in `text`.
-pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
+pub(super) fn spans(text: &str, gates: &Gates<'_>) -> Vec<Range<usize>> {
+    if LazyLock::get(&HEADING).is_none() && !gates.has(WORDS) {
+        return Vec::new();
+    }
     let masked = mask_ranges(text);
     let mut spans = Vec::new();
     for heading in HEADING.iter().flat_map(|heading| heading.find_iter(text)) {

@@ -1,0 +1,123 @@
+//! What a text must hold to match a pattern, in plain words: a pattern that no text may match is
+//! not compiled, and compiled patterns would be most of what a console has in memory.
+//!
+//! Words are separated by `|`. Letters match without regard to case, but a word with a capital
+//! letter stands as it is. No letter or digit is before a word that begins with `^`. `*` is any
+//! letter or blank outside of ASCII.
+
+/// What names of passwords hold.
+const PASSWORD: &str = "\
+    *|pass|pwd|pswd|^pw|^psw|^p/w|kennwort|senord|adgangskode|wachtwoord|salasana|hasl|^hesl|\
+    jelsz|^parol|parool|^senha|palavra|contrase|^clave|mot de|mot_de|mot-de|^mdp|ifre|lozinka|\
+    zaporka|geslo|sandi|slapta|^pin";
+/// What names of secrets hold, besides the words that follow.
+const SECRET: &str = "\
+    secret|token|credential|geheimnis|passkey|jwt|^psk|session|sessid|^sid|^otp|^totp|^mfa|\
+    ^seed|mnemonic|phrase|assertion|saml|connectionstring|connection_string|connection-string|\
+    ^dsn|database_url|database-url|^x-auth|authenticity|csrf|xsrf|requestverification|^sig|hmac|\
+    oauth|verifier|nthash|lmhash|^ntlm|^cvv|^cvc|community|webhook|schl|zugangsdaten|cle api|\
+    cle_api|cle-api|cle secr|cle_secr|cle-secr|clave";
+/// What makes a code a secret.
+const BEFORE_CODE: &str = "\
+    device|auth|authorization|oauth|recovery|backup|verification|time|security|confirmation|\
+    login|sign-in|signin|mfa|2fa|authentication|access|reset|unlock|activation|tan|sms";
+/// What makes a key a secret.
+const BEFORE_KEY: &str = "\
+    api|app|application|access|account|auth|private|shared|signing|signature|encryption|\
+    decryption|validation|machine|master|session|service|storage|license|licence|subscription|\
+    consumer|client|server|deploy|integration|routing|ingest|write|admin|primary|secondary|\
+    connection|host|function|webhook|hmac|aes|rsa|ssh|gpg|pgp|cipher|crypto|root|recovery|\
+    backup|security|publishable|sas|wep|wpa|wifi|stream|join|unseal|bot|ssl|tls";
+/// What tokens begin with, or hold.
+const TOKENS: &str = "\
+    ^AKIA|^ASIA|^AGPA|^AIDA|^AROA|^AIPA|^ANPA|^ANVA|^ABIA|^ACCA|^APKA|^ASCA|^AIza|^ya29.|\
+    ^GOCSPX-|^GOOG|^1//0|^4//0|^1/0A|^4/0A|^APA91b|^6L|Q~|AzFu|AzFS|ASt|AzCa|AIoT|+ARm|APIM|\
+    ^LTAI|^AKID|^AQVN|^y0_|^y1_|^y2_|^y3_|^t1.|^doo_v1_|^dop_v1_|^dor_v1_|^SCW|^HRKU-|^v1.|\
+    ^ghp_|^gho_|^ghu_|^ghs_|^ghr_|^github_pat_|^glpat-|^gldt-|^glrt-|^glrtr-|^glcbt-|^glptt-|\
+    ^glft-|^glsoat-|^glagent-|^gloas-|^glimt-|^glffct-|^glwt-|^GR1348941|^npm_|^pypi-|\
+    ^rubygems_|^oy2|^cio|^CLOJARS_|^packagist_|^dckr_|^AKCp|^cmVmdGtu|^CCI|^CCP|^squ_|^sqp_|\
+    ^sqa_|^bkua_|^sgp_|^ATATT3|^ATBB|^ATCTT3|^ATOA|^ATTA|^PMAK-|^xox|^xapp-|^mfa.|:AA|\
+    ^hooks.slack|^discord|webhook.office.com|^hooks.zapier|^maker.ifttt|^events.pagerduty|\
+    ^open.feishu|^open.larksuite|^api.telegram|_live_|_test_|_prod_|^whsec_|^sq0|^EAA|^EZAK|\
+    ^EZTK|^FLW|^access_token$|^access-token$|^access_sandbox|^access-sandbox|^access_production|\
+    ^access-production|^access_development|^access-development|^shpat_|^shpca_|^shppa_|^shpss_|\
+    ^shptka_|^shpua_|^SG.|^SK|^AC|^key-|^pubkey-|-us|^xkeysib-|^md-|^re_|^os_v2_|^sk-|^hf_|\
+    ^api_org_|^r8_|^gsk_|^xai-|^pplx-|^lsv2_|^pcsk_|^nvapi-|^hvs.|^hvb.|^hvr.|^s.|.atlasv1.|\
+    ^pul-|^dp.|^dapi|^NR|NRAL|^glsa_|^glc_|^sntry|^dt0|^phc_|^phx_|^fo1_|^fm1|^fm2|^sbp_|^sb_|\
+    ^pscale_|^nfp_|^rnd_|^napi_|^tskey-|^sdk-|^mob-|^api-|^lin_|^ntn_|^secret_|^fig|^pat|^tfp_|\
+    ^CFPAT-|^00D|^sl.|^0/|^1/|^2/|^3/|^4/|^5/|^6/|^7/|^8/|^9/|^AGE-|^A3-|^xprv|outlook.office|\
+    ^hc-ping|^sha1:|^sha1$|^sha256:|^sha256$|^sha512:|^sha512$|^md5:|^md5$|scram-sha-|^pbkdf2|\
+    ^bcrypt|^scrypt|^argon2|ik_|^lsk-|^lsk_|^tvly-|^tvly_|^fc-|^fc_|^waka-|^waka_|^figma-|\
+    ^figma_|^duffel-|^duffel_|^rdme-|^rdme_|^doppler-|^doppler_|^akab-|^akab_|^p8e-|^p8e_|^s8e-|\
+    ^s8e_";
+/// What the shortest token has in one piece, in bytes.
+const SHORTEST_TOKEN: usize = 11;
+/// Some tokens have no words, but so many bytes.
+const LONGEST: usize = 55;
+
+/// A text that is looked at.
+pub(in super::super) struct Gates<'a> {
+    text: &'a str,
+    lower: String,
+    /// Whether it has letters or blanks outside of ASCII.
+    foreign: bool,
+}
+
+impl<'a> Gates<'a> {
+    pub(in super::super) fn of(text: &'a str) -> Self {
+        let foreign =
+            text.chars().any(|c| !c.is_ascii() && (c.is_alphanumeric() || c.is_whitespace()));
+        Self { text, lower: text.to_ascii_lowercase(), foreign }
+    }
+
+    /// Whether one of `words` is there.
+    pub(in super::super) fn has(&self, words: &str) -> bool {
+        words.split('|').any(|word| match word {
+            "*" => self.foreign,
+            _ => holds(self.text, &self.lower, word),
+        })
+    }
+
+    /// Whether there may be a name of a password.
+    pub(in super::super) fn password(&self) -> bool {
+        self.has(PASSWORD)
+    }
+
+    /// Whether there may be a name of a password or of a secret.
+    pub(in super::super) fn named(&self) -> bool {
+        self.password()
+            || self.has(SECRET)
+            || self.follows("code", BEFORE_CODE)
+            || self.follows("key", BEFORE_KEY)
+    }
+
+    /// Whether there may be a token that its maker made to be recognised.
+    pub(in super::super) fn token(&self) -> bool {
+        let piece = |piece: &str| {
+            let lower = piece.to_ascii_lowercase();
+            piece.len() >= LONGEST || TOKENS.split('|').any(|word| holds(piece, &lower, word))
+        };
+        self.text.contains("krb5")
+            || self
+                .text
+                .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
+                .filter(|piece| piece.len() >= SHORTEST_TOKEN)
+                .any(piece)
+    }
+
+    /// Whether `word` is there with one of `before` in front of it.
+    fn follows(&self, word: &str, before: &str) -> bool {
+        self.lower.match_indices(word).any(|(at, _)| {
+            let front = &self.lower[..at];
+            let front = front.strip_suffix([' ', '_', '-']).unwrap_or(front);
+            before.split('|').any(|before| front.ends_with(before))
+        })
+    }
+}
+
+fn holds(text: &str, lower: &str, word: &str) -> bool {
+    let (word, starts) = word.strip_prefix('^').map_or((word, false), |word| (word, true));
+    let text = if word.bytes().any(|byte| byte.is_ascii_uppercase()) { text } else { lower };
+    text.match_indices(word)
+        .any(|(at, _)| !starts || !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric()))
+}
