@@ -21,7 +21,7 @@ static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// One of these words is in every heading.
-const WORDS: &str = "*|codes|keys|schluessel|codigos|codici|kody";
+const WORDS: &str = "*|codes|keys|schl|digos|codici|kody";
 
 /// The codes of every list in `text`.
 pub(super) fn spans(text: &str, gates: &Gates<'_>) -> Vec<Range<usize>> {
