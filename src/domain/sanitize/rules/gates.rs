@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fr_007_017_a_text_that_a_list_of_shapes_matches_is_let_through() {
+    fn fr_007_013_a_text_that_a_list_of_shapes_matches_is_let_through() {
         let mut runner = TestRunner::deterministic();
         let mut check = |shapes: &[&str], open: fn(&Gates<'_>) -> bool| {
             for shape in shapes {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn fr_007_017_ordinary_messages_compile_no_pattern() {
+    fn fr_007_013_ordinary_messages_compile_no_pattern() {
         for text in [
             "403 Forbidden: the application lacks DeviceManagementConfiguration.Read.All",
             "consent of the provider connection has expired; the directory answered 401 invalid_grant",
