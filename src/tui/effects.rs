@@ -181,7 +181,11 @@ impl Runner {
 
     fn put(&mut self, slot: Slot, request: Request, poll: Poll, at: Instant) {
         let state = self.slots.entry(slot).or_default();
+        let kept = poll.is_some()
+            && state.waiting.as_ref().is_some_and(|(waiting, _)| waiting.leads_beyond());
         match &mut state.running {
+            // A poll does not take the place of what a key asked for.
+            Some(running) if kept => running.unwanted = false,
             Some(running) if running.request == request => {
                 running.unwanted = false;
                 // What waited was asked before and is no longer wanted.

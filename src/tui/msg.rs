@@ -294,6 +294,24 @@ pub struct PageRequest {
     pub limit: i64,
 }
 
+impl PageRequest {
+    /// Whether it asks for rows that are not held, which a poll does not.
+    pub const fn leads_beyond(&self) -> bool {
+        matches!(self.page, Page::OlderThan(_) | Page::NewerThan(_) | Page::Oldest)
+    }
+}
+
+impl Request {
+    /// Whether it asks for rows beyond those that are polled.
+    pub const fn leads_beyond(&self) -> bool {
+        match self {
+            Self::Page(asked) => asked.leads_beyond(),
+            Self::Notices(asked) => asked.before.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// What came of a request.
 #[derive(Debug)]
 pub enum Answer {

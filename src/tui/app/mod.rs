@@ -511,6 +511,9 @@ impl App {
             }
             Answer::Login(Err(error)) => self.login.refused(error),
             Answer::Page(asked, result) if self.session.is_some() => {
+                if asked.leads_beyond() {
+                    self.miss_rows(result.as_ref().err());
+                }
                 let rows = self.rows();
                 self.operations.take_page(&asked, result, rows, now);
             }
@@ -524,6 +527,9 @@ impl App {
             Answer::Detail(id, result) => self.run.take(id, *result, now),
             Answer::Unread(result) if self.session.is_some() => self.inbox.take_unread(result, now),
             Answer::Notices(asked, result) if self.session.is_some() => {
+                if asked.before.is_some() {
+                    self.miss_rows(result.as_ref().err());
+                }
                 let rows = Inbox::rows_in(self.body().height);
                 self.inbox.take_page(&asked, result, rows, now);
             }

@@ -10,6 +10,13 @@ use crate::tui::screens::inbox::Inbox;
 use crate::{Error, Result};
 
 impl App {
+    /// Says that rows that a key asked for did not come: no poll asks for them.
+    pub(super) fn miss_rows(&mut self, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.say(format!("these rows did not come: {error}"));
+        }
+    }
+
     /// Opens the run of the selected notice, which counts as having read it.
     pub(super) fn view_run(&mut self) -> Vec<Effect> {
         let Some(notice) = self.inbox.selected() else {

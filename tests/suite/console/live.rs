@@ -43,7 +43,7 @@ pub async fn fill(store: &Store, n: i64) {
 }
 
 /// The id on the line with the cursor's marker.
-fn under_cursor(screen: &str) -> i64 {
+pub(super) fn under_cursor(screen: &str) -> i64 {
     let line = screen.lines().find(|line| line.starts_with('▸')).expect("a row is selected");
     line.trim_start_matches('▸').split_whitespace().next().unwrap().parse().unwrap()
 }

@@ -9,6 +9,7 @@ use tenantpilot::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, O
 use tenantpilot::tui::effects::Runner;
 use tenantpilot::tui::msg::{Answer, Effect, Request, Slot};
 
+use super::live::{fill, under_cursor};
 use super::session::Running;
 use crate::support::console::{Console, setup};
 use crate::support::postgres::administer;
@@ -115,6 +116,26 @@ fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
             assert!(since.elapsed() < Duration::from_secs(3), "{table}: {:?}", since.elapsed());
             drop(lock);
         }
+    });
+}
+
+#[test]
+fn fr_047_011_rows_that_a_key_asked_for_come_later_or_are_missed_in_words() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await.with_platform().await;
+        store.administrator().await;
+        fill(&store, 300).await;
+        let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        let lock = locked(&store).await;
+        running.screen.until("slow", |text| text.contains("○ slow: waiting 1 s")).await;
+        running.type_keys("G");
+        running.screen.until("a word", |text| text.contains("these rows did not come")).await;
+        running.type_keys("G");
+        drop(lock);
+        let there = |text: &str| text.contains("● live") && under_cursor(text) == 1;
+        running.screen.until("the oldest", there).await;
     });
 }
 
