@@ -190,10 +190,13 @@ impl LoadPlatform {
                 }
             }
         }
-        bulk::create_indexes(tx, dropped).await?;
         // Nobody looks at what was loaded before it is counted.
         usage_rollups::fold(tx, i64::MAX).await?;
-        run_count_upkeep::fold(tx, i64::MAX).await?;
+        if self.large {
+            bulk::create_indexes(tx, dropped).await?;
+        } else {
+            run_count_upkeep::fold(tx, i64::MAX).await?;
+        }
         bulk::set_sequences(tx).await?;
         match self.stage {
             Stage::Whole => Ok(()),
