@@ -27,6 +27,8 @@ pub(super) async fn settle<T>(
         }
         Err(error) if error.is_refusal() => {
             savepoint::undo(context.tx()?).await?;
+            // A dry run's are not in the transaction.
+            drop(context.take_refusals());
             record(context, row, &error).await?;
             context.keep_on_error();
             Err(error)

@@ -88,8 +88,8 @@ fn fr_037_004_the_targets_of_an_outage_come_before_those_that_go_on() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         store.sql("drop trigger refuse on fault_ledger").await.unwrap();
-        until_told(&mut worker, back).await;
-        assert_eq!(store.number(pending).await, 4, "none is through");
+        let told = until_told(&mut worker, back).await;
+        assert_eq!(store.number(pending).await, 4, "none is through: {told:?}");
         let detail = store.detail(id).await;
         assert!(detail.targets.iter().all(|target| target.starts <= 1), "{:?}", detail.targets);
         worker.stop().await;

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
 use super::bulk_rows::{Cell, Row, column};
-use super::{run_count_upkeep, sql};
 use super::{Db, Tx};
+use super::{run_count_upkeep, sql};
 use crate::Result;
 
 /// Rows per statement on SQLite: more gains nothing, and stays far below its limit of

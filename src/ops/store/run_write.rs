@@ -6,6 +6,7 @@ use sqlx::types::Json;
 
 use super::sql;
 use super::{Tx, on_tx};
+use crate::domain::database_fault::Condition;
 use crate::{Error, ErrorKind, Result};
 
 /// A run to create.
@@ -120,10 +121,11 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<Option<i64>> {
     }
 }
 
-/// Says of what kept a run from being written that it was the run. Who waits for the database gets that
-/// as it is.
+/// Says of what kept a run from being written that it was the run. Who waits for the database, or for a
+/// grant that the error names, gets that as it is.
 pub fn unwritten(error: Error) -> Error {
-    let waits = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Unreachable);
+    let waits = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Unreachable)
+        || error.condition() == Some(Condition::Denied);
     if error.fault().is_none() || waits {
         return error;
     }
