@@ -35,8 +35,8 @@ impl Source {
     }
 }
 
-/// What the targets of a run are together.
-const STEPS: &str = "steps";
+/// The steps of a run, whichever is written first.
+pub const STEPS: &str = "steps";
 
 #[derive(Debug, Default)]
 struct State {

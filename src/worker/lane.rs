@@ -6,14 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::backoff;
-use super::condition::Source;
+use super::condition::{STEPS, Source};
 use super::execution::{Ground, Halt};
 use crate::access::Actor;
 use crate::domain::database_fault::{Condition, DatabaseFault};
 use crate::domain::failure::{ReasonCode, RetryHelp};
-use crate::ops::Operation as _;
 use crate::ops::runs::{
-    BeginTarget, Beginning, Begun, FailStep, Pending, Refresh, RunStep, Stepped, TakeBackStarts,
+    BeginTarget, Beginning, Begun, FailStep, Pending, RunStep, Stepped, TakeBackStarts,
 };
 use crate::{Error, ErrorKind};
 use futures_util::FutureExt as _;
@@ -82,7 +81,7 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
         let target = match planned {
             Ok(target) => target?,
             Err(error) => {
-                wait_out(ground, Source::Run(ground.run_id, Refresh::NAME), &error, outages).await;
+                wait_out(ground, Source::Run(ground.run_id, STEPS), &error, outages).await;
                 continue;
             }
         };
