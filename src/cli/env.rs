@@ -94,6 +94,7 @@ impl Env {
             limits: ConnectionLimits {
                 connections: 1,
                 answer: Some(answer),
+                require_tls: self.config.require_tls.value,
                 statement: Some(statement),
                 lock: Some(self.config.database_lock_timeout.value.min(statement)),
                 ..ConnectionLimits::default()

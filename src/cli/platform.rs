@@ -9,6 +9,7 @@ use super::users::FIRST_STEP;
 use super::{Env, VERSION, text};
 use crate::config::definition;
 use crate::domain::count::count;
+use crate::domain::safe_text::SafeText;
 use crate::domain::setting::SettingKey;
 use crate::logging;
 use crate::ops::platform::PlatformInfo;
@@ -169,6 +170,13 @@ async fn look_at(env: &Env) -> Result<Found> {
     let ops = env.open(Create::Never)?;
     let schema = (ops.schema_state().await?, ops.program_schema_version());
     let (mut notes, mut days) = (Vec::new(), None);
+    if ops.in_the_open() {
+        let host = SafeText::new(&ops.host().unwrap_or_default()).to_string();
+        notes.push(format!(
+            "the connection to {host} has no TLS, and others on the way can read it; use \
+             sslmode=verify-full, and require_tls = true"
+        ));
+    }
     if schema.0 == SchemaState::Current {
         let platform = ops.run(&env.anonymous(), PlatformInfo).await?;
         notes.extend(ops.run(&env.anonymous(), SettingWarnings).await?);
@@ -269,12 +277,17 @@ fn schema_text(schema: &Schema) -> String {
     }
 }
 
-/// Says what deserves a word before a command runs: a password that others can read.
+/// Says what deserves a word before a command runs: a password that others can read, a password file
+/// that is not used.
 pub fn warn(env: &Env) {
     for warning in env.config.warnings() {
         env.out.message(format!("warning: {warning}"));
     }
     let setting = &env.config.database_url;
+    let url = setting.value.as_ref().filter(|url| url.engine() == config::Engine::Postgres);
+    if let Some(ignored) = url.and_then(|url| Ops::ignored_password_file(url.expose())) {
+        env.out.message(format!("warning: {ignored}"));
+    }
     let in_the_open = matches!(setting.origin, config::Origin::Flag(_))
         && setting.value.as_ref().is_some_and(config::DatabaseUrl::has_password);
     if in_the_open {

@@ -50,10 +50,12 @@ impl ListenUrl {
 }
 
 /// Query parameters that may be shown; any other may be or hold a secret.
-const SHOWN_PARAMETERS: [&str; 5] = ["sslmode", "host", "port", "dbname", "application_name"];
+const SHOWN_PARAMETERS: [&str; 7] =
+    ["sslmode", "host", "port", "dbname", "application_name", "service", "target_session_attrs"];
 
 /// Variables that a PostgreSQL address without these parts is completed with.
-const COMPLETING: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER"];
+const COMPLETING: [&str; 7] =
+    ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE", "PGSERVICEFILE"];
 
 impl DatabaseUrl {
     /// Checks the form. The reason of a refusal never repeats the text.
@@ -73,9 +75,8 @@ impl DatabaseUrl {
             }
             _ => return Err("this is not a database address".to_owned()),
         };
-        if rest.is_empty() || (engine == Engine::Sqlite && rest.starts_with('?')) {
-            let missing = if engine == Engine::Sqlite { "the path" } else { "the server" };
-            return Err(format!("{missing} is missing after {scheme}://"));
+        if engine == Engine::Sqlite && (rest.is_empty() || rest.starts_with('?')) {
+            return Err("the path is missing after sqlite://".to_owned());
         }
         match engine {
             Engine::Postgres => PostgresUrl::parse(rest).map(drop)?,
@@ -113,7 +114,11 @@ impl DatabaseUrl {
                 let whole = shown.replacen(":***@", "@", 1).contains("***");
                 hash.update(if whole { self.expose() } else { &shown });
                 for name in COMPLETING {
-                    hash.update(format!("\0{name}={}", variable(name).unwrap_or_default()));
+                    let value = variable(name);
+                    // Without a service the digest is as it was before there were any.
+                    if value.is_some() || !name.starts_with("PGSERVICE") {
+                        hash.update(format!("\0{name}={}", value.unwrap_or_default()));
+                    }
                 }
             }
         }

@@ -116,6 +116,8 @@ pub struct Config {
     pub database_statement_timeout: Setting<Duration>,
     /// How long a console or a command waits for a lock of another session, 100 ms to 60 s.
     pub database_lock_timeout: Setting<Duration>,
+    /// Whether a server is connected to by TLS or a socket only.
+    pub require_tls: Setting<bool>,
     /// How often a visible screen asks the database, 500 ms to 60 s.
     pub poll_interval: Setting<Duration>,
     /// The theme's name.
@@ -186,6 +188,7 @@ impl Config {
                 Duration::from_secs(2),
                 |given| value::duration(given, Duration::from_millis(100), Duration::from_mins(1)),
             )?,
+            require_tls: layers.pick("require_tls", false, value::boolean)?,
             poll_interval: layers.pick("poll_interval", Duration::from_secs(2), |given| {
                 value::duration(given, Duration::from_millis(500), Duration::from_mins(1))
             })?,
@@ -300,6 +303,7 @@ impl Config {
             }),
             row("database.statement_timeout", &self.database_statement_timeout, time),
             row("database.lock_timeout", &self.database_lock_timeout, time),
+            row("require_tls", &self.require_tls, bool::to_string),
             row("poll_interval", &self.poll_interval, time),
             row("theme", &self.theme, Clone::clone),
             row("keymap", &self.keymap, Clone::clone),

@@ -8,15 +8,17 @@ use std::net::Ipv6Addr;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// The parameters that the driver knows. It ignores others, and what they were to say.
-const KNOWN: [&str; 18] = [
+/// The parameters that are known.
+const KNOWN: [&str; 21] = [
     "application_name",
     "dbname",
     "host",
     "hostaddr",
     "options",
+    "passfile",
     "password",
     "port",
+    "service",
     "ssl-ca",
     "ssl-cert",
     "ssl-key",
@@ -27,11 +29,15 @@ const KNOWN: [&str; 18] = [
     "sslmode",
     "sslrootcert",
     "statement-cache-capacity",
+    "target_session_attrs",
     "user",
 ];
 
-/// Parameters of libpq's that the driver does not know.
-const OTHERS: [&str; 12] = [
+/// Those of them that the driver does not know: it ignores them, and what they were to say.
+const OWN: [&str; 3] = ["passfile", "service", "target_session_attrs"];
+
+/// Parameters of libpq's that are not supported.
+const OTHERS: [&str; 9] = [
     "channel_binding",
     "client_encoding",
     "connect_timeout",
@@ -39,11 +45,8 @@ const OTHERS: [&str; 12] = [
     "gssencmode",
     "keepalives",
     "load_balance_hosts",
-    "passfile",
     "require_auth",
-    "service",
     "sslnegotiation",
-    "target_session_attrs",
 ];
 
 /// The driver's other names of parameters.
@@ -57,9 +60,12 @@ const ALIASES: [(&str, &str); 5] = [
 
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-const SEVERAL_HOSTS: &str = "it names several hosts; only one is supported";
+/// Which server is meant, where there are several.
+pub const SESSION_ATTRS: [&str; 6] =
+    ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"];
 
 /// What an address says, in the order in which it counts: a parameter wins.
+#[derive(Clone)]
 pub struct PostgresUrl {
     parameters: Vec<(String, String)>,
 }
@@ -100,9 +106,17 @@ impl PostgresUrl {
             push(&mut parameters, "user", name)?;
             push(&mut parameters, "password", password.unwrap_or_default())?;
         }
-        let (host, port) = host_and_port(place)?;
-        push(&mut parameters, "host", &host)?;
-        push(&mut parameters, "port", port)?;
+        let places: Vec<(String, &str)> =
+            place.split(',').map(host_and_port).collect::<Result<_, _>>()?;
+        let hosts: Vec<&str> = places.iter().map(|(host, _)| host.as_str()).collect();
+        if hosts.len() > 1 && hosts.contains(&"") {
+            return Err("one of its hosts is empty".to_owned());
+        }
+        push(&mut parameters, "host", &hosts.join(","))?;
+        if places.iter().any(|(_, port)| !port.is_empty()) {
+            let ports: Vec<&str> = places.iter().map(|(_, port)| *port).collect();
+            push(&mut parameters, "port", &ports.join(","))?;
+        }
         push(&mut parameters, "dbname", database)?;
         for (index, (key, value)) in query.iter().enumerate() {
             let value = decoded(&value.replace('+', " "))?;
@@ -112,15 +126,58 @@ impl PostgresUrl {
             if query.iter().take(index).any(|(before, _)| plain(before) == plain(key)) {
                 return Err(format!("it says {} twice", plain(key)));
             }
-            check(key, &value)?;
+            check(key, &value).map_err(|why| format!("its {} {why}", plain(key)))?;
             parameters.push(((*key).to_owned(), value));
         }
-        let own = Self { parameters };
-        let several = |name| own.parameter(&[name]).is_some_and(|host| host.contains(','));
-        if several("host") || several("hostaddr") {
-            return Err(SEVERAL_HOSTS.to_owned());
+        Ok(Self { parameters })
+    }
+
+    /// Adds what is not said yet.
+    ///
+    /// # Errors
+    /// What is wrong with the value, as it follows a name.
+    pub fn complete(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let is_said = self.parameters.iter().any(|(said, _)| plain(said) == key);
+        if !is_said && !value.is_empty() {
+            check(key, value)?;
+            self.parameters.push((key.to_owned(), value.to_owned()));
         }
-        Ok(own)
+        Ok(())
+    }
+
+    /// The same for each of its hosts, in their order; the host may still be missing.
+    ///
+    /// # Errors
+    /// For numbers of hosts, addresses and ports that do not fit.
+    pub fn each_host(&self) -> Result<Vec<Self>, String> {
+        let list = |name| -> Vec<&str> {
+            self.parameter(&[name]).map(|text| text.split(',').collect()).unwrap_or_default()
+        };
+        let (hosts, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
+        let count = hosts.len().max(addresses.len()).max(1);
+        let fits = |all: &[&str]| all.is_empty() || all.len() == count;
+        if !fits(&hosts) || !fits(&addresses) {
+            return Err("its numbers of hosts and of addresses do not fit".to_owned());
+        }
+        if ports.len() > 1 && ports.len() != count {
+            return Err(format!("it names {} ports for {count} hosts", ports.len()));
+        }
+        let of_place = |key: &str| matches!(key, "host" | "hostaddr" | "port");
+        let rest = self.parameters.iter().filter(|(key, _)| !of_place(key));
+        let rest: Vec<(String, String)> = rest.cloned().collect();
+        let each = (0..count).map(|at| {
+            let mut parameters = rest.clone();
+            let mut add = |key: &str, value: Option<&&str>| {
+                if let Some(value) = value.filter(|value| !value.is_empty()) {
+                    parameters.push((key.to_owned(), (*value).to_owned()));
+                }
+            };
+            add("host", hosts.get(at));
+            add("hostaddr", addresses.get(at));
+            add("port", ports.get(at).or_else(|| ports.first().filter(|_| ports.len() == 1)));
+            Self { parameters }
+        });
+        Ok(each.collect())
     }
 
     /// The value of the parameter that has one of these names.
@@ -135,9 +192,11 @@ impl PostgresUrl {
         let parameters: Vec<String> = self
             .parameters
             .iter()
+            .filter(|(key, _)| !OWN.contains(&key.as_str()))
             .map(|(key, value)| format!("{}={}", encoded(key), encoded(value)))
             .collect();
-        format!("postgres:///?{}", parameters.join("&"))
+        // Without a password it would look for a password file by itself.
+        format!("postgres:///?password=&{}", parameters.join("&"))
     }
 }
 
@@ -156,29 +215,6 @@ fn unknown(key: &str, place: usize) -> String {
         return format!("its parameter {name} is not supported; leave it out");
     }
     format!("parameter {place} after its \"?\" is not known; there are {}", KNOWN.join(", "))
-}
-
-/// Refuses several hosts, as the environment names them: the driver would look for one of that name.
-///
-/// # Errors
-/// With what is supported.
-pub fn check_env_host(hosts: &str) -> Result<(), String> {
-    if hosts.contains(',') {
-        return Err("PGHOST names several hosts; only one is supported".to_owned());
-    }
-    Ok(())
-}
-
-/// Refuses a mode of TLS that there is not, as the environment says it: the driver would take its
-/// usual one.
-///
-/// # Errors
-/// With what it may be.
-pub fn check_ssl_mode(mode: &str) -> Result<(), String> {
-    if mode.is_empty() || SSL_MODES.contains(&mode) {
-        return Ok(());
-    }
-    Err(format!("PGSSLMODE is not one of {}", SSL_MODES.join(", ")))
 }
 
 fn raw(what: &str, instead: &str) -> String {
@@ -210,9 +246,6 @@ fn decoded(part: &str) -> Result<String, String> {
 
 /// The host, percent-encoded, without the brackets of an IPv6 address; and the port, if any.
 fn host_and_port(place: &str) -> Result<(String, &str), String> {
-    if place.contains(',') {
-        return Err(SEVERAL_HOSTS.to_owned());
-    }
     let (host, port) = if let Some(rest) = place.strip_prefix('[') {
         let Some((host, port)) = rest.split_once(']') else {
             return Err("the bracket of its IPv6 address is not closed".to_owned());
@@ -240,7 +273,14 @@ fn host_and_port(place: &str) -> Result<(String, &str), String> {
         (host.to_owned(), port)
     };
     match port.strip_prefix(':') {
-        Some(port) => check("port", port).map(|()| (host, port)),
+        Some("") => Err("its port is missing".to_owned()),
+        Some(port) => match check_port(port) {
+            Ok(()) => Ok((host, port)),
+            Err(why) if why.ends_with("number") => {
+                Err(format!("its port {why}; percent-encode special characters of a password"))
+            }
+            Err(why) => Err(format!("its port {why}")),
+        },
         None if port.is_empty() => Ok((host, "")),
         None => Err("a port starts with a colon: [::1]:5432".to_owned()),
     }
@@ -259,18 +299,28 @@ fn of_colons(place: &str, rest: &str) -> &'static str {
     }
 }
 
+/// What is wrong with a value, as it follows the name of the parameter.
 fn check(key: &str, value: &str) -> Result<(), String> {
+    let one_of = |words: &[&str]| {
+        let fits = words.contains(&value);
+        fits.then_some(()).ok_or_else(|| format!("is not one of {}", words.join(", ")))
+    };
     match key {
-        "host" if value.is_empty() => Err("its host is empty".to_owned()),
-        "port" => check_port(value),
-        "sslmode" | "ssl-mode" if !SSL_MODES.contains(&value) => {
-            Err(format!("its sslmode is not one of {}", SSL_MODES.join(", ")))
+        "host" if value.is_empty() => Err("is empty".to_owned()),
+        "host" if value.contains(',') && value.split(',').any(str::is_empty) => {
+            Err("names an empty one".to_owned())
         }
-        "hostaddr" if !value.contains(',') && value.parse::<std::net::IpAddr>().is_err() => {
-            Err("its hostaddr is not an IP address".to_owned())
+        "port" if value.is_empty() => Err("is missing".to_owned()),
+        "port" => value.split(',').filter(|port| !port.is_empty()).try_for_each(check_port),
+        "sslmode" | "ssl-mode" => one_of(&SSL_MODES),
+        "target_session_attrs" => one_of(&SESSION_ATTRS),
+        "hostaddr"
+            if value.split(',').any(|address| address.parse::<std::net::IpAddr>().is_err()) =>
+        {
+            Err("is not an IP address".to_owned())
         }
         "statement-cache-capacity" if value.parse::<usize>().is_err() => {
-            Err("its statement-cache-capacity is not a number".to_owned())
+            Err("is not a number".to_owned())
         }
         _ => Ok(()),
     }
@@ -278,15 +328,10 @@ fn check(key: &str, value: &str) -> Result<(), String> {
 
 fn check_port(value: &str) -> Result<(), String> {
     let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-    let is_list = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b',');
     let why = match value.parse::<u16>() {
-        _ if value.is_empty() => "its port is missing",
-        _ if is_list && !is_number => "it names several ports; only one is supported",
-        _ if !is_number => {
-            "its port is not a number; percent-encode special characters of a password"
-        }
+        _ if !is_number => "is not a number",
         Ok(1..) => return Ok(()),
-        _ => "its port is out of range; ports go from 1 to 65535",
+        _ => "is out of range; ports go from 1 to 65535",
     };
     Err(why.to_owned())
 }
@@ -325,9 +370,44 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_of_tls_that_there_is_not_is_refused() {
-        assert!(check_ssl_mode("").is_ok() && check_ssl_mode("verify-full").is_ok());
-        assert!(check_ssl_mode("verify_full").unwrap_err().contains("verify-full"));
+    fn what_is_said_is_not_completed_and_a_wrong_value_is_refused() {
+        let mut url = PostgresUrl::parse("ana@h/x?ssl-mode=require").unwrap();
+        for (key, value) in [("sslmode", "disable"), ("user", "eva"), ("port", "1"), ("host", "")] {
+            url.complete(key, value).unwrap();
+        }
+        let said = |key| url.parameter(&[key]);
+        assert_eq!((said("user"), said("port")), (Some("ana"), Some("1")));
+        assert_eq!((said("host"), said("ssl-mode")), (Some("h"), Some("require")));
+        assert!(said("sslmode").is_none());
+        let mut none = PostgresUrl::parse("").unwrap();
+        assert!(none.complete("sslmode", "verify_full").unwrap_err().contains("verify-full"));
+        assert!(none.complete("port", "5432x").unwrap_err().contains("not a number"));
+    }
+
+    #[test]
+    fn each_of_several_hosts_has_its_port() {
+        let places = |rest: &str| -> Vec<(String, String)> {
+            let url = PostgresUrl::parse(rest).unwrap_or_else(|why| panic!("{rest}: {why}"));
+            let of = |url: &PostgresUrl, key| url.parameter(&[key]).unwrap_or("-").to_owned();
+            let each = url.each_host().unwrap();
+            each.iter().map(|url| (of(url, "host"), of(url, "port"))).collect()
+        };
+        let expected =
+            |all: &[(&str, &str)]| all.iter().map(|(h, p)| ((*h).into(), (*p).into())).collect();
+        let check = |rest: &str, all: &[(&str, &str)]| {
+            let all: Vec<(String, String)> = expected(all);
+            assert_eq!(places(rest), all, "{rest}");
+        };
+        check("u:p@h1:1,h2:2/x", &[("h1", "1"), ("h2", "2")]);
+        check("h1,[::1]:2/x", &[("h1", "-"), ("::1", "2")]);
+        check("/x?host=a,/run/b&port=5", &[("a", "5"), ("/run/b", "5")]);
+        check("h%2Ch2/x", &[("h", "-"), ("h2", "-")]);
+        check("/x?port=,2&host=a,b", &[("a", "-"), ("b", "2")]);
+        check("", &[("-", "-")]);
+        let why = |rest: &str| PostgresUrl::parse(rest).unwrap().each_host().err().unwrap();
+        assert!(why("h/x?port=1,2").contains("2 ports for 1 hosts"));
+        assert!(why("a,b,c/x?port=1,2").contains("2 ports for 3 hosts"));
+        assert!(why("a,b/x?hostaddr=10.0.0.1").contains("do not fit"));
     }
 
     #[test]
@@ -372,12 +452,11 @@ mod tests {
             ("u:s3cret@h[::1]/x", "around all of it"),
             ("u:s3cret@my host/x", "a space"),
             ("u:s3cret@ /x", "a space"),
-            ("u:s3cret@h1:1,h2:2/x", "several hosts"),
-            ("u:s3cret@h%2Ch2/x", "several hosts"),
-            ("u:s3cret@/x?host=a,b", "several hosts"),
-            ("u:s3cret@h/x?host=/run/a,/run/b", "several hosts"),
-            ("u:s3cret@h/x?hostaddr=10.0.0.1,10.0.0.2", "several hosts"),
-            ("u:s3cret@h/x?port=5432,5433", "several ports"),
+            ("u:s3cret@h1,/x", "one of its hosts is empty"),
+            ("u:s3cret@h/x?host=a,,b", "its host names an empty one"),
+            ("u:s3cret@h/x?hostaddr=10.0.0.1,s3cret", "hostaddr"),
+            ("u:s3cret@h/x?port=5432,70000", "from 1 to 65535"),
+            ("u:s3cret@h/x?target_session_attrs=s3cret", "prefer-standby"),
             ("u:s3cret@h/x?sslmode=s3cret", "verify-full"),
             ("u:s3cret@h/x?SSLMODE=verify-full", "is called sslmode"),
             ("u:s3cret@h/x?channel_binding=require", "channel_binding is not supported"),

@@ -407,4 +407,15 @@ impl Ops {
     pub fn host(&self) -> Option<String> {
         self.inner.db.host()
     }
+
+    /// Whether what goes to the server and back can be read on the way: it has another host, and the
+    /// connection no TLS.
+    pub fn in_the_open(&self) -> bool {
+        self.inner.db.in_the_open()
+    }
+
+    /// Why the password file that an address needs is not used, where it is not.
+    pub fn ignored_password_file(url: &str) -> Option<String> {
+        store::connect::ignored_password_file(url)
+    }
 }

@@ -11,6 +11,8 @@ use crate::domain::setting::{SettingKey, number};
 const UNLABELLED: &str = "UNLABELLED";
 /// The same for a local database.
 const LOCAL: &str = "LOCAL";
+/// What is said of a connection that others can read.
+const NO_TLS: &str = "NO TLS";
 
 /// What the header shows of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Platform {
     pub engine: Engine,
     /// The host of the server, or the directory of its socket; none for a local database.
     pub host: Option<String>,
+    /// Whether the server has another host and the connection no TLS.
+    pub in_the_open: bool,
     /// A note for the login screen, from the database: a demo's accounts.
     pub login_note: Option<String>,
     /// For how many days the platform keeps product usage events; a client may keep them longer.
@@ -35,6 +39,11 @@ impl Platform {
     /// The mode as the header says it, whole, short and shortest. Without a label, the host is
     /// what tells one platform from another.
     pub fn modes(&self) -> [String; 3] {
+        let modes = self.places();
+        if self.in_the_open { modes.map(|mode| format!("{mode}, {NO_TLS}")) } else { modes }
+    }
+
+    fn places(&self) -> [String; 3] {
         match (self.engine, self.host.as_deref()) {
             (Engine::Postgres, Some(host)) if self.labelled => {
                 [format!("DIRECT DB {host}"), "DIRECT DB".to_owned(), "DIRECT DB".to_owned()]
@@ -64,7 +73,8 @@ impl Operation for PlatformInfo {
     type Output = Platform;
 
     async fn execute(self, context: &mut Context) -> Result<Platform> {
-        let (engine, host) = (context.ops().engine(), context.ops().host());
+        let ops = context.ops();
+        let (engine, host, in_the_open) = (ops.engine(), ops.host(), ops.in_the_open());
         let tx = context.tx()?;
         let label = policy::lenient(tx, SettingKey::EnvironmentLabel).await?;
         let environment_color = policy::lenient(tx, SettingKey::EnvironmentColor).await?;
@@ -83,6 +93,7 @@ impl Operation for PlatformInfo {
             labelled,
             engine,
             host,
+            in_the_open,
             login_note,
             usage_retention_days,
         })

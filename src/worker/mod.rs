@@ -261,6 +261,7 @@ impl Worker {
             // Shorter, so that a lock of another session is told from a slow step.
             lock: Some(lock),
             pages: ops_settings.limits.pages,
+            require_tls: ops_settings.limits.require_tls,
             named_statements: true,
             ..ConnectionLimits::default()
         };

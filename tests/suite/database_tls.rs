@@ -5,13 +5,15 @@ use std::process::Command;
 
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
+use tenantpilot::access::Actor;
+use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::ops::{Create, Ops, OpsSettings};
 use tenantpilot::{Clock, Error, ErrorKind};
 
 use crate::chaos::cluster::Cluster;
-use crate::cli::Person;
-use crate::support::postgres::postgres_url;
-use crate::support::stores::block_on;
+use crate::cli::{Person, done};
+use crate::support::postgres::{fresh_postgres_database, postgres_url};
+use crate::support::stores::{ORIGIN, block_on};
 
 /// Certificates that openssl makes.
 struct Certificates(TempDir);
@@ -197,4 +199,137 @@ fn fr_043_006_the_cause_of_a_failed_tls_connection_is_said() {
         assert!(done.err.contains("sslrootcert"), "{done:?}");
     });
     assert!(Path::new(&made.path("ca.pem")).exists());
+}
+
+/// Whether the header says that others can read the connection.
+async fn header(url: &str) -> String {
+    let ops = Ops::open(url, Create::Never, Clock::system(), OpsSettings::default()).unwrap();
+    let actor = Actor::Anonymous { origin: ORIGIN.to_owned() };
+    let platform = ops.run(&actor, PlatformInfo).await.unwrap_or_else(|e| panic!("{url}: {e}"));
+    ops.close().await;
+    let said = platform.modes().map(|mode| mode.contains("NO TLS"));
+    assert!(said.iter().all(|says| *says == platform.in_the_open), "{:?}", platform.modes());
+    let [whole, ..] = platform.modes();
+    whole
+}
+
+#[test]
+fn fr_048_006_every_mode_and_certificate_is_followed_and_an_open_way_is_said() {
+    let made = Certificates::new();
+    let hba = "hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n\
+               hostssl all encrypted 127.0.0.1/32 scram-sha-256\n\
+               hostnossl all plain 127.0.0.1/32 scram-sha-256\n\
+               host all postgres 127.0.0.1/32 scram-sha-256\n";
+    let cluster = Cluster::start_with(
+        "ssl = on\nssl_ca_file = 'ca.crt'",
+        &[
+            ("server.crt", &made.read("server.pem")),
+            ("server.key", &made.read("server.key")),
+            ("ca.crt", &made.read("ca.pem")),
+            ("pg_hba.conf", hba.as_bytes()),
+        ],
+    );
+    let near = cluster.url("postgres", "postgres");
+    Person::at(&near).run(&["migrate"]).ends(0);
+    // Another host as far as its text says, and this machine all the same.
+    let far = |role: &str, mode: &str| {
+        let url = cluster.url(role, "postgres").replace("127.0.0.1", "0.0.0.0");
+        format!("{url}?sslmode={mode}")
+    };
+    let open = "DIRECT DB 0.0.0.0, NO TLS";
+    let closed = "DIRECT DB 0.0.0.0";
+    block_on(async {
+        for role in ["certified", "encrypted", "plain"] {
+            let sql =
+                format!("create role {role} login superuser password '{}'", cluster.password());
+            let mut connection = PgConnection::connect(&near).await.unwrap();
+            connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+            connection.close().await.unwrap();
+        }
+        for (role, mode, says) in [
+            ("postgres", "disable", open),
+            ("postgres", "allow", open),
+            ("postgres", "prefer", closed),
+            ("postgres", "require", closed),
+            ("encrypted", "allow", closed),
+            ("encrypted", "prefer", closed),
+            ("plain", "allow", open),
+            ("plain", "prefer", open),
+        ] {
+            assert_eq!(header(&far(role, mode)).await, says, "{role} {mode}");
+        }
+        assert_eq!(header(&format!("{near}?sslmode=disable")).await, "DIRECT DB 127.0.0.1");
+        says(look(&far("plain", "require")).await, ErrorKind::Unreachable, "refused", "TLS");
+        says(look(&far("encrypted", "disable")).await, ErrorKind::Unreachable, "refused", "TLS");
+    });
+    let run = |url: &str, more: &[(&str, &str)]| {
+        let person = Person::at(url);
+        done(person.command(&["info"]).envs(more.iter().copied()), None).ends(0)
+    };
+    let note = "the connection to 0.0.0.0 has no TLS";
+    assert!(run(&far("postgres", "allow"), &[]).out.contains(note));
+    assert!(!run(&far("postgres", "prefer"), &[]).out.contains(note));
+
+    // A client certificate, by variables and from the usual files.
+    let named = cluster.url("certified", "postgres").replace("127.0.0.1", "localhost");
+    let person = Person::at(&named);
+    let works = |person: &Person, more: &[(&str, &str)]| {
+        let done = done(person.command(&["info"]).envs(more.iter().copied()), None);
+        (done.out.contains("up to date"), done)
+    };
+    let paths = ["ca.pem", "server.pem", "server.key"].map(|name| made.path(name));
+    let variables = [
+        ("PGSSLMODE", "verify-full"),
+        ("PGSSLROOTCERT", paths[0].as_str()),
+        ("PGSSLCERT", &paths[1]),
+        ("PGSSLKEY", &paths[2]),
+    ];
+    assert!(works(&person, &variables).0);
+    let (worked, done) = works(&person, &variables[..2]);
+    assert!(!worked && done.out.contains("client certificate"), "{done:?}");
+    let folder = person.dir(".postgresql");
+    std::fs::create_dir(&folder).unwrap();
+    for (path, name) in paths.iter().zip(["root.crt", "postgresql.crt", "postgresql.key"]) {
+        std::fs::copy(path, folder.join(name)).unwrap();
+    }
+    assert!(works(&person, &variables[..1]).0);
+    std::fs::copy(made.path("other.pem"), folder.join("root.crt")).unwrap();
+    let (worked, done) = works(&person, &[("PGSSLMODE", "require")]);
+    assert!(!worked && done.out.contains("unknown CA"), "{done:?}");
+}
+
+#[test]
+fn fr_048_007_a_connection_without_tls_is_refused_where_tls_is_required() {
+    let run = |url: &str, arguments: &[&str]| {
+        let person = Person::at(url);
+        done(person.command(arguments).env("TENANTPILOT_REQUIRE_TLS", "true"), None)
+    };
+    // The suite's server has no TLS.
+    let url = postgres_url();
+    for query in ["", "?sslmode=prefer", "?sslmode=allow", "?sslmode=require"] {
+        let done = run(&format!("{url}{query}"), &["runs", "list"]).ends(7);
+        assert!(done.err.contains("offers no TLS") && done.err.contains("require_tls"), "{done:?}");
+    }
+    for command in [&["runs", "list"][..], &["worker"], &["migrate"]] {
+        let done = run(&format!("{url}?sslmode=disable"), command).ends(2);
+        assert!(done.err.contains("require_tls is set, and sslmode is disable"), "{done:?}");
+    }
+    let person = Person::at("");
+    done(person.command(&["migrate"]).env("TENANTPILOT_REQUIRE_TLS", "true"), None).ends(0);
+}
+
+#[test]
+fn fr_048_008_a_connection_without_tls_to_another_host_is_said() {
+    let (url, _guard) = block_on(fresh_postgres_database());
+    Person::at(&url).run(&["migrate"]).ends(0);
+    let far = url.replace("127.0.0.1", "0.0.0.0");
+    assert_ne!(url, far, "the suite's server is at 127.0.0.1");
+    block_on(async {
+        assert_eq!(header(&far).await, "DIRECT DB 0.0.0.0, NO TLS");
+        assert_eq!(header(&url).await, "DIRECT DB 127.0.0.1");
+    });
+    let note = "has no TLS, and others on the way can read it";
+    let said = Person::at(&far).run(&["info"]).ends(0);
+    assert!(said.out.contains(note) && said.out.contains("require_tls"), "{said:?}");
+    assert!(!Person::at(&url).run(&["info"]).ends(0).out.contains(note));
 }

@@ -21,6 +21,7 @@ mod cli_seed;
 mod cli_terminal;
 mod configuration;
 mod confirmation;
+mod connections;
 mod console;
 mod database;
 mod database_clock;

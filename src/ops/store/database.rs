@@ -89,6 +89,8 @@ pub struct ConnectionLimits {
     pub linger: Duration,
     /// Where hints of changes are listened for.
     pub listen: Listen,
+    /// Only TLS or a socket leads to a server.
+    pub require_tls: bool,
 }
 
 impl Default for ConnectionLimits {
@@ -104,6 +106,7 @@ impl Default for ConnectionLimits {
             look_up: Duration::from_secs(4),
             linger: Duration::from_secs(1),
             listen: Listen::default(),
+            require_tls: false,
         }
     }
 }
@@ -244,9 +247,16 @@ impl Db {
     /// The host of the server, or the directory of its socket; none for a file.
     pub fn host(&self) -> Option<String> {
         let Self::Postgres(server) = self else { return None };
-        let options = server.keeper().options();
-        let socket = options.get_socket().map(|path| path.to_string_lossy().into_owned());
-        Some(socket.unwrap_or_else(|| options.get_host().to_owned()))
+        Some(super::hosts::host_of(&server.keeper().options()))
+    }
+
+    /// Whether what goes to the server and back can be read on the way: it has another host, and the
+    /// connection no TLS.
+    pub fn in_the_open(&self) -> bool {
+        match self {
+            Self::Postgres(server) => server.keeper().hosts().in_the_open(),
+            Self::Sqlite(..) => false,
+        }
     }
 
     /// Begins a transaction, and asks what `begin` says in the same round trip. `clock` follows the

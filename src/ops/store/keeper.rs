@@ -13,7 +13,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::connect;
+use super::hosts::Hosts;
 
 /// A connection that was not needed for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const RENEW: Duration = Duration::from_secs(3);
 /// Connections that are not in use at the moment.
 #[derive(Debug)]
 pub struct Keeper {
-    options: Mutex<Arc<PgConnectOptions>>,
+    hosts: Hosts,
     /// After so long a transaction that only read is undone, where no other began meanwhile.
     linger: Duration,
     kept: Mutex<Kept>,
@@ -68,12 +68,11 @@ pub struct Taken {
 }
 
 impl Keeper {
-    /// One that connects with `options`; nothing is connected yet. A transaction that only read is
+    /// One that connects to `hosts`; nothing is connected yet. A transaction that only read is
     /// left open for `linger`.
-    pub fn new(options: PgConnectOptions, linger: Duration) -> Arc<Self> {
-        let options = Mutex::new(Arc::new(options));
+    pub fn new(hosts: Hosts, linger: Duration) -> Arc<Self> {
         Arc::new(Self {
-            options,
+            hosts,
             linger,
             kept: Mutex::default(),
             changed: Arc::default(),
@@ -84,12 +83,12 @@ impl Keeper {
 
     /// What it connects with.
     pub fn options(&self) -> Arc<PgConnectOptions> {
-        Arc::clone(&lock(&self.options))
+        self.hosts.options()
     }
 
-    /// Connects with other options from now on.
-    pub fn set_options(&self, options: PgConnectOptions) {
-        *lock(&self.options) = Arc::new(options);
+    /// What it connects to.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
     /// A connection that was kept, or a new one.
@@ -98,7 +97,7 @@ impl Keeper {
         if let Some(Idle { connection, open, .. }) = kept {
             return Ok(Taken { connection, open, used: true });
         }
-        let connection = connect::connect(&self.options()).await?;
+        let connection = self.hosts.connect().await?;
         Ok(Taken { connection, open: false, used: false })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::connect::connect;
+use super::hosts::connect_to;
 use crate::{Error, Result};
 
 /// A pooler with a single connection lets the second one wait for so long.
@@ -18,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(1);
 /// *Refused* with what `who` needs; those of connecting.
 pub async fn require_direct(options: &PgConnectOptions, who: &str) -> Result<()> {
     // Where no second connection is to be had, nothing is found out.
-    let Ok(second) = connect(options).await else { return Ok(()) };
+    let Ok(second) = connect_to(options).await else { return Ok(()) };
     let second = tokio::sync::Mutex::new(second);
     let asked = || async { Ok(process(&mut *second.lock().await).await?) };
     let pooled = is_pooled(options, asked).await?;
@@ -40,7 +40,7 @@ pub async fn is_pooled<F>(options: &PgConnectOptions, asked: impl Fn() -> F) -> 
 where
     F: Future<Output = Result<i32>>,
 {
-    let mut first = connect(options).await?;
+    let mut first = connect_to(options).await?;
     sqlx::raw_sql("begin").execute(&mut first).await?;
     let of_first = process(&mut first).await?;
     let (before, freed) = {

@@ -74,7 +74,10 @@ impl Server {
     /// *Usage* for a URL, or a certificate file it names, that cannot be used.
     pub fn new(url: &str, limits: &ConnectionLimits, application: &str) -> Result<Self> {
         Ok(Self {
-            keeper: Keeper::new(connect::options(url, application)?, limits.linger),
+            keeper: Keeper::new(
+                connect::hosts(url, application, limits.require_tls)?,
+                limits.linger,
+            ),
             limits: Arc::new(limits.clone()),
             turns: Arc::new(Semaphore::new(limits.connections as usize)),
             checks_schema: Arc::default(),
@@ -130,7 +133,7 @@ impl Server {
         let turn = self.turn().await?;
         match self.keeper.take_idle().await {
             Some(connection) => Ok((connection, turn)),
-            None => Ok((connect::connect(&self.keeper.options()).await?, turn)),
+            None => Ok((self.keeper.hosts().connect().await?, turn)),
         }
     }
 
@@ -226,16 +229,16 @@ impl Server {
         let options = self.keeper.options();
         let options = if let Listen::At(url) = &self.limits.listen {
             let name = options.get_application_name().unwrap_or_default();
-            connect::options(url.expose_secret(), name)?
+            connect::hosts(url.expose_secret(), name, self.limits.require_tls)?.options()
         } else if pooled::is_pooled(&options, || self.process()).await? {
             return Err(Error::refused("nothing can be heard through a pooler"));
         } else {
-            PgConnectOptions::clone(&options)
+            options
         };
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(connect::CONNECT_TIMEOUT)
-            .connect_lazy_with(options);
+            .connect_lazy_with(PgConnectOptions::clone(&options));
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
         listener.listen_all([CHANGES, proof]).await?;
@@ -287,6 +290,8 @@ impl Server {
         if opened.schema == Schema::Current {
             self.schema_is_checked();
         }
+        // The host may be another one by now.
+        let options = self.keeper.options();
         Ok((PgTx::new(transaction, options, &self.limits, answer, turn), opened))
     }
 

@@ -52,7 +52,7 @@ pub fn check_files(url: &PostgresUrl, mode: PgSslMode) -> Result<()> {
     for file in &FILES {
         let value = file.value(url);
         given.push(value.is_some());
-        contents.push(value.map(|value| file.check(&value)).transpose()?);
+        contents.push(value.map(|value| file.check(value)).transpose()?);
     }
     if given[1] != given[2] {
         return Err(Error::usage("a client certificate needs both sslcert and sslkey"));
@@ -61,6 +61,11 @@ pub fn check_files(url: &PostgresUrl, mode: PgSslMode) -> Result<()> {
         [_, Some(certificate), Some(key)] => check_pair(certificate, key),
         _ => Ok(()),
     }
+}
+
+/// Whether a server has no TLS.
+pub fn is_not_offered(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Tls(error) if error.to_string() == NOT_OFFERED)
 }
 
 /// Whether the certificates of a CA are named.
@@ -88,10 +93,9 @@ fn check_pair(certificate: &[u8], key: &[u8]) -> Result<()> {
 }
 
 impl Named {
-    /// What the URL says, or else the environment.
-    fn value(&self, url: &PostgresUrl) -> Option<String> {
-        let named = url.parameter(&self.parameters).map(str::to_owned);
-        named.or_else(|| std::env::var(self.variable).ok())
+    /// What the URL says.
+    fn value<'a>(&self, url: &'a PostgresUrl) -> Option<&'a str> {
+        url.parameter(&self.parameters)
     }
 
     /// The content, which can be used.
@@ -149,7 +153,7 @@ pub fn of_driver(error: &BoxDynError) -> Error {
     }
     let (message, hint) = if error.to_string() == NOT_OFFERED {
         (
-            "the database offers no TLS, and sslmode asks for it",
+            "the database offers no TLS, and sslmode or require_tls asks for it",
             "turn ssl on in the server's configuration, or use another sslmode",
         )
     } else {

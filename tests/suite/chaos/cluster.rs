@@ -36,19 +36,10 @@ impl Cluster {
 
     /// The same with more settings, and with files in its data directory.
     pub fn start_with(more: &str, files: &[(&str, &[u8])]) -> Self {
-        let account = geteuid().is_root().then(|| account("postgres"));
-        let scratch = tempfile::Builder::new().prefix("tenantpilot-faults.").tempdir_in(place());
-        let scratch = scratch.unwrap();
-        let password = format!("{:032x}", rand::rng().random::<u128>());
-        let file = scratch.path().join("password");
-        fs::write(&file, &password).unwrap();
-        if let Some((user, group)) = account {
-            for path in [scratch.path(), &file] {
-                std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
-            }
-        }
-        let mut cluster =
-            Self { programs: programs(), account, password, port: 0, server: None, scratch };
+        let cluster = Self::empty(format!("{:032x}", rand::rng().random::<u128>()));
+        let file = cluster.scratch.path().join("password");
+        fs::write(&file, &cluster.password).unwrap();
+        cluster.own(&file);
         let made = cluster
             .command("initdb")
             .args(["-U", "postgres", "--auth=scram-sha-256", "--no-sync"])
@@ -70,13 +61,58 @@ impl Cluster {
         for (name, content) in files {
             cluster.put(name, content);
         }
+        cluster.serve()
+    }
+
+    /// A standby that follows it, as a server of its own.
+    pub fn standby(&self) -> Self {
+        let standby = Self::empty(self.password.clone());
+        let copied = standby
+            .command("pg_basebackup")
+            .args(["-R", "--checkpoint=fast", "--no-sync", "-d"])
+            .arg(self.url("postgres", "postgres"))
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        standby.serve()
+    }
+
+    /// One without files.
+    fn empty(password: String) -> Self {
+        let account = geteuid().is_root().then(|| account("postgres"));
+        let scratch = tempfile::Builder::new().prefix("tenantpilot-faults.").tempdir_in(place());
+        let scratch = scratch.unwrap();
+        let own = Self { programs: programs(), account, password, port: 0, server: None, scratch };
+        own.own(own.scratch.path());
+        own
+    }
+
+    /// Starts its server on some port.
+    fn serve(mut self) -> Self {
         for _ in 0..8 {
-            cluster.port = rand::rng().random_range(20_000..32_000);
-            if TcpListener::bind(("127.0.0.1", cluster.port)).is_ok() && cluster.launch() {
-                return cluster;
+            self.port = rand::rng().random_range(20_000..32_000);
+            if TcpListener::bind(("127.0.0.1", self.port)).is_ok() && self.launch() {
+                return self;
             }
         }
-        panic!("the server did not start: {}", cluster.log());
+        panic!("the server did not start: {}", self.log());
+    }
+
+    /// Gives a file to the account that the server runs as.
+    fn own(&self, path: &Path) {
+        if let Some((user, group)) = self.account {
+            std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
+        }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory of its socket.
+    pub fn socket_folder(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// The address of a database, as the administrator or as another role with the same
@@ -90,9 +126,7 @@ impl Cluster {
         let path = self.data().join(name);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        if let Some((user, group)) = self.account {
-            std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
-        }
+        self.own(&path);
     }
 
     /// The password of its roles.
