@@ -51,8 +51,10 @@ pub async fn login(args: LoginArgs, env: &Env) -> Result<u8> {
         }
         done => done?,
     };
+    // Without it the session is good at this address only.
+    let platform = env.platform_id(&ops).await.ok().flatten();
     // A session whose token is kept nowhere is ended; if it cannot be, it ends by itself.
-    match file.keep(&password::secret(token.expose())) {
+    match file.keep(&password::secret(token.expose()), platform.as_deref()) {
         Ok(None) => {}
         // It has ended with the login, unless another one kept it meanwhile.
         Ok(Some(replaced)) if before.as_ref().map(exposed) == Some(exposed(&replaced)) => {}
@@ -92,8 +94,12 @@ pub async fn logout(env: &Env) -> Result<u8> {
     let file = env.session_file()?;
     let ops = env.ops().await?;
     let not_here = || Error::new(ErrorKind::NotLoggedIn, "you are not logged in here");
+    if file.is_empty()? {
+        return Err(not_here());
+    }
+    let found = env.resume(&ops).await?;
     let token = file.token()?.ok_or_else(not_here)?;
-    let ended = match env.resumed(&ops, &token).await? {
+    let ended = match found {
         Some(session) => ops.run(&session.actor, Logout).await,
         None => Err(not_here()),
     };

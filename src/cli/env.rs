@@ -15,6 +15,7 @@ use crate::domain::health::HealthThresholds;
 use crate::domain::time_zone::TimeZone;
 use crate::drafts::Drafts;
 use crate::ops::auth::{Resume, Session};
+use crate::ops::platform::PlatformId;
 use crate::ops::retention::Days;
 use crate::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
 use crate::paths::{self, Paths};
@@ -26,6 +27,10 @@ const TOUCH_PATIENCE: Duration = Duration::from_millis(300);
 const GOODBYE: Duration = Duration::from_millis(300);
 /// How much longer an answer is waited for than the server takes for it at most.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+
+/// Of the tokens that other addresses of a platform have, so many are tried: copies of a database
+/// have the same ID.
+const MOST_TOKENS: usize = 4;
 
 /// What a command is given besides its own arguments.
 pub struct Env {
@@ -189,11 +194,48 @@ impl Env {
     /// # Errors
     /// Whatever reading it says; a session that has ended is none.
     pub async fn resume(&self, ops: &Ops) -> Result<Option<Session>> {
-        if let Some(token) = self.session_file()?.token()? {
-            return self.resumed(ops, &token).await;
+        let file = self.session_file()?;
+        let known = file.token()?;
+        if let Some(token) = &known {
+            if let Some(session) = self.resumed(ops, token).await? {
+                // Without it the session is good at this address only.
+                let _ = self.remember(&file, ops, token).await;
+                return Ok(Some(session));
+            }
+        } else {
+            ops.require_current_schema().await?;
         }
-        ops.require_current_schema().await?;
+        if file.is_empty()? {
+            return Ok(None);
+        }
+        // Another address may have led to the same platform.
+        let Some(id) = self.platform_id(ops).await? else { return Ok(None) };
+        for token in file.tokens_of(&id)?.iter().take(MOST_TOKENS) {
+            if let Some(session) = self.resumed(ops, token).await? {
+                let _ = file.keep(token, Some(&id));
+                return Ok(Some(session));
+            }
+        }
         Ok(None)
+    }
+
+    /// Keeps with a token to which platform its address leads.
+    async fn remember(&self, file: &SessionFile, ops: &Ops, token: &SecretString) -> Result<()> {
+        match self.platform_id(ops).await? {
+            Some(id) if !file.leads_to(&id)? => file.keep(token, Some(&id)).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// What tells the platform from any other.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub async fn platform_id(&self, ops: &Ops) -> Result<Option<String>> {
+        match ops.platform_id() {
+            Some(id) => Ok(Some(id)),
+            None => ops.run(&self.anonymous(), PlatformId).await,
+        }
     }
 
     /// The session of a token, if it is still good.

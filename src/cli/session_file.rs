@@ -1,9 +1,9 @@
-//! The command line's sessions, one per database, in a private file.
+//! The command line's sessions, in a private file.
 //!
-//! A token is kept under a digest of the address it was issued at, so that it is never sent
-//! to another database.
+//! A token is kept under a digest of the address it was issued at, with the ID of the platform that
+//! the address leads to. At another address of that platform it is found by the ID, and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +35,9 @@ struct Stored {
     /// Digest of the database's address to token.
     #[serde(default)]
     sessions: BTreeMap<String, String>,
+    /// The same digest to the ID of the platform that it leads to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    platforms: BTreeMap<String, String>,
 }
 
 impl SessionFile {
@@ -70,7 +73,7 @@ impl SessionFile {
         &self.path
     }
 
-    /// The token for this database, if there is one.
+    /// The token for this address, if there is one.
     ///
     /// # Errors
     /// *Failed* for a file that cannot be read or understood.
@@ -79,7 +82,39 @@ impl SessionFile {
         Ok(self.read()?.sessions.remove(&self.key).map(SecretString::from))
     }
 
-    /// The same; that one can be replaced is known then.
+    /// The tokens that were issued for the platform `id` at other addresses.
+    ///
+    /// # Errors
+    /// As [`SessionFile::token`].
+    pub fn tokens_of(&self, id: &str) -> Result<Vec<SecretString>> {
+        self.check_dir()?;
+        let Stored { sessions, platforms } = self.read()?;
+        let is_other = |address: &String| {
+            *address != self.key && platforms.get(address).is_some_and(|of| of == id)
+        };
+        let tokens = sessions.iter().filter(|(address, _)| is_other(address));
+        let tokens: BTreeSet<&String> = tokens.map(|(_, token)| token).collect();
+        Ok(tokens.into_iter().map(|token| SecretString::from(token.as_str())).collect())
+    }
+
+    /// Whether nothing is kept, for any address.
+    ///
+    /// # Errors
+    /// As [`SessionFile::token`].
+    pub fn is_empty(&self) -> Result<bool> {
+        self.check_dir()?;
+        Ok(self.read()?.sessions.is_empty())
+    }
+
+    /// Whether it is known that this address leads to the platform `id`.
+    ///
+    /// # Errors
+    /// As [`SessionFile::token`].
+    pub fn leads_to(&self, id: &str) -> Result<bool> {
+        Ok(self.read()?.platforms.get(&self.key).is_some_and(|known| known == id))
+    }
+
+    /// The token for this address; that it can be replaced is known then.
     ///
     /// # Errors
     /// As [`SessionFile::keep`].
@@ -91,16 +126,21 @@ impl SessionFile {
         Ok(token)
     }
 
-    /// Keeps `token` for this database; gives the one that it replaces.
+    /// Keeps `token` for this address, which leads to the platform `id`; gives the one that it
+    /// replaces.
     ///
     /// # Errors
     /// *Failed* for a file that cannot be read or written.
-    pub fn keep(&self, token: &SecretString) -> Result<Option<SecretString>> {
+    pub fn keep(&self, token: &SecretString, id: Option<&str>) -> Result<Option<SecretString>> {
         let token = token.expose_secret().to_owned();
         self.check_dir()?;
         let _lock = files::lock(&self.path)?;
         let mut stored = self.read()?;
         let replaced = stored.sessions.insert(self.key.clone(), token);
+        match id {
+            Some(id) => stored.platforms.insert(self.key.clone(), id.to_owned()),
+            None => stored.platforms.remove(&self.key),
+        };
         self.write(&stored)?;
         Ok(replaced.map(SecretString::from))
     }
@@ -113,8 +153,11 @@ impl SessionFile {
         self.check_dir()?;
         let _lock = files::lock(&self.path)?;
         let mut stored = self.read()?;
-        if stored.sessions.get(&self.key).is_some_and(|kept| kept == token.expose_secret()) {
-            stored.sessions.remove(&self.key);
+        let before = stored.sessions.len();
+        let Stored { sessions, platforms } = &mut stored;
+        sessions.retain(|_, kept| kept != token.expose_secret());
+        platforms.retain(|address, _| sessions.contains_key(address));
+        if stored.sessions.len() < before {
             self.write(&stored)?;
         }
         Ok(())

@@ -214,6 +214,7 @@ operations! {
     overview::CheckRunCounts => overview::CheckRunCounts,
     overview::RebuildRunCounts => overview::RebuildRunCounts,
     condition::ReadCondition => condition::ReadCondition,
+    platform::PlatformId => platform::PlatformId,
     platform::PlatformInfo => platform::PlatformInfo,
     platform::NameValues => platform::NameValues,
     named::FindNamed => named::FindNamed::default(),
@@ -412,6 +413,11 @@ impl Ops {
     /// connection no TLS.
     pub fn in_the_open(&self) -> bool {
         self.inner.db.in_the_open()
+    }
+
+    /// What tells the platform from any other, where a transaction has seen it already.
+    pub fn platform_id(&self) -> Option<String> {
+        self.inner.db.platform_id()
     }
 
     /// Why the password file that an address needs is not used, where it is not.

@@ -100,6 +100,22 @@ impl Operation for PlatformInfo {
     }
 }
 
+/// Reads what tells this platform from any other: a random text that `migrate` writes. None where
+/// that is gone.
+#[derive(Debug)]
+pub struct PlatformId;
+
+impl Operation for PlatformId {
+    const NAME: &'static str = "platform.id";
+    const REQUIREMENT: Requirement = Requirement::BeforeLogin;
+    const ACCESS: Access = Access::Read;
+    type Output = Option<String>;
+
+    async fn execute(self, context: &mut Context) -> Result<Option<String>> {
+        settings::get(context.tx()?, "platform_id").await
+    }
+}
+
 /// Names that a filter can be completed with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FilterNames {

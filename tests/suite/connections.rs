@@ -4,13 +4,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tenantpilot::ops::platform::PlatformInfo;
-use tenantpilot::ops::{Create, Ops, OpsSettings};
+use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
 use tenantpilot::{Clock, Error, ErrorKind};
 
 use crate::chaos::cluster::Cluster;
 use crate::cli::{Done, Person, done};
 use crate::support::postgres::{fresh_postgres_database, postgres_url};
-use crate::support::stores::{ORIGIN, block_on};
+use crate::support::stores::{ORIGIN, block_on, both_engines};
 
 /// Runs a command at an address, with variables.
 fn at(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Done {
@@ -257,4 +257,75 @@ fn fr_048_004_of_several_hosts_the_one_that_fits_is_connected() {
     ];
     let done = at("postgres:///postgres", &["migrate"], &variables).ends(0);
     assert!(done.out.contains("0 migrations applied"), "{done:?}");
+}
+
+both_engines! {
+    async fn fr_048_009_a_session_belongs_to_the_platform(store) {
+        let person = Person::administrator(&store.url);
+        let file = person.dir("state/session.toml");
+        let kept = || toml::from_str::<toml::Table>(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let first = kept();
+        let part = |table: &toml::Table, name: &str| table.get(name).cloned();
+        let count = |name: &str| part(&kept(), name).map_or(0, |part| part.as_table().unwrap().len());
+        let whoami = |url: &str| person.run(&["--database-url", url, "whoami"]);
+
+        // The same platform at another address.
+        let (other, third) = match store.engine {
+            Engine::Postgres => (
+                format!("{}?application_name=other", store.url),
+                format!("{}?application_name=third", store.url),
+            ),
+            Engine::Sqlite => {
+                let link = person.dir("folder");
+                let path = store.url.strip_prefix("sqlite://").unwrap();
+                std::fs::create_dir(&link).unwrap();
+                let copy = |name: &str| {
+                    let copy = link.join(name);
+                    let path = Path::new(path);
+                    std::fs::copy(path, &copy).unwrap();
+                    let log = path.with_extension("db-wal");
+                    if log.exists() {
+                        std::fs::copy(log, copy.with_extension("db-wal")).unwrap();
+                    }
+                    format!("sqlite://{}", copy.display())
+                };
+                (copy("other.db"), copy("third.db"))
+            }
+        };
+        whoami(&other).ends(0);
+        assert_eq!((count("sessions"), count("platforms")), (2, 2));
+        whoami(&store.url).ends(0);
+
+        // What an earlier version kept.
+        let mut old = first.clone();
+        old.remove("platforms").unwrap();
+        let old = toml::to_string(&old).unwrap();
+        write(&file, &old, 0o600);
+        assert!(whoami(&third).ends(4).err.contains("log in"));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), old);
+        whoami(&store.url).ends(0);
+        assert_eq!(kept(), first);
+        whoami(&third).ends(0);
+        // It ends everywhere.
+        assert_eq!(count("sessions"), 2);
+        person.run(&["--database-url", &third, "logout"]).ends(0);
+        assert_eq!((count("sessions"), count("platforms")), (0, 0));
+        person.run(&["--database-url", &third, "logout"]).ends(4);
+
+        // Another platform at the address.
+        person.login("ana").ends(0);
+        let before = kept();
+        for change in [
+            "update platform_settings set value = 'other' where key = 'platform_id'",
+            "update platform_sessions set token_hash = substr(token_hash, 2) || 'z'",
+        ] {
+            store.sql(change).await.unwrap();
+        }
+        whoami(&store.url).ends(4);
+        assert_eq!(kept(), before);
+        person.login("ana").ends(0);
+        assert_ne!(part(&kept(), "platforms"), part(&before, "platforms"));
+        let elsewhere = store.text("select value from platform_settings where key = 'platform_id'");
+        assert_eq!(elsewhere.await, "other");
+    }
 }

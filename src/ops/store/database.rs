@@ -147,6 +147,8 @@ pub struct Opened {
     pub session: Option<SessionRow>,
     /// What was seen of the schema.
     pub schema: Schema,
+    /// The platform's ID, which comes with the schema.
+    pub platform: Option<String>,
 }
 
 /// What the first transaction of a process sees of the schema.
@@ -248,6 +250,14 @@ impl Db {
     pub fn host(&self) -> Option<String> {
         let Self::Postgres(server) = self else { return None };
         Some(super::hosts::host_of(&server.keeper().options()))
+    }
+
+    /// The platform's ID, where a transaction that looked at the schema has seen it.
+    pub fn platform_id(&self) -> Option<String> {
+        match self {
+            Self::Postgres(server) => server.platform_id(),
+            Self::Sqlite(..) => None,
+        }
     }
 
     /// Whether what goes to the server and back can be read on the way: it has another host, and the

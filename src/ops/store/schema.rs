@@ -95,7 +95,7 @@ pub(super) trait Look {
     async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>>;
 }
 
-pub(super) const APPLIED: &str =
+const APPLIED: &str =
     "select version, description, checksum, success from _sqlx_migrations order by version";
 
 impl Look for PgConnection {

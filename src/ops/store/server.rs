@@ -4,7 +4,7 @@
 //! command's statements have no names. So a pooler in transaction mode may stand in between.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -19,7 +19,7 @@ use super::database::{Begin, CHANGES, ConnectionLimits, Listen, Opened, Schema};
 use super::error::unreachable_database;
 use super::keeper::{Keeper, close};
 use super::pg_transaction::Transaction;
-use super::schema::{APPLIED, Applied, is_current};
+use super::schema::{Applied, is_current};
 use super::sessions::{SessionRow, session_by};
 use super::{awaited, connect, pooled, sql};
 use crate::{Error, Result};
@@ -36,6 +36,11 @@ const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operati
      operation_run_targets, operation_run_hours, operation_run_deltas, alert_deliveries, notifications, \
      workers, tenants, workspaces, platform_users, platform_user_workspaces, platform_sessions, \
      support_requests in access share mode nowait; ";
+
+/// The migrations and the platform's ID.
+const APPLIED: &str = "select version, description, checksum, success, \
+     (select value from platform_settings where key = 'platform_id') as platform \
+     from _sqlx_migrations order by version";
 
 /// The state of a server's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,8 @@ pub struct Server {
     tries: Arc<AtomicBool>,
     /// What goes before the next transaction, in one of its own.
     before: Arc<Mutex<Option<String>>>,
+    /// The platform's ID.
+    platform: Arc<OnceLock<String>>,
     /// Whether its connections may hear what they did not ask for.
     overhears: Arc<AtomicBool>,
 }
@@ -84,6 +91,7 @@ impl Server {
             backend: Arc::default(),
             tries: Arc::new(AtomicBool::new(true)),
             before: Arc::default(),
+            platform: Arc::default(),
             overhears: Arc::default(),
         })
     }
@@ -116,6 +124,11 @@ impl Server {
     /// Whether the next transaction looks at the schema.
     pub fn checks_schema(&self) -> bool {
         self.checks_schema.load(Ordering::Relaxed)
+    }
+
+    /// The platform's ID, once a transaction has looked at the schema.
+    pub fn platform_id(&self) -> Option<String> {
+        self.platform.get().cloned()
     }
 
     fn is_checked_by(&self, begin: &Begin) -> bool {
@@ -290,6 +303,9 @@ impl Server {
         if opened.schema == Schema::Current {
             self.schema_is_checked();
         }
+        if let Some(id) = &opened.platform {
+            let _ = self.platform.set(id.clone());
+        }
         // The host may be another one by now.
         let options = self.keeper.options();
         Ok((PgTx::new(transaction, options, &self.limits, answer, turn), opened))
@@ -378,6 +394,8 @@ async fn answered(
         opened.backend = first.try_get("backend")?;
         opened.read_only = first.try_get("read_only")?;
         if let Some(applied) = applied {
+            let newest = applied.last();
+            opened.platform = newest.map(|row| row.try_get("platform")).transpose()?.flatten();
             let applied = applied.iter().map(Applied::from_row).collect::<sqlx::Result<Vec<_>>>();
             let encoding: String = first.try_get("encoding")?;
             let current = applied.is_ok_and(|applied| is_current(&encoding, &applied));
