@@ -221,7 +221,9 @@ impl App {
         let State::Slow { slot, .. } = self.link_state() else { return None };
         let error = self.link.slots.get(&slot).and_then(|state| state.slow.as_ref());
         let locked = error.is_none_or(|error| error.condition() == Some(Condition::Locked));
-        match self.link.blocker.as_ref().filter(|_| locked) {
+        // What an earlier question waited for says nothing of one whose answer came since.
+        let known = if error.is_some() { &self.link.blocker } else { &self.link.waiting.blocker };
+        match known.as_ref().filter(|_| locked) {
             Some(Blocker { table, holder }) => {
                 let on = table.as_ref().map(|table| format!(" on {table}")).unwrap_or_default();
                 let by = holder.as_ref().map(|by| format!(", held by {by}")).unwrap_or_default();

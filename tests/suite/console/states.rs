@@ -140,6 +140,35 @@ fn fr_047_011_rows_that_a_key_asked_for_come_later_or_are_missed_in_words() {
 }
 
 #[test]
+fn fr_047_002_a_lock_of_before_is_not_what_a_later_question_waits_for() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        let running = Running::on(ops, Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        let lock = locked(&store).await;
+        running.type_keys("1");
+        running.screen.until("the lock", |text| text.contains("held by psql of ")).await;
+        // Past its lock timeout the tab is left, and not asked again.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        running.type_keys("4");
+        running.screen.until("telemetry", |text| text.contains("● live")).await;
+        drop(lock);
+        proxy.pause();
+        let slow = |text: &str| text.contains("○ slow") || text.contains("✗ disconnected");
+        loop {
+            let text = running.screen.until("waiting", slow).await;
+            assert!(!text.contains("for a lock"), "{text}");
+            if text.contains("✗ disconnected") {
+                break;
+            }
+        }
+    });
+}
+
+#[test]
 fn fr_047_003_a_database_that_does_not_answer_is_disconnected_and_comes_back() {
     block_on(async {
         let store = platform().await;
