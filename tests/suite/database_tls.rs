@@ -61,6 +61,23 @@ impl Certificates {
     fn path(&self, name: &str) -> String {
         self.0.path().join(name).display().to_string()
     }
+
+    /// A server with TLS; its roles may log in with a certificate, with TLS, without, or as they like.
+    fn server(&self) -> Cluster {
+        let hba = "hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n\
+                   hostssl all encrypted 127.0.0.1/32 scram-sha-256\n\
+                   hostnossl all plain 127.0.0.1/32 scram-sha-256\n\
+                   host all postgres 127.0.0.1/32 scram-sha-256\n";
+        Cluster::start_with(
+            "ssl = on\nssl_ca_file = 'ca.crt'",
+            &[
+                ("server.crt", &self.read("server.pem")),
+                ("server.key", &self.read("server.key")),
+                ("ca.crt", &self.read("ca.pem")),
+                ("pg_hba.conf", hba.as_bytes()),
+            ],
+        )
+    }
 }
 
 async fn look(url: &str) -> Result<(), Error> {
@@ -91,18 +108,7 @@ async fn swap(cluster: &Cluster, certificate: &[u8]) {
 fn fr_043_006_the_cause_of_a_failed_tls_connection_is_said() {
     use ErrorKind::{Unreachable, Usage};
     let made = Certificates::new();
-    let hba = "hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n\
-               hostssl all encrypted 127.0.0.1/32 scram-sha-256\n\
-               host all postgres 127.0.0.1/32 scram-sha-256\n";
-    let cluster = Cluster::start_with(
-        "ssl = on\nssl_ca_file = 'ca.crt'",
-        &[
-            ("server.crt", &made.read("server.pem")),
-            ("server.key", &made.read("server.key")),
-            ("ca.crt", &made.read("ca.pem")),
-            ("pg_hba.conf", hba.as_bytes()),
-        ],
-    );
+    let cluster = made.server();
     let plain = cluster.url("postgres", "postgres");
     let named = plain.replace("127.0.0.1", "localhost");
     let with = |url: &str, mode: &str, more: &str| format!("{url}?sslmode={mode}{more}");
@@ -216,19 +222,7 @@ async fn header(url: &str) -> String {
 #[test]
 fn fr_048_006_every_mode_and_certificate_is_followed_and_an_open_way_is_said() {
     let made = Certificates::new();
-    let hba = "hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n\
-               hostssl all encrypted 127.0.0.1/32 scram-sha-256\n\
-               hostnossl all plain 127.0.0.1/32 scram-sha-256\n\
-               host all postgres 127.0.0.1/32 scram-sha-256\n";
-    let cluster = Cluster::start_with(
-        "ssl = on\nssl_ca_file = 'ca.crt'",
-        &[
-            ("server.crt", &made.read("server.pem")),
-            ("server.key", &made.read("server.key")),
-            ("ca.crt", &made.read("ca.pem")),
-            ("pg_hba.conf", hba.as_bytes()),
-        ],
-    );
+    let cluster = made.server();
     let near = cluster.url("postgres", "postgres");
     Person::at(&near).run(&["migrate"]).ends(0);
     // Another host as far as its text says, and this machine all the same.

@@ -154,6 +154,25 @@ mod tests {
     }
 
     #[test]
+    fn fr_007_013_a_text_that_a_pattern_matches_opens_its_gate() {
+        let mut runner = TestRunner::deterministic();
+        let mut made = 0;
+        for pattern in PATTERNS.iter() {
+            let regex = pattern.regex.as_ref().expect("it compiles");
+            let shape = regex.as_str().replace(r"\b", "").replace(r"\z", "");
+            // Not every shape can be made texts of.
+            let Ok(texts) = string_regex(&shape) else { continue };
+            let all = (0..60).map(|_| texts.new_tree(&mut runner).unwrap().current());
+            // What stands at the edge of a word matters to some.
+            for text in all.filter(|text| regex.is_match(text)) {
+                made += 1;
+                assert!(pattern.gate.is_open(&Gates::of(&text)), "{text:?} of {shape}");
+            }
+        }
+        assert!(made > 1_000, "{made} texts");
+    }
+
+    #[test]
     fn fr_007_013_ordinary_messages_compile_no_pattern() {
         for text in [
             "403 Forbidden: the application lacks DeviceManagementConfiguration.Read.All",
