@@ -227,7 +227,7 @@ impl Env {
         }
     }
 
-    /// What tells the platform from any other.
+    /// The platform's ID: the same at every address of its database.
     ///
     /// # Errors
     /// Those of reading it.

@@ -415,7 +415,7 @@ impl Ops {
         self.inner.db.in_the_open()
     }
 
-    /// What tells the platform from any other, where a transaction has seen it already.
+    /// The platform's ID, where a transaction has seen it already.
     pub fn platform_id(&self) -> Option<String> {
         self.inner.db.platform_id()
     }

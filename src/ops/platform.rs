@@ -100,8 +100,7 @@ impl Operation for PlatformInfo {
     }
 }
 
-/// Reads what tells this platform from any other: a random text that `migrate` writes. None where
-/// that is gone.
+/// Reads the platform's ID, a random text that `migrate` writes. None where it is gone.
 #[derive(Debug)]
 pub struct PlatformId;
 

@@ -138,8 +138,7 @@ impl Condition {
         }
     }
 
-    /// A run was lost to an outage. What failed of it fails until a step of it is written, whoever
-    /// writes the first.
+    /// A run was lost to an outage. What failed of it fails until any step of it is written.
     pub fn lose(&self, run_id: i64) {
         let mut state = self.locked();
         let before = state.failing.len();

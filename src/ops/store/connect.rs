@@ -53,8 +53,8 @@ pub fn hosts(url: &str, application: &str, require_tls: bool) -> Result<Hosts> {
         if options.get_application_name().is_none_or(str::is_empty) {
             options = options.application_name(application);
         }
-        // A pooler refuses what it does not know at start-up, and a statement may hold what is nobody's
-        // to read in a log.
+        // A pooler refuses what it does not know at start-up, and a statement may hold what no log
+        // is to hold.
         all.push(options.extra_float_digits(None).disable_statement_logging());
     }
     if parsed.parameter(&["password"]).is_none()

@@ -251,11 +251,8 @@ pub async fn reserve_attempt(
 /// How many attempts are counted for a name, from every origin.
 pub async fn attempts(tx: &mut Tx, username: &str) -> Result<i64> {
     on_tx!(tx, c => {
-        let counted: Vec<i64> = sql::query_scalar("select n from login_attempts where username = $1")
-            .bind(username)
-            .fetch_all(c)
-            .await?;
-        Ok(counted.into_iter().sum())
+        let counted = "select cast(coalesce(sum(n), 0) as bigint) from login_attempts where username = $1";
+        Ok(sql::query_scalar(counted).bind(username).fetch_one(c).await?)
     })
 }
 
