@@ -20,7 +20,7 @@ const HEADER: Duration = Duration::from_secs(15);
 /// Timers are not exact.
 const SLACK: Duration = Duration::from_millis(100);
 /// While hints arrive, what they cover is read at most this often for other changes.
-const COVERED: Duration = Duration::from_secs(30);
+const COVERED: Duration = Duration::from_secs(60);
 
 /// A state of the database, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -257,7 +257,7 @@ impl Slot {
         match (self, follows) {
             (Self::Detail | Self::Workers, _) => Duration::from_secs(5),
             (_, Follows::Progress) => Duration::from_secs(10),
-            _ => Duration::from_secs(30),
+            _ => COVERED,
         }
     }
 }
