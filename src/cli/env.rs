@@ -99,6 +99,7 @@ impl Env {
             limits: ConnectionLimits {
                 connections: 1,
                 answer: Some(answer),
+                schema: self.config.schema.value.clone(),
                 require_tls: self.config.require_tls.value,
                 statement: Some(statement),
                 lock: Some(self.config.database_lock_timeout.value.min(statement)),

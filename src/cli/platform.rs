@@ -27,6 +27,9 @@ pub struct MigrateArgs {
     /// Make the tables in a database that already holds tables of another program
     #[arg(long)]
     into_nonempty_database: bool,
+    /// Say what would be applied, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,11 +40,20 @@ pub struct MigrateArgs {
 /// # Errors
 /// *Refused* for a schema that is newer than this program, and for a database of another program.
 pub async fn migrate(args: MigrateArgs, env: &Env) -> Result<u8> {
+    let target = if args.into_nonempty_database { Target::Shared } else { Target::Own };
+    if args.dry_run {
+        return rehearse_migrating(&args, target, env).await;
+    }
     let url = env.database_url()?;
     let ops = env.open(Create::IfMissing)?;
-    let target = if args.into_nonempty_database { Target::Shared } else { Target::Own };
-    let applied = ops.migrate_into(target).await?;
-    let version = ops.program_schema_version();
+    let waits = |version| {
+        env.out.message(format!("migration {version} waits for a lock that another session holds"));
+    };
+    let applied = ops.migrate_into(target, &waits).await?;
+    let version = match ops.schema_state().await? {
+        SchemaState::Ahead { database, .. } => database,
+        _ => ops.program_schema_version(),
+    };
     let unclaimed = ops.run(&env.anonymous(), IsUnclaimed).await?;
     ops.close().await;
     if args.json {
@@ -58,6 +70,31 @@ pub async fn migrate(args: MigrateArgs, env: &Env) -> Result<u8> {
     if unclaimed {
         env.out.message(format!("next, make the first administrator: {FIRST_STEP}"));
     }
+    Ok(0)
+}
+
+async fn rehearse_migrating(args: &MigrateArgs, target: Target, env: &Env) -> Result<u8> {
+    let url = env.database_url()?.redacted_url();
+    let ops = env.open(Create::Never)?;
+    let missing = ops.missing_migrations(target).await?;
+    ops.close().await;
+    if args.json {
+        let missing: Vec<_> = missing
+            .iter()
+            .map(|missing| json!({ "version": missing.version, "name": missing.name }))
+            .collect();
+        env.out.json(&json!({
+            "schema_version": 1,
+            "migration": { "database": url, "dry_run": true, "missing": missing },
+        }))?;
+        return Ok(0);
+    }
+    for missing in &missing {
+        env.out.line(format!("{:>4}  {}", missing.version, missing.name))?;
+    }
+    let migrations = count(i64::try_from(missing.len()).unwrap_or(i64::MAX), "migration");
+    env.out.line(format!("{migrations} would be applied; nothing was changed"))?;
+    env.out.message(format!("database: {url}"));
     Ok(0)
 }
 
@@ -177,7 +214,7 @@ async fn look_at(env: &Env) -> Result<Found> {
              sslmode=verify-full, and require_tls = true"
         ));
     }
-    if schema.0 == SchemaState::Current {
+    if schema.0.is_usable() {
         let platform = ops.run(&env.anonymous(), PlatformInfo).await?;
         notes.extend(ops.run(&env.anonymous(), SettingWarnings).await?);
         notes.extend(looser_retention(env, platform.usage_retention_days));
@@ -257,6 +294,7 @@ fn schema_json(schema: &Schema) -> Value {
         Ok((SchemaState::Empty, program)) => ("empty", None, program),
         Ok((SchemaState::Current, program)) => ("current", Some(*program), program),
         Ok((SchemaState::Older { database, .. }, program)) => ("older", Some(*database), program),
+        Ok((SchemaState::Ahead { database, .. }, program)) => ("ahead", Some(*database), program),
         Ok((SchemaState::Newer { database, .. }, program)) => ("newer", Some(*database), program),
         Err(error) => return json!({ "state": "unknown", "error": error.message() }),
     };
@@ -269,6 +307,11 @@ fn schema_text(schema: &Schema) -> String {
         Ok((SchemaState::Current, program)) => format!("version {program}, up to date"),
         Ok((SchemaState::Older { database, .. }, program)) => {
             format!("version {database}, this program needs {program}; run: tenantpilot migrate")
+        }
+        Ok((SchemaState::Ahead { database, .. }, program)) => {
+            format!(
+                "version {database}, newer than this program's {program}, which goes on with it"
+            )
         }
         Ok((SchemaState::Newer { database, .. }, program)) => {
             format!("version {database}, newer than this program knows ({program})")

@@ -38,6 +38,9 @@ define! {
     "database.lock_timeout" "TENANTPILOT_DATABASE_LOCK_TIMEOUT"
         "a duration from \"100ms\" to \"60s\""
         "how long a console or a command waits for a lock of another session on PostgreSQL";
+    "schema" "TENANTPILOT_SCHEMA"
+        "the name of a schema"
+        "where the tables are in a PostgreSQL database; the search_path's, usually public, when absent";
     "require_tls" "TENANTPILOT_REQUIRE_TLS"
         "true or false"
         "connect to a PostgreSQL server by TLS or a socket only";

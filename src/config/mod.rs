@@ -26,6 +26,7 @@ pub use value::{Choice, Color, LogLevel};
 pub use webhook::{WEBHOOK_SECRET_VARIABLE, WebhookUrl};
 
 use crate::domain::safe_text::{SafeText, quoted};
+use crate::domain::schema_name::SchemaName;
 use crate::domain::time_zone::TimeZone;
 use crate::paths;
 use crate::{Error, Result};
@@ -116,6 +117,8 @@ pub struct Config {
     pub database_statement_timeout: Setting<Duration>,
     /// How long a console or a command waits for a lock of another session, 100 ms to 60 s.
     pub database_lock_timeout: Setting<Duration>,
+    /// Where the tables are; none: where the search_path has them.
+    pub schema: Setting<Option<SchemaName>>,
     /// Whether a server is connected to by TLS or a socket only.
     pub require_tls: Setting<bool>,
     /// How often a visible screen asks the database, 500 ms to 60 s.
@@ -188,6 +191,7 @@ impl Config {
                 Duration::from_secs(2),
                 |given| value::duration(given, Duration::from_millis(100), Duration::from_mins(1)),
             )?,
+            schema: layers.pick("schema", None, value::schema)?,
             require_tls: layers.pick("require_tls", false, value::boolean)?,
             poll_interval: layers.pick("poll_interval", Duration::from_secs(2), |given| {
                 value::duration(given, Duration::from_millis(500), Duration::from_mins(1))
@@ -303,6 +307,9 @@ impl Config {
             }),
             row("database.statement_timeout", &self.database_statement_timeout, time),
             row("database.lock_timeout", &self.database_lock_timeout, time),
+            row("schema", &self.schema, |schema| {
+                schema.as_ref().map_or_else(|| "(search_path)".to_owned(), SchemaName::to_string)
+            }),
             row("require_tls", &self.require_tls, bool::to_string),
             row("poll_interval", &self.poll_interval, time),
             row("theme", &self.theme, Clone::clone),

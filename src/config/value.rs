@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DatabaseUrl, ListenUrl, WebhookUrl, excerpt, format_duration, parse_duration};
+use crate::domain::schema_name::SchemaName;
 use crate::domain::time_zone::TimeZone;
 
 /// What a layer says: files are typed, variables and flags are text.
@@ -165,6 +166,10 @@ pub(super) fn database(given: &Given<'_>) -> Result<Option<DatabaseUrl>, String>
 /// The reason of a refusal never repeats the text: it may hold a password.
 pub(super) fn listen_url(given: &Given<'_>) -> Result<Option<ListenUrl>, String> {
     ListenUrl::parse(&given.text()?).map(Some)
+}
+
+pub(super) fn schema(given: &Given<'_>) -> Result<Option<SchemaName>, String> {
+    SchemaName::parse(&given.text()?).map(Some)
 }
 
 /// The reason of a refusal never repeats the text: it may be the right to post there.

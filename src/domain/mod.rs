@@ -26,6 +26,7 @@ pub mod run_filter;
 pub mod run_state;
 pub mod safe_text;
 pub mod sanitize;
+pub mod schema_name;
 pub mod setting;
 pub mod shell;
 pub mod start_reason;

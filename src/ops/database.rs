@@ -51,12 +51,23 @@ impl Ops {
     /// Brings the schema up to date; gives how many migrations were applied. A database that
     /// holds something else is refused.
     pub async fn migrate(&self) -> Result<usize> {
-        self.migrate_into(Target::Own).await
+        self.migrate_into(Target::Own, &|_| {}).await
     }
 
-    /// Brings the schema up to date in a database that may hold something else.
-    pub async fn migrate_into(&self, target: Target) -> Result<usize> {
-        let done = store::migrate::migrate(&self.inner.db, target).await;
+    /// The migrations that [`Ops::migrate_into`] would apply.
+    pub async fn missing_migrations(&self, target: Target) -> Result<Vec<store::migrate::Missing>> {
+        let missing = store::migrate::missing(&self.inner.db, target).await;
+        self.explaining(missing, Use::Migrates).await
+    }
+
+    /// Brings the schema up to date in a database that may hold something else; `waits` hears the
+    /// version of each migration that waits for a lock.
+    pub async fn migrate_into(
+        &self,
+        target: Target,
+        waits: &(dyn Fn(i64) + Sync),
+    ) -> Result<usize> {
+        let done = store::migrate::migrate(&self.inner.db, target, waits).await;
         let applied = self.explaining(done, Use::Migrates).await?;
         let filled = self.run(&Actor::System, overview::FillFingerprints).await;
         filled.map_err(store::migrate::interrupted)?;

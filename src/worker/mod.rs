@@ -261,6 +261,7 @@ impl Worker {
             // Shorter, so that a lock of another session is told from a slow step.
             lock: Some(lock),
             pages: ops_settings.limits.pages,
+            schema: ops_settings.limits.schema.clone(),
             require_tls: ops_settings.limits.require_tls,
             named_statements: true,
             ..ConnectionLimits::default()
@@ -406,7 +407,7 @@ async fn wait_for_database(shared: &Shared) -> Result<()> {
             Err(error) => error,
         };
         let away = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
-        let goes_on = away || waited && is_to_be_migrated(&shared.ops).await;
+        let goes_on = away || is_to_be_migrated(&shared.ops, waited).await;
         if !goes_on {
             return Err(error);
         }
@@ -422,10 +423,12 @@ async fn look_at_database(ops: &Ops) -> Result<()> {
     ops.require_worker_grants().await
 }
 
-/// Whether migrations are missing, or it went away again.
-async fn is_to_be_migrated(ops: &Ops) -> bool {
+/// Whether migrations are missing, or it went away again. An empty database may be the wrong one, unless
+/// it is `new`.
+async fn is_to_be_migrated(ops: &Ops, new: bool) -> bool {
     match ops.schema_state().await {
-        Ok(state) => matches!(state, SchemaState::Empty | SchemaState::Older { .. }),
+        Ok(SchemaState::Older { .. }) => true,
+        Ok(state) => new && state == SchemaState::Empty,
         Err(error) => matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut),
     }
 }

@@ -336,6 +336,7 @@ both_engines! {
             Engine::Sqlite => "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99, 'x', true, x'', 0)",
         };
         store.sql(version).await.unwrap();
+        store.sql("update platform_settings set value = '99' where key = 'oldest_program'").await.unwrap();
         for arguments in [&["whoami"][..], &["runs", "list"], &["migrate"], &["users", "list"]] {
             let refused = person.run(arguments).ends(5);
             assert!(refused.err.contains("version 99"), "{refused:?}");

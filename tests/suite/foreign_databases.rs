@@ -108,7 +108,7 @@ fn fr_043_003_a_database_of_another_encoding_is_refused_before_anything_is_made(
             let bare = Bare::at(url.clone(), Engine::Postgres, Some(guard), folder);
             let said = Bare::refused(bare.ops.migrate().await, bare.ops.schema_state().await);
             assert!(said.contains(encoding) && said.contains("--encoding=UTF8"), "{said}");
-            let shared = bare.ops.migrate_into(Target::Shared).await.unwrap_err();
+            let shared = bare.ops.migrate_into(Target::Shared, &|_| {}).await.unwrap_err();
             assert!(shared.message().contains(encoding), "{shared}");
             assert!(bare.tables().await.is_empty());
             if encoding == "LATIN1" {
@@ -173,7 +173,7 @@ fn fr_043_004_a_database_of_another_program_is_left_as_it_is() {
                 assert!(said.contains("--into-nonempty-database"), "{said}");
                 assert_eq!(bare.tables().await, before, "{made}");
                 // Where it is meant, it is done.
-                let applied = bare.ops.migrate_into(Target::Shared).await.unwrap();
+                let applied = bare.ops.migrate_into(Target::Shared, &|_| {}).await.unwrap();
                 assert!(applied > 10 && bare.tables().await.len() > before.len(), "{made}");
                 bare.ops.require_current_schema().await.unwrap();
                 assert_eq!(bare.ops.migrate().await.unwrap(), 0);
@@ -233,7 +233,7 @@ fn fr_043_004_names_that_are_taken_leave_nothing_half_made() {
                 let bare = Bare::new(engine).await;
                 bare.sql(&format!("create table {taken} (id int); insert into {taken} values (7)"))
                     .await;
-                let error = bare.ops.migrate_into(Target::Shared).await.unwrap_err();
+                let error = bare.ops.migrate_into(Target::Shared, &|_| {}).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
                 assert!(error.message().contains("a name that TenantPilot needs"), "{error}");
                 let said = Bare::refused(bare.ops.migrate().await, bare.ops.schema_state().await);
@@ -284,7 +284,7 @@ async fn refused(store: &Store, words: &str) {
     for error in [
         store.ops.require_current_schema().await.unwrap_err(),
         store.ops.migrate().await.unwrap_err(),
-        store.ops.migrate_into(Target::Shared).await.unwrap_err(),
+        store.ops.migrate_into(Target::Shared, &|_| {}).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
         assert!(error.to_string().contains(words), "{error}");
@@ -336,7 +336,7 @@ both_engines! {
         for (cut, first) in [(1, 2), (8, 9), (14, 15), (16, 18)] {
             store.sql(&format!("delete from _sqlx_migrations where version > {cut}")).await.unwrap();
             for target in [Target::Own, Target::Shared] {
-                let error = store.ops.migrate_into(target).await.unwrap_err();
+                let error = store.ops.migrate_into(target, &|_| {}).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
                 let said = format!("migration {first} is not recorded, but what it makes is there");
                 assert_eq!(error.message(), said);

@@ -259,7 +259,8 @@ both_engines! {
         };
         store.sql(&format!(
             "insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
-             values (9000, 'newer', {now}, true, {checksum}, 0)"
+             values (9000, 'newer', {now}, true, {checksum}, 0); \
+             update platform_settings set value = '9000' where key = 'oldest_program'"
         )).await.unwrap();
         // Once the newer schema stands, nothing is claimed any more, however quick one is.
         let claim = ClaimRun { owner: "quick".to_owned(), types: Vec::new(), lease: Duration::from_mins(5) };
@@ -286,7 +287,8 @@ both_engines! {
         };
         store.sql(&format!(
             "insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
-             values (9000, 'newer', {now}, true, {checksum}, 0)"
+             values (9000, 'newer', {now}, true, {checksum}, 0); \
+             update platform_settings set value = '9000' where key = 'oldest_program'"
         )).await.unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(30), worker.task).await.unwrap().unwrap();
         assert_eq!(ended.unwrap_err().exit_code(), 5);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -65,6 +65,8 @@ pub struct Trail {
     id: Option<String>,
     /// An audit row of it.
     audit: Option<(i64, DateTime<Utc>)>,
+    /// What has the server find the audit log.
+    path: String,
 }
 
 /// What became of a transaction.
@@ -128,7 +130,7 @@ impl PgTx {
             transaction,
             server: options,
             patience: limits.look_up,
-            trail: Trail::default(),
+            trail: Trail { path: limits.path(), ..Trail::default() },
             answer,
             named: limits.named_statements,
             due: Vec::new(),
@@ -227,6 +229,10 @@ impl Trail {
     async fn look(&self, server: &PgConnectOptions, id: &str) -> sqlx::Result<Option<Fate>> {
         let mut connection = PgConnection::connect_with(server).await?;
         let (audit_id, occurred_at) = self.audit.unzip();
+        if !self.path.is_empty() {
+            let path = format!("begin; {}", self.path);
+            sqlx::raw_sql(AssertSqlSafe(path)).execute(&mut connection).await?;
+        }
         // A standby may not have heard of it yet.
         let (standby, status, seen): (bool, Option<String>, bool) = sql::query_as(
             "select pg_is_in_recovery(), pg_xact_status($1::xid8), \

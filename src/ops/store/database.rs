@@ -19,6 +19,7 @@ use super::server::{Server, Snapshot};
 use super::sessions::{By, SessionRow};
 use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
+use crate::domain::schema_name::SchemaName;
 use crate::files::{self, Refusal};
 use crate::paths::{reason, shown};
 use crate::{Clock, Error, ErrorKind, Result};
@@ -89,6 +90,8 @@ pub struct ConnectionLimits {
     pub linger: Duration,
     /// Where hints of changes are listened for.
     pub listen: Listen,
+    /// Where the tables are (PostgreSQL); none: where the search_path has them.
+    pub schema: Option<SchemaName>,
     /// Only TLS or a socket leads to a server.
     pub require_tls: bool,
 }
@@ -106,8 +109,17 @@ impl Default for ConnectionLimits {
             look_up: Duration::from_secs(4),
             linger: Duration::from_secs(1),
             listen: Listen::default(),
+            schema: None,
             require_tls: false,
         }
+    }
+}
+
+impl ConnectionLimits {
+    /// What has the statements of a transaction find the tables.
+    pub fn path(&self) -> String {
+        let set = |schema: &SchemaName| format!("set local search_path = {}; ", schema.quoted());
+        self.schema.as_ref().map_or_else(String::new, set)
     }
 }
 

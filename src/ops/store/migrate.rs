@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
-use sqlx::{Connection as _, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqlitePool};
 
 use super::schema::{
-    Found, POSTGRES, RESTORE, SQLITE, SchemaState, changed, keep_a_log, look, newer, not_empty,
-    refuse_unrecorded, there_already, unfinished,
+    Found, POSTGRES, RESTORE, SQLITE, SchemaState, changed, keep_a_log, look, look_at_server,
+    newer, not_empty, refuse_unrecorded, there_already, unfinished,
 };
+use super::schema_look::Within;
 use super::server::Server;
-use super::{Db, database::Engine, pooled};
+use super::{Db, database::Engine, pooled, sql};
 use crate::domain::database_fault::Condition;
+use crate::domain::safe_text::quoted;
+use crate::domain::schema_name::SchemaName;
 use crate::{Error, ErrorKind, Result};
 
 /// SQLSTATEs of a name that is taken: of a table, a type or trigger, a function, a schema, a column.
@@ -20,6 +24,12 @@ const TAKEN: [&str; 5] = ["42P07", "42710", "42723", "42P06", "42701"];
 const TRIES: u32 = 20;
 /// How long to wait in between.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a migration waits for a lock on a server. What comes meanwhile waits behind it.
+const LOCK: Duration = Duration::from_secs(2);
+/// How often it is tried again then, and how long others come first in between.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where the schema may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,17 +40,48 @@ pub enum Target {
     Shared,
 }
 
-/// Brings the schema up to date; gives how many migrations were applied.
+/// A migration that is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Its version.
+    pub version: i64,
+    /// What it is for, in few words.
+    pub name: String,
+}
+
+/// The migrations that bringing the schema up to date would apply.
+///
+/// # Errors
+/// As [`migrate`], for what can be seen before.
+pub async fn missing(db: &Db, target: Target) -> Result<Vec<Missing>> {
+    let (found, migrator) = match db {
+        Db::Postgres(server) => (look_at_server(server).await?, &POSTGRES),
+        Db::Sqlite(pool, _) => {
+            let mut connection = pool.acquire().await?;
+            (look(&mut *connection, Engine::Sqlite, Within::Database).await?, &SQLITE)
+        }
+    };
+    if matches!(found.work(target, migrator)?, Work::Nothing) {
+        return Ok(Vec::new());
+    }
+    let missing = migrator.iter().filter(|own| found.missing.contains(&own.version));
+    Ok(missing
+        .map(|own| Missing { version: own.version, name: own.description.clone().into_owned() })
+        .collect())
+}
+
+/// Brings the schema up to date; gives how many migrations were applied. `waits` hears of a lock that
+/// a migration waits for.
 ///
 /// # Errors
 /// *Refused* for a database of another program or encoding, and for a schema that is newer than
 /// this version or was changed by hand; nothing is changed then.
-pub async fn migrate(db: &Db, target: Target) -> Result<usize> {
+pub async fn migrate(db: &Db, target: Target, waits: &(dyn Fn(i64) + Sync)) -> Result<usize> {
     let mut tries = 0;
     loop {
         tries += 1;
         let done = match db {
-            Db::Postgres(server) => migrate_postgres(server, target).await,
+            Db::Postgres(server) => migrate_postgres(server, target, waits).await,
             Db::Sqlite(pool, _) => migrate_sqlite(pool, target).await,
         };
         match done {
@@ -69,7 +110,7 @@ enum Work {
 impl Found {
     fn work(&self, target: Target, migrator: &Migrator) -> Result<Work> {
         match (self.state, &self.others) {
-            (SchemaState::Current, _) => Ok(Work::Nothing),
+            (SchemaState::Current | SchemaState::Ahead { .. }, _) => Ok(Work::Nothing),
             (SchemaState::Newer { database, program }, _) => Err(newer(database, program)),
             (SchemaState::Older { .. }, _) => Ok(Work::TheRest),
             (SchemaState::Empty, Some(others))
@@ -82,22 +123,34 @@ impl Found {
     }
 }
 
-async fn migrate_postgres(server: &Server, target: Target) -> Result<usize> {
+async fn migrate_postgres(
+    server: &Server,
+    target: Target,
+    waits: &(dyn Fn(i64) + Sync),
+) -> Result<usize> {
     pooled::require_direct(&server.keeper().options(), "migrating").await?;
     // The lock against other migrations ends with its connection, whatever happens.
     let (mut connection, _turn) = server.connection().await?;
     connection.lock().await.map_err(failed)?;
-    let found = look(&mut connection, Engine::Postgres).await?;
+    let within = Within::of(server);
+    if let Some(schema) = server.schema() {
+        let path = format!("set search_path = {}", schema.quoted());
+        sqlx::raw_sql(AssertSqlSafe(path)).execute(&mut connection).await?;
+    }
+    let found = look(&mut connection, Engine::Postgres, within).await?;
     match found.work(target, &POSTGRES)? {
         Work::Nothing => return Ok(0),
         Work::Everything => {
             let mut tx = connection.begin().await?;
+            if let Some(schema) = server.schema() {
+                make_schema(&mut tx, schema).await?;
+            }
             POSTGRES.run(&mut *tx).await.map_err(failed_on_empty)?;
             tx.commit().await.map_err(|error| interrupted(error.into()))?;
         }
         Work::TheRest => {
-            refuse_unrecorded(&mut connection, &POSTGRES, &found.missing).await?;
-            POSTGRES.run(&mut connection).await.map_err(failed)?;
+            refuse_unrecorded(&mut connection, &POSTGRES, &found.missing, within).await?;
+            apply_beside_others(&mut connection, waits).await?;
         }
     }
     // Others that wait for the lock go on at once.
@@ -105,21 +158,75 @@ async fn migrate_postgres(server: &Server, target: Target) -> Result<usize> {
     Ok(found.missing.len())
 }
 
+/// Applies what is missing while others work: a lock that one of them holds is waited for a moment at
+/// a time, so that nobody waits behind it for long.
+async fn apply_beside_others(
+    connection: &mut PgConnection,
+    waits: &(dyn Fn(i64) + Sync),
+) -> Result<()> {
+    let limit = format!("set lock_timeout = {}", LOCK.as_millis());
+    sqlx::raw_sql(AssertSqlSafe(limit)).execute(&mut *connection).await?;
+    let mut tries = 0;
+    loop {
+        let error = match POSTGRES.run(&mut *connection).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        tries += 1;
+        match in_the_way(&error) {
+            Some(version) if tries < LOCK_TRIES => waits(version),
+            _ => return Err(failed(error)),
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+}
+
+/// The migration that a lock of another session stood in the way of, or that had to give way.
+fn in_the_way(error: &MigrateError) -> Option<i64> {
+    let MigrateError::ExecuteMigration(sqlx::Error::Database(cause), version) = error else {
+        return None;
+    };
+    let code = cause.code().unwrap_or_default();
+    matches!(&*code, "55P03" | "40P01").then_some(*version)
+}
+
+/// Makes a schema where there is none. Who may not make one uses one that is there.
+async fn make_schema(connection: &mut PgConnection, schema: &SchemaName) -> Result<()> {
+    let found = sql::query_scalar("select to_regnamespace($1) is not null")
+        .bind(schema.quoted())
+        .fetch_one(&mut *connection);
+    if !found.await? {
+        let make = format!("create schema {}", schema.quoted());
+        sqlx::raw_sql(AssertSqlSafe(make)).execute(connection).await.map_err(|error| {
+            let refused = error.as_database_error().and_then(DatabaseError::code);
+            if refused.is_some_and(|code| code == "42501") {
+                return Error::refused(format!(
+                    "the database role may not make the schema {}",
+                    quoted(schema.as_str())
+                ))
+                .hint("as the owner of the database: grant create on database NAME to ROLE");
+            }
+            error.into()
+        })?;
+    }
+    Ok(())
+}
+
 async fn migrate_sqlite(pool: &SqlitePool, target: Target) -> Result<usize> {
     let mut connection = pool.acquire().await?;
-    let found = look(&mut *connection, Engine::Sqlite).await?;
+    let found = look(&mut *connection, Engine::Sqlite, Within::Database).await?;
     if matches!(found.work(target, &SQLITE)?, Work::Nothing) {
         return Ok(0);
     }
     keep_a_log(&mut connection).await?;
     // One writer at a time: what is seen in it stays, and what is written in it counts as a whole.
     let mut tx = connection.begin_with("begin immediate").await?;
-    let found = look(&mut *tx, Engine::Sqlite).await?;
+    let found = look(&mut *tx, Engine::Sqlite, Within::Database).await?;
     match found.work(target, &SQLITE)? {
         Work::Nothing => return Ok(0),
         Work::Everything => SQLITE.run(&mut *tx).await.map_err(failed_on_empty)?,
         Work::TheRest => {
-            refuse_unrecorded(&mut *tx, &SQLITE, &found.missing).await?;
+            refuse_unrecorded(&mut *tx, &SQLITE, &found.missing, Within::Database).await?;
             SQLITE.run(&mut *tx).await.map_err(failed)?;
         }
     }

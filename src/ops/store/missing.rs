@@ -20,7 +20,9 @@ pub async fn explain(db: &Db, error: Error) -> Error {
     let Some(fault) = error.fault().filter(|fault| is_of_missing(fault)).cloned() else {
         return error;
     };
-    let Ok(Ok(SchemaState::Current)) = tokio::time::timeout(LIMIT, state(db)).await else {
+    let Ok(Ok(SchemaState::Current | SchemaState::Ahead { .. })) =
+        tokio::time::timeout(LIMIT, state(db)).await
+    else {
         return error;
     };
     let version = program_version(db);

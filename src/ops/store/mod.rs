@@ -69,6 +69,7 @@ pub mod run_read;
 pub mod run_write;
 pub mod savepoint;
 pub mod schema;
+mod schema_look;
 pub mod scope_choices;
 pub mod scope_locks;
 pub mod server;

@@ -4,11 +4,14 @@
 //! or whose migrations were changed is refused as it is.
 
 use sqlx::migrate::{Migration, Migrator};
-use sqlx::{PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use super::schema_look::{Applied, Look, OwnTables, Within};
+use super::server::Server;
 use super::sql;
 use super::{Db, Tx, database::Engine, on_tx};
 use crate::domain::safe_text::{SafeText, quoted};
+use crate::domain::schema_name::SchemaName;
 use crate::{Error, Result};
 
 pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -31,6 +34,13 @@ pub enum SchemaState {
     },
     /// The same.
     Current,
+    /// Newer than this version knows, and made so that it can go on.
+    Ahead {
+        /// The database's version.
+        database: i64,
+        /// This program's.
+        program: i64,
+    },
     /// Newer than this version knows.
     Newer {
         /// The database's version.
@@ -38,6 +48,24 @@ pub enum SchemaState {
         /// This program's.
         program: i64,
     },
+}
+
+impl SchemaState {
+    /// Whether this version works with it.
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Current | Self::Ahead { .. })
+    }
+
+    /// The same, where the database says which the oldest program is that goes on with it.
+    fn with_oldest(self, oldest: Option<&str>) -> Self {
+        let oldest = oldest.and_then(|version| version.parse::<i64>().ok());
+        match self {
+            Self::Newer { database, program } if oldest.is_some_and(|oldest| oldest <= program) => {
+                Self::Ahead { database, program }
+            }
+            state => state,
+        }
+    }
 }
 
 /// What a database holds.
@@ -58,126 +86,6 @@ pub(super) struct Others {
     name: String,
     /// Tables with names that this program's migrations make, in the schema with the most of them.
     own: Option<OwnTables>,
-}
-
-/// Tables with names that this program's migrations make.
-#[derive(sqlx::FromRow)]
-pub(super) struct OwnTables {
-    schema: String,
-    count: i64,
-    name: Option<String>,
-    /// Whether this program would use them.
-    visible: bool,
-    /// Whether the role may use their schema.
-    usable: bool,
-    /// The role, as a statement has it.
-    role: String,
-}
-
-/// A migration as the database recorded it.
-#[derive(sqlx::FromRow)]
-pub(super) struct Applied {
-    version: i64,
-    description: String,
-    checksum: Vec<u8>,
-    success: bool,
-}
-
-/// Reads what a database says of itself, without changing anything.
-pub(super) trait Look {
-    /// Its encoding, and whether it has a table of migrations.
-    async fn encoding(&mut self) -> sqlx::Result<(String, bool)>;
-    /// The migrations in that table.
-    async fn applied(&mut self) -> sqlx::Result<Vec<Applied>>;
-    /// How many objects it holds besides that table and those of extensions, and the name of one.
-    async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)>;
-    /// The tables with one of `names`, in the schema with the most of them.
-    async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>>;
-}
-
-const APPLIED: &str =
-    "select version, description, checksum, success from _sqlx_migrations order by version";
-
-impl Look for PgConnection {
-    async fn encoding(&mut self) -> sqlx::Result<(String, bool)> {
-        sql::query_as(
-            "select current_setting('server_encoding'), to_regclass('_sqlx_migrations') is not null",
-        )
-        .fetch_one(self)
-        .await
-    }
-
-    async fn applied(&mut self) -> sqlx::Result<Vec<Applied>> {
-        sql::query_as(APPLIED).fetch_all(self).await
-    }
-
-    async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)> {
-        // Tables and views, functions, and types that are not a table's own; indexes and the like
-        // go with these. The schemas of the server itself start with pg_.
-        sql::query_as(
-            "select count(*), min(n.nspname || '.' || o.name) from (\
-             select 'pg_class'::regclass as catalog, oid, relnamespace as schema, relname::text as name \
-             from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S') \
-             and oid is distinct from to_regclass('_sqlx_migrations') \
-             union all select 'pg_proc'::regclass, oid, pronamespace, proname::text from pg_proc \
-             union all select 'pg_type'::regclass, oid, typnamespace, typname::text from pg_type \
-             where typtype in ('e', 'd', 'r')) o join pg_namespace n on n.oid = o.schema \
-             where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema' \
-             and not exists (select 1 from pg_depend d where d.classid = o.catalog \
-             and d.objid = o.oid and d.deptype = 'e')",
-        )
-        .fetch_one(self)
-        .await
-    }
-
-    async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>> {
-        sql::query_as(
-            "select n.nspname::text as schema, count(*), min(c.relname)::text as name, \
-             bool_or(pg_table_is_visible(c.oid)) as visible, \
-             has_schema_privilege(n.oid, 'usage') as usable, quote_ident(current_user::text) as role \
-             from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-             where c.relkind in ('r', 'p') and c.relname in (select jsonb_array_elements_text($1)) and n.nspname not like 'pg\\_%' \
-             group by n.oid, n.nspname order by count(*) desc, visible desc limit 1",
-        )
-        .bind(sqlx::types::Json(names))
-        .fetch_optional(self)
-        .await
-    }
-}
-
-impl Look for SqliteConnection {
-    async fn encoding(&mut self) -> sqlx::Result<(String, bool)> {
-        sqlx::query_as(
-            "select case encoding when 'UTF-8' then 'UTF8' else encoding end, exists (select 1 \
-             from sqlite_master where type = 'table' and name = '_sqlx_migrations') \
-             from pragma_encoding",
-        )
-        .fetch_one(self)
-        .await
-    }
-
-    async fn applied(&mut self) -> sqlx::Result<Vec<Applied>> {
-        sqlx::query_as(APPLIED).fetch_all(self).await
-    }
-
-    async fn others(&mut self) -> sqlx::Result<(i64, Option<String>)> {
-        sqlx::query_as(
-            "select count(*), min(name) from sqlite_master \
-             where name not like 'sqlite\\_%' escape '\\' and tbl_name <> '_sqlx_migrations'",
-        )
-        .fetch_one(self)
-        .await
-    }
-
-    async fn named(&mut self, names: Vec<&str>) -> sqlx::Result<Option<OwnTables>> {
-        sqlx::query_as(
-            "select 'main' as schema, count(*) as count, min(name) as name, true as visible, true as usable, '' as role \
-             from sqlite_master where type = 'table' and name in (select value from json_each($1))",
-        )
-        .bind(serde_json::json!(names))
-        .fetch_optional(self)
-        .await
-    }
 }
 
 fn migrator(engine: Engine) -> &'static Migrator {
@@ -218,13 +126,18 @@ pub(super) async fn refuse_unrecorded<C: Look>(
     connection: &mut C,
     migrator: &Migrator,
     missing: &[i64],
+    within: Within,
 ) -> Result<()> {
     let is_missing = |migration: &&Migration| missing.contains(&migration.version);
     let recorded: Vec<&str> =
         migrator.iter().filter(|migration| !is_missing(migration)).flat_map(made_by).collect();
     for migration in migrator.iter().filter(is_missing) {
         let made = made_by(migration).filter(|table| !recorded.contains(table)).collect();
-        if connection.named(made).await?.is_some_and(|found| found.visible && found.count > 0) {
+        if connection
+            .named(made, within)
+            .await?
+            .is_some_and(|found| found.visible && found.count > 0)
+        {
             return Err(
                 there_already(migration.version).hint(format!("nothing was changed; {RESTORE}"))
             );
@@ -251,7 +164,11 @@ pub fn program_version(db: &Db) -> i64 {
     newest(migrator(db.engine()))
 }
 
-pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<Found> {
+pub(super) async fn look<C: Look>(
+    connection: &mut C,
+    engine: Engine,
+    within: Within,
+) -> Result<Found> {
     let (encoding, has_table) = connection.encoding().await?;
     if encoding != ENCODING {
         return Err(Error::refused(format!(
@@ -266,9 +183,9 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
     let mut applied = if has_table { recorded(connection).await? } else { Vec::new() };
     let mut others = None;
     if applied.is_empty() {
-        let (count, name) = connection.others().await?;
+        let (count, name) = connection.others(within).await?;
         if let Some(name) = name {
-            let own = connection.named(tables(migrator)).await?;
+            let own = connection.named(tables(migrator), within).await?;
             others = Some(Others { count, has_table, name, own });
         }
         // Another process may be migrating: what it has made since came with its record.
@@ -280,7 +197,10 @@ pub(super) async fn look<C: Look>(connection: &mut C, engine: Engine) -> Result<
         let missing = migrator.iter().map(|migration| migration.version).collect();
         return Ok(Found { state: SchemaState::Empty, others, missing });
     }
-    let (state, missing) = compare(migrator, &applied)?;
+    let (mut state, missing) = compare(migrator, &applied)?;
+    if missing.is_empty() && matches!(state, SchemaState::Newer { .. }) {
+        state = state.with_oldest(connection.oldest().await?.as_deref());
+    }
     Ok(Found { state, others: None, missing })
 }
 
@@ -304,9 +224,12 @@ fn foreign() -> Error {
 }
 
 /// Whether a server with this encoding and these migrations needs no closer look.
-pub(super) fn is_current(encoding: &str, applied: &[Applied]) -> bool {
+pub(super) fn needs_no_look(encoding: &str, applied: &[Applied], oldest: Option<&str>) -> bool {
     let compared = compare(&POSTGRES, applied);
-    encoding == ENCODING && matches!(compared, Ok((SchemaState::Current, _)))
+    let usable = |(state, missing): (SchemaState, Vec<i64>)| {
+        missing.is_empty() && state.with_oldest(oldest).is_usable()
+    };
+    encoding == ENCODING && compared.is_ok_and(usable)
 }
 
 /// How recorded migrations stand to those of this program, and which of these are missing.
@@ -353,21 +276,28 @@ fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, Vec
     Ok((state, missing))
 }
 
+pub(super) async fn look_at_server(server: &Server) -> Result<Found> {
+    let (mut connection, _turn) = server.connection().await?;
+    let within = Within::of(server);
+    if let Some(schema) = server.schema() {
+        let begin = format!("begin; set local search_path = {}", schema.quoted());
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
+    }
+    let found = look(&mut connection, Engine::Postgres, within).await?;
+    server.keeper().put(connection, within == Within::Schema);
+    Ok(found)
+}
+
 /// Looks at the schema.
 ///
 /// # Errors
 /// *Refused* for a database of another program or encoding, or with changed migrations.
 pub async fn state(db: &Db) -> Result<SchemaState> {
     let found = match db {
-        Db::Postgres(server) => {
-            let (mut connection, _turn) = server.connection().await?;
-            let found = look(&mut connection, Engine::Postgres).await?;
-            server.keeper().put(connection, false);
-            found
-        }
+        Db::Postgres(server) => look_at_server(server).await?,
         Db::Sqlite(pool, _) => {
             let mut connection = pool.acquire().await?;
-            let found = look(&mut *connection, Engine::Sqlite).await?;
+            let found = look(&mut *connection, Engine::Sqlite, Within::Database).await?;
             if found.state != SchemaState::Empty {
                 // A copy of a database may have lost it. Where it cannot be set, all works the
                 // same, only with more waiting.
@@ -392,15 +322,23 @@ pub(super) async fn keep_a_log(connection: &mut SqliteConnection) -> sqlx::Resul
     Ok(())
 }
 
+fn named_schema(db: &Db) -> Option<&str> {
+    let Db::Postgres(server) = db else { return None };
+    server.schema().map(SchemaName::as_str)
+}
+
 /// Refuses any schema but the one this version needs.
 ///
 /// # Errors
 /// *Refused*, with the command that helps.
 pub async fn require_current(db: &Db) -> Result<()> {
     match state(db).await? {
-        SchemaState::Current => Ok(()),
-        SchemaState::Empty => Err(Error::refused("the database has no TenantPilot schema yet")
-            .hint("run: tenantpilot migrate")),
+        SchemaState::Current | SchemaState::Ahead { .. } => Ok(()),
+        SchemaState::Empty => Err(Error::refused(match named_schema(db) {
+            None => "the database has no TenantPilot schema yet".to_owned(),
+            Some(name) => format!("the schema {} has no TenantPilot tables yet", quoted(name)),
+        })
+        .hint("run: tenantpilot migrate")),
         SchemaState::Older { database, program } => Err(Error::refused(format!(
             "the database's schema is version {database}, this program needs {program}"
         ))
@@ -414,13 +352,17 @@ pub async fn require_current(db: &Db) -> Result<()> {
 /// # Errors
 /// *Refused*, with both versions.
 pub async fn refuse_newer(tx: &mut Tx, program: i64) -> Result<()> {
-    let database: Option<i64> = on_tx!(tx, c => {
-        sql::query_scalar("select max(version) from _sqlx_migrations where success")
-            .fetch_one(c)
-            .await?
+    let (database, oldest): (Option<i64>, Option<String>) = on_tx!(tx, c => {
+        sql::query_as(
+            "select (select max(version) from _sqlx_migrations where success), \
+             (select value from platform_settings where key = 'oldest_program')",
+        )
+        .fetch_one(c)
+        .await?
     });
-    match database {
-        Some(database) if database > program => Err(newer(database, program)),
+    let database = database.unwrap_or(program);
+    match (SchemaState::Newer { database, program }).with_oldest(oldest.as_deref()) {
+        SchemaState::Newer { .. } if database > program => Err(newer(database, program)),
         _ => Ok(()),
     }
 }

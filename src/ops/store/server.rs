@@ -19,9 +19,11 @@ use super::database::{Begin, CHANGES, ConnectionLimits, Listen, Opened, Schema};
 use super::error::unreachable_database;
 use super::keeper::{Keeper, close};
 use super::pg_transaction::Transaction;
-use super::schema::{Applied, is_current};
+use super::schema::needs_no_look;
+use super::schema_look::Applied;
 use super::sessions::{SessionRow, session_by};
 use super::{awaited, connect, pooled, sql};
+use crate::domain::schema_name::SchemaName;
 use crate::{Error, Result};
 
 /// What stands for the state of the data.
@@ -37,9 +39,10 @@ const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operati
      workers, tenants, workspaces, platform_users, platform_user_workspaces, platform_sessions, \
      support_requests in access share mode nowait; ";
 
-/// The migrations and the platform's ID.
+/// The migrations, the platform's ID, and the oldest program that goes on with them.
 const APPLIED: &str = "select version, description, checksum, success, \
-     (select value from platform_settings where key = 'platform_id') as platform \
+     (select value from platform_settings where key = 'platform_id') as platform, \
+     (select value from platform_settings where key = 'oldest_program') as oldest \
      from _sqlx_migrations order by version";
 
 /// The state of a server's data.
@@ -101,6 +104,11 @@ impl Server {
         &self.keeper
     }
 
+    /// The schema that is named; none: it is found by the search_path.
+    pub fn schema(&self) -> Option<&SchemaName> {
+        self.limits.schema.as_ref()
+    }
+
     /// Closes every connection.
     pub async fn close(&self) {
         self.keeper.close().await;
@@ -109,7 +117,8 @@ impl Server {
     /// Has a change go before the next transaction, in one of its own and with no round trip of its
     /// own. Where it fails, it is left out.
     pub fn ask_before(&self, change: &sql::Query) -> Result<()> {
-        let mut text = String::from("begin; set local lock_timeout = 250; ");
+        let path = self.limits.path();
+        let mut text = format!("begin; {path}set local lock_timeout = 250; ");
         change.write(&mut text)?;
         text += "; end; ";
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
@@ -175,6 +184,7 @@ impl Server {
         let (keeper, answer) = (Arc::clone(&self.keeper), self.limits.answer);
         let prove = proof.map(|channel| format!("select pg_notify('{channel}', ''); "));
         let mut prove = prove.unwrap_or_default();
+        let path = self.limits.path();
         let (tries, overhears) = (Arc::clone(&self.tries), Arc::clone(&self.overhears));
         // In its own task: a connection with an unread answer cannot be used again.
         let asked = tokio::spawn(async move {
@@ -185,8 +195,8 @@ impl Server {
                 let mut connection = taken.connection;
                 let undo = if taken.open { "rollback; " } else { "" };
                 let quiet = quiet(&overhears);
-                let lock_text = if lock { UNLOCKED } else { "" };
-                let text = format!("{undo}{quiet}{prove}{lock_text}{CHANGES_SEEN}");
+                let (path, lock_text) = if lock { (&*path, UNLOCKED) } else { ("", "") };
+                let text = format!("{undo}{quiet}{prove}{path}{lock_text}{CHANGES_SEEN}");
                 let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut connection);
                 let rows: sqlx::Result<Vec<PgRow>> =
                     within(answer, rows).await.and_then(|answered| answered);
@@ -322,13 +332,15 @@ impl Server {
             ("lock_timeout", self.limits.lock),
             ("idle_in_transaction_session_timeout", self.limits.idle_in_transaction),
         ];
+        text += "; ";
+        text += &self.limits.path();
         if begin.one_at_a_time {
             if let Some(limit) = self.limits.lock {
-                text += &format!("; set local lock_timeout = {}", limit.as_millis());
+                text += &format!("set local lock_timeout = {}; ", limit.as_millis());
             }
-            text += "; lock table platform_users in share row exclusive mode";
+            text += "lock table platform_users in share row exclusive mode; ";
         }
-        text += "; select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
+        text += "select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
                  pg_backend_pid() as backend, ";
         text += concat!(read_only_by_default!(), " as read_only");
         for (name, limit) in limits {
@@ -396,9 +408,12 @@ async fn answered(
         if let Some(applied) = applied {
             let newest = applied.last();
             opened.platform = newest.map(|row| row.try_get("platform")).transpose()?.flatten();
+            let oldest: Option<String> =
+                newest.map(|row| row.try_get("oldest")).transpose()?.flatten();
             let applied = applied.iter().map(Applied::from_row).collect::<sqlx::Result<Vec<_>>>();
             let encoding: String = first.try_get("encoding")?;
-            let current = applied.is_ok_and(|applied| is_current(&encoding, &applied));
+            let current =
+                applied.is_ok_and(|applied| needs_no_look(&encoding, &applied, oldest.as_deref()));
             opened.schema = if current { Schema::Current } else { Schema::Other };
         }
     }

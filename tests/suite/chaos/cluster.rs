@@ -2,6 +2,7 @@
 //! never looked at.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +13,10 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tempfile::TempDir;
+
+use crate::support::stores::block_on;
 
 /// How long a server may take to start, crash recovery included.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -67,14 +71,41 @@ impl Cluster {
     /// A standby that follows it, as a server of its own.
     pub fn standby(&self) -> Self {
         let standby = Self::empty(self.password.clone());
-        let copied = standby
-            .command("pg_basebackup")
-            .args(["-R", "--checkpoint=fast", "--no-sync", "-d"])
-            .arg(self.url("postgres", "postgres"))
-            .output()
-            .unwrap();
-        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        // Not every package of a server's programs has it.
+        if standby.programs.join("pg_basebackup").is_file() {
+            let copied = standby
+                .command("pg_basebackup")
+                .args(["-R", "--checkpoint=fast", "--no-sync", "-d"])
+                .arg(self.url("postgres", "postgres"))
+                .output()
+                .unwrap();
+            assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        } else {
+            self.copy_to(&standby);
+        }
         standby.serve()
+    }
+
+    /// What `pg_basebackup` does.
+    fn copy_to(&self, standby: &Self) {
+        let (from, to) = (self.data(), standby.data());
+        let copy = async {
+            let url = self.url("postgres", "postgres");
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            let start = "select pg_backup_start('standby', true)";
+            connection.execute(start).await.unwrap();
+            let copied = standby.as_server("cp").arg("-a").arg(&from).arg(&to).status().unwrap();
+            assert!(copied.success());
+            fs::remove_file(to.join("postmaster.pid")).unwrap();
+            let stop = "select labelfile from pg_backup_stop(false)";
+            let label: String = connection.fetch_one(stop).await.unwrap().get(0);
+            standby.put("backup_label", label.as_bytes());
+        };
+        // In a thread of its own: a test may be in a runtime already.
+        std::thread::scope(|scope| scope.spawn(|| block_on(copy)).join()).unwrap();
+        standby.put("standby.signal", b"");
+        let source = format!("primary_conninfo = '{}'\n", self.url("postgres", "postgres"));
+        standby.put("postgresql.auto.conf", source.as_bytes());
     }
 
     /// One without files.
@@ -209,14 +240,19 @@ impl Cluster {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+        let mut command = self.as_server(self.programs.join(program));
+        command.arg("-D").arg(self.data());
+        command
+    }
+
+    /// A program as the account that the server runs as.
+    fn as_server(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("LC_ALL", "C.UTF-8")
             .current_dir("/")
-            .arg("-D")
-            .arg(self.data())
             .stdin(Stdio::null());
         if let Some((user, group)) = self.account {
             command.uid(user).gid(group);
@@ -266,7 +302,7 @@ fn place() -> PathBuf {
     if spare { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// The newest server's programs; Debian keeps them out of the PATH.
+/// The server's programs that are named, or else the newest ones; Debian keeps them out of the PATH.
 fn programs() -> PathBuf {
     let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -280,9 +316,10 @@ fn programs() -> PathBuf {
     found.sort();
     let path = std::env::var_os("PATH").unwrap_or_default();
     found.reverse();
-    found
+    let named = std::env::var_os("TENANTPILOT_TEST_PG_BIN").map(PathBuf::from);
+    named
         .into_iter()
-        .map(|(_, folder)| folder)
+        .chain(found.into_iter().map(|(_, folder)| folder))
         .chain(std::env::split_paths(&path))
         .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
         .expect("PostgreSQL's server programs are needed: run tests/run, which installs them")
