@@ -334,11 +334,14 @@ fn named_schema(db: &Db) -> Option<&str> {
 pub async fn require_current(db: &Db) -> Result<()> {
     match state(db).await? {
         SchemaState::Current | SchemaState::Ahead { .. } => Ok(()),
-        SchemaState::Empty => Err(Error::refused(match named_schema(db) {
-            None => "the database has no TenantPilot schema yet".to_owned(),
-            Some(name) => format!("the schema {} has no TenantPilot tables yet", quoted(name)),
-        })
-        .hint("run: tenantpilot migrate")),
+        SchemaState::Empty => Err(match named_schema(db) {
+            None => Error::refused("the database has no TenantPilot schema yet")
+                .hint("run: tenantpilot migrate"),
+            Some(name) => {
+                Error::refused(format!("the schema {} has no TenantPilot tables yet", quoted(name)))
+                    .hint("check the setting schema, or make them with: tenantpilot migrate")
+            }
+        }),
         SchemaState::Older { database, program } => Err(Error::refused(format!(
             "the database's schema is version {database}, this program needs {program}"
         ))
@@ -412,7 +415,10 @@ pub(super) fn not_empty(others: &Others, migrator: &Migrator) -> Error {
                 "tables like TenantPilot's are in the schema {}, outside of the search_path",
                 quoted(&own.schema)
             ))
-            .hint("correct the search_path of the address, of the role or of the database");
+            .hint(
+                "name it in the setting schema, or correct the search_path of the address, of the \
+                 role or of the database",
+            );
         }
         Some(own) if own.visible => own.name.as_deref(),
         _ => None,
