@@ -54,6 +54,9 @@ pub struct GlobalOptions {
     /// How often to look for changes, 500ms to 60s
     #[arg(long, global = true, value_name = "DURATION")]
     poll_interval: Option<String>,
+    /// How fast the line to the terminal is: auto, fast or slow
+    #[arg(long, global = true, value_name = "SPEED")]
+    link: Option<String>,
     /// Never ask anything; fail instead
     #[arg(long, global = true)]
     pub(super) no_input: bool,
@@ -95,6 +98,7 @@ impl GlobalOptions {
                     .or_else(|| zone(self.utc, "utc"))
                     .or_else(|| zone(self.local, "local")),
                 mouse: self.mouse,
+                link: self.link,
                 log_level: self.log_level,
             },
         })

@@ -68,6 +68,9 @@ define! {
     "synchronized_output" "TENANTPILOT_SYNCHRONIZED_OUTPUT"
         "true or false"
         "ask the terminal to show whole frames only";
+    "link" "TENANTPILOT_LINK"
+        "auto, fast or slow"
+        "how fast the line to the terminal is";
     "log_level" "TENANTPILOT_LOG_LEVEL"
         "error, warn, info or debug"
         "the least severe level that is logged";

@@ -29,6 +29,7 @@ use crate::domain::safe_text::{SafeText, quoted};
 use crate::domain::schema_name::SchemaName;
 use crate::domain::time_zone::TimeZone;
 use crate::paths;
+use crate::term::fence::Link;
 use crate::{Error, Result};
 use file::FileValues;
 use value::Given;
@@ -90,6 +91,8 @@ pub struct Flags {
     pub time_zone: Option<String>,
     /// `--mouse`
     pub mouse: bool,
+    /// `--link SPEED`
+    pub link: Option<String>,
     /// `--log-level LEVEL`
     pub log_level: Option<String>,
 }
@@ -137,6 +140,8 @@ pub struct Config {
     pub mouse: Setting<bool>,
     /// Whether frames are wrapped in the terminal's synchronized-output mode.
     pub synchronized_output: Setting<bool>,
+    /// How fast the line to the terminal is.
+    pub link: Setting<Link>,
     /// The least severe level that is logged.
     pub log_level: Setting<LogLevel>,
     /// Rows per page, 50 to 500.
@@ -203,6 +208,7 @@ impl Config {
             time_zone: layers.pick("time_zone", TimeZone::Utc, value::choice)?,
             mouse: layers.pick("mouse", false, value::boolean)?,
             synchronized_output: layers.pick("synchronized_output", true, value::boolean)?,
+            link: layers.pick("link", Link::Auto, value::choice)?,
             log_level: layers.pick("log_level", LogLevel::Info, value::choice)?,
             page_size: layers.pick("page_size", 200, |given| value::integer(given, 50, 500))?,
             text_search_bound: layers
@@ -319,6 +325,7 @@ impl Config {
             row("time_zone", &self.time_zone, |value| value.name().to_owned()),
             row("mouse", &self.mouse, bool::to_string),
             row("synchronized_output", &self.synchronized_output, bool::to_string),
+            row("link", &self.link, |value| value.name().to_owned()),
             row("log_level", &self.log_level, |value| value.name().to_owned()),
             row("page_size", &self.page_size, u32::to_string),
             row("text_search_bound", &self.text_search_bound, u32::to_string),
@@ -438,6 +445,7 @@ impl<'a> Layers<'a> {
             "color" => text(&flags.color, "--color"),
             "time_zone" => text(&flags.time_zone, "--time-zone"),
             "mouse" => flags.mouse.then(|| ("true".to_owned(), "--mouse")),
+            "link" => text(&flags.link, "--link"),
             "log_level" => text(&flags.log_level, "--log-level"),
             _ => None,
         }

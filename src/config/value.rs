@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{DatabaseUrl, ListenUrl, WebhookUrl, excerpt, format_duration, parse_duration};
 use crate::domain::schema_name::SchemaName;
 use crate::domain::time_zone::TimeZone;
+use crate::term::fence::Link;
 
 /// What a layer says: files are typed, variables and flags are text.
 #[derive(Debug)]
@@ -76,6 +77,11 @@ impl Choice for Color {
 
 impl Choice for TimeZone {
     const NAMES: &'static [(&'static str, Self)] = &[("utc", Self::Utc), ("local", Self::Local)];
+}
+
+impl Choice for Link {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("fast", Self::Fast), ("slow", Self::Slow)];
 }
 
 /// How severe an event has to be to be logged.

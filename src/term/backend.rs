@@ -2,6 +2,7 @@
 //! frame without a change is no write at all.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;
@@ -9,6 +10,7 @@ use ratatui::layout::{Position, Size};
 
 use super::color::ColorSupport;
 use super::encode::Encoder;
+use super::fence::FENCE;
 
 const SYNC_BEGIN: &[u8] = b"\x1b[?2026h";
 const SYNC_END: &[u8] = b"\x1b[?2026l";
@@ -19,6 +21,7 @@ pub struct SizedBackend<W: Write> {
     writer: W,
     size: Size,
     synchronized: bool,
+    fenced: bool,
     encoder: Encoder,
     frame: Vec<u8>,
     /// What the frame wants, and what the terminal has; unknown before the first frame.
@@ -27,6 +30,8 @@ pub struct SizedBackend<W: Write> {
     position: Position,
     bytes_written: u64,
     frames_written: u64,
+    /// How long the last write took.
+    took: Duration,
 }
 
 impl<W: Write> SizedBackend<W> {
@@ -36,6 +41,7 @@ impl<W: Write> SizedBackend<W> {
             writer,
             size: Size { width, height },
             synchronized: false,
+            fenced: false,
             encoder: Encoder::new(colors),
             frame: Vec::with_capacity(4096),
             cursor_wanted: false,
@@ -43,6 +49,7 @@ impl<W: Write> SizedBackend<W> {
             position: Position::ORIGIN,
             bytes_written: 0,
             frames_written: 0,
+            took: Duration::ZERO,
         }
     }
 
@@ -52,6 +59,11 @@ impl<W: Write> SizedBackend<W> {
     pub fn synchronized(mut self, on: bool) -> Self {
         self.synchronized = on;
         self
+    }
+
+    /// Puts a [`FENCE`] behind the next frame, if that writes anything.
+    pub fn fence(&mut self, on: bool) {
+        self.fenced = on;
     }
 
     /// Writes a question mark for what is not ASCII: on a terminal without UTF-8, other bytes
@@ -83,6 +95,11 @@ impl<W: Write> SizedBackend<W> {
     /// Frames that wrote something so far.
     pub fn frames_written(&self) -> u64 {
         self.frames_written
+    }
+
+    /// How long the terminal took for the last frame that wrote something.
+    pub fn took(&self) -> Duration {
+        self.took
     }
 
     /// The writer.
@@ -184,7 +201,12 @@ impl<W: Write> Backend for SizedBackend<W> {
             self.frame.splice(0..0, SYNC_BEGIN.iter().copied());
             self.frame.extend_from_slice(SYNC_END);
         }
+        if std::mem::take(&mut self.fenced) {
+            self.frame.extend_from_slice(FENCE);
+        }
+        let begun = Instant::now();
         let result = self.writer.write_all(&self.frame).and_then(|()| self.writer.flush());
+        self.took = begun.elapsed();
         self.bytes_written += self.frame.len() as u64;
         self.frames_written += 1;
         self.frame.clear();

@@ -37,6 +37,8 @@ const ESC: u8 = 0x1b;
 const CTRL_C: u8 = 0x03;
 const BELL: u8 = 0x07;
 const PASTE_START: &[u8] = b"\x1b[200~";
+/// What a terminal answers to a fence, and to nothing else that is asked.
+const STATUS: &[u8] = b"\x1b[0n";
 const PASTE_END: &[u8] = b"\x1b[201~";
 /// The same with `ESC [` as one character in UTF-8, and as one byte.
 const PASTE_ENDS: [&[u8]; 3] = [PASTE_END, b"\xc2\x9b201~", b"\x9b201~"];
@@ -94,6 +96,9 @@ pub struct Input {
     escaped: Option<Instant>,
     /// What a silence has cut last: its state, its bytes so far, and when.
     cut: Option<(State, Vec<u8>, Instant)>,
+    /// Whether the terminal's status is on its way, and whether it has come.
+    awaited: bool,
+    answered: bool,
     events: VecDeque<Event>,
 }
 
@@ -108,8 +113,20 @@ impl Input {
             interrupt: None,
             escaped: None,
             cut: None,
+            awaited: false,
+            answered: false,
             events: VecDeque::new(),
         }
+    }
+
+    /// Whether the terminal's status is on its way: then an ESC waits longer for its rest.
+    pub fn await_status(&mut self, awaited: bool) {
+        self.awaited = awaited;
+    }
+
+    /// Whether the terminal's status has come since this was asked last.
+    pub fn take_status(&mut self) -> bool {
+        std::mem::take(&mut self.answered)
     }
 
     /// The next event.
@@ -122,6 +139,7 @@ impl Input {
         let silent = self.last + SILENCE;
         match self.state {
             State::Ground => None,
+            State::Escape if self.awaited => Some(self.last + LATE_REST),
             State::Escape | State::Designation => Some(self.last + ESCAPE_HOLD),
             State::Late => Some(self.last + LATE_HOLD),
             State::Answer { .. } => Some(silent.min(self.entered + ANSWER)),
@@ -133,6 +151,10 @@ impl Input {
     /// Takes bytes that were read together, at `now`.
     pub fn feed(&mut self, bytes: &[u8], now: Instant) {
         let mut bytes = bytes;
+        let held = self.awaited && self.state == State::Escape && now > self.last + ESCAPE_HOLD;
+        if held && !(STATUS[1..].starts_with(bytes) || bytes.starts_with(&STATUS[1..])) {
+            self.press_escape(self.last + ESCAPE_HOLD);
+        }
         if self.state == State::Ground {
             bytes = self.without_late_rest(bytes, now);
             let late = self.escaped.take().is_some_and(|at| now <= at + LATE_REST);
@@ -200,18 +222,22 @@ impl Input {
             self.cut = Some((self.state, self.held.clone(), now));
         }
         match self.state {
-            State::Escape => {
-                self.escaped = Some(now);
-                self.push_key(KeyCode::Esc, false);
-            }
+            State::Escape => return self.press_escape(now),
             // Nothing came after the two keys that begin a sequence: alt was held.
-            State::Control if self.held.is_empty() => self.press(b'[', true),
+            State::Control if self.held.is_empty() && !self.awaited => self.press(b'[', true),
             State::Shift if self.held.is_empty() => self.press(b'O', true),
             State::Designation if self.held.len() == 1 => self.press(self.held[0], true),
             State::Late => self.press(self.held[0], false),
             State::Paste { .. } => self.end_paste(),
             _ => {}
         }
+        self.enter(State::Ground, now);
+    }
+
+    /// Takes an ESC as the key, because nothing followed until `now`.
+    fn press_escape(&mut self, now: Instant) {
+        self.escaped = Some(now);
+        self.push_key(KeyCode::Esc, false);
         self.enter(State::Ground, now);
     }
 
@@ -373,7 +399,10 @@ impl Input {
             b'@'..=b'~' if byte == b'~' && self.held == b"200" => {
                 self.enter(State::Paste { matched: 0, last: 0 }, now);
             }
-            b'@'..=b'~' => self.finish(decode::control(&self.held, byte), now),
+            b'@'..=b'~' => {
+                self.answered |= byte == b'n' && self.held == b"0";
+                self.finish(decode::control(&self.held, byte), now);
+            }
             _ => self.hold(byte),
         }
     }
@@ -393,6 +422,11 @@ impl Input {
         if self.held.len() < LONGEST_PASTE + PASTE_END.len() {
             self.held.push(byte);
         }
+        // The terminal's own bytes may stand between those of a long paste.
+        if byte == b'n' && self.held.ends_with(STATUS) {
+            self.held.truncate(self.held.len() - STATUS.len());
+            self.answered = true;
+        }
         self.state = State::Paste { matched, last: byte };
         if matched == PASTE_END.len() {
             let end = PASTE_ENDS.into_iter().find(|end| self.held.ends_with(end));
@@ -408,7 +442,9 @@ impl Input {
     }
 
     fn paste(&mut self, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes).replace("\x1b[200~", "");
+        let text = String::from_utf8_lossy(bytes);
+        self.answered |= text.contains("\x1b[0n");
+        let text = text.replace("\x1b[200~", "").replace("\x1b[0n", "");
         if !text.is_empty() {
             self.events.push_back(Event::Paste(text));
         }

@@ -14,6 +14,7 @@ use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
+use super::fence::Ear;
 use super::guard::Exit;
 use super::input::Input;
 use super::queue::Queue;
@@ -92,16 +93,21 @@ pub struct LocalEvents {
 
 impl LocalEvents {
     /// Starts to read the process's terminal. Where the mouse is off, what a terminal reports of it
-    /// means nothing.
+    /// means nothing. `ear` hears what the terminal answers to fences.
     ///
     /// With `exit`, ctrl-c means to quit: one that nobody takes within a second ends the process
     /// with code 0, and a second one ends it at once, also while the first is being obeyed.
-    pub fn new(sizes: SizeChanges, mouse: bool, exit: Option<Exit>) -> io::Result<Self> {
+    pub fn new(
+        sizes: SizeChanges,
+        mouse: bool,
+        ear: Arc<Ear>,
+        exit: Option<Exit>,
+    ) -> io::Result<Self> {
         let (stop, writer) = io::pipe()?;
         let queue = Arc::new(Queue::default());
         let forward = Arc::clone(&queue);
         thread::Builder::new().name("terminal-read".to_owned()).spawn(move || {
-            read_until_gone(&forward, &stop, exit.as_ref());
+            read_until_gone(&forward, &stop, &ear, exit.as_ref());
             forward.close();
         })?;
         Ok(Self { queue, sizes, ended: false, mouse, _stop: writer })
@@ -137,13 +143,14 @@ impl Stream for LocalEvents {
 }
 
 /// Reads the terminal until it is gone, or until the other end of `stop` closes.
-fn read_until_gone(queue: &Queue, stop: &PipeReader, exit: Option<&Exit>) {
+fn read_until_gone(queue: &Queue, stop: &PipeReader, ear: &Ear, exit: Option<&Exit>) {
     let stdin = io::stdin();
     let trouble = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
     let mut input = Input::new(Instant::now());
     let mut buffer = [0; PART];
     let interrupt_due = || exit.and_then(|_| queue.interrupt_due());
     loop {
+        input.await_status(ear.is_awaited());
         let mut watched =
             [PollFd::new(&stdin, PollFlags::IN), PollFd::new(stop, PollFlags::empty())];
         let due = input.deadline().into_iter().chain(interrupt_due()).min();
@@ -156,6 +163,7 @@ fn read_until_gone(queue: &Queue, stop: &PipeReader, exit: Option<&Exit>) {
             Ok(1..) if in_background() => thread::sleep(BACKGROUND),
             Ok(1..) => {
                 queue.wait_for_room();
+                input.await_status(ear.is_awaited());
                 match rustix::io::read(&stdin, &mut buffer) {
                     Ok(0) => return,
                     Ok(count) => input.feed(&buffer[..count], Instant::now()),
@@ -168,6 +176,9 @@ fn read_until_gone(queue: &Queue, stop: &PipeReader, exit: Option<&Exit>) {
         }
         let now = Instant::now();
         input.expire(now);
+        if input.take_status() {
+            ear.answer();
+        }
         queue.add(std::iter::from_fn(|| input.next_event()), now);
         if let Some(exit) = exit
             && interrupt_due().is_some_and(|at| at <= now)

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod color;
 mod encode;
+pub mod fence;
 pub mod guard;
 pub mod input;
 pub mod local;

@@ -14,6 +14,7 @@ use crate::domain::sanitize;
 use crate::drafts::Drafts;
 use crate::ops::Ops;
 use crate::paths::Paths;
+use crate::term::fence::Fence;
 use crate::term::{ColorSupport, Modes, SizedBackend, TerminalGuard, local, signals};
 use crate::{Error, Result, logging};
 
@@ -80,7 +81,9 @@ pub async fn run(launch: Launch) -> Result<u8> {
     let guard = TerminalGuard::new(std::io::stdout(), modes);
     // Before anything is written, which the terminal may not take.
     let insisting = guard.insist_on(insistent);
-    let events = local::LocalEvents::new(sizes, config.mouse.value, quits.then(|| guard.exit()))
+    let fence = Fence::new(config.link.value);
+    let exit = quits.then(|| guard.exit());
+    let events = local::LocalEvents::new(sizes, config.mouse.value, fence.ear(), exit)
         .map_err(|error| terminal_error(&error))?;
     guard.enter().map_err(|error| terminal_error(&error))?;
     let log = logging::current_file(&paths, ops.clock());
@@ -91,8 +94,13 @@ pub async fn run(launch: Launch) -> Result<u8> {
     let mut terminal = Terminal::new(backend).map_err(|error| terminal_error(&error))?;
     let mut app = App::new(setup);
     let client = Client { origin: local_origin(), kind: ClientKind::Console };
-    let host =
-        Host { guard: Some(&guard), signals: Some(signals), jobs: Some(jobs), crash: Some(crash) };
+    let host = Host {
+        guard: Some(&guard),
+        signals: Some(signals),
+        jobs: Some(jobs),
+        crash: Some(crash),
+        fence,
+    };
     let ended = session::run(&mut terminal, events, &mut app, ops, client, host).await;
     let code = match ended {
         Ok(End::Quit) => 0,

@@ -22,6 +22,7 @@ use super::msg::{Answer, Effect, Msg};
 use crate::access::ClientKind;
 use crate::ops::Ops;
 use crate::paths;
+use crate::term::fence::{FENCE, Fence};
 use crate::term::signals::{self, Job};
 use crate::term::{Crash, SizedBackend, TerminalGuard, local};
 
@@ -49,6 +50,8 @@ pub struct Host<'a> {
     pub jobs: Option<signals::JobSignals>,
     /// Something has panicked.
     pub crash: Option<Crash>,
+    /// When frames may be drawn.
+    pub fence: Fence,
 }
 
 /// How a session ended.
@@ -92,8 +95,10 @@ where
     let clock = ops.clock().clone();
     let (mut runner, mut answers, mut hints) = Runner::new(ops, client.origin, client.kind);
     let mut events = std::pin::pin!(events);
-    let mut dirty = true;
-    let mut next_frame = Instant::now();
+    let mut fence = std::mem::take(&mut host.fence);
+    // When what has changed is drawn.
+    let mut due: Option<Instant> = None;
+    let mut next_frame = Instant::now() + FRAME;
     let mut next_tick = Instant::now() + TICK;
     let mut rest: Option<Instant> = None;
     for effect in app.start() {
@@ -104,12 +109,20 @@ where
     runner.subscribe(app.subscriptions());
     // Nothing is known of what the screen shows: not every terminal has a second one.
     terminal.clear()?;
+    if fence.is_slow() {
+        // Before the first frame: whether the terminal answers at all is soon known.
+        write_now(terminal, FENCE)?;
+        fence.asked(0, Instant::now());
+    }
+    draw(terminal, app, &mut fence)?;
     let end = loop {
-        if dirty && Instant::now() >= next_frame {
-            terminal.draw(|frame| frame::draw(app, frame))?;
-            dirty = false;
+        let now = Instant::now();
+        if due.is_some_and(|due| due.max(next_frame) <= now) && fence.is_open(now) {
+            draw(terminal, app, &mut fence)?;
+            due = None;
             next_frame = Instant::now() + FRAME;
         }
+        let frame = due.map(|due| due.max(next_frame).max(fence.opens(now)));
         let poll = runner.next_due();
         let msg = tokio::select! {
             biased;
@@ -117,7 +130,7 @@ where
             number = ended(host.signals.as_mut()) => break End::Signal(number),
             () = crashed(host.crash.as_mut()) => break End::Crashed,
             job = asked(host.jobs.as_mut()) => {
-                if let Some(number) = obey(&mut host, job).await? {
+                if let Some(number) = obey(&mut host, &mut fence, job).await? {
                     break End::Signal(number);
                 }
                 Some(come_back(terminal)?)
@@ -133,7 +146,14 @@ where
                 runner.hinted();
                 None
             }
-            () = sleep_until(next_frame), if dirty => None,
+            () = fence.heard() => {
+                fence.answered(Instant::now());
+                None
+            }
+            () = at(frame.or(fence.deadline())) => {
+                fence.is_open(Instant::now());
+                None
+            }
             () = at(rest) => {
                 rest = None;
                 Some(Msg::Rested)
@@ -149,13 +169,13 @@ where
         };
         let waiting = runner.waiting();
         if waiting != *app.waiting() {
-            dirty = true;
+            due.get_or_insert(now);
             app.update(Msg::Waiting(waiting), clock.now());
         }
         let Some(msg) = msg else {
             continue;
         };
-        dirty = true;
+        due.get_or_insert(now);
         if let Msg::Resize(width, height) = msg {
             terminal.backend_mut().resize(width, height);
             terminal.autoresize()?;
@@ -181,7 +201,7 @@ where
                 Effect::WaitForRest => rest = Some(Instant::now() + REST),
                 Effect::Repaint => terminal.clear()?,
                 Effect::Suspend if host.guard.is_some() => {
-                    end = obey(&mut host, Job::Stop).await?.map(End::Signal);
+                    end = obey(&mut host, &mut fence, Job::Stop).await?.map(End::Signal);
                     if end.is_none() {
                         app.update(come_back(terminal)?, clock.now());
                     }
@@ -203,13 +223,43 @@ where
         let _ = tokio::time::timeout(LAST_WRITE, worked_off(drafts, jobs)).await;
     }
     let reachable = app.reachable() && end != End::Crashed;
-    runner.close(GOODBYE, reachable).await;
+    let close = runner.close(GOODBYE, reachable);
+    if matches!(end, End::Quit | End::Signal(_)) {
+        tokio::join!(close, fence.settle());
+    } else {
+        close.await;
+    }
     Ok(end)
+}
+
+/// Draws a frame.
+fn draw<W: Write>(
+    terminal: &mut Terminal<SizedBackend<W>>,
+    app: &App,
+    fence: &mut Fence,
+) -> io::Result<()> {
+    let before = terminal.backend().bytes_written();
+    terminal.backend_mut().fence(fence.asks());
+    terminal.draw(|frame| frame::draw(app, frame))?;
+    let backend = terminal.backend();
+    fence.drew(backend.bytes_written() - before, backend.took(), Instant::now());
+    Ok(())
+}
+
+/// Writes what draws nothing.
+fn write_now<W: Write>(terminal: &mut Terminal<SizedBackend<W>>, bytes: &[u8]) -> io::Result<()> {
+    let writer = terminal.backend_mut().writer_mut();
+    writer.write_all(bytes)?;
+    writer.flush()
 }
 
 /// Goes into the background until a shell brings the console back, or comes back from there; gives
 /// the number of a signal to end that came meanwhile.
-async fn obey(host: &mut Host<'_>, job: Job) -> io::Result<Option<u8>> {
+async fn obey(host: &mut Host<'_>, fence: &mut Fence, job: Job) -> io::Result<Option<u8>> {
+    match job {
+        Job::Stop => fence.settle().await,
+        Job::Continued => fence.reset(),
+    }
     match (host.guard, &mut host.jobs, &mut host.signals) {
         (Some(guard), Some(jobs), Some(signals)) => match job {
             Job::Stop => jobs.suspend(guard, signals).await,
@@ -272,9 +322,7 @@ pub async fn keep_if_long(app: &mut App, text: String, now: DateTime<Utc>) -> Op
 
 /// Sends text to the terminal's clipboard (OSC 52); never reads it.
 fn copy<W: Write>(terminal: &mut Terminal<SizedBackend<W>>, text: &str) -> io::Result<()> {
-    let writer = terminal.backend_mut().writer_mut();
-    write!(writer, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
-    writer.flush()
+    write_now(terminal, format!("\x1b]52;c;{}\x07", base64(text.as_bytes())).as_bytes())
 }
 
 /// The one encoding that OSC 52 takes.

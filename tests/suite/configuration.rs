@@ -98,7 +98,7 @@ fn fr_010_001_defaults_then_file_then_environment_then_flags() {
 fn fr_010_001_every_setting_can_be_given_in_the_file_and_the_environment() {
     let text = "database_url = \"sqlite:///x.db\"\npoll_interval = \"5s\"\ntheme = \"light\"\n\
         keymap = \"vim\"\nascii = true\ncolor = \"always\"\ntime_zone = \"local\"\nmouse = true\n\
-        synchronized_output = false\nschema = \"one\"\nrequire_tls = true\nlog_level = \"debug\"\npage_size = 50\n\
+        synchronized_output = false\nlink = \"slow\"\nschema = \"one\"\nrequire_tls = true\nlog_level = \"debug\"\npage_size = 50\n\
         text_search_bound = 1000\n[sessions]\nidle_timeout = \"5m\"\nabsolute_timeout = \"1h\"\n\
         [database]\nlisten_url = \"none\"\nstatement_timeout = \"9s\"\nlock_timeout = \"1s\"\n\
         [alerts]\nwebhook_url = \"https://alerts.example/x\"\nwebhook_secret_file = \"/run/secret\"\n\

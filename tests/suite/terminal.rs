@@ -37,7 +37,8 @@ async fn play(part: &str) -> u8 {
     let mut jobs = JobSignals::listen().expect("signals");
     let exit = (part == "slow-quit").then(|| guard.exit());
     let mut events =
-        LocalEvents::new(SizeChanges::listen().expect("signal"), true, exit).expect("events");
+        LocalEvents::new(SizeChanges::listen().expect("signal"), true, Arc::default(), exit)
+            .expect("events");
     let mut screen = guard.writer();
     screen.write_all(b"READY").expect("write");
     screen.flush().expect("flush");

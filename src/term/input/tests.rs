@@ -246,3 +246,57 @@ fn a_click_is_one_of_the_left_button() {
     let Event::Mouse(mouse) = &events(&[b"\x1b[<0;1;1M"], SHORT)[0] else { panic!("no mouse") };
     assert_eq!(mouse.kind, MouseEventKind::Down(MouseButton::Left));
 }
+
+/// What `parts` mean while the terminal's status is awaited, and whether that came.
+fn with_status(parts: &[&[u8]], gap: Duration) -> (String, bool) {
+    let mut now = Instant::now();
+    let mut input = Input::new(now);
+    input.await_status(true);
+    let mut heard = Vec::new();
+    for part in parts {
+        input.feed(part, now);
+        now += gap;
+        while let Some(at) = input.deadline().filter(|at| *at <= now) {
+            input.expire(at);
+        }
+    }
+    while let Some(at) = input.deadline() {
+        input.expire(at);
+    }
+    heard.extend(std::iter::from_fn(|| input.next_event()));
+    (keys(&heard), input.take_status())
+}
+
+#[test]
+fn a_status_is_no_key_in_whatever_parts_it_comes() {
+    let slow = [SHORT, Duration::from_millis(120), Duration::from_millis(450)];
+    for (bytes, meaning, gaps) in [
+        (&b"\x1b[0n"[..], "", &slow[..]),
+        (b"\xc2\x9b0n", "", &slow),
+        (b"j\x1b[0nk", "jk", &slow),
+        (b"\x1b[0n\x1b[0n", "", &slow),
+        // An ESC that begins something else is a key after its hold.
+        (b"\x1b[A\x1b[0n\x1b[B", "<Up><Down>", &slow[..1]),
+        (b"\x1b[200~a\x1b[0nb\x1b[201~", "<paste ab>", &slow[..1]),
+        (b"\x1b]11;rgb:0/0/0\x1b[0n", "", &slow[..1]),
+    ] {
+        for at in 0..bytes.len() {
+            for gap in gaps {
+                let heard = with_status(&[&bytes[..at], &bytes[at..]], *gap);
+                let shown = String::from_utf8_lossy(bytes);
+                assert_eq!(heard, (meaning.to_owned(), true), "{shown:?} at {at}, {gap:?}");
+            }
+        }
+    }
+    // What is none: an ESC that another key follows, one alone, other sequences.
+    let late = ESCAPE_HOLD + SHORT;
+    for (parts, meaning) in [
+        (&[&b"\x1b"[..], b"j"][..], "<Esc>j"),
+        (&[b"\x1b"], "<Esc>"),
+        (&[b"\x1b", b"[B"], "<Esc><Down>"),
+        (&[b"\x1b", b"\x1b[0n"], "<Esc>"),
+        (&[b"\x1b[3n"], ""),
+    ] {
+        assert_eq!(with_status(parts, late).0, meaning, "{parts:?}");
+    }
+}

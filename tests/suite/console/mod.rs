@@ -27,6 +27,7 @@ mod runbook_captures;
 mod runbook_confirm;
 pub mod runbook_wizard;
 mod session;
+mod slow;
 mod states;
 mod support;
 mod support_captures;

@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,18 @@ pub(super) struct Program {
     keys: Box<dyn Write + Send>,
     screen: vt100::Parser,
     bytes: Receiver<Vec<u8>>,
+    /// How many bytes the terminal takes in a second; 0 where it takes all.
+    pub(super) speed: Arc<AtomicUsize>,
+    /// In what parts it answers `CSI 5 n`, and how often it was asked.
+    pub(super) status: &'static [&'static [u8]],
+    pub(super) asked: usize,
+    /// What may be the beginning of one.
+    tail: Vec<u8>,
     folder: Option<TempDir>,
 }
+
+/// What asks a terminal for its status.
+const ASKS: &[u8] = b"\x1b[5n";
 
 impl Program {
     /// Opens the console on `url`.
@@ -79,16 +91,36 @@ impl Program {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let keys = pair.master.take_writer().unwrap();
         let (sender, bytes) = channel();
+        let speed = Arc::new(AtomicUsize::new(0));
+        let speed_now = Arc::clone(&speed);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+            let part = |speed: usize| if speed == 0 { 4096 } else { (speed / 20).max(1) };
+            while let Ok(n @ 1..) = reader.read(&mut buffer[..part(speed_now.load(SeqCst))]) {
                 if sender.send(buffer[..n].to_vec()).is_err() {
                     break;
+                }
+                // What was read takes its time on the line.
+                let mut left = n;
+                while let (1.., speed @ 1..) = (left, speed_now.load(SeqCst)) {
+                    std::thread::sleep(Duration::from_millis(50));
+                    left = left.saturating_sub(part(speed));
                 }
             }
         });
         let screen = vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0);
-        Self { child, master: Some(pair.master), keys, screen, bytes, folder: None }
+        Self {
+            child,
+            master: Some(pair.master),
+            keys,
+            screen,
+            bytes,
+            speed,
+            status: &[],
+            asked: 0,
+            tail: Vec::new(),
+            folder: None,
+        }
     }
 
     /// Reads until the screen shows `text`.
@@ -111,6 +143,14 @@ impl Program {
     pub(super) fn read(&mut self, limit: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
         let more = self.bytes.recv_timeout(limit)?;
         self.screen.process(&more);
+        self.tail.extend_from_slice(&more);
+        let asks = self.tail.windows(ASKS.len()).filter(|bytes| *bytes == ASKS).count();
+        self.tail.drain(..self.tail.len().saturating_sub(ASKS.len() - 1));
+        self.asked += asks;
+        for part in self.status.repeat(asks) {
+            self.send(part);
+            std::thread::sleep(Duration::from_millis(if self.status.len() > 1 { 100 } else { 0 }));
+        }
         Ok(more)
     }
 
