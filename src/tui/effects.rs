@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::feed::{Feed, Seen};
 use super::msg::{Answer, Request, Slot, Sub, Waiting};
 use super::requests::{Asked, Poll};
+use super::round_trip::RoundTrip;
 use super::second::{Looked, Second};
 use super::wizard::WizardAnswer;
 use crate::ErrorKind;
@@ -20,14 +21,14 @@ use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Logout, Session};
 use crate::ops::{Awaited, Blocker, Engine, Ops};
 
-/// An answer that is awaited for so long is slow.
+/// An answer that is awaited for so long is slow, unless the way alone takes half of it.
 const SLOW: Duration = Duration::from_millis(800);
 /// Polls that are due within this time are asked together.
 const TOGETHER: Duration = Duration::from_secs(1);
 /// What a request waits for is looked up this often.
 const LOOK: Duration = Duration::from_millis(1_500);
 /// A database that has answered nothing for `QUIET`, and to which one question has been open for
-/// `OPEN`, is disconnected.
+/// `OPEN`, is disconnected; both are longer where the way is.
 const QUIET: Duration = Duration::from_millis(3_500);
 const OPEN: Duration = Duration::from_millis(2_700);
 /// A statement that was given up has ended after so long.
@@ -104,10 +105,13 @@ pub struct Runner {
     /// When it was last looked what is waited for, and what was found.
     looked: Option<Instant>,
     blocker: Option<Blocker>,
+    trip: RoundTrip,
     /// The request that was found to be slow, and for how many seconds.
     slow: Option<(Slot, u64, u64)>,
     /// When a statement that was given up has ended at the latest.
     ends: Option<Instant>,
+    /// Whether hints make nothing due: the line to the terminal is slow.
+    terse: bool,
     /// How often locks and the like had come or gone when all that is shown was made due for it.
     bars: u64,
 }
@@ -138,8 +142,10 @@ impl Runner {
             second: Some(second),
             looked: None,
             blocker: None,
+            trip: RoundTrip::default(),
             slow: None,
             ends: None,
+            terse: false,
             bars: 0,
         };
         (runner, receiver, hinted)
@@ -264,13 +270,13 @@ impl Runner {
     /// Stops what is no longer wanted and waits. Its connection is closed with it, and the server may
     /// not notice before the statement ends; so there is one such statement at a time.
     fn give_up(&mut self) {
-        let now = Instant::now();
+        let (now, slow) = (Instant::now(), self.slow_after());
         let mut next = Vec::new();
         for (slot, state) in &mut self.slots {
             let Some(running) = state.running.as_ref().filter(|running| running.unwanted) else {
                 continue;
             };
-            let since = running.awaited.since().filter(|since| now - *since >= SLOW);
+            let since = running.awaited.since().filter(|since| now - *since >= slow);
             let since = since.filter(|_| self.ends.is_none_or(|ends| ends <= now));
             if since.is_none() && !running.awaited.is_queued() {
                 continue;
@@ -306,6 +312,10 @@ impl Runner {
             return state.running.as_ref().is_some_and(current).then_some((slot, answer));
         }
         let running = state.running.take_if(|running| running.generation == generation)?;
+        let quickest = running.awaited.quickest().filter(|_| answer.error().is_none());
+        if let Some(quickest) = quickest.filter(|_| self.ops.engine() == Engine::Postgres) {
+            self.trip.note(quickest);
+        }
         match (&answer, answer.error()) {
             (Answer::Unchanged | Answer::Later, _) => {}
             (_, None) => state.shown = Some((running.request, seen)),
@@ -341,7 +351,7 @@ impl Runner {
     /// What has changed since a moment ago, or while it was read, is read soon.
     fn follow_up(&mut self, slot: Slot, shown: Option<Seen>, later: bool) {
         let Some(shown) = shown else { return };
-        let missed = slot.follows_hints() && self.feed.missed(shown);
+        let missed = !self.terse && slot.follows_hints() && self.feed.missed(shown);
         let scheduled = self.scheduled.iter_mut().find(|scheduled| scheduled.sub.slot == slot);
         if let Some(scheduled) = scheduled.filter(|_| later || missed) {
             scheduled.due_at(shown.at + slot.distance());
@@ -369,7 +379,8 @@ impl Runner {
             Some((_, since)) => {
                 let open = since.elapsed();
                 let second = Duration::from_secs(open.as_secs() + 1);
-                let marks = [SLOW, OPEN].into_iter().filter(|at| *at > open);
+                let marks =
+                    [self.slow_after(), self.open_for()].into_iter().filter(|at| *at > open);
                 Some(since + marks.fold(second, Duration::min))
             }
             // Its next answer may be one that does not come.
@@ -396,7 +407,7 @@ impl Runner {
             self.put(sub.slot, sub.request, Some(sub.follows), now);
         }
         self.give_up();
-        if self.longest().is_none_or(|(_, since)| now - since < SLOW) {
+        if self.longest().is_none_or(|(_, since)| now - since < self.slow_after()) {
             self.blocker = None;
         } else if self.looked.is_none_or(|looked| now - looked >= LOOK) {
             self.looked = Some(now);
@@ -417,29 +428,52 @@ impl Runner {
         since.min_by_key(|(_, since)| *since)
     }
 
+    /// How long an answer takes that is slow.
+    fn slow_after(&self) -> Duration {
+        SLOW.max(self.trip.least() * 2)
+    }
+
+    /// How long a question is open to a database that is disconnected.
+    fn open_for(&self) -> Duration {
+        OPEN.max(self.trip.least() * 2)
+    }
+
     /// What is waited for, in whole seconds; nothing while answers come in time. What was slow is so
     /// until it is answered.
     pub fn waiting(&mut self) -> Waiting {
         let longest = self.longest().map(|(slot, since)| (slot, since.elapsed()));
-        let longest = longest.filter(|(_, open)| *open >= SLOW);
+        let longest = longest.filter(|(_, open)| *open >= self.slow_after());
         let generation = |slot: &Slot| Some(self.slots.get(slot)?.running.as_ref()?.generation);
         let slow = match longest {
             Some((slot, open)) => generation(&slot).map(|at| (slot, at, open.as_secs().max(1))),
             None => self.slow.filter(|(slot, at, _)| generation(slot) == Some(*at)),
         };
         self.slow = slow;
-        let Some((slot, _, seconds)) = slow else { return Waiting::default() };
-        let quiet = self.feed.answered_at().is_none_or(|at| at.elapsed() >= QUIET);
+        let trip = self.trip.text();
+        let Some((slot, _, seconds)) = slow else {
+            return Waiting { trip, ..Waiting::default() };
+        };
+        let silence = QUIET.max(self.trip.least() * 5 / 2);
+        let quiet = self.feed.answered_at().is_none_or(|at| at.elapsed() >= silence);
         Waiting {
             longest: Some((slot, seconds)),
             slots: self.busy(),
-            silent: quiet && longest.is_some_and(|(_, open)| open >= OPEN),
+            silent: quiet && longest.is_some_and(|(_, open)| open >= self.open_for()),
             blocker: self.blocker.clone(),
+            trip,
         }
+    }
+
+    /// Whether changes are to be shown with the next poll only.
+    pub fn set_terse(&mut self, terse: bool) {
+        self.terse = terse;
     }
 
     /// The database says that something has changed: what is subscribed is asked soon.
     pub fn hinted(&mut self) {
+        if self.terse {
+            return;
+        }
         let now = Instant::now();
         for scheduled in &mut self.scheduled {
             if scheduled.sub.slot.follows_hints() {

@@ -205,12 +205,20 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
             )
         }
         State::Old(age) => (Role::Stale, vec![format!("{open} {}", old(age))]),
-        // Whether it takes writes is not kept up with before a login, whose form says why it failed.
-        State::Live => match app.session.as_ref().and_then(|_| app.link.writes.trouble()) {
-            Some(trouble) => (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))]),
-            None => (Role::Live, vec![format!("{} live", look.glyph("●", "*"))]),
-        },
+        State::Live => live(app),
     }
+}
+
+/// Whether the database takes writes, which is not kept up with before a login, and how far away it
+/// is.
+fn live(app: &App) -> (Role, Vec<String>) {
+    let look = &app.look;
+    if let Some(trouble) = app.session.as_ref().and_then(|_| app.link.writes.trouble()) {
+        return (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))]);
+    }
+    let (live, dot) = (format!("{} live", look.glyph("●", "*")), look.glyph("·", "-"));
+    let far = app.waiting().trip.map(|trip| format!("{live} {dot} {trip}"));
+    (Role::Live, far.into_iter().chain([live]).collect())
 }
 
 fn old(age: chrono::Duration) -> String {

@@ -21,6 +21,8 @@ pub struct Look {
     pub theme: Theme,
     /// Whether glyphs are ASCII.
     pub ascii: bool,
+    /// Whether to write little: the line to the terminal is slow.
+    pub terse: bool,
     /// The zone that times are shown in.
     pub zone: TimeZone,
     /// The moment of the last message.

@@ -16,6 +16,7 @@ pub mod look;
 pub mod msg;
 pub mod remote;
 mod requests;
+mod round_trip;
 pub mod screens;
 mod second;
 pub mod session;

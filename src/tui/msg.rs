@@ -51,6 +51,8 @@ pub enum Msg {
     Resize(u16, u16),
     /// The terminal got or lost the focus.
     Focus(bool),
+    /// The line to the terminal was found to be slow, or is no longer.
+    Terse(bool),
     /// Time went by.
     Tick,
     /// What is waited for has changed.
@@ -166,6 +168,17 @@ pub struct Waiting {
     pub silent: bool,
     /// The lock that it waits for.
     pub blocker: Option<Blocker>,
+    /// How long the way to the database and back takes, where that is long.
+    pub trip: Option<&'static str>,
+}
+
+impl Waiting {
+    /// Whether only the seconds have changed.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let slot = |waiting: &Self| waiting.longest.map(|(slot, _)| slot);
+        slot(self) == slot(other)
+            && (self.silent, &self.blocker, self.trip) == (other.silent, &other.blocker, other.trip)
+    }
 }
 
 /// What is asked of the service. Two equal requests are the same request.

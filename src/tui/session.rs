@@ -30,6 +30,8 @@ use crate::term::{Crash, SizedBackend, TerminalGuard, local};
 const FRAME: Duration = Duration::from_millis(16);
 /// Time-dependent parts of the screen are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
+/// On a slow line, what only time changes is drawn so long after the last frame.
+const CALM: Duration = Duration::from_secs(5);
 /// The cursor has rested when no key came for this long.
 const REST: Duration = Duration::from_millis(200);
 /// How long the session's end may take at the service when the console is left.
@@ -114,9 +116,15 @@ where
         write_now(terminal, FENCE)?;
         fence.asked(0, Instant::now());
     }
+    app.update(Msg::Terse(fence.is_slow()), clock.now());
     draw(terminal, app, &mut fence)?;
     let end = loop {
         let now = Instant::now();
+        if fence.is_slow() != app.is_terse() {
+            app.update(Msg::Terse(fence.is_slow()), clock.now());
+            due.get_or_insert(now);
+        }
+        runner.set_terse(app.is_terse());
         if due.is_some_and(|due| due.max(next_frame) <= now) && fence.is_open(now) {
             draw(terminal, app, &mut fence)?;
             due = None;
@@ -167,15 +175,21 @@ where
                 Some(Msg::Tick)
             }
         };
+        let now = Instant::now();
+        let mut draw_soon = |only_time: bool, app: &App| {
+            let calm = only_time && app.is_terse();
+            let at = if calm { (next_frame + CALM).max(now) } else { now };
+            due = Some(due.map_or(at, |due| due.min(at)));
+        };
         let waiting = runner.waiting();
         if waiting != *app.waiting() {
-            due.get_or_insert(now);
+            draw_soon(waiting.is_like(app.waiting()), app);
             app.update(Msg::Waiting(waiting), clock.now());
         }
         let Some(msg) = msg else {
             continue;
         };
-        due.get_or_insert(now);
+        draw_soon(matches!(msg, Msg::Tick), app);
         if let Msg::Resize(width, height) = msg {
             terminal.backend_mut().resize(width, height);
             terminal.autoresize()?;

@@ -1,6 +1,7 @@
 //! Since when a task waits for an answer of the database.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,12 +17,18 @@ pub struct Awaited(Arc<Mutex<State>>);
 struct State {
     queued: bool,
     since: Option<Instant>,
+    quickest: Option<Duration>,
 }
 
 impl Awaited {
     /// Since when one answer is awaited; none while there is nothing to wait for.
     pub fn since(&self) -> Option<Instant> {
         self.state(|state| state.since)
+    }
+
+    /// How long the quickest of its round trips took; none before the first.
+    pub fn quickest(&self) -> Option<Duration> {
+        self.state(|state| state.quickest)
     }
 
     /// Whether it waits for a connection that another request uses.
@@ -42,6 +49,16 @@ impl Awaited {
 /// Waits for one answer of the database.
 pub async fn answer<T>(answer: impl Future<Output = T>) -> T {
     noting(answer, |state, begins| state.since = begins.then(Instant::now)).await
+}
+
+/// Waits for one answer that is a whole round trip: nothing of it came before.
+pub async fn round_trip<T>(answer: impl Future<Output = T>) -> T {
+    let note = |state: &mut State, begins: bool| {
+        let begun = std::mem::replace(&mut state.since, begins.then(Instant::now));
+        let took = begun.filter(|_| !begins).map(|begun| begun.elapsed());
+        state.quickest = state.quickest.into_iter().chain(took).min();
+    };
+    noting(answer, note).await
 }
 
 /// Waits for the use of a connection.

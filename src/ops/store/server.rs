@@ -238,7 +238,7 @@ impl Server {
                 }
             }
         });
-        Ok(awaited::answer(asked).await.map_err(|_| unreachable_database())??)
+        Ok(awaited::round_trip(asked).await.map_err(|_| unreachable_database())??)
     }
 
     /// A connection of its own that hears of changes, and of messages to `proof`.
@@ -307,7 +307,7 @@ impl Server {
                 }
             }
         });
-        let begun = awaited::answer(begun).await;
+        let begun = awaited::round_trip(begun).await;
         let (transaction, turn, opened) = begun.map_err(|_| unreachable_database())??;
         self.backend.store(opened.backend, Ordering::Relaxed);
         if opened.schema == Schema::Current {

@@ -63,8 +63,8 @@ use link::Link;
 pub const MINIMUM: Size = Size { width: 60, height: 15 };
 /// The fastest and the slowest poll.
 const POLL_RANGE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-/// Without the focus, polls are this many times slower.
-const UNFOCUSED: u32 = 5;
+/// Without the focus, or on a slow line, polls are this many times slower.
+const SELDOM: u32 = 5;
 /// How long a notice stays.
 const TOAST: chrono::Duration = chrono::Duration::seconds(4);
 /// How long a notice stays that leads somewhere.
@@ -194,6 +194,7 @@ impl App {
         let look = Look {
             theme: setup.theme.downgrade(setup.colors),
             ascii: setup.ascii,
+            terse: false,
             zone: setup.zone,
             now: setup.now,
         };
@@ -240,6 +241,11 @@ impl App {
     /// The session, once there is one.
     pub fn session(&self) -> Option<&Session> {
         self.session.as_ref()
+    }
+
+    /// Whether little is written.
+    pub fn is_terse(&self) -> bool {
+        self.look.terse
     }
 
     /// The operations list.
@@ -354,6 +360,10 @@ impl App {
                 let came_back = focused && !self.focused;
                 self.focused = focused;
                 if came_back { self.ask_now() } else { Vec::new() }
+            }
+            Msg::Terse(terse) => {
+                self.look.terse = terse;
+                Vec::new()
             }
             Msg::Tick => self.keep_draft(),
             Msg::Waiting(waiting) => {

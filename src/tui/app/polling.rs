@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, GRACE, POLL_RANGE, UNFOCUSED};
+use super::{App, GRACE, POLL_RANGE, SELDOM};
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
@@ -11,7 +11,8 @@ impl App {
     /// How often the state wants to be polled.
     pub fn poll_every(&self) -> Duration {
         let every = self.setup.poll;
-        if self.focused { every } else { (every * UNFOCUSED).min(POLL_RANGE.1) }
+        let often = self.focused && !self.look.terse;
+        if often { every } else { (every * SELDOM).min(POLL_RANGE.1) }
     }
 
     /// Whether the database answered last time.

@@ -31,7 +31,7 @@ impl Screen {
         self.0.lock().unwrap().0.screen().contents()
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         self.0.lock().unwrap().1.clone()
     }
 

@@ -1,18 +1,25 @@
 //! Terminals behind slow lines, and what they answer (specs/050-slow-terminals).
 
+use std::io::Write as _;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tenantpilot::ops::Engine;
+use tenantpilot::ops::{Engine, Listen};
+use tenantpilot::tui::msg::Msg;
 
 use super::live::{fill, under_cursor};
 use super::program::Program;
-use crate::support::stores::{PASSWORD, Store, block_on};
+use super::session::Running;
+use super::states::{platform, service};
+use crate::support::console::Console;
+use crate::support::proxy::Proxy;
+use crate::support::stores::{PASSWORD, Store, block_on, both_engines};
 
 /// What begins each frame.
 const FRAME: &[u8] = b"\x1b[?2026h";
 const PAGE_DOWN: &str = "\x1b[6~";
+const PAGE_UP: &str = "\x1b[5~";
 /// ctrl-l: every cell is written.
 const REDRAW: &str = "\x0c";
 /// How a terminal answers.
@@ -23,7 +30,7 @@ const IN_PARTS: &[&[u8]] = &[b"\x1b", b"[0", b"n"];
 /// A console on the list of runs.
 struct Opened {
     program: Program,
-    _store: Store,
+    _store: Option<Store>,
     _folder: TempDir,
 }
 
@@ -42,7 +49,7 @@ impl Opened {
         program.type_in(&format!("administrator\t{PASSWORD}\r"));
         program.wait_for("inventory.sync");
         program.wait_for("active");
-        let mut opened = Self { program, _store: store, _folder: folder };
+        let mut opened = Self { program, _store: Some(store), _folder: folder };
         opened.rest(Duration::from_millis(300));
         opened
     }
@@ -76,39 +83,71 @@ fn frames(bytes: &[u8]) -> usize {
     bytes.windows(FRAME.len()).filter(|bytes| *bytes == FRAME).count()
 }
 
-/// Presses page-down `keys` times on a line of 1 kB/s; gives how many frames begin after the last
-/// one.
-fn page_down(opened: &mut Opened, keys: u32, gap: Duration) -> usize {
+/// Presses keys on a line of 1 kB/s; gives what was written until the last one, and after it.
+fn page(opened: &mut Opened, keys: &[&str], gap: Duration) -> [Vec<u8>; 2] {
     opened.program.speed.store(1_000, SeqCst);
-    for _ in 0..keys {
-        opened.program.type_in(PAGE_DOWN);
-        opened.read_for(gap);
+    let mut before = Vec::new();
+    for key in keys {
+        opened.program.type_in(key);
+        before.extend(opened.read_for(gap));
     }
-    // A frame takes up to 2 s, and the next one begins 1 s after its end at the latest.
-    frames(&opened.rest(Duration::from_secs(1)))
+    // The parts of a frame come at once, and the next one right behind it.
+    [before, opened.rest(Duration::from_secs(1))]
 }
 
-#[test]
-fn fr_050_001_on_a_slow_line_the_picture_is_right_one_frame_after_the_last_key() {
-    let keys = 60;
-    let mut opened = Opened::with(1_500, ONCE, &["--link", "slow"]);
-    let after = page_down(&mut opened, keys, Duration::from_millis(25));
-    assert!(after <= 2, "{after} frames");
-    let shown = opened.program.shown();
-    assert_eq!(under_cursor(&shown), 1_500 - i64::from(keys) * 17, "{shown}");
+/// What is shown is what is shown once all is drawn again.
+fn assert_right(opened: &mut Opened) {
     opened.program.speed.store(0, SeqCst);
+    let shown = opened.program.shown();
     opened.program.type_in(REDRAW);
     let drawn = opened.rest(Duration::from_secs(1));
     assert!(drawn.windows(4).any(|bytes| bytes == b"\x1b[2J"), "nothing was drawn again");
     assert_eq!(opened.program.shown(), shown);
+}
+
+/// The long form presses as many page-down keys as `tests/long` says.
+#[test]
+fn fr_050_001_on_a_slow_line_the_picture_is_right_one_frame_after_the_last_key() {
+    if let Ok(keys) = std::env::var("TENANTPILOT_LONG_KEYS") {
+        return presses(keys.parse().unwrap());
+    }
+    // As many rows as are read at once.
+    let mut opened = Opened::with(199, ONCE, &["--link", "slow"]);
+    let keys = [[PAGE_DOWN; 10], [PAGE_UP; 10]].as_flattened().repeat(3);
+    let keys = [&keys, &[PAGE_DOWN; 7][..]].concat();
+    let [_, after] = page(&mut opened, &keys, Duration::from_millis(25));
+    assert!(frames(&after) <= 2, "{} frames", frames(&after));
+    let shown = opened.program.shown();
+    assert_eq!(under_cursor(&shown), 199 - 7 * 17, "{shown}");
+    assert_right(&mut opened);
     opened.quits();
+}
+
+fn presses(keys: usize) {
+    let rows = 20 * i64::try_from(keys).unwrap();
+    for link in ["slow", "auto"] {
+        let mut opened = Opened::with(rows, ONCE, &["--link", link]);
+        let [before, after] = page(&mut opened, &vec![PAGE_DOWN; keys], Duration::from_millis(50));
+        let figures = format!(
+            "{link}: {keys} keys, {} frames until the last one and {} after it ({} bytes); run {}\n",
+            frames(&before),
+            frames(&after),
+            after.len(),
+            under_cursor(&opened.program.shown()),
+        );
+        // libtest would keep it back.
+        std::io::stderr().write_all(figures.as_bytes()).unwrap();
+        assert!(frames(&after) <= 2, "{} frames", frames(&after));
+        assert_right(&mut opened);
+        opened.quits();
+    }
 }
 
 #[test]
 fn fr_050_002_two_answers_are_one() {
     let mut opened = Opened::with(400, TWICE, &["--link", "slow"]);
-    let after = page_down(&mut opened, 15, Duration::from_millis(100));
-    assert!(after <= 2, "{after} frames");
+    let [_, after] = page(&mut opened, &[PAGE_DOWN; 15], Duration::from_millis(100));
+    assert!(frames(&after) <= 2, "{} frames", frames(&after));
     opened.program.speed.store(0, SeqCst);
     opened.quits();
 }
@@ -226,4 +265,77 @@ fn fr_050_004_a_terminal_that_takes_no_output_is_found_slow_and_fast_again() {
     }
     assert_eq!(opened.program.asked, asked, "it is fast again");
     opened.quits();
+}
+
+#[test]
+fn fr_050_005_on_a_slow_line_only_time_draws_seldom() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let mut frames_of = Vec::new();
+        for line in ["fast", "slow"] {
+            let folder = TempDir::new().unwrap();
+            let arguments = ["--link", line, "--poll-interval", "500ms"];
+            let mut program = Program::within(folder.path(), &proxy.url(&store.url), &arguments);
+            program.status = ONCE;
+            program.wait_for("Log in");
+            program.type_in(&format!("administrator\t{PASSWORD}\r"));
+            program.wait_for("inventory.sync");
+            program.wait_for("● live");
+            proxy.pause();
+            // Its age is counted from here on.
+            program.wait_for("disconnected");
+            let mut opened = Opened { program, _store: None, _folder: folder };
+            frames_of.push(frames(&opened.read_for(Duration::from_secs(4))));
+            proxy.resume();
+            opened.quits();
+        }
+        assert!(frames_of[0] >= 3 && frames_of[1] <= 1, "{frames_of:?}");
+    });
+}
+
+both_engines! {
+    async fn fr_050_005_on_a_slow_line_nothing_follows_the_cursor_and_polls_are_rare(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 160, 40).await;
+        console.log_in("administrator").await;
+        for tab in ["2", "5t"] {
+            console.keys(tab).await;
+            let with = console.screen();
+            console.send(Msg::Terse(true)).await;
+            let without = console.screen();
+            assert!(with.contains("│ ") && !without.contains("│ "), "{with}{without}");
+            assert_eq!(console.app.poll_every(), Duration::from_secs(10));
+            console.send(Msg::Terse(false)).await;
+            assert_eq!(console.screen(), with);
+            assert_eq!(console.app.poll_every(), Duration::from_secs(2));
+        }
+    }
+}
+
+#[test]
+fn fr_050_006_fr_050_007_a_steady_round_trip_is_said_in_steps_and_the_header_stands_still() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        let running = Running::on(ops, Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        assert!(!running.screen.text().contains("live · "), "{}", running.screen.text());
+        proxy.delay(Duration::from_millis(800));
+        running.screen.until("the step", |text| text.contains("● live · 500 ms")).await;
+        // What was asked when it was not known yet.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (since, before) = (Instant::now(), running.screen.bytes().len());
+        while since.elapsed() < Duration::from_secs(5) {
+            let text = running.screen.text();
+            assert!(text.contains("● live · 500 ms"), "{text}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(running.screen.bytes().len(), before, "0 bytes while nothing changes");
+        proxy.delay(Duration::ZERO);
+        running.screen.until("the end", |text| !text.contains("live · ")).await;
+    });
 }

@@ -20,7 +20,7 @@ use crate::ops::runs::{COUNT_BOUND, RunCounts};
 
 /// Lines above the rows: counts, filter, column heads.
 const HEAD: u16 = 3;
-/// From this width on, the selected run's preview is shown on the right.
+/// From this width on, the selected run's preview is shown on the right, unless that writes too much.
 const PREVIEW_FROM: u16 = 120;
 /// The preview's width.
 const PREVIEW: u16 = 42;
@@ -85,7 +85,7 @@ impl Operations {
         look: &Look,
         greyed: bool,
     ) -> Option<Position> {
-        let with_preview = area.width >= PREVIEW_FROM;
+        let with_preview = area.width >= PREVIEW_FROM && !look.terse;
         let list = Rect { width: area.width - if with_preview { PREVIEW } else { 0 }, ..area };
         self.draw_counts(Rect { height: 1, ..area }, buffer, look, Self::rows_in(area.height));
         let filter_row = Rect { y: area.y + 1, height: 1, ..area };

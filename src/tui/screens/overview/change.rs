@@ -101,6 +101,7 @@ mod tests {
         let look = Look {
             theme: Theme::embedded("monochrome").unwrap(),
             ascii: true,
+            terse: false,
             zone: TimeZone::Utc,
             now: DateTime::UNIX_EPOCH,
         };

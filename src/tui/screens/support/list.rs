@@ -187,8 +187,7 @@ impl<R: Row> List<R> {
     pub fn click(&mut self, column: u16, line: u16, around: &Around<'_>) -> bool {
         let Some(row) = line.checked_sub(HEAD) else { return false };
         let index = self.top + usize::from(row);
-        let Some(clicked) = self.rows.get(index).filter(|_| column < list_width(around.area))
-        else {
+        let Some(clicked) = self.rows.get(index).filter(|_| column < list_width(around)) else {
             return false;
         };
         let before = self.index == index;
@@ -230,7 +229,7 @@ impl<R: Row> List<R> {
             count.right_aligned().render(room, buffer);
         }
         let cursor = self.search.draw(line(1), buffer, look);
-        let width = list_width(area);
+        let width = list_width(around);
         let rows = Rect {
             y: area.y + HEAD.min(area.height),
             height: area.height.saturating_sub(HEAD),
@@ -311,8 +310,9 @@ impl<R: Row> List<R> {
 }
 
 /// The columns of the rows, beside the preview where there is room for one.
-fn list_width(area: Rect) -> u16 {
-    if area.width >= PREVIEW_FROM { area.width - PREVIEW } else { area.width }
+fn list_width(around: &Around<'_>) -> u16 {
+    let width = around.area.width;
+    if width >= PREVIEW_FROM && !around.look.terse { width - PREVIEW } else { width }
 }
 
 fn draw_preview(lines: Vec<Line<'static>>, area: Rect, buffer: &mut Buffer, around: &Around<'_>) {
