@@ -355,19 +355,19 @@ pub async fn require_current(db: &Db) -> Result<()> {
 /// # Errors
 /// *Refused*, with both versions.
 pub async fn refuse_newer(tx: &mut Tx, program: i64) -> Result<()> {
-    let (database, oldest): (Option<i64>, Option<String>) = on_tx!(tx, c => {
-        sql::query_as(
-            "select (select max(version) from _sqlx_migrations where success), \
-             (select value from platform_settings where key = 'oldest_program')",
-        )
-        .fetch_one(c)
-        .await?
+    let database: Option<i64> = on_tx!(tx, c => {
+        sql::query_scalar("select max(version) from _sqlx_migrations where success")
+            .fetch_one(c)
+            .await?
     });
-    let database = database.unwrap_or(program);
-    match (SchemaState::Newer { database, program }).with_oldest(oldest.as_deref()) {
-        SchemaState::Newer { .. } if database > program => Err(newer(database, program)),
-        _ => Ok(()),
-    }
+    let Some(database) = database.filter(|database| *database > program) else { return Ok(()) };
+    let oldest: Option<String> = on_tx!(tx, c => {
+        sql::query_scalar("select value from platform_settings where key = 'oldest_program'")
+            .fetch_optional(c)
+            .await?
+    });
+    let state = SchemaState::Newer { database, program }.with_oldest(oldest.as_deref());
+    if state.is_usable() { Ok(()) } else { Err(newer(database, program)) }
 }
 
 pub(super) fn newer(database: i64, program: i64) -> Error {
