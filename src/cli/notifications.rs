@@ -112,7 +112,7 @@ fn table(notifications: &[Notification], env: &Env) -> Result<()> {
             text::took(now - one.created_at),
             if one.is_unread() { "unread" } else { "" }.to_owned(),
             one.run_id.map_or_else(String::new, |id| id.to_string()),
-            one.state.map_or_else(String::new, |state| state.label(ascii)),
+            one.state_label(ascii),
             one.title.clone(),
         ]);
     }

@@ -122,12 +122,12 @@ fn told(summary: &Summary, env: &Env) -> Result<()> {
 }
 
 /// A number, or that it is not kept.
-fn shown(count: Option<i64>) -> String {
+pub fn shown(count: Option<i64>) -> String {
     count.map_or_else(|| NOT_KEPT.to_owned(), |count| count.to_string())
 }
 
 /// The change of a number; there is none to what is not kept.
-fn changed(now: Option<i64>, before: Option<i64>) -> String {
+pub fn changed(now: Option<i64>, before: Option<i64>) -> String {
     match (now, before) {
         (Some(now), Some(before)) => text::change(now, before),
         _ => NOT_KEPT.to_owned(),

@@ -12,6 +12,7 @@ use crate::domain::run_facts::{RunFacts, Wait};
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::ops::runs::{ListRuns, Page};
+use crate::ops::telemetry::NOT_KEPT;
 use crate::{Error, Result};
 
 /// What can be done with runs.
@@ -106,6 +107,7 @@ async fn list(args: ListArgs, env: &Env) -> Result<u8> {
         let runs: Vec<Value> = page.runs.iter().map(|run| as_json(run, now)).collect();
         env.out.json(&json!({
             "schema_version": 1, "runs": runs, "next": next, "searched": page.searched,
+            "missing_before": page.missing_before,
         }))?;
         return Ok(0);
     }
@@ -115,6 +117,10 @@ async fn list(args: ListArgs, env: &Env) -> Result<u8> {
     }
     if let Some(searched) = page.searched {
         env.out.message(format!("searched {}", count(searched, "run")));
+    }
+    if let Some(at) = page.missing_before {
+        let at = text::time(at, env.zone());
+        env.out.message(format!("ended runs are {NOT_KEPT} before {at}"));
     }
     if let Some(next) = next {
         env.out.message(format!("there may be more: add --before {next}"));

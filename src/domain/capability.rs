@@ -29,6 +29,8 @@ text_enum! {
         RunbookOperationsReconcileStale = "platform.runbooks.operations.reconcile_stale",
         /// The runbook `product_usage.prune`.
         RunbookProductUsagePrune = "platform.runbooks.product_usage.prune",
+        /// The runbook `retention.prune`.
+        RunbookRetentionPrune = "platform.runbooks.retention.prune",
         /// Publish runbooks and operation types.
         RunbooksPublish = "platform.runbooks.publish",
         /// Create, pause and delete schedules.

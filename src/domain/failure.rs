@@ -183,8 +183,8 @@ impl ReasonCode {
             Self::PruneBoundExceeded => (
                 "Prune bound exceeded",
                 "an unattended prune would delete more than its bound allows; nothing was deleted",
-                "Check the machine's clock and the setting product_usage.retention_days; if the \
-                 deletion is right, start product_usage.prune yourself.",
+                "Check the machine's clock and the setting of the data's retention; if the deletion \
+                 is right, start the prune yourself.",
             ),
             Self::Cancelled => (
                 "Cancelled",

@@ -13,6 +13,7 @@ pub mod health;
 pub mod high_capability;
 pub mod identity;
 pub mod json;
+pub mod kept;
 pub mod name_pattern;
 pub mod operation_type;
 pub mod plan;

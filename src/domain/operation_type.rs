@@ -121,6 +121,7 @@ pub const CATALOGUE: &[OperationType] = &[
     OperationType::maintenance("product_usage.prune", "Prune product usage", Risk::Destructive)
         .by_age(),
     OperationType::customers("provider.connection_check", "Provider connection check", "provider"),
+    OperationType::maintenance("retention.prune", "Prune old data", Risk::Destructive).by_age(),
     OperationType::customers("review_pack.generate", "Review pack", "review")
         .writes()
         .without_provider(),

@@ -116,6 +116,21 @@ settings! {
     /// For how many days product usage events are kept.
     UsageRetentionDays "product_usage.retention_days" Kind::Integer { min: 1, max: 36_500 },
         "90", Higher, "days for which product usage events are kept";
+    /// For how many days ended runs are kept.
+    RunsRetentionDays "runs.retention_days" Kind::Integer { min: 1, max: 36_500 },
+        "400", Higher, "days for which ended runs are kept, with targets and failures";
+    /// For how many days notifications are kept.
+    NotificationsRetentionDays "notifications.retention_days" Kind::Integer { min: 1, max: 36_500 },
+        "180", Higher, "days for which notifications are kept";
+    /// For how many days alerts are kept.
+    AlertsRetentionDays "alerts.retention_days" Kind::Integer { min: 1, max: 36_500 },
+        "90", Higher, "days for which alerts are kept that are not tried any more";
+    /// For how many days stored reports are kept.
+    ReportsRetentionDays "reports.retention_days" Kind::Integer { min: 1, max: 36_500 },
+        "90", Higher, "days for which stored reports are kept";
+    /// For how many days sessions and login attempts are kept.
+    SessionsRetentionDays "sessions.retention_days" Kind::Integer { min: 1, max: 36_500 },
+        "30", Higher, "days for which expired sessions and login attempts are kept";
     /// Where support requests go.
     SupportContactText "support.contact_text" Kind::Text { max: 200 },
         "", Neither, "where support requests are answered, shown on the page of a request";

@@ -226,6 +226,7 @@ operations! {
     dashboard::ChosenWindow => dashboard::ChosenWindow,
     dashboard::ChooseWindow => dashboard::ChooseWindow { window: crate::domain::window::Window::default() },
     retention::PruneUsage => retention::PruneUsage::sample(),
+    retention::OldData => retention::OldData,
     runs::StartRun => runs::StartRun::sample(),
     runs::FindRequest => runs::FindRequest { request_id: "none".to_owned() },
     runs::ClaimRun => runs::ClaimRun::sample(),

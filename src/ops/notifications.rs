@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::runs::Cursor;
 use super::store::notifications::{self as rows, NotificationRow, Wanted};
+use super::telemetry::NOT_KEPT;
 use super::{Access, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
@@ -44,6 +45,15 @@ impl Notification {
     /// Its place in the list.
     pub fn place(&self) -> Cursor {
         Cursor { created_at: self.created_at, id: self.id }
+    }
+
+    /// The state of its run, as lists show it.
+    pub fn state_label(&self, ascii: bool) -> String {
+        match (self.state, self.run_id) {
+            (Some(state), _) => state.label(ascii),
+            (None, Some(_)) => NOT_KEPT.to_owned(),
+            (None, None) => String::new(),
+        }
     }
 
     /// Whether it is still to be read.

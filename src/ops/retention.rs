@@ -1,33 +1,43 @@
-//! Retention of the product usage ledger: the same code for the runbook and the command line.
+//! Retention: what is old, how it is pruned chunk by chunk, and what keeps a prune from deleting too
+//! much. The same code for the runbooks and, of the product usage ledger, for the command line.
+
+mod runs;
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
 use super::store::audit::{self, NewAudit};
-use super::store::retention::{self, LedgerSize};
+use super::store::retention::{self, Size};
 use super::{
     About, Access, AuditStatus, Consent, Context, Operation, Reader, break_glass, refusal, settings,
 };
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
-use crate::domain::count::count;
+use crate::domain::count::{count, noun};
+use crate::domain::kept::Data;
+use crate::domain::setting::SettingKey;
 use crate::{Error, ErrorKind, Result};
 
-/// The input that says for how many days events are kept.
+pub(in crate::ops) use runs::no_run;
+pub(crate) use runs::{Place, prune_chunk as prune_runs};
+
+/// The input that says which data is pruned.
+pub const DATA_INPUT: &str = "data";
+/// The input that says for how many days it is kept.
 pub const DAYS_INPUT: &str = "days";
 /// For how many days events are kept where nothing else is said.
 pub const DEFAULT_DAYS: i64 = 90;
 /// The longest retention: a hundred years.
 const MAX_DAYS: i64 = 36_500;
 
-/// The word of the runbook.
+/// The word of the runbooks.
 pub const WORD: &str = "PRUNE";
 
 /// How many events one transaction of [`PruneUsage`] deletes.
 const CHUNK: i64 = 2_000;
 
-/// For how many days events are kept.
+/// For how many days something is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Days(i64);
 
@@ -74,27 +84,69 @@ impl Days {
     }
 }
 
-/// The retention that a run's inputs give, or the platform's setting.
-pub(crate) async fn days_of(context: &mut Context, inputs: &Value) -> Result<Days> {
-    match Days::from_inputs(inputs)? {
-        Some(days) => Ok(days),
-        None => settings::usage_retention(context).await,
+/// Which data is kept for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// The data.
+    pub data: Data,
+    /// For how many days; none: each row says so itself.
+    pub days: Option<Days>,
+}
+
+impl Policy {
+    /// What a run's inputs say, or else the platform's setting.
+    pub(crate) async fn of(context: &mut Context, data: Data, inputs: &Value) -> Result<Self> {
+        let days = match Days::from_inputs(inputs)? {
+            None => settings::retention(context, data).await?,
+            given => given,
+        };
+        Ok(Self { data, days })
+    }
+
+    /// What is from before this moment is too old at `at`.
+    pub(crate) fn cutoff(self, at: DateTime<Utc>) -> DateTime<Utc> {
+        self.days.map_or(at, |days| days.cutoff(at))
+    }
+
+    /// How long that is, in words.
+    fn kept(self) -> String {
+        self.days.map_or_else(|| "0 days".to_owned(), |days| count(days.get(), "day"))
     }
 }
 
-/// Deletes at most `limit` product usage events that are too old at `at`, the oldest first;
-/// gives how many. Fewer than `limit`: none is left. The ledger remembers in the same
-/// transaction from when on it is complete.
+/// The data that inputs name.
+///
+/// # Errors
+/// *Usage* without one, or for data that this runbook does not prune.
+pub(crate) fn data_of(inputs: &Value) -> Result<Data> {
+    let words: Vec<_> = Data::ALL.iter().filter(|data| **data != Data::Events).collect();
+    let named = inputs.get(DATA_INPUT).and_then(Value::as_str);
+    let found = words.iter().find(|data| Some(data.as_str()) == named);
+    found.map(|data| **data).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|data| data.as_str()).collect();
+        let error = match inputs.get(DATA_INPUT) {
+            None | Some(Value::Null) => Error::usage("no data given"),
+            Some(_) => Error::usage("there is no such data"),
+        };
+        error.hint(format!("add the input {DATA_INPUT}, one of: {}", words.join(", ")))
+    })
+}
+
+/// Deletes at most `limit` rows that are too old at `at`, the oldest first; gives how many. Fewer
+/// than `limit`: none is left. In the same transaction it is recorded from when on nothing is missing.
 pub(crate) async fn prune_chunk(
     context: &mut Context,
-    days: Days,
+    policy: Policy,
     at: DateTime<Utc>,
     limit: i64,
 ) -> Result<i64> {
-    let (cutoff, limit) = (days.cutoff(at), limit.max(1));
+    let (data, cutoff, limit) = (policy.data, policy.cutoff(at), limit.max(1));
     let tx = context.tx()?;
+    if data != Data::Events {
+        return retention::delete(tx, data, cutoff, limit).await;
+    }
     let newest = retention::newest_usage_event(tx).await?;
-    let deleted = retention::delete_usage_events(tx, cutoff, limit).await?;
+    let deleted = retention::delete(tx, data, cutoff, limit).await?;
     if let Some(newest) = newest
         && deleted > 0
     {
@@ -103,56 +155,58 @@ pub(crate) async fn prune_chunk(
         let kept_from = cutoff.min(newest + Duration::microseconds(1));
         retention::keep_usage_from(tx, kept_from).await?;
     }
-    Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
+    Ok(deleted)
 }
 
-/// How many product usage events are too old at `at`, and how many there are.
+/// How much is too old at `at`, and how much there is.
 pub(crate) async fn count_old(
     reader: Reader<'_>,
-    days: Days,
+    policy: Policy,
     at: DateTime<Utc>,
 ) -> Result<(i64, i64)> {
-    retention::count_usage_events(reader.tx, days.cutoff(at)).await
+    let size = retention::size(reader.tx, policy.data, policy.cutoff(at)).await?;
+    Ok((size.old, size.total))
 }
 
-/// Why a run may not delete what is too old at `at`: the platform keeps events for longer by now, or
+/// Why a run may not delete what is too old at `at`: the platform keeps it for longer by now, or
 /// it is unattended and would delete more than its bound. None: it may.
 pub(crate) async fn beyond_bound(
     context: &mut Context,
     run_id: i64,
-    days: Days,
+    policy: Policy,
     at: DateTime<Utc>,
 ) -> Result<Option<String>> {
-    let needed = exact_phrase(context, days).await?;
+    let needed = exact_phrase(context, policy).await?;
     let tx = context.tx()?;
+    let items = policy.data.items();
     if let Some(needed) = needed
         && let Some(phrase) = retention::planned_phrase(tx, run_id).await?
         && phrase != needed
     {
         return Ok(Some(format!(
-            "the platform keeps events for more than {} by now; a start of these days takes the phrase {needed}",
-            count(days.get(), "day"),
+            "the platform keeps {items} for more than {} by now; a start of these days takes the phrase {needed}",
+            policy.kept(),
         )));
     }
     if !retention::is_unattended(tx, run_id).await? {
         return Ok(None);
     }
-    let size = retention::ledger_size(tx, days.cutoff(at)).await?;
+    let size = retention::size(tx, policy.data, policy.cutoff(at)).await?;
     let bound = bound(&size, settings::prune_bound(tx).await?);
-    let LedgerSize { old, total, .. } = size;
+    let Size { old, total, .. } = size;
     Ok((old > bound).then(|| {
         format!(
-            "{old} of {} are older than {}; an unattended prune deletes at most {bound}",
-            count(total, "event"),
-            count(days.get(), "day"),
+            "{old} of {total} {} are older than {}; an unattended prune deletes at most {bound}",
+            noun(total, items),
+            policy.kept(),
         )
     }))
 }
 
-/// How many events an unattended prune may delete: `percent` of the ledger or two days' worth,
+/// How much an unattended prune may delete: `percent` of the table or two days' worth,
 /// whichever is more. A prune that would leave nothing is never the work of two days: then the
 /// percentage alone counts.
-fn bound(size: &LedgerSize, percent: i64) -> i64 {
+fn bound(size: &Size, percent: i64) -> i64 {
     let share = size.total.saturating_mul(percent) / 100;
     let (Some(oldest), Some(newest)) = (size.oldest, size.newest) else { return share };
     if size.old >= size.total {
@@ -163,15 +217,73 @@ fn bound(size: &LedgerSize, percent: i64) -> i64 {
     share.max(daily.saturating_mul(2))
 }
 
-/// The phrase for fewer days than the platform keeps events; none where its word does. Where the
+/// The phrase for fewer days than the platform keeps something; none where its word does. Where the
 /// setting is not valid, nobody can say that they are not fewer.
-pub(crate) async fn exact_phrase(context: &mut Context, days: Days) -> Result<Option<String>> {
-    let fewer = match settings::usage_retention(context).await {
-        Ok(kept) => days < kept,
+pub(crate) async fn exact_phrase(context: &mut Context, policy: Policy) -> Result<Option<String>> {
+    let Some(days) = policy.days else { return Ok(None) };
+    let fewer = match settings::retention(context, policy.data).await {
+        Ok(kept) => kept.is_some_and(|kept| days < kept),
         Err(error) if error.kind() == ErrorKind::Refused => true,
         Err(error) => return Err(error),
     };
     Ok(fewer.then(|| format!("{WORD} {}", days.get())))
+}
+
+/// Refuses a retention of runs that is shorter than the age of what is in force: plans and leases.
+pub(in crate::ops) async fn refuse_too_short(
+    context: &mut Context,
+    key: SettingKey,
+    days: i64,
+) -> Result<()> {
+    if key != SettingKey::RunsRetentionDays {
+        return Ok(());
+    }
+    let now = context.now();
+    let Some(oldest) = retention::oldest_in_force(context.tx()?, now).await? else { return Ok(()) };
+    let age = now - oldest;
+    let least = age.num_days() + i64::from(age > Duration::days(age.num_days()));
+    if days >= least {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{key} must be at least {least} now"))
+        .hint(format!("a plan or a lease of {} is in force", oldest.format("%Y-%m-%d %H:%M UTC"))))
+}
+
+/// Lists the data of which something is older than its retention, for the schedule. Data whose
+/// setting is not valid is listed, too: its start says so.
+#[derive(Debug, Clone, Copy)]
+pub struct OldData;
+
+impl Operation for OldData {
+    const NAME: &'static str = "retention.old_data";
+    const REQUIREMENT: Requirement = Requirement::SystemOnly;
+    const ACCESS: Access = Access::Read;
+    type Output = Vec<Data>;
+
+    async fn execute(self, context: &mut Context) -> Result<Vec<Data>> {
+        let now = context.now();
+        let mut old = Vec::new();
+        for data in Data::ALL.iter().copied().filter(|data| *data != Data::Events) {
+            let is_old = match settings::retention(context, data).await {
+                Ok(days) => {
+                    let cutoff = Policy { data, days }.cutoff(now);
+                    retention::has_old(context.tx()?, data, cutoff).await?
+                }
+                Err(error) if error.kind() == ErrorKind::Refused => true,
+                Err(error) => return Err(error),
+            };
+            if is_old {
+                old.push(data);
+            }
+        }
+        Ok(old)
+    }
+}
+
+/// The statements that find what is old, for the test that none of them reads a whole table.
+#[cfg(debug_assertions)]
+pub fn statements() -> Vec<String> {
+    retention::statements()
 }
 
 /// Deletes the product usage events that are older than their retention, at once and not as a
@@ -195,11 +307,12 @@ impl PruneUsage {
             Some(days) => Days::new(days)?,
             None => settings::usage_retention(context).await?,
         };
+        let policy = Policy { data: Data::Events, days: Some(days) };
         if context.permit().scope() != ViewScope::All {
             return Err(Error::restricted());
         }
         break_glass::require_reason(context.permit(), &self.consent)?;
-        let exact = exact_phrase(context, days).await?;
+        let exact = exact_phrase(context, policy).await?;
         let action = Action::Platform { word: WORD, exact: exact.as_deref() };
         let glass = context.permit().break_glass().is_some();
         let confirmation = Confirmation::of(&action)?.requiring_reason(glass);
@@ -250,8 +363,8 @@ impl Operation for PruneUsage {
                 return Err(error);
             }
         };
-        let cutoff = days.cutoff(at);
-        let (old, _) = count_old(context.reader()?, days, at).await?;
+        let (policy, cutoff) = (Policy { data: Data::Events, days: Some(days) }, days.cutoff(at));
+        let (old, _) = count_old(context.reader()?, policy, at).await?;
         if dry_run {
             context.end(false).await?;
             return Ok(Pruned { days: days.get(), cutoff, events: old });
@@ -278,7 +391,8 @@ async fn delete(
 ) -> Result<i64> {
     let mut events = 0;
     loop {
-        let deleted = prune_chunk(context, days, at, CHUNK).await?;
+        let policy = Policy { data: Data::Events, days: Some(days) };
+        let deleted = prune_chunk(context, policy, at, CHUNK).await?;
         events += deleted;
         if deleted < CHUNK {
             break;
@@ -328,7 +442,7 @@ mod tests {
     #[test]
     fn a_bound_is_a_share_or_two_days_worth_and_never_everything() {
         let newest = DateTime::UNIX_EPOCH + Duration::days(20_000);
-        let size = |old, total, days| LedgerSize {
+        let size = |old, total, days| Size {
             old,
             total,
             oldest: (total > 0).then_some(newest - Duration::days(days)),

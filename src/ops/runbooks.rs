@@ -223,12 +223,13 @@ impl StartRunbook {
         let told = self.told(row, plan, Some(frozen), started);
         let (created, run_id) = (started.created, started.run_id);
         let locks = created && !runbook.shares_tenants();
+        let lock = runbook.lock(&plan.inputs.0);
         let view = context.permit().scope();
         let dry_run = self.consent.dry_run;
         let ((), used, ()) = together!(
             context.tx()?,
             |tx| async {
-                if locks { lock_scope(tx, &self.key, run_id, frozen, view).await } else { Ok(()) }
+                if locks { lock_scope(tx, &lock, run_id, frozen, view).await } else { Ok(()) }
             },
             |tx| async {
                 if created && !dry_run {

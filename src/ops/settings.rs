@@ -4,12 +4,13 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::retention::Days;
+use super::retention::{self, Days};
 use super::store::{Tx, settings as rows};
 use super::{About, Access, Consent, Context, Operation};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
+use crate::domain::kept::Data;
 use crate::domain::safe_text::quoted;
 use crate::domain::setting::{ALERT_EVENTS, SettingKey, number, words_of};
 use crate::{Error, Result};
@@ -52,12 +53,8 @@ impl PlatformSetting {
     pub fn warning(&self) -> Option<String> {
         let (key, stored) = (self.key, quoted(self.stored.as_deref()?));
         let used = if self.default.is_empty() { "(none)" } else { self.default };
-        let pruning = match key {
-            SettingKey::RetentionPruneBound | SettingKey::UsageRetentionDays => {
-                ", and nothing is pruned until it is valid"
-            }
-            _ => "",
-        };
+        let prunes = key == SettingKey::RetentionPruneBound || Data::of_setting(key).is_some();
+        let pruning = if prunes { ", and nothing is pruned until it is valid" } else { "" };
         Some(format!(
             "{key}: the stored value {stored} is not valid, the default {used} is used{pruning}; \
              run: tenantpilot platform settings reset {key}",
@@ -123,6 +120,18 @@ pub(in crate::ops) async fn usage_retention(context: &mut Context) -> Result<Day
     let platform = strict(context.tx()?, SettingKey::UsageRetentionDays).await?;
     let platform = Days::new(number(&platform))?;
     Ok(own.map_or(platform, |own| own.max(platform)))
+}
+
+/// For how many days something is kept; none where each row says so itself.
+pub(in crate::ops) async fn retention(context: &mut Context, data: Data) -> Result<Option<Days>> {
+    match data.setting() {
+        None => Ok(None),
+        Some(SettingKey::UsageRetentionDays) => usage_retention(context).await.map(Some),
+        Some(key) => {
+            let days = strict(context.tx()?, key).await?;
+            Days::new(number(&days)).map(Some)
+        }
+    }
 }
 
 /// Lists the platform's settings.
@@ -241,6 +250,7 @@ impl SetSetting {
             Some(text) => key.normalized(text)?,
             None => key.default_text().to_owned(),
         };
+        retention::refuse_too_short(context, key, number(&after)).await?;
         let stored = rows::get(context.tx()?, key.as_str()).await?;
         let before = PlatformSetting::of(key, stored.as_deref());
         let looser = key.is_looser(&after, &before.value);

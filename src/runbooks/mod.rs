@@ -57,6 +57,11 @@ pub trait Runbook: Send + Sync + 'static {
         false
     }
 
+    /// What keeps its runs apart: with most, the runbook alone.
+    fn lock(&self, _inputs: &Value) -> String {
+        self.key().to_owned()
+    }
+
     /// Refuses inputs that it does not take; most take none.
     ///
     /// # Errors
@@ -252,7 +257,8 @@ impl Registry {
             runbooks: vec![
                 Arc::new(backfill::LifecycleBackfill),
                 Arc::new(reconcile::ReconcileStale),
-                Arc::new(prune::PruneUsage),
+                Arc::new(prune::Prune::Usage),
+                Arc::new(prune::Prune::Data),
             ],
             executors: Vec::new(),
         }

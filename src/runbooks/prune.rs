@@ -1,4 +1,4 @@
-//! `product_usage.prune`: removes product usage events that are older than their retention.
+//! `product_usage.prune` and `retention.prune`: what is older than its retention is removed.
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -7,28 +7,77 @@ use serde_json::{Value, json};
 use super::{Affected, Input, Progress, Runbook, Step, StepError};
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
+use crate::domain::kept::Data;
 use crate::domain::run::ScopeKind;
 use crate::domain::safe_text::quoted;
-use crate::ops::retention::{self, Days};
+use crate::ops::retention::{self, Days, Place, Policy};
 use crate::ops::{Context, Reader};
 use crate::{Error, Result};
 
-/// The runbook.
-#[derive(Debug)]
-pub struct PruneUsage;
+/// The runbooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prune {
+    /// Of product usage events.
+    Usage,
+    /// Of the data that an input names.
+    Data,
+}
 
-impl Runbook for PruneUsage {
+const DAYS: Input = Input {
+    name: retention::DAYS_INPUT,
+    about: "for how many days events are kept, 1 to 36500",
+    default: "the platform's setting",
+};
+
+const DATA: [Input; 2] = [
+    Input {
+        name: retention::DATA_INPUT,
+        about: "runs, notifications, alerts, sessions, reports or packs",
+        default: "none, it is required",
+    },
+    Input { about: "for how many days they are kept, 1 to 36500; not of packs", ..DAYS },
+];
+
+impl Prune {
+    fn data(self, inputs: &Value) -> Result<Data> {
+        match self {
+            Self::Usage => Ok(Data::Events),
+            Self::Data => retention::data_of(inputs),
+        }
+    }
+
+    async fn policy(self, context: &mut Context, inputs: &Value) -> Result<Policy> {
+        Policy::of(context, self.data(inputs)?, inputs).await
+    }
+}
+
+impl Runbook for Prune {
     fn key(&self) -> &'static str {
-        "product_usage.prune"
+        match self {
+            Self::Usage => "product_usage.prune",
+            Self::Data => "retention.prune",
+        }
     }
 
     fn changes(&self) -> &'static str {
-        "Deletes product usage events that are older than their retention (the platform's setting \
-         where the input `days` says nothing else)."
+        match self {
+            Self::Usage => {
+                "Deletes product usage events that are older than their retention (the platform's setting \
+                 where the input `days` says nothing else)."
+            }
+            Self::Data => {
+                "Deletes ended runs, notifications, alerts, sessions, stored reports or review packs that \
+                 are older than their retention (the platform's setting where the input `days` says nothing \
+                 else)."
+            }
+        }
     }
 
     fn undo(&self) -> &'static str {
-        "It cannot be undone: the events are deleted."
+        match self {
+            Self::Usage => "It cannot be undone: the events are deleted.",
+            Self::Data => "It cannot be undone: the data is deleted.",
+        }
     }
 
     fn scopes(&self) -> &'static [ScopeKind] {
@@ -36,7 +85,10 @@ impl Runbook for PruneUsage {
     }
 
     fn capability(&self) -> Capability {
-        Capability::RunbookProductUsagePrune
+        match self {
+            Self::Usage => Capability::RunbookProductUsagePrune,
+            Self::Data => Capability::RunbookRetentionPrune,
+        }
     }
 
     fn word(&self) -> &'static str {
@@ -44,7 +96,10 @@ impl Runbook for PruneUsage {
     }
 
     fn exact_about(&self) -> Option<&'static str> {
-        Some("PRUNE <days> for fewer days than product_usage.retention_days")
+        Some(match self {
+            Self::Usage => "PRUNE <days> for fewer days than product_usage.retention_days",
+            Self::Data => "PRUNE <days> for fewer days than the platform's setting",
+        })
     }
 
     fn exact_phrase<'a>(
@@ -53,33 +108,51 @@ impl Runbook for PruneUsage {
         inputs: &'a Value,
     ) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(async move {
-            let days = retention::days_of(context, inputs).await?;
-            retention::exact_phrase(context, days).await
+            let policy = self.policy(context, inputs).await?;
+            retention::exact_phrase(context, policy).await
         })
     }
 
     fn check_inputs(&self, inputs: &Value) -> Result<()> {
-        let unknown =
-            inputs.as_object().and_then(|inputs| inputs.keys().find(|key| *key != "days"));
-        match unknown {
-            None => Days::from_inputs(inputs).map(drop),
-            Some(key) => {
-                Err(Error::usage(format!("{} takes no input {}", self.key(), quoted(key)))
-                    .hint("it takes days, the days to keep events: days=90"))
+        let known = |key: &String| self.inputs().iter().any(|input| input.name == key);
+        let unknown = inputs.as_object().and_then(|inputs| inputs.keys().find(|key| !known(key)));
+        if let Some(key) = unknown {
+            let takes = match self {
+                Self::Usage => "it takes days, the days to keep events: days=90",
+                Self::Data => "it takes data and days: data=runs days=400",
+            };
+            return Err(
+                Error::usage(format!("{} takes no input {}", self.key(), quoted(key))).hint(takes)
+            );
+        }
+        let data = self.data(inputs)?;
+        match Days::from_inputs(inputs)? {
+            Some(_) if data.setting().is_none() => {
+                Err(Error::usage(format!("{data} take no days: each says when it expires")))
             }
+            _ => Ok(()),
         }
     }
 
     fn items(&self) -> &'static str {
-        "events"
+        match self {
+            Self::Usage => "events",
+            Self::Data => "rows",
+        }
     }
 
     fn inputs(&self) -> &'static [Input] {
-        &[Input {
-            name: retention::DAYS_INPUT,
-            about: "for how many days events are kept, 1 to 36500",
-            default: "the platform's setting",
-        }]
+        match self {
+            Self::Usage => &[DAYS],
+            Self::Data => &DATA,
+        }
+    }
+
+    fn lock(&self, inputs: &Value) -> String {
+        match self.data(inputs) {
+            Ok(data) if *self == Self::Data => format!("{}:{data}", self.key()),
+            _ => self.key().to_owned(),
+        }
     }
 
     fn settle<'a>(
@@ -89,8 +162,9 @@ impl Runbook for PruneUsage {
     ) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
             let mut inputs = inputs.clone();
-            let days = retention::days_of(context, &inputs).await?;
-            inputs[retention::DAYS_INPUT] = json!(days.get());
+            if let Some(days) = self.policy(context, &inputs).await?.days {
+                inputs[retention::DAYS_INPUT] = json!(days.get());
+            }
             Ok(inputs)
         })
     }
@@ -103,9 +177,11 @@ impl Runbook for PruneUsage {
         as_of: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Affected>> {
         Box::pin(async move {
-            let days = Days::from_inputs(inputs)?
-                .ok_or_else(|| Error::failed("the days to keep events are not settled"))?;
-            let (affected, total) = retention::count_old(reader, days, as_of).await?;
+            let policy = Policy { data: self.data(inputs)?, days: Days::from_inputs(inputs)? };
+            if policy.days.is_none() && policy.data.setting().is_some() {
+                return Err(Error::failed("the days to keep are not settled"));
+            }
+            let (affected, total) = retention::count_old(reader, policy, as_of).await?;
             Ok(Affected { affected, total })
         })
     }
@@ -116,32 +192,35 @@ impl Runbook for PruneUsage {
         step: &'a Step,
     ) -> BoxFuture<'a, Result<Progress, StepError>> {
         Box::pin(async move {
-            let given = Days::from_inputs(&step.inputs).map_err(|error| StepError::Failed {
+            let wrong = |error: Error| StepError::Failed {
                 reason: ReasonCode::ValidationFailed,
                 message: error.message().to_owned(),
-            })?;
-            let days = match given {
-                Some(days) => days,
-                None => retention::days_of(context, &step.inputs).await?,
             };
+            self.check_inputs(&step.inputs).map_err(wrong)?;
+            let policy = self.policy(context, &step.inputs).await?;
             // A start that lies ahead was written by a wrong clock.
             let at = step.run_started_at.min(context.now());
             // Decided once for the whole run, before anything is deleted.
             if step.cursor.is_null()
                 && let Some(message) =
-                    retention::beyond_bound(context, step.run_id, days, at).await?
+                    retention::beyond_bound(context, step.run_id, policy, at).await?
             {
                 return Err(StepError::Blocked { reason: ReasonCode::PruneBoundExceeded, message });
             }
             let limit = step.chunk.max(1);
-            let deleted = retention::prune_chunk(context, days, at, limit).await?;
-            // What was deleted is gone, so the next chunk begins where this one did.
-            Ok(Progress {
-                next: (deleted == limit).then(|| json!({ "more": true })),
-                items: deleted,
-                deleted,
-                ..Progress::default()
-            })
+            let (deleted, next) = if policy.data == Data::Runs {
+                let cutoff = policy.cutoff(at);
+                let place = serde_json::from_value(step.cursor.clone());
+                let place = place.unwrap_or_else(|_| Place::first(cutoff));
+                let (deleted, next) =
+                    retention::prune_runs(context, step.run_id, cutoff, place, limit).await?;
+                (deleted, next.map(|place| json!(place)))
+            } else {
+                let deleted = retention::prune_chunk(context, policy, at, limit).await?;
+                // What was deleted is gone, so the next chunk begins where this one did.
+                (deleted, (deleted == limit).then(|| json!({ "more": true })))
+            };
+            Ok(Progress { next, items: deleted, deleted, ..Progress::default() })
         })
     }
 }

@@ -64,6 +64,8 @@ mod pooler;
 mod processes;
 mod redaction;
 mod retention;
+mod retention_data;
+mod retention_runs;
 mod rights;
 mod rights_audit;
 mod rights_cli;

@@ -29,18 +29,19 @@ pub fn overview(overview: &Overview) -> Value {
 }
 
 fn figures(runs: &RunKpis) -> Value {
-    let (now, before) = (&runs.current, &runs.previous);
+    let (now, before) = (&runs.current, runs.before());
     let earlier = Span { from: runs.previous_start_at, until: runs.span.from };
     // A number of this window and of the one before.
     let both = |words: &[StatusWord], number: fn(&RunFigures) -> i64| {
-        let mut value = counted(number(now), &runs.filter(words));
-        value["previous"] = counted(number(before), &in_window(words, earlier));
+        let mut value = counted(runs.now(number), &runs.filter(words));
+        value["previous"] = counted(before.map(number), &in_window(words, earlier));
         value
     };
-    let held = |count: i64, word| counted(count, &RunKpis::now_filter(word));
+    let held = |count: i64, word| counted(Some(count), &RunKpis::now_filter(word));
     let timed = [StatusWord::Succeeded, StatusWord::Partial, StatusWord::Failed];
     json!({
         "previous_start_at": runs.previous_start_at,
+        "kept_from": runs.kept_from,
         "started": both(&[], |figures| figures.started),
         "pending": both(&[StatusWord::Active], |figures| figures.pending),
         "ended": both(&[StatusWord::Completed], RunFigures::ended),
@@ -50,12 +51,14 @@ fn figures(runs: &RunKpis) -> Value {
         "failed": both(&[StatusWord::Failed], |figures| figures.failed),
         "blocked": both(&[StatusWord::Blocked], |figures| figures.blocked),
         "cancelled": both(&[StatusWord::Cancelled], |figures| figures.cancelled),
-        "success_rate": { "share": now.success_rate(), "previous": before.success_rate() },
+        "success_rate": { "share": now.success_rate(), "previous": before.and_then(RunFigures::success_rate) },
         "durations": {
             "of": both(&timed, RunFigures::timed),
             "median": now.median,
             "p95": now.p95,
-            "previous": { "median": before.median, "p95": before.p95 },
+            "previous": {
+                "median": before.and_then(|before| before.median), "p95": before.and_then(|before| before.p95),
+            },
         },
         "active": held(runs.active, StatusWord::Active),
         "stuck": held(runs.stuck, StatusWord::Stuck),
@@ -73,17 +76,19 @@ fn trend(runs: &RunKpis) -> Vec<Value> {
     pieces
         .map(|(bucket, (started, failed))| {
             let span = Span { from: bucket.start_at, until: bucket.end_at };
+            let whole = runs.kept_from.is_none_or(|kept| kept <= bucket.start_at);
+            let kept = |count: i64| (whole || count > 0).then_some(count);
             json!({
                 "start_at": bucket.start_at,
                 "end_at": bucket.end_at,
-                "started": counted(*started, &in_window(&[], span)),
-                "failed": counted(*failed, &in_window(&[StatusWord::Failed], span)),
+                "started": counted(kept(*started), &in_window(&[], span)),
+                "failed": counted(kept(*failed), &in_window(&[StatusWord::Failed], span)),
             })
         })
         .collect()
 }
 
-/// A number of runs, and what lists them.
-fn counted(count: i64, filter: &RunFilter) -> Value {
+/// A number of runs, null where they are not kept, and what lists them.
+fn counted(count: Option<i64>, filter: &RunFilter) -> Value {
     json!({ "count": count, "filter": filter.to_string() })
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{WindowArgs, listing};
 use crate::Result;
+use crate::cli::product_usage::{changed, shown};
 use crate::cli::runs::covered;
 use crate::cli::{Env, Table, text};
 use crate::domain::health::{HealthLevel, percentage};
@@ -12,6 +13,7 @@ use crate::domain::run_filter::{StatusWord, TermKind};
 use crate::domain::run_state::RunState;
 use crate::domain::time_zone::TimeZone;
 use crate::ops::overview::{DurationFigure, Offender, Overview, RunFigures, RunKpis};
+use crate::ops::telemetry::NOT_KEPT;
 
 /// How wide names are, so that a line stays within 80 columns.
 const NAME: usize = 30;
@@ -56,16 +58,16 @@ fn health(overview: &Overview, env: &Env) -> Result<()> {
 }
 
 fn runs(runs: &RunKpis, env: &Env) -> Result<()> {
-    let (now, before) = (&runs.current, &runs.previous);
+    let (now, before) = (&runs.current, runs.before());
     let headings = ["RUNS", "NOW", "BEFORE", "CHANGE", "FILTER"];
     let mut table = Table::new(&headings).right(1).right(2).right(3);
     let mut figure = |what: &str, word: Option<StatusWord>, number: fn(&RunFigures) -> i64| {
-        let (now, before) = (number(now), number(before));
+        let (now, before) = (runs.now(number), before.map(number));
         table.push([
             what.to_owned(),
-            now.to_string(),
-            before.to_string(),
-            text::change(now, before),
+            shown(now),
+            shown(before),
+            changed(now, before),
             word.map_or_else(String::new, status),
         ]);
     };
@@ -81,10 +83,11 @@ fn runs(runs: &RunKpis, env: &Env) -> Result<()> {
         ended => percentage(figures.succeeded, ended),
     };
     let timed = "status:succeeded,partial,failed";
+    let was = |of: &dyn Fn(&RunFigures) -> String| before.map_or_else(|| NOT_KEPT.to_owned(), of);
     for (what, now, before, filter) in [
-        ("success rate", rate(now), rate(before), status(StatusWord::Completed)),
-        ("median", took(now.median), took(before.median), timed.to_owned()),
-        ("95 % within", took(now.p95), took(before.p95), timed.to_owned()),
+        ("success rate", rate(now), was(&rate), status(StatusWord::Completed)),
+        ("median", took(now.median), was(&|before| took(before.median)), timed.to_owned()),
+        ("95 % within", took(now.p95), was(&|before| took(before.p95)), timed.to_owned()),
     ] {
         table.push([what.to_owned(), now, before, String::new(), filter]);
     }
@@ -103,8 +106,15 @@ fn runs(runs: &RunKpis, env: &Env) -> Result<()> {
     }
     table.print(&env.out)?;
     env.out.line("* at this moment, whenever they were created")?;
-    let figures = [now.median, now.p95, before.median, before.p95];
-    if figures.into_iter().flatten().any(|figure| figure.approximate) {
+    if let Some(at) = runs.missing_before() {
+        env.out.line(format!("ended runs are {NOT_KEPT} before {}", text::time(at, env.zone())))?;
+    }
+    let both = [Some(now), before].into_iter().flatten();
+    if both
+        .flat_map(|figures| [figures.median, figures.p95])
+        .flatten()
+        .any(|figure| figure.approximate)
+    {
         env.out.line("~ approximate: read from steps, off by at most 5 %")?;
     }
     Ok(())

@@ -8,11 +8,12 @@ use serde::Serialize;
 use super::in_window;
 use crate::Result;
 use crate::access::ViewScope;
+use crate::domain::kept::Data;
 use crate::domain::run::RunOutcome;
 use crate::domain::run_filter::{RunFilter, StatusWord};
 use crate::domain::window::{Bucket, Pieces, Span, Window};
 use crate::ops::store::run_counts::{self, StepCount, TookCount};
-use crate::ops::store::{Tx, run_list, together};
+use crate::ops::store::{Tx, retention, run_list, together};
 
 /// Up to so many runs their durations are read one by one; above, from the counts that are kept.
 pub(super) const EXACT_DURATIONS: i64 = 2_000;
@@ -104,6 +105,8 @@ pub struct RunKpis {
     pub previous: RunFigures,
     /// The window before.
     pub previous_start_at: DateTime<Utc>,
+    /// From when on no run is missing because it was pruned; none: none was.
+    pub kept_from: Option<DateTime<Utc>>,
     /// Queued or running now, whenever they were created.
     pub active: i64,
     /// Running now under a lease that ran out.
@@ -118,6 +121,23 @@ pub struct RunKpis {
 }
 
 impl RunKpis {
+    /// The moment in the window before which ended runs are not kept; none: all are.
+    pub fn missing_before(&self) -> Option<DateTime<Utc>> {
+        self.kept_from.filter(|kept| self.span.from < *kept)
+    }
+
+    /// A number of the window; none where nothing is left of it and some of what it counts was pruned.
+    pub fn now(&self, number: fn(&RunFigures) -> i64) -> Option<i64> {
+        let number = number(&self.current);
+        (number > 0 || self.missing_before().is_none()).then_some(number)
+    }
+
+    /// The window before; none where it is not kept whole.
+    pub fn before(&self) -> Option<&RunFigures> {
+        let whole = self.kept_from.is_none_or(|kept| kept <= self.previous_start_at);
+        whole.then_some(&self.previous)
+    }
+
     /// The runs of the window in one of these states; all of them where none is named.
     pub fn filter(&self, words: &[StatusWord]) -> RunFilter {
         in_window(words, self.span)
@@ -144,7 +164,7 @@ pub(super) async fn read(
     [current, before]: [Span; 2],
 ) -> Result<RunKpis> {
     let step = window.step();
-    let ((mut counts, took), active, steps, held) = together!(
+    let ((mut counts, took), active, steps, held, kept) = together!(
         tx,
         |tx| async {
             match view {
@@ -168,10 +188,12 @@ pub(super) async fn read(
         },
         |tx| run_counts::duration_steps(tx),
         |tx| run_list::counts(tx, view, now, ACTIVE_BOUND),
+        |tx| retention::kept(tx, Data::Runs),
     )?;
     counts.extend(active);
     let mut kpis = sum_up(window, [current, before], &counts);
     durations(tx, view, &mut kpis, [current, before], (&took, &steps)).await?;
+    kpis.kept_from = kept.map(|kept| kept.kept_from);
     kpis.active = held.active;
     kpis.stuck = held.stuck;
     kpis.stale = held.stale;
@@ -184,6 +206,7 @@ fn sum_up(window: Window, [current, before]: [Span; 2], counts: &[StepCount]) ->
         current: RunFigures::default(),
         previous: RunFigures::default(),
         previous_start_at: before.from,
+        kept_from: None,
         active: 0,
         stuck: 0,
         stale: 0,

@@ -5,12 +5,13 @@ use serde_json::json;
 
 use super::finish;
 use super::step::Asked;
-use crate::access::Requirement;
+use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
 use crate::domain::run::{Run, RunStatus};
+use crate::ops::retention::no_run;
 use crate::ops::store::lifecycle::{self, Held};
 use crate::ops::store::run_write::unwritten;
 use crate::ops::store::{Tx, requests, run_read};
@@ -301,9 +302,15 @@ fn ended(run_id: i64) -> Error {
 /// A run within the actor's view.
 pub(super) async fn visible(context: &mut Context, run_id: i64) -> Result<Run> {
     let scope = context.permit().scope();
-    run_read::by_id(context.tx()?, run_id, scope)
-        .await?
-        .ok_or_else(|| Error::not_found(format!("run {run_id}")))
+    found(context.tx()?, run_id, scope).await
+}
+
+/// A run within a view.
+pub(in crate::ops) async fn found(tx: &mut Tx, run_id: i64, view: ViewScope) -> Result<Run> {
+    match run_read::by_id(tx, run_id, view).await? {
+        Some(run) => Ok(run),
+        None => Err(no_run(tx, run_id, view).await?),
+    }
 }
 
 /// Writes down who decided what about a run, and how it stood.

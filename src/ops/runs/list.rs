@@ -1,13 +1,16 @@
 //! Lists of runs and the counts above them.
 
+use chrono::{DateTime, Utc};
+
 use super::basis::{active_workers, complete_with};
 use crate::Result;
 use crate::access::{Requirement, ViewScope};
 use crate::domain::capability::Capability;
+use crate::domain::kept::Data;
 use crate::domain::run::Run;
-use crate::domain::run_filter::RunFilter;
+use crate::domain::run_filter::{RunFilter, TermKind};
 use crate::ops::store::run_list::{self, Query};
-use crate::ops::store::{faults, together};
+use crate::ops::store::{faults, retention, together};
 use crate::ops::{Access, Context, Operation};
 
 pub use crate::ops::store::run_list::{Cursor, Page};
@@ -39,6 +42,19 @@ pub struct RunPage {
     pub next: Option<Cursor>,
     /// How many rows were searched, where the filter looked at the newest part only.
     pub searched: Option<i64>,
+    /// At the oldest end of a list that reaches beyond it: the moment before which ended runs are not
+    /// kept.
+    pub missing_before: Option<DateTime<Utc>>,
+}
+
+impl ListRuns {
+    /// Whether what it asks for may lie before a moment.
+    fn reaches_before(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.filter.terms.iter().all(|term| match term.kind {
+            TermKind::Since(since) => since.resolve(now) < at,
+            _ => true,
+        })
+    }
 }
 
 impl Operation for ListRuns {
@@ -58,12 +74,21 @@ impl Operation for ListRuns {
             limit,
             bound,
         };
-        let (mut found, active, outages) = together!(
+        let (mut found, active, outages, kept) = together!(
             context.tx()?,
             |tx| run_list::page(tx, &query),
             |tx| active_workers(tx),
             |tx| faults::waiting(tx, query.scope, query.now, None),
+            |tx| retention::kept(tx, Data::Runs),
         )?;
+        let at_end = match self.page {
+            Page::NewerThan(_) => false,
+            Page::Oldest => true,
+            _ => !found.more,
+        };
+        let missing_before = kept
+            .map(|kept| kept.kept_from)
+            .filter(|at| at_end && self.reaches_before(*at, query.now));
         complete_with(context, &active, &outages, &mut found.runs);
         let end = match self.page {
             Page::NewerThan(_) | Page::Oldest => found.runs.first(),
@@ -74,6 +99,7 @@ impl Operation for ListRuns {
             next: if found.more { found.stopped_at.or(end) } else { None },
             more: found.more,
             searched: found.stopped_at.map(|_| bound),
+            missing_before,
             runs: found.runs,
         })
     }

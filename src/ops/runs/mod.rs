@@ -20,6 +20,7 @@ pub use super::store::lifecycle::{Claimed, Claims};
 pub use super::store::requests::RequestRow;
 pub use super::store::targets::{Begun, Pending};
 pub(in crate::ops) use basis::{active_workers, complete_with, missing, supported};
+pub(in crate::ops) use control::found;
 pub use control::{CancelRun, CloseRun, Controlled, PauseRun, ResumeRun};
 pub use execute::{
     ClaimNext, ClaimRun, CompleteRun, ExtendLease, RecordFailure, ReportProgress, TAKEOVER_LIMIT,

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::basis::{active_workers, complete_with};
+use super::control::found;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
 use crate::domain::rollout::{Rollout, StopReason};
@@ -149,10 +150,7 @@ impl Operation for GetRun {
             lease,
         ) = together!(
             context.tx()?,
-            |tx| async {
-                let run = run_read::by_id(tx, id, scope).await?;
-                run.ok_or_else(|| Error::not_found(format!("run {id}")))
-            },
+            |tx| found(tx, id, scope),
             |tx| active_workers(tx),
             |tx| run_read::facts(tx, id, scope),
             |tx| faults::of_run(tx, id),

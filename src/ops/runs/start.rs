@@ -195,10 +195,12 @@ pub(in crate::ops) async fn create(
 ) -> Result<Started> {
     let started = make(context, frozen, start).await?;
     let registry = &context.settings().registry;
-    let locked = registry.get(start.run_type).is_ok_and(|runbook| !runbook.shares_tenants());
-    if started.created && locked {
+    let runbook = registry.get(start.run_type).ok().filter(|runbook| !runbook.shares_tenants());
+    if started.created
+        && let Some(lock) = runbook.map(|runbook| runbook.lock(start.inputs))
+    {
         let view = context.permit().scope();
-        lock_scope(context.tx()?, start.run_type, started.run_id, frozen, view).await?;
+        lock_scope(context.tx()?, &lock, started.run_id, frozen, view).await?;
     }
     Ok(started)
 }

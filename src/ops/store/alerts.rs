@@ -92,7 +92,8 @@ impl TryFrom<AlertRow> for Alert {
 /// The columns of an alert `r`.
 macro_rules! alert_columns {
     () => {
-        "r.id, r.delivery_id, r.event, r.run_id, r.status, r.attempts, r.last_error, r.next_attempt_at, \
+        "r.id, r.delivery_id, r.event, coalesce(r.run_id, r.gone_run_id) as run_id, r.status, r.attempts, \
+         r.last_error, r.next_attempt_at, \
          r.last_attempt_at, r.created_at, r.delivered_at"
     };
 }
@@ -262,7 +263,7 @@ pub async fn claim(
                  delivery_id = coalesce(delivery_id, $2), claim_id = $3, last_attempt_at = $4, \
                  last_error = case when attempts = 0 then null else last_error end, \
                  next_attempt_at = ", database_in!("$5"), " where id = $1 \
-                 returning id, delivery_id, claim_id, event, run_id, payload, attempts, created_at"
+                 returning id, delivery_id, claim_id, event, coalesce(run_id, gone_run_id) as run_id, payload, attempts, created_at"
             ))
             .bind(id)
             .bind(delivery_id.to_string())

@@ -398,7 +398,7 @@ pub struct Stored {
 pub async fn reports(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Stored>, i64)> {
     on_tx!(tx, c => {
         let rows = sql::query_as(
-            "select id, run_id, report_type as code, created_at from stored_reports \
+            "select id, coalesce(run_id, gone_run_id) as run_id, report_type as code, created_at from stored_reports \
              where tenant_id = $1 order by created_at desc, id desc limit $2",
         )
         .bind(tenant_id)
@@ -417,7 +417,7 @@ pub async fn reports(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Sto
 pub async fn packs(tx: &mut Tx, tenant_id: i64, limit: i64) -> Result<(Vec<Stored>, i64)> {
     on_tx!(tx, c => {
         let rows = sql::query_as(
-            "select id, run_id, status as code, created_at from review_packs \
+            "select id, coalesce(run_id, gone_run_id) as run_id, status as code, created_at from review_packs \
              where tenant_id = $1 order by created_at desc, id desc limit $2",
         )
         .bind(tenant_id)

@@ -27,21 +27,25 @@ type Tables = &'static [(&'static str, &'static str)];
 /// What a worker needs on the tables: select, insert, update and delete.
 const OF_WORKER: Tables = &[
     ("_sqlx_migrations", "s"),
-    ("alert_deliveries", "siu"),
+    ("alert_deliveries", "siud"),
     ("audit_logs", "si"),
+    ("data_kept", "siu"),
     ("duration_steps", "s"),
     ("findings", "su"),
-    ("notifications", "si"),
+    ("login_attempts", "sud"),
+    ("notifications", "siud"),
     ("open_alerts", "siud"),
     ("operation_run_days", "siud"),
     ("operation_run_deltas", "sid"),
-    ("operation_run_failures", "siu"),
+    ("operation_run_failures", "siud"),
     ("operation_run_faults", "siu"),
     ("operation_run_hours", "siud"),
     ("operation_run_leases", "siud"),
     ("operation_run_requests", "sud"),
-    ("operation_run_targets", "siu"),
-    ("operation_runs", "siu"),
+    ("operation_run_targets", "siud"),
+    ("operation_runs", "siud"),
+    ("operation_runs_leaving", "sid"),
+    ("platform_sessions", "sud"),
     ("platform_settings", "s"),
     ("platform_user_workspaces", "s"),
     ("platform_users", "s"),
@@ -51,9 +55,11 @@ const OF_WORKER: Tables = &[
     ("product_usage_hours", "siud"),
     ("product_usage_kept", "siu"),
     ("product_usage_workspace_days", "siud"),
+    ("review_packs", "sud"),
     ("runbook_plan_targets", "sid"),
     ("runbook_plans", "siud"),
     ("runbook_scope_locks", "sid"),
+    ("stored_reports", "sud"),
     ("tenants", "su"),
     ("users", "s"),
     ("workers", "siud"),
@@ -412,14 +418,10 @@ mod tests {
     use super::*;
 
     /// Tables that no worker uses.
-    const OF_OTHERS: [&str; 9] = [
+    const OF_OTHERS: [&str; 5] = [
         "break_glass_grants",
-        "login_attempts",
-        "platform_sessions",
         "platform_user_preferences",
         "provider_connections",
-        "review_packs",
-        "stored_reports",
         "support_requests",
         "tenant_onboarding_sessions",
     ];

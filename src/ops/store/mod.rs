@@ -66,6 +66,7 @@ pub mod run_count_upkeep;
 pub mod run_counts;
 pub mod run_list;
 pub mod run_read;
+pub mod run_removal;
 pub mod run_write;
 pub mod savepoint;
 pub mod schema;

@@ -44,7 +44,7 @@ pub struct Wanted {
 pub async fn page(tx: &mut Tx, wanted: &Wanted) -> Result<Vec<NotificationRow>> {
     on_tx!(tx, c => {
         let mut sql = QueryBuilder::new(
-            "select n.id, n.kind, n.run_id, n.title, n.created_at, n.read_at \
+            "select n.id, n.kind, coalesce(n.run_id, n.gone_run_id) as run_id, n.title, n.created_at, n.read_at \
              from notifications n where n.platform_user_id = ",
         );
         sql.push_bind(wanted.platform_user_id);

@@ -165,7 +165,8 @@ pub async fn by_id(tx: &mut Tx, id: i64, scope: ViewScope) -> Result<Option<Run>
     let row: Option<RunRow> = on_tx!(tx, c => {
         sql::query_as(concat!(
             "select ", run_columns!(), ", ", overdue!(database_now!()),
-            " as lease_overdue from operation_runs r", run_joins!(), "where r.id = $1", in_view!()
+            " as lease_overdue from operation_runs r", run_joins!(), "where r.id = $1", in_view!(),
+            "and not exists (select 1 from operation_runs_leaving x where x.run_id = r.id)"
         ))
         .bind(id)
         .bind(restricted_to(scope))

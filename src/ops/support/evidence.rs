@@ -10,7 +10,8 @@ use crate::domain::capability::Capability;
 use crate::domain::run::{Run, ScopeKind};
 use crate::domain::support::{Evidence, EvidenceRun, Subject, safe_line};
 use crate::ops::plans::Pattern;
-use crate::ops::store::{diagnostics as rows, run_read};
+use crate::ops::runs::found;
+use crate::ops::store::diagnostics as rows;
 use crate::ops::{About, Access, AuditStatus, Context, Operation};
 use crate::{Error, Result};
 
@@ -126,8 +127,7 @@ impl Operation for ListRunTenants {
         let pattern = Pattern::of(&self.search, context.ops().engine());
         let limit = if self.limit <= 0 { 200 } else { self.limit.min(MAX_TENANTS) };
         let tx = context.tx()?;
-        let unknown = || Error::not_found(format!("run {}", self.run_id));
-        let run = run_read::by_id(tx, self.run_id, view).await?.ok_or_else(unknown)?;
+        let run = found(tx, self.run_id, view).await?;
         let search = (pattern.name.as_deref(), pattern.id);
         let (tenants, matching) = rows::run_tenants(tx, run.id, view, search, limit).await?;
         Ok(RunTenants { run_id: run.id, tenants, matching })
@@ -142,8 +142,7 @@ async fn resolve(context: &mut Context, subject: DiagnosticsSubject) -> Result<F
     let (run, tenant_id) = match subject {
         DiagnosticsSubject::Tenant(id) => (None, id),
         DiagnosticsSubject::Run { run_id, tenant_id } => {
-            let unknown = || Error::not_found(format!("run {run_id}"));
-            let run = run_read::by_id(tx, run_id, view).await?.ok_or_else(unknown)?;
+            let run = found(tx, run_id, view).await?;
             let tenant_id = match tenant_id {
                 Some(id) => id,
                 None => only_tenant(context, &run).await?,

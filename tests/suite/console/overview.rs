@@ -491,6 +491,23 @@ both_engines! {
         shows!(console, "this needs the capability platform.ops.manage");
     }
 
+    async fn fr_049_010_overview_and_list_say_from_when_on_runs_are_kept(store) {
+        let store = store.with_traffic().await;
+        store.administrator().await;
+        let at = (store.ops.clock().now() - TimeDelta::days(10)).to_rfc3339_opts(SecondsFormat::Micros, false);
+        store.sql(&format!("insert into data_kept (data, kept_from, newest_id) values ('runs', '{at}', 0)")).await.unwrap();
+        let mut console = at_overview(&store.ops, "administrator", 120, 40).await;
+        hides!(console, "ended runs not kept");
+        console.keys("ww").await;
+        shows!(console, "[30d]");
+        shows!(console, "before: not kept");
+        shows!(console, "ended runs not kept before 11-10");
+        console.keys("2").await;
+        hides!(console, "not kept before");
+        console.keys("G").await;
+        shows!(console, ", not kept before 11-10");
+    }
+
     async fn fr_026_011_it_is_asked_seldom_and_nothing_is_drawn_while_nothing_changes(store) {
         let store = store.with_traffic().await;
         store.administrator().await;

@@ -196,11 +196,8 @@ fn row_line(
         spans
             .push(Span::styled(format!("{time:<width$} ", width = columns.time), style(text_role)));
     }
-    let (state, role) = match row.state {
-        Some(state) => (state.label(look.ascii), state_role(state)),
-        None => (String::new(), Role::Text),
-    };
-    spans.push(Span::styled(look.cell(&state, STATE), style(role)));
+    let role = row.state.map_or(Role::Muted, state_role);
+    spans.push(Span::styled(look.cell(&row.state_label(look.ascii), STATE), style(role)));
     spans.push(Span::raw(" "));
     spans.push(Span::styled(look.cell(&row.title, columns.title), style(text_role)));
     let age = format!(" {:>AGE$}", ago(look.now - row.created_at));

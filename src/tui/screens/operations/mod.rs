@@ -45,6 +45,8 @@ pub struct Operations {
     older: Option<Cursor>,
     /// How many rows were searched, where a filter looked at the newest part only.
     searched: Option<i64>,
+    /// At the oldest end of the list: the moment before which ended runs are not kept.
+    missing_before: Option<DateTime<Utc>>,
     selected: Option<i64>,
     /// Index of the first row on the screen.
     top: usize,
@@ -66,6 +68,7 @@ impl Operations {
             read: Remote::default(),
             older: None,
             searched: None,
+            missing_before: None,
             selected: None,
             top: 0,
             previewed: None,
@@ -122,6 +125,7 @@ impl Operations {
         self.anchor = Page::Newest;
         self.older = None;
         self.searched = None;
+        self.missing_before = None;
         self.top = 0;
         vec![self.refresh()]
     }
@@ -200,11 +204,13 @@ impl Operations {
                 self.rows = page.runs;
                 self.older = page.next;
                 self.searched = page.searched;
+                self.missing_before = page.missing_before;
             }
             Page::OlderThan(_) => {
                 self.rows.extend(page.runs);
                 self.older = page.next;
                 self.searched = page.searched;
+                self.missing_before = page.missing_before;
                 self.drop_head();
             }
             Page::NewerThan(_) => {
@@ -220,6 +226,7 @@ impl Operations {
                 self.anchor = if page.more { self.anchor_here() } else { Page::Newest };
                 self.older = None;
                 self.searched = page.searched;
+                self.missing_before = page.missing_before;
                 self.selected = self.rows.last().map(|run| run.id);
                 self.top = self.rows.len().saturating_sub(height);
                 return;

@@ -17,6 +17,7 @@ use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone;
 use crate::ops::runs::{COUNT_BOUND, RunCounts};
+use crate::ops::telemetry::NOT_KEPT;
 
 /// Lines above the rows: counts, filter, column heads.
 const HEAD: u16 = 3;
@@ -176,6 +177,10 @@ impl Operations {
         } else {
             format!("{what} {n}")
         };
+        let place = match self.missing_before.filter(|_| self.older.is_none()) {
+            Some(at) => format!("{place}, {NOT_KEPT} before {}", look.short_time(at)),
+            None => place,
+        };
         (below, place)
     }
 
@@ -209,7 +214,10 @@ impl Operations {
                         grouped(bound)
                     )
                 });
-                (Role::Text, format!("No run matches the filter{searched}. c clears it."))
+                let missing = self.missing_before.map_or_else(String::new, |at| {
+                    format!(" Ended runs are {NOT_KEPT} before {}.", look.short_time(at))
+                });
+                (Role::Text, format!("No run matches the filter{searched}.{missing} c clears it."))
             }
             (None, Some(())) => (
                 Role::Text,

@@ -1,6 +1,6 @@
 //! What the overview says, as rows of cells.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use ratatui::buffer::Buffer;
 
 use super::cells::{self, Cell, Row};
@@ -12,6 +12,7 @@ use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::time_zone;
 use crate::domain::window::Window;
 use crate::ops::overview::{DurationFigure, Overview as Told, RunFigures};
+use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
 use crate::tui::theme::Role;
@@ -162,11 +163,18 @@ impl Overview {
 /// What runs did, what is held now, and what is unread.
 fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
     let (look, width) = (around.look, usize::from(around.area.width));
-    let (now, was) = (&told.runs.current, &told.runs.previous);
+    let (now, was) = (&told.runs.current, told.runs.before());
     let mut rows = if now.started == 0 {
         nothing(told, around)
     } else {
-        cells::flow(head("RUNS"), figures(now, was, look, width), width)
+        let mut groups = figures(now, was, look, width);
+        if was.is_none() {
+            groups.push(vec![Cell::plain(Role::Muted, format!(" before: {NOT_KEPT}"))]);
+        }
+        if let Some(at) = told.runs.missing_before() {
+            groups.push(vec![Cell::plain(Role::Muted, format!(" {}", missing(at, look)))]);
+        }
+        cells::flow(head("RUNS"), groups, width)
     };
     let held = [
         (Number::Active, "active", told.runs.active, Role::Running),
@@ -301,9 +309,16 @@ fn number_cells(number: Number, name: &str, text: String, role: Role) -> Row {
     ]
 }
 
-/// What runs did, each with its change.
-fn figures(now: &RunFigures, was: &RunFigures, look: &Look, width: usize) -> Vec<Row> {
+/// From when on ended runs are kept.
+fn missing(at: DateTime<Utc>, look: &Look) -> String {
+    format!("ended runs {NOT_KEPT} before {}", look.short_time(at))
+}
+
+/// What runs did, each with its change where the window before is kept.
+fn figures(now: &RunFigures, before: Option<&RunFigures>, look: &Look, width: usize) -> Vec<Row> {
     let mut groups = Vec::new();
+    let known = before.is_some();
+    let was = before.copied().unwrap_or_default();
     let (ended, ended_before) = (now.ended(), was.ended());
     let mut add = |number, name, now: i64, was: i64, good, role: Role, share: Option<i64>| {
         let role = if now > 0 { role } else { Role::Text };
@@ -316,7 +331,9 @@ fn figures(now: &RunFigures, was: &RunFigures, look: &Look, width: usize) -> Vec
         } else {
             of_counts(look, now, was, good)
         };
-        row.push(Cell::plain(role, format!(" {text}")));
+        if known {
+            row.push(Cell::plain(role, format!(" {text}")));
+        }
         groups.push(row);
     };
     let title = Role::Title;
@@ -374,8 +391,13 @@ fn nothing(told: &Told, around: &Around<'_>) -> Vec<Row> {
         let keys = around.keymap.keys_for(Context::Overview, command);
         keys.first().cloned().unwrap_or_else(|| command.id().to_owned())
     };
-    let before = told.runs.previous.started;
-    let mut text = format!("No runs were started in {}.", told.window.label);
+    let before = told.runs.before().map_or(0, |before| before.started);
+    let mut text = match told.runs.missing_before() {
+        Some(at) => {
+            format!("No run of {} is kept: {}.", told.window.label, missing(at, around.look))
+        }
+        None => format!("No runs were started in {}.", told.window.label),
+    };
     if before > 0 {
         let length = length_of(told.window.key);
         let verb = if before == 1 { "was" } else { "were" };

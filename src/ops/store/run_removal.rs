@@ -1,0 +1,201 @@
+//! Removing ended runs with all that is theirs, and no more rows at once than asked for.
+
+use chrono::{DateTime, Utc};
+
+use super::sql::{self, QueryBuilder};
+use super::{Tx, on_tx};
+use crate::Result;
+
+/// Tables with rows that are about a run and stay when it goes: they keep its number apart.
+const ABOUT: [&str; 4] = ["notifications", "alert_deliveries", "stored_reports", "review_packs"];
+
+/// A run, by its place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Listed {
+    /// Run.
+    pub id: i64,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// Whether it ended before the moment that was asked about.
+    pub ended: bool,
+}
+
+/// The next runs that are listed after a place, newest first, at most `limit`.
+pub async fn after(
+    tx: &mut Tx,
+    (created_at, id): (DateTime<Utc>, i64),
+    cutoff: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Listed>> {
+    on_tx!(tx, c => {
+        Ok(sql::query_as(
+            "select r.id, r.created_at, (r.status = 'completed' and r.completed_at < $3) as ended \
+             from operation_runs r where (r.created_at, r.id) < ($1, $2) \
+             order by r.created_at desc, r.id desc limit $4",
+        )
+        .bind(created_at)
+        .bind(id)
+        .bind(cutoff)
+        .bind(limit)
+        .fetch_all(c)
+        .await?)
+    })
+}
+
+/// A run that may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Removable {
+    /// Run.
+    pub id: i64,
+    /// The plan that it used.
+    pub plan_id: Option<i64>,
+    /// How many rows go or change with it, itself among them; of each table no more than asked for.
+    pub rows: i64,
+    /// How many of them are about it and stay.
+    pub about: i64,
+    /// The run that it tried again.
+    pub retry_of: Option<i64>,
+    /// How many runs tried it again.
+    pub retries: i64,
+}
+
+/// Those of `ids` that no deployment would start again, newest first, held where the engine holds rows.
+/// Rows are counted up to `limit` in each table.
+pub async fn removable(
+    tx: &mut Tx,
+    ids: &[i64],
+    newer_than_all: i64,
+    limit: i64,
+) -> Result<Vec<Removable>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let few = |table: &str, column: &str, of: &str| {
+        format!(
+            "(select count(*) from (select 1 from {table} x where x.{column} = {of} limit {limit}) n)"
+        )
+    };
+    let about = ABOUT.map(|table| few(table, "run_id", "r.id")).join(" + ");
+    let rows = [
+        few("operation_run_targets", "run_id", "r.id"),
+        few("operation_run_failures", "run_id", "r.id"),
+        few("operation_run_faults", "run_id", "r.id"),
+        few("operation_run_requests", "run_id", "r.id"),
+        few("runbook_plan_targets", "plan_id", "r.plan_id"),
+    ];
+    let rows = rows.join(" + ");
+    on_tx!(tx, c => {
+        let mut sql = QueryBuilder::new(format!(
+            "select r.id, r.plan_id, r.retry_of_run_id as retry_of, \
+             (select count(*) from operation_runs n where n.retry_of_run_id = r.id) as retries, cast(1 + {rows} + {about} \
+             + case when r.plan_id is null then 0 else 1 end as bigint) as rows, \
+             cast({about} as bigint) as about from operation_runs r where r.id in ("
+        ));
+        sql.push_list(", ", ids.iter().copied());
+        sql.push(") and r.id < ").push_bind(newer_than_all);
+        sql.push(
+            " and not (r.source = 'deploy_hook' and r.request_id is not null) \
+             order by r.created_at desc, r.id desc",
+        );
+        sql.push(claim_lock!());
+        Ok(sql.fetch_all(c).await?)
+    })
+}
+
+/// Deletes runs with all that is theirs, and the plans that they used.
+pub async fn delete(tx: &mut Tx, runs: &[Removable]) -> Result<()> {
+    if runs.is_empty() {
+        return Ok(());
+    }
+    if runs.iter().any(|run| run.about > 0) {
+        for table in ABOUT {
+            let text =
+                format!("update {table} set gone_run_id = run_id, run_id = null where run_id in (");
+            change(tx, text, runs.iter().map(|run| run.id)).await?;
+        }
+    }
+    let ids = runs.iter().map(|run| run.id);
+    change(tx, "delete from operation_runs where id in (".to_owned(), ids.clone()).await?;
+    let plans: Vec<i64> = runs.iter().filter_map(|run| run.plan_id).collect();
+    if !plans.is_empty() {
+        change(tx, "delete from runbook_plans where id in (".to_owned(), plans).await?;
+    }
+    Ok(())
+}
+
+async fn change(tx: &mut Tx, text: String, ids: impl IntoIterator<Item = i64>) -> Result<()> {
+    on_tx!(tx, c => {
+        let mut sql = QueryBuilder::new(text);
+        sql.push_list(", ", ids);
+        sql.push(")");
+        sql.execute(c).await?;
+        Ok(())
+    })
+}
+
+/// Notes that a run goes piece by piece: from now on it counts as gone.
+pub async fn begin(tx: &mut Tx, run_id: i64, now: DateTime<Utc>) -> Result<()> {
+    on_tx!(tx, c => {
+        sql::query("insert into operation_runs_leaving (run_id, since) values ($1, $2)")
+            .bind(run_id)
+            .bind(now)
+            .execute(c)
+            .await?;
+        Ok(())
+    })
+}
+
+/// A run that goes piece by piece, and the plan that it used.
+pub async fn leaving(tx: &mut Tx) -> Result<Option<(i64, Option<i64>)>> {
+    on_tx!(tx, c => {
+        Ok(sql::query_as(
+            "select l.run_id, (select r.plan_id from operation_runs r where r.id = l.run_id) \
+             from operation_runs_leaving l order by l.run_id limit 1",
+        )
+        .fetch_optional(c)
+        .await?)
+    })
+}
+
+/// Deletes a piece of a run, at most `limit` rows; gives how many. Fewer: nothing but the run
+/// itself is left.
+pub async fn delete_piece(
+    tx: &mut Tx,
+    (run_id, plan_id): (i64, Option<i64>),
+    limit: i64,
+) -> Result<i64> {
+    let some = |begin: String, key: &str, table: &str, column: &str| {
+        format!("{begin} where ({key}) in (select {key} from {table} where {column} = $1 limit $2)")
+    };
+    let theirs = [
+        ("operation_run_targets", "run_id, ordinal", "run_id", Some(run_id)),
+        ("operation_run_failures", "id", "run_id", Some(run_id)),
+        ("runbook_plan_targets", "plan_id, ordinal", "plan_id", plan_id),
+    ];
+    let theirs = theirs.into_iter().map(|(table, key, column, id)| {
+        (some(format!("delete from {table}"), key, table, column), id)
+    });
+    let about = ABOUT.map(|table| {
+        let set = format!("update {table} set gone_run_id = run_id, run_id = null");
+        (some(set, "id", table, "run_id"), Some(run_id))
+    });
+    let mut rows = 0;
+    for (text, id) in theirs.chain(about) {
+        let Some(id) = id else { continue };
+        let done = on_tx!(tx, c => {
+            sql::query(sqlx::AssertSqlSafe(text)).bind(id).bind(limit - rows).execute(c).await?
+        });
+        rows += i64::try_from(done.rows_affected()).unwrap_or(i64::MAX);
+        if rows >= limit {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// Deletes what is left of a run that went piece by piece.
+pub async fn end(tx: &mut Tx, (run_id, plan_id): (i64, Option<i64>)) -> Result<()> {
+    let run = Removable { id: run_id, plan_id, rows: 0, about: 0, retry_of: None, retries: 0 };
+    delete(tx, &[run]).await?;
+    change(tx, "delete from operation_runs_leaving where run_id in (".to_owned(), [run_id]).await
+}
