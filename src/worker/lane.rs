@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backoff;
 use super::condition::{STEPS, Source};
@@ -298,7 +298,12 @@ async fn step(ground: &Ground, begun: &Begun, then: Option<i64>) -> Tried {
     };
     // Built inside the guarded future: a panic anywhere in the step is this target's alone.
     let work = AssertUnwindSafe(ground.shared.ops.run(&Actor::System, step)).catch_unwind();
-    match tokio::time::timeout(ground.shared.settings.step_timeout(), work).await {
+    let began = Instant::now();
+    let done = tokio::time::timeout(ground.shared.settings.step_timeout(), work).await;
+    // No lock of a step is held for longer.
+    let took_us = began.elapsed().as_micros();
+    tracing::debug!(run_id = ground.run_id, ordinal = begun.ordinal, took_us, "a step ended");
+    match done {
         Err(_) => Tried::TimedOut(None),
         Ok(Err(panic)) => Tried::Crashed(panic_text(panic.as_ref())),
         Ok(Ok(Ok(stepped))) => Tried::Stepped(stepped),

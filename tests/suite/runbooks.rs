@@ -157,7 +157,7 @@ const BACKFILL: &str = "findings.lifecycle_backfill";
 const PRUNE: &str = "product_usage.prune";
 
 #[test]
-fn fr_014_001_three_runbooks_say_what_they_are_and_where_they_may_be_aimed() {
+fn fr_014_001_the_runbooks_say_what_they_are_and_where_they_may_be_aimed() {
     let registry = Registry::standard();
     let declared: Vec<_> = registry
         .iter()
@@ -174,7 +174,8 @@ fn fr_014_001_three_runbooks_say_what_they_are_and_where_they_may_be_aimed() {
         [
             (BACKFILL, "BACKFILL", capability(BACKFILL), many),
             (reconcile, "RECONCILE", capability(reconcile), platform.clone()),
-            (PRUNE, "PRUNE", capability(PRUNE), platform),
+            (PRUNE, "PRUNE", capability(PRUNE), platform.clone()),
+            ("retention.prune", "PRUNE", capability("retention.prune"), platform),
         ]
     );
     for book in registry.iter() {

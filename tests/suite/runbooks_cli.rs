@@ -55,7 +55,7 @@ both_engines! {
         let store = platform(store).await;
         let admin = Person::administrator(&store.url);
         let list = runbooks(&admin, &["list", "--json"], &[]).ends(0).json();
-        assert_eq!(list["runbooks"].as_array().unwrap().len(), 3);
+        assert_eq!(list["runbooks"].as_array().unwrap().len(), 4);
         let shown = runbooks(&admin, &["show", BACKFILL, "--json"], &[]).ends(0).json()["runbook"].clone();
         assert_eq!((&shown["held"], &shown["word"]), (&true.into(), &"BACKFILL".into()));
         assert_eq!(shown["capability"], "platform.runbooks.findings.lifecycle_backfill");

@@ -21,6 +21,7 @@ mod once;
 mod overview;
 mod overview_captures;
 mod program;
+mod pruning;
 pub mod run_control;
 mod run_states;
 mod runbook_captures;

@@ -1,0 +1,300 @@
+//! A large prune of runs while consoles and workers work and workers are killed: exact, and no chunk holds
+//! its locks for long (specs/049-retention).
+//!
+//! `tests/run` prunes a few thousand runs; `tests/long prune` as many as one likes, with a release build.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tenantpilot::access::Actor;
+use tenantpilot::ops::Engine;
+use tenantpilot::ops::overview::CheckRunCounts;
+
+use super::program::Program;
+use crate::cli::Person;
+use crate::support::stores::{PASSWORD, Store, block_on};
+
+/// How long a chunk may hold its locks, at the 99th percentile.
+const HELD: Duration = Duration::from_millis(20);
+/// Runs that a deployment declared.
+const DECLARED: i64 = 5;
+/// Targets of the one large run, beside its first.
+const TARGETS: i64 = 1_000;
+
+/// What `tests/long` asks for.
+struct Options {
+    runs: i64,
+    kills: usize,
+    consoles: usize,
+    program: String,
+    long: bool,
+}
+
+impl Options {
+    fn read() -> Self {
+        let number = |name: &str| {
+            let text = std::env::var(format!("TENANTPILOT_LONG_{name}")).ok();
+            text.map(|text| text.parse::<i64>().expect("a number"))
+        };
+        let (runs, kills) = (number("RUNS"), number("KILLS"));
+        let program = std::env::var("TENANTPILOT_LONG_PROGRAM").ok();
+        Self {
+            runs: runs.unwrap_or(2_000),
+            kills: usize::try_from(kills.unwrap_or(2)).unwrap(),
+            consoles: if runs.is_some() { 3 } else { 1 },
+            program: program.unwrap_or(env!("CARGO_BIN_EXE_tenantpilot").to_owned()),
+            long: runs.is_some(),
+        }
+    }
+
+    /// Says how it goes, in the long form; libtest would keep it back.
+    fn tell(&self, text: &str) {
+        if self.long {
+            std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
+        }
+    }
+}
+
+/// Workers, each with a log of its own; killed when dropped.
+struct Workers<'a> {
+    person: &'a Person,
+    options: &'a Options,
+    children: Vec<Child>,
+    logs: Vec<PathBuf>,
+}
+
+impl Workers<'_> {
+    fn start(&mut self) {
+        let settings = self.person.command(&[]);
+        let state = self.person.dir(&format!("worker{}", self.logs.len()));
+        let mut command = Command::new(&self.options.program);
+        command.args(["worker", "--no-schedule", "--quiet", "--lease", "6s", "--heartbeat", "2s"]);
+        command.env_clear();
+        command.envs(settings.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("TENANTPILOT_STATE_DIR", &state).env("TENANTPILOT_LOG_LEVEL", "debug");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.children.push(command.spawn().unwrap());
+        self.logs.push(state.join("logs"));
+    }
+
+    /// Kills the one with this process ID, and starts another.
+    fn replace(&mut self, pid: u32) {
+        let index = self.children.iter().position(|child| child.id() == pid).expect("one of these");
+        let mut child = self.children.swap_remove(index);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.start();
+    }
+
+    /// How long the steps of a run took that their logs tell of, the shortest first.
+    fn steps(&self, run_id: i64) -> Vec<Duration> {
+        let files = self.logs.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        let of_run = format!("run_id={run_id} ");
+        let took = |line: &str| {
+            let (_, took) = line.split_once("took_us=").filter(|_| line.contains(&of_run))?;
+            took.split_whitespace().next()?.parse().ok().map(Duration::from_micros)
+        };
+        let mut steps: Vec<_> =
+            texts.flat_map(|text| text.lines().filter_map(took).collect::<Vec<_>>()).collect();
+        steps.sort();
+        steps
+    }
+}
+
+impl Drop for Workers<'_> {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Store {
+    /// Ended runs of more than a year ago, and a tenth as many of the last year.
+    async fn many_runs(&self, n: i64) {
+        let recent = n / 10 + 1;
+        let at = format!(
+            "(now() - case when n <= {n} then interval '401 days' + n % 300 * interval '1 day' \
+             else n % 390 * interval '1 day' end - n * interval '1 second')"
+        );
+        for text in [
+            format!(
+                "insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, status, outcome, reason_code, \
+                 identity_hash, summary_counts, target_count, created_at, started_at, completed_at, updated_at) \
+                 select n, 1, 1 + n % 2, case when n between 2 and {DECLARED} + 1 then 'deploy_hook' else 'cli' end, 'policy.sync', 'tenant', \
+                 'completed', case when n % 10 = 0 then 'failed' else 'succeeded' end, case when n % 10 = 0 then 'timeout' end, \
+                 lpad(to_hex(n), 64, '0'), '{{\"total\": 1, \"processed\": 1, \"succeeded\": 1}}', 1, at, at, at + n % 100 * interval '1 second', at \
+                 from (select n, {at} as at from generate_series(1, {n} + {recent}) n) x"
+            ),
+            format!("update operation_runs set request_id = 'deploy:' || id where id between 2 and {DECLARED} + 1"),
+            "update operation_runs set retry_of_run_id = id + 300 where id % 700 = 1 and id > 10 and id + 300 < (select max(id) from operation_runs)".to_owned(),
+            "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, status, reason_code, updated_at) \
+             select id, 0, 'tenant', tenant_id, outcome, reason_code, updated_at from operation_runs".to_owned(),
+            format!(
+                "insert into operation_run_targets (run_id, ordinal, kind, tenant_id, status, updated_at) \
+                 select 1, n, 'tenant', 1, 'succeeded', now() from generate_series(1, {TARGETS}) n"
+            ),
+            "insert into operation_run_failures (run_id, tenant_id, reason_code, message, occurred_at) \
+             select id, tenant_id, 'timeout', 'no answer', updated_at from operation_runs where outcome = 'failed'".to_owned(),
+            format!(
+                "insert into notifications (platform_user_id, kind, run_id, title, created_at) select u.id, 'run_completed', r.id, 'Policy sync', \
+                 now() from operation_runs r, platform_users u where r.id % 100 = 0 and r.id <= {n}"
+            ),
+            "select setval(pg_get_serial_sequence('operation_runs', 'id'), (select max(id) from operation_runs))".to_owned(),
+            "analyze".to_owned(),
+        ] {
+            self.sql(&text).await.unwrap();
+        }
+    }
+}
+
+const OLD: &str = "select count(*) from operation_runs where type = 'policy.sync' \
+                   and completed_at < now() - interval '400 days'";
+
+#[test]
+fn fr_049_012_a_large_prune_is_exact_whatever_dies_on_the_way() {
+    block_on(async {
+        let options = Options::read();
+        let store = Store::new(Engine::Postgres).await.with_platform().await;
+        let person = Person::administrator(&store.url);
+        let began = Instant::now();
+        store.many_runs(options.runs).await;
+        store.legacy_findings(&[1, 2, 3, 4], if options.long { 500 } else { 20 }).await;
+        options.tell(&format!("{} runs after {} s", options.runs, began.elapsed().as_secs()));
+        let (old, all) =
+            (store.number(OLD).await, store.number("select count(*) from operation_runs").await);
+        let mut consoles: Vec<Program> =
+            (0..options.consoles).map(|_| Program::of(&options.program, &store.url)).collect();
+        for console in &mut consoles {
+            console.wait_for("Log in");
+            console.type_in(&format!("administrator\t{PASSWORD}\r"));
+            console.wait_for("live");
+        }
+        let mut workers =
+            Workers { person: &person, options: &options, children: Vec::new(), logs: Vec::new() };
+        workers.start();
+        workers.start();
+        let start = [
+            "runbooks",
+            "start",
+            "retention.prune",
+            "--input",
+            "data=runs",
+            "--confirm",
+            "PRUNE",
+            "--wait-for-worker",
+            "--json",
+        ];
+        person.run(&start).ends(0);
+        let run_id =
+            store.number("select id from operation_runs where type = 'retention.prune'").await;
+        let began = Instant::now();
+        let ended = format!(
+            "select count(*) from operation_runs where id = {run_id} and status = 'completed'"
+        );
+        let holder = format!(
+            "select coalesce(max(cast(split_part(w.name, ':', 2) as bigint)), 0) from operation_run_leases l join workers w on w.id = l.owner where l.run_id = {run_id}"
+        );
+        let (mut killed, mut added, mut left, mut wrong) = (0, 0, old, Vec::new());
+        let mut backfills = 1;
+        while store.number(&ended).await == 0 {
+            assert!(began.elapsed() < Duration::from_hours(2), "it does not end");
+            // Work of others: runs that end, and a runbook.
+            let add = "insert into operation_runs (workspace_id, tenant_id, source, type, scope_kind, status, outcome, identity_hash, target_count, \
+                       created_at, started_at, completed_at, updated_at) select 1, 1, 'cli', 'inventory.sync', 'tenant', 'completed', 'succeeded', \
+                       repeat('a', 64), 0, now(), now(), now(), now() from generate_series(1, 10)";
+            added += i64::try_from(store.sql(add).await.unwrap()).unwrap();
+            if backfills <= 4 {
+                let tenant = backfills.to_string();
+                person
+                    .run(&[
+                        "runbooks",
+                        "start",
+                        "findings.lifecycle_backfill",
+                        "--tenant",
+                        &tenant,
+                        "--yes",
+                        "--wait-for-worker",
+                    ])
+                    .ends(0);
+                backfills += 1;
+            }
+            for console in &mut consoles {
+                while console.read(Duration::ZERO).is_ok() {}
+                let screen = console.shown();
+                wrong.extend(
+                    screen
+                        .lines()
+                        .find(|line| line.contains("cannot") || line.contains("disconnected"))
+                        .map(str::to_owned),
+                );
+                console.type_in(if added % 20 == 0 { "j" } else { "k" });
+            }
+            let now = store.number(OLD).await;
+            // At moments that are spread over the whole of it.
+            let due = old
+                - old * i64::try_from(killed + 1).unwrap()
+                    / i64::try_from(options.kills + 1).unwrap();
+            let pid = u32::try_from(store.number(&holder).await).unwrap();
+            if killed < options.kills && pid > 0 && now <= due.max(1) && now < left {
+                workers.replace(pid);
+                killed += 1;
+                left = now;
+                options.tell(&format!(
+                    "{now} runs left after {} s; killed {killed}",
+                    began.elapsed().as_secs()
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(if options.long { 100 } else { 10 }));
+        }
+        let took = began.elapsed();
+        // What the others started ends as well.
+        let busy = "select count(*) from operation_runs where status <> 'completed'";
+        while store.number(busy).await > 0 {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let text = format!(
+            "select outcome || ' ' || (summary_counts ->> 'deleted') || ' ' || takeovers from operation_runs where id = {run_id}"
+        );
+        let said = store.text(&text).await;
+        let gone = old - DECLARED;
+        assert!(said.starts_with(&format!("succeeded {gone} ")), "{said}, {gone} expected");
+        assert_eq!(store.number(OLD).await, DECLARED);
+        let own = 1 + backfills - 1;
+        assert_eq!(
+            store.number("select count(*) from operation_runs").await,
+            all - gone + added + own
+        );
+        for table in ["operation_run_targets", "operation_run_failures", "operation_runs_leaving"] {
+            let lost = format!(
+                "select count(*) from {table} t where not exists (select 1 from operation_runs r where r.id = t.run_id)"
+            );
+            assert_eq!(store.number(&lost).await, 0, "{table}");
+        }
+        let named =
+            "select count(*) from notifications where gone_run_id % 100 = 0 and run_id is null";
+        assert_eq!(store.number(named).await, options.runs / 100);
+        assert_eq!(store.ops.run(&Actor::System, CheckRunCounts).await.unwrap().different, 0);
+        assert_eq!(store.number("select count(*) from audit_logs where action = 'runs.complete' and target_id is null").await, own);
+        assert_eq!((wrong, killed), (Vec::<String>::new(), options.kills));
+        let steps = workers.steps(run_id);
+        let at = |percent: usize| {
+            steps[(steps.len() * percent).div_ceil(100).max(1) - 1].as_secs_f64() * 1_000.0
+        };
+        let figures = format!(
+            "{gone} runs in {} s, {killed} workers killed; {} chunks, held for {:.1} ms (median), {:.1} (p95), {:.1} (p99), {:.1} (longest)",
+            took.as_secs(),
+            steps.len(),
+            at(50),
+            at(95),
+            at(99),
+            at(100)
+        );
+        options.tell(&figures);
+        assert!(!options.long || at(99) <= HELD.as_secs_f64() * 1_000.0, "{figures}");
+    });
+}
