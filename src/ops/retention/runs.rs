@@ -107,7 +107,7 @@ fn fitting(found: Vec<Removable>, mut rows: i64) -> (Vec<Removable>, Option<Remo
         if i64::try_from(gone).is_ok_and(|gone| gone < run.retries) {
             continue;
         }
-        rows -= run.rows;
+        rows -= run.own + run.about;
         if rows < 0 {
             return (some, Some(run));
         }

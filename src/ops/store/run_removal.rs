@@ -1,8 +1,11 @@
 //! Removing ended runs with all that is theirs, and no more rows at once than asked for.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use sqlx::types::Json;
 
-use super::sql::{self, QueryBuilder};
+use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
@@ -49,9 +52,9 @@ pub struct Removable {
     pub id: i64,
     /// The plan that it used.
     pub plan_id: Option<i64>,
-    /// How many rows go or change with it, itself among them; of each table no more than asked for.
-    pub rows: i64,
-    /// How many of them are about it and stay.
+    /// How many rows go with it, itself among them; of each table no more than asked for.
+    pub own: i64,
+    /// How many are about it and stay.
     pub about: i64,
     /// The run that it tried again.
     pub retry_of: Option<i64>,
@@ -70,36 +73,45 @@ pub async fn removable(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let few = |table: &str, column: &str, of: &str| {
+    let few = |(table, column, of): (&str, &str, &str)| {
         format!(
-            "(select count(*) from (select 1 from {table} x where x.{column} = {of} limit {limit}) n)"
+            "(select count(*) from (select 1 from {table} x where x.{column} = {of} limit $3) n)"
         )
     };
-    let about = ABOUT.map(|table| few(table, "run_id", "r.id")).join(" + ");
+    let about = ABOUT.map(|table| few((table, "run_id", "r.id"))).join(" + ");
     let rows = [
-        few("operation_run_targets", "run_id", "r.id"),
-        few("operation_run_failures", "run_id", "r.id"),
-        few("operation_run_faults", "run_id", "r.id"),
-        few("operation_run_requests", "run_id", "r.id"),
-        few("runbook_plan_targets", "plan_id", "r.plan_id"),
+        ("operation_run_targets", "run_id", "r.id"),
+        ("operation_run_failures", "run_id", "r.id"),
+        ("operation_run_faults", "run_id", "r.id"),
+        ("operation_run_requests", "run_id", "r.id"),
+        ("runbook_plan_targets", "plan_id", "r.plan_id"),
     ];
-    let rows = rows.join(" + ");
+    let rows = rows.map(few).join(" + ");
     on_tx!(tx, c => {
-        let mut sql = QueryBuilder::new(format!(
+        let text = format!(
             "select r.id, r.plan_id, r.retry_of_run_id as retry_of, \
-             (select count(*) from operation_runs n where n.retry_of_run_id = r.id) as retries, cast(1 + {rows} + {about} \
-             + case when r.plan_id is null then 0 else 1 end as bigint) as rows, \
-             cast({about} as bigint) as about from operation_runs r where r.id in ("
-        ));
-        sql.push_list(", ", ids.iter().copied());
-        sql.push(") and r.id < ").push_bind(newer_than_all);
-        sql.push(
-            " and not (r.source = 'deploy_hook' and r.request_id is not null) \
-             order by r.created_at desc, r.id desc",
+             (select count(*) from operation_runs n where n.retry_of_run_id = r.id) as retries, \
+             cast(1 + {rows} + case when r.plan_id is null then 0 else 1 end as bigint) as own, \
+             cast({about} as bigint) as about from operation_runs r where r.id in ({}) and r.id < $2 \
+             and not (r.source = 'deploy_hook' and r.request_id is not null) \
+             order by r.created_at desc, r.id desc{}",
+            by_engine!(
+                "select g::bigint from jsonb_array_elements_text($1) g",
+                "select g.value from json_each($1) g"
+            ), claim_lock!()
         );
-        sql.push(claim_lock!());
-        Ok(sql.fetch_all(c).await?)
+        Ok(sql::query_as(AssertSqlSafe(text))
+            .bind(as_list(ids.iter().copied()))
+            .bind(newer_than_all)
+            .bind(limit)
+            .fetch_all(c)
+            .await?)
     })
+}
+
+/// IDs as one value: a statement is the same text, however many it is about.
+fn as_list(ids: impl IntoIterator<Item = i64>) -> Json<Value> {
+    Json(ids.into_iter().collect())
 }
 
 /// Deletes runs with all that is theirs, and the plans that they used.
@@ -110,25 +122,25 @@ pub async fn delete(tx: &mut Tx, runs: &[Removable]) -> Result<()> {
     if runs.iter().any(|run| run.about > 0) {
         for table in ABOUT {
             let text =
-                format!("update {table} set gone_run_id = run_id, run_id = null where run_id in (");
-            change(tx, text, runs.iter().map(|run| run.id)).await?;
+                format!("update {table} set gone_run_id = run_id, run_id = null where run_id");
+            change(tx, &text, runs.iter().map(|run| run.id)).await?;
         }
     }
-    let ids = runs.iter().map(|run| run.id);
-    change(tx, "delete from operation_runs where id in (".to_owned(), ids.clone()).await?;
+    change(tx, "delete from operation_runs where id", runs.iter().map(|run| run.id)).await?;
     let plans: Vec<i64> = runs.iter().filter_map(|run| run.plan_id).collect();
     if !plans.is_empty() {
-        change(tx, "delete from runbook_plans where id in (".to_owned(), plans).await?;
+        change(tx, "delete from runbook_plans where id", plans).await?;
     }
     Ok(())
 }
 
-async fn change(tx: &mut Tx, text: String, ids: impl IntoIterator<Item = i64>) -> Result<()> {
+async fn change(tx: &mut Tx, text: &str, ids: impl IntoIterator<Item = i64>) -> Result<()> {
     on_tx!(tx, c => {
-        let mut sql = QueryBuilder::new(text);
-        sql.push_list(", ", ids);
-        sql.push(")");
-        sql.execute(c).await?;
+        let text = format!("{text} in ({})", by_engine!(
+                "select g::bigint from jsonb_array_elements_text($1) g",
+                "select g.value from json_each($1) g"
+            ));
+        sql::query(AssertSqlSafe(text)).bind(as_list(ids)).execute(c).await?;
         Ok(())
     })
 }
@@ -183,7 +195,7 @@ pub async fn delete_piece(
     for (text, id) in theirs.chain(about) {
         let Some(id) = id else { continue };
         let done = on_tx!(tx, c => {
-            sql::query(sqlx::AssertSqlSafe(text)).bind(id).bind(limit - rows).execute(c).await?
+            sql::query(AssertSqlSafe(text)).bind(id).bind(limit - rows).execute(c).await?
         });
         rows += i64::try_from(done.rows_affected()).unwrap_or(i64::MAX);
         if rows >= limit {
@@ -195,7 +207,7 @@ pub async fn delete_piece(
 
 /// Deletes what is left of a run that went piece by piece.
 pub async fn end(tx: &mut Tx, (run_id, plan_id): (i64, Option<i64>)) -> Result<()> {
-    let run = Removable { id: run_id, plan_id, rows: 0, about: 0, retry_of: None, retries: 0 };
+    let run = Removable { id: run_id, plan_id, own: 0, about: 0, retry_of: None, retries: 0 };
     delete(tx, &[run]).await?;
-    change(tx, "delete from operation_runs_leaving where run_id in (".to_owned(), [run_id]).await
+    change(tx, "delete from operation_runs_leaving where run_id", [run_id]).await
 }

@@ -41,8 +41,8 @@ impl Options {
         let (runs, kills) = (number("RUNS"), number("KILLS"));
         let program = std::env::var("TENANTPILOT_LONG_PROGRAM").ok();
         Self {
-            runs: runs.unwrap_or(2_000),
-            kills: usize::try_from(kills.unwrap_or(2)).unwrap(),
+            runs: runs.unwrap_or(1_000),
+            kills: usize::try_from(kills.unwrap_or(1)).unwrap(),
             consoles: if runs.is_some() { 3 } else { 1 },
             program: program.unwrap_or(env!("CARGO_BIN_EXE_tenantpilot").to_owned()),
             long: runs.is_some(),
@@ -70,7 +70,7 @@ impl Workers<'_> {
         let settings = self.person.command(&[]);
         let state = self.person.dir(&format!("worker{}", self.logs.len()));
         let mut command = Command::new(&self.options.program);
-        command.args(["worker", "--no-schedule", "--quiet", "--lease", "6s", "--heartbeat", "2s"]);
+        command.args(["worker", "--no-schedule", "--quiet", "--lease", "3s", "--heartbeat", "1s"]);
         command.env_clear();
         command.envs(settings.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.env("TENANTPILOT_STATE_DIR", &state).env("TENANTPILOT_LOG_LEVEL", "debug");
@@ -163,7 +163,12 @@ fn fr_049_012_a_large_prune_is_exact_whatever_dies_on_the_way() {
         let person = Person::administrator(&store.url);
         let began = Instant::now();
         store.many_runs(options.runs).await;
-        store.legacy_findings(&[1, 2, 3, 4], if options.long { 500 } else { 20 }).await;
+        let findings = format!(
+            "insert into findings (workspace_id, tenant_id, recurrence_key, title, severity, status, created_at, updated_at) \
+             select (t + 1) / 2, t, 'key' || n, 'A finding', 'high', 'open', now(), now() from generate_series(1, 4) t, generate_series(1, {}) n",
+            if options.long { 20_000 } else { 200 }
+        );
+        store.sql(&findings).await.unwrap();
         options.tell(&format!("{} runs after {} s", options.runs, began.elapsed().as_secs()));
         let (old, all) =
             (store.number(OLD).await, store.number("select count(*) from operation_runs").await);
