@@ -20,7 +20,7 @@ use crate::support::stores::{Store, both_engines, noon};
 
 pub const KEY: &str = "retention.prune";
 
-/// A prune of `data` as somebody starts it.
+/// A prune of `data` as it is started.
 pub fn prune(source: Source, inputs: Value) -> Wish {
     Wish { inputs, source, ..Wish::new(KEY, RunScope::Platform) }
 }

@@ -280,7 +280,7 @@ pub async fn keep(tx: &mut Tx, data: Data, new: Kept) -> Result<()> {
     })
 }
 
-/// When the oldest of what is in force was made: plans that nobody used, and leases.
+/// When the oldest of what is in force was made: unused plans, and leases.
 pub async fn oldest_in_force(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     on_tx!(tx, c => {
         Ok(sql::query_scalar(
