@@ -105,6 +105,7 @@ fn console(width: u16, height: u16) -> App {
         more: true,
         next: None,
         searched: None,
+        missing_before: None,
     };
     app.update(
         Msg::Done { slot: Slot::List, answer: Box::new(Answer::Page(asked, Ok(page))) },

@@ -37,6 +37,10 @@ begin
     return old;
 end $$;
 
+-- A hint for consoles only where a request came or went: a cascade that finds none fires it as well.
+create or replace trigger operation_run_requests_changed after insert or delete on operation_run_requests
+    for each row execute function notify_run_change();
+
 -- Those who hold all capabilities get the new one.
 update platform_users
 set capabilities = capabilities || '["platform.runbooks.retention.prune"]'::jsonb

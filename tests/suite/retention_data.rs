@@ -58,7 +58,7 @@ impl Store {
                     "insert into platform_sessions (token_hash, platform_user_id, kind, origin, credential_version, created_at, \
                      last_active_at, idle_seconds, expires_at) select '{:064x}', id, 'cli', 'local', 1, {at}, {at}, 60, {at} \
                      from platform_users order by id limit 1",
-                    now.timestamp_micros() * 1_000 + n as i64
+                    now.timestamp_micros() * 1_000 + i64::try_from(n).unwrap()
                 ),
                 format!(
                     "insert into login_attempts (origin, username, window_start, n) values ('local', 'user{n}-{days}', {at}, 1)"
