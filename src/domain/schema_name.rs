@@ -4,6 +4,8 @@ use std::fmt;
 
 /// What the server itself uses.
 const RESERVED: [&str; 2] = ["pg_", "information_schema"];
+/// What stands for another schema in a search_path.
+const PLACEHOLDER: &str = "$user";
 /// Longer ones a server cuts off.
 const LONGEST: usize = 63;
 
@@ -22,6 +24,9 @@ impl SchemaName {
         }
         if name.chars().any(char::is_control) {
             return Err("a schema's name has no control characters".to_owned());
+        }
+        if name == PLACEHOLDER {
+            return Err("a search_path takes this for the role's name; use another one".to_owned());
         }
         if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
             return Err("this schema is the server's own".to_owned());

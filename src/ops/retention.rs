@@ -56,7 +56,7 @@ impl Days {
         if (1..=MAX_DAYS).contains(&days) {
             return Ok(Self(days));
         }
-        Err(Error::usage(format!("events are kept for 1 to {MAX_DAYS} days, not {days}")))
+        Err(Error::usage(format!("data is kept for 1 to {MAX_DAYS} days, not {days}")))
     }
 
     /// The retention that inputs give; none where they leave it to the platform's setting.

@@ -162,6 +162,7 @@ fn fr_048_010_a_schema_that_cannot_be_used_is_named() {
     for (name, why) in [
         ("pg_x", "the server's own"),
         ("information_schema", "the server's own"),
+        ("$user", "the role's name"),
         ("a\tb", "control characters"),
         ("ä".repeat(32).as_str(), "1 to 63 bytes"),
     ] {

@@ -350,7 +350,7 @@ both_engines! {
         // One that makes no table tells it as it fails.
         store.sql("drop table open_alerts").await.unwrap();
         store.sql("delete from _sqlx_migrations where version > 13").await.unwrap();
-        for table in ["product_usage_kept", "operation_run_faults"] {
+        for table in ["product_usage_kept", "operation_run_faults", "data_kept", "operation_runs_leaving"] {
             store.sql(&format!("alter table {table} rename to {table}_kept")).await.unwrap();
         }
         let error = store.ops.migrate().await.unwrap_err();
