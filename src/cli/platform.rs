@@ -50,10 +50,12 @@ pub async fn migrate(args: MigrateArgs, env: &Env) -> Result<u8> {
         env.out.message(format!("migration {version} waits for a lock that another session holds"));
     };
     let applied = ops.migrate_into(target, &waits).await?;
-    let version = match ops.schema_state().await? {
-        SchemaState::Ahead { database, .. } => database,
-        _ => ops.program_schema_version(),
-    };
+    let mut version = ops.program_schema_version();
+    if applied == 0
+        && let SchemaState::Ahead { database, .. } = ops.schema_state().await?
+    {
+        version = database;
+    }
     let unclaimed = ops.run(&env.anonymous(), IsUnclaimed).await?;
     ops.close().await;
     if args.json {

@@ -261,7 +261,7 @@ impl StartRunbook {
         row.tenant_id = frozen.and_then(|frozen| frozen.tenant_id);
         let facts = json!({
             "type": self.key, "created": started.created, "scope": plan.scope_kind, "targets": plan_targets(plan),
-            "affected": plan.affected_count, "hash": plan.hash,
+            "affected": plan.affected_count, "hash": plan.hash, "inputs": plan.inputs.0,
         });
         merge(&mut row.metadata, facts);
         row

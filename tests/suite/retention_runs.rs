@@ -317,6 +317,12 @@ both_engines! {
         assert!(runs["kept_from"].is_string() && runs["failed"]["count"].is_i64(), "{runs}");
         assert_eq!((&runs["failed"]["previous"]["count"], &runs["cancelled"]["count"]), (&Value::Null, &Value::Null));
         assert!(person.run(&["runs", "list"]).ends(0).err.contains(&format!("ended runs are not kept before {day}")));
+        let errors = |more: &[&str]| person.run(&[&["failures", "list", "--window", "30d"], more].concat()).ends(0);
+        let json = errors(&["--json"]).json();
+        let listed = json.get("failures").filter(|inner| inner.is_object()).unwrap_or(&json);
+        assert!(listed["missing_before"].is_string(), "{json}");
+        let said = errors(&[]);
+        assert!(format!("{said:?}").contains(&format!("; ended runs are not kept before {day}")), "{said:?}");
         assert!(person.run(&["runs", "list", "--json"]).ends(0).json()["missing_before"].is_string());
         let gone = person.run(&["runs", "show", "400"]).ends(4);
         assert!(gone.err.contains("run 400 is not kept any more") && gone.err.contains("ended runs are kept for 20 days"), "{gone:?}");

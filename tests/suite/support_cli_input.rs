@@ -138,7 +138,7 @@ both_engines! {
             "summary    throttled for [redacted:email] with [redacted:token]\n", "contact    [redacted:token]\n",
             "evidence   diagnostics attached\n", "redaction  4 values withheld: 2 tokens, 1 password, 1 e-mail\n",
             "REPRODUCTION NOTES\n  as password=[redacted:password]\n  then   wait\n",
-            "STORED REPORTS\n  empty: no report was ever stored for this tenant\n",
+            "STORED REPORTS\n  empty: no report of this tenant is kept\n",
         ] {
             assert!(told.out.contains(part), "{part}: {}", told.out);
         }

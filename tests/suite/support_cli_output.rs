@@ -134,8 +134,8 @@ both_engines! {
             "redaction  nothing withheld\n\nOVERVIEW  newest 20", "    dominant issue        provider_throttled\n",
             "PROVIDER CONNECTION\n  empty: no provider was ever connected to this tenant\n", &format!("  runs/run-{run}\n    subject "),
             "429 from 10.0.0.1, retry after 30 s\n", "FINDINGS\n  empty: the tenant has no findings\n",
-            "STORED REPORTS\n  empty: no report was ever stored for this tenant\n",
-            "REVIEW PACKS\n  empty: nobody has asked for a review pack of this tenant\n", "AUDIT TRAIL  newest ",
+            "STORED REPORTS\n  empty: no report of this tenant is kept\n",
+            "REVIEW PACKS\n  empty: no review pack of this tenant is kept\n", "AUDIT TRAIL  newest ",
         ] {
             assert!(told.out.contains(part), "{part}: {}", told.out);
         }
@@ -149,7 +149,7 @@ both_engines! {
         assert_eq!((&opened["tenant_id"], &opened["tenant_name"], &opened["run_id"]), (&3.into(), &"Fabrikam".into(), &Value::Null));
         assert_eq!((opened["sections"].as_array().unwrap().len(), &opened["dominant_issue"], &opened["manifest"]), (7, &"none".into(), &"nothing withheld".into()));
         assert!(opened["opened_at"].as_str().unwrap().ends_with('Z'), "{opened}");
-        assert_eq!(opened["sections"][2]["empty"], "no run has ever touched this tenant");
+        assert_eq!(opened["sections"][2]["empty"], "no run of this tenant is kept");
         let markdown = person.run(&["support", "diagnostics", "--run", &id, "--tenant", "1", "--markdown", "--output", "-"]).ends(0);
         assert!(markdown.out.starts_with("# Support diagnostics: run ") && markdown.out.contains("\n## Review packs\n\nEmpty: "), "{markdown:?}");
         assert_eq!((store.number(OPENINGS).await, store.number(REQUESTS).await), (3, 0));
@@ -226,7 +226,7 @@ both_engines! {
         assert_eq!((&tenant["findings"][0]["open"], &tenant["provider_connections"][0]["provider"]), (&2.into(), &"graph".into()));
         assert_eq!(tenant["support_requests"][0]["reference"], one);
         let quiet = person.run(&["tenants", "show", "4"]).ends(0).out;
-        assert!(quiet.contains("activity   none\n") && quiet.contains("runs\nnone has ever touched it\n"), "{quiet}");
+        assert!(quiet.contains("activity   none\n") && quiet.contains("runs\nnone is kept\n"), "{quiet}");
         // Requests are for who may see them, tenants for who may see theirs.
         let rob = restricted(&person, "rob", &[ACCESS, OPS]);
         assert!(rob.run(&["tenants", "show", "3", "--json"]).ends(0).json()["tenant"]["support_requests"].is_null());

@@ -94,6 +94,7 @@ async fn list(args: ListArgs, env: &Env) -> Result<u8> {
             "schema_version": 1,
             "window": page.window,
             "as_of": page.as_of,
+            "missing_before": page.missing_before,
             "sentence": page.sentence(),
             "total_failures": page.total_failures,
             "total_fingerprints": page.total_fingerprints,

@@ -144,7 +144,8 @@ fn offenders(overview: &Overview, env: &Env) -> Result<()> {
         ("reason", &offenders.reasons),
     ];
     if lists.iter().all(|(_, list)| list.is_empty()) {
-        return env.out.line("no run failed, wholly or in part");
+        let kept = if overview.runs.missing_before().is_some() { " that is kept" } else { "" };
+        return env.out.line(format!("no run{kept} failed, wholly or in part"));
     }
     env.out.line("what fails most, of status:failed,partial")?;
     let mut table = Table::new(&["BY", "NAME", "RUNS", "FILTER"]).right(2);

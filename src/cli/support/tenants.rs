@@ -217,7 +217,7 @@ fn findings(view: &TenantView, env: &Env) -> Result<()> {
 fn runs_of(view: &TenantView, env: &Env) -> Result<()> {
     section("runs", env)?;
     if view.runs.is_empty() {
-        return env.out.line("none has ever touched it");
+        return env.out.line("none is kept");
     }
     let created = text::time_heading("CREATED", env.zone());
     let mut table = Table::new(&["ID", &created, "TYPE", "STATE", "REASON"]).right(0);

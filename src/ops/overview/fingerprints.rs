@@ -6,14 +6,15 @@ use serde::Serialize;
 use crate::access::{Requirement, ViewScope};
 use crate::domain::failure::ReasonCode;
 use crate::domain::fingerprint;
+use crate::domain::kept::Data;
 use crate::domain::run_filter::{RunFilter, TermKind};
 use crate::domain::safe_text::quoted;
 use crate::domain::sanitize;
 use crate::domain::window::{Span, Window};
 use crate::ops::dashboard::{DASHBOARD, window_of};
 use crate::ops::store::fingerprints::{self as rows, GroupRow, SampleRow};
-use crate::ops::store::{Tx, together};
-use crate::ops::telemetry::WindowSpan;
+use crate::ops::store::{Tx, retention, together};
+use crate::ops::telemetry::{NOT_KEPT, WindowSpan};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -39,6 +40,8 @@ pub struct FingerprintPage {
     pub window: WindowSpan,
     /// When it was looked at.
     pub as_of: DateTime<Utc>,
+    /// The moment in the window before which ended runs are not kept; none: all are.
+    pub missing_before: Option<DateTime<Utc>>,
     /// How many failures the window has.
     pub total_failures: i64,
     /// How many groups they make.
@@ -100,12 +103,16 @@ impl FingerprintPage {
             |count: i64, one: &str| if count == 1 { one.to_owned() } else { format!("{one}s") };
         let (failures, groups, label) =
             (self.total_failures, self.total_fingerprints, self.window.label);
+        let missing = self.missing_before.map_or_else(String::new, |at| {
+            format!("; ended runs are {NOT_KEPT} before {}", at.format("%Y-%m-%d %H:%M UTC"))
+        });
         if failures == 0 {
-            return format!("Nothing failed in {label}.");
+            let nothing = if missing.is_empty() { "Nothing" } else { "Nothing that is kept" };
+            return format!("{nothing} failed in {label}{missing}.");
         }
         let verb = if failures == 1 { "is" } else { "are" };
         format!(
-            "{failures} recorded {} {verb} {groups} {} in {label}",
+            "{failures} recorded {} {verb} {groups} {} in {label}{missing}",
             noun(failures, "failure"),
             noun(groups, "error")
         )
@@ -124,10 +131,12 @@ impl Operation for ListFingerprints {
         let (now, view) = (context.now(), context.permit().scope());
         let [span, _] = window.of_runs(now);
         let tx = context.tx()?;
-        let ((total_failures, total_fingerprints), found) =
-            together!(tx, |tx| rows::totals(tx, view, span), |tx| rows::groups(
-                tx, view, span, None, limit
-            ),)?;
+        let ((total_failures, total_fingerprints), found, kept) = together!(
+            tx,
+            |tx| rows::totals(tx, view, span),
+            |tx| rows::groups(tx, view, span, None, limit),
+            |tx| retention::kept(tx, Data::Runs),
+        )?;
         let fingerprints = found.into_iter().map(|row| group(row, span)).collect();
         let shown = WindowSpan {
             key: window,
@@ -138,6 +147,7 @@ impl Operation for ListFingerprints {
         Ok(FingerprintPage {
             window: shown,
             as_of: now,
+            missing_before: kept.map(|kept| kept.kept_from).filter(|kept| span.from < *kept),
             total_failures,
             total_fingerprints,
             fingerprints,

@@ -198,6 +198,7 @@ impl Preflight {
         row.metadata = json!({
             "scope": refusal::scope_facts(&self.scope), "plan_id": id, "hash": plan.hash,
             "targets": targets.len(), "affected": plan.affected_count, "total": plan.total_count,
+            "inputs": plan.inputs,
         });
         context.audit(&row).await?;
         Ok(plan)

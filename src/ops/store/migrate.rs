@@ -159,7 +159,7 @@ async fn migrate_postgres(
 }
 
 /// Applies what is missing while others work: a lock that one of them holds is waited for a moment at
-/// a time, so that nobody waits behind it for long.
+/// a time, so that others wait behind it no longer than that.
 async fn apply_beside_others(
     connection: &mut PgConnection,
     waits: &(dyn Fn(i64) + Sync),

@@ -187,7 +187,7 @@ async fn runs(tx: &mut Tx, found: &Found, view: ViewScope) -> Result<Section> {
     let others = recent.iter().map(|run| run_item(run, found.now));
     items.extend(others.filter(|item| !shown.contains(&item.path)));
     let mut section =
-        Section::new(SectionKey::Runs, items, newest, "no run has ever touched this tenant");
+        Section::new(SectionKey::Runs, items, newest, "no run of this tenant is kept");
     section.more = left_out.max(0);
     Ok(section)
 }
@@ -265,7 +265,7 @@ async fn stored_reports(tx: &mut Tx, found: &Found) -> Result<Section> {
             Item::new(SectionKey::StoredReports, format!("report {}", report.id), facts)
         })
         .collect();
-    let why = "no report was ever stored for this tenant";
+    let why = "no report of this tenant is kept";
     Ok(Section::new(SectionKey::StoredReports, items, newest, why).and_more(total))
 }
 
@@ -283,7 +283,7 @@ async fn review_packs(tx: &mut Tx, found: &Found) -> Result<Section> {
             Item::new(SectionKey::ReviewPacks, format!("review pack {}", pack.id), facts)
         })
         .collect();
-    let why = "nobody has asked for a review pack of this tenant";
+    let why = "no review pack of this tenant is kept";
     Ok(Section::new(SectionKey::ReviewPacks, items, newest, why).and_more(total))
 }
 

@@ -508,6 +508,28 @@ both_engines! {
         shows!(console, ", not kept before 11-10");
     }
 
+    async fn fr_049_010_a_number_of_which_nothing_is_left_is_no_zero(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let at = (store.ops.clock().now() - TimeDelta::hours(2)).to_rfc3339_opts(SecondsFormat::Micros, false);
+        store.sql(&format!(
+            "insert into operation_runs (id, workspace_id, tenant_id, source, type, scope_kind, status, outcome, \
+             identity_hash, created_at, started_at, completed_at, updated_at) values (9, 1, 1, 'schedule', \
+             'policy.sync', 'tenant', 'completed', 'succeeded', '{:064x}', '{at}', '{at}', '{at}', '{at}')", 9
+        )).await.unwrap();
+        let mut console = at_overview(&store.ops, "administrator", 120, 40).await;
+        console.keys("ww").await;
+        shows!(console, "failed 0");
+        shows!(console, "Nothing failed in Last 30 days.");
+        let at = (store.ops.clock().now() - TimeDelta::days(10)).to_rfc3339_opts(SecondsFormat::Micros, false);
+        store.sql(&format!("insert into data_kept (data, kept_from, newest_id) values ('runs', '{at}', 0)")).await.unwrap();
+        let mut console = at_overview(&store.ops, "administrator", 120, 40).await;
+        shows!(console, "[30d]");
+        shows!(console, "failed not kept");
+        shows!(console, "Nothing that is kept failed in Last 30 days.");
+        hides!(console, "failed 0");
+    }
+
     async fn fr_026_011_it_is_asked_seldom_and_nothing_is_drawn_while_nothing_changes(store) {
         let store = store.with_traffic().await;
         store.administrator().await;

@@ -132,7 +132,7 @@ both_engines! {
         console.keys("5<enter>").await;
         for text in ["‼ blocking", "sent      2026-11-20 10:19:30 UTC by administrator", "Ana Lindqvist, ana@contoso.example",
                      "2. sync its policies", "api_key=[redacted:token]", "diagnostics attached", "Diagnostics that went with it, of",
-                     "values withheld", "Review packs", "empty: nobody has asked for a review pack"] {
+                     "values withheld", "Review packs", "empty: no review pack of this tenant is kept"] {
             shows!(console, text);
         }
         console.keys("y").await;
@@ -307,7 +307,7 @@ both_engines! {
         }
         for text in ["headline  failed: all 4 items failed", "issue     provider_throttled: the provider refused",
                      "opened at 2026-11-20 10:17:30 UTC, and audited; r reopens them",
-                     "newest at 2026-11-20", "empty: no report was ever stored for this tenant"] {
+                     "newest at 2026-11-20", "empty: no report of this tenant is kept"] {
             shows!(console, text);
         }
         hides!(console, "consent expires at");

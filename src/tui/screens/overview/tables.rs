@@ -28,7 +28,8 @@ pub(super) fn offenders(told: &Told, look: &Look, width: usize) -> Vec<Row> {
         if told.runs.current.started == 0 {
             return Vec::new();
         }
-        let text = format!(" Nothing failed in {}.", told.window.label);
+        let kept = if told.runs.missing_before().is_some() { " that is kept" } else { "" };
+        let text = format!(" Nothing{kept} failed in {}.", told.window.label);
         return vec![vec![head("OFFENDERS"), Cell::plain(Role::Text, text)]];
     }
     let name_of = |one: &Offender| one.label.map_or_else(|| one.name.clone(), str::to_owned);

@@ -11,7 +11,7 @@ use crate::domain::count::count;
 use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::time_zone;
 use crate::domain::window::Window;
-use crate::ops::overview::{DurationFigure, Overview as Told, RunFigures};
+use crate::ops::overview::{DurationFigure, Overview as Told, RunKpis};
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
@@ -167,7 +167,7 @@ fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
     let mut rows = if now.started == 0 {
         nothing(told, around)
     } else {
-        let mut groups = figures(now, was, look, width);
+        let mut groups = figures(&told.runs, look, width);
         if was.is_none() {
             groups.push(vec![Cell::plain(Role::Muted, format!(" before: {NOT_KEPT}"))]);
         }
@@ -315,13 +315,18 @@ fn missing(at: DateTime<Utc>, look: &Look) -> String {
 }
 
 /// What runs did, each with its change where the window before is kept.
-fn figures(now: &RunFigures, before: Option<&RunFigures>, look: &Look, width: usize) -> Vec<Row> {
+fn figures(runs: &RunKpis, look: &Look, width: usize) -> Vec<Row> {
+    let (now, before, lost) = (&runs.current, runs.before(), runs.missing_before().is_some());
     let mut groups = Vec::new();
     let known = before.is_some();
     let was = before.copied().unwrap_or_default();
     let (ended, ended_before) = (now.ended(), was.ended());
     let mut add = |number, name, now: i64, was: i64, good, role: Role, share: Option<i64>| {
         let role = if now > 0 { role } else { Role::Text };
+        if now == 0 && lost {
+            groups.push(number_cells(number, name, NOT_KEPT.to_owned(), Role::Muted));
+            return;
+        }
         let mut row = number_cells(number, name, grouped(now), role);
         if let Some(whole) = share.filter(|whole| *whole > 0) {
             row.push(Cell::plain(Role::Text, format!(" ({})", percentage(now, whole))));

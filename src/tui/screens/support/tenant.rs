@@ -146,8 +146,7 @@ fn findings(paper: &mut Paper<'_>, sums: &[FindingSums]) {
 
 fn runs(paper: &mut Paper<'_>, view: &TenantView, look: &Look) {
     let count = view.runs.len();
-    let note =
-        if count == 0 { "none has ever touched it".to_owned() } else { format!("newest {count}") };
+    let note = if count == 0 { "none is kept".to_owned() } else { format!("newest {count}") };
     paper.section("Runs", &note);
     for run in &view.runs {
         run_line(paper, run, look);
