@@ -198,6 +198,36 @@ both_engines! {
         store.is_whole().await;
     }
 
+    async fn fr_049_014_a_chunk_is_prepared_before_it_locks_anything(store) {
+        let store = store.with_platform().await;
+        store.ended_runs(noon(), (100, 60), 401).await;
+        let postgres = store.engine == Engine::Postgres;
+        for text in [
+            // What a sequence counts is never undone.
+            "create sequence unseen", "create sequence on_disk", "create sequence statements",
+            "create function look() returns trigger language plpgsql as $$ begin \
+             if tg_level = 'STATEMENT' then perform nextval('statements'); return null; end if; \
+             if old.id < 0 then perform nextval('unseen'); elsif current_setting('synchronous_commit') <> 'off' then \
+             perform nextval('on_disk'); end if; return old; end $$",
+            "create trigger look before delete on operation_runs for each row execute function look()",
+            "create trigger look_once before delete on operation_runs for each statement execute function look()",
+            "do $$ begin execute format('alter database %I set synchronous_commit = on', current_database()); end $$",
+        ] {
+            if postgres {
+                store.sql(text).await.unwrap();
+            }
+        }
+        assert_eq!(store.prune_runs(20).await.count("deleted"), 60);
+        assert_eq!(store.number("select count(*) from operation_runs where id < 0").await, 0);
+        store.is_whole().await;
+        if postgres {
+            let called = async |name: &str| store.number(&format!("select case when is_called then last_value else 0 end from {name}")).await;
+            let (unseen, statements) = (called("unseen").await, called("statements").await);
+            assert!(unseen > 0 && unseen * 4 < statements, "{unseen} of {statements}");
+            assert_eq!(called("on_disk").await, 0);
+        }
+    }
+
     async fn fr_049_005_nothing_that_names_a_run_is_looked_for_without_an_index(store) {
         let missing = match store.engine {
             Engine::Postgres => {

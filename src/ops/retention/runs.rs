@@ -21,9 +21,9 @@ use crate::{Error, Result};
 const MOST_ROWS: i64 = 200;
 const FIRST_ROWS: i64 = 50;
 /// No chunk gets smaller than this.
-const FEWEST_ROWS: i64 = 10;
-/// A chunk that takes longer halves the next; one that takes a quarter of it lets the next grow.
-const LONG: Duration = Duration::from_millis(8);
+const FEWEST_ROWS: i64 = 20;
+/// A chunk that takes longer makes the next smaller; any other lets it grow a little.
+const LONG: Duration = Duration::from_millis(6);
 
 /// How far a prune of runs is, from the newest to the oldest: a retry goes before the run that it
 /// tried again.
@@ -33,21 +33,31 @@ pub(crate) struct Place {
     id: i64,
     /// How many rows the next chunk has at most.
     rows: i64,
+    /// Whether a run may be going piece by piece.
+    #[serde(default = "yes")]
+    pieces: bool,
+    /// The newest run of which it is noted that it is gone.
+    #[serde(default)]
+    newest: Option<i64>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Place {
     /// Before the first chunk.
     pub(crate) fn first(cutoff: DateTime<Utc>) -> Self {
-        Self { created_at: cutoff, id: 0, rows: FIRST_ROWS }
+        Self { created_at: cutoff, id: 0, rows: FIRST_ROWS, pieces: true, newest: None }
     }
 
     fn sized(self, took: Duration) -> Self {
-        let rows = if took > LONG {
+        let rows = if took > LONG * 3 {
             self.rows / 2
-        } else if took * 4 < LONG {
-            self.rows + self.rows / 4 + 1
+        } else if took > LONG {
+            self.rows - self.rows / 8
         } else {
-            self.rows
+            self.rows + self.rows / 32 + 1
         };
         Self { rows: rows.clamp(FEWEST_ROWS, MOST_ROWS), ..self }
     }
@@ -62,40 +72,55 @@ pub(crate) async fn prune_chunk(
     place: Place,
     limit: i64,
 ) -> Result<(i64, Option<Place>)> {
-    let (began, now) = (Instant::now(), context.now());
+    let now = context.now();
     let rows = place.rows.min(limit).max(1);
+    let mut place = place;
     let tx = context.tx()?;
-    if let Some(run) = removal::leaving(tx).await? {
-        let gone = removal::delete_piece(tx, run, rows).await? < rows;
-        if gone {
-            removal::end(tx, run).await?;
+    removal::prepare(tx, now).await?;
+    if place.pieces {
+        if let Some(run) = removal::leaving(tx).await? {
+            let began = Instant::now();
+            tx.locks(began);
+            let gone = removal::delete_piece(tx, run, rows).await? < rows;
+            if gone {
+                removal::end(tx, run).await?;
+            }
+            return Ok((i64::from(gone), Some(place.sized(began.elapsed()))));
         }
-        return Ok((i64::from(gone), Some(place.sized(began.elapsed()))));
+        place.pieces = false;
     }
-    let listed = removal::after(tx, (place.created_at, place.id), cutoff, rows).await?;
+    // Hardly a run has no row beside its own.
+    let limit = rows / 2 + 1;
+    let listed = removal::after(tx, (place.created_at, place.id), cutoff, limit).await?;
     let Some(last) = listed.last() else { return Ok((0, None)) };
     let ended: Vec<i64> = listed.iter().filter(|run| run.ended).map(|run| run.id).collect();
+    let began = Instant::now();
     let found = removal::removable(tx, &ended, own, rows + 1).await?;
+    if let Some(first) = found.first() {
+        // What it read before held nobody up.
+        tx.locks(began + Duration::from_micros(first.read_us.unsigned_abs()));
+    }
     let (some, other) = fitting(found, rows);
-    let mut next = Place { created_at: last.created_at, id: last.id, ..place };
+    let (mut created_at, mut id) = (last.created_at, last.id);
     if let Some(other) = &other {
         // The next chunk begins with it, or with those after it where it is to go by itself.
         let at = listed.iter().position(|run| run.id == other.id).unwrap_or_default();
         let before = if some.is_empty() { Some(at) } else { at.checked_sub(1) };
-        next = before.and_then(|at| listed.get(at)).map_or(place, |run| Place {
-            created_at: run.created_at,
-            id: run.id,
-            ..place
-        });
+        (created_at, id) = before
+            .and_then(|at| listed.get(at))
+            .map_or((place.created_at, place.id), |run| (run.created_at, run.id));
         if some.is_empty() {
-            note(tx, cutoff, std::slice::from_ref(other)).await?;
+            note(tx, cutoff, std::slice::from_ref(other), &mut place).await?;
             removal::begin(tx, other.id, now).await?;
+            place.pieces = true;
         }
     }
-    note(tx, cutoff, &some).await?;
+    note(tx, cutoff, &some, &mut place).await?;
     removal::delete(tx, &some).await?;
-    let deleted = i64::try_from(some.len()).unwrap_or(i64::MAX);
-    Ok((deleted, Some(next.sized(began.elapsed()))))
+    let (runs, rows) = (some.len(), some.iter().map(|run| run.own + run.about).sum::<i64>());
+    tracing::debug!(runs, rows, "a chunk of runs goes");
+    let deleted = i64::try_from(runs).unwrap_or(i64::MAX);
+    Ok((deleted, Some(Place { created_at, id, ..place }.sized(began.elapsed()))))
 }
 
 /// The first runs with at most so many rows, and the one that is too much. A run stays while one that
@@ -116,12 +141,20 @@ fn fitting(found: Vec<Removable>, mut rows: i64) -> (Vec<Removable>, Option<Remo
     (some, None)
 }
 
-/// Records from when on no run is missing, in the transaction in which runs go.
-async fn note(tx: &mut Tx, cutoff: DateTime<Utc>, runs: &[Removable]) -> Result<()> {
-    match runs.iter().map(|run| run.id).max() {
-        None => Ok(()),
-        newest_id => retention::keep(tx, Data::Runs, Kept { kept_from: cutoff, newest_id }).await,
+/// Records from when on no run is missing, in the transaction in which runs go; once for all runs that
+/// are no newer.
+async fn note(
+    tx: &mut Tx,
+    cutoff: DateTime<Utc>,
+    runs: &[Removable],
+    place: &mut Place,
+) -> Result<()> {
+    let newest_id = runs.iter().map(|run| run.id).max();
+    if newest_id <= place.newest {
+        return Ok(());
     }
+    place.newest = newest_id;
+    retention::keep(tx, Data::Runs, Kept { kept_from: cutoff, newest_id }).await
 }
 
 /// Why there is no run `id` within a view: to those who see all, that it is not kept, where it may have
@@ -150,7 +183,7 @@ mod tests {
             let place = Place { rows, ..Place::first(DateTime::UNIX_EPOCH) };
             place.sized(Duration::from_millis(ms)).rows
         };
-        assert_eq!((after(100, 9), after(100, 5), after(100, 1)), (50, 100, 126));
-        assert_eq!((after(12, 90), after(200, 0)), (FEWEST_ROWS, MOST_ROWS));
+        assert_eq!((after(100, 19), after(100, 7), after(100, 6)), (50, 88, 104));
+        assert_eq!((after(22, 90), after(200, 0)), (FEWEST_ROWS, MOST_ROWS));
     }
 }

@@ -54,6 +54,8 @@ pub struct Own {
     due: Vec<&'static str>,
     /// What its last statement failed of: until that is undone, the server refuses the next ones.
     failed: Option<Error>,
+    /// Since when it holds locks of which it is to be said how long.
+    held: Option<std::time::Instant>,
     /// Until it ends, others wait.
     _turn: OwnedSemaphorePermit,
 }
@@ -135,6 +137,7 @@ impl PgTx {
             named: limits.named_statements,
             due: Vec::new(),
             failed: None,
+            held: None,
             _turn: turn,
         })))
     }
@@ -188,14 +191,20 @@ impl PgTx {
 
     async fn commit(self, limit: Option<Duration>) -> Result<()> {
         let Kind::Own(own) = self.0 else { return Err(sqlx::Error::BeginFailed.into()) };
-        let Own { transaction, server, patience, trail, failed, answer, .. } = *own;
+        let Own { transaction, server, patience, trail, failed, answer, held, .. } = *own;
         // The server would undo it, and call that a success.
         if let Some(error) = failed {
             let _ = within(answer, transaction.rollback()).await;
             return Err(error);
         }
         let error = match within(limit.or(Some(ANSWER)), transaction.commit()).await {
-            Some(Ok(())) => return Ok(()),
+            Some(Ok(())) => {
+                if let Some(held) = held {
+                    let held_us = held.elapsed().as_micros();
+                    tracing::debug!(held_us, "locks were released");
+                }
+                return Ok(());
+            }
             Some(Err(error)) if is_answer(&error) => return Err(error.into()),
             Some(Err(error)) => Error::from(error),
             None => Error::new(ErrorKind::TimedOut, NO_ANSWER).hint("nothing was changed"),
@@ -345,6 +354,15 @@ impl Tx {
             self.remember(Some(&id));
         }
         Ok(())
+    }
+
+    /// Has the log say how long it holds its locks: from `since` until COMMIT is answered.
+    pub fn locks(&mut self, since: std::time::Instant) {
+        if let Self::Postgres(transaction) = self
+            && let Ok(own) = transaction.side()
+        {
+            own.held.get_or_insert(since);
+        }
     }
 
     /// Forgets what its commit could be looked up by.

@@ -5,12 +5,18 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 
+use super::savepoint;
 use super::sql;
 use super::{Tx, on_tx};
 use crate::Result;
 
 /// Tables with rows that are about a run and stay when it goes: they keep its number apart.
 const ABOUT: [&str; 4] = ["notifications", "alert_deliveries", "stored_reports", "review_packs"];
+
+/// Is one of a list of numbers. Not `in`: PostgreSQL takes the list for a long one then, and reads all runs
+/// of a table that is not large.
+const AMONG: &str = "= any(array(select g::bigint from jsonb_array_elements_text($1) g))";
+const AMONG_ON_SQLITE: &str = "in (select g.value from json_each($1) g)";
 
 /// A run, by its place in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -60,6 +66,8 @@ pub struct Removable {
     pub retry_of: Option<i64>,
     /// How many runs tried it again.
     pub retries: i64,
+    /// So many microseconds went by in the statement before it was held.
+    pub read_us: i64,
 }
 
 /// Those of `ids` that no deployment would start again, newest first, held where the engine holds rows.
@@ -89,16 +97,16 @@ pub async fn removable(
     let rows = rows.map(few).join(" + ");
     on_tx!(tx, c => {
         let text = format!(
-            "select r.id, r.plan_id, r.retry_of_run_id as retry_of, \
+            "select x.*, {} as read_us from (select r.id, r.plan_id, r.retry_of_run_id as retry_of, \
              (select count(*) from operation_runs n where n.retry_of_run_id = r.id) as retries, \
              cast(1 + {rows} + case when r.plan_id is null then 0 else 1 end as bigint) as own, \
-             cast({about} as bigint) as about from operation_runs r where r.id in ({}) and r.id < $2 \
+             cast({about} as bigint) as about from operation_runs r where r.id {} and r.id < $2 \
              and not (r.source = 'deploy_hook' and r.request_id is not null) \
-             order by r.created_at desc, r.id desc{}",
+             order by r.created_at desc, r.id desc{}) x",
             by_engine!(
-                "select g::bigint from jsonb_array_elements_text($1) g",
-                "select g.value from json_each($1) g"
-            ), claim_lock!()
+                "(extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint", "0"
+            ),
+            by_engine!(AMONG, AMONG_ON_SQLITE), claim_lock!()
         );
         Ok(sql::query_as(AssertSqlSafe(text))
             .bind(as_list(ids.iter().copied()))
@@ -114,19 +122,66 @@ fn as_list(ids: impl IntoIterator<Item = i64>) -> Json<Value> {
     Json(ids.into_iter().collect())
 }
 
+/// Makes ready for a chunk, before others may wait. A server plans in each connection what deleting its
+/// first run takes, which is longer than a chunk: so the first is one that only this transaction ever sees.
+/// And a chunk need not be on the disk when it is committed: after a crash it was done with its marker or
+/// not at all. SQLite needs neither.
+pub async fn prepare(tx: &mut Tx, now: DateTime<Utc>) -> Result<()> {
+    let Tx::Postgres(transaction) = tx else { return Ok(()) };
+    let (planned, _, _): (String, String, String) = sql::query_as(
+        "select coalesce(current_setting('tenantpilot.deletes_runs', true), ''), \
+         set_config('tenantpilot.deletes_runs', 'on', false), set_config('synchronous_commit', 'off', true)",
+    )
+    .fetch_one(transaction)
+    .await?;
+    if planned == "on" {
+        return Ok(());
+    }
+    savepoint::begin(tx).await?;
+    let Tx::Postgres(transaction) = tx else { return Ok(()) };
+    // Others do the same at once, with a number of their own.
+    let id: i64 = sql::query_scalar(
+        "insert into operation_runs (id, source, type, scope_kind, status, outcome, identity_hash, \
+         created_at, completed_at, updated_at) values (-pg_backend_pid(), 'schedule', 'retention.prune', \
+         'platform', 'completed', 'succeeded', repeat('0', 64), $1, $1, $1) returning id",
+    )
+    .bind(now)
+    .fetch_one(transaction)
+    .await?;
+    let mut runs = removable(tx, &[id], i64::MAX, 1).await?;
+    delete(tx, &runs).await?;
+    for run in &mut runs {
+        run.about = 1;
+    }
+    delete(tx, &runs).await?;
+    savepoint::undo(tx).await
+}
+
 /// Deletes runs with all that is theirs, and the plans that they used.
 pub async fn delete(tx: &mut Tx, runs: &[Removable]) -> Result<()> {
     if runs.is_empty() {
         return Ok(());
     }
+    let ids = || runs.iter().map(|run| run.id);
+    let mut text = "delete from operation_runs where id".to_owned();
     if runs.iter().any(|run| run.about > 0) {
-        for table in ABOUT {
-            let text =
-                format!("update {table} set gone_run_id = run_id, run_id = null where run_id");
-            change(tx, &text, runs.iter().map(|run| run.id)).await?;
+        let keep = ABOUT.map(|table| {
+            format!("update {table} set gone_run_id = run_id, run_id = null where run_id")
+        });
+        if matches!(tx, Tx::Postgres(_)) {
+            // All in one trip: others wait meanwhile.
+            let keep = keep
+                .iter()
+                .zip(ABOUT)
+                .map(|(keep, table)| format!("of_{table} as ({keep} {AMONG})"));
+            text = format!("with {} {text}", keep.collect::<Vec<_>>().join(", "));
+        } else {
+            for text in keep {
+                change(tx, &text, ids()).await?;
+            }
         }
     }
-    change(tx, "delete from operation_runs where id", runs.iter().map(|run| run.id)).await?;
+    change(tx, &text, ids()).await?;
     let plans: Vec<i64> = runs.iter().filter_map(|run| run.plan_id).collect();
     if !plans.is_empty() {
         change(tx, "delete from runbook_plans where id", plans).await?;
@@ -136,10 +191,7 @@ pub async fn delete(tx: &mut Tx, runs: &[Removable]) -> Result<()> {
 
 async fn change(tx: &mut Tx, text: &str, ids: impl IntoIterator<Item = i64>) -> Result<()> {
     on_tx!(tx, c => {
-        let text = format!("{text} in ({})", by_engine!(
-                "select g::bigint from jsonb_array_elements_text($1) g",
-                "select g.value from json_each($1) g"
-            ));
+        let text = format!("{text} {}", by_engine!(AMONG, AMONG_ON_SQLITE));
         sql::query(AssertSqlSafe(text)).bind(as_list(ids)).execute(c).await?;
         Ok(())
     })
@@ -207,7 +259,8 @@ pub async fn delete_piece(
 
 /// Deletes what is left of a run that went piece by piece.
 pub async fn end(tx: &mut Tx, (run_id, plan_id): (i64, Option<i64>)) -> Result<()> {
-    let run = Removable { id: run_id, plan_id, own: 0, about: 0, retry_of: None, retries: 0 };
+    let run =
+        Removable { id: run_id, plan_id, own: 0, about: 0, retry_of: None, retries: 0, read_us: 0 };
     delete(tx, &[run]).await?;
     change(tx, "delete from operation_runs_leaving where run_id", [run_id]).await
 }
