@@ -120,7 +120,7 @@ impl Store {
         let recent = n / 10 + 1;
         let at = format!(
             "(now() - case when n <= {n} then interval '401 days' + n % 300 * interval '1 day' \
-             else n % 390 * interval '1 day' end - n * interval '1 second')"
+             else n % 390 * interval '1 day' end - n % {n} * interval '1 second')"
         );
         for text in [
             // The counts are made afterwards: row by row they take longer than the runs.
