@@ -76,13 +76,12 @@ fn trend(runs: &RunKpis) -> Vec<Value> {
     pieces
         .map(|(bucket, (started, failed))| {
             let span = Span { from: bucket.start_at, until: bucket.end_at };
-            let whole = runs.kept_from.is_none_or(|kept| kept <= bucket.start_at);
-            let kept = |count: i64| (whole || count > 0).then_some(count);
+            let kept = |count: &i64| runs.of_piece(bucket, *count);
             json!({
                 "start_at": bucket.start_at,
                 "end_at": bucket.end_at,
-                "started": counted(kept(*started), &in_window(&[], span)),
-                "failed": counted(kept(*failed), &in_window(&[StatusWord::Failed], span)),
+                "started": counted(kept(started), &in_window(&[], span)),
+                "failed": counted(kept(failed), &in_window(&[StatusWord::Failed], span)),
             })
         })
         .collect()

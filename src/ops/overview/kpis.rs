@@ -132,6 +132,12 @@ impl RunKpis {
         (number > 0 || self.missing_before().is_none()).then_some(number)
     }
 
+    /// A number of a piece of the trend; none where nothing is left of it and some of it was pruned.
+    pub fn of_piece(&self, piece: &Bucket, number: i64) -> Option<i64> {
+        let whole = self.kept_from.is_none_or(|kept| kept <= piece.start_at);
+        (number > 0 || whole).then_some(number)
+    }
+
     /// The window before; none where it is not kept whole.
     pub fn before(&self) -> Option<&RunFigures> {
         let whole = self.kept_from.is_none_or(|kept| kept <= self.previous_start_at);

@@ -11,6 +11,7 @@ use tenantpilot::domain::window::Window;
 use tenantpilot::ops::overview::FillFingerprints;
 use tenantpilot::ops::runs::{ListRuns, Page};
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
+use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::look::grouped;
@@ -506,6 +507,31 @@ both_engines! {
         hides!(console, "not kept before");
         console.keys("G").await;
         shows!(console, ", not kept before 11-10");
+        console.keys("1f").await;
+        shows!(console, "error groups");
+        shows!(console, "ended runs not kept before 11-10");
+    }
+
+    async fn fr_049_010_bars_of_what_is_gone_have_a_mark_of_their_own(store) {
+        let store = store.with_traffic().await;
+        store.administrator().await;
+        let at = (store.ops.clock().now() - TimeDelta::days(10)).to_rfc3339_opts(SecondsFormat::Micros, false);
+        at_overview(&store.ops, "administrator", 80, 24).await.keys("ww").await;
+        let mut console = at_overview(&store.ops, "administrator", 80, 24).await;
+        shows!(console, &"·".repeat(28));
+        hides!(console, "not kept");
+        store.sql(&format!("insert into data_kept (data, kept_from, newest_id) values ('runs', '{at}', 0)")).await.unwrap();
+        for (ascii, [gone, nothing]) in [(false, ["×", "·"]), (true, ["x", "."])] {
+            let colors = if ascii { ColorSupport::None } else { ColorSupport::Ansi16 };
+            let mut console = Console::with(&store.ops, Setup { ascii, colors, ..setup(80, 24, &store.clock) }).await;
+            console.log_in("administrator").await;
+            console.keys("1").await;
+            shows!(console, "[30d]");
+            let drawn = format!("{}{}", gone.repeat(21), nothing.repeat(7));
+            assert_eq!(console.screen().matches(&drawn).count(), 2, "{}", console.screen());
+            shows!(console, &format!("{gone} not kept"));
+            assert!(!ascii || console.screen().is_ascii());
+        }
     }
 
     async fn fr_049_010_a_number_of_which_nothing_is_left_is_no_zero(store) {

@@ -5,10 +5,11 @@ use ratatui::text::Span;
 use super::cells::{Cell, Row};
 use super::{Item, Trend};
 use crate::domain::window::{Bucket, Step, Window};
-use crate::ops::overview::RunTrend;
+use crate::ops::overview::{RunKpis, RunTrend};
+use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::look::{Look, grouped};
 use crate::tui::theme::Role;
-use crate::tui::trend::bars;
+use crate::tui::trend::{kept_bars, not_kept};
 
 /// The widest bars, with the column that sets them apart.
 const WIDEST: usize = 12;
@@ -26,12 +27,13 @@ pub(super) fn peak(counts: &[i64]) -> Option<(usize, i64)> {
 /// The bars of runs that were started and of those that failed, `heights` rows each, in
 /// `columns`, with an axis below.
 pub(super) fn rows(
-    trend: &RunTrend,
+    runs: &RunKpis,
     window: Window,
     heights: [u16; 2],
     columns: usize,
     look: &Look,
 ) -> Vec<Row> {
+    let trend = &runs.trend;
     let label = |bucket: &Bucket| {
         let days = window.step() == Step::Day;
         // A bar stands for a step of the clock: its label does not move with the window.
@@ -47,19 +49,30 @@ pub(super) fn rows(
             Some((grouped(most), format!(" {at} {when}")))
         })
         .collect();
-    let words = |peak: &Option<(String, String)>| {
-        peak.as_ref().map_or(6, |(most, when)| 6 + most.len() + when.len())
+    let kept = both.map(|(_, counts)| -> Vec<Option<i64>> {
+        let pieces = trend.buckets.iter().zip(counts);
+        pieces.map(|(piece, count)| runs.of_piece(piece, *count)).collect()
+    });
+    let gone = kept.iter().any(|counts| counts.contains(&None));
+    let (none, legend) = if gone {
+        ("  none kept", format!("  {} {NOT_KEPT}", not_kept(look.ascii)))
+    } else {
+        ("  none", String::new())
     };
-    let aside = peaks.iter().map(words).max().unwrap_or(0);
+    let words = |peak: &Option<(String, String)>| {
+        peak.as_ref().map_or(none.len(), |(most, when)| 6 + most.len() + when.len())
+    };
+    let aside = peaks.iter().map(words).max().unwrap_or(0).max(legend.chars().count());
     let room = columns.saturating_sub(HEAD + aside + 2).max(1);
     let count = trend.buckets.len();
     let each = (room / count.max(1)).clamp(1, WIDEST);
     let skipped = count.saturating_sub(room);
     let mut rows = Vec::new();
-    for (((which, counts), peak), height) in both.into_iter().zip(peaks).zip(heights) {
-        let shown = counts.get(skipped..).unwrap_or(counts);
+    for ((((which, _), counts), peak), height) in both.into_iter().zip(kept).zip(peaks).zip(heights)
+    {
+        let shown = counts.get(skipped..).unwrap_or(&counts);
         let role = if which == Trend::Failed { Role::Failed } else { Role::Accent };
-        for (index, cells) in bars(shown, height, look.ascii).into_iter().enumerate() {
+        for (index, cells) in kept_bars(shown, height, look.ascii).into_iter().enumerate() {
             let name = match which {
                 Trend::Started => "  started ",
                 Trend::Failed => "  failed  ",
@@ -68,7 +81,7 @@ pub(super) fn rows(
             let mut row = vec![Cell::plain(Role::Muted, name)];
             let gap = usize::from(each >= APART);
             for (bar, cell) in cells.iter().enumerate() {
-                let nothing = matches!(*cell, "·" | ".");
+                let nothing = matches!(*cell, "·" | "." | "×" | "x");
                 let cut = bar + 1 == cells.len() || (bar == 0 && skipped == 0);
                 let role = if nothing || cut { Role::Muted } else { role };
                 row.push(Cell::plain(role, cell.repeat(each - gap) + &" ".repeat(gap)));
@@ -81,13 +94,15 @@ pub(super) fn rows(
                     row.push(Cell::strong(Role::Title, most.clone()));
                     row.push(Cell::plain(Role::Muted, when.clone()));
                 }
-                (0, None) => row.push(Cell::plain(Role::Muted, "  none")),
+                (0, None) => row.push(Cell::plain(Role::Muted, none)),
                 _ => {}
             }
             rows.push(row);
         }
     }
-    rows.push(axis(trend, skipped, each, look, &label));
+    let mut axis = axis(trend, skipped, each, look, &label);
+    axis.push(Cell::plain(Role::Muted, legend));
+    rows.push(axis);
     rows
 }
 

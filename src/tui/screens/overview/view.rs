@@ -82,7 +82,7 @@ impl Overview {
         let mut parts = vec![runs(told, around)];
         if told.runs.current.started > 0 {
             let window = told.window.key;
-            parts.push(chart::rows(&told.runs.trend, window, heights, width, look));
+            parts.push(chart::rows(&told.runs, window, heights, width, look));
         }
         parts.push(offenders(told, look, width));
         parts.push(self.failures(told, around));
