@@ -1,8 +1,9 @@
 //! Pruning ended runs: what goes with them, what is still needed, and how a run goes that has many rows.
 
 use chrono::{DateTime, Duration, Utc};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tenantpilot::Clock;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::run::{RunOutcome, Source};
@@ -10,9 +11,11 @@ use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::notifications::ListNotifications;
-use tenantpilot::ops::overview::{CheckRunCounts, ReadOverview};
+use tenantpilot::ops::overview::{CheckRunCounts, FillFingerprints, FoldRunCounts, ReadOverview};
 use tenantpilot::ops::plans::Preflight;
-use tenantpilot::ops::runs::{GetRun, ListRuns, RunScope};
+use tenantpilot::ops::runs::{FinishRun, GetRun, ListRuns, RunScope, RunStep, Stepped};
+use tenantpilot::ops::support::{DiagnosticsSubject, GetTenant, OpenDiagnostics};
+use tenantpilot::{Clock, ErrorKind};
 
 use crate::cli::Person;
 use crate::retention_data::{ago, prune};
@@ -358,3 +361,54 @@ both_engines! {
         assert!(gone.err.contains("run 400 is not kept any more") && gone.err.contains("ended runs are kept for 20 days"), "{gone:?}");
     }
 }
+
+    async fn fr_049_010_a_tenant_and_an_error_say_what_is_not_kept(store) {
+        let store = store.with_platform().await;
+        let admin = store.administrator().await.actor;
+        let tenant = async || store.ops.run(&admin, GetTenant { id: 1 }).await.unwrap().week;
+        let headline = async || {
+            let opened = OpenDiagnostics { subject: DiagnosticsSubject::Tenant(1) };
+            store.ops.run(&admin, opened).await.unwrap().bundle().unwrap().headline().to_owned()
+        };
+        let week = tenant().await;
+        assert_eq!((week.total, week.failed, week.active, week.missing_before), (Some(0), Some(0), 0, None));
+        assert_eq!(headline().await, "no run of its own in the last 7 days");
+        let day = (noon() - Duration::days(3)).to_rfc3339();
+        store.sql(&format!("insert into data_kept (data, kept_from, newest_id) values ('runs', '{day}', 0)")).await.unwrap();
+        let week = tenant().await;
+        assert_eq!((week.total, week.failed, week.active), (None, None, 0));
+        assert!(week.missing_before.is_some());
+        assert_eq!(headline().await, "no run of its own of the last 7 days is kept");
+        store.ended_runs(noon(), (100, 2), 1).await;
+        assert_eq!(headline().await, "2 of 2 kept runs of the last 7 days failed");
+        store.sql("update operation_runs set outcome = 'succeeded', reason_code = null where type = 'policy.sync'").await.unwrap();
+        let week = tenant().await;
+        assert_eq!((week.total, week.failed), (Some(2), None));
+
+        // The same on the command line, at its own time.
+        let person = Person::at(&store.url);
+        person.login("administrator").ends(0);
+        let now = Clock::system().now();
+        store.sql(&format!("update data_kept set kept_from = {} where data = 'runs'", ago(now, 3))).await.unwrap();
+        let day = (now - Duration::days(3)).format("%Y-%m-%d").to_string();
+        let missing = format!("ended runs are not kept before {day}");
+        let shown = ["tenants", "show", "1"];
+        store.ended_runs(now, (900, 1), 2).await;
+        let said = person.run(&shown).ends(0).out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&missing), "{said}");
+        let json = person.run(&[&shown[..], &["--json"]].concat()).ends(0).json();
+        let week = json.pointer("/tenant/last_7_days").unwrap();
+        assert!(week["failed"] == 1 && week["missing_before"].is_string(), "{week}");
+        let listed = person.run(&["failures", "list", "--window", "24h"]).ends(0).out;
+        assert!(!listed.contains("not kept"), "{listed}");
+        store.ops.run(&Actor::System, FillFingerprints).await.unwrap();
+        let json = person.run(&["failures", "list", "--window", "30d", "--json"]).ends(0).json();
+        let name = json.pointer("/fingerprints/0/fingerprint").and_then(Value::as_str).unwrap().to_owned();
+        let error = |window: &str, more: &[&str]| person.run(&[&["failures", "show", &name, "--window", window], more].concat());
+        let json = error("30d", &["--json"]).ends(0).json();
+        assert!(json["fingerprint"]["missing_before"].is_string(), "{json}");
+        let said = error("30d", &[]).ends(0).out;
+        assert!(said.contains(&format!("missing    {missing}")), "{said}");
+        let unknown = person.run(&["failures", "show", "0123456789ab", "--window", "30d"]).ends(4);
+        assert!(unknown.err.contains(&missing), "{unknown:?}");
+    }

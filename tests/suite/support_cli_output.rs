@@ -226,7 +226,7 @@ both_engines! {
         assert_eq!((&tenant["findings"][0]["open"], &tenant["provider_connections"][0]["provider"]), (&2.into(), &"graph".into()));
         assert_eq!(tenant["support_requests"][0]["reference"], one);
         let quiet = person.run(&["tenants", "show", "4"]).ends(0).out;
-        assert!(quiet.contains("activity   none\n") && quiet.contains("runs\nnone is kept\n"), "{quiet}");
+        assert!(quiet.contains("activity   none is kept\n") && quiet.contains("runs\nnone is kept\n"), "{quiet}");
         // Requests are for who may see them, tenants for who may see theirs.
         let rob = restricted(&person, "rob", &[ACCESS, OPS]);
         assert!(rob.run(&["tenants", "show", "3", "--json"]).ends(0).json()["tenant"]["support_requests"].is_null());

@@ -309,7 +309,7 @@ both_engines! {
 
         let view = store.ops.run(&first.actor, GetTenant { id: 3 }).await.unwrap();
         assert_eq!(view.runs.iter().map(|run| run.id).collect::<Vec<_>>(), [4, 3]);
-        assert_eq!((view.week.total, view.week.failed, view.week.active), (2, 2, 0));
+        assert_eq!((view.week.total, view.week.failed, view.week.active), (Some(2), Some(2), 0));
         let findings: Vec<_> = view.findings.iter().map(|sums| (sums.severity.as_str(), sums.open, sums.overdue, sums.total)).collect();
         assert_eq!(findings, [("critical", 2, 1, 2), ("low", 0, 0, 1)]);
         assert_eq!(view.connections[0].status, "degraded");

@@ -16,6 +16,7 @@ use crate::ops::auth::Session;
 use crate::ops::overview::{
     FingerprintGroup, FingerprintPage, GetFingerprint, ListFingerprints, PlanGroupRetry,
 };
+use crate::ops::telemetry::NOT_KEPT;
 use crate::{Error, Result};
 
 /// How wide a pattern is under its row, so that it stays within 80 columns.
@@ -217,6 +218,9 @@ fn told(group: &FingerprintGroup, env: &Env) -> Result<()> {
     out.line(format!("failures   {}", counts(group)))?;
     out.line(format!("first      {}", text::time(group.first_seen_at, zone)))?;
     out.line(format!("last       {}", text::time(group.last_seen_at, zone)))?;
+    if let Some(at) = group.missing_before {
+        out.line(format!("missing    ended runs are {NOT_KEPT} before {}", text::time(at, zone)))?;
+    }
     let sample = &group.sample;
     let tenant = match (&sample.tenant_name, sample.tenant_id) {
         (Some(name), _) => text::name(name, ascii),

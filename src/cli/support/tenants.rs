@@ -11,6 +11,7 @@ use crate::cli::text::{self, Table};
 use crate::cli::{Env, examples, runs};
 use crate::domain::run_state::RunState;
 use crate::ops::support::{GetTenant, ListTenants, SupportTenant, TenantView};
+use crate::ops::telemetry::NOT_KEPT;
 
 /// How wide names, types and codes are, so that a line stays within 80 columns.
 const NAME: usize = 32;
@@ -174,14 +175,22 @@ fn head(view: &TenantView, env: &Env) -> Result<()> {
     if tenant.is_platform {
         lines.extend(field("note", "the platform's own tenant"));
     }
-    let last = view.last_activity_at.map_or_else(|| "none".to_owned(), |at| text::time(at, zone));
+    let last =
+        view.last_activity_at.map_or_else(|| "none is kept".to_owned(), |at| text::time(at, zone));
     lines.extend(field("activity", &last));
     let week = view.week;
-    let runs = if week.total == 1 { "run" } else { "runs" };
-    lines.extend(field(
-        "7 days",
-        &format!("{} {runs}, {} failed, {} active", week.total, week.failed, week.active),
-    ));
+    let mut runs = match (week.total, week.failed) {
+        (None, _) => NOT_KEPT.to_owned(),
+        (Some(total), failed) => {
+            let noun = if total == 1 { "run" } else { "runs" };
+            let failed = failed.map_or_else(|| NOT_KEPT.to_owned(), |failed| failed.to_string());
+            format!("{total} {noun}, {failed} failed, {} active", week.active)
+        }
+    };
+    if let Some(at) = week.missing_before {
+        runs.push_str(&format!("; ended runs are {NOT_KEPT} before {}", text::time(at, zone)));
+    }
+    lines.extend(field("7 days", &runs));
     lines.iter().try_for_each(|line| env.out.line(line))
 }
 

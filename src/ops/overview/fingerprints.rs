@@ -71,6 +71,8 @@ pub struct FingerprintGroup {
     pub first_seen_at: DateTime<Utc>,
     /// The last one.
     pub last_seen_at: DateTime<Utc>,
+    /// The moment in the window before which ended runs are not kept; none: all are.
+    pub missing_before: Option<DateTime<Utc>>,
     /// The newest of them.
     pub sample: Sample,
     /// The runs that have one.
@@ -103,9 +105,8 @@ impl FingerprintPage {
             |count: i64, one: &str| if count == 1 { one.to_owned() } else { format!("{one}s") };
         let (failures, groups, label) =
             (self.total_failures, self.total_fingerprints, self.window.label);
-        let missing = self.missing_before.map_or_else(String::new, |at| {
-            format!("; ended runs are {NOT_KEPT} before {}", at.format("%Y-%m-%d %H:%M UTC"))
-        });
+        let missing =
+            self.missing_before.map_or_else(String::new, |at| format!("; {}", not_kept(at)));
         if failures == 0 {
             let nothing = if missing.is_empty() { "Nothing" } else { "Nothing that is kept" };
             return format!("{nothing} failed in {label}{missing}.");
@@ -131,13 +132,13 @@ impl Operation for ListFingerprints {
         let (now, view) = (context.now(), context.permit().scope());
         let [span, _] = window.of_runs(now);
         let tx = context.tx()?;
-        let ((total_failures, total_fingerprints), found, kept) = together!(
+        let ((total_failures, total_fingerprints), found, missing_before) = together!(
             tx,
             |tx| rows::totals(tx, view, span),
             |tx| rows::groups(tx, view, span, None, limit),
-            |tx| retention::kept(tx, Data::Runs),
+            |tx| retention::missing_before(tx, Data::Runs, span.from),
         )?;
-        let fingerprints = found.into_iter().map(|row| group(row, span)).collect();
+        let fingerprints = found.into_iter().map(|row| group(row, span, missing_before)).collect();
         let shown = WindowSpan {
             key: window,
             label: window.label(),
@@ -147,7 +148,7 @@ impl Operation for ListFingerprints {
         Ok(FingerprintPage {
             window: shown,
             as_of: now,
-            missing_before: kept.map(|kept| kept.kept_from).filter(|kept| span.from < *kept),
+            missing_before,
             total_failures,
             total_fingerprints,
             fingerprints,
@@ -155,7 +156,7 @@ impl Operation for ListFingerprints {
     }
 }
 
-fn group(row: GroupRow, span: Span) -> FingerprintGroup {
+fn group(row: GroupRow, span: Span, missing_before: Option<DateTime<Utc>>) -> FingerprintGroup {
     let mut sample = row.sample;
     // Again: whoever wrote it may have known fewer rules.
     sample.message = sanitize::message(&sample.message);
@@ -176,6 +177,7 @@ fn group(row: GroupRow, span: Span) -> FingerprintGroup {
         tenants: row.tenants,
         first_seen_at: row.first_seen_at,
         last_seen_at: row.last_seen_at,
+        missing_before,
         sample: Sample {
             run_id: sample.run_id,
             run_type: sample.run_type,
@@ -217,6 +219,10 @@ impl Operation for GetFingerprint {
     }
 }
 
+fn not_kept(before: DateTime<Utc>) -> String {
+    format!("ended runs are {NOT_KEPT} before {}", before.format("%Y-%m-%d %H:%M UTC"))
+}
+
 /// One group of a window within a view.
 pub(super) async fn one(
     tx: &mut Tx,
@@ -229,12 +235,14 @@ pub(super) async fn one(
         return Err(Error::usage(format!("{} is not a fingerprint", quoted(fingerprint)))
             .hint("a fingerprint has 12 digits and letters a to f; failures list shows them"));
     }
+    let missing = retention::missing_before(tx, Data::Runs, span.from).await?;
     let gone = || {
+        let hint = missing.map_or_else(|| "look at a longer window".to_owned(), not_kept);
         Error::not_found(format!("an error with the fingerprint {fingerprint} in {window}"))
-            .hint("look at a longer window")
+            .hint(hint)
     };
     let row = rows::groups(tx, view, span, Some(fingerprint), 1).await?.into_iter().next();
-    Ok(group(row.ok_or_else(gone)?, span))
+    Ok(group(row.ok_or_else(gone)?, span, missing))
 }
 
 /// Gives a fingerprint to failures that were written before there were any. It is done after the

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::run_read::{RunRow, in_view, overdue, restricted_to, run_columns, run_joins};
-use super::sql;
-use super::{Tx, on_tx};
+use super::{Tx, on_tx, retention, sql};
 use crate::Result;
 use crate::access::ViewScope;
+use crate::domain::kept::Data;
 use crate::domain::run::Run;
 
 /// A tenant as support sees it.
@@ -215,29 +215,34 @@ pub async fn runs(tx: &mut Tx, tenant_id: i64, view: ViewScope, limit: i64) -> R
 }
 
 /// How a tenant's own runs of some time ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RunSums {
-    /// Created since then.
-    pub total: i64,
-    /// Of these, failed, wholly or in part.
-    pub failed: i64,
+    /// Created since then; none: not kept.
+    pub total: Option<i64>,
+    /// Of these, failed, wholly or in part; none: not kept.
+    pub failed: Option<i64>,
     /// Of these, still active.
     pub active: i64,
+    /// The moment since then before which ended runs are not kept; none: all are.
+    pub missing_before: Option<DateTime<Utc>>,
 }
 
 /// How a tenant's own runs since `since` ended.
 pub async fn run_sums(tx: &mut Tx, tenant_id: i64, since: DateTime<Utc>) -> Result<RunSums> {
-    on_tx!(tx, c => {
-        Ok(sql::query_as(
-            "select count(*) as total, count(*) filter (where outcome in ('failed', 'partially_succeeded')) \
-             as failed, count(*) filter (where status <> 'completed') as active \
+    let missing_before = retention::missing_before(tx, Data::Runs, since).await?;
+    let (total, failed, active): (i64, i64, i64) = on_tx!(tx, c => {
+        sql::query_as(
+            "select count(*), count(*) filter (where outcome in ('failed', 'partially_succeeded')), \
+             count(*) filter (where status <> 'completed') \
              from operation_runs where tenant_id = $1 and created_at >= $2",
         )
         .bind(tenant_id)
         .bind(since)
         .fetch_one(c)
-        .await?)
-    })
+        .await?
+    });
+    let kept = |number: i64| (number > 0 || missing_before.is_none()).then_some(number);
+    Ok(RunSums { total: kept(total), failed: kept(failed), active, missing_before })
 }
 
 /// The reason for which most of a tenant's own runs since `since` failed, and how many did.

@@ -258,6 +258,15 @@ pub async fn kept(tx: &mut Tx, data: Data) -> Result<Option<Kept>> {
     })
 }
 
+/// The moment before which `data` is not kept, of a window from `from` on; none: all of it is.
+pub async fn missing_before(
+    tx: &mut Tx,
+    data: Data,
+    from: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>> {
+    Ok(kept(tx, data).await?.map(|kept| kept.kept_from).filter(|kept| from < *kept))
+}
+
 /// Notes what of `data` was pruned; it never goes back.
 pub async fn keep(tx: &mut Tx, data: Data, new: Kept) -> Result<()> {
     let known = kept(tx, data).await?;

@@ -76,6 +76,7 @@ pub(super) async fn run_reference(tx: &mut Tx, found: &Found, run: &Run) -> Resu
 async fn overview(tx: &mut Tx, found: &Found, newest: Option<DateTime<Utc>>) -> Result<Section> {
     let since = found.now - Duration::days(SUMMED_DAYS);
     let tenant = &found.tenant;
+    let mut missing_before = None;
     let (headline, issue, affected) = if let Some(run) = &found.run {
         let reasons = rows::run_reasons(tx, run.id, tenant.id).await?;
         let issue = reasons.first().map(|(reason, _)| reason.clone());
@@ -85,11 +86,14 @@ async fn overview(tx: &mut Tx, found: &Found, newest: Option<DateTime<Utc>>) -> 
     } else {
         let sums = rows::run_sums(tx, tenant.id, since).await?;
         let main = rows::main_reason(tx, tenant.id, since).await?;
-        let headline = match (sums.total, sums.failed) {
-            (0, _) => format!("no run of its own in the last {SUMMED_DAYS} days"),
-            (total, failed) => {
+        missing_before = sums.missing_before;
+        let headline = match (sums.total, sums.failed.unwrap_or(0)) {
+            (None, _) => format!("no run of its own of the last {SUMMED_DAYS} days is kept"),
+            (Some(0), _) => format!("no run of its own in the last {SUMMED_DAYS} days"),
+            (Some(total), failed) => {
                 let failed = if failed == 0 { "none".to_owned() } else { failed.to_string() };
-                let runs = count(total, "run");
+                let kept = if missing_before.is_some() { "kept run" } else { "run" };
+                let runs = count(total, kept);
                 format!("{failed} of {runs} of the last {SUMMED_DAYS} days failed")
             }
         };
@@ -117,6 +121,9 @@ async fn overview(tx: &mut Tx, found: &Found, newest: Option<DateTime<Utc>>) -> 
     }
     if tenant.is_platform {
         facts.push(Fact::new("platforms_own", true));
+    }
+    if missing_before.is_some() {
+        facts.push(Fact::at("ended_runs_not_kept_before", missing_before));
     }
     facts.push(Fact::at("newest_activity_at", newest));
     facts.push(Fact::at("opened_at", Some(found.now)));

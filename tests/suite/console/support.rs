@@ -68,6 +68,19 @@ both_engines! {
         }
     }
 
+    async fn fr_049_010_the_page_of_a_tenant_says_what_is_not_kept(store) {
+        let (store, _) = store.with_desk().await;
+        let at = store.clock.now() - chrono::TimeDelta::days(3);
+        let mut console = Console::open(&store.ops, 120, 40).await;
+        console.log_in("administrator").await;
+        console.keys("5tContoso<space>DE<enter><enter>").await;
+        shows!(console, "last 7 days");
+        hides!(console, "not kept");
+        store.sql(&format!("insert into data_kept (data, kept_from, newest_id) values ('runs', '{}', 0)", at.to_rfc3339())).await.unwrap();
+        console.poll().await;
+        shows!(console, &format!("; ended runs not kept before {}", at.format("%m-%d")));
+    }
+
     async fn fr_030_002_requests_are_listed_newest_first_and_live(store) {
         let (store, administrator) = store.with_desk().await;
         let mut console = Console::open(&store.ops, 80, 24).await;

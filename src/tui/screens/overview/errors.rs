@@ -416,6 +416,9 @@ fn detail(group: &FingerprintGroup, around: &Around<'_>, width: usize) -> Vec<Ro
     } else {
         put("seen", Role::Text, &format!("{first} to {last}"));
     }
+    if let Some(at) = group.missing_before {
+        put("", Role::Muted, &super::view::missing(at, look));
+    }
     if group.fingerprint.is_empty() {
         let text = "These failures have no fingerprint: only the run of the sample can be opened.";
         put("", Role::Warning, text);

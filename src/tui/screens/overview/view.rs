@@ -310,7 +310,7 @@ fn number_cells(number: Number, name: &str, text: String, role: Role) -> Row {
 }
 
 /// From when on ended runs are kept.
-fn missing(at: DateTime<Utc>, look: &Look) -> String {
+pub(super) fn missing(at: DateTime<Utc>, look: &Look) -> String {
     format!("ended runs {NOT_KEPT} before {}", look.short_time(at))
 }
 

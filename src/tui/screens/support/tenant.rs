@@ -16,6 +16,7 @@ use crate::domain::run_state::RunState;
 use crate::ops::support::{
     Connection, DiagnosticsSubject, FindingSums, SupportRequest, TenantView,
 };
+use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, state_role};
 use crate::tui::msg::{Effect, Follows, Sub};
@@ -81,20 +82,25 @@ fn head(paper: &mut Paper<'_>, view: &TenantView, look: &Look) {
         let (role, text) = connected(connection, look);
         line(role, if index == 0 { "connection" } else { "" }, &text);
     }
-    let last = view.last_activity_at.map_or_else(|| "none yet".to_owned(), |at| look.full_time(at));
+    let last =
+        view.last_activity_at.map_or_else(|| "none is kept".to_owned(), |at| look.full_time(at));
     line(Role::Text, "last activity", &last);
     let week = &view.week;
-    let text = match week.total {
-        0 => "no run of its own".to_owned(),
-        total => format!(
+    let mut text = match (week.total, week.failed) {
+        (None, _) => NOT_KEPT.to_owned(),
+        (Some(0), _) => "no run of its own".to_owned(),
+        (Some(total), failed) => format!(
             "{} {} of its own, {} failed, {} active",
             grouped(total),
             if total == 1 { "run" } else { "runs" },
-            grouped(week.failed),
+            failed.map_or_else(|| NOT_KEPT.to_owned(), grouped),
             grouped(week.active)
         ),
     };
-    line(if week.failed > 0 { Role::Failed } else { Role::Text }, "last 7 days", &text);
+    if let Some(at) = week.missing_before {
+        text.push_str(&format!("; ended runs {NOT_KEPT} before {}", look.short_time(at)));
+    }
+    line(if week.failed > Some(0) { Role::Failed } else { Role::Text }, "last 7 days", &text);
 }
 
 /// How a connection stands, in words.
