@@ -43,6 +43,7 @@ fn run(id: i64) -> Run {
         platform_user_id: None,
         initiator_name: Some("m.lang".to_owned()),
         source: Source::Admin,
+        subject: None,
         run_type: "inventory.sync".to_owned(),
         scope: ScopeKind::Tenant,
         status: RunStatus::Completed,

@@ -186,7 +186,10 @@ pub fn as_json(run: &Run, now: DateTime<Utc>) -> Value {
 pub fn covered(run: &Run) -> String {
     let tenants = count(run.target_count, "tenant");
     match (run.scope, &run.tenant_name, &run.workspace_name) {
-        (ScopeKind::Platform, ..) => "(platform)".to_owned(),
+        (ScopeKind::Platform, ..) => match &run.subject {
+            Some(subject) => format!("(platform: {subject})"),
+            None => "(platform)".to_owned(),
+        },
         (ScopeKind::Tenant, Some(name), _) => name.clone(),
         (ScopeKind::Tenant, None, _) => {
             run.tenant_id.map_or_else(String::new, |id| format!("tenant {id}"))

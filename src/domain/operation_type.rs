@@ -2,6 +2,7 @@
 //! who may start it. There is no other list of types.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::domain::safe_text::quoted;
 use crate::text_enum;
@@ -53,6 +54,9 @@ pub struct OperationType {
     pub needs_provider: bool,
     /// Whether it deletes or closes by age: a worker whose clock is wrong does not execute it.
     pub by_age: bool,
+    /// The input that says what a run is about, where runs of the type are about several things.
+    #[serde(skip)]
+    pub subject: Option<&'static str>,
 }
 
 impl OperationType {
@@ -68,6 +72,7 @@ impl OperationType {
             customers_start: false,
             needs_provider: false,
             by_age: false,
+            subject: None,
         }
     }
 
@@ -82,6 +87,7 @@ impl OperationType {
             customers_start: true,
             needs_provider: true,
             by_age: false,
+            subject: None,
         }
     }
 
@@ -92,6 +98,11 @@ impl OperationType {
 
     const fn by_age(mut self) -> Self {
         self.by_age = true;
+        self
+    }
+
+    const fn about(mut self, input: &'static str) -> Self {
+        self.subject = Some(input);
         self
     }
 
@@ -121,7 +132,9 @@ pub const CATALOGUE: &[OperationType] = &[
     OperationType::maintenance("product_usage.prune", "Prune product usage", Risk::Destructive)
         .by_age(),
     OperationType::customers("provider.connection_check", "Provider connection check", "provider"),
-    OperationType::maintenance("retention.prune", "Prune old data", Risk::Destructive).by_age(),
+    OperationType::maintenance("retention.prune", "Prune old data", Risk::Destructive)
+        .by_age()
+        .about("data"),
     OperationType::customers("review_pack.generate", "Review pack", "review")
         .writes()
         .without_provider(),
@@ -162,6 +175,11 @@ pub fn require(key: &str) -> Result<&'static OperationType> {
 /// The label of a type; the type itself where it is not known.
 pub fn label(run_type: &str) -> &str {
     find(run_type).map_or(run_type, |kind| kind.label)
+}
+
+/// What a run with these inputs is about, beside its type and tenant; none with most types.
+pub fn subject<'a>(run_type: &str, inputs: &'a Value) -> Option<&'a str> {
+    inputs.get(find(run_type)?.subject?)?.as_str()
 }
 
 /// Checks that `text` is a canonical dotted name, `findings.lifecycle_backfill`.

@@ -109,6 +109,8 @@ pub struct Run {
     /// Canonical dotted type, `policy.sync`.
     #[serde(rename = "type")]
     pub run_type: String,
+    /// What it is about beside that and its tenant: the data of a `retention.prune`.
+    pub subject: Option<String>,
     /// What it covers.
     pub scope: ScopeKind,
     /// Where it is in its life.

@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use super::sql;
 use super::{Tx, on_tx, retries};
 use crate::access::ViewScope;
+use crate::domain::operation_type;
 use crate::domain::run::{Lease, Run, RunFailure, RunTarget};
 use crate::domain::run_facts::{Basis, Busy, Left};
 use crate::domain::sanitize;
@@ -23,6 +24,7 @@ macro_rules! run_columns {
          r.reason_code, r.identity_hash, r.summary_counts, r.target_count, r.fence, r.lease_owner, \
          r.paused_at, r.cancel_requested_at, r.audit_gaps, r.break_glass, r.created_at, r.queued_at, r.started_at, \
          r.completed_at, r.updated_at, \
+         case when r.scope_kind = 'platform' then r.context -> 'inputs' end as platform_inputs, \
          (r.status = 'completed' and r.outcome <> 'succeeded' and (select 1 from operation_run_targets lg \
          where lg.run_id = r.id and lg.status in ('failed', 'skipped') limit 1) is not null) as left_any, \
          case when r.status = 'completed' and r.outcome <> 'succeeded' then (select count(*) from (select 1 \
@@ -71,6 +73,7 @@ pub struct RunRow {
     source: String,
     #[sqlx(rename = "type")]
     run_type: String,
+    platform_inputs: Option<Json<Value>>,
     scope_kind: String,
     status: String,
     outcome: String,
@@ -111,6 +114,9 @@ impl TryFrom<RunRow> for Run {
             platform_user_id: row.platform_user_id,
             initiator_name: row.initiator_name,
             source: row.source.parse()?,
+            subject: row.platform_inputs.and_then(|inputs| {
+                operation_type::subject(&row.run_type, &inputs.0).map(str::to_owned)
+            }),
             run_type: row.run_type,
             scope: row.scope_kind.parse()?,
             status: row.status.parse()?,

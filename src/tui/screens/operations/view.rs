@@ -11,7 +11,7 @@ use super::super::super::theme::Role;
 use super::{FilterEditor, Operations};
 use crate::domain::failure::ReasonCode;
 use crate::domain::operation_type;
-use crate::domain::run::{Run, RunStatus};
+use crate::domain::run::{Run, RunStatus, ScopeKind};
 use crate::domain::run_facts::RunFacts;
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
@@ -316,7 +316,10 @@ fn preview_lines(run: &Run, look: &Look, width: usize) -> Vec<Vec<Span<'static>>
 pub fn tenant_text(run: &Run) -> String {
     match (&run.tenant_name, run.target_count) {
         (Some(name), _) => name.clone(),
-        (None, _) if run.scope == crate::domain::run::ScopeKind::Platform => "platform".to_owned(),
+        (None, _) if run.scope == ScopeKind::Platform => match &run.subject {
+            Some(subject) => format!("platform: {subject}"),
+            None => "platform".to_owned(),
+        },
         (None, 1) => "1 tenant".to_owned(),
         (None, n) => format!("{} tenants", grouped(n)),
     }
