@@ -15,6 +15,7 @@ use tenantpilot::ops::{Engine, OpsSettings};
 use tenantpilot::{Clock, ErrorKind};
 
 use crate::cli::Person;
+use crate::support::console::Console;
 use crate::support::starts::Wish;
 use crate::support::stores::{Store, both_engines, noon};
 
@@ -189,6 +190,51 @@ both_engines! {
         store.setting("reports.retention_days", "soon").await;
         let refused = prune(Source::Cli, json!({ "data": "reports" })).plan(&store.ops, &admin).await.unwrap_err();
         assert!(refused.message().contains("reports.retention_days"), "{refused}");
+    }
+
+    async fn fr_038_012_each_subject_of_a_type_alerts_and_recovers_by_itself(store) {
+        let store = store.with_platform().await;
+        let admin = store.administrator().await.actor;
+        store.aged_rows(noon(), [200, 199, 198, 0]).await;
+        store.sql("delete from alert_deliveries").await.unwrap();
+        store.setting("retention.prune_bound", "1%").await;
+        let told = async |event: &str| {
+            let payload = "select coalesce(max(cast(payload as text)), 'null') from alert_deliveries where event";
+            let text = store.text(&format!("{payload} = 'operations.run.{event}'")).await;
+            serde_json::from_str::<Value>(&text).unwrap()
+        };
+        let scheduled = async |data: &str| {
+            prune(Source::Schedule, json!({ "data": data })).begin(&store.ops, &Actor::System).await.unwrap();
+            store.pruned_by(500).await
+        };
+        let blocked = scheduled("reports").await;
+        assert_eq!(blocked.outcome, RunOutcome::Blocked);
+        assert_eq!(told("blocked").await["subject"], "reports");
+        // Another kind of data says nothing about this one.
+        let other = prune(Source::Cli, json!({ "data": "notifications" })).begin(&store.ops, &admin).await.unwrap();
+        assert_eq!(store.pruned_by(500).await.outcome, RunOutcome::Succeeded);
+        assert_eq!(store.text("select max(title) from notifications").await, format!("retention.prune of notifications succeeded: run {}", other.run_id));
+        assert_eq!(told("recovered").await, Value::Null);
+        store.setting("retention.prune_bound", "100%").await;
+        assert_eq!(scheduled("reports").await.outcome, RunOutcome::Succeeded);
+        let recovered = told("recovered").await;
+        assert_eq!((&recovered["subject"], &recovered["alerted_run_id"]), (&json!("reports"), &json!(blocked.run_id)));
+        assert_eq!(store.number("select count(*) from open_alerts").await, 0);
+    }
+
+    async fn fr_049_002_lists_say_which_data_a_prune_is_of(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let id = prune(Source::Schedule, json!({ "data": "reports" })).begin(&store.ops, &Actor::System).await.unwrap().run_id;
+        let mut console = Console::open(&store.ops, 120, 40).await;
+        console.log_in("administrator").await;
+        console.keys("2").await;
+        assert!(console.screen().contains("platform: reports"), "{}", console.screen());
+        let person = Person::at(&store.url);
+        person.login("administrator").ends(0);
+        assert!(person.run(&["runs", "list"]).ends(0).out.contains("(platform: reports)"));
+        let json = person.run(&["runs", "show", &id.to_string(), "--json"]).ends(0).json();
+        assert_eq!(json["run"]["subject"], "reports", "{json}");
     }
 
     async fn fr_049_003_each_day_has_one_run_of_each_kind_with_something_old(store) {

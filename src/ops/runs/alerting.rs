@@ -2,8 +2,8 @@
 //! about how it ended, and one if a type and tenant that alerted succeeded in it.
 //!
 //! An alert opens for each failed target (for a blocked run, each target), and closes when that
-//! tenant's target succeeds in any later run of the type. However many close at once, one run
-//! tells of them once.
+//! tenant's target succeeds in any later run of the type, about the same where the type has several
+//! subjects. However many close at once, one run tells of them once.
 
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,10 @@ pub(super) async fn raise(
     reason: Option<&str>,
 ) -> Result<()> {
     let now = context.now();
-    let about = (run.id, run.run_type.as_str());
+    let subject = run.subject();
+    let of_type =
+        subject.map_or_else(|| run.run_type.clone(), |name| format!("{}:{name}", run.run_type));
+    let about = (run.id, of_type.as_str());
     let tx = context.tx()?;
     let recovered = open_alerts::close(tx, about).await?;
     let about_end = AlertEvent::of_end(end.outcome, reason);
@@ -61,6 +64,7 @@ fn facts(run: &Held, end: &End, reason: Option<&str>) -> Map<String, Value> {
     let fields = [
         ("run_id", json!(run.id)),
         ("type", json!(run.run_type)),
+        ("subject", json!(run.subject())),
         ("tenant_id", json!(run.tenant_id)),
         ("outcome", json!(end.outcome.as_str())),
         ("reason_code", json!(reason)),

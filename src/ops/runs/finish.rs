@@ -17,7 +17,7 @@ use crate::domain::summary_counts::{CountKey, SummaryCounts};
 use crate::ops::store::faults::{self, During};
 use crate::ops::store::lifecycle::{self, Ending, Held};
 use crate::ops::store::outages::{self, Gap};
-use crate::ops::store::{Tx, audit, requests, run_read, savepoint, target_ends, targets};
+use crate::ops::store::{Tx, audit, requests, savepoint, target_ends, targets};
 use crate::ops::{Access, AuditStatus, Context, Mutant, Operation};
 use crate::{Error, Result};
 
@@ -190,7 +190,9 @@ pub(in crate::ops) async fn write_end(
     if !lifecycle::complete(tx, &ending).await? && !blindly {
         return Err(lost());
     }
-    let title = format!("{} {}: run {}", run.run_type, outcome.as_str().replace('_', " "), run.id);
+    let of = run.subject().map_or_else(String::new, |subject| format!(" of {subject}"));
+    let ended = outcome.as_str().replace('_', " ");
+    let title = format!("{}{of} {ended}: run {}", run.run_type, run.id);
     savepoint::begin(tx).await?;
     let notified = lifecycle::notify(tx, run, &title, now).await;
     or_gap(tx, run.id, Gap::Notification, notified, now).await?;
@@ -246,8 +248,7 @@ async fn audit_end(
     let mut row = context.audit_row("runs.complete", status);
     // What its plan found, and what it left: records themselves would be copies of customers'
     // data, and there can be millions.
-    let facts = run_read::context(context.tx()?, run.id).await?;
-    row.before = Some(json!({ "status": run.status, "plan": facts.get("plan") }));
+    row.before = Some(json!({ "status": run.status, "plan": run.context.0.get("plan") }));
     row.after = Some(json!({ "outcome": outcome.as_str(), "summary_counts": counts.to_json() }));
     // The worker has no break-glass; what it tells of the run does.
     row.break_glass |= run.break_glass;

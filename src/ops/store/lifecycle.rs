@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use super::sql;
 use super::{Tx, fingerprints, on_tx, savepoint};
 use crate::domain::fingerprint::fingerprint;
+use crate::domain::operation_type;
 use crate::{Error, Result};
 
 /// How often a claim looks again after another worker was faster.
@@ -188,6 +189,15 @@ pub struct Held {
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// Whether it was started under break-glass.
     pub break_glass: bool,
+    /// Its inputs, and what its plan found.
+    pub context: Json<Value>,
+}
+
+impl Held {
+    /// What it is about, beside its type and tenant.
+    pub fn subject(&self) -> Option<&str> {
+        operation_type::subject(&self.run_type, self.context.0.get("inputs")?)
+    }
 }
 
 /// Locks a run for a change.
@@ -195,7 +205,7 @@ pub async fn hold(tx: &mut Tx, run_id: i64) -> Result<Option<Held>> {
     on_tx!(tx, c => {
         Ok(sql::query_as(concat!(
             "select id, type, workspace_id, tenant_id, platform_user_id, status, fence, summary_counts, \
-             cancel_requested_at, break_glass from operation_runs where id = $1",
+             cancel_requested_at, break_glass, context from operation_runs where id = $1",
             for_update!()
         ))
         .bind(run_id)

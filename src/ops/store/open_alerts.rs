@@ -1,5 +1,5 @@
 //! Which types and tenants have alerted and not succeeded since. Tenant 0 is the platform itself:
-//! a run that has no tenant.
+//! a run that has no tenant. A type with several subjects stands there as `type:subject`.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
