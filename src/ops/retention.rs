@@ -16,7 +16,6 @@ use crate::domain::capability::Capability;
 use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::count::{count, noun};
 use crate::domain::kept::Data;
-use crate::domain::setting::SettingKey;
 use crate::{Error, ErrorKind, Result};
 
 pub(in crate::ops) use runs::no_run;
@@ -230,12 +229,14 @@ pub(crate) async fn exact_phrase(context: &mut Context, policy: Policy) -> Resul
 }
 
 /// Refuses a retention of runs that is shorter than the age of what is in force: plans and leases.
-pub(in crate::ops) async fn refuse_too_short(
+/// `name` is what gives the days.
+pub(crate) async fn refuse_too_short(
     context: &mut Context,
-    key: SettingKey,
+    data: Data,
+    name: &str,
     days: i64,
 ) -> Result<()> {
-    if key != SettingKey::RunsRetentionDays {
+    if data != Data::Runs {
         return Ok(());
     }
     let now = context.now();
@@ -245,7 +246,7 @@ pub(in crate::ops) async fn refuse_too_short(
     if days >= least {
         return Ok(());
     }
-    Err(Error::refused(format!("{key} must be at least {least} now"))
+    Err(Error::refused(format!("{name} must be at least {least} now"))
         .hint(format!("a plan or a lease of {} is in force", oldest.format("%Y-%m-%d %H:%M UTC"))))
 }
 

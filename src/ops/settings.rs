@@ -250,7 +250,9 @@ impl SetSetting {
             Some(text) => key.normalized(text)?,
             None => key.default_text().to_owned(),
         };
-        retention::refuse_too_short(context, key, number(&after)).await?;
+        if let Some(data) = Data::of_setting(key) {
+            retention::refuse_too_short(context, data, key.as_str(), number(&after)).await?;
+        }
         let stored = rows::get(context.tx()?, key.as_str()).await?;
         let before = PlatformSetting::of(key, stored.as_deref());
         let looser = key.is_looser(&after, &before.value);

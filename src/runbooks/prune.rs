@@ -162,6 +162,10 @@ impl Runbook for Prune {
     ) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
             let mut inputs = inputs.clone();
+            if let Some(days) = Days::from_inputs(&inputs)? {
+                let (data, days) = (self.data(&inputs)?, days.get());
+                retention::refuse_too_short(context, data, retention::DAYS_INPUT, days).await?;
+            }
             if let Some(days) = self.policy(context, &inputs).await?.days {
                 inputs[retention::DAYS_INPUT] = json!(days.get());
             }

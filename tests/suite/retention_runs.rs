@@ -347,6 +347,12 @@ both_engines! {
         assert_eq!(row("cancelled"), "cancelled not kept not kept not kept status:cancelled");
         let json = person.run(&["overview", "--window", "30d", "--json"]).ends(0).json();
         let runs = json.pointer("/overview/runs").unwrap_or(&json["runs"]);
+        // So are the days of a prune; other data does not care.
+        let days = async |data: &str, days: i64| prune(Source::Cli, json!({ "data": data, "days": days })).plan(&store.ops, &admin).await;
+        let refused = days("runs", 3).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.message()), (ErrorKind::Refused, "days must be at least 4 now"));
+        assert_eq!(days("runs", 4).await.unwrap().phrase, "PRUNE");
+        days("reports", 3).await.unwrap();
         assert!(runs["kept_from"].is_string() && runs["failed"]["count"].is_i64(), "{runs}");
         assert_eq!((&runs["failed"]["previous"]["count"], &runs["cancelled"]["count"]), (&Value::Null, &Value::Null));
         assert!(person.run(&["runs", "list"]).ends(0).err.contains(&format!("ended runs are not kept before {day}")));
