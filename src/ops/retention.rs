@@ -106,11 +106,6 @@ impl Policy {
     pub(crate) fn cutoff(self, at: DateTime<Utc>) -> DateTime<Utc> {
         self.days.map_or(at, |days| days.cutoff(at))
     }
-
-    /// How long that is, in words.
-    fn kept(self) -> String {
-        self.days.map_or_else(|| "0 days".to_owned(), |days| count(days.get(), "day"))
-    }
 }
 
 /// The data that inputs name.
@@ -183,8 +178,7 @@ pub(crate) async fn beyond_bound(
         && phrase != needed
     {
         return Ok(Some(format!(
-            "the platform keeps {items} for more than {} by now; a start of these days takes the phrase {needed}",
-            policy.kept(),
+            "the platform keeps {items} for longer by now; a start of these days takes the phrase {needed}",
         )));
     }
     if !retention::is_unattended(tx, run_id).await? {
@@ -195,9 +189,12 @@ pub(crate) async fn beyond_bound(
     let Size { old, total, .. } = size;
     Ok((old > bound).then(|| {
         format!(
-            "{old} of {total} {} are older than {}; an unattended prune deletes at most {bound}",
+            "{old} of {total} {} {}; an unattended prune deletes at most {bound}",
             noun(total, items),
-            policy.kept(),
+            match policy.days {
+                Some(days) => format!("are older than {}", count(days.get(), "day")),
+                None => "have expired".to_owned(),
+            },
         )
     }))
 }

@@ -277,7 +277,7 @@ both_engines! {
         store.aged_rows(noon(), [-1, 50, 60, 300, 310, 320, 330].into_iter().rev()).await;
         for (data, why) in [
             ("notifications", "4 of 7 notifications are older than 180 days; an unattended prune deletes at most 2"),
-            ("packs", "6 of 7 review packs are older than 0 days; an unattended prune deletes at most 2"),
+            ("packs", "6 of 7 review packs have expired; an unattended prune deletes at most 2"),
         ] {
             let before = store.sizes().await;
             prune(Source::Schedule, json!({ "data": data })).begin(&store.ops, &Actor::System).await.unwrap();
