@@ -37,7 +37,7 @@ pub(crate) fn text(at: DateTime<Utc>) -> String {
 
 impl Store {
     /// Writes a run past the program, in any state; gives nothing for reasons of an old state.
-    async fn put_run(&self, rng: &mut StdRng, id: i64) {
+    pub(crate) async fn put_run(&self, rng: &mut StdRng, id: i64) {
         let at = moment(rng, self.clock.now(), 70);
         let created = text(at);
         let tenant = rng.random_range(1..=4);
@@ -73,14 +73,14 @@ impl Store {
     async fn held(&self) -> Vec<Held> {
         let sql = match self.engine {
             Engine::Postgres => {
-                "select coalesce(string_agg(workspace_id || ' ' || outcome || ' ' || \
+                "select coalesce(string_agg(coalesce(workspace_id, 0) || ' ' || outcome || ' ' || \
                  to_char(created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || ' ' || \
                  coalesce(to_char(coalesce(started_at, created_at) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '-') || ' ' || \
                  coalesce(to_char(completed_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '-'), ','), '') \
                  from operation_runs"
             }
             Engine::Sqlite => {
-                "select coalesce(group_concat(workspace_id || ' ' || outcome || ' ' || created_at || ' ' || \
+                "select coalesce(group_concat(coalesce(workspace_id, 0) || ' ' || outcome || ' ' || created_at || ' ' || \
                  coalesce(started_at, created_at) || ' ' || coalesce(completed_at, '-'), ','), '') from operation_runs"
             }
         };
@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// Holds every number of every window against the runs, counted one by one.
-    async fn compare_runs(&self, actor: &Actor, view: &[i64], what: &str) {
+    pub(crate) async fn compare_runs(&self, actor: &Actor, view: &[i64], what: &str) {
         let held = self.held().await;
         let held: Vec<&Held> = held.iter().filter(|run| view.contains(&run.workspace)).collect();
         let until = self.clock.now().trunc_subsecs(0);
@@ -160,7 +160,7 @@ impl Store {
         }
     }
 
-    async fn counted_wrong(&self) -> i64 {
+    pub(crate) async fn counted_wrong(&self) -> i64 {
         self.ops.run(&Actor::System, CheckRunCounts).await.unwrap().different
     }
 }

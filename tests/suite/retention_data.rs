@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// How many rows each table holds.
-    async fn sizes(&self) -> Vec<i64> {
+    pub async fn sizes(&self) -> Vec<i64> {
         let mut held = Vec::new();
         for (_, table) in TABLES {
             held.push(self.number(&format!("select count(*) from {table}")).await);

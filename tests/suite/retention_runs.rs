@@ -63,6 +63,11 @@ impl Store {
         ] {
             self.sql(&text).await.unwrap();
         }
+        self.number_on().await;
+    }
+
+    /// Has the next run get a number after all that were written with their own.
+    async fn number_on(&self) {
         if self.engine == Engine::Postgres {
             self.sql("select setval(pg_get_serial_sequence('operation_runs', 'id'), (select max(id) from operation_runs))").await.unwrap();
         }
@@ -163,6 +168,48 @@ both_engines! {
         store.is_whole().await;
     }
 
+    async fn fr_049_006_the_overview_is_exact_after_every_chunk_whatever_goes(store) {
+        let store = store.with_platform().await;
+        store.setting("retention.prune_bound", "100%").await;
+        let mut rng = StdRng::seed_from_u64(49);
+        let (mut next, mut gone) = (1_000, 0);
+        for round in 0..3 {
+            for _ in 0..30 {
+                store.put_run(&mut rng, next).await;
+                if rng.random_bool(0.2) {
+                    store.more_targets(next, rng.random_range(1..20)).await;
+                }
+                next += 1;
+            }
+            store.number_on().await;
+            store.setting("runs.retention_days", &rng.random_range(1..15).to_string()).await;
+            let started = prune(Source::Schedule, json!({ "data": "runs" })).begin(&store.ops, &Actor::System).await.unwrap();
+            next = next.max(started.run_id + 1);
+            let claimed = store.claim_type(crate::retention_data::KEY).await;
+            let (run_id, fence, mut steps) = (claimed.id, claimed.fence, 0);
+            loop {
+                let step = RunStep { run_id, fence, ordinal: 0, steps, chunk: rng.random_range(4..16), then: None };
+                let stepped = store.ops.run(&Actor::System, step).await.unwrap();
+                let what = format!("round {round}, chunk {steps}");
+                store.compare_runs(&Actor::System, &[0, 1, 2], &what).await;
+                assert_eq!(store.counted_wrong().await, 0, "{what}");
+                match stepped {
+                    Stepped::GoesOn { steps: next } => steps = next,
+                    _ => break,
+                }
+                if rng.random_bool(0.4) {
+                    store.put_run(&mut rng, next).await;
+                    next += 1;
+                } else {
+                    store.ops.run(&Actor::System, FoldRunCounts).await.unwrap();
+                }
+            }
+            store.ops.run(&Actor::System, FinishRun { run_id, fence, stop: None }).await.unwrap();
+            gone += store.counts(run_id).await["deleted"];
+        }
+        assert!(gone > 10, "{gone}");
+    }
+
     async fn fr_049_005_a_chunk_of_runs_counts_every_row_and_goes_on_where_it_was(store) {
         let store = store.with_platform().await;
         store.ended_runs(noon(), (100, 20), 500).await;
@@ -176,13 +223,13 @@ both_engines! {
         while !ended {
             // Each chunk by a process of its own, which dies after it.
             let ops = store.another(tenantpilot::ops::OpsSettings::default());
-            let stepped = ops.run(&Actor::System, tenantpilot::ops::runs::RunStep {
+            let stepped = ops.run(&Actor::System, RunStep {
                 run_id: claimed.id, fence: claimed.fence, ordinal: 0, steps, chunk: 10, then: None,
             }).await.unwrap();
             ops.close().await;
             match stepped {
-                tenantpilot::ops::runs::Stepped::GoesOn { steps: next } => steps = next,
-                tenantpilot::ops::runs::Stepped::Finished { .. } => ended = true,
+                Stepped::GoesOn { steps: next } => steps = next,
+                Stepped::Finished { .. } => ended = true,
                 other => panic!("{other:?}"),
             }
             let now = store.number(total).await;
@@ -300,6 +347,12 @@ both_engines! {
         assert_eq!(refused.message(), "runs.retention_days must be at least 4 now");
         assert!(refused.next_step().is_some_and(|hint| hint.contains("2026-11-17 10:00 UTC")), "{refused}");
         store.ops.run(&admin, set(4)).await.unwrap();
+        // So are the days of a prune; other data does not care.
+        let days = async |data: &str, days: i64| prune(Source::Cli, json!({ "data": data, "days": days })).plan(&store.ops, &admin).await;
+        let refused = days("runs", 3).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.message()), (ErrorKind::Refused, "days must be at least 4 now"));
+        assert_eq!(days("runs", 4).await.unwrap().phrase, "PRUNE");
+        days("reports", 3).await.unwrap();
         store.sql("delete from operation_run_leases").await.unwrap();
         // A plan that can still be used.
         let plan = store.ops.run(&admin, Preflight::new("operations.reconcile_stale", RunScope::Platform)).await.unwrap();
@@ -347,12 +400,6 @@ both_engines! {
         assert_eq!(row("cancelled"), "cancelled not kept not kept not kept status:cancelled");
         let json = person.run(&["overview", "--window", "30d", "--json"]).ends(0).json();
         let runs = json.pointer("/overview/runs").unwrap_or(&json["runs"]);
-        // So are the days of a prune; other data does not care.
-        let days = async |data: &str, days: i64| prune(Source::Cli, json!({ "data": data, "days": days })).plan(&store.ops, &admin).await;
-        let refused = days("runs", 3).await.unwrap_err();
-        assert_eq!((refused.kind(), refused.message()), (ErrorKind::Refused, "days must be at least 4 now"));
-        assert_eq!(days("runs", 4).await.unwrap().phrase, "PRUNE");
-        days("reports", 3).await.unwrap();
         assert!(runs["kept_from"].is_string() && runs["failed"]["count"].is_i64(), "{runs}");
         assert_eq!((&runs["failed"]["previous"]["count"], &runs["cancelled"]["count"]), (&Value::Null, &Value::Null));
         assert!(person.run(&["runs", "list"]).ends(0).err.contains(&format!("ended runs are not kept before {day}")));
@@ -366,7 +413,6 @@ both_engines! {
         let gone = person.run(&["runs", "show", "400"]).ends(4);
         assert!(gone.err.contains("run 400 is not kept any more") && gone.err.contains("ended runs are kept for 20 days"), "{gone:?}");
     }
-}
 
     async fn fr_049_010_a_tenant_and_an_error_say_what_is_not_kept(store) {
         let store = store.with_platform().await;
@@ -418,3 +464,4 @@ both_engines! {
         let unknown = person.run(&["failures", "show", "0123456789ab", "--window", "30d"]).ends(4);
         assert!(unknown.err.contains(&missing), "{unknown:?}");
     }
+}

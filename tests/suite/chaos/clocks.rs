@@ -127,6 +127,53 @@ both_engines! {
         assert_eq!(store.ledger_size().await, held);
     }
 
+    async fn fr_049_004_a_clock_200_days_fast_prunes_nothing_of_any_kind(store) {
+        let store = store.with_platform().await;
+        let (now, ages) = (Clock::system().now(), [25, 19, 13, 7, 1]);
+        store.setting("runs.retention_days", "100").await;
+        store.administrator().await;
+        store.aged_rows(now, ages).await;
+        for days in ages {
+            store.ended_runs(now, (days * 100, 5), days).await;
+        }
+        // A pack says itself when it expires; these have.
+        store.sql("delete from review_packs").await.unwrap();
+        let worker = Wrong::start(&store, Clock::shifted(Duration::days(200)), true);
+        let sizes = store.sizes().await;
+        if store.engine == Engine::Sqlite {
+            let blocked = "select count(distinct context ->> '$.inputs.data') from operation_runs where type = 'retention.prune' \
+                and reason_code = 'prune_bound_exceeded' and outcome = 'blocked'";
+            store.becomes(blocked, 5).await;
+            worker.for_a_while(Elapsed::from_millis(300)).await;
+        } else {
+            let events = worker.for_a_while(Elapsed::from_secs(2)).await;
+            assert_eq!(wrongs(&events).len(), 1, "{events:?}");
+            assert_eq!(store.number(SCHEDULED).await, 0);
+            assert!(store.newest_stored().await <= Clock::system().now() + Duration::minutes(1));
+        }
+        assert_eq!(store.sizes().await, sizes);
+        assert_eq!(store.number("select count(*) from operation_runs where type = 'policy.sync'").await, 25);
+    }
+
+    async fn fr_049_004_a_prune_waits_for_a_worker_whose_clock_is_right(store) {
+        let store = store.with_platform().await;
+        let now = Clock::system().now();
+        store.aged_rows(now, [100, 95, 1]).await;
+        Person::administrator(&store.url);
+        let ops = tenantpilot::ops::Ops::open(&store.url, tenantpilot::ops::Create::Never, Clock::system(), OpsSettings::default()).unwrap();
+        let reports = crate::retention_data::prune(Source::Cli, json!({ "data": "reports" }));
+        let id = reports.begin(&ops, &Actor::System).await.unwrap().run_id;
+        let worker = Wrong::start(&store, Clock::shifted(Duration::minutes(-20)), false);
+        store.becomes("select count(*) from workers where clock_offset_seconds < -1000", 1).await;
+        worker.for_a_while(Elapsed::from_secs(1)).await;
+        let waits = format!("select count(*) from operation_runs where id = {id} and status = 'queued' and fence = 0");
+        assert_eq!((store.number(&waits).await, store.number("select count(*) from stored_reports").await), (1, 3));
+        let worker = Wrong::start(&store, Clock::system(), false);
+        store.becomes(&format!("select count(*) from operation_runs where id = {id} and outcome = 'succeeded'"), 1).await;
+        worker.for_a_while(Elapsed::ZERO).await;
+        assert_eq!(store.number("select count(*) from stored_reports").await, 1);
+    }
+
     async fn fr_041_009_a_fast_clock_empties_no_young_ledger(store) {
         let store = store.with_platform().await;
         // All of it within two days: two days' worth are everything.
