@@ -143,7 +143,10 @@ pub async fn info(args: JsonArgs, env: &Env) -> Result<u8> {
     env.out.line("")?;
     env.out.line("database")?;
     env.out.line(format!("  address  {}", url.redacted_url()))?;
-    env.out.line(format!("  schema   {}", schema_text(&schema)))?;
+    let name =
+        env.config.schema.value.as_ref().filter(|_| url.engine() == config::Engine::Postgres);
+    let name = name.map_or_else(String::new, |name| format!("{name}, "));
+    env.out.line(format!("  schema   {name}{}", schema_text(&schema)))?;
     for note in notes {
         env.out.line(format!("  note     {note}"))?;
     }

@@ -112,6 +112,7 @@ fn fr_048_010_installations_in_one_database_do_not_see_each_other() {
         if let Some(schema) = schemas[n] {
             let said = person.run(&["runs", "list"]).ends(5).err;
             assert!(said.contains("has no TenantPilot tables yet"), "{schema}: {said}");
+            assert!(done.out.contains(&format!("  schema   {schema}, none yet")), "{done:?}");
         }
         person.run(&["migrate"]).ends(0);
         assert!(person.run(&["migrate"]).ends(0).out.contains("0 migrations"), "again");
