@@ -1,5 +1,7 @@
 //! `migrate` and `info`: the database's schema, and where everything comes from.
 
+use std::path::Path;
+
 use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use crate::logging;
 use crate::ops::platform::PlatformInfo;
 use crate::ops::settings::SettingWarnings;
 use crate::ops::users::IsUnclaimed;
-use crate::ops::{Create, Engine, Ops, SchemaState, Target};
+use crate::ops::{Create, Engine, Ops, SchemaState, Target, of_new_file};
 use crate::paths;
 use crate::tui::keymap::Keymap;
 use crate::tui::theme::Theme;
@@ -76,10 +78,18 @@ pub async fn migrate(args: MigrateArgs, env: &Env) -> Result<u8> {
 }
 
 async fn rehearse_migrating(args: &MigrateArgs, target: Target, env: &Env) -> Result<u8> {
-    let url = env.database_url()?.redacted_url();
-    let ops = env.open(Create::Never)?;
-    let missing = ops.missing_migrations(target).await?;
-    ops.close().await;
+    let url = env.database_url()?;
+    let file = url.expose().strip_prefix("sqlite://").filter(|path| !path.is_empty());
+    let is_new = file.is_some_and(|file| matches!(Path::new(file).try_exists(), Ok(false)));
+    let url = url.redacted_url();
+    let missing = if is_new {
+        of_new_file()
+    } else {
+        let ops = env.open(Create::Never)?;
+        let missing = ops.missing_migrations(target).await?;
+        ops.close().await;
+        missing
+    };
     if args.json {
         let missing: Vec<_> = missing
             .iter()
@@ -96,7 +106,8 @@ async fn rehearse_migrating(args: &MigrateArgs, target: Target, env: &Env) -> Re
     }
     let migrations = count(i64::try_from(missing.len()).unwrap_or(i64::MAX), "migration");
     env.out.line(format!("{migrations} would be applied; nothing was changed"))?;
-    env.out.message(format!("database: {url}"));
+    let made = if is_new { ", which would be made" } else { "" };
+    env.out.message(format!("database: {url}{made}"));
     Ok(0)
 }
 

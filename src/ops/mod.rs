@@ -60,7 +60,7 @@ pub use store::awaited::Awaited;
 pub use store::blocker::Blocker;
 pub use store::connect::CONSOLE;
 pub use store::database::{ChangeWatch, ConnectionLimits, Create, Engine, Hint, Listen};
-pub use store::migrate::{Missing, Target};
+pub use store::migrate::{Missing, Target, of_new_file};
 pub use store::schema::SchemaState;
 pub use store::server::Snapshot;
 

@@ -62,6 +62,25 @@ fn ended(person: &Person, run: &str) -> Value {
     panic!("run {run} did not end");
 }
 
+#[test]
+fn fr_051_001_a_dry_run_of_a_new_file_says_what_would_be_made_and_makes_nothing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("new/platform.db");
+    let person = Person::at(&format!("sqlite://{}", file.display()));
+    let said = person.run(&["migrate", "--dry-run"]).ends(0);
+    assert!(said.out.starts_with("   1  "), "{said:?}");
+    assert!(said.err.contains(", which would be made"), "{said:?}");
+    let json = person.run(&["migrate", "--dry-run", "--json"]).ends(0).json();
+    let missing = json["migration"]["missing"].as_array().unwrap().len();
+    assert!(
+        said.out
+            .contains(&format!("\n{missing} migrations would be applied; nothing was changed\n"))
+    );
+    assert!(!file.parent().unwrap().exists());
+    let made = person.run(&["migrate"]).ends(0).out;
+    assert!(made.starts_with(&format!("{missing} migrations applied")), "{made}");
+}
+
 both_engines! {
     async fn fr_051_001_a_dry_run_says_what_is_missing_and_changes_nothing(store) {
         let person = Person::at(&store.url);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
-use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqlitePool};
 
 use super::schema::{
@@ -49,6 +49,17 @@ pub struct Missing {
     pub name: String,
 }
 
+impl Missing {
+    fn of(migration: &Migration) -> Self {
+        Self { version: migration.version, name: migration.description.clone().into_owned() }
+    }
+}
+
+/// The migrations that make a new embedded database.
+pub fn of_new_file() -> Vec<Missing> {
+    SQLITE.iter().map(Missing::of).collect()
+}
+
 /// The migrations that bringing the schema up to date would apply.
 ///
 /// # Errors
@@ -65,9 +76,7 @@ pub async fn missing(db: &Db, target: Target) -> Result<Vec<Missing>> {
         return Ok(Vec::new());
     }
     let missing = migrator.iter().filter(|own| found.missing.contains(&own.version));
-    Ok(missing
-        .map(|own| Missing { version: own.version, name: own.description.clone().into_owned() })
-        .collect())
+    Ok(missing.map(Missing::of).collect())
 }
 
 /// Brings the schema up to date; gives how many migrations were applied. `waits` hears of a lock that
