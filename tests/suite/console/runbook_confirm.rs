@@ -316,6 +316,26 @@ both_engines! {
         shows!(console, "queued as run 1, enter to view");
     }
 
+    async fn fr_020_020_what_is_wrong_stands_below_its_input(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("jjj<enter>").await;
+        shows!(console, "runs, notifications, alerts, sessions, reports or packs");
+        for (keys, input, error) in [
+            ("<tab>9<enter>", "data", "no data given"),
+            ("nothing<tab><enter>", "data", "there is no such data"),
+            ("<ctrl-u>packs<tab><enter>", "days", "packs take no days"),
+        ] {
+            console.keys(keys).await;
+            assert_eq!(console.app.runbooks().step(), Step::Scope, "{keys}");
+            let screen = console.screen();
+            let lines: Vec<&str> = screen.lines().collect();
+            let at = |text: &str| lines.iter().rposition(|line| line.contains(text)).expect(&screen);
+            let days = lines.iter().rposition(|line| line.trim_start().starts_with("days") || line.contains(" days  ")).expect(&screen);
+            assert_eq!(at(error) < days, input == "data", "{keys}: {screen}");
+        }
+    }
+
     async fn fr_020_020_runbooks_of_the_platform_take_their_inputs(store) {
         let store = prepared(store).await;
         for (days, n) in [(40, 2), (100, 3)] {

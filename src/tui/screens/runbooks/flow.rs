@@ -1,6 +1,7 @@
 //! What commands, keys and answers do to the wizard.
 
 use crossterm::event::KeyEvent;
+use serde_json::Value;
 
 use super::super::super::command::{Command, Context};
 use super::super::super::widgets::form::Pasted;
@@ -34,12 +35,15 @@ impl Runbooks {
             (_, Command::AppBack) => draft.back(),
             (Step::Runbook | Step::Scope, _) => {
                 let Some(error) = draft.scope_command(command, around) else {
-                    let inputs = draft.scope.given();
-                    let checked = registry.get(draft.card.key);
-                    return match checked.and_then(|runbook| runbook.check_inputs(&inputs)) {
+                    let check = |inputs: &Value| registry.get(draft.card.key)?.check_inputs(inputs);
+                    return match check(&draft.scope.given()) {
                         Ok(()) => draft.count(around, false),
                         Err(error) => {
-                            draft.refuse_inputs(&error);
+                            // The first one that is wrong without those below it.
+                            let mut fields = 0..draft.card.inputs.len();
+                            let wrong =
+                                fields.find(|n| check(&draft.scope.first_given(n + 1)).is_err());
+                            draft.refuse_input(wrong.unwrap_or(0), &error);
                             Outcome::default()
                         }
                     };

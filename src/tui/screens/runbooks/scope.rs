@@ -347,8 +347,13 @@ impl Scope {
 
     /// The inputs that were given; numbers and true or false are what they look like.
     pub(super) fn given(&self) -> Value {
+        self.first_given(self.card.inputs.len())
+    }
+
+    /// The same of the first so many inputs only.
+    pub(super) fn first_given(&self, fields: usize) -> Value {
         let mut given = Map::new();
-        for (field, input) in self.card.inputs.iter().enumerate() {
+        for (field, input) in self.card.inputs.iter().take(fields).enumerate() {
             let text = self.inputs.as_ref().map_or("", |form| form.value(field)).trim();
             if text.is_empty() {
                 continue;

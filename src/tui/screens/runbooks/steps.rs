@@ -115,9 +115,9 @@ impl Draft {
         }
     }
 
-    pub(super) fn refuse_inputs(&mut self, error: &Error) {
+    pub(super) fn refuse_input(&mut self, field: usize, error: &Error) {
         match &mut self.scope.inputs {
-            Some(form) => form.refuse(form.focus(), error.to_string()),
+            Some(form) => form.refuse(field, error.to_string()),
             None => self.scope.refusal = Some(error.to_string()),
         }
     }
