@@ -26,6 +26,11 @@ struct Pooler {
 
 impl Pooler {
     fn start(url: &str, mode: &str) -> Self {
+        Self::of(url, mode, "*")
+    }
+
+    /// One that leads to `databases` only.
+    fn of(url: &str, mode: &str, databases: &str) -> Self {
         let (before, rest) = url.rsplit_once('@').unwrap();
         let (user, password) = before.rsplit_once('/').unwrap().1.split_once(':').unwrap();
         let (host, server_port) = rest.split_once('/').unwrap().0.split_once(':').unwrap();
@@ -36,7 +41,7 @@ impl Pooler {
         let (settings, users) = (folder.path().join("settings"), folder.path().join("users"));
         fs::write(&users, format!("\"{user}\" \"{password}\"\n")).unwrap();
         let text = format!(
-            "[databases]\n* = host={host} port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+            "[databases]\n{databases} = host={host} port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = 3\n\
              unix_socket_dir =\n",
             users.display()
@@ -192,4 +197,12 @@ fn fr_046_004_nothing_listens_on_a_connection_of_a_pooler_by_transaction() {
             }
         });
     }
+}
+
+#[test]
+fn fr_043_007_a_database_that_a_pooler_does_not_know_is_said_to_be_missing() {
+    let store = block_on(Store::new(Engine::Postgres));
+    let pooler = Pooler::of(&store.url, "transaction", "another");
+    let done = Person::at(&pooler.url(&store.url)).run(&["runs", "list"]).ends(7);
+    assert!(done.err.contains("the database named in the URL does not exist"), "{done:?}");
 }

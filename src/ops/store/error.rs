@@ -36,6 +36,14 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// What a pooler says whose server is gone.
+const POOLER_ALONE: [&str; 4] = [
+    "(server down)",
+    "(server_login_retry)",
+    "cannot connect to server",
+    "no working server connection",
+];
+
 /// The code of a statement that is refused because one before it failed.
 const ABORTED: &str = "25P02";
 
@@ -56,8 +64,8 @@ pub fn of_driver(error: &sqlx::Error) -> Error {
         sqlx::Error::Io(error) => of_io(error),
         sqlx::Error::PoolTimedOut => unreachable(
             "its address does not answer",
-            "check the host and the port of the database URL, and what stands between: a firewall, a VPN \
-             or a proxy",
+            "check the host and the port of the database URL, and what stands between: a firewall, a VPN, \
+             a proxy, or a pooler whose server is down",
         ),
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
             unreachable_database()
@@ -199,9 +207,19 @@ fn of_session(error: &dyn DatabaseError) -> Option<Error> {
             "check the role, and what pg_hba.conf on the server asks of it: TLS, a client \
              certificate or another method",
         ),
-        ("3D000" | "08P01", _) if error.code() == "3D000" || ends("\" does not exist") => (
-            "the database named in the URL does not exist",
-            "check the name; an administrator of the server makes a database with: createdb NAME",
+        ("3D000" | "08P01", _)
+            if error.code() == "3D000"
+                || ends("\" does not exist")
+                || error.message().starts_with("no such database") =>
+        {
+            (
+                "the database named in the URL does not exist",
+                "check the name; an administrator of the server makes a database with: createdb NAME",
+            )
+        }
+        _ if POOLER_ALONE.iter().any(|text| error.message().contains(text)) => (
+            "the pooler in front of the database cannot reach its server",
+            "check that the server runs, and the pooler's address of it; nothing was changed",
         ),
         ("42501", _) => (
             "the role may not connect to the database",
