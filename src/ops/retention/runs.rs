@@ -23,7 +23,7 @@ const FIRST_ROWS: i64 = 50;
 /// No chunk gets smaller than this.
 const FEWEST_ROWS: i64 = 20;
 /// A chunk that takes longer makes the next smaller; any other lets it grow a little.
-const LONG: Duration = Duration::from_millis(6);
+const LONG: Duration = Duration::from_millis(4);
 
 /// How far a prune of runs is, from the newest to the oldest: a retry goes before the run that it
 /// tried again.
@@ -183,7 +183,7 @@ mod tests {
             let place = Place { rows, ..Place::first(DateTime::UNIX_EPOCH) };
             place.sized(Duration::from_millis(ms)).rows
         };
-        assert_eq!((after(100, 19), after(100, 7), after(100, 6)), (50, 88, 104));
+        assert_eq!((after(100, 13), after(100, 5), after(100, 4)), (50, 88, 104));
         assert_eq!((after(22, 90), after(200, 0)), (FEWEST_ROWS, MOST_ROWS));
     }
 }
