@@ -1,6 +1,7 @@
 //! What a process asks of its database as a whole: its schema, its clock, who is connected.
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::store::database::Begin;
 use super::store::grants::Use;
@@ -86,7 +87,7 @@ impl Ops {
 
     /// A watch on other processes' changes.
     pub async fn watch(&self) -> Result<ChangeWatch> {
-        self.patiently(self.inner.db.watch()).await
+        self.patiently_for(4, self.inner.db.watch()).await
     }
 
     /// Whether hints of changes may be listened for.
@@ -95,9 +96,9 @@ impl Ops {
         self.engine() == Engine::Postgres && !off
     }
 
-    /// The state of a server's data, by one cheap question; none for a file. A message is sent to the
-    /// channel `proof` with it.
-    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<Snapshot>> {
+    /// The state of a server's data, by one cheap question, and when it was asked; none for a file. A
+    /// message is sent to the channel `proof` with it.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<(Instant, Snapshot)>> {
         self.inner.db.snapshot(proof).await
     }
 

@@ -190,11 +190,21 @@ impl Ops {
 
     /// Waits for the database as long as the settings say, and for a connection to a server.
     pub(super) async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.patiently_for(1, work).await
+    }
+
+    /// The same for `times` as long: over a long way, several connections need it.
+    pub(super) async fn patiently_for<T>(
+        &self,
+        times: u32,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let connecting = match self.engine() {
             Engine::Postgres => store::connect::CONNECT_TIMEOUT,
             Engine::Sqlite => Duration::ZERO,
         };
-        match tokio::time::timeout(self.inner.settings.patience + connecting, work).await {
+        let limit = (self.inner.settings.patience + connecting) * times;
+        match tokio::time::timeout(limit, work).await {
             Ok(done) => self.explaining(done, Use::Reads).await,
             Err(_) => Err(silent_database()),
         }

@@ -23,6 +23,8 @@ use crate::ops::{Awaited, Blocker, Engine, Ops};
 
 /// An answer that is awaited for so long is slow, unless the way alone takes half of it.
 const SLOW: Duration = Duration::from_millis(800);
+/// A way that takes so long is a long one.
+const LONG: Duration = Duration::from_millis(150);
 /// Polls that are due within this time are asked together.
 const TOGETHER: Duration = Duration::from_secs(1);
 /// What a request waits for is looked up this often.
@@ -114,6 +116,8 @@ pub struct Runner {
     terse: bool,
     /// How often locks and the like had come or gone when all that is shown was made due for it.
     bars: u64,
+    /// Whether the last answer was that it cannot be reached.
+    lost: bool,
 }
 
 impl Runner {
@@ -147,6 +151,7 @@ impl Runner {
             ends: None,
             terse: false,
             bars: 0,
+            lost: false,
         };
         (runner, receiver, hinted)
     }
@@ -270,7 +275,7 @@ impl Runner {
     /// Stops what is no longer wanted and waits. Its connection is closed with it, and the server may
     /// not notice before the statement ends; so there is one such statement at a time.
     fn give_up(&mut self) {
-        let (now, slow) = (Instant::now(), self.slow_after());
+        let (now, slow) = (Instant::now(), self.usually_slow_after());
         let mut next = Vec::new();
         for (slot, state) in &mut self.slots {
             let Some(running) = state.running.as_ref().filter(|running| running.unwanted) else {
@@ -302,9 +307,15 @@ impl Runner {
             }
             return None;
         }
-        let unreachable = |error: &crate::Error| error.kind() == ErrorKind::Unreachable;
-        if slot != Slot::Drafts && !answer.error().is_some_and(unreachable) {
-            self.feed.answered();
+        if slot != Slot::Drafts {
+            let lost = answer.error().is_some_and(|error| error.kind() == ErrorKind::Unreachable);
+            if !lost {
+                self.feed.answered();
+            }
+            // What could not be reached is read as soon as anything can.
+            if std::mem::replace(&mut self.lost, lost) && !lost {
+                self.due_now();
+            }
         }
         let state = self.slots.entry(slot).or_default();
         let current = |running: &Running| running.generation == generation;
@@ -318,7 +329,13 @@ impl Runner {
         }
         match (&answer, answer.error()) {
             (Answer::Unchanged | Answer::Later, _) => {}
-            (_, None) => state.shown = Some((running.request, seen)),
+            (_, None) => {
+                let waited = state.shown.is_none() || self.slow.is_some_and(|(of, ..)| of == slot);
+                if waited && !slot.is_aside() {
+                    self.feed.lock_passed();
+                }
+                state.shown = Some((running.request, seen));
+            }
             (_, Some(_)) => state.shown = None,
         }
         let shown = state.shown.as_ref().and_then(|(_, seen)| *seen);
@@ -343,9 +360,13 @@ impl Runner {
     fn follow_bars(&mut self) {
         let bars = self.feed.bars();
         if std::mem::replace(&mut self.bars, bars) != bars {
-            let now = Instant::now();
-            self.scheduled.iter_mut().for_each(|scheduled| scheduled.due_at(now));
+            self.due_now();
         }
+    }
+
+    fn due_now(&mut self) {
+        let now = Instant::now();
+        self.scheduled.iter_mut().for_each(|scheduled| scheduled.due_at(now));
     }
 
     /// What has changed since a moment ago, or while it was read, is read soon.
@@ -376,11 +397,11 @@ impl Runner {
     pub fn next_due(&self) -> Option<Instant> {
         let due = self.scheduled.iter().map(Scheduled::due).min();
         let waiting = match self.longest() {
-            Some((_, since)) => {
+            Some((slot, since)) => {
                 let open = since.elapsed();
                 let second = Duration::from_secs(open.as_secs() + 1);
                 let marks =
-                    [self.slow_after(), self.open_for()].into_iter().filter(|at| *at > open);
+                    [self.slow_after(slot), self.open_for()].into_iter().filter(|at| *at > open);
                 Some(since + marks.fold(second, Duration::min))
             }
             // Its next answer may be one that does not come.
@@ -407,7 +428,7 @@ impl Runner {
             self.put(sub.slot, sub.request, Some(sub.follows), now);
         }
         self.give_up();
-        if self.longest().is_none_or(|(_, since)| now - since < self.slow_after()) {
+        if self.longest().is_none_or(|(slot, since)| now - since < self.slow_after(slot)) {
             self.blocker = None;
         } else if self.looked.is_none_or(|looked| now - looked >= LOOK) {
             self.looked = Some(now);
@@ -428,9 +449,16 @@ impl Runner {
         since.min_by_key(|(_, since)| *since)
     }
 
-    /// How long an answer takes that is slow.
-    fn slow_after(&self) -> Duration {
+    fn usually_slow_after(&self) -> Duration {
         SLOW.max(self.trip.least() * 2)
+    }
+
+    /// How long an answer to `slot` takes that is slow.
+    fn slow_after(&self, slot: Slot) -> Duration {
+        let trip = self.trip.least();
+        // Where a lock was seen, what is shown and takes longer than the way waits for it.
+        let suspect = self.feed.is_locked() && trip >= LONG && !slot.is_aside();
+        if suspect { trip + LONG } else { self.usually_slow_after() }
     }
 
     /// How long a question is open to a database that is disconnected.
@@ -442,7 +470,7 @@ impl Runner {
     /// until it is answered.
     pub fn waiting(&mut self) -> Waiting {
         let longest = self.longest().map(|(slot, since)| (slot, since.elapsed()));
-        let longest = longest.filter(|(_, open)| *open >= self.slow_after());
+        let longest = longest.filter(|(slot, open)| *open >= self.slow_after(*slot));
         let generation = |slot: &Slot| Some(self.slots.get(slot)?.running.as_ref()?.generation);
         let slow = match longest {
             Some((slot, open)) => generation(&slot).map(|at| (slot, at, open.as_secs().max(1))),
@@ -451,7 +479,7 @@ impl Runner {
         self.slow = slow;
         let trip = self.trip.text();
         let Some((slot, _, seconds)) = slow else {
-            return Waiting { trip, ..Waiting::default() };
+            return Waiting { trip, least: self.trip.least(), ..Waiting::default() };
         };
         let silence = QUIET.max(self.trip.least() * 5 / 2);
         let quiet = self.feed.answered_at().is_none_or(|at| at.elapsed() >= silence);
@@ -461,6 +489,7 @@ impl Runner {
             silent: quiet && longest.is_some_and(|(_, open)| open >= self.open_for()),
             blocker: self.blocker.clone(),
             trip,
+            least: self.trip.least(),
         }
     }
 

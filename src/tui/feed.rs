@@ -47,12 +47,17 @@ pub enum Due {
 #[derive(Default)]
 pub struct Feed {
     looks: Turn<Looks>,
-    /// Who of those that go one at a time is under way.
+    /// Which poll is under way, and which of what stands beside a tab is next.
+    poll: Turn<()>,
     aside: Turn<()>,
     version: AtomicU64,
     hints: AtomicU64,
     /// How often a lock that keeps readers out, or what keeps writers out, came or went.
     bars: AtomicU64,
+    /// Whether such a lock was there when it was looked last.
+    locked: AtomicBool,
+    /// Whether what waited for it was read since: one that is there now is another one.
+    passed: AtomicBool,
     /// Whether hints are known to arrive.
     proven: AtomicBool,
     /// The channel to which a message is to be sent that shows whether hints arrive.
@@ -72,9 +77,12 @@ struct Looks {
 
 impl Feed {
     /// Polls and what stands beside a tab go to a server one at a time, so that what a key asks for waits
-    /// for one of them at most.
-    pub async fn aside(&self, ops: &Ops) -> MutexGuard<'_, ()> {
-        ops.queue(self.aside.lock()).await
+    /// for one of them at most; so does what the tab itself shows.
+    pub async fn aside(&self, ops: &Ops, slot: Slot) -> MutexGuard<'_, ()> {
+        let aside = if slot.is_aside() { Some(ops.queue(self.aside.lock()).await) } else { None };
+        let turn = ops.queue(self.poll.lock()).await;
+        drop(aside);
+        turn
     }
 
     /// What is known, without a question.
@@ -97,9 +105,8 @@ impl Feed {
 
     async fn ask(&self, ops: &Ops, looks: &mut Looks) -> Result<()> {
         let proof = lock(&self.proof).take();
-        let asked = Instant::now();
-        let snapshot = match ops.snapshot(proof.as_deref()).await {
-            Ok(snapshot) => snapshot,
+        let (asked, snapshot) = match ops.snapshot(proof.as_deref()).await {
+            Ok(answer) => answer.unzip(),
             Err(error) => {
                 // A listener that came meanwhile has its own.
                 let mut next = lock(&self.proof);
@@ -111,14 +118,17 @@ impl Feed {
             self.sent.notify_one();
         }
         self.answered();
-        looks.asked = Some(asked);
+        looks.asked = asked;
+        self.locked.store(snapshot.as_ref().is_some_and(|s| s.locked), Ordering::Release);
+        let barred = |looked: &Option<Snapshot>| {
+            looked.as_ref().map_or((false, false), |s| (s.locked, s.read_only))
+        };
+        let (locked, read_only) = barred(&looks.snapshot);
+        let locked = locked && !self.passed.swap(false, Ordering::AcqRel);
+        if (locked, read_only) != barred(&snapshot) {
+            self.bars.fetch_add(1, Ordering::AcqRel);
+        }
         if looks.snapshot != snapshot {
-            let barred = |looked: &Option<Snapshot>| {
-                looked.as_ref().map_or((false, false), |s| (s.locked, s.read_only))
-            };
-            if barred(&looks.snapshot) != barred(&snapshot) {
-                self.bars.fetch_add(1, Ordering::AcqRel);
-            }
             looks.snapshot = snapshot;
             self.version.fetch_add(1, Ordering::AcqRel);
         }
@@ -146,7 +156,7 @@ impl Feed {
     /// `now`.
     pub fn due(&self, engine: Engine, slot: Slot, follows: Follows, shown: Seen, now: Seen) -> Due {
         // What is read tells whether it waits for one.
-        if now.bars != shown.bars {
+        if self.is_barred_since(shown) {
             return Due::Read;
         }
         let age = now.at.saturating_duration_since(shown.at);
@@ -206,6 +216,21 @@ impl Feed {
     /// How often a lock that keeps readers out, or what keeps writers out, was seen to come or go.
     pub fn bars(&self) -> u64 {
         self.bars.load(Ordering::Acquire)
+    }
+
+    /// Whether a lock that keeps readers out was seen last.
+    pub fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Acquire)
+    }
+
+    /// What waited was read.
+    pub fn lock_passed(&self) {
+        self.passed.store(true, Ordering::Release);
+    }
+
+    /// Whether such a lock has come or gone since the state `shown`.
+    pub fn is_barred_since(&self, shown: Seen) -> bool {
+        self.bars() != shown.bars
     }
 
     /// The database has answered.

@@ -170,6 +170,8 @@ pub struct Waiting {
     pub blocker: Option<Blocker>,
     /// How long the way to the database and back takes, where that is long.
     pub trip: Option<&'static str>,
+    /// How long it takes at least.
+    pub least: Duration,
 }
 
 impl Waiting {

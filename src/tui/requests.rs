@@ -54,18 +54,28 @@ impl Asked {
     pub async fn work(self, told: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
         let Self { ops, actor, kind, request, feed, .. } = self;
         let engine = ops.engine();
+        let known = feed.known();
         // What is asked until it is answered is awaited as it was when a key asked it.
         let aside = (self.poll.is_some() && request.is_watched()) || self.slot.is_aside();
         let _aside = match engine {
-            Engine::Postgres if aside => Some(feed.aside(&ops).await),
+            Engine::Postgres if aside => Some(feed.aside(&ops, self.slot).await),
             _ => None,
         };
         let mut seen = None;
         if request.is_watched() {
-            if self.poll.is_some() || engine == Engine::Sqlite {
+            // Where a lock came meanwhile, what the tab shows goes first, to find out whether it waits.
+            let steps_back = || self.slot.is_aside() && feed.is_barred_since(known);
+            if steps_back() {
+                return (Answer::Later, None);
+            }
+            let barred = self.shown.is_some_and(|shown| feed.is_barred_since(shown));
+            if engine == Engine::Sqlite || (self.poll.is_some() && !barred) {
                 match feed.look(&ops, self.at).await {
                     Ok(state) => seen = Some(state),
                     Err(error) => return (failed(request, error), None),
+                }
+                if steps_back() {
+                    return (Answer::Later, None);
                 }
             } else {
                 seen = Some(feed.known());

@@ -366,7 +366,10 @@ impl Db {
     }
 
     /// The state of a server's data, [`Server::snapshot`]; none for a file.
-    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<Snapshot>> {
+    pub async fn snapshot(
+        &self,
+        proof: Option<&str>,
+    ) -> Result<Option<(tokio::time::Instant, Snapshot)>> {
         match self {
             Self::Postgres(server) => Ok(Some(server.snapshot(proof).await?)),
             Self::Sqlite(..) => Ok(None),

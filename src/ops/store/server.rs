@@ -13,6 +13,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Either, Executor as _, FromRow as _, PgConnection, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::commit::PgTx;
 use super::database::{Begin, CHANGES, ConnectionLimits, Listen, Opened, Schema};
@@ -177,10 +178,11 @@ impl Server {
         turn.map_err(|_| unreachable_database())
     }
 
-    /// The state of the data, by one cheap question. A message is sent to the channel `proof` with it,
-    /// where one is given.
-    pub async fn snapshot(&self, proof: Option<&str>) -> Result<Snapshot> {
+    /// The state of the data, by one cheap question, and when it was asked. A message is sent to the
+    /// channel `proof` with it, where one is given.
+    pub async fn snapshot(&self, proof: Option<&str>) -> Result<(Instant, Snapshot)> {
         let turn = self.turn().await?;
+        let at = Instant::now();
         let (keeper, answer) = (Arc::clone(&self.keeper), self.limits.answer);
         let prove = proof.map(|channel| format!("select pg_notify('{channel}', ''); "));
         let mut prove = prove.unwrap_or_default();
@@ -196,13 +198,15 @@ impl Server {
                 let undo = if taken.open { "rollback; " } else { "" };
                 let quiet = quiet(&overhears);
                 let (path, lock_text) = if lock { (&*path, UNLOCKED) } else { ("", "") };
-                let text = format!("{undo}{quiet}{prove}{path}{lock_text}{CHANGES_SEEN}");
-                let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut connection);
-                let rows: sqlx::Result<Vec<PgRow>> =
-                    within(answer, rows).await.and_then(|answered| answered);
-                match rows {
-                    Ok(rows) => {
-                        let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
+                // What was answered before a lock was refused is true all the same.
+                let text = format!("{undo}{quiet}{prove}{CHANGES_SEEN}; {path}{lock_text}");
+                let (row, ended) = last_row(&mut connection, text, answer).await;
+                locked |= matches!(&ended, Err(error) if lock && code(error) == "55P03");
+                match ended
+                    .or_else(|error| if locked && prove.is_empty() { Ok(()) } else { Err(error) })
+                {
+                    Ok(()) => {
+                        let row = row.ok_or(sqlx::Error::RowNotFound)?;
                         let read_only = row.try_get("read_only")?;
                         if read_only && keeper.renew() {
                             close(connection);
@@ -220,7 +224,8 @@ impl Server {
                     Err(error) if taken.used && is_lost(&error) => close(connection),
                     Err(error) => {
                         match code(&error).as_str() {
-                            "55P03" if lock => (locked, lock) = (true, false),
+                            // The message was undone with it.
+                            "55P03" if lock => lock = false,
                             // A role may not be allowed to, or there is no schema yet.
                             "42501" | "42P01" if lock => {
                                 tries.store(false, Ordering::Relaxed);
@@ -238,7 +243,7 @@ impl Server {
                 }
             }
         });
-        Ok(awaited::round_trip(asked).await.map_err(|_| unreachable_database())??)
+        Ok((at, awaited::round_trip(asked).await.map_err(|_| unreachable_database())??))
     }
 
     /// A connection of its own that hears of changes, and of messages to `proof`.
@@ -303,7 +308,13 @@ impl Server {
                         before.clear();
                         transaction.rollback().await;
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        // What a server refuses leaves the connection as it was.
+                        if matches!(error, sqlx::Error::Database(_)) && !is_lost(&error) {
+                            transaction.rollback().await;
+                        }
+                        return Err(error);
+                    }
                 }
             }
         });
@@ -418,6 +429,24 @@ async fn answered(
         }
     }
     Ok(opened)
+}
+
+/// Asks `text`; gives the last row that came with data, and how it ended.
+async fn last_row(
+    connection: &mut PgConnection,
+    text: String,
+    answer: Option<Duration>,
+) -> (Option<PgRow>, sqlx::Result<()>) {
+    let mut last = None;
+    let mut steps = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(text)));
+    loop {
+        match within(answer, steps.try_next()).await.and_then(|step| step) {
+            Ok(Some(Either::Right(row))) => last = Some(row),
+            Ok(Some(Either::Left(_))) => {}
+            Ok(None) => return (last, Ok(())),
+            Err(error) => return (last, Err(error)),
+        }
+    }
 }
 
 /// What a server says it was; nothing where it did not say it.

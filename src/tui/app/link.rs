@@ -209,11 +209,12 @@ impl App {
         let shown = self.shown_slots();
         let Waiting { longest, slots, .. } = &self.link.waiting;
         let waits = shown.iter().any(|slot| slots.contains(slot));
-        if let Some((slot, seconds)) = longest.filter(|_| waits) {
-            return Some((slot, Some(seconds)));
-        }
         let late = |slot: &Slot| self.link.slots.get(slot).is_some_and(|s| s.slow.is_some());
-        shown.into_iter().find(late).map(|slot| (slot, None))
+        let late = shown.iter().copied().find(late);
+        // What stands beside the tab is not named instead of it.
+        let of_tab = late.is_some_and(|slot| !slot.is_aside());
+        let named = longest.filter(|(slot, _)| waits && !(of_tab && slot.is_aside()));
+        named.map(|(slot, seconds)| (slot, Some(seconds))).or(late.map(|slot| (slot, None)))
     }
 
     /// What a slow answer waits for, in a sentence, where that is known.

@@ -7,6 +7,10 @@ use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
 
+/// So many answers are awaited one after the other before a poll's at most: those of a poll that goes
+/// before, and its own.
+const QUESTIONS: u32 = 8;
+
 impl App {
     /// How often the state wants to be polled.
     pub fn poll_every(&self) -> Duration {
@@ -87,6 +91,8 @@ impl App {
         let at = at.or(self.link.answered)?;
         // What a tab is opened for is on its way.
         let since = self.link.opened.map_or(at, |opened| opened.max(at));
+        // Over a long way, each question before it takes its time.
+        let every = every + self.link.waiting().least * QUESTIONS;
         let every = chrono::Duration::from_std(every).unwrap_or(GRACE);
         (self.look.now - since > every + GRACE).then_some(self.look.now - at)
     }

@@ -120,6 +120,50 @@ fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
 }
 
 #[test]
+fn fr_047_002_a_lock_is_said_soon_over_a_long_way() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        let running = Running::on(ops, Duration::from_secs(1));
+        running.log_in().await;
+        running.type_keys("1");
+        running.screen.until("live", |text| text.contains("● live")).await;
+        proxy.delay(Duration::from_millis(300));
+        for _ in 0..2 {
+            running.screen.until("the way", |text| text.contains("● live · 250 ms")).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let lock = locked(&store).await;
+            let since = Instant::now();
+            running.screen.until("slow", |text| text.contains("○ slow: waiting 1 s for ")).await;
+            assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+            drop(lock);
+        }
+    });
+}
+
+#[test]
+fn fr_047_002_a_lock_on_what_every_request_reads_is_named_until_it_is_gone() {
+    block_on(async {
+        let store = platform().await;
+        let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        let lock = locked_table(&store, "platform_sessions").await;
+        let held = "Waiting for a lock on platform_sessions, held by psql of ";
+        running.screen.until("the lock", |text| text.contains(held)).await;
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(5) {
+            let text = running.screen.text();
+            assert!(text.contains(held) && text.contains("the runs"), "{text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drop(lock);
+        running.screen.until("live again", |text| text.contains("● live")).await;
+    });
+}
+
+#[test]
 fn fr_047_011_rows_that_a_key_asked_for_come_later_or_are_missed_in_words() {
     block_on(async {
         let store = Store::new(Engine::Postgres).await.with_platform().await;
@@ -191,6 +235,33 @@ fn fr_047_003_a_database_that_does_not_answer_is_disconnected_and_comes_back() {
         }
         let text = running.screen.until("live again", |text| text.contains("● live")).await;
         assert!(text.contains("inventory.sync"), "{text}");
+    });
+}
+
+#[test]
+fn fr_047_003_what_is_read_seldom_is_back_with_the_database() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        // The overview is read every 10 s.
+        let running = Running::on(ops, Duration::from_secs(2));
+        running.log_in().await;
+        running.type_keys("1");
+        running.screen.until("live", |text| text.contains("● live")).await;
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            proxy.cut();
+            let lost = |text: &str| text.contains("✗ disconnected");
+            running.screen.until("disconnected", lost).await;
+            // Longer than a poll and what it may be late.
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            proxy.restore();
+            running.screen.until("answered", |text| !lost(text)).await;
+            tokio::time::sleep(Duration::from_millis(800)).await;
+            let text = running.screen.text();
+            assert!(text.contains("● live") && !text.contains("cannot be reached"), "{text}");
+        }
     });
 }
 
