@@ -58,6 +58,8 @@ fn fr_048_001_variables_complete_an_address() {
         ("PGPORT", "x", "PGPORT is not a number"),
         ("PGTARGETSESSIONATTRS", "master", "PGTARGETSESSIONATTRS is not one of any"),
         ("PGHOSTADDR", "db", "PGHOSTADDR is not an IP address"),
+        ("PGCHANNELBINDING", "require", "PGCHANNELBINDING is set, and what it asks for is not"),
+        ("PGSSLCRL", "/crl.pem", "PGSSLCRL is set, and what it asks for is not supported"),
     ] {
         let done = at("postgres://", &["runs", "list"], &[(name, value)]).ends(2);
         assert!(done.err.contains(words), "{done:?}");

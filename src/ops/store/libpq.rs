@@ -35,6 +35,15 @@ const VARIABLES: [(&str, &str); 13] = [
     ("PGTARGETSESSIONATTRS", "target_session_attrs"),
 ];
 
+/// Variables that ask for a protection which is not supported, and the values that ask for none.
+const DEMANDS: [(&str, &[&str]); 5] = [
+    ("PGCHANNELBINDING", &["prefer", "disable"]),
+    ("PGREQUIREAUTH", &[]),
+    ("PGREQUIREPEER", &[]),
+    ("PGSSLCRL", &[]),
+    ("PGSSLCRLDIR", &[]),
+];
+
 /// Parameters of a service that make no difference to which server is reached how securely.
 const IGNORED: [&str; 10] = [
     "client_encoding",
@@ -64,6 +73,14 @@ pub fn variable(name: &str) -> Option<String> {
 /// *Usage* for a service that there is not, and for a value that cannot be used.
 pub fn complete(url: &mut PostgresUrl, variable: Variable<'_>) -> Result<()> {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    for (name, none) in DEMANDS {
+        if variable(name).is_some_and(|value| !none.contains(&value.as_str())) {
+            return Err(Error::usage(format!(
+                "{name} is set, and what it asks for is not supported"
+            ))
+            .hint(format!("unset {name}, or use sslmode=verify-full")));
+        }
+    }
     let named = url.parameter(&["service"]).map(str::to_owned);
     if let Some(service) = named.or_else(|| variable("PGSERVICE")) {
         Service::find(&service, &variable)?.complete(url)?;
@@ -312,6 +329,7 @@ mod tests {
             "PGHOST" => Some("e".to_owned()),
             "PGUSER" => Some("eva".to_owned()),
             "PGHOSTADDR" => Some("10.0.0.1".to_owned()),
+            "PGCHANNELBINDING" => Some("prefer".to_owned()),
             _ => None,
         };
         let mut url = PostgresUrl::parse("/x?port=5").unwrap();
