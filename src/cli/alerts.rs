@@ -102,7 +102,7 @@ fn table(alerts: &[Alert], env: &Env) -> Result<()> {
             alert.id.to_string(),
             text::short_time(alert.created_at, zone),
             text::name(&alert.event, ascii),
-            alert.run_id.map(|id| id.to_string()).unwrap_or_default(),
+            run_text(alert),
             alert.status.to_string(),
             alert.attempts.to_string(),
             alert.next_attempt_at.map(|at| text::short_time(at, zone)).unwrap_or_default(),
@@ -110,6 +110,12 @@ fn table(alerts: &[Alert], env: &Env) -> Result<()> {
         ]);
     }
     table.print(&env.out)
+}
+
+/// The number of its run, and whether that is kept no more.
+fn run_text(alert: &Alert) -> String {
+    let gone = if alert.run_kept { "" } else { " not kept" };
+    alert.run_id.map(|id| format!("{id}{gone}")).unwrap_or_default()
 }
 
 async fn retry(args: RetryArgs, env: &Env) -> Result<u8> {

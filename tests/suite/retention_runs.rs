@@ -316,7 +316,7 @@ both_engines! {
         let inbox = store.ops.run(&admin.actor, ListNotifications::default()).await.unwrap().notifications;
         assert_eq!((inbox[0].run_id, inbox[0].state, inbox[0].state_label(false)), (Some(101), None, "not kept".to_owned()));
         let alerts = tenantpilot::ops::alerts::ListAlerts { status: None, limit: 10 };
-        assert!(store.ops.run(&admin.actor, alerts).await.unwrap().alerts.iter().any(|alert| alert.run_id == Some(101)));
+        assert!(store.ops.run(&admin.actor, alerts).await.unwrap().alerts.iter().any(|alert| (alert.run_id, alert.run_kept) == (Some(101), false)));
         let gone = store.ops.run(&admin.actor, GetRun { id: 101 }).await.unwrap_err();
         assert_eq!((gone.message(), gone.next_step()), ("run 101 is not kept any more", Some("ended runs are kept for 400 days")));
         // Who sees a part only gets one answer for what is gone and what is not theirs.

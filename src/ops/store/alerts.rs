@@ -37,6 +37,8 @@ pub struct Alert {
     pub event: String,
     /// The run it tells of.
     pub run_id: Option<i64>,
+    /// Whether that run is kept.
+    pub run_kept: bool,
     /// How far the delivery is.
     pub status: AlertStatus,
     /// Attempts begun since it was queued or last revived.
@@ -59,6 +61,7 @@ struct AlertRow {
     delivery_id: Option<String>,
     event: String,
     run_id: Option<i64>,
+    run_kept: bool,
     status: String,
     attempts: i64,
     last_error: Option<String>,
@@ -78,6 +81,7 @@ impl TryFrom<AlertRow> for Alert {
             delivery_id: row.delivery_id,
             event: row.event,
             run_id: row.run_id,
+            run_kept: row.run_kept,
             status,
             attempts: row.attempts,
             last_error: row.last_error,
@@ -92,7 +96,8 @@ impl TryFrom<AlertRow> for Alert {
 /// The columns of an alert `r`.
 macro_rules! alert_columns {
     () => {
-        "r.id, r.delivery_id, r.event, coalesce(r.run_id, r.gone_run_id) as run_id, r.status, r.attempts, \
+        "r.id, r.delivery_id, r.event, coalesce(r.run_id, r.gone_run_id) as run_id, \
+         r.run_id is not null as run_kept, r.status, r.attempts, \
          r.last_error, r.next_attempt_at, \
          r.last_attempt_at, r.created_at, r.delivered_at"
     };
