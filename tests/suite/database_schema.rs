@@ -9,7 +9,9 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::schema_name::SchemaName;
 use tenantpilot::ops::users::CreateFirstAdministrator;
-use tenantpilot::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings, password, try_each};
+use tenantpilot::ops::{
+    ConnectionLimits, Create, Engine, Ops, OpsSettings, Target, password, try_each,
+};
 
 use crate::cli::Person;
 use crate::support::postgres::fresh_postgres_database;
@@ -187,12 +189,20 @@ fn fr_048_010_a_schema_that_cannot_be_used_is_named() {
         let (mine, none) = (at("mine"), at("none"));
         let said = mine.migrate().await.unwrap_err().to_string();
         assert!(said.contains("grant create on database"), "{said}");
+        let rehearsed = mine.missing_migrations(Target::Own).await.unwrap_err().to_string();
+        assert_eq!(rehearsed, said);
         // One that is there needs no right to make one.
         sql(format!("create schema mine authorization {role}")).await;
         assert!(mine.migrate().await.unwrap() > 0);
         mine.require_current_schema().await.unwrap();
         let said = none.require_current_schema().await.unwrap_err().to_string();
         assert!(said.contains("the schema \"none\" has no TenantPilot tables yet"), "{said}");
+        let left = none.missing_migrations(Target::Own).await.unwrap_err().to_string();
+        assert!(left.contains("grant create on database"), "{left}");
+        // Who may not use it reads that, and not that it is empty.
+        sql("alter schema mine owner to current_user".to_owned()).await;
+        let barred = at("mine").require_current_schema().await.unwrap_err().to_string();
+        assert!(barred.contains("may not use the schema \"mine\""), "{barred}");
         mine.close().await;
         none.close().await;
         sql(format!("drop owned by {role}; drop role {role}")).await;

@@ -75,8 +75,26 @@ pub async fn missing(db: &Db, target: Target) -> Result<Vec<Missing>> {
     if matches!(found.work(target, migrator)?, Work::Nothing) {
         return Ok(Vec::new());
     }
+    if let Db::Postgres(server) = db {
+        rehearse(server).await?;
+    }
     let missing = migrator.iter().filter(|own| found.missing.contains(&own.version));
     Ok(missing.map(Missing::of).collect())
+}
+
+/// Refuses where no table could be made, as migrating would: one is, and is undone.
+async fn rehearse(server: &Server) -> Result<()> {
+    let (mut connection, _turn) = server.connection().await?;
+    let mut tx = connection.begin().await?;
+    if let Some(schema) = server.schema() {
+        make_schema(&mut tx, schema).await?;
+        let path = format!("set local search_path = {}", schema.quoted());
+        sqlx::raw_sql(AssertSqlSafe(path)).execute(&mut *tx).await?;
+    }
+    let made = sqlx::raw_sql("create table tenantpilot_rehearsal ()").execute(&mut *tx).await;
+    made.map_err(|error| failed_on_empty(MigrateError::Execute(error)))?;
+    tx.rollback().await?;
+    Ok(())
 }
 
 /// Brings the schema up to date; gives how many migrations were applied. `waits` hears of a lock that

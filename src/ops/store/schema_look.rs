@@ -58,6 +58,13 @@ pub(super) trait Look {
     async fn named(&mut self, names: Vec<&str>, within: Within) -> sqlx::Result<Option<OwnTables>>;
 }
 
+/// Whether a namespace `n` is the one that is looked at. Who may not use it has no schema.
+macro_rules! first {
+    () => {
+        "(n.nspname = current_schema() or (current_schema() is null and quote_ident(n.nspname) = current_setting('search_path')))"
+    };
+}
+
 const APPLIED: &str =
     "select version, description, checksum, success from _sqlx_migrations order by version";
 const OLDEST: &str = "select value from platform_settings where key = 'oldest_program'";
@@ -82,7 +89,7 @@ impl Look for PgConnection {
     async fn others(&mut self, within: Within) -> sqlx::Result<(i64, Option<String>)> {
         // Tables and views, functions, and types that are not a table's own; indexes and the like
         // go with these. The schemas of the server itself start with pg_.
-        sql::query_as(
+        sql::query_as(concat!(
             "select count(*), min(n.nspname || '.' || o.name) from (\
              select 'pg_class'::regclass as catalog, oid, relnamespace as schema, relname::text as name \
              from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S') \
@@ -91,25 +98,25 @@ impl Look for PgConnection {
              union all select 'pg_type'::regclass, oid, typnamespace, typname::text from pg_type \
              where typtype in ('e', 'd', 'r')) o join pg_namespace n on n.oid = o.schema \
              where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema' \
-             and ($1 or n.nspname = current_schema()) \
+             and ($1 or ", first!(), ") \
              and not exists (select 1 from pg_depend d where d.classid = o.catalog \
-             and d.objid = o.oid and d.deptype = 'e')",
-        )
+             and d.objid = o.oid and d.deptype = 'e')"
+        ))
         .bind(within == Within::Database)
         .fetch_one(self)
         .await
     }
 
     async fn named(&mut self, names: Vec<&str>, within: Within) -> sqlx::Result<Option<OwnTables>> {
-        sql::query_as(
+        sql::query_as(concat!(
             "select n.nspname::text as schema, count(*), min(c.relname)::text as name, \
              bool_or(pg_table_is_visible(c.oid)) as visible, \
              has_schema_privilege(n.oid, 'usage') as usable, quote_ident(current_user::text) as role \
              from pg_class c join pg_namespace n on n.oid = c.relnamespace \
              where c.relkind in ('r', 'p') and c.relname in (select jsonb_array_elements_text($1)) and n.nspname not like 'pg\\_%' \
-             and ($2 or n.nspname = current_schema()) \
-             group by n.oid, n.nspname order by count(*) desc, visible desc limit 1",
-        )
+             and ($2 or ", first!(), ") \
+             group by n.oid, n.nspname order by count(*) desc, visible desc limit 1"
+        ))
         .bind(sqlx::types::Json(names))
         .bind(within == Within::Database)
         .fetch_optional(self)
