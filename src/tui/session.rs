@@ -111,7 +111,7 @@ where
     runner.subscribe(app.subscriptions());
     // Nothing is known of what the screen shows: not every terminal has a second one.
     terminal.clear()?;
-    if fence.is_slow() {
+    if fence.asks() {
         // Before the first frame: whether the terminal answers at all is soon known.
         write_now(terminal, FENCE)?;
         fence.asked(0, Instant::now());

@@ -154,11 +154,10 @@ fn fr_050_002_two_answers_are_one() {
 
 #[test]
 fn fr_050_002_an_answer_is_neither_a_key_nor_text() {
-    let mut opened = Opened::with(40, ONCE, &["--link", "slow"]);
+    // In parts: with its ESC taken for a key, the rest would be typed.
+    let mut opened = Opened::with(40, IN_PARTS, &["--link", "slow"]);
     opened.program.type_in("/");
     opened.program.wait_for("accept");
-    // In parts: with its ESC taken for a key, the line would be closed.
-    opened.program.status = IN_PARTS;
     let asked = opened.program.asked;
     for letter in ["a", "b", "c"] {
         opened.program.type_in(letter);
