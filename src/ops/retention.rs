@@ -67,7 +67,7 @@ impl Days {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match value.as_i64() {
                 Some(days) => Self::new(days).map(Some),
-                None => Err(Error::usage("the days to keep events must be a whole number")),
+                None => Err(Error::usage("the days to keep data must be a whole number")),
             },
         }
     }

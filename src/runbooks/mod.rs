@@ -153,6 +153,11 @@ pub struct Input {
     pub default: &'static str,
 }
 
+impl Input {
+    /// What is said to hold of one that has to be given.
+    pub const REQUIRED: &'static str = "refused";
+}
+
 /// What a preflight counts for one target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Affected {

@@ -33,7 +33,7 @@ const DATA: [Input; 2] = [
     Input {
         name: retention::DATA_INPUT,
         about: "runs, notifications, alerts, sessions, reports or packs",
-        default: "refused",
+        default: Input::REQUIRED,
     },
     Input { about: "for how many days they are kept, 1 to 36500; not of packs", ..DAYS },
 ];

@@ -181,7 +181,7 @@ both_engines! {
         let started = store.ops.run(&admin, fewer.start(&plan)).await.unwrap();
         // A setting that changes meanwhile is followed where it keeps for longer, and one of each kind runs.
         let other = prune(Source::Cli, json!({ "data": "reports", "days": 55 })).begin(&store.ops, &admin).await.unwrap_err();
-        assert!(other.message().contains(&format!("run {} of retention.prune:reports", started.run_id)), "{other}");
+        assert!(other.message().contains(&format!("run {} of retention.prune is already at reports", started.run_id)), "{other}");
         prune(Source::Schedule, json!({ "data": "alerts" })).begin(&store.ops, &Actor::System).await.unwrap();
         store.setting("reports.retention_days", "65").await;
         assert_eq!(store.pruned_by(9).await.outcome, RunOutcome::Blocked);

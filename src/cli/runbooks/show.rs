@@ -13,7 +13,7 @@ use crate::ops::Ops;
 use crate::ops::auth::Session;
 use crate::ops::runbooks::ListRunbooks;
 use crate::ops::runs::ListRuns;
-use crate::runbooks::Runbook;
+use crate::runbooks::{Input, Runbook};
 use crate::{ErrorKind, Result};
 
 /// How many of its last runs are shown.
@@ -109,7 +109,11 @@ pub async fn show(key: &str, json: bool, env: &Env) -> Result<u8> {
         out.line(format!("last run   {}  {at}  {state}", run.id))?;
     }
     let aim = if runbook.scopes() == [ScopeKind::Platform] { "" } else { " --tenant ID" };
-    out.message(format!("what it would change: tenantpilot runbooks preflight {key}{aim}"));
+    let required = runbook.inputs().iter().filter(|input| input.default == Input::REQUIRED);
+    let inputs: Vec<String> =
+        required.map(|input| format!(" --input {}=VALUE", input.name)).collect();
+    let inputs = inputs.concat();
+    out.message(format!("what it would change: tenantpilot runbooks preflight {key}{inputs}{aim}"));
     Ok(0)
 }
 

@@ -341,6 +341,7 @@ pub(in crate::ops) async fn lock_scope(
         scope_locks::take(tx, runbook, run_id, many, tenants).await?
     };
     let Some(held) = held else { return Ok(()) };
+    let (runbook, about) = runbook.split_once(':').unwrap_or((runbook, ""));
     let other = held.run_id;
     if other == 0 {
         return Err(Error::refused(format!("another run of {runbook} has just ended"))
@@ -352,6 +353,7 @@ pub(in crate::ops) async fn lock_scope(
     }
     let at = match held.tenant_name {
         Some(name) => format!("at tenant {} ({})", held.tenant_id, SafeText::new(&name)),
+        None if !about.is_empty() => format!("at {about}, and only one may be"),
         None => "over many tenants at once, and only one may be".to_owned(),
     };
     Err(Error::refused(format!("run {other} of {runbook} is already {at}"))

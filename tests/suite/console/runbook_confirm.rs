@@ -357,7 +357,7 @@ both_engines! {
             console.keys(&format!("<ctrl-u>{bad}<enter>")).await;
             assert_eq!(console.app.runbooks().step(), Step::Scope, "{bad}");
         }
-        shows!(console, "the days to keep events must be a whole number");
+        shows!(console, "the days to keep data must be a whole number");
         console.keys("<ctrl-u><enter>").await;
         shows!(console, "3 of 5 events");
         shows!(console, "the platform itself");
