@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* The runtime opens /dev/null for writing where standard output is closed, so that output is lost
@@ -13,6 +14,14 @@ __attribute__((constructor)) static void keep_output_closed(void)
     /* The lowest free number comes first: a closed standard input. */
     while (open("/dev/null", O_RDONLY) == STDIN_FILENO)
         ;
+}
+
+/* An empty variable counts as absent. The driver of PostgreSQL would send it, which poolers refuse. */
+__attribute__((constructor)) static void drop_empty_options(void)
+{
+    const char *options = getenv("PGOPTIONS");
+    if (options != NULL && *options == '\0')
+        unsetenv("PGOPTIONS");
 }
 
 /* glibc keeps a heap for each thread, and raises the size from which memory is given back at once.
