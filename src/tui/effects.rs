@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::app::link::is_late;
 use super::feed::{Feed, Seen};
 use super::msg::{Answer, Request, Slot, Sub, Waiting};
 use super::requests::{Asked, Poll};
@@ -336,7 +337,16 @@ impl Runner {
                 }
                 state.shown = Some((running.request, seen));
             }
-            (_, Some(_)) => state.shown = None,
+            (_, Some(error)) => {
+                state.shown = None;
+                if is_late(error) {
+                    let at = Instant::now() + slot.distance();
+                    let mut scheduled = self.scheduled.iter_mut();
+                    if let Some(scheduled) = scheduled.find(|s| s.sub.slot == slot) {
+                        scheduled.due_at(at);
+                    }
+                }
+            }
         }
         let shown = state.shown.as_ref().and_then(|(_, seen)| *seen);
         self.follow_bars();

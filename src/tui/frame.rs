@@ -580,9 +580,6 @@ fn error_of_screen(app: &App) -> Option<String> {
     if !app.overlays.is_empty() {
         return None;
     }
-    if let Some(blocked) = app.blocked() {
-        return Some(blocked);
-    }
     let (error, has_data) = match app.tab {
         Tab::Operations => (app.operations.error(), !app.operations.rows().is_empty()),
         Tab::Run => (app.run.error(), app.run.detail().is_some()),
@@ -590,10 +587,12 @@ fn error_of_screen(app: &App) -> Option<String> {
         Tab::Workers => (app.workers.error(), app.workers.has_data()),
         Tab::Overview => (app.overview.error(), app.overview.has_data(app.window)),
         Tab::Telemetry => (app.telemetry.error(), app.telemetry.has_data(app.window)),
-        Tab::Support if app.shows_composition() => (None, false),
+        Tab::Support if app.shows_composition() => return app.blocked(),
         Tab::Support => (app.support.screen().error(), app.support.screen().has_data()),
-        Tab::Runbooks => (None, false),
+        Tab::Runbooks => return app.blocked(),
     };
-    let error = if app.link.is_lost() { app.link.trouble.as_ref() } else { error };
-    error.filter(|_| has_data).map(ToString::to_string)
+    // Where there is nothing to stand beside, the body says what the screen itself was answered.
+    let lost = app.link.trouble.as_ref().filter(|_| app.link.is_lost());
+    let said = lost.or(error).filter(|_| has_data || error.is_none());
+    app.blocked().or_else(|| said.map(ToString::to_string))
 }

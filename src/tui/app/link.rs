@@ -148,7 +148,7 @@ impl Link {
 }
 
 /// Whether the database says that it could not answer in time.
-fn is_late(error: &Error) -> bool {
+pub(in crate::tui) fn is_late(error: &Error) -> bool {
     error.kind() == ErrorKind::TimedOut && error.fault().is_some()
 }
 

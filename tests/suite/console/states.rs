@@ -239,6 +239,24 @@ fn fr_047_003_a_database_that_does_not_answer_is_disconnected_and_comes_back() {
 }
 
 #[test]
+fn fr_047_003_a_list_without_a_row_says_why_it_is_disconnected() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        let running = Running::on(ops, Duration::from_secs(1));
+        running.log_in().await;
+        running.type_keys("5");
+        let empty = |text: &str| text.contains("● live") && text.contains("No request for support");
+        running.screen.until("live", empty).await;
+        proxy.cut();
+        let why =
+            |text: &str| text.contains("✗ disconnected") && text.contains("cannot be reached");
+        running.screen.until("why", why).await;
+    });
+}
+
+#[test]
 fn fr_047_003_what_is_read_seldom_is_back_with_the_database() {
     block_on(async {
         let store = platform().await;
