@@ -47,8 +47,9 @@ pub enum Due {
 #[derive(Default)]
 pub struct Feed {
     looks: Turn<Looks>,
-    /// Which poll is under way, and which of what stands beside a tab is next.
+    /// Held by the poll under way.
     poll: Turn<()>,
+    /// Held by the next poll of a slot that is no tab's own.
     aside: Turn<()>,
     version: AtomicU64,
     hints: AtomicU64,
@@ -76,8 +77,8 @@ struct Looks {
 }
 
 impl Feed {
-    /// Polls and what stands beside a tab go to a server one at a time, so that what a key asks for waits
-    /// for one of them at most; so does what the tab itself shows.
+    /// A turn of a poll. They go to a server one at a time, so that what a key asks for, and what the tab
+    /// itself shows, waits for one of the others at most.
     pub async fn aside(&self, ops: &Ops, slot: Slot) -> MutexGuard<'_, ()> {
         let aside = if slot.is_aside() { Some(ops.queue(self.aside.lock()).await) } else { None };
         let turn = ops.queue(self.poll.lock()).await;
@@ -124,7 +125,8 @@ impl Feed {
             looked.as_ref().map_or((false, false), |s| (s.locked, s.read_only))
         };
         let (locked, read_only) = barred(&looks.snapshot);
-        let locked = locked && !self.passed.swap(false, Ordering::AcqRel);
+        let passed = self.passed.swap(false, Ordering::AcqRel);
+        let locked = locked && !passed;
         if (locked, read_only) != barred(&snapshot) {
             self.bars.fetch_add(1, Ordering::AcqRel);
         }
