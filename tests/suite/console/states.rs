@@ -45,6 +45,15 @@ pub(super) fn service(store: &Store, url: &str, listen: Listen) -> Ops {
     Ops::open(url, Create::Never, store.clock.clone(), of_console(listen)).unwrap()
 }
 
+/// A console that is logged in through a proxy, and polls every so many seconds.
+async fn proxied(store: &Store, poll: u64) -> (Proxy, Running) {
+    let proxy = Proxy::start(&store.url);
+    let ops = service(store, &proxy.url(&store.url), Listen::Here);
+    let running = Running::on(ops, Duration::from_secs(poll));
+    running.log_in().await;
+    (proxy, running)
+}
+
 /// Another session that holds a lock on a table, here that of runs, until it is dropped.
 async fn locked(store: &Store) -> PgConnection {
     locked_table(store, "operation_runs").await
@@ -123,10 +132,7 @@ fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
 fn fr_047_002_a_lock_is_said_soon_over_a_long_way() {
     block_on(async {
         let store = platform().await;
-        let proxy = Proxy::start(&store.url);
-        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
-        let running = Running::on(ops, Duration::from_secs(1));
-        running.log_in().await;
+        let (proxy, running) = proxied(&store, 1).await;
         running.type_keys("1");
         running.screen.until("live", |text| text.contains("● live")).await;
         proxy.delay(Duration::from_millis(300));
@@ -187,10 +193,7 @@ fn fr_047_011_rows_that_a_key_asked_for_come_later_or_are_missed_in_words() {
 fn fr_047_002_a_lock_of_before_is_not_what_a_later_question_waits_for() {
     block_on(async {
         let store = platform().await;
-        let proxy = Proxy::start(&store.url);
-        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
-        let running = Running::on(ops, Duration::from_secs(1));
-        running.log_in().await;
+        let (proxy, running) = proxied(&store, 1).await;
         running.screen.until("live", |text| text.contains("● live")).await;
         let lock = locked(&store).await;
         running.type_keys("1");
@@ -216,10 +219,7 @@ fn fr_047_002_a_lock_of_before_is_not_what_a_later_question_waits_for() {
 fn fr_047_003_a_database_that_does_not_answer_is_disconnected_and_comes_back() {
     block_on(async {
         let store = platform().await;
-        let proxy = Proxy::start(&store.url);
-        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
-        let running = Running::on(ops, Duration::from_secs(1));
-        running.log_in().await;
+        let (proxy, running) = proxied(&store, 1).await;
         for frozen in [true, false] {
             running.screen.until("live", |text| text.contains("● live")).await;
             let since = Instant::now();
@@ -242,10 +242,7 @@ fn fr_047_003_a_database_that_does_not_answer_is_disconnected_and_comes_back() {
 fn fr_047_003_a_list_without_a_row_says_why_it_is_disconnected() {
     block_on(async {
         let store = platform().await;
-        let proxy = Proxy::start(&store.url);
-        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
-        let running = Running::on(ops, Duration::from_secs(1));
-        running.log_in().await;
+        let (proxy, running) = proxied(&store, 1).await;
         running.type_keys("5");
         let empty = |text: &str| text.contains("● live") && text.contains("No request for support");
         running.screen.until("live", empty).await;
@@ -260,11 +257,8 @@ fn fr_047_003_a_list_without_a_row_says_why_it_is_disconnected() {
 fn fr_047_003_what_is_read_seldom_is_back_with_the_database() {
     block_on(async {
         let store = platform().await;
-        let proxy = Proxy::start(&store.url);
-        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
         // The overview is read every 10 s.
-        let running = Running::on(ops, Duration::from_secs(2));
-        running.log_in().await;
+        let (proxy, running) = proxied(&store, 2).await;
         running.type_keys("1");
         running.screen.until("live", |text| text.contains("● live")).await;
         for _ in 0..2 {
