@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What the server itself uses.
 const RESERVED: [&str; 2] = ["pg_", "information_schema"];
-/// What stands for another schema in a search_path.
+/// In a search_path, this is the schema of the role's name.
 const PLACEHOLDER: &str = "$user";
 /// Longer ones a server cuts off.
 const LONGEST: usize = 63;

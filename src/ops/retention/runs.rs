@@ -97,7 +97,7 @@ pub(crate) async fn prune_chunk(
     let began = Instant::now();
     let found = removal::removable(tx, &ended, own, rows + 1).await?;
     if let Some(first) = found.first() {
-        // What it read before held nobody up.
+        // Before its first lock it only read.
         tx.locks(began + Duration::from_micros(first.read_us.unsigned_abs()));
     }
     let (some, other) = fitting(found, rows);

@@ -3,7 +3,7 @@
 //!
 //! An alert opens for each failed target (for a blocked run, each target), and closes when that
 //! tenant's target succeeds in any later run of the type, about the same where the type has several
-//! subjects. However many close at once, one run tells of them once.
+//! subjects. However many close at once, one run sends one alert.
 
 use serde_json::{Map, Value, json};
 

@@ -64,7 +64,7 @@ pub fn of_driver(error: &sqlx::Error) -> Error {
         sqlx::Error::Io(error) => of_io(error),
         sqlx::Error::PoolTimedOut => unreachable(
             "its address does not answer",
-            "check the host and the port of the database URL, and what stands between: a firewall, a VPN, \
+            "check the host and the port of the database URL, and what is between: a firewall, a VPN, \
              a proxy, or a pooler whose server is down",
         ),
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {

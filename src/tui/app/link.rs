@@ -211,7 +211,7 @@ impl App {
         let waits = shown.iter().any(|slot| slots.contains(slot));
         let late = |slot: &Slot| self.link.slots.get(slot).is_some_and(|s| s.slow.is_some());
         let late = shown.iter().copied().find(late);
-        // What stands beside the tab is not named instead of it.
+        // The tab's own data comes before the header's and the counts.
         let of_tab = late.is_some_and(|slot| !slot.is_aside());
         let named = longest.filter(|(slot, _)| waits && !(of_tab && slot.is_aside()));
         named.map(|(slot, seconds)| (slot, Some(seconds))).or(late.map(|slot| (slot, None)))
