@@ -407,11 +407,11 @@ impl Runner {
     pub fn next_due(&self) -> Option<Instant> {
         let due = self.scheduled.iter().map(Scheduled::due).min();
         let waiting = match self.longest() {
-            Some((slot, since)) => {
+            Some((_, since)) => {
                 let open = since.elapsed();
                 let second = Duration::from_secs(open.as_secs() + 1);
                 let marks =
-                    [self.slow_after(slot), self.open_for()].into_iter().filter(|at| *at > open);
+                    [self.slow_after(), self.open_for()].into_iter().filter(|at| *at > open);
                 Some(since + marks.fold(second, Duration::min))
             }
             // Its next answer may be one that does not come.
@@ -438,7 +438,7 @@ impl Runner {
             self.put(sub.slot, sub.request, Some(sub.follows), now);
         }
         self.give_up();
-        if self.longest().is_none_or(|(slot, since)| now - since < self.slow_after(slot)) {
+        if self.longest().is_none_or(|(_, since)| now - since < self.slow_after()) {
             self.blocker = None;
         } else if self.looked.is_none_or(|looked| now - looked >= LOOK) {
             self.looked = Some(now);
@@ -463,11 +463,11 @@ impl Runner {
         SLOW.max(self.trip.least() * 2)
     }
 
-    /// How long an answer to `slot` takes that is slow.
-    fn slow_after(&self, slot: Slot) -> Duration {
+    /// How long an answer takes that is slow.
+    fn slow_after(&self) -> Duration {
         let trip = self.trip.least();
-        // Where a lock was seen, what is shown and takes longer than the way waits for it.
-        let suspect = self.feed.is_locked() && trip >= LONG && !slot.is_aside();
+        // Where a lock was seen, what takes longer than the way waits for it.
+        let suspect = self.feed.is_locked() && trip >= LONG;
         if suspect { trip + LONG } else { self.usually_slow_after() }
     }
 
@@ -480,7 +480,7 @@ impl Runner {
     /// until it is answered.
     pub fn waiting(&mut self) -> Waiting {
         let longest = self.longest().map(|(slot, since)| (slot, since.elapsed()));
-        let longest = longest.filter(|(slot, open)| *open >= self.slow_after(*slot));
+        let longest = longest.filter(|(_, open)| *open >= self.slow_after());
         let generation = |slot: &Slot| Some(self.slots.get(slot)?.running.as_ref()?.generation);
         let slow = match longest {
             Some((slot, open)) => generation(&slot).map(|at| (slot, at, open.as_secs().max(1))),

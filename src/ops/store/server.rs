@@ -3,7 +3,7 @@
 //! No connection keeps a state of its own: limits are set in each transaction, and a console's and a
 //! command's statements have no names. So a pooler in transaction mode may stand in between.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -33,12 +33,26 @@ const CHANGES_SEEN: &str = concat!(
     read_only_by_default!(),
     " as read_only"
 );
+/// What every request and the lists read.
+macro_rules! read_everywhere {
+    () => {
+        "lock table operation_runs, operation_run_leases, operation_run_failures, operation_run_targets, \
+         operation_run_hours, operation_run_deltas, alert_deliveries, notifications, workers, tenants, \
+         workspaces, platform_users, platform_user_workspaces, platform_sessions, support_requests"
+    };
+}
 /// A lock that keeps readers out changes no data, so who reads only what has changed would not notice
-/// it.
-const UNLOCKED: &str = "lock table operation_runs, operation_run_leases, operation_run_failures, \
-     operation_run_targets, operation_run_hours, operation_run_deltas, alert_deliveries, notifications, \
-     workers, tenants, workspaces, platform_users, platform_user_workspaces, platform_sessions, \
-     support_requests in access share mode nowait; ";
+/// it. A role may not be allowed to read all of it: then less is tried.
+const UNLOCKED: [&str; 2] = [
+    concat!(
+        read_everywhere!(),
+        ", operation_run_days, operation_run_faults, operation_runs_leaving, runbook_scope_locks, open_alerts, \
+         break_glass_grants, platform_user_preferences, platform_settings, data_kept, product_usage_hours, \
+         product_usage_days, product_usage_workspace_days, product_usage_deltas, product_usage_kept \
+         in access share mode nowait; "
+    ),
+    concat!(read_everywhere!(), " in access share mode nowait; "),
+];
 
 /// The migrations, the platform's ID, and the oldest program that goes on with them.
 const APPLIED: &str = "select version, description, checksum, success, \
@@ -68,8 +82,8 @@ pub struct Server {
     checks_schema: Arc<AtomicBool>,
     /// The server's process that began a transaction last.
     backend: Arc<AtomicI32>,
-    /// Whether it is tried if tables can be read.
-    tries: Arc<AtomicBool>,
+    /// Which of `UNLOCKED` is tried, if any.
+    tries: Arc<AtomicUsize>,
     /// What goes before the next transaction, in one of its own.
     before: Arc<Mutex<Option<String>>>,
     /// The platform's ID.
@@ -93,7 +107,7 @@ impl Server {
             turns: Arc::new(Semaphore::new(limits.connections as usize)),
             checks_schema: Arc::default(),
             backend: Arc::default(),
-            tries: Arc::new(AtomicBool::new(true)),
+            tries: Arc::default(),
             before: Arc::default(),
             platform: Arc::default(),
             overhears: Arc::default(),
@@ -191,17 +205,20 @@ impl Server {
         // In its own task: a connection with an unread answer cannot be used again.
         let asked = tokio::spawn(async move {
             let _turn = turn;
-            let (mut locked, mut lock) = (false, tries.load(Ordering::Relaxed));
+            let mut locked = false;
             loop {
                 let taken = keeper.take().await?;
                 let mut connection = taken.connection;
                 let undo = if taken.open { "rollback; " } else { "" };
                 let quiet = quiet(&overhears);
-                let (path, lock_text) = if lock { (&*path, UNLOCKED) } else { ("", "") };
+                let tried = UNLOCKED.get(tries.load(Ordering::Relaxed)).filter(|_| !locked);
+                let lock = tried.copied().unwrap_or_default();
+                let path = if lock.is_empty() { "" } else { &*path };
                 // What was answered before a lock was refused is true all the same.
-                let text = format!("{undo}{quiet}{prove}{CHANGES_SEEN}; {path}{lock_text}");
+                let text = format!("{undo}{quiet}{prove}{CHANGES_SEEN}; {path}{lock}");
                 let (row, ended) = last_row(&mut connection, text, answer).await;
-                locked |= matches!(&ended, Err(error) if lock && code(error) == "55P03");
+                let refused = |with: &str, error| !lock.is_empty() && code(error) == with;
+                locked |= matches!(&ended, Err(error) if refused("55P03", error));
                 match ended
                     .or_else(|error| if locked && prove.is_empty() { Ok(()) } else { Err(error) })
                 {
@@ -225,11 +242,10 @@ impl Server {
                     Err(error) => {
                         match code(&error).as_str() {
                             // The message was undone with it.
-                            "55P03" if lock => lock = false,
+                            "55P03" if !lock.is_empty() => {}
                             // A role may not be allowed to, or there is no schema yet.
-                            "42501" | "42P01" if lock => {
-                                tries.store(false, Ordering::Relaxed);
-                                lock = false;
+                            "42501" | "42P01" if !lock.is_empty() => {
+                                tries.fetch_add(1, Ordering::Relaxed);
                             }
                             // A standby takes no message.
                             "25006" | "55000" | "0A000" if !prove.is_empty() => prove.clear(),

@@ -113,9 +113,13 @@ fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
         let running = Running::on(store.another(of_console(Listen::Here)), Duration::from_secs(1));
         running.log_in().await;
         // The overview is read every 5 s, and a list of which nothing changes once a minute.
-        for (tab, table) in
-            [("1", "operation_runs"), ("5", "support_requests"), ("2", "platform_users")]
-        {
+        let tables = [
+            ("1", "operation_runs"),
+            ("5", "support_requests"),
+            ("4", "product_usage_hours"),
+            ("2", "platform_users"),
+        ];
+        for (tab, table) in tables {
             running.type_keys(tab);
             running.screen.until("live", |text| text.contains("● live")).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
