@@ -165,7 +165,7 @@ async fn plan(
             continue;
         }
         let run_id = row.run_id;
-        let retried_as = retries::as_stored(row.retried_as, row.retried_state.as_deref());
+        let retried_as = row.retried.as_deref().and_then(retries::as_stored);
         let mut skip = |why: String, missing: Option<Capability>| {
             skipped.push(Skipped { run_id, why, retried_as, missing });
         };

@@ -171,10 +171,8 @@ pub struct TouchedRow {
     pub scope_kind: String,
     /// Its status.
     pub status: String,
-    /// Its newest retry that is active or succeeded, else its newest one.
-    pub retried_as: Option<i64>,
-    /// That one's state, as stored.
-    pub retried_state: Option<String>,
+    /// Its newest retry that is active or succeeded, else its newest one, as stored.
+    pub retried: Option<String>,
     /// The active run that a retry would meet, as stored.
     pub busy_with: Option<i64>,
     /// Whether there is a newer run like it of the same tenant: then that one tells.

@@ -13,13 +13,10 @@ use crate::domain::run_state::RunState;
 macro_rules! retry_columns {
     () => {
         concat!(
-            "case when r.status = 'completed' and r.outcome <> 'succeeded' then (select n.id",
-            $crate::ops::store::retries::retries!("r.id", "r.workspace_id"),
-            " limit 1) end as retried_as, \
-             case when r.status = 'completed' and r.outcome <> 'succeeded' then (select ",
+            "case when r.status = 'completed' and r.outcome <> 'succeeded' then (select n.id || ' ' || ",
             $crate::ops::store::retries::retry_state!(),
             $crate::ops::store::retries::retries!("r.id", "r.workspace_id"),
-            " limit 1) end as retried_state, \
+            " limit 1) end as retried, \
              case when r.status = 'completed' and r.outcome <> 'succeeded' then (select \
              case when r.workspace_id is null or b.workspace_id = r.workspace_id then b.id else -b.id end \
              from operation_runs b where b.id = coalesce(\
@@ -57,28 +54,30 @@ pub(super) use retries;
 /// The state that is stored of the run `n`.
 macro_rules! retry_state {
     () => {
-        "case when n.status = 'completed' then n.outcome when n.status = 'queued' \
-         and n.paused_at is not null then 'paused' else n.status end"
+        "(case when n.status = 'completed' then n.outcome when n.status = 'queued' \
+         and n.paused_at is not null then 'paused' else n.status end)"
     };
 }
 pub(super) use retry_state;
 
-/// A retry as its columns tell it.
-pub fn as_stored(run_id: Option<i64>, state: Option<&str>) -> Option<RetriedAs> {
-    Some(RetriedAs { run_id: run_id?, state: RunState::stored(state?)? })
+/// A retry as the column `retried` has it: its id and its state. One text, since two columns would
+/// be looked up twice.
+pub fn as_stored(retried: &str) -> Option<RetriedAs> {
+    let (run_id, state) = retried.split_once(' ')?;
+    Some(RetriedAs { run_id: run_id.parse().ok()?, state: RunState::stored(state)? })
 }
 
 /// The retries of an ended run within its view, at most `limit`: active and succeeded ones first,
 /// the newest of these first.
 pub async fn of_run(tx: &mut Tx, run_id: i64, limit: i64) -> Result<Vec<RetriedAs>> {
-    let rows: Vec<(i64, String)> = on_tx!(tx, c => {
-        sql::query_as(concat!(
-            "select n.id, ", retry_state!(), retries!("$1", "(select x.workspace_id from operation_runs x where x.id = $1)"), " limit $2"
+    let rows: Vec<String> = on_tx!(tx, c => {
+        sql::query_scalar(concat!(
+            "select n.id || ' ' || ", retry_state!(), retries!("$1", "(select x.workspace_id from operation_runs x where x.id = $1)"), " limit $2"
         ))
         .bind(run_id)
         .bind(limit)
         .fetch_all(c)
         .await?
     });
-    Ok(rows.iter().filter_map(|(id, state)| as_stored(Some(*id), Some(state))).collect())
+    Ok(rows.iter().filter_map(|retried| as_stored(retried)).collect())
 }

@@ -95,8 +95,7 @@ pub struct RunRow {
     updated_at: DateTime<Utc>,
     left_any: bool,
     left_targets: i64,
-    retried_as: Option<i64>,
-    retried_state: Option<String>,
+    retried: Option<String>,
     busy_with: Option<i64>,
 }
 
@@ -140,7 +139,7 @@ impl TryFrom<RunRow> for Run {
             updated_at: row.updated_at,
             basis: Basis {
                 left: Left { any: row.left_any, targets: row.left_targets },
-                retried_as: retries::as_stored(row.retried_as, row.retried_state.as_deref()),
+                retried_as: row.retried.as_deref().and_then(retries::as_stored),
                 busy: row.busy_with.map(Busy::as_stored),
                 ..Basis::default()
             },
