@@ -132,7 +132,7 @@ impl PgTx {
             transaction,
             server: options,
             patience: limits.look_up,
-            trail: Trail { path: limits.path(), ..Trail::default() },
+            trail: Trail { path: limits.path("local"), ..Trail::default() },
             answer,
             named: limits.named_statements,
             due: Vec::new(),

@@ -116,9 +116,9 @@ impl Default for ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// What has the statements of a transaction find the tables.
-    pub fn path(&self) -> String {
-        let set = |schema: &SchemaName| format!("set local search_path = {}; ", schema.quoted());
+    /// What has statements find the tables: those of the transaction (`local`), or of the `session`.
+    pub fn path(&self, of: &str) -> String {
+        let set = |schema: &SchemaName| format!("set {of} search_path = {}; ", schema.quoted());
         self.schema.as_ref().map_or_else(String::new, set)
     }
 }

@@ -88,9 +88,8 @@ async fn rehearse(server: &Server) -> Result<()> {
     let mut tx = connection.begin().await?;
     if let Some(schema) = server.schema() {
         make_schema(&mut tx, schema).await?;
-        let path = format!("set local search_path = {}", schema.quoted());
-        sqlx::raw_sql(AssertSqlSafe(path)).execute(&mut *tx).await?;
     }
+    sqlx::raw_sql(AssertSqlSafe(server.path("local"))).execute(&mut *tx).await?;
     let made = sqlx::raw_sql("create table tenantpilot_rehearsal ()").execute(&mut *tx).await;
     made.map_err(|error| failed_on_empty(MigrateError::Execute(error)))?;
     tx.rollback().await?;
@@ -160,10 +159,7 @@ async fn migrate_postgres(
     let (mut connection, _turn) = server.connection().await?;
     connection.lock().await.map_err(failed)?;
     let within = Within::of(server);
-    if let Some(schema) = server.schema() {
-        let path = format!("set search_path = {}", schema.quoted());
-        sqlx::raw_sql(AssertSqlSafe(path)).execute(&mut connection).await?;
-    }
+    sqlx::raw_sql(AssertSqlSafe(server.path("session"))).execute(&mut connection).await?;
     let found = look(&mut connection, Engine::Postgres, within).await?;
     match found.work(target, &POSTGRES)? {
         Work::Nothing => return Ok(0),

@@ -279,8 +279,8 @@ fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<(SchemaState, Vec
 pub(super) async fn look_at_server(server: &Server) -> Result<Found> {
     let (mut connection, _turn) = server.connection().await?;
     let within = Within::of(server);
-    if let Some(schema) = server.schema() {
-        let begin = format!("begin; set local search_path = {}", schema.quoted());
+    if within == Within::Schema {
+        let begin = format!("begin; {}", server.path("local"));
         sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
     }
     let found = look(&mut connection, Engine::Postgres, within).await?;

@@ -124,6 +124,11 @@ impl Server {
         self.limits.schema.as_ref()
     }
 
+    /// What has statements find the tables: those of the transaction (`local`), or of the `session`.
+    pub fn path(&self, of: &str) -> String {
+        self.limits.path(of)
+    }
+
     /// Closes every connection.
     pub async fn close(&self) {
         self.keeper.close().await;
@@ -132,7 +137,7 @@ impl Server {
     /// Has a change go before the next transaction, in one of its own and with no round trip of its
     /// own. Where it fails, it is left out.
     pub fn ask_before(&self, change: &sql::Query) -> Result<()> {
-        let path = self.limits.path();
+        let path = self.path("local");
         let mut text = format!("begin; {path}set local lock_timeout = 250; ");
         change.write(&mut text)?;
         text += "; end; ";
@@ -200,7 +205,7 @@ impl Server {
         let (keeper, answer) = (Arc::clone(&self.keeper), self.limits.answer);
         let prove = proof.map(|channel| format!("select pg_notify('{channel}', ''); "));
         let mut prove = prove.unwrap_or_default();
-        let path = self.limits.path();
+        let path = self.path("local");
         let (tries, overhears) = (Arc::clone(&self.tries), Arc::clone(&self.overhears));
         // In its own task: a connection with an unread answer cannot be used again.
         let asked = tokio::spawn(async move {
@@ -360,7 +365,7 @@ impl Server {
             ("idle_in_transaction_session_timeout", self.limits.idle_in_transaction),
         ];
         text += "; ";
-        text += &self.limits.path();
+        text += &self.path("local");
         if begin.one_at_a_time {
             if let Some(limit) = self.limits.lock {
                 text += &format!("set local lock_timeout = {}; ", limit.as_millis());
