@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tenantpilot::ops::{Engine, Ops, OpsSettings, SchemaState, Target};
 
 use crate::cli::{Person, done};
+use crate::grants::Role;
 use crate::support::stores::{Store, block_on, both_engines};
 use crate::worker_process::Process;
 
@@ -99,6 +100,14 @@ both_engines! {
         assert_eq!(refused, person.run(&["migrate"]).ends(5).err);
     }
 
+    async fn fr_051_001_a_dry_run_refuses_what_is_there_unrecorded(store) {
+        store.sql("delete from _sqlx_migrations where version > 1").await.unwrap();
+        let person = Person::at(&store.url);
+        let refused = person.run(&["migrate", "--dry-run"]).ends(5).err;
+        assert!(refused.contains("is not recorded, but what it makes is there"), "{refused}");
+        assert_eq!(refused, person.run(&["migrate"]).ends(5).err);
+    }
+
     async fn fr_051_003_two_bring_an_older_database_up_to_date_at_once(store) {
         for _ in 0..3 {
             store.outdate().await;
@@ -141,6 +150,55 @@ both_engines! {
         store.sql("update platform_settings set value = 'none' where key = 'oldest_program'").await.unwrap();
         person.run(&["runs", "list"]).ends(5);
     }
+}
+
+#[test]
+fn fr_051_001_a_role_that_may_not_alter_the_tables_reads_whose_they_are() {
+    block_on(async {
+        let store = Store::new(Engine::Postgres).await;
+        let (role, owner) = (Role::with_all(&store).await, Role::new(&store).await);
+        store.sql(&format!("grant create on schema public to {}", role.name)).await.unwrap();
+        let person = Person::at(&role.url);
+        let both = |code| {
+            let rehearsed = person.run(&["migrate", "--dry-run"]).ends(code);
+            let done = person.run(&["migrate"]).ends(code);
+            assert!(code == 0 || rehearsed.err == done.err, "{rehearsed:?} {done:?}");
+            done.err
+        };
+        // Where nothing is missing, nothing is altered.
+        both(0);
+        store.outdate().await;
+        store.sql(&format!("alter table findings owner to {}", owner.name)).await.unwrap();
+        let of_several = both(5);
+        assert!(of_several.contains(&owner.name), "{of_several}");
+        store.sql(&format!("grant {} to {}", owner.name, role.name)).await.unwrap();
+        let said = both(5);
+        let of = store.text("select current_user::text").await;
+        assert!(said.contains(&format!("grant {of} to {}", role.name)), "{said}");
+        assert!(
+            said.contains(&format!("migrate as {of}; or")) && !said.contains(&owner.name),
+            "{said}"
+        );
+        // Who owns them may still not write the record.
+        let every = format!(
+            "do $$ declare name text; begin for name in select c.oid::regclass::text from pg_class c \
+             where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace \
+             loop execute 'alter table ' || name || ' owner to {0}'; end loop; \
+             for name in select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'public'::regnamespace \
+             loop execute 'alter function ' || name || ' owner to {0}'; end loop; end $$",
+            owner.name
+        );
+        store.sql(&every).await.unwrap();
+        store.sql(&format!("alter table _sqlx_migrations owner to {of}")).await.unwrap();
+        store.sql(&format!("revoke insert on _sqlx_migrations from {}", role.name)).await.unwrap();
+        let said = both(5);
+        assert!(said.contains("grant insert on _sqlx_migrations"), "{said}");
+        store.sql(&format!("grant insert on _sqlx_migrations to {}", role.name)).await.unwrap();
+        both(0);
+        store.sql(&format!("reassign owned by {} to current_user", owner.name)).await.unwrap();
+        role.drop(&store).await;
+        owner.drop(&store).await;
+    });
 }
 
 #[test]

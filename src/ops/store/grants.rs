@@ -319,6 +319,17 @@ pub fn of_denial(message: &str) -> Error {
     Error::refused("the database role may not do this").hint(check)
 }
 
+/// What it means that others own the tables, named as a statement has them.
+pub fn not_owned(owners: &str, role: &str) -> Error {
+    let (owners, role) = (SafeText::new(owners), SafeText::new(role));
+    Error::refused(format!(
+        "the database role {role} may not alter the tables, which belong to {owners}"
+    ))
+    .hint(format!(
+        "migrate as {owners}; or, as an administrator of the server: grant {owners} to {role}"
+    ))
+}
+
 /// What was done with the database where a grant was missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {

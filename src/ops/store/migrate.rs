@@ -8,11 +8,11 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqlitePool};
 
 use super::schema::{
     Found, POSTGRES, RESTORE, SQLITE, SchemaState, changed, keep_a_log, look, look_at_server,
-    newer, not_empty, refuse_unrecorded, there_already, unfinished,
+    newer, not_empty, own_tables, refuse_unrecorded, there_already, unfinished,
 };
-use super::schema_look::Within;
+use super::schema_look::{Within, owners};
 use super::server::Server;
-use super::{Db, database::Engine, pooled, sql};
+use super::{Db, database::Engine, grants, pooled, sql};
 use crate::domain::database_fault::Condition;
 use crate::domain::safe_text::quoted;
 use crate::domain::schema_name::SchemaName;
@@ -72,28 +72,57 @@ pub async fn missing(db: &Db, target: Target) -> Result<Vec<Missing>> {
             (look(&mut *connection, Engine::Sqlite, Within::Database).await?, &SQLITE)
         }
     };
-    if matches!(found.work(target, migrator)?, Work::Nothing) {
+    let work = found.work(target, migrator)?;
+    if matches!(work, Work::Nothing) {
         return Ok(Vec::new());
     }
-    if let Db::Postgres(server) = db {
-        rehearse(server).await?;
+    match db {
+        Db::Postgres(server) => rehearse(server, &found, work).await?,
+        Db::Sqlite(pool, _) if matches!(work, Work::TheRest) => {
+            let mut connection = pool.acquire().await?;
+            refuse_unrecorded(&mut *connection, migrator, &found.missing, Within::Database).await?;
+        }
+        Db::Sqlite(..) => {}
     }
     let missing = migrator.iter().filter(|own| found.missing.contains(&own.version));
     Ok(missing.map(Missing::of).collect())
 }
 
-/// Refuses where no table could be made, as migrating would: one is, and is undone.
-async fn rehearse(server: &Server) -> Result<()> {
+/// Refuses what migrating would refuse. A table is made and undone, and the record written to.
+async fn rehearse(server: &Server, found: &Found, work: Work) -> Result<()> {
     let (mut connection, _turn) = server.connection().await?;
     let mut tx = connection.begin().await?;
     if let Some(schema) = server.schema() {
         make_schema(&mut tx, schema).await?;
     }
     sqlx::raw_sql(AssertSqlSafe(server.path("local"))).execute(&mut *tx).await?;
-    let made = sqlx::raw_sql("create table tenantpilot_rehearsal ()").execute(&mut *tx).await;
-    made.map_err(|error| failed_on_empty(MigrateError::Execute(error)))?;
+    let mut change = "create table tenantpilot_rehearsal ()".to_owned();
+    if matches!(work, Work::TheRest) {
+        refuse_the_rest(&mut tx, found, Within::of(server)).await?;
+        change += RECORD;
+    }
+    let changed = sqlx::raw_sql(AssertSqlSafe(change)).execute(&mut *tx).await;
+    changed.map_err(|error| failed_on_empty(MigrateError::Execute(error)))?;
     tx.rollback().await?;
     Ok(())
+}
+
+/// What recording a migration takes, with no row.
+const RECORD: &str = "; insert into _sqlx_migrations select * from _sqlx_migrations where false; \
+     update _sqlx_migrations set execution_time = 0 where false";
+
+/// Refuses to apply what is missing where it is there already, or where the role may not alter the
+/// tables that are there.
+async fn refuse_the_rest(
+    connection: &mut PgConnection,
+    found: &Found,
+    within: Within,
+) -> Result<()> {
+    refuse_unrecorded(connection, &POSTGRES, &found.missing, within).await?;
+    match owners(connection, own_tables()).await? {
+        Some((owners, role)) => Err(grants::not_owned(&owners, &role)),
+        None => Ok(()),
+    }
 }
 
 /// Brings the schema up to date; gives how many migrations were applied. `waits` hears of a lock that
@@ -172,7 +201,7 @@ async fn migrate_postgres(
             tx.commit().await.map_err(|error| interrupted(error.into()))?;
         }
         Work::TheRest => {
-            refuse_unrecorded(&mut connection, &POSTGRES, &found.missing, within).await?;
+            refuse_the_rest(&mut connection, &found, within).await?;
             apply_beside_others(&mut connection, waits).await?;
         }
     }

@@ -101,7 +101,6 @@ fn tables(migrator: &Migrator) -> Vec<&str> {
 }
 
 /// The tables of this program.
-#[cfg(test)]
 pub(super) fn own_tables() -> Vec<&'static str> {
     tables(&POSTGRES)
 }

@@ -69,6 +69,27 @@ const APPLIED: &str =
     "select version, description, checksum, success from _sqlx_migrations order by version";
 const OLDEST: &str = "select value from platform_settings where key = 'oldest_program'";
 
+/// The roles that own tables of these names, or functions of their triggers, and that the role may not
+/// act for; and the role. Both as a statement has them.
+pub(super) async fn owners(
+    connection: &mut PgConnection,
+    names: Vec<&str>,
+) -> sqlx::Result<Option<(String, String)>> {
+    sql::query_as(
+        "select string_agg(distinct o.owner::regrole::text, ', '), quote_ident(current_user::text) \
+         from (select c.relowner, p.proowner from pg_class c \
+         left join pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal \
+         left join pg_proc p on p.oid = t.tgfoid where c.relkind in ('r', 'p') \
+         and c.relname in (select jsonb_array_elements_text($1)) \
+         and c.relnamespace = (select relnamespace from pg_class where oid = to_regclass('_sqlx_migrations'))) f, \
+         lateral (values (f.relowner), (f.proowner)) o (owner) \
+         where o.owner is not null and not pg_has_role(o.owner, 'usage') having count(*) > 0",
+    )
+    .bind(sqlx::types::Json(names))
+    .fetch_optional(connection)
+    .await
+}
+
 impl Look for PgConnection {
     async fn encoding(&mut self) -> sqlx::Result<(String, bool)> {
         sql::query_as(
