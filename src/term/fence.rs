@@ -11,6 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::input::Status;
+
 /// What asks the terminal.
 pub const FENCE: &[u8] = b"\x1b[5n";
 /// A terminal that has not answered for so long, once it had the time to read what was sent
@@ -50,14 +52,26 @@ pub enum Link {
 /// What the thread that reads the terminal shares with the session.
 #[derive(Debug, Default)]
 pub struct Ear {
+    asked: AtomicBool,
     awaited: AtomicBool,
     heard: Notify,
 }
 
 impl Ear {
-    /// Whether an answer is on its way.
-    pub fn is_awaited(&self) -> bool {
-        self.awaited.load(Ordering::Acquire)
+    /// Whether an answer may come.
+    pub fn status(&self) -> Status {
+        if self.awaited.load(Ordering::Acquire) {
+            Status::Awaited
+        } else if self.asked.load(Ordering::Acquire) {
+            Status::Asked
+        } else {
+            Status::Unasked
+        }
+    }
+
+    fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.awaited.store(true, Ordering::Release);
     }
 
     /// The terminal has answered.
@@ -123,7 +137,7 @@ impl Fence {
         let asks = self.slow && self.state == State::Open;
         if asks {
             // Before the terminal can answer.
-            self.ear.awaited.store(true, Ordering::Release);
+            self.ear.ask();
         }
         asks
     }
@@ -270,9 +284,12 @@ mod tests {
         let now = Instant::now();
         let mut fence = slow(now);
         draw(&mut fence, 0, now);
-        assert!(fence.is_open(now) && !fence.ear.is_awaited(), "an empty frame asks nothing");
+        assert!(
+            fence.is_open(now) && fence.ear.status() == Status::Asked,
+            "an empty frame asks nothing"
+        );
         draw(&mut fence, 1_300, now);
-        assert!(!fence.asks() && fence.ear.is_awaited());
+        assert!(!fence.asks() && fence.ear.status() == Status::Awaited);
         assert!(!fence.is_open(now + PATIENCE), "1.3 s are the frame's");
         fence.answered(now + PATIENCE);
         assert!(fence.is_open(now + PATIENCE + SETTLE) && fence.asks());

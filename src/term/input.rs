@@ -54,6 +54,8 @@ enum State {
     Escape,
     /// After a byte that may begin the rest of a sequence whose ESC was taken as the key.
     Late,
+    /// In what may be the rest of a status, so many bytes of which have come.
+    Unmet { come: usize },
     /// After `ESC [`.
     Control,
     /// After `ESC [ [`, which begins the function keys of the Linux console.
@@ -81,6 +83,17 @@ enum Form {
     Character,
 }
 
+/// Whether the terminal's status may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It was never asked for.
+    Unasked,
+    /// It was asked for: it may come late, or another time.
+    Asked,
+    /// It is on its way.
+    Awaited,
+}
+
 /// The decoder of one terminal's input. It does no I/O and reads no clock.
 #[derive(Debug)]
 pub struct Input {
@@ -96,9 +109,11 @@ pub struct Input {
     escaped: Option<Instant>,
     /// What a silence has cut last: its state, its bytes so far, and when.
     cut: Option<(State, Vec<u8>, Instant)>,
-    /// Whether the terminal's status is on its way, and whether it has come.
-    awaited: bool,
+    /// Whether the terminal's status may come, and whether it has come.
+    status: Status,
     answered: bool,
+    /// How many bytes of it may have come that were not taken for it, and when.
+    unmet: Option<(usize, Instant)>,
     events: VecDeque<Event>,
 }
 
@@ -113,15 +128,16 @@ impl Input {
             interrupt: None,
             escaped: None,
             cut: None,
-            awaited: false,
+            status: Status::Unasked,
             answered: false,
+            unmet: None,
             events: VecDeque::new(),
         }
     }
 
-    /// Whether the terminal's status is on its way: then an ESC waits longer for its rest.
-    pub fn await_status(&mut self, awaited: bool) {
-        self.awaited = awaited;
+    /// Whether the terminal's status may come: while it is awaited, an ESC waits longer for its rest.
+    pub fn expect(&mut self, status: Status) {
+        self.status = status;
     }
 
     /// Whether the terminal's status has come since this was asked last.
@@ -139,7 +155,8 @@ impl Input {
         let silent = self.last + SILENCE;
         match self.state {
             State::Ground => None,
-            State::Escape if self.awaited => Some(self.last + LATE_REST),
+            State::Escape if self.status == Status::Awaited => Some(self.last + LATE_REST),
+            State::Unmet { .. } => Some(self.last + LATE_REST),
             State::Escape | State::Designation => Some(self.last + ESCAPE_HOLD),
             State::Late => Some(self.last + LATE_HOLD),
             State::Answer { .. } => Some(silent.min(self.entered + ANSWER)),
@@ -151,12 +168,18 @@ impl Input {
     /// Takes bytes that were read together, at `now`.
     pub fn feed(&mut self, bytes: &[u8], now: Instant) {
         let mut bytes = bytes;
-        let held = self.awaited && self.state == State::Escape && now > self.last + ESCAPE_HOLD;
+        let held = self.status == Status::Awaited
+            && self.state == State::Escape
+            && now > self.last + ESCAPE_HOLD;
         if held && !(STATUS[1..].starts_with(bytes) || bytes.starts_with(&STATUS[1..])) {
             self.press_escape(self.last + ESCAPE_HOLD);
         }
         if self.state == State::Ground {
             bytes = self.without_late_rest(bytes, now);
+            let unmet = self.unmet.take().filter(|(come, at)| {
+                let rest = &STATUS[*come..];
+                now <= *at + LATE_CUT && (rest.starts_with(bytes) || bytes.starts_with(rest))
+            });
             let late = self.escaped.take().is_some_and(|at| now <= at + LATE_REST);
             if late && is_late_rest(bytes) {
                 self.enter(State::Escape, now);
@@ -164,6 +187,8 @@ impl Input {
                 self.enter(State::Late, now);
                 self.hold(*byte);
                 bytes = &[];
+            } else if let Some((come, _)) = unmet {
+                self.enter(State::Unmet { come }, now);
             } else if let Some(end) = headless_paste(bytes) {
                 self.paste(&bytes[..end]);
                 bytes = &bytes[end + PASTE_END.len()..];
@@ -221,13 +246,23 @@ impl Input {
         if matches!(self.state, State::Answer { .. } | State::Control | State::Shift) {
             self.cut = Some((self.state, self.held.clone(), now));
         }
+        let asked = self.status != Status::Unasked;
+        if asked && self.state == State::Control && STATUS[2..].starts_with(&self.held) {
+            self.unmet = Some((2 + self.held.len(), now));
+        }
         match self.state {
             State::Escape => return self.press_escape(now),
             // Nothing came after the two keys that begin a sequence: alt was held.
-            State::Control if self.held.is_empty() && !self.awaited => self.press(b'[', true),
+            State::Control if self.held.is_empty() && self.status != Status::Awaited => {
+                self.press(b'[', true)
+            }
             State::Shift if self.held.is_empty() => self.press(b'O', true),
             State::Designation if self.held.len() == 1 => self.press(self.held[0], true),
-            State::Late => self.press(self.held[0], false),
+            State::Late if asked && self.held == b"[" => {
+                self.state = State::Unmet { come: 2 };
+                return;
+            }
+            State::Late | State::Unmet { .. } => self.press_held(),
             State::Paste { .. } => self.end_paste(),
             _ => {}
         }
@@ -237,6 +272,7 @@ impl Input {
     /// Takes an ESC as the key, because nothing followed until `now`.
     fn press_escape(&mut self, now: Instant) {
         self.escaped = Some(now);
+        self.unmet = (self.status != Status::Unasked).then_some((1, now));
         self.push_key(KeyCode::Esc, false);
         self.enter(State::Ground, now);
     }
@@ -268,6 +304,19 @@ impl Input {
                     self.enter(State::Ground, now);
                     self.press(begun, false);
                 }
+                self.byte(byte, now);
+            }
+            State::Unmet { come } if byte == STATUS[come] => {
+                self.hold(byte);
+                self.state = State::Unmet { come: come + 1 };
+                if come + 1 == STATUS.len() {
+                    self.answered = true;
+                    self.enter(State::Ground, now);
+                }
+            }
+            State::Unmet { .. } => {
+                self.press_held();
+                self.enter(State::Ground, now);
                 self.byte(byte, now);
             }
             State::Answer { bell, form, last } => self.answer(byte, bell, form, last, now),
@@ -464,6 +513,13 @@ impl Input {
 
     fn press(&mut self, byte: u8, alt: bool) {
         self.events.push_back(decode::pressed(byte, alt));
+    }
+
+    /// Takes bytes that were held as the keys that they are.
+    fn press_held(&mut self) {
+        for byte in std::mem::take(&mut self.held) {
+            self.press(byte, false);
+        }
     }
 
     fn push_key(&mut self, code: KeyCode, alt: bool) {

@@ -249,9 +249,14 @@ fn a_click_is_one_of_the_left_button() {
 
 /// What `parts` mean while the terminal's status is awaited, and whether that came.
 fn with_status(parts: &[&[u8]], gap: Duration) -> (String, bool) {
+    expecting(Status::Awaited, parts, gap)
+}
+
+/// What `parts` mean where the terminal's status may come, and whether that came.
+fn expecting(status: Status, parts: &[&[u8]], gap: Duration) -> (String, bool) {
     let mut now = Instant::now();
     let mut input = Input::new(now);
-    input.await_status(true);
+    input.expect(status);
     let mut heard = Vec::new();
     for part in parts {
         input.feed(part, now);
@@ -299,4 +304,38 @@ fn a_status_is_no_key_in_whatever_parts_it_comes() {
     ] {
         assert_eq!(with_status(parts, late).0, meaning, "{parts:?}");
     }
+}
+
+#[test]
+fn fr_050_002_a_late_status_is_no_key_however_long_it_pauses_after_its_escape() {
+    let parts = [
+        &[&b"\x1b"[..], b"[0nj"][..],
+        &[b"\x1b", b"[", b"0nj"],
+        &[b"\x1b", b"[0", b"nj"],
+        &[b"\x1b", b"[", b"0", b"nj"],
+    ];
+    let any = [60, 200, 480, 520, 700, 980, 1_200, 4_000].map(Duration::from_millis);
+    let both = [Status::Asked, Status::Awaited];
+    for (status, gap) in both.into_iter().flat_map(|status| any.map(|gap| (status, gap))) {
+        // Where the pause is after the ESC only; what may be a typed `[` waits for half a second.
+        let parts = if gap < LATE_REST { &parts[..] } else { &parts[..1] };
+        for parts in parts {
+            let (heard, answered) = expecting(status, parts, gap);
+            let keys = heard.strip_prefix("<Esc>").unwrap_or(&heard);
+            assert_eq!((keys, answered), ("j", true), "{status:?} {parts:?} {gap:?}");
+        }
+    }
+    // Keys are keys, at once or after their hold.
+    for (parts, meaning) in [
+        (&[&b"\x1b"[..], b"[", b"x"][..], "<Esc>[x"),
+        (&[b"\x1b", b"[0", b"x"], "<Esc>[0x"),
+        (&[b"\x1b", b"["], "<Esc>["),
+        (&[b"\x1b", b"j", b"[0n"], "<Esc>j[0n"),
+        (&[b"[0n"], "[0n"),
+    ] {
+        let (heard, answered) = expecting(Status::Asked, parts, Duration::from_millis(600));
+        assert_eq!((heard.as_str(), answered), (meaning, false), "{parts:?}");
+    }
+    let late = expecting(Status::Unasked, &[b"\x1b", b"[0n"], Duration::from_millis(600));
+    assert_eq!(late, ("<Esc>[0n".to_owned(), false));
 }
