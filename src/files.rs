@@ -272,10 +272,32 @@ pub fn check_private(path: &Path) -> Result<(), Refusal> {
 ///
 /// A directory that is already there keeps its mode: another user may have set it on purpose.
 pub fn create_private_dir(dir: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
-        Error::failed(format!("cannot create the directory {}: {}", shown(dir), reason(&error)))
-            .hint("check who owns it and whether the disk is full")
-    })
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| no_dir(dir, &error))
+}
+
+fn no_dir(dir: &Path, error: &io::Error) -> Error {
+    Error::failed(format!("cannot create the directory {}: {}", shown(dir), reason(error)))
+        .hint("check who owns it and whether the disk is full")
+}
+
+/// Refuses a file that cannot be made, with its missing parents. Another one is made and removed.
+pub fn rehearse_creating(path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    let there = parent.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("."));
+    let trial = there.join(format!(".{}.tmp", uuid::Uuid::new_v4().simple()));
+    match create_new(&trial).and_then(|_| std::fs::remove_file(&trial)) {
+        Ok(()) => Ok(()),
+        Err(error) if parent.exists() || parent.as_os_str().is_empty() => {
+            Err(no_file(path, &error))
+        }
+        Err(error) => Err(no_dir(parent, &error)),
+    }
+}
+
+/// A file could not be made.
+pub fn no_file(path: &Path, error: &io::Error) -> Error {
+    Error::failed(format!("cannot create {}: {}", shown(path), reason(error)))
 }
 
 /// Creates a file that was not there before, readable by its owner only (0600).

@@ -13,6 +13,7 @@ use crate::config::definition;
 use crate::domain::count::count;
 use crate::domain::safe_text::SafeText;
 use crate::domain::setting::SettingKey;
+use crate::files;
 use crate::logging;
 use crate::ops::platform::PlatformInfo;
 use crate::ops::settings::SettingWarnings;
@@ -82,7 +83,8 @@ async fn rehearse_migrating(args: &MigrateArgs, target: Target, env: &Env) -> Re
     let file = url.expose().strip_prefix("sqlite://").filter(|path| !path.is_empty());
     let is_new = file.is_some_and(|file| matches!(Path::new(file).try_exists(), Ok(false)));
     let url = url.redacted_url();
-    let missing = if is_new {
+    let missing = if let Some(file) = file.filter(|_| is_new) {
+        files::rehearse_creating(Path::new(file))?;
         of_new_file()
     } else {
         let ops = env.open(Create::Never)?;

@@ -82,6 +82,21 @@ fn fr_051_001_a_dry_run_of_a_new_file_says_what_would_be_made_and_makes_nothing(
     assert!(made.starts_with(&format!("{missing} migrations applied")), "{made}");
 }
 
+#[test]
+fn fr_051_001_a_dry_run_refuses_a_file_that_cannot_be_made() {
+    // Nothing can be made there, not even by root.
+    for path in ["/proc/self/platform.db", "/proc/self/new/platform.db"] {
+        let person = Person::at(&format!("sqlite://{path}"));
+        let refused = person.run(&["migrate"]).ends(1).err;
+        assert_eq!(person.run(&["migrate", "--dry-run"]).ends(1).err, refused);
+        assert!(refused.contains("cannot create "), "{refused}");
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let person = Person::at(&format!("sqlite://{}/new/x.db", folder.path().display()));
+    person.run(&["migrate", "--dry-run"]).ends(0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 both_engines! {
     async fn fr_051_001_a_dry_run_says_what_is_missing_and_changes_nothing(store) {
         let person = Person::at(&store.url);

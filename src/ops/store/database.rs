@@ -21,7 +21,7 @@ use super::transaction::Transaction;
 use crate::domain::safe_text::quoted;
 use crate::domain::schema_name::SchemaName;
 use crate::files::{self, Refusal};
-use crate::paths::{reason, shown};
+use crate::paths::shown;
 use crate::{Clock, Error, ErrorKind, Result};
 
 /// How long a writer waits for another one on SQLite.
@@ -592,8 +592,6 @@ fn create_private_file(path: &Path) -> Result<()> {
         Ok(_) => Ok(()),
         // Another process made it meanwhile.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => is_there(path).map(drop),
-        Err(error) => {
-            Err(Error::failed(format!("cannot create {}: {}", shown(path), reason(&error))))
-        }
+        Err(error) => Err(files::no_file(path, &error)),
     }
 }
