@@ -398,6 +398,12 @@ both_engines! {
         let row = |name: &str| plain.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(row("started").contains("not kept not kept"), "{plain}");
         assert_eq!(row("cancelled"), "cancelled not kept not kept not kept status:cancelled");
+        // Where only the window before is gone, too.
+        store.sql(&format!("update data_kept set kept_from = {} where data = 'runs'", ago(now, 10))).await.unwrap();
+        let week = person.run(&["overview", "--window", "7d"]).ends(0).out;
+        let of_before = (now - Duration::days(10)).format("ended runs are not kept before %Y-%m-%d").to_string();
+        assert!(week.contains(&of_before), "{week}");
+        store.sql(&format!("update data_kept set kept_from = {} where data = 'runs'", ago(now, 20))).await.unwrap();
         let json = person.run(&["overview", "--window", "30d", "--json"]).ends(0).json();
         let runs = json.pointer("/overview/runs").unwrap_or(&json["runs"]);
         assert!(runs["kept_from"].is_string() && runs["failed"]["count"].is_i64(), "{runs}");

@@ -106,7 +106,7 @@ fn runs(runs: &RunKpis, env: &Env) -> Result<()> {
     }
     table.print(&env.out)?;
     env.out.line("* at this moment, whenever they were created")?;
-    if let Some(at) = runs.missing_before() {
+    if let Some(at) = runs.compared_from() {
         env.out.line(format!("ended runs are {NOT_KEPT} before {}", text::time(at, env.zone())))?;
     }
     let both = [Some(now), before].into_iter().flatten();

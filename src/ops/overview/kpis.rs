@@ -126,6 +126,11 @@ impl RunKpis {
         self.kept_from.filter(|kept| self.span.from < *kept)
     }
 
+    /// The same of this window or the one before.
+    pub fn compared_from(&self) -> Option<DateTime<Utc>> {
+        self.kept_from.filter(|_| self.before().is_none())
+    }
+
     /// A number of the window; none where nothing is left of it and some of what it counts was pruned.
     pub fn now(&self, number: fn(&RunFigures) -> i64) -> Option<i64> {
         let number = number(&self.current);

@@ -499,7 +499,12 @@ both_engines! {
         store.sql(&format!("insert into data_kept (data, kept_from, newest_id) values ('runs', '{at}', 0)")).await.unwrap();
         let mut console = at_overview(&store.ops, "administrator", 120, 40).await;
         hides!(console, "ended runs not kept");
-        console.keys("ww").await;
+        // Of the second window only that before is gone.
+        console.keys("w").await;
+        shows!(console, "[7d]");
+        shows!(console, "before: not kept");
+        shows!(console, "ended runs not kept before 11-10");
+        console.keys("w").await;
         shows!(console, "[30d]");
         shows!(console, "before: not kept");
         shows!(console, "ended runs not kept before 11-10");

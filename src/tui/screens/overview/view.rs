@@ -171,7 +171,8 @@ fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
         if was.is_none() {
             groups.push(vec![Cell::plain(Role::Muted, format!(" before: {NOT_KEPT}"))]);
         }
-        if let Some(at) = told.runs.missing_before() {
+        let of_before = told.runs.compared_from().filter(|_| width >= WIDE);
+        if let Some(at) = told.runs.missing_before().or(of_before) {
             groups.push(vec![Cell::plain(Role::Muted, format!(" {}", missing(at, look)))]);
         }
         cells::flow(head("RUNS"), groups, width)
