@@ -191,8 +191,14 @@ fn fr_048_010_a_schema_that_cannot_be_used_is_named() {
         assert!(said.contains("grant create on database"), "{said}");
         let rehearsed = mine.missing_migrations(Target::Own).await.unwrap_err().to_string();
         assert_eq!(rehearsed, said);
-        // One that is there needs no right to make one.
-        sql(format!("create schema mine authorization {role}")).await;
+        // One that is there needs no right to make one, but rights of its own.
+        sql("create schema mine".to_owned()).await;
+        let said = mine.migrate().await.unwrap_err().to_string();
+        let grant = format!("as its owner: grant usage, create on schema \"mine\" to {role}");
+        assert!(said.contains(&grant), "{said}");
+        let rehearsed = mine.missing_migrations(Target::Own).await.unwrap_err().to_string();
+        assert_eq!(rehearsed, said);
+        sql(format!("alter schema mine owner to {role}")).await;
         assert!(mine.migrate().await.unwrap() > 0);
         mine.require_current_schema().await.unwrap();
         let said = none.require_current_schema().await.unwrap_err().to_string();

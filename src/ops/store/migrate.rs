@@ -13,8 +13,8 @@ use super::schema::{
 use super::schema_look::{Within, owners};
 use super::server::Server;
 use super::{Db, database::Engine, grants, pooled, sql};
-use crate::domain::database_fault::Condition;
-use crate::domain::safe_text::quoted;
+use crate::domain::database_fault::{AS_OWNER, Condition};
+use crate::domain::safe_text::{SafeText, quoted};
 use crate::domain::schema_name::SchemaName;
 use crate::{Error, ErrorKind, Result};
 
@@ -244,10 +244,25 @@ fn in_the_way(error: &MigrateError) -> Option<i64> {
 
 /// Makes a schema where there is none. Who may not make one uses one that is there.
 async fn make_schema(connection: &mut PgConnection, schema: &SchemaName) -> Result<()> {
-    let found = sql::query_scalar("select to_regnamespace($1) is not null")
-        .bind(schema.quoted())
-        .fetch_one(&mut *connection);
-    if !found.await? {
+    let found = sql::query_as(
+        "select to_regnamespace($1) is not null, has_schema_privilege(to_regnamespace($1), 'usage') \
+         and has_schema_privilege(to_regnamespace($1), 'create'), quote_ident(current_user::text)",
+    )
+    .bind(schema.quoted())
+    .fetch_one(&mut *connection);
+    let (found, usable, role): (bool, Option<bool>, String) = found.await?;
+    if usable == Some(false) {
+        let name = quoted(schema.as_str());
+        return Err(Error::refused(format!(
+            "the database role may make no tables in the schema {name}"
+        ))
+        .hint(format!(
+            "{AS_OWNER}grant usage, create on schema {} to {}",
+            SafeText::new(&schema.quoted()),
+            SafeText::new(&role)
+        )));
+    }
+    if !found {
         let make = format!("create schema {}", schema.quoted());
         sqlx::raw_sql(AssertSqlSafe(make)).execute(connection).await.map_err(|error| {
             let refused = error.as_database_error().and_then(DatabaseError::code);
