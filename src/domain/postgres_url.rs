@@ -37,17 +37,39 @@ const KNOWN: [&str; 21] = [
 const OWN: [&str; 3] = ["passfile", "service", "target_session_attrs"];
 
 /// Parameters of libpq's that are not supported.
-const OTHERS: [&str; 9] = [
-    "channel_binding",
+const OTHERS: [&str; 5] = [
     "client_encoding",
     "connect_timeout",
     "fallback_application_name",
-    "gssencmode",
     "keepalives",
     "load_balance_hosts",
-    "require_auth",
-    "sslnegotiation",
 ];
+
+/// Parameters of libpq's that ask how a connection is protected, their variables, and the values that
+/// every connection of this program is in keeping with.
+pub const DEMANDS: [(&str, &str, &[&str]); 10] = [
+    ("channel_binding", "PGCHANNELBINDING", &["prefer", "disable"]),
+    ("gssencmode", "PGGSSENCMODE", &["prefer", "disable"]),
+    ("require_auth", "PGREQUIREAUTH", &[]),
+    ("requirepeer", "PGREQUIREPEER", &[]),
+    ("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION", &["TLSv1.3"]),
+    ("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION", &["TLSv1", "TLSv1.1", "TLSv1.2"]),
+    ("sslcertmode", "PGSSLCERTMODE", &["allow"]),
+    ("sslcrl", "PGSSLCRL", &[]),
+    ("sslcrldir", "PGSSLCRLDIR", &[]),
+    ("sslnegotiation", "PGSSLNEGOTIATION", &["postgres"]),
+];
+
+/// Whether a parameter asks for a protection, and why its value is refused, as it follows a name.
+pub fn demand(key: &str, value: &str) -> Option<Result<(), String>> {
+    let (_, _, kept) = DEMANDS.iter().find(|(name, ..)| *name == key)?;
+    let is_kept = value.is_empty() || kept.iter().any(|kept| kept.eq_ignore_ascii_case(value));
+    let other = match kept {
+        [] => String::new(),
+        kept => format!(" except with {}", kept.join(" or ")),
+    };
+    Some(is_kept.then_some(()).ok_or_else(|| format!("is not supported{other}")))
+}
 
 /// The driver's other names of parameters.
 const ALIASES: [(&str, &str); 5] = [
@@ -120,6 +142,10 @@ impl PostgresUrl {
         push(&mut parameters, "dbname", database)?;
         for (index, (key, value)) in query.iter().enumerate() {
             let value = decoded(&value.replace('+', " "))?;
+            if let Some(met) = demand(key, &value) {
+                met.map_err(|why| format!("its parameter {key} {why}; leave it out"))?;
+                continue;
+            }
             if !is_known(key) {
                 return Err(unknown(key, index + 1));
             }
@@ -211,7 +237,8 @@ fn unknown(key: &str, place: usize) -> String {
     if let Some(name) = KNOWN.iter().find(same) {
         return format!("it says {key}; the parameter is called {name}");
     }
-    if let Some(name) = OTHERS.iter().find(same) {
+    let demands = DEMANDS.iter().map(|(name, ..)| name);
+    if let Some(name) = OTHERS.iter().chain(demands).find(same) {
         return format!("its parameter {name} is not supported; leave it out");
     }
     format!("parameter {place} after its \"?\" is not known; there are {}", KNOWN.join(", "))
@@ -460,6 +487,10 @@ mod tests {
             ("u:s3cret@h/x?sslmode=s3cret", "verify-full"),
             ("u:s3cret@h/x?SSLMODE=verify-full", "is called sslmode"),
             ("u:s3cret@h/x?channel_binding=require", "channel_binding is not supported"),
+            (
+                "u:s3cret@h/x?sslnegotiation=direct",
+                "sslnegotiation is not supported except with postgres; leave",
+            ),
             ("u:s3cret@h/x?sslmode=verify-full&ssl-mode=disable", "sslmode twice"),
             ("u:s3cret@h/x?sslrootcert=/y&ssl-ca=/x", "sslrootcert twice"),
             ("u:s3cret@h/x?foo=bar", "parameter 1 after its \"?\" is not known"),

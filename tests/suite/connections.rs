@@ -60,11 +60,50 @@ fn fr_048_001_variables_complete_an_address() {
         ("PGHOSTADDR", "db", "PGHOSTADDR is not an IP address"),
         ("PGCHANNELBINDING", "require", "PGCHANNELBINDING is set, and what it asks for is not"),
         ("PGSSLCRL", "/crl.pem", "PGSSLCRL is set, and what it asks for is not supported"),
+        ("PGGSSENCMODE", "require", "is not supported except with prefer or disable"),
+        ("PGSSLMINPROTOCOLVERSION", "TLSv1.3", "is not supported except with TLSv1 or"),
+        ("PGSSLMAXPROTOCOLVERSION", "TLSv1.2", "is not supported except with TLSv1.3"),
+        ("PGSSLNEGOTIATION", "direct", "is not supported except with postgres"),
+        ("PGSSLCERTMODE", "require", "is not supported except with allow"),
     ] {
         let done = at("postgres://", &["runs", "list"], &[(name, value)]).ends(2);
-        assert!(done.err.contains(words), "{done:?}");
+        assert!(done.err.contains(words) && !done.err.contains("verify-full"), "{done:?}");
+        // Only what is said of protection may be said in the address, too.
+        let Some(key) = DEMANDED.iter().find(|(variable, _)| *variable == name) else { continue };
+        let done = at(&format!("postgres://?{}={value}", key.1), &["runs", "list"], &[]).ends(2);
+        assert!(
+            done.err.contains(&format!("its parameter {} is not supported", key.1)),
+            "{done:?}"
+        );
     }
+    // What is kept to anyway is taken.
+    let mut met = all.to_vec();
+    met.extend([
+        ("PGGSSENCMODE", "disable"),
+        ("PGSSLMINPROTOCOLVERSION", "tlsv1.2"),
+        ("PGSSLMAXPROTOCOLVERSION", "TLSv1.3"),
+        ("PGSSLNEGOTIATION", "postgres"),
+        ("PGSSLCERTMODE", "allow"),
+    ]);
+    let url =
+        "postgres://?gssencmode=prefer&ssl_min_protocol_version=TLSv1.2&channel_binding=prefer";
+    let done = at(url, &["info"], &met).ends(0);
+    assert!(done.out.contains("up to date"), "{done:?}");
+    let done =
+        at("postgres://?sslrootcert=system&sslmode=verify-full", &["runs", "list"], &all).ends(2);
+    assert!(done.err.contains("leave sslrootcert out"), "{done:?}");
 }
+
+/// Variables that ask for a protection, and the parameters of an address.
+const DEMANDED: [(&str, &str); 7] = [
+    ("PGCHANNELBINDING", "channel_binding"),
+    ("PGSSLCRL", "sslcrl"),
+    ("PGGSSENCMODE", "gssencmode"),
+    ("PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"),
+    ("PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"),
+    ("PGSSLNEGOTIATION", "sslnegotiation"),
+    ("PGSSLCERTMODE", "sslcertmode"),
+];
 
 #[test]
 fn fr_048_002_a_service_completes_an_address() {
@@ -74,7 +113,7 @@ fn fr_048_002_a_service_completes_an_address() {
     let file = person.dir(".pg_service.conf");
     let text = format!(
         "# services\n[other]\nhost=wrong.invalid\n\n[platform]\nhost={host}\nport={port}\n\
-         user={user}\npassword={password}\ndbname={}\nconnect_timeout=10\n[last]\nhost=x\nbroken\n",
+         user={user}\npassword={password}\ndbname={}\nconnect_timeout=10\ngssencmode=prefer\n[last]\nhost=x\nbroken\n",
         guard.name()
     );
     write(&file, &text, 0o600);
@@ -97,8 +136,9 @@ fn fr_048_002_a_service_completes_an_address() {
     };
     refused("plattform", named, &["the service \"plattform\" is not in", "services", "PGSERVICE"]);
     refused("platform", "/none/services", &["/none/services", "does not exist", "PGSERVICEFILE"]);
-    refused("last", named, &["services", "line 14", "KEY=VALUE"]);
-    write(&elsewhere, "[a]\nport=0\n[b]\nrequire_auth=none\n", 0o600);
+    refused("last", named, &["services", "line 15", "KEY=VALUE"]);
+    write(&elsewhere, "[a]\nport=0\n[b]\nrequire_auth=none\n[c]\ngssencmode=require\n", 0o600);
+    refused("c", named, &["line 6", "\"gssencmode\" of service \"c\" is not supported except"]);
     refused("a", named, &["line 2", "\"port\" of service \"a\" is out of range"]);
     refused("b", named, &["line 4", "\"require_auth\" of service \"b\" is not supported"]);
     let none = at("postgres://?service=a", &["runs", "list"], &[("PGSYSCONFDIR", "/none")]).ends(2);

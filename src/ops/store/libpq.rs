@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::postgres_url::PostgresUrl;
+use crate::domain::postgres_url::{DEMANDS, PostgresUrl, demand};
 use crate::domain::safe_text::quoted;
 use crate::files::{self, Refusal};
 use crate::paths::shown;
@@ -35,21 +35,11 @@ const VARIABLES: [(&str, &str); 13] = [
     ("PGTARGETSESSIONATTRS", "target_session_attrs"),
 ];
 
-/// Variables that ask for a protection which is not supported, and the values that ask for none.
-const DEMANDS: [(&str, &[&str]); 5] = [
-    ("PGCHANNELBINDING", &["prefer", "disable"]),
-    ("PGREQUIREAUTH", &[]),
-    ("PGREQUIREPEER", &[]),
-    ("PGSSLCRL", &[]),
-    ("PGSSLCRLDIR", &[]),
-];
-
 /// Parameters of a service that make no difference to which server is reached how securely.
-const IGNORED: [&str; 10] = [
+const IGNORED: [&str; 9] = [
     "client_encoding",
     "connect_timeout",
     "fallback_application_name",
-    "gssencmode",
     "keepalives",
     "keepalives_count",
     "keepalives_idle",
@@ -73,12 +63,10 @@ pub fn variable(name: &str) -> Option<String> {
 /// *Usage* for a service that there is not, and for a value that cannot be used.
 pub fn complete(url: &mut PostgresUrl, variable: Variable<'_>) -> Result<()> {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-    for (name, none) in DEMANDS {
-        if variable(name).is_some_and(|value| !none.contains(&value.as_str())) {
-            return Err(Error::usage(format!(
-                "{name} is set, and what it asks for is not supported"
-            ))
-            .hint(format!("unset {name}, or use sslmode=verify-full")));
+    for (key, name, _) in DEMANDS {
+        if let Some(Err(why)) = variable(name).and_then(|value| demand(key, &value)) {
+            return Err(Error::usage(format!("{name} is set, and what it asks for {why}"))
+                .hint(format!("unset {name}")));
         }
     }
     let named = url.parameter(&["service"]).map(str::to_owned);
@@ -173,6 +161,10 @@ impl Service {
                 let name = quoted(&self.name);
                 Error::usage(format!("{}: {} of service {name} {why}", place(line), quoted(key)))
             };
+            if let Some(met) = demand(key, value) {
+                met.map_err(|why| refused(&why))?;
+                continue;
+            }
             match key.as_str() {
                 key if IGNORED.contains(&key) => {}
                 "host" | "hostaddr" if has_place => {}

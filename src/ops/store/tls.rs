@@ -101,6 +101,12 @@ impl Named {
     /// The content, which can be used.
     fn check(&self, value: &str) -> Result<Vec<u8>> {
         let [name, ..] = self.parameters;
+        if name == "sslrootcert" && value == "system" {
+            return Err(Error::usage("sslrootcert=system is not supported").hint(
+                "leave sslrootcert out, and use sslmode=verify-full: without a file, the CAs of the \
+                 operating system count",
+            ));
+        }
         let text = value.trim();
         let content = if text.starts_with("-----BEGIN") && text.ends_with("-----") {
             value.as_bytes().to_vec()
