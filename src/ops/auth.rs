@@ -80,6 +80,12 @@ impl Token {
     }
 }
 
+impl From<SecretString> for Token {
+    fn from(token: SecretString) -> Self {
+        Self(token)
+    }
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")
@@ -87,7 +93,7 @@ impl fmt::Debug for Token {
 }
 
 /// Logs a platform user in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Login {
     username: String,
     password: SecretString,
@@ -106,10 +112,25 @@ impl Login {
         Self { username: username.to_owned(), password, kind, replaced: None }
     }
 
+    /// The same from a client of `kind`.
+    #[must_use]
+    pub fn through(self, kind: ClientKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// The same; the session with the token `replaced` ends with it.
     #[must_use]
     pub fn replacing(self, replaced: Option<SecretString>) -> Self {
         Self { replaced, ..self }
+    }
+}
+
+impl PartialEq for Login {
+    fn eq(&self, other: &Self) -> bool {
+        let token = |login: &Self| login.replaced.as_ref().map(|t| t.expose_secret().to_owned());
+        (&self.username, self.kind) == (&other.username, other.kind)
+            && self.password.expose_secret() == other.password.expose_secret()
+            && token(self) == token(other)
     }
 }
 
@@ -329,7 +350,7 @@ impl Operation for Resume {
 }
 
 /// Ends the actor's own session.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logout;
 
 impl Operation for Logout {
@@ -380,7 +401,7 @@ impl Operation for WhoAmI {
 
 /// Notes that the person did something, so that the session does not idle out. Polling
 /// never does this.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Touch;
 
 impl Operation for Touch {

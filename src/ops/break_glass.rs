@@ -6,7 +6,7 @@
 //! more, the grant is written and audited.
 
 use chrono::{DateTime, Duration, Utc};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::store::{self, sessions};
@@ -27,7 +27,7 @@ pub const DEFAULT_MINUTES: u32 = 60;
 const USE: Requirement = Requirement::All(&[Capability::BreakGlassUse]);
 
 /// Takes break-glass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EnterBreakGlass {
     /// What confirms it, and why.
     pub consent: Consent,
@@ -45,6 +45,13 @@ impl EnterBreakGlass {
             minutes: 0,
             password: password::secret("not a password"),
         }
+    }
+}
+
+impl PartialEq for EnterBreakGlass {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |enter: &Self| (enter.consent.clone(), enter.minutes);
+        of(self) == of(other) && self.password.expose_secret() == other.password.expose_secret()
     }
 }
 
@@ -159,7 +166,7 @@ fn already(until: DateTime<Utc>) -> Error {
 }
 
 /// Ends the actor's own break-glass before it expires.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndBreakGlass {
     /// What confirms it.
     pub consent: Consent,
@@ -204,7 +211,7 @@ impl EndBreakGlass {
 }
 
 /// Tells the actor's own break-glass, if it is active.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurrentBreakGlass;
 
 impl Operation for CurrentBreakGlass {

@@ -21,7 +21,7 @@ pub struct DatabaseCondition {
 }
 
 /// Reads it. It says nothing of a customer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadCondition;
 
 impl Operation for ReadCondition {

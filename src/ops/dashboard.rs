@@ -16,7 +16,7 @@ pub const DASHBOARD: Requirement = Requirement::Any(&[
 
 /// Remembers the window that a person looks at: it is the one of all their consoles and of
 /// their command line from now on. A taste, not a decision: it leaves no audit row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChooseWindow {
     /// The window.
     pub window: Window,

@@ -134,10 +134,86 @@ pub struct Listing {
     pub access: Access,
 }
 
-/// Lists the operations: the marker, the table, and a way to try each on an actor.
+/// Whether a row of the table says `[watched]`.
+fn is_watched(said: &[&str]) -> bool {
+    !said.is_empty()
+}
+
+/// Lists the operations: the marker, the table, a way to try each on an actor, and those that a console
+/// asks for as data (`as NAME`).
 macro_rules! operations {
-    ($($kind:ty => $sample:expr,)+) => {
+    ($($kind:ty $(as $any:ident $([$watched:ident])?)? => $sample:expr,)+) => {
         $(impl Listed for $kind {})+
+
+        /// An operation that a console asks for, as data. Two equal ones ask the same.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum AnyOperation {
+            $($(#[doc = stringify!($any)] $any($kind),)?)+
+        }
+
+        /// What came of one, with what was asked.
+        #[derive(Debug)]
+        pub enum AnyOutput {
+            $($(#[doc = stringify!($any)] $any($kind, Result<<$kind as Operation>::Output>),)?)+
+        }
+
+        $($(impl From<$kind> for AnyOperation {
+            fn from(operation: $kind) -> Self {
+                Self::$any(operation)
+            }
+        })?)+
+
+        impl AnyOperation {
+            /// Its dotted name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($(Self::$any(_) => <$kind as Operation>::NAME,)?)+
+                }
+            }
+
+            /// Whether its answer changes with the database only, so that it may be left out while
+            /// nothing has changed there.
+            pub fn is_watched(&self) -> bool {
+                match self {
+                    $($(Self::$any(_) => is_watched(&[$(stringify!($watched))?]),)?)+
+                }
+            }
+
+            /// What is said where it could not be asked because of `error`.
+            pub fn failed(self, error: Error) -> AnyOutput {
+                match self {
+                    $($(Self::$any(asked) => AnyOutput::$any(asked, Err(error)),)?)+
+                }
+            }
+
+            /// Asks it as `actor`.
+            pub async fn run(self, ops: &Ops, actor: &Actor) -> AnyOutput {
+                match self {
+                    $($(Self::$any(asked) => {
+                        let done = Box::pin(ops.run(actor, asked.clone())).await;
+                        AnyOutput::$any(asked, done)
+                    })?)+
+                }
+            }
+        }
+
+        impl AnyOutput {
+            /// What went wrong, if something did.
+            pub fn error(&self) -> Option<&Error> {
+                match self {
+                    $($(Self::$any(_, done) => done.as_ref().err(),)?)+
+                }
+            }
+
+            /// Whether it is the answer to a write that was made.
+            pub fn wrote(&self) -> bool {
+                match self {
+                    $($(Self::$any(_, done) => {
+                        done.is_ok() && <$kind as Operation>::ACCESS != Access::Read
+                    })?)+
+                }
+            }
+        }
 
         /// Every operation there is.
         pub fn table() -> Vec<Listing> {
@@ -190,41 +266,41 @@ operations! {
     alerts::ClaimAlerts => alerts::ClaimAlerts { limit: 0, visibility: Duration::from_secs(30) },
     alerts::SettleAlert => alerts::SettleAlert::sample(),
     alerts::ExplainWaiting => alerts::ExplainWaiting { reason: String::new() },
-    auth::Login => auth::Login::new("nobody", "not a password", crate::access::ClientKind::Console),
+    auth::Login as Login => auth::Login::new("nobody", "not a password", crate::access::ClientKind::Console),
     auth::Resume => auth::Resume::new("no token", crate::access::ClientKind::Cli),
-    auth::Logout => auth::Logout,
+    auth::Logout as Logout => auth::Logout,
     auth::WhoAmI => auth::WhoAmI,
-    auth::Touch => auth::Touch,
-    break_glass::EnterBreakGlass => break_glass::EnterBreakGlass::sample(),
-    break_glass::EndBreakGlass => break_glass::EndBreakGlass { consent: Consent::default() },
-    break_glass::CurrentBreakGlass => break_glass::CurrentBreakGlass,
-    notifications::ListNotifications => notifications::ListNotifications::default(),
-    notifications::CountUnread => notifications::CountUnread,
-    notifications::MarkRead => notifications::MarkRead { ids: Vec::new() },
-    notifications::MarkAllRead => notifications::MarkAllRead { up_to_id: 0 },
+    auth::Touch as Touch => auth::Touch,
+    break_glass::EnterBreakGlass as EnterBreakGlass => break_glass::EnterBreakGlass::sample(),
+    break_glass::EndBreakGlass as EndBreakGlass => break_glass::EndBreakGlass { consent: Consent::default() },
+    break_glass::CurrentBreakGlass as CurrentBreakGlass [watched] => break_glass::CurrentBreakGlass,
+    notifications::ListNotifications as ListNotifications [watched] => notifications::ListNotifications::default(),
+    notifications::CountUnread as CountUnread [watched] => notifications::CountUnread,
+    notifications::MarkRead as MarkRead => notifications::MarkRead { ids: Vec::new() },
+    notifications::MarkAllRead as MarkAllRead => notifications::MarkAllRead { up_to_id: 0 },
     flags::ListFlags => flags::ListFlags,
     flags::SetFlag => flags::SetFlag::sample(),
-    overview::ReadOverview => overview::ReadOverview::default(),
-    overview::ListFingerprints => overview::ListFingerprints::default(),
+    overview::ReadOverview as ReadOverview [watched] => overview::ReadOverview::default(),
+    overview::ListFingerprints as ListFingerprints [watched] => overview::ListFingerprints::default(),
     overview::GetFingerprint => overview::GetFingerprint { fingerprint: "000000000000".to_owned(), window: None },
     overview::FillFingerprints => overview::FillFingerprints,
-    overview::PlanGroupRetry => overview::PlanGroupRetry::sample(),
+    overview::PlanGroupRetry as PlanGroupRetry => overview::PlanGroupRetry::sample(),
     overview::RetryGroup => overview::RetryGroup::sample(),
     overview::FoldRunCounts => overview::FoldRunCounts,
     overview::CheckRunCounts => overview::CheckRunCounts,
     overview::RebuildRunCounts => overview::RebuildRunCounts,
-    condition::ReadCondition => condition::ReadCondition,
+    condition::ReadCondition as ReadCondition [watched] => condition::ReadCondition,
     platform::PlatformId => platform::PlatformId,
-    platform::PlatformInfo => platform::PlatformInfo,
-    platform::NameValues => platform::NameValues,
-    named::FindNamed => named::FindNamed::default(),
+    platform::PlatformInfo as PlatformInfo => platform::PlatformInfo,
+    platform::NameValues as NameValues => platform::NameValues,
+    named::FindNamed as FindNamed => named::FindNamed::default(),
     plans::Preflight => plans::Preflight::sample(),
     plans::GetPlan => plans::GetPlan { id: 0 },
     plans::ListPlanTargets => plans::ListPlanTargets::sample(),
     plans::ListScopeTenants => plans::ListScopeTenants::default(),
     plans::ListScopeWorkspaces => plans::ListScopeWorkspaces::default(),
     dashboard::ChosenWindow => dashboard::ChosenWindow,
-    dashboard::ChooseWindow => dashboard::ChooseWindow { window: crate::domain::window::Window::default() },
+    dashboard::ChooseWindow as ChooseWindow => dashboard::ChooseWindow { window: crate::domain::window::Window::default() },
     retention::PruneUsage => retention::PruneUsage::sample(),
     retention::OldData => retention::OldData,
     runs::StartRun => runs::StartRun::sample(),
@@ -252,12 +328,12 @@ operations! {
     runs::PauseRun => runs::PauseRun { run_id: 0, consent: Consent::default() },
     runs::ResumeRun => runs::ResumeRun { run_id: 0, consent: Consent::default() },
     runs::RetryRun => runs::RetryRun::sample(),
-    runs::PlanRetry => runs::PlanRetry { run_id: 0 },
+    runs::PlanRetry as PlanRetry => runs::PlanRetry { run_id: 0 },
     runbooks::ListRunbooks => runbooks::ListRunbooks,
     runbooks::StartRunbook => runbooks::StartRunbook::sample(),
-    runs::ListRuns => runs::ListRuns::default(),
-    runs::CountRuns => runs::CountRuns,
-    runs::GetRun => runs::GetRun { id: 0 },
+    runs::ListRuns as ListRuns [watched] => runs::ListRuns::default(),
+    runs::CountRuns as CountRuns [watched] => runs::CountRuns,
+    runs::GetRun as GetRun [watched] => runs::GetRun { id: 0 },
     settings::ListSettings => settings::ListSettings,
     settings::SettingWarnings => settings::SettingWarnings,
     settings::SetSetting => settings::SetSetting::sample(),
@@ -265,15 +341,15 @@ operations! {
     seed::LoadPlatform => seed::LoadPlatform::sample(),
     seed::LookAtHolding => seed::LookAtHolding,
     seed::Starters => seed::Starters,
-    support::ListTenants => support::ListTenants::default(),
-    support::GetTenant => support::GetTenant { id: 0 },
-    support::OpenDiagnostics => support::OpenDiagnostics { subject: support::DiagnosticsSubject::Tenant(0) },
+    support::ListTenants as ListTenants [watched] => support::ListTenants::default(),
+    support::GetTenant as GetTenant [watched] => support::GetTenant { id: 0 },
+    support::OpenDiagnostics as OpenDiagnostics => support::OpenDiagnostics { subject: support::DiagnosticsSubject::Tenant(0) },
     support::Compose => support::Compose { subject: support::DiagnosticsSubject::Tenant(0), attach: true },
-    support::ListRunTenants => support::ListRunTenants::default(),
+    support::ListRunTenants as ListRunTenants [watched] => support::ListRunTenants::default(),
     support::CreateRequest => support::CreateRequest::sample(),
-    support::ListRequests => support::ListRequests::default(),
-    support::GetRequest => support::GetRequest::sample(),
-    telemetry::Summarise => telemetry::Summarise::default(),
+    support::ListRequests as ListRequests [watched] => support::ListRequests::default(),
+    support::GetRequest as GetRequest [watched] => support::GetRequest::sample(),
+    telemetry::Summarise as Summarise [watched] => telemetry::Summarise::default(),
     telemetry::FoldRollups => telemetry::FoldRollups,
     telemetry::CheckRollups => telemetry::CheckRollups,
     telemetry::RebuildRollups => telemetry::RebuildRollups,
@@ -281,7 +357,7 @@ operations! {
     workers::Beat => workers::Beat::sample(),
     workers::Leave => workers::Leave { id: "nobody".to_owned() },
     workers::Reclaim => workers::Reclaim { owners: Vec::new() },
-    workers::ListWorkers => workers::ListWorkers,
+    workers::ListWorkers as ListWorkers [watched] => workers::ListWorkers,
     users::CreateFirstAdministrator => users::CreateFirstAdministrator::sample(),
     users::IsUnclaimed => users::IsUnclaimed,
     users::CreateUser => users::CreateUser::sample(),

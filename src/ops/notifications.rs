@@ -124,7 +124,7 @@ impl Operation for ListNotifications {
 }
 
 /// Counts what is unread in the actor's inbox.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountUnread;
 
 impl Operation for CountUnread {
@@ -140,7 +140,7 @@ impl Operation for CountUnread {
 }
 
 /// Marks some notifications of the actor's inbox as read. Doing it again changes nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkRead {
     /// At most [`MAX_LIMIT`] ids.
     pub ids: Vec<i64>,
@@ -171,7 +171,7 @@ impl Operation for MarkRead {
 
 /// Marks everything in the actor's inbox as read up to an id, so that nothing is marked that
 /// came after the person looked; gives how many were unread. Doing it again changes nothing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkAllRead {
     /// The newest id that was seen.
     pub up_to_id: i64,

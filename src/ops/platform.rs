@@ -63,7 +63,7 @@ impl Platform {
 }
 
 /// Reads what the header shows. Nothing of a customer is in it, so it needs no login.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlatformInfo;
 
 impl Operation for PlatformInfo {
@@ -129,7 +129,7 @@ pub struct FilterNames {
 }
 
 /// Reads the names within the actor's view, bounded.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameValues;
 
 impl Operation for NameValues {

@@ -209,7 +209,7 @@ impl WorkersView {
 }
 
 /// Reads who works, and who holds what.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListWorkers;
 
 impl Operation for ListWorkers {

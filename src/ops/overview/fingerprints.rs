@@ -25,7 +25,7 @@ const FILL: i64 = 1_000;
 
 /// Reads the groups of failures of a window, most failures first. Failures belong to the window
 /// in which their run was created.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ListFingerprints {
     /// How far back; what the person chose last where absent.
     pub window: Option<Window>,

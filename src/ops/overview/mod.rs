@@ -47,7 +47,7 @@ const LOOKED_AT: i64 = 100_000;
 const LATE: Duration = Duration::from_secs(5 * 60);
 
 /// Reads everything that the overview shows, in one state of the database.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadOverview {
     /// How far back; what the person chose last where absent.
     pub window: Option<Window>,

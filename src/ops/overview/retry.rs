@@ -28,7 +28,7 @@ const LOOKED_AT: i64 = 1_000;
 const MANAGE: Requirement = Requirement::All(&[Capability::OpsView, Capability::OpsManage]);
 
 /// Looks which runs of a group can be tried again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanGroupRetry {
     /// The fingerprint.
     pub fingerprint: String,

@@ -21,7 +21,7 @@ const MAX_LIMIT: i64 = 1_000;
 pub const COUNT_BOUND: i64 = 1_000;
 
 /// Reads a page of the operations list, newest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListRuns {
     /// Conditions.
     pub filter: RunFilter,
@@ -29,6 +29,13 @@ pub struct ListRuns {
     pub page: Page,
     /// At most this many rows; 0 means 50.
     pub limit: i64,
+}
+
+impl ListRuns {
+    /// Whether it asks for rows beyond the newest ones that are held.
+    pub const fn leads_beyond(&self) -> bool {
+        matches!(self.page, Page::OlderThan(_) | Page::NewerThan(_) | Page::Oldest)
+    }
 }
 
 /// A page of the operations list.
@@ -106,7 +113,7 @@ impl Operation for ListRuns {
 }
 
 /// Counts what the head of the list shows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountRuns;
 
 /// Counts of the operations list, each up to [`COUNT_BOUND`].

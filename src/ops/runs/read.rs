@@ -30,7 +30,7 @@ pub const ELSEWHERE_BOUND: i64 = 1_000;
 const RETRIES_SHOWN: i64 = 5;
 
 /// Reads one run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetRun {
     /// Its id.
     pub id: i64,

@@ -214,7 +214,7 @@ fn left_out(left: i64, targets: usize) -> usize {
 }
 
 /// Looks what a retry of a run would do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanRetry {
     /// The ended run.
     pub run_id: i64,

@@ -25,7 +25,7 @@ pub const NOT_KEPT: &str = "not kept";
 
 /// Sums up what customers used in a window, and in the window before it. Aggregates only: no
 /// names, no ids, no single events.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summarise {
     /// How far back; what the person chose last where absent.
     pub window: Option<Window>,
