@@ -9,6 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::layout::Size;
 use tenantpilot::access::Actor;
+use tenantpilot::access::ClientKind;
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::run::{Run, RunOutcome, RunStatus, ScopeKind, Source};
 use tenantpilot::domain::run_filter::RunFilter;
@@ -16,14 +17,15 @@ use tenantpilot::domain::safe_text::SafeText;
 use tenantpilot::domain::sanitize;
 use tenantpilot::domain::summary_counts::{CountKey, SummaryCounts};
 use tenantpilot::domain::time_zone::TimeZone;
-use tenantpilot::ops::auth::Session;
-use tenantpilot::ops::runs::{Page, RunPage};
+use tenantpilot::ops::auth::{Login, Session, Token};
+use tenantpilot::ops::runs::{ListRuns, Page, RunPage};
+use tenantpilot::ops::{AnyOutput, password};
 use tenantpilot::runbooks::Registry;
 use tenantpilot::term::{ColorSupport, SizedBackend};
 use tenantpilot::tui::app::{App, Setup};
 use tenantpilot::tui::frame;
 use tenantpilot::tui::keymap::Keymap;
-use tenantpilot::tui::msg::{Answer, Msg, PageRequest, Slot};
+use tenantpilot::tui::msg::{Answer, Msg, Slot};
 use tenantpilot::tui::theme::Theme;
 
 fn now() -> DateTime<Utc> {
@@ -96,11 +98,11 @@ fn console(width: u16, height: u16) -> App {
         expires_at: now(),
         last_active_at: now(),
     };
-    app.update(
-        Msg::Done { slot: Slot::Session, answer: Box::new(Answer::Login(Ok(session))) },
-        now(),
-    );
-    let asked = PageRequest { filter: RunFilter::default(), page: Page::Newest, limit: 200 };
+    let login = Login::new("operator", "", ClientKind::Console);
+    let token = Token::from(password::secret(""));
+    let login = AnyOutput::Login(login, Ok((session, token)));
+    app.update(Msg::Done { slot: Slot::Session, answer: Box::new(Answer::Op(login)) }, now());
+    let asked = ListRuns { filter: RunFilter::default(), page: Page::Newest, limit: 200 };
     let page = RunPage {
         runs: (1..=200).rev().map(run).collect(),
         more: true,
@@ -109,7 +111,10 @@ fn console(width: u16, height: u16) -> App {
         missing_before: None,
     };
     app.update(
-        Msg::Done { slot: Slot::List, answer: Box::new(Answer::Page(asked, Ok(page))) },
+        Msg::Done {
+            slot: Slot::List,
+            answer: Box::new(Answer::Op(AnyOutput::ListRuns(asked, Ok(page)))),
+        },
         now(),
     );
     app

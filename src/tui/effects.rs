@@ -212,9 +212,7 @@ impl Runner {
         self.generation += 1;
         let generation = self.generation;
         let actor = match request {
-            Request::Platform | Request::Login { .. } => {
-                Actor::Anonymous { origin: self.origin.clone() }
-            }
+            _ if request.is_anonymous() => Actor::Anonymous { origin: self.origin.clone() },
             _ => self.actor.clone(),
         };
         let sender = self.sender.clone();
@@ -357,9 +355,8 @@ impl Runner {
             // The page that was asked for in between would be lost with it: only a request
             // of the same kind makes an answer old.
             // Nor is an opening that was audited lost.
-            if !matches!(answer, Answer::Page(..) | Answer::Notices(..))
-                && slot != Slot::Diagnostics
-            {
+            let kept = matches!(slot, Slot::List | Slot::Notices | Slot::Diagnostics);
+            if !kept || !matches!(answer, Answer::Op(_)) {
                 return None;
             }
         }

@@ -3,30 +3,17 @@
 //! Neither is ever read from a file; a keymap names [`super::command::Command`]s only.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
-
-use crossterm::event::KeyEvent;
-use secrecy::{ExposeSecret, SecretString};
 
 use super::compose::{ComposeAnswer, ComposeAsk};
 use super::control::{ControlDone, ControlRequest, GroupRequest};
-use super::support::{SupportAnswer, SupportAsk};
+use super::support::ExportDiagnostics;
 use super::wizard::{WizardAnswer, WizardRequest};
-use crate::access::BreakGlass;
-use crate::domain::run_filter::RunFilter;
-use crate::domain::start_reason::StartReason;
-use crate::domain::window::Window;
-use crate::ops::Blocker;
-use crate::ops::auth::Session;
-use crate::ops::condition::DatabaseCondition;
-use crate::ops::named::{FindNamed, Named};
-use crate::ops::notifications::{ListNotifications, Marked, NotificationPage};
-use crate::ops::overview::{FingerprintPage, GroupRetried, GroupRetryPlan, Overview};
-use crate::ops::platform::{FilterNames, Platform};
-use crate::ops::runs::{Page, RetryPlan, RunCounts, RunDetail, RunPage};
-use crate::ops::telemetry::Summary;
-use crate::ops::workers::WorkersView;
+use crate::ops::overview::GroupRetried;
+use crate::ops::{AnyOperation, AnyOutput, Blocker};
 use crate::{Error, Result};
+use crossterm::event::KeyEvent;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -183,145 +170,41 @@ impl Waiting {
     }
 }
 
-/// What is asked of the service. Two equal requests are the same request.
-#[derive(Debug, Clone)]
+/// What is asked of the service, or of this machine's disk. Two equal requests are the same request.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    /// The header's facts.
-    Platform,
-    /// Whether the database takes writes.
-    Condition,
-    /// A login.
-    Login {
-        /// Name as typed.
-        username: String,
-        /// Password as typed.
-        password: SecretString,
-    },
-    /// The end of the session.
-    Logout,
-    /// A sign of life of the person.
-    Touch,
-    /// A part of the operations list.
-    Page(PageRequest),
-    /// The counts above the list.
-    Counts,
-    /// Names for completing a filter.
-    Names,
-    /// What a text of the palette names.
-    Named(FindNamed),
-    /// One run.
-    Detail(i64),
-    /// How much is unread in the inbox.
-    Unread,
-    /// A part of the inbox.
-    Notices(ListNotifications),
-    /// That these notices were read.
-    MarkRead(BTreeSet<i64>),
-    /// That every notice up to this id was read.
-    MarkAllRead(i64),
-    /// What a retry of a run would cover.
-    PlanRetry(i64),
+    /// An operation.
+    Op(Box<AnyOperation>),
     /// A change of a run.
     Control(ControlRequest),
-    /// Workers and what they hold.
-    Workers,
-    /// The overview of this window; of the remembered one where there is none.
-    Overview(Option<Window>),
-    /// The failures of this window by what they say; of the remembered one likewise.
-    Errors(Option<Window>),
-    /// What retrying the runs of an error would do: its fingerprint, within this window, and
-    /// whether new runs may wait for a worker.
-    PlanGroup(String, Option<Window>, bool),
     /// That the runs of an error are retried.
     RetryGroup(GroupRequest),
-    /// What customers use, in this window; in the remembered one where there is none.
-    Usage(Option<Window>),
-    /// That this window is remembered.
-    ChooseWindow(Window),
-    /// The person's break-glass, if it is active.
-    BreakGlass,
-    /// That break-glass is taken.
-    EnterBreakGlass {
-        /// Why.
-        reason: StartReason,
-        /// For how long.
-        minutes: u32,
-        /// Password as typed.
-        password: SecretString,
-    },
-    /// That break-glass is ended.
-    EndBreakGlass,
     /// What the wizard of runbooks asks.
     Wizard(Box<WizardRequest>),
-    /// What the pages of support ask.
-    Support(Box<SupportAsk>),
+    /// Diagnostics in files.
+    ExportDiagnostics(ExportDiagnostics),
     /// What the composition of a support request asks.
     Compose(Box<ComposeAsk>),
 }
 
-impl PartialEq for Request {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Login { username: a, password: p },
-                Self::Login { username: b, password: q },
-            ) => a == b && p.expose_secret() == q.expose_secret(),
-            (
-                Self::EnterBreakGlass { reason, minutes, password },
-                Self::EnterBreakGlass { reason: other, minutes: length, password: guess },
-            ) => {
-                reason == other
-                    && minutes == length
-                    && password.expose_secret() == guess.expose_secret()
-            }
-            (Self::Page(a), Self::Page(b)) => a == b,
-            (Self::Named(a), Self::Named(b)) => a == b,
-            (Self::Detail(a), Self::Detail(b))
-            | (Self::PlanRetry(a), Self::PlanRetry(b))
-            | (Self::MarkAllRead(a), Self::MarkAllRead(b)) => a == b,
-            (Self::Notices(a), Self::Notices(b)) => a == b,
-            (Self::MarkRead(a), Self::MarkRead(b)) => a == b,
-            (Self::Control(a), Self::Control(b)) => a == b,
-            (Self::Wizard(a), Self::Wizard(b)) => a == b,
-            (Self::Support(a), Self::Support(b)) => a == b,
-            (Self::Compose(a), Self::Compose(b)) => a == b,
-            (Self::Usage(a), Self::Usage(b))
-            | (Self::Overview(a), Self::Overview(b))
-            | (Self::Errors(a), Self::Errors(b)) => a == b,
-            (Self::PlanGroup(one, window, wait), Self::PlanGroup(other, within, waits)) => {
-                one == other && window == within && wait == waits
-            }
-            (Self::RetryGroup(a), Self::RetryGroup(b)) => a == b,
-            (Self::ChooseWindow(a), Self::ChooseWindow(b)) => a == b,
-            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
-        }
-    }
-}
-
-/// A part of the operations list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PageRequest {
-    /// Conditions.
-    pub filter: RunFilter,
-    /// Which part.
-    pub page: Page,
-    /// At most this many rows.
-    pub limit: i64,
-}
-
-impl PageRequest {
-    /// Whether it asks for rows that are not held, which a poll does not.
-    pub const fn leads_beyond(&self) -> bool {
-        matches!(self.page, Page::OlderThan(_) | Page::NewerThan(_) | Page::Oldest)
-    }
-}
-
 impl Request {
+    /// An operation.
+    pub fn of(operation: impl Into<AnyOperation>) -> Self {
+        Self::Op(Box::new(operation.into()))
+    }
+
+    /// Whether it needs no login.
+    pub fn is_anonymous(&self) -> bool {
+        use AnyOperation::{Login, PlatformInfo};
+        matches!(self, Self::Op(asked) if matches!(**asked, Login(_) | PlatformInfo(_)))
+    }
+
     /// Whether it asks for rows beyond those that are polled.
-    pub const fn leads_beyond(&self) -> bool {
-        match self {
-            Self::Page(asked) => asked.leads_beyond(),
-            Self::Notices(asked) => asked.before.is_some(),
+    pub fn leads_beyond(&self) -> bool {
+        let Self::Op(operation) = self else { return false };
+        match &**operation {
+            AnyOperation::ListRuns(asked) => asked.leads_beyond(),
+            AnyOperation::ListNotifications(asked) => asked.before.is_some(),
             _ => false,
         }
     }
@@ -329,63 +212,18 @@ impl Request {
 
 /// What came of a request.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a message holds it in a box")]
 pub enum Answer {
-    /// The header's facts.
-    Platform(Result<Platform>),
-    /// Whether the database takes writes.
-    Condition(Result<DatabaseCondition>),
-    /// A login.
-    Login(Result<Session>),
-    /// The end of the session.
-    Logout(Result<()>),
-    /// A sign of life.
-    Touch(Result<()>),
-    /// A part of the list, with what was asked.
-    Page(PageRequest, Result<RunPage>),
-    /// The counts.
-    Counts(Result<RunCounts>),
-    /// Names.
-    Names(Result<FilterNames>),
-    /// What a text of the palette names.
-    Named(FindNamed, Result<Named>),
-    /// A run, with the id that was asked.
-    Detail(i64, Box<Result<RunDetail>>),
-    /// How much is unread.
-    Unread(Result<i64>),
-    /// A part of the inbox, with what was asked.
-    Notices(ListNotifications, Result<NotificationPage>),
-    /// Notices were marked as read, with their ids.
-    MarkedRead(BTreeSet<i64>, Result<Marked>),
-    /// How many notices were marked as read, with the id up to which.
-    MarkedAllRead(i64, Result<u64>),
-    /// What a retry of a run would do.
-    PlanRetry(i64, Result<RetryPlan>),
+    /// What came of an operation.
+    Op(AnyOutput),
     /// A change of a run, with what was asked.
     Control(ControlRequest, Result<ControlDone>),
-    /// Workers and what they hold.
-    Workers(Result<WorkersView>),
-    /// An overview, with the window that was asked for.
-    Overview(Option<Window>, Box<Result<Overview>>),
-    /// Failures by what they say, with the window that was asked for.
-    Errors(Option<Window>, Box<Result<FingerprintPage>>),
-    /// What retrying the runs of an error would do, with its fingerprint.
-    PlanGroup(String, Result<GroupRetryPlan>),
     /// The runs of an error were retried, with what was asked.
     GroupRetried(GroupRequest, Result<GroupRetried>),
-    /// What customers use, with the window that was asked for.
-    Usage(Option<Window>, Box<Result<Summary>>),
-    /// A window was remembered.
-    WindowChosen(Window, Result<()>),
-    /// The person's break-glass, if it is active.
-    BreakGlass(Result<Option<BreakGlass>>),
-    /// Break-glass was taken.
-    EnteredBreakGlass(Result<BreakGlass>),
-    /// Break-glass was ended.
-    EndedBreakGlass(Result<BreakGlass>),
     /// What came of a request of the wizard.
     Wizard(Box<WizardAnswer>),
-    /// What came of what a page of support asked.
-    Support(Box<SupportAnswer>),
+    /// Diagnostics were written into these files.
+    DiagnosticsExported(Result<Vec<PathBuf>>),
     /// What came of what the composition of a support request asked.
     Compose(Box<ComposeAnswer>),
     /// Nothing has changed since the last answer to the same request.
@@ -402,13 +240,8 @@ impl Answer {
     /// Whether it is the answer to a write that was made.
     pub fn wrote(&self) -> bool {
         match self {
-            Self::Login(result) => result.is_ok(),
-            Self::Logout(result) | Self::Touch(result) => result.is_ok(),
-            Self::MarkedRead(_, result) => result.is_ok(),
-            Self::MarkedAllRead(_, result) => result.is_ok(),
+            Self::Op(output) => output.wrote(),
             Self::Control(_, result) => result.is_ok(),
-            Self::WindowChosen(_, result) => result.is_ok(),
-            Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => result.is_ok(),
             _ => false,
         }
     }
@@ -416,35 +249,13 @@ impl Answer {
     /// What went wrong, if something did.
     pub fn error(&self) -> Option<&Error> {
         match self {
-            Self::Platform(result) => result.as_ref().err(),
-            Self::Condition(result) => result.as_ref().err(),
-            Self::Login(result) => result.as_ref().err(),
-            Self::Logout(result) | Self::Touch(result) => result.as_ref().err(),
-            Self::Page(_, result) => result.as_ref().err(),
-            Self::Counts(result) => result.as_ref().err(),
-            Self::Names(result) => result.as_ref().err(),
-            Self::Named(_, result) => result.as_ref().err(),
-            Self::Detail(_, result) => result.as_ref().as_ref().err(),
-            Self::Unread(result) => result.as_ref().err(),
-            Self::Notices(_, result) => result.as_ref().err(),
-            Self::MarkedRead(_, result) => result.as_ref().err(),
-            Self::MarkedAllRead(_, result) => result.as_ref().err(),
-            Self::PlanRetry(_, result) => result.as_ref().err(),
+            Self::Op(output) => output.error(),
             Self::Control(_, result) => result.as_ref().err(),
-            Self::Workers(result) => result.as_ref().err(),
-            Self::Overview(_, result) => result.as_ref().as_ref().err(),
-            Self::Errors(_, result) => result.as_ref().as_ref().err(),
-            Self::PlanGroup(_, result) => result.as_ref().err(),
             Self::GroupRetried(_, result) => result.as_ref().err(),
-            Self::Usage(_, result) => result.as_ref().as_ref().err(),
-            Self::WindowChosen(_, result) => result.as_ref().err(),
             Self::Wizard(answer) => answer.error(),
-            Self::Support(answer) => answer.error(),
+            // A disk that is full says nothing about the database.
+            Self::DiagnosticsExported(_) => None,
             Self::Compose(answer) => answer.error(),
-            Self::BreakGlass(result) => result.as_ref().err(),
-            Self::EnteredBreakGlass(result) | Self::EndedBreakGlass(result) => {
-                result.as_ref().err()
-            }
             Self::Unchanged | Self::Later | Self::Looked(_) => None,
             Self::Unknown(error) => Some(error),
         }
@@ -470,6 +281,13 @@ pub enum Effect {
     Repaint,
     /// Leave.
     Quit,
+}
+
+impl Effect {
+    /// Ask the service to do an operation.
+    pub fn ask(slot: Slot, operation: impl Into<AnyOperation>) -> Self {
+        Self::Ask(slot, Request::of(operation))
+    }
 }
 
 /// Something to be asked again and again while the state wants it.

@@ -7,22 +7,11 @@ use tokio::time::Instant;
 use super::feed::{Due, Feed, Seen};
 use super::msg::{Answer, Follows, Request, Slot};
 use crate::access::{Actor, ClientKind};
-use crate::ops::auth::{Login, Logout, Touch};
-use crate::ops::break_glass::{CurrentBreakGlass, EndBreakGlass, EnterBreakGlass};
-use crate::ops::condition::ReadCondition;
-use crate::ops::dashboard::ChooseWindow;
-use crate::ops::notifications::{CountUnread, MarkAllRead, MarkRead};
-use crate::ops::overview::{ListFingerprints, PlanGroupRetry, ReadOverview, RetryGroup};
+use crate::ops::overview::RetryGroup;
 use crate::ops::plans::Counted;
-use crate::ops::platform::{NameValues, PlatformInfo};
-use crate::ops::runs::{CountRuns, GetRun, ListRuns, PlanRetry, RetryRun};
-use crate::ops::telemetry::Summarise;
-use crate::ops::workers::ListWorkers;
-use crate::ops::{About, Consent, Engine, Ops};
-use crate::{Error, ErrorKind, Result};
-
-/// How many errors are listed.
-const ERRORS: i64 = 200;
+use crate::ops::runs::RetryRun;
+use crate::ops::{About, AnyOperation, AnyOutput, Engine, Ops};
+use crate::{Error, ErrorKind};
 
 /// Whether a request is the poll of a subscription, and what its answer follows.
 pub type Poll = Option<Follows>;
@@ -101,127 +90,64 @@ async fn answer(
     told: &(dyn Fn(Counted) + Send + Sync),
 ) -> Answer {
     match request {
-        Request::Platform => Answer::Platform(platform(ops, actor).await),
-        Request::Condition => Answer::Condition(ops.run(actor, ReadCondition).await),
-        Request::Login { username, password } => {
-            let done = ops.run(actor, Login::with(&username, password, kind)).await;
-            if let Ok((session, _)) = &done {
-                ops.name_user(Some(&session.username)).await;
-            }
-            Answer::Login(match done {
-                // Of a database that cannot be used at all, the schema's state says why.
-                Err(error) if error.kind() == ErrorKind::Refused => {
-                    let schema = ops.require_current_schema().await.err();
-                    Err(schema.filter(|e| e.kind() == ErrorKind::Refused).unwrap_or(error))
-                }
-                done => done.map(|(session, _)| session),
-            })
-        }
-        Request::Logout => Answer::Logout(ops.run(actor, Logout).await),
-        Request::Touch => Answer::Touch(ops.run(actor, Touch).await),
-        Request::Page(asked) => {
-            let list =
-                ListRuns { filter: asked.filter.clone(), page: asked.page, limit: asked.limit };
-            let result = ops.run(actor, list).await;
-            Answer::Page(asked, result)
-        }
-        Request::Counts => Answer::Counts(ops.run(actor, CountRuns).await),
-        Request::Names => Answer::Names(ops.run(actor, NameValues).await),
-        Request::Named(asked) => {
-            let named = ops.run(actor, asked.clone()).await;
-            Answer::Named(asked, named)
-        }
-        Request::Detail(id) => Answer::Detail(id, Box::new(ops.run(actor, GetRun { id }).await)),
-        Request::Unread => Answer::Unread(ops.run(actor, CountUnread).await),
-        Request::Notices(asked) => {
-            let result = ops.run(actor, asked.clone()).await;
-            Answer::Notices(asked, result)
-        }
-        Request::MarkRead(ids) => {
-            let mark = MarkRead { ids: ids.iter().copied().collect() };
-            let result = ops.run(actor, mark).await;
-            Answer::MarkedRead(ids, result)
-        }
-        Request::MarkAllRead(up_to_id) => {
-            Answer::MarkedAllRead(up_to_id, ops.run(actor, MarkAllRead { up_to_id }).await)
-        }
-        Request::PlanRetry(run_id) => {
-            let look = PlanRetry { run_id };
-            Answer::PlanRetry(
-                run_id,
-                ops.prepare::<RetryRun, _>(actor, About::run(run_id), look).await,
-            )
-        }
+        Request::Op(operation) => Answer::Op(output(ops, actor, kind, *operation).await),
         Request::Control(request) => {
             let done = request.send(ops, actor).await;
             Answer::Control(request, done)
-        }
-        Request::Workers => Answer::Workers(ops.run(actor, ListWorkers).await),
-        Request::Overview(window) => {
-            let read = ops.run(actor, ReadOverview { window }).await;
-            Answer::Overview(window, Box::new(read))
-        }
-        Request::Errors(window) => {
-            let read = ops.run(actor, ListFingerprints { window, limit: ERRORS }).await;
-            Answer::Errors(window, Box::new(read))
-        }
-        Request::PlanGroup(fingerprint, window, wait_for_worker) => {
-            let asked = fingerprint.clone();
-            let about = About::of("failure_fingerprint", &asked);
-            let plan = PlanGroupRetry { fingerprint: asked, window, wait_for_worker };
-            let planned = ops.prepare::<RetryGroup, _>(actor, about, plan).await;
-            Answer::PlanGroup(fingerprint, planned)
         }
         Request::RetryGroup(request) => {
             let done = request.send(ops, actor).await;
             Answer::GroupRetried(request, done)
         }
-        Request::Usage(window) => {
-            let summary = ops.run(actor, Summarise { window }).await;
-            Answer::Usage(window, Box::new(summary))
-        }
-        Request::ChooseWindow(window) => {
-            Answer::WindowChosen(window, ops.run(actor, ChooseWindow { window }).await)
-        }
-        Request::BreakGlass => Answer::BreakGlass(ops.run(actor, CurrentBreakGlass).await),
-        Request::EnterBreakGlass { reason, minutes, password } => {
-            let consent = Consent::yes().because(Some(reason));
-            let enter = EnterBreakGlass { consent, minutes, password };
-            Answer::EnteredBreakGlass(ops.run(actor, enter).await)
-        }
-        Request::EndBreakGlass => {
-            let end = EndBreakGlass { consent: Consent::yes() };
-            Answer::EndedBreakGlass(ops.run(actor, end).await)
-        }
         Request::Wizard(asked) => Answer::Wizard(Box::new(asked.answer(ops, actor, told).await)),
-        Request::Support(asked) => Answer::Support(Box::new(asked.answer(ops, actor).await)),
+        Request::ExportDiagnostics(asked) => Answer::DiagnosticsExported(asked.send().await),
         Request::Compose(asked) => Answer::Compose(Box::new(asked.answer(ops, actor).await)),
     }
 }
 
-/// The header's facts; a schema that this version does not know is refused here, at the
-/// first question, with a text that says what to do.
-async fn platform(ops: &Ops, actor: &Actor) -> Result<crate::ops::platform::Platform> {
-    ops.require_current_schema().await?;
-    ops.run(actor, PlatformInfo).await
+/// Asks an operation; around some, more is to be done.
+async fn output(ops: &Ops, actor: &Actor, kind: ClientKind, operation: AnyOperation) -> AnyOutput {
+    match operation {
+        // A schema that this version does not know is refused at the first question, with a text that
+        // says what to do.
+        AnyOperation::PlatformInfo(asked) => match ops.require_current_schema().await {
+            Ok(()) => AnyOperation::from(asked).run(ops, actor).await,
+            Err(error) => AnyOutput::PlatformInfo(asked, Err(error)),
+        },
+        AnyOperation::Login(login) => {
+            let output = AnyOperation::from(login.through(kind)).run(ops, actor).await;
+            let AnyOutput::Login(login, done) = output else { return output };
+            if let Ok((session, _)) = &done {
+                ops.name_user(Some(&session.username)).await;
+            }
+            let done = match done {
+                // Of a database that cannot be used at all, the schema's state says why.
+                Err(error) if error.kind() == ErrorKind::Refused => {
+                    let schema = ops.require_current_schema().await.err();
+                    Err(schema.filter(|e| e.kind() == ErrorKind::Refused).unwrap_or(error))
+                }
+                done => done,
+            };
+            AnyOutput::Login(login, done)
+        }
+        AnyOperation::PlanRetry(asked) => {
+            let about = About::run(asked.run_id);
+            AnyOutput::PlanRetry(asked, ops.prepare::<RetryRun, _>(actor, about, asked).await)
+        }
+        AnyOperation::PlanGroupRetry(asked) => {
+            let about = About::of("failure_fingerprint", &asked.fingerprint);
+            let planned = ops.prepare::<RetryGroup, _>(actor, about, asked.clone()).await;
+            AnyOutput::PlanGroupRetry(asked, planned)
+        }
+        operation => operation.run(ops, actor).await,
+    }
 }
 
 impl Request {
     /// Whether the database's changes tell when its answer changes.
     pub fn is_watched(&self) -> bool {
         match self {
-            Self::Support(asked) => asked.is_read(),
-            Self::Page(_)
-            | Self::Counts
-            | Self::Detail(_)
-            | Self::Unread
-            | Self::BreakGlass
-            | Self::Notices(_)
-            | Self::Workers
-            | Self::Overview(_)
-            | Self::Errors(_)
-            | Self::Usage(_)
-            | Self::Condition => true,
+            Self::Op(operation) => operation.is_watched(),
             _ => false,
         }
     }
@@ -230,16 +156,7 @@ impl Request {
 /// The answer to a request that could not be asked because of `error`.
 fn failed(request: Request, error: Error) -> Answer {
     match request {
-        Request::Page(asked) => Answer::Page(asked, Err(error)),
-        Request::Detail(id) => Answer::Detail(id, Box::new(Err(error))),
-        Request::Counts => Answer::Counts(Err(error)),
-        Request::Unread => Answer::Unread(Err(error)),
-        Request::BreakGlass => Answer::BreakGlass(Err(error)),
-        Request::Notices(asked) => Answer::Notices(asked, Err(error)),
-        Request::Workers => Answer::Workers(Err(error)),
-        Request::Overview(window) => Answer::Overview(window, Box::new(Err(error))),
-        Request::Errors(window) => Answer::Errors(window, Box::new(Err(error))),
-        Request::Usage(window) => Answer::Usage(window, Box::new(Err(error))),
+        Request::Op(operation) => Answer::Op(operation.failed(error)),
         _ => Answer::Unknown(error),
     }
 }

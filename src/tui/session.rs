@@ -20,7 +20,7 @@ use super::export;
 use super::frame;
 use super::msg::{Answer, Effect, Msg};
 use crate::access::ClientKind;
-use crate::ops::Ops;
+use crate::ops::{AnyOutput, Ops};
 use crate::paths;
 use crate::term::fence::{FENCE, Fence};
 use crate::term::signals::{self, Job};
@@ -194,8 +194,7 @@ where
             terminal.backend_mut().resize(width, height);
             terminal.autoresize()?;
         }
-        let login =
-            matches!(&msg, Msg::Done { answer, .. } if matches!(**answer, Answer::Login(Ok(_))));
+        let login = matches!(&msg, Msg::Done { answer, .. } if matches!(**answer, Answer::Op(AnyOutput::Login(_, Ok(_)))));
         let had_session = app.session().is_some();
         let effects = app.update(msg, clock.now());
         if login {

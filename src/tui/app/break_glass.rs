@@ -4,6 +4,7 @@ use super::{App, Overlay};
 use crate::Result;
 use crate::access::BreakGlass;
 use crate::domain::capability::Capability;
+use crate::ops::break_glass::CurrentBreakGlass;
 use crate::tui::command::Command;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::screens::inbox::Inbox;
@@ -33,7 +34,7 @@ impl App {
     pub(super) fn glass_poll(&self) -> Sub {
         Sub {
             slot: Slot::BreakGlass,
-            request: Request::BreakGlass,
+            request: Request::of(CurrentBreakGlass),
             every: self.poll_every(),
             follows: Follows::Changes,
         }
@@ -72,7 +73,7 @@ impl App {
         let Some(dialog) = self.glass_dialog() else {
             return Vec::new();
         };
-        let Some(request) = dialog.command(command) else {
+        let Some(operation) = dialog.command(command) else {
             return Vec::new();
         };
         if lost {
@@ -81,7 +82,7 @@ impl App {
             return Vec::new();
         }
         self.glass.sending = true;
-        vec![Effect::Ask(Slot::BreakGlassChange, request)]
+        vec![Effect::ask(Slot::BreakGlassChange, operation)]
     }
 
     fn glass_dialog(&mut self) -> Option<&mut GlassDialog> {
@@ -99,7 +100,7 @@ impl App {
         };
         let contradicts = found.is_some() != self.break_glass().is_some();
         if std::mem::take(&mut self.glass.changed) && contradicts {
-            return vec![Effect::Ask(Slot::BreakGlass, Request::BreakGlass)];
+            return vec![Effect::ask(Slot::BreakGlass, CurrentBreakGlass)];
         }
         self.glass.active = found;
         Vec::new()
@@ -122,7 +123,7 @@ impl App {
                     self.glass.active = None;
                     self.say("break-glass has ended");
                 }
-                vec![Effect::Ask(Slot::BreakGlass, Request::BreakGlass)]
+                vec![Effect::ask(Slot::BreakGlass, CurrentBreakGlass)]
             }
             Err(error) => {
                 match self.glass_dialog().filter(|dialog| dialog.takes() == entered) {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{App, Overlay, POLL_RANGE, Place};
 use crate::domain::time_zone::TimeZone;
+use crate::ops::auth::Logout;
 use crate::tui::command::{Command, Context};
 use crate::tui::frame;
-use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
@@ -83,7 +84,7 @@ impl App {
             Command::AppLogout => {
                 let mut effects = self.interrupt_composition(true);
                 self.end_session(None);
-                effects.push(Effect::Ask(Slot::Session, Request::Logout));
+                effects.push(Effect::ask(Slot::Session, Logout));
                 effects
             }
             _ if self.in_wizard() && self.is_wizards(command) => self.command_wizard(command),

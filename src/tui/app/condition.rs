@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::App;
 use crate::domain::database_fault::Condition;
-use crate::ops::condition::DatabaseCondition;
+use crate::ops::AnyOutput;
+use crate::ops::condition::{DatabaseCondition, ReadCondition};
 use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
 
 /// What was heard of writes.
@@ -27,7 +28,7 @@ struct Refused {
 impl Writes {
     /// Takes note of what an answer tells.
     pub(super) fn note(&mut self, answer: &Answer) {
-        if let Answer::Condition(Ok(known)) = answer {
+        if let Answer::Op(AnyOutput::ReadCondition(_, Ok(known))) = answer {
             // A worker that wrote since shows that the refusal is over.
             match &mut self.refused {
                 Some(refused) if !refused.looked => {
@@ -64,7 +65,7 @@ impl App {
     pub(super) fn condition_poll(&self) -> Sub {
         Sub {
             slot: Slot::Condition,
-            request: Request::Condition,
+            request: Request::of(ReadCondition),
             every: self.poll_every(),
             follows: Follows::Time,
         }

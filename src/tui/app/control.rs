@@ -5,7 +5,8 @@ use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_facts::{Retry, RunFacts};
-use crate::ops::runs::RetryPlan;
+use crate::ops::overview::PlanGroupRetry;
+use crate::ops::runs::{PlanRetry, RetryPlan};
 use crate::tui::command::{Command, Context};
 use crate::tui::control::{Control, ControlDone, ControlRequest};
 use crate::tui::msg::{Effect, Request, Slot};
@@ -111,7 +112,7 @@ impl App {
         let confirm = Confirm::of(run, control).with_wait_key(self.wait_key());
         self.overlays.push(Overlay::Confirm(Box::new(confirm)));
         match control {
-            Control::Retry => vec![Effect::Ask(Slot::Plan, Request::PlanRetry(id))],
+            Control::Retry => vec![Effect::ask(Slot::Plan, PlanRetry { run_id: id })],
             _ => Vec::new(),
         }
     }
@@ -160,7 +161,8 @@ impl App {
         };
         match confirm.wait_for_worker() {
             Some(fingerprint) => {
-                vec![Effect::Ask(Slot::Plan, Request::PlanGroup(fingerprint, window, true))]
+                let plan = PlanGroupRetry { fingerprint, window, wait_for_worker: true };
+                vec![Effect::ask(Slot::Plan, plan)]
             }
             None => Vec::new(),
         }

@@ -7,7 +7,7 @@ use crate::domain::capability::Capability;
 use crate::ops::named::FindNamed;
 use crate::tui::command::{Command, Context};
 use crate::tui::keymap::{Key, Keymap, Resolved};
-use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::support::Target;
 use crate::tui::screens::support::compose::Composition;
 use crate::tui::theme;
@@ -70,7 +70,7 @@ impl App {
         let changed = change(palette);
         let text = palette.typed().to_owned();
         let asks = may_ask && !text.is_empty() && text != before;
-        let asked = Effect::Ask(Slot::Named, Request::Named(FindNamed { text }));
+        let asked = Effect::ask(Slot::Named, FindNamed { text });
         (Some(changed), asks.then_some(asked).into_iter().collect())
     }
 

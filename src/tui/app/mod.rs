@@ -1,5 +1,6 @@
 //! The console's state and how it changes: `update(Msg) -> Effects`, no I/O, no clock.
 
+mod answers;
 mod break_glass;
 mod commands;
 mod compose;
@@ -23,12 +24,13 @@ use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Rect, Size};
 
+use crate::Error;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::time_zone::TimeZone;
 use crate::domain::window::Window;
 use crate::drafts::Drafts;
-use crate::ops::auth::Session;
-use crate::ops::platform::Platform;
+use crate::ops::auth::{Session, Touch};
+use crate::ops::platform::{Platform, PlatformInfo};
 use crate::ops::support::DiagnosticsSubject;
 use crate::runbooks::Registry;
 use crate::term::ColorSupport;
@@ -36,7 +38,7 @@ use crate::tui::command::{Command, Context};
 use crate::tui::keymap::Key;
 use crate::tui::keymap::{Keymap, Resolved};
 use crate::tui::look::Look;
-use crate::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use crate::tui::msg::{Effect, Msg, Slot};
 use crate::tui::remote::Remote;
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
@@ -54,7 +56,6 @@ use crate::tui::widgets::confirm::Confirm;
 use crate::tui::widgets::group::GroupReport;
 use crate::tui::widgets::help::Help;
 use crate::tui::widgets::palette::Palette;
-use crate::{Error, ErrorKind};
 use break_glass::Glass;
 use compose::Composing;
 use link::Link;
@@ -235,7 +236,7 @@ impl App {
 
     /// What a console asks as soon as it is there.
     pub fn start(&self) -> Vec<Effect> {
-        vec![Effect::Ask(Slot::Platform, Request::Platform)]
+        vec![Effect::ask(Slot::Platform, PlatformInfo)]
     }
 
     /// The session, once there is one.
@@ -446,7 +447,7 @@ impl App {
             return Vec::new();
         }
         self.touched = Some(now);
-        vec![Effect::Ask(Slot::Touch, Request::Touch)]
+        vec![Effect::ask(Slot::Touch, Touch)]
     }
 
     pub(in crate::tui) fn say(&mut self, text: impl Into<String>) {
@@ -488,108 +489,5 @@ impl App {
         self.back.clear();
         self.forward.clear();
         self.touched = None;
-    }
-
-    /// Takes an answer: into its screen, and into what is known of the database.
-    fn done(&mut self, slot: Slot, answer: Answer) -> Vec<Effect> {
-        let now = self.look.now;
-        let answer = match answer {
-            // The disk's answer says nothing about the database.
-            Answer::Compose(answer) if answer.is_of_files() => {
-                return self.take_in_composition(*answer);
-            }
-            answer => answer,
-        };
-        self.link.note(slot, &answer, now);
-        if let Some(error) = answer.error()
-            && error.kind() == ErrorKind::NotLoggedIn
-            && self.session.is_some()
-        {
-            let error = error.clone().hint("log in again");
-            let effects = self.interrupt_composition(false);
-            self.end_session(Some(error));
-            return effects;
-        }
-        match answer {
-            Answer::Platform(result) => self.platform.take(result, now),
-            Answer::Login(Ok(session)) => {
-                self.session = Some(session);
-                self.login = Login::default();
-                self.touched = Some(now);
-                self.offer_draft();
-                return self.ask_now();
-            }
-            Answer::Login(Err(error)) => self.login.refused(error),
-            Answer::Page(asked, result) if self.session.is_some() => {
-                if asked.leads_beyond() {
-                    self.miss_rows(result.as_ref().err());
-                }
-                let rows = self.rows();
-                self.operations.take_page(&asked, result, rows, now);
-            }
-            Answer::Counts(result) => self.operations.take_counts(result, now),
-            Answer::Named(asked, Ok(named)) => {
-                if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
-                    palette.take(asked.text, named);
-                }
-            }
-            Answer::Names(Ok(names)) => self.operations.take_names(names),
-            Answer::Detail(id, result) => self.run.take(id, *result, now),
-            Answer::Unread(result) if self.session.is_some() => self.inbox.take_unread(result, now),
-            Answer::Notices(asked, result) if self.session.is_some() => {
-                if asked.before.is_some() {
-                    self.miss_rows(result.as_ref().err());
-                }
-                let rows = Inbox::rows_in(self.body().height);
-                self.inbox.take_page(&asked, result, rows, now);
-            }
-            Answer::MarkedRead(ids, result) => return self.marked(&ids, result),
-            Answer::MarkedAllRead(up_to, result) => return self.marked_all(up_to, result),
-            Answer::PlanRetry(id, counted) => self.counted(id, counted),
-            Answer::Control(request, done) if self.session.is_some() => {
-                return self.controlled(&request, done);
-            }
-            Answer::Workers(result) => self.workers.take(result, now),
-            Answer::Overview(asked, result) if self.session.is_some() => {
-                self.take_overview(asked, *result);
-            }
-            Answer::Errors(asked, result) if self.session.is_some() => {
-                self.take_errors(asked, *result);
-            }
-            Answer::PlanGroup(fingerprint, plan) => self.group_planned(&fingerprint, plan),
-            Answer::GroupRetried(request, done) if self.session.is_some() => {
-                return self.group_retried(&request, done);
-            }
-            Answer::Usage(asked, result) if self.session.is_some() => {
-                self.take_usage(asked, *result);
-            }
-            Answer::WindowChosen(window, result) if self.session.is_some() => {
-                self.window_remembered(window, result);
-            }
-            Answer::BreakGlass(found) if self.session.is_some() => return self.take_glass(found),
-            Answer::EnteredBreakGlass(done) if self.session.is_some() => {
-                return self.glass_changed(true, done);
-            }
-            Answer::EndedBreakGlass(done) if self.session.is_some() => {
-                return self.glass_changed(false, done);
-            }
-            Answer::Wizard(answer) if self.session.is_some() => {
-                return self.take_in_wizard(*answer);
-            }
-            Answer::Compose(answer) if self.session.is_some() => {
-                return self.take_in_composition(*answer);
-            }
-            Answer::Support(answer) if self.session.is_some() => self.take_in_support(&answer),
-            Answer::Unchanged => match slot {
-                Slot::Notices => self.inbox.confirm(now),
-                Slot::List => self.operations.confirm(now),
-                Slot::Detail => self.run.confirm(now),
-                Slot::Overview | Slot::Errors => self.overview.confirm(now),
-                Slot::Usage => self.telemetry.confirm(now),
-                _ => {}
-            },
-            _ => {}
-        }
-        Vec::new()
     }
 }

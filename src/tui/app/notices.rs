@@ -1,7 +1,5 @@
 //! What the inbox asks of the rest of the console.
 
-use std::collections::BTreeSet;
-
 use super::App;
 use crate::ops::notifications::Marked;
 use crate::tui::look::grouped;
@@ -48,7 +46,7 @@ impl App {
     }
 
     /// Takes what came of marking some notices.
-    pub(super) fn marked(&mut self, ids: &BTreeSet<i64>, result: Result<Marked>) -> Vec<Effect> {
+    pub(super) fn marked(&mut self, ids: &[i64], result: Result<Marked>) -> Vec<Effect> {
         let rows = Inbox::rows_in(self.body().height);
         self.inbox.marked(ids, result.is_ok(), rows, self.look.now);
         match result {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{App, Overlay};
+use crate::ops::support::OpenDiagnostics;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::screens::Tab;
 use crate::tui::screens::support::Page;
 use crate::tui::screens::support::compose::Step;
-use crate::tui::support::SupportAsk;
 use crate::{Error, ErrorKind};
 
 /// What was asked once last, by slot.
@@ -97,7 +97,7 @@ impl App {
             Tab::Support => match (self.composition(), self.support.page()) {
                 (Some(open), _) => (open.step() != Step::Sent).then_some(Slot::Evidence),
                 (None, Page::Diagnostics(page)) => {
-                    let asked = SupportAsk::Open(page.about()).request();
+                    let asked = Request::of(OpenDiagnostics { subject: page.about() });
                     let open = self.link.once.open(Slot::Diagnostics);
                     open.filter(|open| **open == asked).map(|_| Slot::Diagnostics)
                 }

@@ -7,10 +7,11 @@ use crate::domain::run_filter::RunFilter;
 use crate::domain::window::Window;
 use crate::ops::overview::{
     FingerprintGroup, FingerprintPage, GroupRetried, GroupRetryPlan, Overview as Told,
+    PlanGroupRetry,
 };
 use crate::tui::command::Command;
 use crate::tui::control::GroupRequest;
-use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::overview::{Around, Opens, Overview};
 use crate::tui::widgets::confirm::Confirm;
@@ -208,7 +209,9 @@ impl App {
         let question = GroupQuestion::of(group);
         let confirm = Confirm::group(question).with_wait_key(self.wait_key());
         self.overlays.push(Overlay::Confirm(Box::new(confirm)));
-        vec![Effect::Ask(Slot::Plan, Request::PlanGroup(fingerprint, self.window, false))]
+        let window = self.window;
+        let plan = PlanGroupRetry { fingerprint, window, wait_for_worker: false };
+        vec![Effect::ask(Slot::Plan, plan)]
     }
 
     /// The dialog about an error, if it is open.

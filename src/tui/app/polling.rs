@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{App, GRACE, POLL_RANGE, SELDOM};
+use crate::ops::platform::PlatformInfo;
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
@@ -42,7 +43,7 @@ impl App {
             let every = if known { POLL_RANGE.1 } else { every };
             return vec![Sub {
                 slot: Slot::Platform,
-                request: Request::Platform,
+                request: Request::of(PlatformInfo),
                 every,
                 follows: Follows::Time,
             }];

@@ -1,15 +1,19 @@
 //! Support inside the console: its pages, what they lead to, and the keys that lead there from
 //! runs and errors.
 
+use std::path::PathBuf;
+
 use super::{App, Place};
+use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::run::{Run, ScopeKind};
+use crate::ops::AnyOutput;
 use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::Effect;
+use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::support::{Around, Left, Outcome, Page, Purpose, Support, Target};
-use crate::tui::support::{ExportDiagnostics, SupportAnswer, SupportAsk};
+use crate::tui::support::ExportDiagnostics;
 use crossterm::event::KeyEvent;
 
 /// Why diagnostics are not opened while the database does not answer.
@@ -67,10 +71,14 @@ impl App {
     }
 
     /// Takes what came of what a page asked.
-    pub(super) fn take_in_support(&mut self, answer: &SupportAnswer) {
+    pub(super) fn take_in_support(&mut self, answer: &AnyOutput) {
         let now = self.look.now;
         self.with_support(|support, around| support.take(answer, now, around));
-        let SupportAnswer::Exported(files) = answer else { return };
+    }
+
+    /// Takes what came of writing diagnostics into files.
+    pub(super) fn diagnostics_written(&mut self, files: &Result<Vec<PathBuf>>) {
+        self.with_support(|support, around| support.exported(files, around));
         match files {
             Ok(files) => {
                 // The page names each whole; here is room for what tells them apart.
@@ -354,7 +362,7 @@ impl App {
             return Vec::new();
         };
         let export = ExportDiagnostics { evidence, dir, now: self.look.now };
-        vec![SupportAsk::Export(export).ask()]
+        vec![Effect::Ask(Slot::DiagnosticsExport, Request::ExportDiagnostics(export))]
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::App;
 use crate::domain::window::Window;
+use crate::ops::dashboard::ChooseWindow;
 use crate::ops::telemetry::Summary;
 use crate::tui::command::Command;
-use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::telemetry::{Around, window_at};
 use crate::{Error, Result};
@@ -34,7 +35,7 @@ impl App {
         self.window = Some(window);
         // Paused or not: the person asks for other numbers.
         let mut effects = self.refresh_numbers();
-        effects.push(Effect::Ask(Slot::Window, Request::ChooseWindow(window)));
+        effects.push(Effect::ask(Slot::Window, ChooseWindow { window }));
         effects
     }
 

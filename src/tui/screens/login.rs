@@ -8,10 +8,12 @@ use ratatui::widgets::Widget;
 
 use super::super::command::Command;
 use super::super::look::{Look, wrapped};
-use super::super::msg::{Effect, Request, Slot};
+use super::super::msg::{Effect, Slot};
 use super::super::theme::Role;
 use super::super::widgets::text_field::TextField;
+use crate::access::ClientKind;
 use crate::domain::safe_text::SafeText;
+use crate::ops::auth;
 use crate::ops::password;
 use crate::{Error, ErrorKind};
 
@@ -95,9 +97,11 @@ impl Login {
         }
         self.checking = true;
         self.message = None;
-        let username = self.name.text().to_owned();
         let password = password::secret(self.password.take());
-        vec![Effect::Ask(Slot::Session, Request::Login { username, password })]
+        vec![Effect::ask(
+            Slot::Session,
+            auth::Login::with(self.name.text(), password, ClientKind::Console),
+        )]
     }
 
     /// Takes the answer to a login that failed.

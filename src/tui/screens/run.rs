@@ -22,7 +22,7 @@ use super::super::theme::Role;
 use super::document::{self, Action, DocumentLine, Section};
 use crate::domain::run::{RunOutcome, RunStatus};
 use crate::domain::run_filter::{Pattern, RunFilter, Term, TermKind, When};
-use crate::ops::runs::RunDetail;
+use crate::ops::runs::{GetRun, RunDetail};
 use crate::{Error, Result};
 
 /// The state of the run screen.
@@ -64,14 +64,14 @@ impl RunScreen {
         if self.id != Some(id) {
             *self = Self { id: Some(id), ..Self::default() };
         }
-        vec![Effect::Ask(Slot::Detail, Request::Detail(id))]
+        vec![Effect::ask(Slot::Detail, GetRun { id })]
     }
 
     /// Asks again while the run is shown.
     pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
         let sub = |id| Sub {
             slot: Slot::Detail,
-            request: Request::Detail(id),
+            request: Request::of(GetRun { id }),
             every,
             follows: match self.detail() {
                 Some(detail) if detail.run.status != RunStatus::Completed => Follows::Progress,
@@ -85,7 +85,7 @@ impl RunScreen {
 
     /// Asks now.
     pub fn refresh(&self) -> Vec<Effect> {
-        let ask = |id| Effect::Ask(Slot::Detail, Request::Detail(id));
+        let ask = |id| Effect::ask(Slot::Detail, GetRun { id });
         self.id.map(ask).into_iter().collect()
     }
 

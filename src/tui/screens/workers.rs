@@ -11,7 +11,7 @@ use super::super::command::Command;
 use super::super::look::Look;
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
-use crate::ops::workers::{HeldRow, WorkerRow, WorkersView};
+use crate::ops::workers::{HeldRow, ListWorkers, WorkerRow, WorkersView};
 use crate::{Error, Result};
 
 /// What a line is about; the cursor stays on it while lines come and go around it.
@@ -35,12 +35,13 @@ pub struct Workers {
 impl Workers {
     /// Asked again and again while it is shown; leases run out by the passing of time alone.
     pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        vec![Sub { slot: Slot::Workers, request: Request::Workers, every, follows: Follows::Time }]
+        let request = Request::of(ListWorkers);
+        vec![Sub { slot: Slot::Workers, request, every, follows: Follows::Time }]
     }
 
     /// Asks now.
     pub fn refresh(&self) -> Vec<Effect> {
-        vec![Effect::Ask(Slot::Workers, Request::Workers)]
+        vec![Effect::ask(Slot::Workers, ListWorkers)]
     }
 
     /// Takes an answer.

@@ -10,7 +10,6 @@ use ratatui::widgets::Widget;
 use super::super::command::{Command, Context};
 use super::super::control::mistyped;
 use super::super::look::{Look, wrapped};
-use super::super::msg::Request;
 use super::super::theme::Role;
 use super::dialog;
 use super::form::{Field, Form, Pasted};
@@ -19,8 +18,10 @@ use crate::Error;
 use crate::access::BreakGlass;
 use crate::domain::confirmation::ReasonRule;
 use crate::domain::start_reason::{MAX_REASON, StartReason, StartReasonCode};
-use crate::ops::break_glass::{DEFAULT_MINUTES, MAX_MINUTES, MIN_MINUTES, check_minutes};
-use crate::ops::password;
+use crate::ops::break_glass::{
+    DEFAULT_MINUTES, EndBreakGlass, EnterBreakGlass, MAX_MINUTES, MIN_MINUTES, check_minutes,
+};
+use crate::ops::{AnyOperation, Consent, password};
 
 const CODE: usize = 0;
 const REASON: usize = 1;
@@ -82,7 +83,7 @@ impl GlassDialog {
     }
 
     /// Does a command; gives what is to be sent.
-    pub fn command(&mut self, command: Command) -> Option<Request> {
+    pub fn command(&mut self, command: Command) -> Option<AnyOperation> {
         if self.sending {
             return None;
         }
@@ -95,7 +96,9 @@ impl GlassDialog {
                 read(form)?
             }
             Kind::End(field) => match command {
-                Command::FormSubmit if field.text().trim() == YES => Request::EndBreakGlass,
+                Command::FormSubmit if field.text().trim() == YES => {
+                    AnyOperation::from(EndBreakGlass { consent: Consent::yes() })
+                }
                 Command::FormSubmit => {
                     if !field.text().is_empty() {
                         self.error = Some(mistyped(YES));
@@ -195,7 +198,7 @@ impl GlassDialog {
 }
 
 /// What the form asks for, or none, with what is wrong beside its fields.
-fn read(form: &mut Form) -> Option<Request> {
+fn read(form: &mut Form) -> Option<AnyOperation> {
     let code = form.value(CODE).parse::<StartReasonCode>();
     if code.is_err() {
         form.refuse(CODE, "choose the kind of reason");
@@ -217,5 +220,6 @@ fn read(form: &mut Form) -> Option<Request> {
         return None;
     }
     let password = password::secret(form.take(PASSWORD));
-    Some(Request::EnterBreakGlass { reason: reason.ok()?, minutes, password })
+    let consent = Consent::yes().because(Some(reason.ok()?));
+    Some(EnterBreakGlass { consent, minutes, password }.into())
 }

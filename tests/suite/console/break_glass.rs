@@ -1,11 +1,14 @@
 //! Break-glass in the console: the line, the dialogs, and a run that was started under it.
 
 use tenantpilot::domain::capability::Role;
+use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::Consent;
 use tenantpilot::ops::break_glass::EndBreakGlass;
+use tenantpilot::ops::break_glass::{CurrentBreakGlass, EnterBreakGlass};
+use tenantpilot::ops::password;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
-use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use tenantpilot::tui::msg::{Answer, Effect, Msg, Slot};
 use tenantpilot::{Error, ErrorKind};
 
 use super::captures::capture;
@@ -116,19 +119,24 @@ both_engines! {
         let glass = take(&store, &root, 45).await.unwrap();
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        let done = |slot, answer| Msg::Done { slot, answer: Box::new(answer) };
+        let done = |slot, answer| Msg::Done { slot, answer: Box::new(Answer::Op(answer)) };
+        let found = |found| AnyOutput::CurrentBreakGlass(CurrentBreakGlass, found);
+        let consent = Consent::yes;
+        let ended = |done| AnyOutput::EndBreakGlass(EndBreakGlass { consent: consent() }, done);
+        let enter = || EnterBreakGlass { consent: consent(), minutes: 45, password: password::secret(PASSWORD) };
+        let entered = |done| AnyOutput::EnterBreakGlass(enter(), done);
         // A poll that was read before the change is answered after it: it is asked again.
         for (change, poll, shown) in [
-            (Answer::EndedBreakGlass(Ok(glass.clone())), Some(glass.clone()), false),
-            (Answer::EnteredBreakGlass(Ok(glass.clone())), None, true),
+            (ended(Ok(glass.clone())), Some(glass.clone()), false),
+            (entered(Ok(glass.clone())), None, true),
         ] {
             console.app.update(done(Slot::BreakGlassChange, change), store.clock.now());
-            let effects = console.app.update(done(Slot::BreakGlass, Answer::BreakGlass(Ok(poll))), store.clock.now());
-            assert_eq!(effects, [Effect::Ask(Slot::BreakGlass, Request::BreakGlass)]);
+            let effects = console.app.update(done(Slot::BreakGlass, found(Ok(poll))), store.clock.now());
+            assert_eq!(effects, [Effect::ask(Slot::BreakGlass, CurrentBreakGlass)]);
             assert_eq!(console.screen().contains("BREAK-GLASS"), shown);
         }
         let lost = || Error::new(ErrorKind::Unreachable, "it is gone");
-        console.send(done(Slot::BreakGlass, Answer::BreakGlass(Err(lost())))).await;
+        console.send(done(Slot::BreakGlass, found(Err(lost())))).await;
         shows!(console, "BREAK-GLASS");
         shows!(console, "disconnected");
     }

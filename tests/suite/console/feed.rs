@@ -8,12 +8,18 @@ use tenantpilot::Clock;
 use tenantpilot::access::{Actor, ClientKind};
 use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::auth::{Login, Session};
+use tenantpilot::ops::break_glass::CurrentBreakGlass;
+use tenantpilot::ops::condition::ReadCondition;
+use tenantpilot::ops::dashboard::ChooseWindow;
+use tenantpilot::ops::notifications::CountUnread;
+use tenantpilot::ops::runs::ListRuns;
 use tenantpilot::ops::runs::Page;
 use tenantpilot::ops::users::CreateFirstAdministrator;
 use tenantpilot::ops::{Create, Engine, Listen, Ops, password};
 use tenantpilot::tui::effects::{Arrived, Runner};
-use tenantpilot::tui::msg::{Answer, Follows, PageRequest, Request, Slot, Sub};
+use tenantpilot::tui::msg::{Answer, Follows, Request, Slot, Sub};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use super::states::{of_console, platform};
@@ -93,12 +99,12 @@ const SLOTS: [Slot; 4] = [Slot::List, Slot::Unread, Slot::BreakGlass, Slot::Cond
 fn subs(every: u64, follows: Follows) -> Vec<Sub> {
     let every = Duration::from_millis(every);
     let (filter, page) = (RunFilter::default(), Page::default());
-    let list = Request::Page(PageRequest { filter, page, limit: 50 });
+    let list = Request::of(ListRuns { filter, page, limit: 50 });
     let asked = [
         (Slot::List, list),
-        (Slot::Unread, Request::Unread),
-        (Slot::BreakGlass, Request::BreakGlass),
-        (Slot::Condition, Request::Condition),
+        (Slot::Unread, Request::of(CountUnread)),
+        (Slot::BreakGlass, Request::of(CurrentBreakGlass)),
+        (Slot::Condition, Request::of(ReadCondition)),
     ];
     asked.map(|(slot, request)| Sub { slot, request, every, follows }).to_vec()
 }
@@ -154,7 +160,7 @@ fn fr_047_004_while_nothing_changes_a_poll_is_one_question() {
             }
         }
         asking.runner.subscribe(subs(400, Follows::Changes));
-        asking.runner.ask(Slot::Window, Request::ChooseWindow(Window::default()));
+        asking.runner.ask(Slot::Window, Request::of(ChooseWindow { window: Window::default() }));
         let polled = asking.during(Duration::from_millis(5_400)).await;
         for slot in SLOTS {
             // What the header says of the database itself may wait for longer.
@@ -255,7 +261,7 @@ fn fr_047_006_however_much_changes_a_slot_is_read_every_two_seconds() {
             // The last change shows within three seconds.
             read.extend(asking.during(Duration::from_secs(3)).await);
             let shown = read.iter().rev().find_map(|(_, answer)| match answer {
-                Answer::Page(_, Ok(page)) => page.runs.first().map(|run| run.id),
+                Answer::Op(AnyOutput::ListRuns(_, Ok(page))) => page.runs.first().map(|run| run.id),
                 _ => None,
             });
             assert_eq!(shown, Some(last));

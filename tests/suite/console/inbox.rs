@@ -5,7 +5,9 @@ use std::time::Duration;
 use tenantpilot::Error;
 use tenantpilot::access::ClientKind;
 use tenantpilot::domain::capability::Role;
+use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::OpsSettings;
+use tenantpilot::ops::notifications::{CountUnread, MarkRead};
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::effects::Runner;
@@ -151,8 +153,8 @@ both_engines! {
             .into_iter()
             .flat_map(|event| console.app.update(Msg::Key(event), store.clock.now()))
             .collect();
-        assert_eq!(effects, [Effect::Ask(Slot::MarkRead, Request::MarkRead([id].into()))]);
-        let refused = Answer::MarkedRead([id].into(), Err(Error::refused("not now")));
+        assert_eq!(effects, [Effect::ask(Slot::MarkRead, MarkRead { ids: vec![id] })]);
+        let refused = Answer::Op(AnyOutput::MarkRead(MarkRead { ids: vec![id] }, Err(Error::refused("not now"))));
         console.send(Msg::Done { slot: Slot::MarkRead, answer: Box::new(refused) }).await;
         let screen = console.screen();
         assert!(screen.contains("not marked as read: not now") && screen.contains(" unread 1 "), "{screen}");
@@ -271,14 +273,14 @@ both_engines! {
         ended_for(&store, 1, "policy.sync", 1, 0).await;
         let (mut runner, mut answers, _hints) = Runner::new(store.ops.clone(), ORIGIN.to_owned(), ClientKind::Console);
         runner.set_session(Some(&ana));
-        runner.ask(Slot::Unread, Request::Unread);
+        runner.ask(Slot::Unread, Request::of(CountUnread));
         runner.set_session(Some(&ben));
-        runner.ask(Slot::Unread, Request::Unread);
+        runner.ask(Slot::Unread, Request::of(CountUnread));
         let mut taken = Vec::new();
         while !runner.busy().is_empty() {
             taken.extend(runner.take(answers.recv().await.unwrap()));
         }
-        assert!(matches!(taken.as_slice(), [(Slot::Unread, Answer::Unread(Ok(0)))]), "{taken:?}");
+        assert!(matches!(taken.as_slice(), [(Slot::Unread, Answer::Op(AnyOutput::CountUnread(_, Ok(0))))]), "{taken:?}");
     }
 
     async fn fr_015_016_logging_out_forgets_the_inbox(store) {

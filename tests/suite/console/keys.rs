@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use tenantpilot::access::ClientKind;
 use tenantpilot::domain::capability::CapabilitySet;
+use tenantpilot::ops::auth::Login;
+use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::{App, Setup};
 use tenantpilot::tui::keymap::Keymap;
-use tenantpilot::tui::msg::{Effect, Msg, Request, Slot};
+use tenantpilot::tui::msg::{Effect, Msg, Slot};
 use tenantpilot::tui::theme::{self, Theme};
 
 use crate::support::console::{Console, events, setup};
@@ -20,12 +23,12 @@ fn press(app: &mut App, text: &str) -> Vec<Effect> {
 fn fr_005_010_update_is_pure_and_says_what_it_wants_done() {
     let clock = tenantpilot::Clock::fixed(noon());
     let mut app = App::new(setup(80, 24, &clock));
-    assert_eq!(app.start(), [Effect::Ask(Slot::Platform, Request::Platform)]);
+    assert_eq!(app.start(), [Effect::ask(Slot::Platform, PlatformInfo)]);
     let effects = press(&mut app, "ana<tab>secret<enter>");
     let password = tenantpilot::ops::password::secret("secret");
     assert_eq!(
         effects,
-        [Effect::Ask(Slot::Session, Request::Login { username: "ana".to_owned(), password })]
+        [Effect::ask(Slot::Session, Login::with("ana", password, ClientKind::Console))]
     );
     // While the answer is on its way, enter does not ask again.
     assert_eq!(press(&mut app, "<enter>"), []);

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tenantpilot::access::{Actor, ClientKind};
+use tenantpilot::ops::AnyOutput;
+use tenantpilot::ops::notifications::CountUnread;
 use tenantpilot::ops::overview::ReadOverview;
+use tenantpilot::ops::runs::CountRuns;
 use tenantpilot::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
 use tenantpilot::tui::effects::Runner;
 use tenantpilot::tui::msg::{Answer, Effect, Request, Slot};
@@ -425,9 +428,9 @@ fn fr_047_008_leaving_a_tab_gives_up_its_slow_read_and_no_change() {
             Runner::new(ops, ORIGIN.to_owned(), ClientKind::Console);
         runner.set_session(Some(&store.login("administrator").await));
         let lock = locked(&store).await;
-        runner.ask(Slot::Counts, Request::Counts);
+        runner.ask(Slot::Counts, Request::of(CountRuns));
         runner.leave(Slot::Counts);
-        runner.ask(Slot::Unread, Request::Unread);
+        runner.ask(Slot::Unread, Request::of(CountUnread));
         let since = Instant::now();
         let answered = loop {
             tokio::select! {
@@ -439,10 +442,13 @@ fn fr_047_008_leaving_a_tab_gives_up_its_slow_read_and_no_change() {
                 () = tokio::time::sleep_until(runner.next_due().unwrap_or_else(far)) => runner.poll_due(),
             }
         };
-        assert!(matches!(answered, (Slot::Unread, Answer::Unread(Ok(_)))), "{answered:?}");
+        assert!(
+            matches!(answered, (Slot::Unread, Answer::Op(AnyOutput::CountUnread(_, Ok(_))))),
+            "{answered:?}"
+        );
         assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
         // The server may still wait for the first; no second one joins it.
-        runner.ask(Slot::Counts, Request::Counts);
+        runner.ask(Slot::Counts, Request::of(CountRuns));
         runner.leave(Slot::Counts);
         tokio::time::sleep(Duration::from_secs(1)).await;
         runner.poll_due();

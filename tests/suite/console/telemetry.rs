@@ -8,6 +8,7 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::{Capability, CapabilitySet};
 use tenantpilot::domain::telemetry::UsageEvent;
 use tenantpilot::domain::window::Window;
+use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::telemetry::Summarise;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
@@ -138,7 +139,7 @@ both_engines! {
                     huge.families[0].trend[1] = Some(most);
                     huge.families[1].previous = Some(most);
                     huge.total_events = Some(most);
-                    let answer = Box::new(Answer::Usage(Some(*window), Box::new(Ok(huge))));
+                    let answer = Box::new(Answer::Op(AnyOutput::Summarise(Summarise { window: Some(*window) }, Ok(huge))));
                     console.send(Msg::Done { slot: Slot::Usage, answer }).await;
                     shows!(console, format!("{most} events in {}", window.label()).as_str());
                     if most < 10_000_000 && width > 60 {
@@ -225,7 +226,7 @@ both_engines! {
         console.keys("w").await;
         let before = console.screen();
         for asked in [Some(Window::Day), None] {
-            let answer = Box::new(Answer::Usage(asked, Box::new(old.clone())));
+            let answer = Box::new(Answer::Op(AnyOutput::Summarise(Summarise { window: asked }, old.clone())));
             console.send(Msg::Done { slot: Slot::Usage, answer }).await;
             assert_eq!(console.screen(), before);
             assert_eq!(console.app.window(), Some(Window::Week));
@@ -358,7 +359,7 @@ both_engines! {
         assert!(console.app.subscriptions().iter().all(|sub| sub.slot != Slot::Usage));
         console.keys("4").await;
         let sub = console.app.subscriptions().into_iter().find(|sub| sub.slot == Slot::Usage).unwrap();
-        assert_eq!((sub.every, sub.request), (Duration::from_secs(10), Request::Usage(Some(Window::Day))));
+        assert_eq!((sub.every, sub.request), (Duration::from_secs(10), Request::of(Summarise { window: Some(Window::Day) })));
         assert!(!Slot::Usage.follows_hints() && Slot::List.follows_hints());
         let before = (console.screen(), console.styles());
         for _ in 0..6 {

@@ -8,8 +8,10 @@ use tempfile::TempDir;
 use tenantpilot::access::Actor;
 use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::time_zone::TimeZone;
+use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::Engine;
 use tenantpilot::ops::platform::PlatformInfo;
+use tenantpilot::ops::runs::CountRuns;
 use tenantpilot::ops::runs::RunCounts;
 use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Answer, Msg, Slot};
@@ -238,7 +240,7 @@ both_engines! {
             let counts = RunCounts {
                 active: n, stale: n, stuck: n, failed: n, total: Some(400), estimated: false,
             };
-            let answer = Box::new(Answer::Counts(Ok(counts)));
+            let answer = Box::new(Answer::Op(AnyOutput::CountRuns(CountRuns, Ok(counts))));
             console.app.update(Msg::Done { slot: Slot::Counts, answer }, store.clock.now());
             let screen = console.screen();
             assert!(screen.lines().any(|shown| shown.trim_end() == line), "{line:?} in\n{screen}");

@@ -14,7 +14,10 @@ use chrono::{DateTime, Utc};
 use super::super::command::Command;
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
-use crate::ops::notifications::{ListNotifications, MAX_LIMIT, Notification, NotificationPage};
+use crate::ops::notifications::{
+    CountUnread, ListNotifications, MAX_LIMIT, MarkAllRead, MarkRead, Notification,
+    NotificationPage,
+};
 use crate::ops::runs::Cursor;
 use crate::{Error, Result};
 
@@ -92,21 +95,19 @@ impl Inbox {
 
     /// The poll that keeps the count in the header right, whatever is shown.
     pub fn count(every: Duration) -> Sub {
-        Sub { slot: Slot::Unread, request: Request::Unread, every, follows: Follows::Changes }
+        let request = Request::of(CountUnread);
+        Sub { slot: Slot::Unread, request, every, follows: Follows::Changes }
     }
 
     /// What is asked again and again while the inbox is shown.
     pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let request = Request::Notices(self.newest());
+        let request = Request::of(self.newest());
         vec![Sub { slot: Slot::Notices, request, every, follows: Follows::Changes }]
     }
 
     /// Asks for rows and count without waiting for the next poll.
     pub fn refresh(&self) -> Vec<Effect> {
-        vec![
-            Effect::Ask(Slot::Notices, Request::Notices(self.newest())),
-            Effect::Ask(Slot::Unread, Request::Unread),
-        ]
+        vec![Effect::ask(Slot::Notices, self.newest()), Effect::ask(Slot::Unread, CountUnread)]
     }
 
     fn newest(&self) -> ListNotifications {
@@ -247,7 +248,7 @@ impl Inbox {
             let limit = self.page_size.min(MAX_LIMIT);
             let page =
                 ListNotifications { unread_only: self.unread_only, before: Some(before), limit };
-            Effect::Ask(Slot::Notices, Request::Notices(page))
+            Effect::ask(Slot::Notices, page)
         };
         self.older.map(ask).into_iter().collect()
     }
@@ -276,7 +277,8 @@ impl Inbox {
             return Vec::new();
         };
         self.marking.insert(id);
-        vec![Effect::Ask(Slot::MarkRead, Request::MarkRead(self.marking.clone()))]
+        let ids = self.marking.iter().copied().collect();
+        vec![Effect::ask(Slot::MarkRead, MarkRead { ids })]
     }
 
     /// Marks everything as read up to the newest row held: nobody has seen what came after
@@ -288,11 +290,11 @@ impl Inbox {
         if std::mem::replace(&mut self.marking_all, true) {
             return Vec::new();
         }
-        vec![Effect::Ask(Slot::MarkAllRead, Request::MarkAllRead(up_to))]
+        vec![Effect::ask(Slot::MarkAllRead, MarkAllRead { up_to_id: up_to })]
     }
 
     /// These were marked as read, or could not be; what is shown follows at once.
-    pub fn marked(&mut self, ids: &BTreeSet<i64>, done: bool, height: usize, now: DateTime<Utc>) {
+    pub fn marked(&mut self, ids: &[i64], done: bool, height: usize, now: DateTime<Utc>) {
         self.marking.retain(|id| !ids.contains(id));
         if done {
             self.set_read(|row| ids.contains(&row.id), height, now);

@@ -17,13 +17,13 @@ use crossterm::event::KeyEvent;
 pub use filter_editor::FilterEditor;
 
 use super::super::command::Command;
-use super::super::msg::{Effect, Follows, PageRequest, Request, Slot, Sub};
+use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_filter::{RunFilter, TermKind, When};
 use crate::domain::run_state::RunState;
-use crate::ops::platform::FilterNames;
-use crate::ops::runs::{Cursor, Page, RunCounts, RunPage};
+use crate::ops::platform::{FilterNames, NameValues};
+use crate::ops::runs::{CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 use crate::{Error, Result};
 
 /// The most rows that are held at once.
@@ -132,12 +132,12 @@ impl Operations {
 
     /// The request that brings the rows held up to date.
     pub fn refresh(&self) -> Effect {
-        Effect::Ask(Slot::List, Request::Page(self.current_page()))
+        Effect::ask(Slot::List, self.current_page())
     }
 
-    fn current_page(&self) -> PageRequest {
+    fn current_page(&self) -> ListRuns {
         let held = i64::try_from(self.rows.len()).unwrap_or(self.page_size);
-        PageRequest {
+        ListRuns {
             filter: self.filter.clone(),
             page: self.anchor,
             limit: held.clamp(self.page_size, i64::try_from(HELD).unwrap_or(i64::MAX)),
@@ -158,8 +158,13 @@ impl Operations {
         let by_time = |timed| if timed { Follows::Time } else { Follows::Changes };
         let follows = if moves { Follows::Progress } else { by_time(held || timed) };
         vec![
-            Sub { slot: Slot::List, request: Request::Page(self.current_page()), every, follows },
-            Sub { slot: Slot::Counts, request: Request::Counts, every, follows: by_time(held) },
+            Sub { slot: Slot::List, request: Request::of(self.current_page()), every, follows },
+            Sub {
+                slot: Slot::Counts,
+                request: Request::of(CountRuns),
+                every,
+                follows: by_time(held),
+            },
         ]
     }
 
@@ -184,7 +189,7 @@ impl Operations {
     /// Takes rows; an answer to a filter that is no longer in force is dropped.
     pub fn take_page(
         &mut self,
-        asked: &PageRequest,
+        asked: &ListRuns,
         answer: Result<RunPage>,
         height: usize,
         now: DateTime<Utc>,
@@ -296,11 +301,7 @@ impl Operations {
                 if self.older.is_none() {
                     return self.step(isize::MAX / 2, height);
                 }
-                let request = PageRequest { page: Page::Oldest, ..self.current_page() };
-                vec![Effect::Ask(
-                    Slot::List,
-                    Request::Page(PageRequest { limit: self.page_size, ..request }),
-                )]
+                vec![self.ask_page(Page::Oldest)]
             }
             Command::ListOlder => self.ask_older(),
             Command::MatchNext => self.find_trouble(true, height),
@@ -309,10 +310,10 @@ impl Operations {
                 let mut editor = FilterEditor::new(&self.filter, offset);
                 editor.refresh(&self.names);
                 self.editor = Some(editor);
-                vec![Effect::Ask(Slot::Names, Request::Names)]
+                vec![Effect::ask(Slot::Names, NameValues)]
             }
             Command::FilterClear if !self.filter.is_empty() => self.apply(RunFilter::default()),
-            Command::PollNow => vec![self.refresh(), Effect::Ask(Slot::Counts, Request::Counts)],
+            Command::PollNow => vec![self.refresh(), Effect::ask(Slot::Counts, CountRuns)],
             _ => Vec::new(),
         }
     }
@@ -366,21 +367,19 @@ impl Operations {
         let Some(cursor) = self.older else {
             return Vec::new();
         };
-        let request = PageRequest {
-            filter: self.filter.clone(),
-            page: Page::OlderThan(cursor),
-            limit: self.page_size,
-        };
-        vec![Effect::Ask(Slot::List, Request::Page(request))]
+        vec![self.ask_page(Page::OlderThan(cursor))]
     }
 
     fn ask_newer(&self) -> Vec<Effect> {
         let Some(first) = self.rows.first() else {
             return Vec::new();
         };
-        let page = Page::NewerThan(place_of(first));
-        let request = PageRequest { filter: self.filter.clone(), page, limit: self.page_size };
-        vec![Effect::Ask(Slot::List, Request::Page(request))]
+        vec![self.ask_page(Page::NewerThan(place_of(first)))]
+    }
+
+    fn ask_page(&self, page: Page) -> Effect {
+        let asked = ListRuns { filter: self.filter.clone(), page, limit: self.page_size };
+        Effect::ask(Slot::List, asked)
     }
 
     /// Goes to the next run that needs somebody: failed, partial, blocked, stale or stuck.

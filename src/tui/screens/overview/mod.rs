@@ -24,7 +24,7 @@ use crate::domain::health::ALERTS;
 use crate::domain::run::Run;
 use crate::domain::run_filter::{RunFilter, StatusWord, Term, TermKind, When};
 use crate::domain::window::Window;
-use crate::ops::overview::{Offender, Overview as Told, RunKpis};
+use crate::ops::overview::{ListFingerprints, Offender, Overview as Told, ReadOverview, RunKpis};
 use crate::{Error, Result};
 
 /// Sums over hours and days are asked for this many times more seldom than lists.
@@ -158,6 +158,9 @@ pub struct Overview {
     in_errors: bool,
 }
 
+/// How many errors are listed.
+const ERRORS: i64 = 200;
+
 impl Overview {
     /// Asked again and again while it is shown; a window moves on by the passing of time alone.
     pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
@@ -174,9 +177,9 @@ impl Overview {
 
     fn request(&self, window: Option<Window>) -> (Slot, Request) {
         if self.in_errors {
-            (Slot::Errors, Request::Errors(window))
+            (Slot::Errors, Request::of(ListFingerprints { window, limit: ERRORS }))
         } else {
-            (Slot::Overview, Request::Overview(window))
+            (Slot::Overview, Request::of(ReadOverview { window }))
         }
     }
 

@@ -14,10 +14,9 @@ use super::{Around, Outcome, Screen, Search, bundle};
 use crate::domain::failure::ReasonCode;
 use crate::domain::sanitize::{Rule, Tally};
 use crate::domain::support::{Bundle, Evidence, title};
-use crate::ops::support::DiagnosticsSubject;
+use crate::ops::support::{DiagnosticsSubject, OpenDiagnostics};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Effect, Sub};
-use crate::tui::support::SupportAsk;
+use crate::tui::msg::{Effect, Slot, Sub};
 use crate::tui::theme::Role;
 use crate::{Error, Result};
 
@@ -68,7 +67,7 @@ impl Diagnostics {
     }
 
     /// Takes what was opened; what was opened of something else is dropped.
-    pub fn take(&mut self, subject: DiagnosticsSubject, opened: &Result<Arc<Evidence>>) {
+    pub fn take(&mut self, subject: DiagnosticsSubject, opened: &Result<Evidence>) {
         if subject != self.subject {
             return;
         }
@@ -78,7 +77,7 @@ impl Diagnostics {
                 // Files hold what was opened before.
                 self.files.clear();
                 self.withheld = evidence.bundle().map(Bundle::tally).unwrap_or_default();
-                self.evidence = Some(Arc::clone(evidence));
+                self.evidence = Some(Arc::new(evidence.clone()));
                 self.error = None;
             }
             Err(error) => self.error = Some(error.clone()),
@@ -152,7 +151,7 @@ impl Screen for Diagnostics {
         if std::mem::replace(&mut self.opening, true) {
             return Vec::new();
         }
-        vec![SupportAsk::Open(self.subject).ask()]
+        vec![Effect::ask(Slot::Diagnostics, OpenDiagnostics { subject: self.subject })]
     }
 
     fn search(&mut self) -> &mut Search {

@@ -17,6 +17,7 @@ mod search;
 mod tenant;
 mod tenants;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,15 +38,16 @@ pub use tenant::TenantPaper;
 pub use tenants::Tenants;
 
 use crate::Error;
+use crate::Result;
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::support::{Evidence, Reference};
+use crate::ops::AnyOutput;
 use crate::ops::support::DiagnosticsSubject;
 use crate::tui::app::Place;
 use crate::tui::command::{Command, Context};
 use crate::tui::keymap::Keymap;
 use crate::tui::look::{Look, wrapped};
 use crate::tui::msg::{Effect, Sub};
-use crate::tui::support::SupportAnswer;
 use crate::tui::theme::Role;
 
 /// The most pages over the list; the oldest go.
@@ -202,25 +204,26 @@ impl Page {
     }
 
     /// Takes an answer, if it is one to what this page asked.
-    fn take(&mut self, answer: &SupportAnswer, now: DateTime<Utc>, around: &Around<'_>) {
+    fn take(&mut self, answer: &AnyOutput, now: DateTime<Utc>, around: &Around<'_>) {
         match (self, answer) {
-            (Self::Requests(page), SupportAnswer::Requests(asked, found)) => {
+            (Self::Requests(page), AnyOutput::ListRequests(asked, found)) => {
                 page.take(asked, found, now, around);
             }
-            (Self::Request(page), SupportAnswer::Request(reference, detail)) => {
-                page.take(*reference, detail, now);
+            (Self::Request(page), AnyOutput::GetRequest(asked, detail)) => {
+                page.take(asked.reference, detail, now);
             }
-            (Self::Tenants(page), SupportAnswer::Tenants(asked, found)) => {
+            (Self::Tenants(page), AnyOutput::ListTenants(asked, found)) => {
                 page.take(asked, found, now, around);
             }
-            (Self::Tenant(page), SupportAnswer::Tenant(id, view)) => page.take(*id, view, now),
-            (Self::RunTenants(page), SupportAnswer::RunTenants(asked, found)) => {
+            (Self::Tenant(page), AnyOutput::GetTenant(asked, view)) => {
+                page.take(asked.id, view, now);
+            }
+            (Self::RunTenants(page), AnyOutput::ListRunTenants(asked, found)) => {
                 page.take(asked, found, now, around);
             }
-            (Self::Diagnostics(page), SupportAnswer::Opened(subject, opened)) => {
-                page.take(*subject, opened);
+            (Self::Diagnostics(page), AnyOutput::OpenDiagnostics(asked, opened)) => {
+                page.take(asked.subject, opened);
             }
-            (Self::Diagnostics(page), SupportAnswer::Exported(files)) => page.exported(files),
             _ => {}
         }
     }
@@ -316,10 +319,20 @@ impl Support {
     }
 
     /// Takes an answer to whichever page asked.
-    pub fn take(&mut self, answer: &SupportAnswer, now: DateTime<Utc>, around: &Around<'_>) {
+    pub fn take(&mut self, answer: &AnyOutput, now: DateTime<Utc>, around: &Around<'_>) {
         self.home.take(answer, now, around);
         for layer in &mut self.above {
             layer.page.take(answer, now, around);
+        }
+        self.screen_mut().settle(around);
+    }
+
+    /// Diagnostics were written into files, or could not be.
+    pub fn exported(&mut self, files: &Result<Vec<PathBuf>>, around: &Around<'_>) {
+        for layer in &mut self.above {
+            if let Page::Diagnostics(page) = &mut layer.page {
+                page.exported(files);
+            }
         }
         self.screen_mut().settle(around);
     }

@@ -12,11 +12,10 @@ use super::requests::{severity_label, severity_role, subject_of, tenant_of};
 use super::{Around, Outcome, Screen, Search, bundle};
 use crate::domain::capability::Capability;
 use crate::domain::support::{AttachmentMode, CONTEXT_SCHEMA_VERSION, Fact, Reference};
-use crate::ops::support::{DiagnosticsSubject, RequestDetail};
+use crate::ops::support::{DiagnosticsSubject, GetRequest, RequestDetail};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Effect, Follows, Sub};
+use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
-use crate::tui::support::SupportAsk;
 use crate::tui::theme::Role;
 use crate::{Error, Result};
 
@@ -203,12 +202,12 @@ impl Screen for RequestPaper {
         if self.detail.value().is_some() {
             return Vec::new();
         }
-        let ask = SupportAsk::Request(self.reference);
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Time }]
+        let request = Request::of(GetRequest { reference: self.reference });
+        vec![Sub { slot: Slot::SupportRequest, request, every, follows: Follows::Time }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {
-        vec![SupportAsk::Request(self.reference).ask()]
+        vec![Effect::ask(Slot::SupportRequest, GetRequest { reference: self.reference })]
     }
 
     fn search(&mut self) -> &mut Search {

@@ -14,8 +14,7 @@ use crate::domain::support::Severity;
 use crate::ops::support::{DiagnosticsSubject, ListRequests, RequestPage, SupportRequest};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::{Effect, Follows, Sub};
-use crate::tui::support::SupportAsk;
+use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::theme::Role;
 use crate::{Error, ErrorKind, Result};
 
@@ -201,12 +200,12 @@ impl Screen for Requests {
     }
 
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let ask = SupportAsk::Requests(self.ask());
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Changes }]
+        let request = Request::of(self.ask());
+        vec![Sub { slot: Slot::SupportRequests, request, every, follows: Follows::Changes }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {
-        vec![SupportAsk::Requests(self.ask()).ask()]
+        vec![Effect::ask(Slot::SupportRequests, self.ask())]
     }
 
     fn search(&mut self) -> &mut Search {

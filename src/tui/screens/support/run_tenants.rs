@@ -14,8 +14,7 @@ use crate::domain::run_state::RunState;
 use crate::ops::support::{DiagnosticsSubject, ListRunTenants, RunTenant, RunTenants};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, state_role};
-use crate::tui::msg::{Effect, Follows, Sub};
-use crate::tui::support::SupportAsk;
+use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::theme::Role;
 use crate::{Error, Result};
 
@@ -151,12 +150,12 @@ impl Screen for RunTenantChoice {
     }
 
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let ask = SupportAsk::RunTenants(self.ask());
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Changes }]
+        let request = Request::of(self.ask());
+        vec![Sub { slot: Slot::RunTenants, request, every, follows: Follows::Changes }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {
-        vec![SupportAsk::RunTenants(self.ask()).ask()]
+        vec![Effect::ask(Slot::RunTenants, self.ask())]
     }
 
     fn search(&mut self) -> &mut Search {

@@ -14,14 +14,13 @@ use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_state::RunState;
 use crate::ops::support::{
-    Connection, DiagnosticsSubject, FindingSums, SupportRequest, TenantView,
+    Connection, DiagnosticsSubject, FindingSums, GetTenant, SupportRequest, TenantView,
 };
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, state_role};
-use crate::tui::msg::{Effect, Follows, Sub};
+use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
-use crate::tui::support::SupportAsk;
 use crate::tui::theme::Role;
 use crate::{Error, Result};
 
@@ -212,13 +211,13 @@ impl Screen for TenantPaper {
     }
 
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let ask = SupportAsk::Tenant(self.id);
+        let request = Request::of(GetTenant { id: self.id });
         // Findings become overdue by the passing of time alone.
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Time }]
+        vec![Sub { slot: Slot::SupportTenant, request, every, follows: Follows::Time }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {
-        vec![SupportAsk::Tenant(self.id).ask()]
+        vec![Effect::ask(Slot::SupportTenant, GetTenant { id: self.id })]
     }
 
     fn search(&mut self) -> &mut Search {

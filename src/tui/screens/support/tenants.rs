@@ -12,8 +12,7 @@ use super::{Around, Outcome, Screen, Search, Target};
 use crate::ops::support::{DiagnosticsSubject, ListTenants, SupportTenant, TenantPage};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::{Effect, Follows, Sub};
-use crate::tui::support::SupportAsk;
+use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::theme::Role;
 use crate::{Error, Result};
 
@@ -115,13 +114,13 @@ impl Screen for Tenants {
     }
 
     fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let ask = SupportAsk::Tenants(self.ask());
+        let request = Request::of(self.ask());
         let every = every * SELDOM;
-        vec![Sub { slot: ask.slot(), request: ask.request(), every, follows: Follows::Changes }]
+        vec![Sub { slot: Slot::SupportTenants, request, every, follows: Follows::Changes }]
     }
 
     fn refresh(&mut self) -> Vec<Effect> {
-        vec![SupportAsk::Tenants(self.ask()).ask()]
+        vec![Effect::ask(Slot::SupportTenants, self.ask())]
     }
 
     fn search(&mut self) -> &mut Search {

@@ -13,7 +13,7 @@ use super::super::keymap::Keymap;
 use super::super::look::Look;
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::domain::window::{Step, Window};
-use crate::ops::telemetry::Summary;
+use crate::ops::telemetry::{Summarise, Summary};
 use crate::{Error, Result};
 
 /// Sums over hours and days are asked for this many times more seldom than lists.
@@ -50,13 +50,13 @@ impl Telemetry {
     /// Asked again and again while it is shown; a window moves on by the passing of time alone.
     pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
         let every = every.max((every * SELDOM).min(SLOWEST));
-        let request = Request::Usage(window);
+        let request = Request::of(Summarise { window });
         vec![Sub { slot: Slot::Usage, request, every, follows: Follows::Time }]
     }
 
     /// Asks now.
     pub fn refresh(&self, window: Option<Window>) -> Vec<Effect> {
-        vec![Effect::Ask(Slot::Usage, Request::Usage(window))]
+        vec![Effect::ask(Slot::Usage, Summarise { window })]
     }
 
     /// What is shown was found to be unchanged.

@@ -1,0 +1,118 @@
+//! What an answer does: to its screen, and to what is known of the database.
+
+use super::{App, Overlay};
+use crate::ErrorKind;
+use crate::ops::AnyOutput;
+use crate::tui::msg::{Answer, Effect, Slot};
+use crate::tui::screens::inbox::Inbox;
+use crate::tui::screens::login::Login;
+
+impl App {
+    /// Takes an answer: into its screen, and into what is known of the database.
+    pub(super) fn done(&mut self, slot: Slot, answer: Answer) -> Vec<Effect> {
+        let now = self.look.now;
+        let answer = match answer {
+            // The disk's answer says nothing about the database.
+            Answer::Compose(answer) if answer.is_of_files() => {
+                return self.take_in_composition(*answer);
+            }
+            answer => answer,
+        };
+        self.link.note(slot, &answer, now);
+        if let Some(error) = answer.error()
+            && error.kind() == ErrorKind::NotLoggedIn
+            && self.session.is_some()
+        {
+            let error = error.clone().hint("log in again");
+            let effects = self.interrupt_composition(false);
+            self.end_session(Some(error));
+            return effects;
+        }
+        match answer {
+            Answer::Op(output) => return self.take_output(output),
+            Answer::Control(request, done) if self.session.is_some() => {
+                return self.controlled(&request, done);
+            }
+            Answer::GroupRetried(request, done) if self.session.is_some() => {
+                return self.group_retried(&request, done);
+            }
+            Answer::Wizard(answer) if self.session.is_some() => {
+                return self.take_in_wizard(*answer);
+            }
+            Answer::Compose(answer) if self.session.is_some() => {
+                return self.take_in_composition(*answer);
+            }
+            Answer::DiagnosticsExported(files) if self.session.is_some() => {
+                self.diagnostics_written(&files);
+            }
+            Answer::Unchanged => match slot {
+                Slot::Notices => self.inbox.confirm(now),
+                Slot::List => self.operations.confirm(now),
+                Slot::Detail => self.run.confirm(now),
+                Slot::Overview | Slot::Errors => self.overview.confirm(now),
+                Slot::Usage => self.telemetry.confirm(now),
+                _ => {}
+            },
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Takes what came of an operation.
+    fn take_output(&mut self, output: AnyOutput) -> Vec<Effect> {
+        let now = self.look.now;
+        // An answer that comes after the logout belongs to no one who is here.
+        let here = self.session.is_some();
+        match output {
+            AnyOutput::PlatformInfo(_, result) => self.platform.take(result, now),
+            AnyOutput::Login(_, Ok((session, _))) => {
+                self.session = Some(session);
+                self.login = Login::default();
+                self.touched = Some(now);
+                self.offer_draft();
+                return self.ask_now();
+            }
+            AnyOutput::Login(_, Err(error)) => self.login.refused(error),
+            AnyOutput::MarkRead(asked, result) => return self.marked(&asked.ids, result),
+            AnyOutput::MarkAllRead(asked, result) => {
+                return self.marked_all(asked.up_to_id, result);
+            }
+            _ if !here => {}
+            AnyOutput::ListRuns(asked, result) => {
+                if asked.leads_beyond() {
+                    self.miss_rows(result.as_ref().err());
+                }
+                let rows = self.rows();
+                self.operations.take_page(&asked, result, rows, now);
+            }
+            AnyOutput::CountRuns(_, result) => self.operations.take_counts(result, now),
+            AnyOutput::FindNamed(asked, Ok(named)) => {
+                if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
+                    palette.take(asked.text, named);
+                }
+            }
+            AnyOutput::NameValues(_, Ok(names)) => self.operations.take_names(names),
+            AnyOutput::GetRun(asked, result) => self.run.take(asked.id, result, now),
+            AnyOutput::CountUnread(_, result) => self.inbox.take_unread(result, now),
+            AnyOutput::ListNotifications(asked, result) => {
+                if asked.before.is_some() {
+                    self.miss_rows(result.as_ref().err());
+                }
+                let rows = Inbox::rows_in(self.body().height);
+                self.inbox.take_page(&asked, result, rows, now);
+            }
+            AnyOutput::PlanRetry(asked, counted) => self.counted(asked.run_id, counted),
+            AnyOutput::ListWorkers(_, result) => self.workers.take(result, now),
+            AnyOutput::ReadOverview(asked, result) => self.take_overview(asked.window, result),
+            AnyOutput::ListFingerprints(asked, result) => self.take_errors(asked.window, result),
+            AnyOutput::PlanGroupRetry(asked, plan) => self.group_planned(&asked.fingerprint, plan),
+            AnyOutput::Summarise(asked, result) => self.take_usage(asked.window, result),
+            AnyOutput::ChooseWindow(asked, result) => self.window_remembered(asked.window, result),
+            AnyOutput::CurrentBreakGlass(_, found) => return self.take_glass(found),
+            AnyOutput::EnterBreakGlass(_, done) => return self.glass_changed(true, done),
+            AnyOutput::EndBreakGlass(_, done) => return self.glass_changed(false, done),
+            output => self.take_in_support(&output),
+        }
+        Vec::new()
+    }
+}
