@@ -134,16 +134,17 @@ pub struct Listing {
     pub access: Access,
 }
 
-/// Whether a row of the table says `[watched]`.
-fn is_watched(said: &[&str]) -> bool {
-    !said.is_empty()
-}
-
-/// Lists the operations: the marker, the table, a way to try each on an actor, and those that a console
-/// asks for as data (`as NAME`).
+/// Lists the operations: the marker, the table, and a way to try each on an actor. Those that a
+/// console asks say as what (`as NAME`), and that their answers change with the database only
+/// (`[watched]`).
 macro_rules! operations {
     ($($kind:ty $(as $any:ident $([$watched:ident])?)? => $sample:expr,)+) => {
         $(impl Listed for $kind {})+
+
+        $($($(const _: () = assert!(
+            matches!(<$kind as Operation>::ACCESS, Access::Read),
+            concat!("only a read is ", stringify!($watched))
+        );)?)?)+
 
         /// An operation that a console asks for, as data. Two equal ones ask the same.
         #[derive(Debug, Clone, PartialEq)]
@@ -171,11 +172,21 @@ macro_rules! operations {
                 }
             }
 
+            /// What it asks of its actor.
+            pub fn requirement(&self) -> Requirement {
+                match self {
+                    $($(Self::$any(_) => <$kind as Operation>::REQUIREMENT,)?)+
+                }
+            }
+
             /// Whether its answer changes with the database only, so that it may be left out while
             /// nothing has changed there.
             pub fn is_watched(&self) -> bool {
                 match self {
-                    $($(Self::$any(_) => is_watched(&[$(stringify!($watched))?]),)?)+
+                    $($(Self::$any(_) => {
+                        let said: &[&str] = &[$(stringify!($watched))?];
+                        !said.is_empty()
+                    })?)+
                 }
             }
 
@@ -285,7 +296,7 @@ operations! {
     overview::GetFingerprint => overview::GetFingerprint { fingerprint: "000000000000".to_owned(), window: None },
     overview::FillFingerprints => overview::FillFingerprints,
     overview::PlanGroupRetry as PlanGroupRetry => overview::PlanGroupRetry::sample(),
-    overview::RetryGroup => overview::RetryGroup::sample(),
+    overview::RetryGroup as RetryGroup => overview::RetryGroup::sample(),
     overview::FoldRunCounts => overview::FoldRunCounts,
     overview::CheckRunCounts => overview::CheckRunCounts,
     overview::RebuildRunCounts => overview::RebuildRunCounts,
@@ -294,11 +305,11 @@ operations! {
     platform::PlatformInfo as PlatformInfo => platform::PlatformInfo,
     platform::NameValues as NameValues => platform::NameValues,
     named::FindNamed as FindNamed => named::FindNamed::default(),
-    plans::Preflight => plans::Preflight::sample(),
+    plans::Preflight as Preflight => plans::Preflight::sample(),
     plans::GetPlan => plans::GetPlan { id: 0 },
-    plans::ListPlanTargets => plans::ListPlanTargets::sample(),
-    plans::ListScopeTenants => plans::ListScopeTenants::default(),
-    plans::ListScopeWorkspaces => plans::ListScopeWorkspaces::default(),
+    plans::ListPlanTargets as ListPlanTargets => plans::ListPlanTargets::sample(),
+    plans::ListScopeTenants as ListScopeTenants => plans::ListScopeTenants::default(),
+    plans::ListScopeWorkspaces as ListScopeWorkspaces => plans::ListScopeWorkspaces::default(),
     dashboard::ChosenWindow => dashboard::ChosenWindow,
     dashboard::ChooseWindow as ChooseWindow => dashboard::ChooseWindow { window: crate::domain::window::Window::default() },
     retention::PruneUsage => retention::PruneUsage::sample(),
@@ -323,14 +334,14 @@ operations! {
     runs::FinishRun => runs::FinishRun { run_id: 0, fence: 0, stop: None },
     runs::BlockRun => runs::BlockRun::sample(),
     runs::ReleaseRun => runs::ReleaseRun { run_id: 0, fence: 0, pause: false },
-    runs::CancelRun => runs::CancelRun { run_id: 0, consent: Consent::default() },
-    runs::CloseRun => runs::CloseRun { run_id: 0, consent: Consent::default() },
-    runs::PauseRun => runs::PauseRun { run_id: 0, consent: Consent::default() },
-    runs::ResumeRun => runs::ResumeRun { run_id: 0, consent: Consent::default() },
-    runs::RetryRun => runs::RetryRun::sample(),
+    runs::CancelRun as CancelRun => runs::CancelRun { run_id: 0, consent: Consent::default() },
+    runs::CloseRun as CloseRun => runs::CloseRun { run_id: 0, consent: Consent::default() },
+    runs::PauseRun as PauseRun => runs::PauseRun { run_id: 0, consent: Consent::default() },
+    runs::ResumeRun as ResumeRun => runs::ResumeRun { run_id: 0, consent: Consent::default() },
+    runs::RetryRun as RetryRun => runs::RetryRun::sample(),
     runs::PlanRetry as PlanRetry => runs::PlanRetry { run_id: 0 },
     runbooks::ListRunbooks => runbooks::ListRunbooks,
-    runbooks::StartRunbook => runbooks::StartRunbook::sample(),
+    runbooks::StartRunbook as StartRunbook => runbooks::StartRunbook::sample(),
     runs::ListRuns as ListRuns [watched] => runs::ListRuns::default(),
     runs::CountRuns as CountRuns [watched] => runs::CountRuns,
     runs::GetRun as GetRun [watched] => runs::GetRun { id: 0 },
@@ -344,9 +355,9 @@ operations! {
     support::ListTenants as ListTenants [watched] => support::ListTenants::default(),
     support::GetTenant as GetTenant [watched] => support::GetTenant { id: 0 },
     support::OpenDiagnostics as OpenDiagnostics => support::OpenDiagnostics { subject: support::DiagnosticsSubject::Tenant(0) },
-    support::Compose => support::Compose { subject: support::DiagnosticsSubject::Tenant(0), attach: true },
+    support::Compose as Compose => support::Compose { subject: support::DiagnosticsSubject::Tenant(0), attach: true },
     support::ListRunTenants as ListRunTenants [watched] => support::ListRunTenants::default(),
-    support::CreateRequest => support::CreateRequest::sample(),
+    support::CreateRequest as CreateRequest => support::CreateRequest::sample(),
     support::ListRequests as ListRequests [watched] => support::ListRequests::default(),
     support::GetRequest as GetRequest [watched] => support::GetRequest::sample(),
     telemetry::Summarise as Summarise [watched] => telemetry::Summarise::default(),

@@ -51,7 +51,7 @@ impl Operation for ListRunbooks {
 /// (own, not expired, not used, of this runbook and scope, and still true: the same tenants,
 /// with the same number of records to change), the reason, the phrase, and that no other run
 /// of the runbook is at the same tenants. A refusal leaves its audit row and no run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StartRunbook {
     /// The runbook's key.
     pub key: String,

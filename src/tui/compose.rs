@@ -1,38 +1,10 @@
-//! What the composition of a support request asks: evidence, sending, and files of drafts.
-
-use std::sync::Arc;
+//! Files of drafts of support requests: the work on them, in its order.
 
 use chrono::{DateTime, Utc};
 
 use super::msg::{Effect, Request, Slot};
-use crate::access::Actor;
-use crate::domain::support::{Draft, Evidence, Reference};
+use crate::Result;
 use crate::drafts::{DraftKey, Drafts, Found, Kept};
-use crate::ops::Ops;
-use crate::ops::support::{Compose, CreateRequest, Created, DiagnosticsSubject};
-use crate::{Error, Result};
-
-/// What it asks.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ComposeAsk {
-    /// What a request is made of; audited where diagnostics are opened with it.
-    Open(DiagnosticsSubject),
-    /// That a request is sent.
-    Send(Box<SendRequest>),
-    /// Work on files of drafts, in this order.
-    Files(Drafts, Vec<Job>),
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub enum ComposeAnswer {
-    /// What a request is made of, with what was asked.
-    Opened(DiagnosticsSubject, Result<Arc<Evidence>>),
-    /// A request was sent: its reference, and what came of it.
-    Sent(Reference, Box<Result<Created>>),
-    /// What came of each job, in order, with whom it was for.
-    Files(Vec<(DraftKey, Done)>),
-}
 
 /// One piece of work on the file of a draft.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,52 +37,6 @@ pub enum Done {
     Removed(Result<()>),
 }
 
-/// A request to be sent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SendRequest {
-    /// What it is made of.
-    pub evidence: Arc<Evidence>,
-    /// What was written.
-    pub draft: Draft,
-    /// By what it will be quoted.
-    pub reference: Reference,
-    /// The draft's file is written with the reference before anything is sent, so that a later
-    /// attempt, in another console too, goes on with this one.
-    pub keep: Option<(Drafts, Job)>,
-}
-
-impl ComposeAsk {
-    /// The effect that asks it.
-    pub fn ask(self) -> Effect {
-        let slot = match self {
-            Self::Open(_) => Slot::Evidence,
-            Self::Send(_) => Slot::SendRequest,
-            Self::Files(..) => Slot::Drafts,
-        };
-        Effect::Ask(slot, Request::Compose(Box::new(self)))
-    }
-
-    /// Asks it, as the person who is logged in.
-    pub async fn answer(self, ops: &Ops, actor: &Actor) -> ComposeAnswer {
-        match self {
-            Self::Open(subject) => {
-                let opened = ops.run(actor, Compose { subject, attach: true }).await;
-                ComposeAnswer::Opened(subject, opened.map(Arc::new))
-            }
-            Self::Send(asked) => {
-                let SendRequest { evidence, draft, reference, keep } = *asked;
-                if let Some((drafts, job)) = keep {
-                    // A disk that is full keeps nobody from asking for help.
-                    let _ = blocking(move || job.work.on(&drafts, &job.key)).await;
-                }
-                let create = CreateRequest { evidence, draft, reference };
-                ComposeAnswer::Sent(reference, Box::new(ops.run(actor, create).await))
-            }
-            Self::Files(drafts, jobs) => ComposeAnswer::Files(worked_off(drafts, jobs).await),
-        }
-    }
-}
-
 /// Does all the jobs, one after the other.
 pub async fn worked_off(drafts: Drafts, jobs: Vec<Job>) -> Vec<(DraftKey, Done)> {
     let all = move || {
@@ -137,22 +63,6 @@ impl Work {
             Self::Save(turn, kept) => Done::Saved(kept.saved_at, drafts.save(key, turn, &kept)),
             Self::Remove(turn) => Done::Removed(drafts.remove(key, turn)),
         }
-    }
-}
-
-impl ComposeAnswer {
-    /// What went wrong with the service, if something did.
-    pub fn error(&self) -> Option<&Error> {
-        match self {
-            Self::Opened(_, answer) => answer.as_ref().err(),
-            Self::Sent(_, answer) => answer.as_ref().as_ref().err(),
-            Self::Files(_) => None,
-        }
-    }
-
-    /// Whether it is the disk that answers.
-    pub fn is_of_files(&self) -> bool {
-        matches!(self, Self::Files(_))
     }
 }
 
@@ -222,7 +132,7 @@ impl Keeper {
             return Vec::new();
         }
         self.flying = std::mem::take(&mut self.waiting);
-        vec![ComposeAsk::Files(drafts, self.flying.clone()).ask()]
+        vec![Effect::Ask(Slot::Drafts, Request::Files(drafts, self.flying.clone()))]
     }
 
     /// A job that nobody has to be told of: it is done when the console ends.

@@ -1,17 +1,15 @@
-//! What the console can ask of a run: the words for it, what has to be typed, how it is sent.
+//! What the console can ask of a run: the words for it, what has to be typed, what is sent.
 
 use super::look::grouped;
 use super::screens::operations_tenant_text;
-use crate::access::Actor;
+use crate::Error;
 use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::run::{Run, RunStatus, Source};
 use crate::domain::run_facts::RunFacts;
-use crate::ops::overview::{GroupRetried, RetryGroup};
 use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryPlan, RetryRun,
 };
-use crate::ops::{Consent, Ops};
-use crate::{Error, Result};
+use crate::ops::{AnyOperation, Consent};
 
 /// What can be asked of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,118 +26,6 @@ pub enum Control {
     Retry,
 }
 
-/// A request to a run, as it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ControlRequest {
-    /// The run.
-    pub run_id: i64,
-    /// What is asked.
-    pub control: Control,
-    /// What confirms it, and why.
-    pub consent: Consent,
-    /// The same for every attempt of one dialog: a lost answer does not start two runs.
-    pub request_id: String,
-    /// Whether it was chosen that a new run may wait for a worker.
-    pub wait_for_worker: bool,
-}
-
-/// A request to try the runs of an error again, as it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupRequest {
-    /// The fingerprint of the error.
-    pub fingerprint: String,
-    /// The runs, as the plan named them.
-    pub run_ids: Vec<i64>,
-    /// What confirms it, and why.
-    pub consent: Consent,
-    /// Whether it was chosen that new runs may wait for a worker.
-    pub wait_for_worker: bool,
-}
-
-impl GroupRequest {
-    /// Sends it, as the person who is logged in.
-    pub async fn send(&self, ops: &Ops, actor: &Actor) -> Result<GroupRetried> {
-        let retry = RetryGroup {
-            fingerprint: self.fingerprint.clone(),
-            run_ids: self.run_ids.clone(),
-            consent: self.consent.clone(),
-            source: Source::Console,
-            wait_for_worker: self.wait_for_worker,
-        };
-        ops.run(actor, retry).await
-    }
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ControlDone {
-    /// It was done, or asked of the worker.
-    Controlled(Controlled),
-    /// A retry.
-    Retried(Retried),
-}
-
-impl ControlRequest {
-    /// Sends it, as the person who is logged in.
-    pub async fn send(&self, ops: &Ops, actor: &Actor) -> Result<ControlDone> {
-        let (run_id, consent) = (self.run_id, self.consent.clone());
-        let done = match self.control {
-            Control::Cancel => ops.run(actor, CancelRun { run_id, consent }).await,
-            Control::Pause => ops.run(actor, PauseRun { run_id, consent }).await,
-            Control::Close => ops.run(actor, CloseRun { run_id, consent }).await,
-            Control::Resume => ops.run(actor, ResumeRun { run_id, consent }).await,
-            Control::Retry => {
-                let retry = RetryRun {
-                    run_id,
-                    consent,
-                    source: Source::Console,
-                    request_id: Some(self.request_id.clone()),
-                    wait_for_worker: self.wait_for_worker,
-                };
-                return ops.run(actor, retry).await.map(ControlDone::Retried);
-            }
-        };
-        done.map(ControlDone::Controlled)
-    }
-
-    /// What to tell once it was done, and the run to view then, if it made one.
-    pub fn told(&self, done: ControlDone) -> (String, Option<i64>) {
-        let id = self.run_id;
-        let text = match (self.control, done) {
-            (_, ControlDone::Retried(retried)) => {
-                let new = retried.started.run_id;
-                let left = match retried.gone {
-                    0 => String::new(),
-                    n => format!(" ({n} left out: archived)"),
-                };
-                let text = if retried.started.created {
-                    format!("queued as run {new}{left}, enter to view")
-                } else {
-                    format!("run {new} does the same already, enter to view")
-                };
-                return (text, Some(new));
-            }
-            (Control::Cancel, ControlDone::Controlled(Controlled::Done)) => {
-                format!("run {id} is cancelled")
-            }
-            (Control::Cancel, ControlDone::Controlled(Controlled::AlreadyRequested)) => {
-                format!("a cancel of run {id} was requested before")
-            }
-            (Control::Cancel, _) => format!("cancel requested of run {id}"),
-            (Control::Pause, ControlDone::Controlled(Controlled::Done)) => {
-                format!("run {id} is paused")
-            }
-            (Control::Pause, ControlDone::Controlled(Controlled::AlreadyRequested)) => {
-                format!("a pause of run {id} was requested before")
-            }
-            (Control::Pause, _) => format!("pause requested of run {id}"),
-            (Control::Close, _) => format!("run {id} is closed"),
-            (Control::Resume | Control::Retry, _) => format!("run {id} is not paused any more"),
-        };
-        (text, None)
-    }
-}
-
 impl Control {
     /// The verb.
     pub fn word(self) -> &'static str {
@@ -149,6 +35,46 @@ impl Control {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Retry => "retry",
+        }
+    }
+
+    /// The operation that does it. `request_id` is the same for every attempt of one dialog: a lost
+    /// answer does not start two runs.
+    pub fn operation(
+        self,
+        run_id: i64,
+        consent: Consent,
+        request_id: &str,
+        wait_for_worker: bool,
+    ) -> AnyOperation {
+        match self {
+            Self::Cancel => CancelRun { run_id, consent }.into(),
+            Self::Close => CloseRun { run_id, consent }.into(),
+            Self::Pause => PauseRun { run_id, consent }.into(),
+            Self::Resume => ResumeRun { run_id, consent }.into(),
+            Self::Retry => {
+                let request_id = Some(request_id.to_owned());
+                let source = Source::Console;
+                RetryRun { run_id, consent, source, request_id, wait_for_worker }.into()
+            }
+        }
+    }
+
+    /// What is said once it was done to run `id`, or asked of its worker.
+    pub fn outcome(self, id: i64, done: Controlled) -> String {
+        match (self, done) {
+            (Self::Cancel, Controlled::Done) => format!("run {id} is cancelled"),
+            (Self::Cancel, Controlled::Requested) => format!("cancel requested of run {id}"),
+            (Self::Cancel, Controlled::AlreadyRequested) => {
+                format!("a cancel of run {id} was requested before")
+            }
+            (Self::Pause, Controlled::Done) => format!("run {id} is paused"),
+            (Self::Pause, Controlled::Requested) => format!("pause requested of run {id}"),
+            (Self::Pause, Controlled::AlreadyRequested) => {
+                format!("a pause of run {id} was requested before")
+            }
+            (Self::Close, _) => format!("run {id} is closed"),
+            (Self::Resume | Self::Retry, _) => format!("run {id} is not paused any more"),
         }
     }
 
@@ -219,6 +145,19 @@ impl Control {
             },
         }
     }
+}
+
+/// What is said of a retry that was done.
+pub fn retry_outcome(retried: &Retried) -> String {
+    let new = retried.started.run_id;
+    if !retried.started.created {
+        return format!("run {new} does the same already, enter to view");
+    }
+    let left = match retried.gone {
+        0 => String::new(),
+        n => format!(" ({n} left out: archived)"),
+    };
+    format!("queued as run {new}{left}, enter to view")
 }
 
 /// Whom a run covers, for a person who is about to change it.

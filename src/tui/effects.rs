@@ -16,7 +16,6 @@ use super::msg::{Answer, Request, Slot, Sub, Waiting};
 use super::requests::{Asked, Poll};
 use super::round_trip::RoundTrip;
 use super::second::{Looked, Second};
-use super::wizard::WizardAnswer;
 use crate::ErrorKind;
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Logout, Session};
@@ -234,7 +233,7 @@ impl Runner {
         let mut work = Box::pin(async move {
             let ops = asked.ops.clone();
             let told = |counted| {
-                let answer = Answer::Wizard(Box::new(WizardAnswer::Counted(counted)));
+                let answer = Answer::Counted(counted);
                 let _ = sender.send(Arrived { slot, generation, answer, seen: None });
             };
             let (answer, seen) = ops.tracked(&tracked, Box::pin(asked.work(&told))).await;

@@ -21,8 +21,6 @@ pub mod screens;
 mod second;
 pub mod session;
 pub mod source_file;
-pub mod support;
 pub mod theme;
 pub mod trend;
 pub mod widgets;
-pub mod wizard;

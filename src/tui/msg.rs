@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::compose::{ComposeAnswer, ComposeAsk};
-use super::control::{ControlDone, ControlRequest, GroupRequest};
-use super::support::ExportDiagnostics;
-use super::wizard::{WizardAnswer, WizardRequest};
-use crate::ops::overview::GroupRetried;
-use crate::ops::{AnyOperation, AnyOutput, Blocker};
-use crate::{Error, Result};
 use crossterm::event::KeyEvent;
+
+use super::compose::{Done, Job};
+use super::export::{ExportDiagnostics, ExportPlan};
+use crate::access::Requirement;
+use crate::drafts::{DraftKey, Drafts};
+use crate::ops::plans::Counted;
+use crate::ops::{AnyOperation, AnyOutput, Blocker};
+use crate::{Error, ErrorKind, Result};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -175,16 +176,14 @@ impl Waiting {
 pub enum Request {
     /// An operation.
     Op(Box<AnyOperation>),
-    /// A change of a run.
-    Control(ControlRequest),
-    /// That the runs of an error are retried.
-    RetryGroup(GroupRequest),
-    /// What the wizard of runbooks asks.
-    Wizard(Box<WizardRequest>),
+    /// An operation, once a draft's file was written, or could not be.
+    Kept(Box<(Drafts, Job)>, Box<AnyOperation>),
+    /// Work on files of drafts, in this order.
+    Files(Drafts, Vec<Job>),
+    /// A plan in a file.
+    ExportPlan(ExportPlan),
     /// Diagnostics in files.
     ExportDiagnostics(ExportDiagnostics),
-    /// What the composition of a support request asks.
-    Compose(Box<ComposeAsk>),
 }
 
 impl Request {
@@ -195,8 +194,7 @@ impl Request {
 
     /// Whether it needs no login.
     pub fn is_anonymous(&self) -> bool {
-        use AnyOperation::{Login, PlatformInfo};
-        matches!(self, Self::Op(asked) if matches!(**asked, Login(_) | PlatformInfo(_)))
+        matches!(self, Self::Op(asked) if asked.requirement() == Requirement::BeforeLogin)
     }
 
     /// Whether it asks for rows beyond those that are polled.
@@ -216,16 +214,14 @@ impl Request {
 pub enum Answer {
     /// What came of an operation.
     Op(AnyOutput),
-    /// A change of a run, with what was asked.
-    Control(ControlRequest, Result<ControlDone>),
-    /// The runs of an error were retried, with what was asked.
-    GroupRetried(GroupRequest, Result<GroupRetried>),
-    /// What came of a request of the wizard.
-    Wizard(Box<WizardAnswer>),
+    /// How far a preflight is; its plan is still to come.
+    Counted(Counted),
+    /// What came of each job on files of drafts, in order, with whom it was for.
+    Files(Vec<(DraftKey, Done)>),
+    /// How many targets of a plan were written into a file.
+    PlanExported(ExportPlan, Result<usize>),
     /// Diagnostics were written into these files.
     DiagnosticsExported(Result<Vec<PathBuf>>),
-    /// What came of what the composition of a support request asked.
-    Compose(Box<ComposeAnswer>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Something has, and is read a moment later.
@@ -237,27 +233,31 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether a login succeeded.
+    pub fn logs_in(&self) -> bool {
+        matches!(self, Self::Op(AnyOutput::Login(_, Ok(_))))
+    }
+
     /// Whether it is the answer to a write that was made.
     pub fn wrote(&self) -> bool {
-        match self {
-            Self::Op(output) => output.wrote(),
-            Self::Control(_, result) => result.is_ok(),
-            _ => false,
-        }
+        matches!(self, Self::Op(output) if output.wrote())
+    }
+
+    /// Whether it only says how far the request is that will be answered.
+    pub fn is_progress(&self) -> bool {
+        matches!(self, Self::Counted(_))
     }
 
     /// What went wrong, if something did.
     pub fn error(&self) -> Option<&Error> {
         match self {
             Self::Op(output) => output.error(),
-            Self::Control(_, result) => result.as_ref().err(),
-            Self::GroupRetried(_, result) => result.as_ref().err(),
-            Self::Wizard(answer) => answer.error(),
             // A disk that is full says nothing about the database.
-            Self::DiagnosticsExported(_) => None,
-            Self::Compose(answer) => answer.error(),
-            Self::Unchanged | Self::Later | Self::Looked(_) => None,
+            Self::PlanExported(_, result) => {
+                result.as_ref().err().filter(|error| error.kind() != ErrorKind::Failed)
+            }
             Self::Unknown(error) => Some(error),
+            _ => None,
         }
     }
 }

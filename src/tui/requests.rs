@@ -1,17 +1,24 @@
 //! Asks the service what the console wants to know, or wants done.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::compose::worked_off;
 use super::feed::{Due, Feed, Seen};
 use super::msg::{Answer, Follows, Request, Slot};
 use crate::access::{Actor, ClientKind};
 use crate::ops::overview::RetryGroup;
-use crate::ops::plans::Counted;
+use crate::ops::plans::{Counted, Preflight};
 use crate::ops::runs::RetryRun;
 use crate::ops::{About, AnyOperation, AnyOutput, Engine, Ops};
 use crate::{Error, ErrorKind};
+
+/// How far a preflight is, is said at most this often.
+const SAY_EVERY: Duration = Duration::from_millis(200);
 
 /// Whether a request is the poll of a subscription, and what its answer follows.
 pub type Poll = Option<Follows>;
@@ -40,7 +47,7 @@ pub struct Asked {
 
 impl Asked {
     /// Asks it, or finds that nothing has changed; gives the state that the answer shows at least.
-    pub async fn work(self, told: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
+    pub async fn work(self, report: &(dyn Fn(Counted) + Send + Sync)) -> (Answer, Option<Seen>) {
         let Self { ops, actor, kind, request, feed, .. } = self;
         let engine = ops.engine();
         let known = feed.known();
@@ -77,37 +84,45 @@ impl Asked {
                 Due::Later => return (Answer::Later, None),
             }
         }
-        (answer(&ops, &actor, kind, request, told).await, seen)
+        (answer(&ops, &actor, kind, request, report).await, seen)
     }
 }
 
-/// Asks `request` as `actor`; `told` hears of its progress.
+/// Asks `request` as `actor`; `report` hears of its progress.
 async fn answer(
     ops: &Ops,
     actor: &Actor,
     kind: ClientKind,
     request: Request,
-    told: &(dyn Fn(Counted) + Send + Sync),
+    report: &(dyn Fn(Counted) + Send + Sync),
 ) -> Answer {
     match request {
-        Request::Op(operation) => Answer::Op(output(ops, actor, kind, *operation).await),
-        Request::Control(request) => {
-            let done = request.send(ops, actor).await;
-            Answer::Control(request, done)
+        Request::Op(operation) => Answer::Op(output(ops, actor, kind, *operation, report).await),
+        Request::Kept(kept, operation) => {
+            // A disk that is full keeps no one from asking for help.
+            let (drafts, job) = *kept;
+            worked_off(drafts, vec![job]).await;
+            Answer::Op(output(ops, actor, kind, *operation, report).await)
         }
-        Request::RetryGroup(request) => {
-            let done = request.send(ops, actor).await;
-            Answer::GroupRetried(request, done)
+        Request::Files(drafts, jobs) => Answer::Files(worked_off(drafts, jobs).await),
+        Request::ExportPlan(asked) => {
+            let written = asked.send(ops, actor).await;
+            Answer::PlanExported(asked, written)
         }
-        Request::Wizard(asked) => Answer::Wizard(Box::new(asked.answer(ops, actor, told).await)),
         Request::ExportDiagnostics(asked) => Answer::DiagnosticsExported(asked.send().await),
-        Request::Compose(asked) => Answer::Compose(Box::new(asked.answer(ops, actor).await)),
     }
 }
 
 /// Asks an operation; around some, more is to be done.
-async fn output(ops: &Ops, actor: &Actor, kind: ClientKind, operation: AnyOperation) -> AnyOutput {
+async fn output(
+    ops: &Ops,
+    actor: &Actor,
+    kind: ClientKind,
+    operation: AnyOperation,
+    report: &(dyn Fn(Counted) + Send + Sync),
+) -> AnyOutput {
     match operation {
+        AnyOperation::Preflight(asked) => preflight(ops, actor, asked, report).await,
         // A schema that this version does not know is refused at the first question, with a text that
         // says what to do.
         AnyOperation::PlatformInfo(asked) => match ops.require_current_schema().await {
@@ -143,13 +158,32 @@ async fn output(ops: &Ops, actor: &Actor, kind: ClientKind, operation: AnyOperat
     }
 }
 
+/// Makes a plan; `report` is called with how far it is, now and then.
+async fn preflight(
+    ops: &Ops,
+    actor: &Actor,
+    asked: Preflight,
+    report: &(dyn Fn(Counted) + Send + Sync),
+) -> AnyOutput {
+    let (progress, mut counted) = watch::channel(Counted::default());
+    let asked = Preflight { progress: Some(Arc::new(progress)), ..asked };
+    let mut work = pin!(AnyOperation::from(asked).run(ops, actor));
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            Ok(()) = counted.changed() => report(*counted.borrow_and_update()),
+        }
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(SAY_EVERY) => {}
+        }
+    }
+}
+
 impl Request {
     /// Whether the database's changes tell when its answer changes.
     pub fn is_watched(&self) -> bool {
-        match self {
-            Self::Op(operation) => operation.is_watched(),
-            _ => false,
-        }
+        matches!(self, Self::Op(operation) if operation.is_watched())
     }
 }
 

@@ -18,9 +18,9 @@ use super::compose::worked_off;
 use super::effects::Runner;
 use super::export;
 use super::frame;
-use super::msg::{Answer, Effect, Msg};
+use super::msg::{Effect, Msg};
 use crate::access::ClientKind;
-use crate::ops::{AnyOutput, Ops};
+use crate::ops::Ops;
 use crate::paths;
 use crate::term::fence::{FENCE, Fence};
 use crate::term::signals::{self, Job};
@@ -194,7 +194,7 @@ where
             terminal.backend_mut().resize(width, height);
             terminal.autoresize()?;
         }
-        let login = matches!(&msg, Msg::Done { answer, .. } if matches!(**answer, Answer::Op(AnyOutput::Login(_, Ok(_)))));
+        let login = matches!(&msg, Msg::Done { answer, .. } if answer.logs_in());
         let had_session = app.session().is_some();
         let effects = app.update(msg, clock.now());
         if login {

@@ -289,6 +289,22 @@ fn fr_001_011_only_one_module_asks_the_system_for_directories() {
     }
 }
 
+#[test]
+fn fr_052_003_only_screens_and_the_rules_around_asking_name_an_operation() {
+    let around = ["app/answers", "app/compose", "app/condition", "msg", "requests"];
+    let names = |path: &PathBuf| {
+        let text = read(path);
+        text.contains("AnyOperation::") || text.contains("AnyOutput::")
+    };
+    let is_screen = |path: &PathBuf| {
+        ["screens", "widgets"].iter().any(|part| path.starts_with(format!("src/tui/{part}")))
+    };
+    let found = rust_files("src/tui").into_iter().filter(|path| !is_screen(path) && names(path));
+    let found: BTreeSet<PathBuf> = found.collect();
+    let around = around.map(|name| PathBuf::from(format!("src/tui/{name}.rs")));
+    assert_eq!(found, BTreeSet::from(around));
+}
+
 /// Headings of columns that hold times.
 const TIMES: [&str; 19] = [
     "BEAT",

@@ -247,7 +247,7 @@ async fn plan(
 
 /// Tries the runs of a group again: each is a retry of its own, with its own audit row. What one
 /// refuses does not hold up the others.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryGroup {
     /// The fingerprint.
     pub fingerprint: String,

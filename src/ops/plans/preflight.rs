@@ -55,6 +55,13 @@ pub struct Preflight {
     pub progress: Option<Arc<watch::Sender<Counted>>>,
 }
 
+/// What is counted is compared, not where it is reported.
+impl PartialEq for Preflight {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.key, &self.scope, &self.inputs) == (&other.key, &other.scope, &other.inputs)
+    }
+}
+
 impl Preflight {
     /// A preflight without inputs that tells nobody how far it is.
     pub fn new(key: &str, scope: RunScope) -> Self {

@@ -56,7 +56,7 @@ pub(in crate::ops) async fn show_cancel(tx: &mut Tx, run_id: i64) -> Result<()> 
 macro_rules! controls {
     ($($(#[$doc:meta])+ $name:ident = $action:literal;)+) => {$(
         $(#[$doc])+
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name {
             /// Run.
             pub run_id: i64,

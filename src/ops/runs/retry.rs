@@ -16,7 +16,7 @@ use crate::ops::{About, Access, AuditStatus, Consent, Context, Operation, break_
 use crate::{Error, Result};
 
 /// Starts a new run over the targets of an ended one that failed or were skipped.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryRun {
     /// The ended run.
     pub run_id: i64,

@@ -22,7 +22,7 @@ pub const EVIDENCE_GOOD_FOR: chrono::Duration = chrono::Duration::hours(4);
 
 /// Sends a request. The same reference again gives the request that was stored under it, so a
 /// retry after a lost answer never makes a second one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CreateRequest {
     /// What it is made of, as it was shown.
     pub evidence: Arc<Evidence>,

@@ -3,6 +3,7 @@
 use super::{App, Overlay};
 use crate::ErrorKind;
 use crate::ops::AnyOutput;
+use crate::tui::control::Control;
 use crate::tui::msg::{Answer, Effect, Slot};
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
@@ -13,9 +14,7 @@ impl App {
         let now = self.look.now;
         let answer = match answer {
             // The disk's answer says nothing about the database.
-            Answer::Compose(answer) if answer.is_of_files() => {
-                return self.take_in_composition(*answer);
-            }
+            Answer::Files(done) => return self.drafts_done(done),
             answer => answer,
         };
         self.link.note(slot, &answer, now);
@@ -30,17 +29,9 @@ impl App {
         }
         match answer {
             Answer::Op(output) => return self.take_output(output),
-            Answer::Control(request, done) if self.session.is_some() => {
-                return self.controlled(&request, done);
-            }
-            Answer::GroupRetried(request, done) if self.session.is_some() => {
-                return self.group_retried(&request, done);
-            }
-            Answer::Wizard(answer) if self.session.is_some() => {
-                return self.take_in_wizard(*answer);
-            }
-            Answer::Compose(answer) if self.session.is_some() => {
-                return self.take_in_composition(*answer);
+            Answer::Counted(counted) => self.runbooks.counted(counted),
+            Answer::PlanExported(asked, written) if self.session.is_some() => {
+                return self.plan_written(&asked, written);
             }
             Answer::DiagnosticsExported(files) if self.session.is_some() => {
                 self.diagnostics_written(&files);
@@ -111,6 +102,30 @@ impl App {
             AnyOutput::CurrentBreakGlass(_, found) => return self.take_glass(found),
             AnyOutput::EnterBreakGlass(_, done) => return self.glass_changed(true, done),
             AnyOutput::EndBreakGlass(_, done) => return self.glass_changed(false, done),
+            AnyOutput::CancelRun(asked, done) => {
+                return self.controlled(asked.run_id, Control::Cancel, done);
+            }
+            AnyOutput::CloseRun(asked, done) => {
+                return self.controlled(asked.run_id, Control::Close, done);
+            }
+            AnyOutput::PauseRun(asked, done) => {
+                return self.controlled(asked.run_id, Control::Pause, done);
+            }
+            AnyOutput::ResumeRun(asked, done) => {
+                return self.controlled(asked.run_id, Control::Resume, done);
+            }
+            AnyOutput::RetryRun(asked, done) => return self.retried(asked.run_id, done),
+            AnyOutput::RetryGroup(asked, done) => {
+                return self.group_retried(&asked.fingerprint, done);
+            }
+            output @ (AnyOutput::ListScopeTenants(..)
+            | AnyOutput::ListScopeWorkspaces(..)
+            | AnyOutput::Preflight(..)
+            | AnyOutput::ListPlanTargets(..)
+            | AnyOutput::StartRunbook(..)) => return self.take_in_wizard(output),
+            output @ (AnyOutput::Compose(..) | AnyOutput::CreateRequest(..)) => {
+                return self.take_in_composition(output);
+            }
             output => self.take_in_support(&output),
         }
         Vec::new()

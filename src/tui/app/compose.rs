@@ -1,5 +1,7 @@
 //! Writing a request for support: how it begins and ends, and the files of its drafts.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -7,11 +9,12 @@ use super::{App, Overlay, Place};
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::support::{Draft, Reference};
 use crate::drafts::{DraftKey, Drafts, Kept};
+use crate::ops::AnyOutput;
 use crate::ops::auth::Session;
-use crate::ops::support::DiagnosticsSubject;
+use crate::ops::support::{Compose, CreateRequest, DiagnosticsSubject};
 use crate::tui::command::Command;
-use crate::tui::compose::{ComposeAnswer, ComposeAsk, Job, Keeper, SendRequest};
-use crate::tui::msg::Effect;
+use crate::tui::compose::{Done, Job, Keeper};
+use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::support::compose::{Around, Composition, Outcome, Step};
 use crate::tui::screens::support::{Page, Target};
@@ -103,7 +106,7 @@ impl App {
         self.composing.open = Some(open);
         self.composing.from = (self.tab != Tab::Support).then(|| self.here());
         effects.extend(self.show_composition());
-        effects.push(ComposeAsk::Open(subject).ask());
+        effects.push(ask_evidence(subject));
         effects
     }
 
@@ -301,24 +304,25 @@ impl App {
         self.with_composition(|open, _| open.rest())
     }
 
-    pub(super) fn take_in_composition(&mut self, answer: ComposeAnswer) -> Vec<Effect> {
-        match answer {
-            ComposeAnswer::Opened(subject, answer) => self.with_composition(|open, _| {
-                if open.key().subject == subject { open.opened(answer) } else { Outcome::default() }
-            }),
-            ComposeAnswer::Sent(reference, answer) => {
-                self.with_composition(|open, _| open.took(reference, *answer))
+    pub(super) fn take_in_composition(&mut self, output: AnyOutput) -> Vec<Effect> {
+        self.with_composition(|open, _| match output {
+            AnyOutput::Compose(asked, opened) if open.key().subject == asked.subject => {
+                open.opened(opened.map(Arc::new))
             }
-            ComposeAnswer::Files(done) => {
-                if let Some(open) = &mut self.composing.open {
-                    let key = open.key().clone();
-                    for (_, done) in done.into_iter().filter(|(whose, _)| *whose == key) {
-                        open.filed(done);
-                    }
-                }
-                self.composing.keeper.landed()
+            AnyOutput::CreateRequest(asked, sent) => open.took(asked.reference, sent),
+            _ => Outcome::default(),
+        })
+    }
+
+    /// Takes what came of work on files of drafts.
+    pub(super) fn drafts_done(&mut self, done: Vec<(DraftKey, Done)>) -> Vec<Effect> {
+        if let Some(open) = &mut self.composing.open {
+            let key = open.key().clone();
+            for (_, done) in done.into_iter().filter(|(whose, _)| *whose == key) {
+                open.filed(done);
             }
         }
+        self.composing.keeper.landed()
     }
 
     /// Does what the composition asks of the console.
@@ -330,9 +334,8 @@ impl App {
         if outcome.rest {
             effects.push(Effect::WaitForRest);
         }
-        if let Some(mut send) = outcome.send {
-            self.keep_for_sending(&mut send);
-            effects.push(ComposeAsk::Send(send).ask());
+        if let Some(request) = outcome.send {
+            effects.push(self.send(request));
         }
         if outcome.keep {
             effects.extend(self.keep_draft());
@@ -342,7 +345,7 @@ impl App {
         }
         let subject = self.composition().map(|open| open.key().subject);
         if let Some(subject) = subject.filter(|_| outcome.open) {
-            effects.push(ComposeAsk::Open(subject).ask());
+            effects.push(ask_evidence(subject));
         }
         if let Some(text) = outcome.copy {
             // The page of what was sent shows the reference itself.
@@ -365,12 +368,18 @@ impl App {
         effects
     }
 
-    /// The draft's file gets the reference before anything is sent.
-    fn keep_for_sending(&mut self, send: &mut SendRequest) {
-        let Some(open) = &self.composing.open else { return };
-        let kept = Kept::of(send.draft.clone(), Some(send.reference), self.look.now);
-        let job = self.composing.keeper.save_job(open.key(), kept);
-        send.keep = self.composing.keeper.drafts().cloned().zip(job);
+    /// Sends a request. The draft's file gets the reference before, so that a later attempt, in
+    /// another console too, goes on with this one.
+    fn send(&self, request: CreateRequest) -> Effect {
+        let Composing { open, keeper, .. } = &*self.composing;
+        let kept = Kept::of(request.draft.clone(), Some(request.reference), self.look.now);
+        let job = open.as_ref().and_then(|open| keeper.save_job(open.key(), kept));
+        let create = Box::new(request.into());
+        let request = match keeper.drafts().cloned().zip(job) {
+            Some(kept) => Request::Kept(Box::new(kept), create),
+            None => Request::Op(create),
+        };
+        Effect::Ask(Slot::SendRequest, request)
     }
 
     fn leave_with_draft(&mut self) -> Vec<Effect> {
@@ -399,6 +408,11 @@ impl App {
         self.composing.from = None;
         self.open_support(Target::Request(reference))
     }
+}
+
+/// Asks what a request is made of; audited, for diagnostics are opened with it.
+fn ask_evidence(subject: DiagnosticsSubject) -> Effect {
+    Effect::ask(Slot::Evidence, Compose { subject, attach: true })
 }
 
 fn held<'a>(session: Option<&'a Session>, nobody: &'a CapabilitySet) -> &'a CapabilitySet {

@@ -6,12 +6,12 @@ use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_facts::{Retry, RunFacts};
 use crate::ops::overview::PlanGroupRetry;
-use crate::ops::runs::{PlanRetry, RetryPlan};
+use crate::ops::runs::{Controlled, PlanRetry, Retried, RetryPlan};
 use crate::tui::command::{Command, Context};
-use crate::tui::control::{Control, ControlDone, ControlRequest};
-use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::control::{Control, retry_outcome};
+use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
-use crate::tui::widgets::confirm::{Confirm, Confirmed};
+use crate::tui::widgets::confirm::Confirm;
 
 /// Why nothing can be changed while the database does not answer.
 pub(super) const LOST: &str =
@@ -123,19 +123,15 @@ impl App {
         let Some(Overlay::Confirm(confirm)) = self.overlays.last_mut() else {
             return Vec::new();
         };
-        let Some(request) = confirm.command(command) else {
+        let Some(operation) = confirm.command(command) else {
             return Vec::new();
         };
         if lost {
             confirm.failed(crate::Error::new(crate::ErrorKind::Unreachable, LOST));
             return Vec::new();
         }
-        let request = match request {
-            Confirmed::Run(request) => Request::Control(request),
-            Confirmed::Group(request) => Request::RetryGroup(request),
-        };
         self.sending = true;
-        vec![Effect::Ask(Slot::Control, request)]
+        vec![Effect::ask(Slot::Control, operation)]
     }
 
     /// The dialog about a run, if it is open.
@@ -178,24 +174,39 @@ impl App {
     /// Takes what came of a change.
     pub(super) fn controlled(
         &mut self,
-        request: &ControlRequest,
-        done: Result<ControlDone>,
+        run_id: i64,
+        control: Control,
+        done: Result<Controlled>,
+    ) -> Vec<Effect> {
+        self.changed(run_id, control, done.map(|done| (control.outcome(run_id, done), None)))
+    }
+
+    /// Takes what came of a retry; its run can be viewed then.
+    pub(super) fn retried(&mut self, run_id: i64, done: Result<Retried>) -> Vec<Effect> {
+        let done = done.map(|done| (retry_outcome(&done), Some(done.started.run_id)));
+        self.changed(run_id, Control::Retry, done)
+    }
+
+    fn changed(
+        &mut self,
+        run_id: i64,
+        control: Control,
+        done: Result<(String, Option<i64>)>,
     ) -> Vec<Effect> {
         self.sending = false;
         match done {
-            Ok(done) => {
+            Ok((text, view)) => {
                 self.overlays.retain(|overlay| {
                     !matches!(overlay, Overlay::Confirm(dialog)
-                              if dialog.is_about(request.run_id, request.control))
+                              if dialog.is_about(run_id, control))
                 });
-                let (text, view) = request.told(done);
                 self.say_with(text, view);
                 self.ask_again()
             }
             Err(error) => {
-                match self.dialog(request.run_id, request.control) {
+                match self.dialog(run_id, control) {
                     Some(dialog) => dialog.failed(error),
-                    None => self.say(format!("run {}: {error}", request.run_id)),
+                    None => self.say(format!("run {run_id}: {error}")),
                 }
                 Vec::new()
             }

@@ -10,7 +10,6 @@ use crate::ops::overview::{
     PlanGroupRetry,
 };
 use crate::tui::command::Command;
-use crate::tui::control::GroupRequest;
 use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::overview::{Around, Opens, Overview};
@@ -236,7 +235,7 @@ impl App {
     /// Takes what came of retrying the runs of an error.
     pub(super) fn group_retried(
         &mut self,
-        request: &GroupRequest,
+        fingerprint: &str,
         done: Result<GroupRetried>,
     ) -> Vec<Effect> {
         self.sending = false;
@@ -244,13 +243,13 @@ impl App {
             Ok(done) => {
                 self.overlays.retain(|overlay| {
                     !matches!(overlay, Overlay::Confirm(dialog)
-                              if dialog.is_about_error(&request.fingerprint))
+                              if dialog.is_about_error(fingerprint))
                 });
                 self.overlays.push(Overlay::Report(GroupReport::of(done)));
                 self.ask_again()
             }
             Err(error) => {
-                match self.group_dialog(&request.fingerprint) {
+                match self.group_dialog(fingerprint) {
                     Some(dialog) => dialog.failed(error),
                     None => self.say(error.to_string()),
                 }

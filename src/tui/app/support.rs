@@ -10,10 +10,10 @@ use crate::domain::run::{Run, ScopeKind};
 use crate::ops::AnyOutput;
 use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
+use crate::tui::export::ExportDiagnostics;
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::screens::support::{Around, Left, Outcome, Page, Purpose, Support, Target};
-use crate::tui::support::ExportDiagnostics;
 use crossterm::event::KeyEvent;
 
 /// Why diagnostics are not opened while the database does not answer.

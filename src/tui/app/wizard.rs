@@ -5,13 +5,15 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use super::{App, Overlay, Setup};
+use crate::Result;
+use crate::ops::AnyOutput;
 use crate::ops::auth::Session;
 use crate::tui::command::{Command, Context};
+use crate::tui::export::ExportPlan;
 use crate::tui::look::Look;
 use crate::tui::msg::Effect;
 use crate::tui::screens::Tab;
 use crate::tui::screens::runbooks::{Around, Outcome, Runbooks};
-use crate::tui::wizard::WizardAnswer;
 
 impl App {
     fn wizard(&mut self, act: impl FnOnce(&mut Runbooks, &Around<'_>) -> Outcome) -> Outcome {
@@ -72,8 +74,17 @@ impl App {
         self.follow(outcome)
     }
 
-    pub(super) fn take_in_wizard(&mut self, answer: WizardAnswer) -> Vec<Effect> {
-        let outcome = self.runbooks.take(answer);
+    pub(super) fn take_in_wizard(&mut self, output: AnyOutput) -> Vec<Effect> {
+        let outcome = self.runbooks.take(output);
+        self.follow(outcome)
+    }
+
+    pub(super) fn plan_written(
+        &mut self,
+        asked: &ExportPlan,
+        written: Result<usize>,
+    ) -> Vec<Effect> {
+        let outcome = self.runbooks.exported(asked, written);
         self.follow(outcome)
     }
 

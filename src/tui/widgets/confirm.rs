@@ -9,7 +9,7 @@ use ratatui::widgets::Widget;
 use uuid::Uuid;
 
 use super::super::command::{Command, Context};
-use super::super::control::{Control, ControlRequest, GroupRequest, covered, mistyped};
+use super::super::control::{Control, covered, mistyped};
 use super::super::look::{Look, wrapped};
 use super::super::theme::Role;
 use super::dialog;
@@ -19,9 +19,9 @@ use super::reason;
 use super::text_field::TextField;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::run::Run;
-use crate::ops::Consent;
 use crate::ops::overview::GroupRetryPlan;
 use crate::ops::runs::RetryPlan;
+use crate::ops::{AnyOperation, Consent};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest text that can be typed.
@@ -61,15 +61,6 @@ enum Entry {
     Phrase(TextField),
     /// A reason, too.
     Reasoned(Form),
-}
-
-/// What is sent once it is confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Confirmed {
-    /// A change of a run.
-    Run(ControlRequest),
-    /// A retry of the runs of an error.
-    Group(GroupRequest),
 }
 
 /// The dialog.
@@ -233,7 +224,7 @@ impl Confirm {
     }
 
     /// Does a command; gives what to send once it is confirmed.
-    pub fn command(&mut self, command: Command) -> Option<Confirmed> {
+    pub fn command(&mut self, command: Command) -> Option<AnyOperation> {
         if matches!(self.stage, Stage::Sending) {
             return None;
         }
@@ -267,14 +258,11 @@ impl Confirm {
         }
         let consent = Consent::of(given).because(reason);
         let confirmed = match &self.subject {
-            Subject::Run { run, control, .. } => Confirmed::Run(ControlRequest {
-                run_id: run.id,
-                control: *control,
-                consent,
-                request_id: self.request_id.clone(),
-                wait_for_worker: matches!(self.waiting, Waiting::Chosen(_)),
-            }),
-            Subject::Group(question) => Confirmed::Group(question.request(consent)?),
+            Subject::Run { run, control, .. } => {
+                let waits = matches!(self.waiting, Waiting::Chosen(_));
+                control.operation(run.id, consent, &self.request_id, waits)
+            }
+            Subject::Group(question) => question.operation(consent)?.into(),
         };
         self.stage = Stage::Sending;
         self.error = None;

@@ -6,15 +6,15 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::super::command::Command;
-use super::super::control::GroupRequest;
 use super::super::look::{Look, grouped, wrapped};
 use super::super::theme::Role;
 use super::dialog;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::failure::{ReasonCode, RetryHelp};
+use crate::domain::run::Source;
 use crate::domain::run_filter::{RunFilter, Term, TermKind};
 use crate::ops::Consent;
-use crate::ops::overview::{FingerprintGroup, GroupRetried, GroupRetryPlan, Skipped};
+use crate::ops::overview::{FingerprintGroup, GroupRetried, GroupRetryPlan, RetryGroup, Skipped};
 
 /// How many of the new runs a list can be told.
 const LISTED: usize = 20;
@@ -85,12 +85,13 @@ impl GroupQuestion {
     }
 
     /// What to send once it is confirmed.
-    pub fn request(&self, consent: Consent) -> Option<GroupRequest> {
+    pub fn operation(&self, consent: Consent) -> Option<RetryGroup> {
         let plan = self.plan.as_ref()?;
-        Some(GroupRequest {
+        Some(RetryGroup {
             fingerprint: self.fingerprint.clone(),
             run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
             consent,
+            source: Source::Console,
             wait_for_worker: self.wait_for_worker,
         })
     }

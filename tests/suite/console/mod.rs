@@ -22,6 +22,7 @@ mod overview;
 mod overview_captures;
 mod program;
 mod pruning;
+mod requests;
 pub mod run_control;
 mod run_states;
 mod runbook_captures;

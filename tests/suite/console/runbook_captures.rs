@@ -4,7 +4,6 @@ use tenantpilot::ops::plans::Counted;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Answer, Msg, Slot};
-use tenantpilot::tui::wizard::WizardAnswer;
 
 use super::captures::capture;
 use super::runbook_wizard::prepared;
@@ -50,7 +49,7 @@ both_engines! {
             console.keys("<esc>").await;
             console.keys_at_once("<enter>");
             let counted = Counted { done: 37, total: 412 };
-            let answer = Answer::Wizard(Box::new(WizardAnswer::Counted(counted)));
+            let answer = Answer::Counted(counted);
             console.app.update(Msg::Done { slot: Slot::Preflight, answer: Box::new(answer) }, store.clock.now());
             capture!(store, console, name("3_counting"));
             console.settle().await;

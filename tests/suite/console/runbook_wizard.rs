@@ -8,15 +8,14 @@ use tenantpilot::domain::capability::Role;
 use tenantpilot::ops::Consent;
 use tenantpilot::ops::break_glass::EnterBreakGlass;
 use tenantpilot::ops::password;
-use tenantpilot::ops::plans::Counted;
+use tenantpilot::ops::plans::{Counted, Preflight};
 use tenantpilot::ops::runs::RunScope;
-use tenantpilot::ops::{Ops, OpsSettings};
+use tenantpilot::ops::{AnyOutput, Ops, OpsSettings};
 use tenantpilot::runbooks::Registry;
 use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::effects::Runner;
-use tenantpilot::tui::msg::{Answer, Effect, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Msg, Request, Slot};
 use tenantpilot::tui::screens::runbooks::Step;
-use tenantpilot::tui::wizard::{PreflightRequest, WizardAnswer, WizardRequest};
 use tenantpilot::worker::{Worker, WorkerSettings};
 use tenantpilot::{Error, ErrorKind};
 
@@ -304,7 +303,7 @@ both_engines! {
         shows!(console, "counting ...");
         let counted = |done| Msg::Done {
             slot: Slot::Preflight,
-            answer: Box::new(Answer::Wizard(Box::new(WizardAnswer::Counted(Counted { done, total: 412 })))),
+            answer: Box::new(Answer::Counted(Counted { done, total: 412 })),
         };
         console.app.update(counted(37), store.clock.now());
         shows!(console, "counting 37 of 412 tenants ...");
@@ -326,16 +325,14 @@ both_engines! {
         // The real thing tells its progress before its plan.
         let (mut runner, mut answers, _hints) = Runner::new(store.ops.clone(), ORIGIN.to_owned(), ClientKind::Console);
         runner.set_session(Some(&store.login("administrator").await));
-        let request = PreflightRequest { key: KEY.to_owned(), scope: RunScope::All, inputs: serde_json::json!({}) };
-        let Effect::Ask(slot, request) = WizardRequest::Preflight(request).ask() else { panic!() };
-        runner.ask(slot, request);
+        runner.ask(Slot::Preflight, Request::of(Preflight::new(KEY, RunScope::All)));
         let mut told = Vec::new();
         while !runner.busy().is_empty() {
-            if let Some((_, Answer::Wizard(answer))) = runner.take(answers.recv().await.unwrap()) {
-                told.push(*answer);
+            if let Some((_, answer)) = runner.take(answers.recv().await.unwrap()) {
+                told.push(answer);
             }
         }
-        let [WizardAnswer::Counted(first), .., WizardAnswer::Plan(_, Ok(plan))] = told.as_slice() else { panic!("{told:?}") };
+        let [Answer::Counted(first), .., Answer::Op(AnyOutput::Preflight(_, Ok(plan)))] = told.as_slice() else { panic!("{told:?}") };
         assert_eq!((first.total, plan.tenant_count), (4, 4));
     }
 

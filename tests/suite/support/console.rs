@@ -11,11 +11,10 @@ use ratatui::layout::Size;
 use ratatui::style::{Color, Modifier};
 use tenantpilot::access::ClientKind;
 use tenantpilot::domain::time_zone::TimeZone;
-use tenantpilot::ops::Ops;
+use tenantpilot::ops::{AnyOutput, Ops};
 use tenantpilot::runbooks::Registry;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::{App, Setup};
-use tenantpilot::tui::compose::ComposeAnswer;
 use tenantpilot::tui::effects::{Arrived, Runner};
 use tenantpilot::tui::frame;
 use tenantpilot::tui::keymap::Keymap;
@@ -158,9 +157,11 @@ impl Console {
             let arrived = self.answers.recv().await.unwrap();
             if let Some((slot, answer)) = self.runner.take(arrived) {
                 let answer = match answer {
-                    Answer::Compose(answer) if self.loses == Some(slot) => {
+                    Answer::Op(AnyOutput::CreateRequest(asked, _)) if self.loses == Some(slot) => {
                         self.loses = None;
-                        Answer::Compose(Box::new(lost(*answer)))
+                        let error =
+                            Error::new(ErrorKind::Unreachable, "the database cannot be reached");
+                        Answer::Op(AnyOutput::CreateRequest(asked, Err(error)))
                     }
                     answer => answer,
                 };
@@ -225,15 +226,6 @@ impl Console {
             }
         }
         text
-    }
-}
-
-/// The answer as it looks where it was lost.
-fn lost(answer: ComposeAnswer) -> ComposeAnswer {
-    let error = Error::new(ErrorKind::Unreachable, "the database cannot be reached");
-    match answer {
-        ComposeAnswer::Sent(reference, _) => ComposeAnswer::Sent(reference, Box::new(Err(error))),
-        other => other,
     }
 }
 

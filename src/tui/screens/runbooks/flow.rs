@@ -4,10 +4,13 @@ use crossterm::event::KeyEvent;
 use serde_json::Value;
 
 use super::super::super::command::{Command, Context};
+use super::super::super::export::ExportPlan;
 use super::super::super::widgets::form::Pasted;
-use super::super::super::wizard::{StartRequest, WizardAnswer};
 use super::scope::{Keys, Page};
 use super::{Around, Draft, Outcome, Runbooks, Step, view};
+use crate::ops::AnyOutput;
+use crate::ops::plans::Counted;
+use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::Started;
 use crate::{ErrorKind, Result};
 
@@ -184,45 +187,59 @@ impl Runbooks {
     }
 
     /// Takes an answer.
-    pub fn take(&mut self, answer: WizardAnswer) -> Outcome {
-        let answer = match answer {
-            WizardAnswer::Started(asked, done) => return self.started(&asked, done),
-            answer => answer,
+    pub fn take(&mut self, output: AnyOutput) -> Outcome {
+        let output = match output {
+            AnyOutput::StartRunbook(asked, done) => return self.started(&asked, done),
+            output => output,
         };
         let Some(draft) = &mut self.draft else {
             return Outcome::default();
         };
-        match answer {
-            WizardAnswer::Tenants(asked, answer) => draft.scope.take_tenants(&asked, answer),
-            WizardAnswer::Workspaces(asked, answer) => draft.scope.take_workspaces(&asked, answer),
-            WizardAnswer::Counted(counted) => draft.plan.take_progress(counted),
-            WizardAnswer::Plan(asked, answer) => {
-                return Outcome::effects(draft.plan.take(&asked, answer));
+        match output {
+            AnyOutput::ListScopeTenants(asked, found) => draft.scope.take_tenants(&asked, found),
+            AnyOutput::ListScopeWorkspaces(asked, found) => {
+                draft.scope.take_workspaces(&asked, found);
             }
-            WizardAnswer::Targets(asked, answer) => draft.plan.take_targets(&asked, answer),
-            WizardAnswer::Exported(asked, answer) => {
-                draft.plan.exporting = false;
-                let id = asked.plan.id;
-                let ours = draft.plan.plan().is_some_and(|plan| plan.id == id);
-                return Outcome::say(match answer {
-                    Ok(rows) => {
-                        let file = crate::paths::shown(&asked.file);
-                        // The page has room for a long path.
-                        draft.plan.exported = ours.then(|| file.clone());
-                        let s = if rows == 1 { "" } else { "s" };
-                        format!("{rows} target{s} of plan {id} written to {file}")
-                    }
-                    Err(error) => format!("plan {id} was not exported: {error}"),
-                });
+            AnyOutput::Preflight(asked, plan) => {
+                return Outcome::effects(draft.plan.take(&asked, plan));
             }
-            WizardAnswer::Started(..) => {}
+            AnyOutput::ListPlanTargets(asked, found) => draft.plan.take_targets(&asked, found),
+            _ => {}
         }
         Outcome::default()
     }
 
+    /// Takes how far the preflight is.
+    pub fn counted(&mut self, counted: Counted) {
+        if let Some(draft) = &mut self.draft {
+            draft.plan.take_progress(counted);
+        }
+    }
+
+    /// Takes what came of writing a plan into a file.
+    pub fn exported(&mut self, asked: &ExportPlan, written: Result<usize>) -> Outcome {
+        let Some(draft) = &mut self.draft else {
+            return Outcome::default();
+        };
+        draft.plan.exporting = false;
+        let id = asked.plan_id;
+        let ours = draft.plan.plan().is_some_and(|plan| plan.id == id);
+        Outcome::say(match written {
+            Ok(rows) => {
+                let file = crate::paths::shown(&asked.file);
+                // The page has room for a long path.
+                draft.plan.exported = ours.then(|| file.clone());
+                let s = if rows == 1 { "" } else { "s" };
+                format!("{rows} target{s} of plan {id} written to {file}")
+            }
+            Err(error) => format!("plan {id} was not exported: {error}"),
+        })
+    }
+
     /// Takes what came of a start.
-    fn started(&mut self, asked: &StartRequest, done: Result<Started>) -> Outcome {
-        let ours = |draft: &&mut Draft| draft.confirm.request_id == asked.request_id;
+    fn started(&mut self, asked: &StartRunbook, done: Result<Started>) -> Outcome {
+        let request_id = asked.request_id.as_ref();
+        let ours = |draft: &&mut Draft| Some(&draft.confirm.request_id) == request_id;
         match done {
             Ok(started) => {
                 if self.draft.as_mut().is_some_and(|draft| ours(&draft)) {

@@ -31,9 +31,9 @@ use super::super::keymap::Keymap;
 use super::super::look::Look;
 use super::super::msg::{Effect, Slot};
 use super::super::widgets::form::Form;
-use super::super::wizard::PreflightRequest;
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::confirmation::ReasonRule;
+use crate::ops::plans::Preflight;
 use crate::runbooks::Registry;
 
 /// A step of the wizard.
@@ -162,10 +162,9 @@ impl Draft {
         several.then_some("a start on more than one tenant needs a reason")
     }
 
-    fn request(&self, keys: &Keys) -> Result<PreflightRequest, String> {
+    fn request(&self, keys: &Keys) -> Result<Preflight, String> {
         let scope = self.scope.choice(keys)?;
-        let (key, inputs) = (self.card.key.to_owned(), self.scope.given());
-        Ok(PreflightRequest { key, scope, inputs })
+        Ok(Preflight { inputs: self.scope.given(), ..Preflight::new(self.card.key, scope) })
     }
 }
 

@@ -6,11 +6,10 @@ use super::listing::{Listing, Part, Row};
 use super::search::Search;
 use crate::domain::count::noun;
 use crate::domain::type_support::Support;
-use crate::ops::plans::{Counted, ListPlanTargets, Plan, PlanTarget, PlanTargets};
+use crate::ops::plans::{Counted, ListPlanTargets, Plan, PlanTarget, PlanTargets, Preflight};
 use crate::tui::command::Command;
 use crate::tui::look::grouped;
 use crate::tui::msg::{Effect, Slot};
-use crate::tui::wizard::{PreflightRequest, WizardRequest};
 use crate::{Error, Result};
 
 impl Row for PlanTarget {
@@ -36,7 +35,7 @@ pub(super) enum Counting {
 #[derive(Debug)]
 pub(super) struct PlanStep {
     /// What was asked last.
-    asked: Option<PreflightRequest>,
+    asked: Option<Preflight>,
     pub(super) counting: Counting,
     plan: Option<Plan>,
     pub(super) targets: Listing<PlanTarget>,
@@ -90,7 +89,7 @@ impl PlanStep {
     }
 
     /// What the plan is for.
-    pub(super) fn asked(&self) -> Option<&PreflightRequest> {
+    pub(super) fn asked(&self) -> Option<&Preflight> {
         self.asked.as_ref()
     }
 
@@ -104,13 +103,13 @@ impl PlanStep {
     }
 
     /// Whether what was counted, or is being counted, is this.
-    pub(super) fn is_for(&self, request: &PreflightRequest) -> bool {
+    pub(super) fn is_for(&self, request: &Preflight) -> bool {
         let some = self.plan.is_some() || self.is_counting();
         some && self.asked.as_ref() == Some(request)
     }
 
     /// Starts to count; an earlier plan is gone.
-    pub(super) fn count(&mut self, request: PreflightRequest) -> Vec<Effect> {
+    pub(super) fn count(&mut self, request: Preflight) -> Vec<Effect> {
         let changed = self.asked.as_ref().is_some_and(|asked| *asked != request);
         let note = self.plan.as_ref().map(|plan| {
             let why = if changed { "the scope or the inputs were changed" } else { "a new one" };
@@ -123,7 +122,7 @@ impl PlanStep {
             affected_only: self.affected_only,
             ..Self::default()
         };
-        vec![WizardRequest::Preflight(request).ask()]
+        vec![Effect::ask(Slot::Preflight, request)]
     }
 
     /// Stops counting.
@@ -139,7 +138,7 @@ impl PlanStep {
     }
 
     /// Takes the plan; asks for its targets.
-    pub(super) fn take(&mut self, asked: &PreflightRequest, answer: Result<Plan>) -> Vec<Effect> {
+    pub(super) fn take(&mut self, asked: &Preflight, answer: Result<Plan>) -> Vec<Effect> {
         // One that failed for the database is asked again.
         let awaited = self.is_counting() || self.has_failed();
         if self.asked.as_ref() != Some(asked) || !awaited {
@@ -169,7 +168,7 @@ impl PlanStep {
             offset,
             limit,
         };
-        vec![WizardRequest::Targets(request).ask()]
+        vec![Effect::ask(Slot::PlanTargets, request)]
     }
 
     pub(super) fn take_targets(&mut self, asked: &ListPlanTargets, answer: Result<PlanTargets>) {

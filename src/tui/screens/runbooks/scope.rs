@@ -20,9 +20,8 @@ use crate::ops::plans::{
 use crate::ops::runs::RunScope;
 use crate::tui::command::Command;
 use crate::tui::look::grouped;
-use crate::tui::msg::Effect;
+use crate::tui::msg::{Effect, Slot};
 use crate::tui::widgets::form::{Field, Form};
-use crate::tui::wizard::WizardRequest;
 
 /// The longest value of an input.
 const INPUT_LIMIT: usize = 60;
@@ -149,13 +148,13 @@ impl Scope {
     fn ask_tenants(&self, (offset, limit): Part) -> Effect {
         let search = self.tenants.search().to_owned();
         let request = ListScopeTenants { search, offset, limit };
-        WizardRequest::Tenants(request).ask()
+        Effect::ask(Slot::ScopeChoices, request)
     }
 
     fn ask_workspaces(&self, (offset, limit): Part) -> Effect {
         let search = self.workspaces.search().to_owned();
         let request = ListScopeWorkspaces { search, offset, limit };
-        WizardRequest::Workspaces(request).ask()
+        Effect::ask(Slot::ScopeChoices, request)
     }
 
     pub(super) fn take_tenants(&mut self, asked: &ListScopeTenants, answer: Result<ScopeTenants>) {

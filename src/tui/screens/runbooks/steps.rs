@@ -2,17 +2,19 @@
 
 use super::super::super::app::once::told;
 use super::super::super::command::Command;
+use super::super::super::export::ExportPlan;
 use super::super::super::look::wrapped;
-use super::super::super::msg::{Effect, Slot};
+use super::super::super::msg::{Effect, Request, Slot};
 use super::super::super::widgets::form::Form;
-use super::super::super::wizard::{ExportRequest, StartRequest, WizardRequest, export_file};
 use super::plan::{Counting, Trouble};
 use super::scope::Page;
 use super::settings::{self, Wrong};
 use super::{Around, Draft, Outcome, Step, command_line};
 use crate::domain::capability::Capability;
 use crate::domain::count::count;
+use crate::domain::run::Source;
 use crate::ops::Consent;
+use crate::ops::runbooks::StartRunbook;
 use crate::{Error, ErrorKind};
 
 /// Why nothing can be asked while the database does not answer.
@@ -188,10 +190,9 @@ impl Draft {
         let Some(dir) = around.exports else {
             return Outcome::say("there is no place for exports on this machine");
         };
-        let file = export_file(dir, plan, around.look.now);
-        let request = ExportRequest { plan: plan.clone(), file };
+        let export = ExportPlan::new(plan.id, dir, around.look.now);
         self.plan.exporting = true;
-        Outcome::effects(vec![WizardRequest::Export(request).ask()])
+        Outcome::effects(vec![Effect::Ask(Slot::Export, Request::ExportPlan(export))])
     }
 
     pub(super) fn form_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
@@ -312,19 +313,18 @@ impl Draft {
             self.confirm.error = Some(Error::usage("the reason is missing; go back and give one"));
             return Outcome::default();
         };
-        let request = StartRequest {
-            key: self.card.key.to_owned(),
-            plan_id: plan.id,
-            plan_hash: plan.hash.clone(),
-            scope: asked.scope.clone(),
+        let start = StartRunbook {
+            plan_hash: Some(plan.hash.clone()),
+            scope: Some(asked.scope.clone()),
             rollout,
             consent: Consent::of(given).because(reason),
-            request_id: self.confirm.request_id.clone(),
+            request_id: Some(self.confirm.request_id.clone()),
             wait_for_worker: self.confirm.wait_for_worker,
+            ..StartRunbook::of_plan(self.card.key, plan.id, Source::Console)
         };
         self.confirm.sending = true;
         self.confirm.error = None;
-        Outcome::effects(vec![WizardRequest::Start(request).ask()])
+        Outcome::effects(vec![Effect::ask(Slot::StartRunbook, start)])
     }
 
     /// What is said of the preflight where there is no plan.

@@ -11,10 +11,10 @@ use super::{Around, Composition, Cursor, File, Origin, Outcome, Source, Step, su
 use crate::domain::sanitize::Rule;
 use crate::domain::support::{Draft, Evidence, Prepared, Reference, SectionKey};
 use crate::drafts::{Found, Kept};
-use crate::ops::support::Created;
+use crate::ops::support::{CreateRequest, Created};
 use crate::paths::shown;
 use crate::tui::command::Command;
-use crate::tui::compose::{Done, SendRequest};
+use crate::tui::compose::Done;
 use crate::tui::widgets::text_field::TextField;
 use crate::{Error, Result};
 
@@ -284,8 +284,8 @@ impl Composition {
         self.refusal = None;
         self.notes.clear();
         self.file = File::Written(now);
-        let send = SendRequest { evidence, draft: self.form.draft(), reference, keep: None };
-        Outcome { send: Some(Box::new(send)), ..Outcome::default() }
+        let send = CreateRequest { evidence, draft: self.form.draft(), reference };
+        Outcome { send: Some(send), ..Outcome::default() }
     }
 
     fn after(&mut self, command: Command) -> Outcome {

@@ -19,9 +19,8 @@ use crate::Error;
 use crate::domain::capability::CapabilitySet;
 use crate::domain::support::{Draft, Evidence, Prepared, Reference, SectionKey};
 use crate::drafts::{DraftKey, Kept};
-use crate::ops::support::Created;
+use crate::ops::support::{CreateRequest, Created};
 use crate::tui::command::{Command, Context};
-use crate::tui::compose::SendRequest;
 use crate::tui::keymap::Keymap;
 use crate::tui::look::Look;
 use crate::tui::widgets::text_field::TextField;
@@ -64,7 +63,7 @@ pub struct Outcome {
     /// Whether the evidence is to be opened (again).
     pub open: bool,
     /// What is to be sent.
-    pub send: Option<Box<SendRequest>>,
+    pub send: Option<CreateRequest>,
     /// Whether to say when the keys rest.
     pub rest: bool,
     /// Whether the draft's file is to be written, if something was changed.
