@@ -170,8 +170,10 @@ async fn preflight(
     let mut work = pin!(AnyOperation::from(asked).run(ops, actor));
     loop {
         tokio::select! {
-            done = &mut work => return done,
+            // What was counted is said before the plan that it led to.
+            biased;
             Ok(()) = counted.changed() => report(*counted.borrow_and_update()),
+            done = &mut work => return done,
         }
         tokio::select! {
             done = &mut work => return done,
