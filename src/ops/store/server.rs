@@ -3,7 +3,7 @@
 //! No connection keeps a state of its own: limits are set in each transaction, and a console's and a
 //! command's statements have no names. So a pooler in transaction mode may stand in between.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -33,26 +33,17 @@ const CHANGES_SEEN: &str = concat!(
     read_only_by_default!(),
     " as read_only"
 );
-/// What every request and the lists read.
-macro_rules! read_everywhere {
-    () => {
-        "lock table operation_runs, operation_run_leases, operation_run_failures, operation_run_targets, \
-         operation_run_hours, operation_run_deltas, alert_deliveries, notifications, workers, tenants, \
-         workspaces, platform_users, platform_user_workspaces, platform_sessions, support_requests"
-    };
-}
-/// A lock that keeps readers out changes no data, so who reads only what has changed would not notice
-/// it. A role may not be allowed to read all of it: then less is tried.
-const UNLOCKED: [&str; 2] = [
-    concat!(
-        read_everywhere!(),
-        ", operation_run_days, operation_run_faults, operation_runs_leaving, runbook_scope_locks, open_alerts, \
-         break_glass_grants, platform_user_preferences, platform_settings, data_kept, product_usage_hours, \
-         product_usage_days, product_usage_workspace_days, product_usage_deltas, product_usage_kept \
-         in access share mode nowait; "
-    ),
-    concat!(read_everywhere!(), " in access share mode nowait; "),
-];
+/// What a console reads again and again. A lock that keeps readers out changes no data, so who reads
+/// only what has changed would not notice it.
+const READ: &str = "operation_runs, operation_run_leases, operation_run_failures, operation_run_targets, \
+     operation_run_hours, operation_run_deltas, operation_run_days, operation_run_faults, \
+     operation_runs_leaving, runbook_scope_locks, open_alerts, alert_deliveries, notifications, workers, \
+     tenants, workspaces, platform_users, platform_user_workspaces, platform_user_preferences, \
+     platform_sessions, platform_settings, break_glass_grants, data_kept, support_requests, \
+     product_usage_events, product_usage_hours, product_usage_days, product_usage_workspace_days, \
+     product_usage_deltas, product_usage_kept";
+/// A role that may not read all of it is asked again after so long whether it may.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
 
 /// The migrations, the platform's ID, and the oldest program that goes on with them.
 const APPLIED: &str = "select version, description, checksum, success, \
@@ -82,8 +73,8 @@ pub struct Server {
     checks_schema: Arc<AtomicBool>,
     /// The server's process that began a transaction last.
     backend: Arc<AtomicI32>,
-    /// Which of `UNLOCKED` is tried, if any.
-    tries: Arc<AtomicUsize>,
+    /// What is left of `READ` where the role may not read all of it, and since when.
+    readable: Arc<Mutex<Option<(Instant, String)>>>,
     /// What goes before the next transaction, in one of its own.
     before: Arc<Mutex<Option<String>>>,
     /// The platform's ID.
@@ -107,7 +98,7 @@ impl Server {
             turns: Arc::new(Semaphore::new(limits.connections as usize)),
             checks_schema: Arc::default(),
             backend: Arc::default(),
-            tries: Arc::default(),
+            readable: Arc::default(),
             before: Arc::default(),
             platform: Arc::default(),
             overhears: Arc::default(),
@@ -206,7 +197,7 @@ impl Server {
         let prove = proof.map(|channel| format!("select pg_notify('{channel}', ''); "));
         let mut prove = prove.unwrap_or_default();
         let path = self.path("local");
-        let (tries, overhears) = (Arc::clone(&self.tries), Arc::clone(&self.overhears));
+        let (readable, overhears) = (Arc::clone(&self.readable), Arc::clone(&self.overhears));
         // In its own task: a connection with an unread answer cannot be used again.
         let asked = tokio::spawn(async move {
             let _turn = turn;
@@ -216,9 +207,7 @@ impl Server {
                 let mut connection = taken.connection;
                 let undo = if taken.open { "rollback; " } else { "" };
                 let quiet = quiet(&overhears);
-                let tried = UNLOCKED.get(tries.load(Ordering::Relaxed)).filter(|_| !locked);
-                let lock = tried.copied().unwrap_or_default();
-                let path = if lock.is_empty() { "" } else { &*path };
+                let lock = if locked { String::new() } else { lock_of(&readable) };
                 // What was answered before a lock was refused is true all the same.
                 let text = format!("{undo}{quiet}{prove}{CHANGES_SEEN}; {path}{lock}");
                 let (row, ended) = last_row(&mut connection, text, answer).await;
@@ -250,7 +239,14 @@ impl Server {
                             "55P03" if !lock.is_empty() => {}
                             // A role may not be allowed to, or there is no schema yet.
                             "42501" | "42P01" if !lock.is_empty() => {
-                                tries.fetch_add(1, Ordering::Relaxed);
+                                let found = may_read(&mut connection, &path, answer).await?;
+                                let mut readable =
+                                    readable.lock().unwrap_or_else(PoisonError::into_inner);
+                                // Refused all the same: it is not the grants.
+                                let again =
+                                    readable.as_ref().is_some_and(|(_, tables)| *tables == found);
+                                let tables = if again { String::new() } else { found };
+                                *readable = Some((Instant::now(), tables));
                             }
                             // A standby takes no message.
                             "25006" | "55000" | "0A000" if !prove.is_empty() => prove.clear(),
@@ -400,6 +396,33 @@ impl Server {
         }
         Ok(text)
     }
+}
+
+/// What tries whether tables can be read.
+fn lock_of(readable: &Mutex<Option<(Instant, String)>>) -> String {
+    let mut readable = readable.lock().unwrap_or_else(PoisonError::into_inner);
+    readable.take_if(|(since, _)| since.elapsed() >= REFUSED_FOR);
+    let tables = readable.as_ref().map_or(READ, |(_, tables)| tables);
+    if tables.is_empty() {
+        return String::new();
+    }
+    format!("lock table {tables} in access share mode nowait; ")
+}
+
+/// Which of them the role may read.
+async fn may_read(
+    connection: &mut PgConnection,
+    path: &str,
+    answer: Option<Duration>,
+) -> sqlx::Result<String> {
+    let text = format!(
+        "{path}select coalesce(string_agg(name, ', '), '') as tables \
+         from unnest(string_to_array('{READ}', ', ')) name \
+         where has_table_privilege(to_regclass(name), 'select')"
+    );
+    let (row, ended) = last_row(connection, text, answer).await;
+    ended?;
+    row.ok_or(sqlx::Error::RowNotFound)?.try_get("tables")
 }
 
 /// What a beginning asks beside the time.

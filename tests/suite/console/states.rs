@@ -14,6 +14,7 @@ use tenantpilot::tui::msg::{Answer, Effect, Request, Slot};
 
 use super::live::{fill, under_cursor};
 use super::session::Running;
+use crate::grants::Role;
 use crate::support::console::{Console, setup};
 use crate::support::postgres::administer;
 use crate::support::proxy::Proxy;
@@ -132,6 +133,35 @@ fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
             assert!(since.elapsed() < Duration::from_secs(3), "{table}: {:?}", since.elapsed());
             drop(lock);
         }
+    });
+}
+
+#[test]
+fn fr_047_002_a_lock_is_said_whatever_grant_a_role_has_lost() {
+    block_on(async {
+        let store = platform().await;
+        let role = Role::with_all(&store).await;
+        let running = Running::on(service(&store, &role.url, Listen::Here), Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        // Nothing that the list shows needs it.
+        let lost = format!("revoke all on support_requests from {}", role.name);
+        store.sql(&lost).await.unwrap();
+        for table in ["tenants", "product_usage_events"] {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            let lock = locked_table(&store, table).await;
+            if table == "tenants" {
+                let held = "Waiting for a lock on tenants, held by psql of ";
+                running.screen.until("the lock", |text| text.contains(held)).await;
+            } else {
+                running.type_keys("4");
+                running.screen.until("slow", |text| text.contains("○ slow")).await;
+            }
+            drop(lock);
+            running.screen.until("live again", |text| text.contains("● live")).await;
+        }
+        drop(running);
+        role.drop(&store).await;
     });
 }
 
