@@ -154,6 +154,7 @@ fn as_json(view: &TenantView) -> Value {
         fields.insert("last_activity_at".to_owned(), json!(view.last_activity_at));
         fields.insert("last_7_days".to_owned(), json!(view.week));
         fields.insert("runs".to_owned(), Value::Array(runs));
+        fields.insert("runs_missing_before".to_owned(), json!(view.runs_missing_before));
         fields.insert("findings".to_owned(), json!(view.findings));
         fields.insert("provider_connections".to_owned(), json!(view.connections));
         fields.insert("support_requests".to_owned(), json!(view.requests));
@@ -225,6 +226,10 @@ fn findings(view: &TenantView, env: &Env) -> Result<()> {
 
 fn runs_of(view: &TenantView, env: &Env) -> Result<()> {
     section("runs", env)?;
+    if let Some(at) = view.runs_missing_before {
+        let at = text::time(at, env.zone());
+        env.out.line(&format!("ended runs are {NOT_KEPT} before {at}"))?;
+    }
     if view.runs.is_empty() {
         return env.out.line("none is kept");
     }

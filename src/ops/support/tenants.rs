@@ -7,9 +7,10 @@ use super::requests::{SEES_REQUESTS, SupportRequest};
 use super::{Connection, FindingSums, RunSums, SupportTenant};
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::kept::Data;
 use crate::domain::run::Run;
 use crate::ops::plans::Pattern;
-use crate::ops::store::{diagnostics as rows, support};
+use crate::ops::store::{diagnostics as rows, retention, support};
 use crate::ops::{Access, Context, Operation};
 use crate::{Error, Result};
 
@@ -81,6 +82,8 @@ pub struct TenantView {
     pub week: RunSums,
     /// Its newest runs, those over many tenants with them.
     pub runs: Vec<Run>,
+    /// Where they are all that there is: the moment before which ended runs are not kept.
+    pub runs_missing_before: Option<DateTime<Utc>>,
     /// Findings by severity, worst first.
     pub findings: Vec<FindingSums>,
     /// How it is connected to its provider.
@@ -106,6 +109,8 @@ impl Operation for GetTenant {
             .await?
             .ok_or_else(|| Error::not_found(format!("tenant {}", self.id)))?;
         let runs = rows::runs(tx, self.id, view, RUNS).await?;
+        let missing = retention::missing_before(tx, Data::Runs, tenant.created_at).await?;
+        let all = i64::try_from(runs.len()).is_ok_and(|count| count < RUNS);
         let findings = rows::findings(tx, self.id, now).await?;
         let connections = rows::connections(tx, self.id, CONNECTIONS).await?;
         let requests = if sees_requests {
@@ -129,6 +134,7 @@ impl Operation for GetTenant {
             week: rows::run_sums(tx, self.id, now - Duration::days(SUMMED_DAYS)).await?,
             as_of: now,
             last_activity_at,
+            runs_missing_before: missing.filter(|_| all),
             tenant,
             runs,
             findings,

@@ -512,6 +512,10 @@ both_engines! {
         hides!(console, "not kept before");
         console.keys("G").await;
         shows!(console, ", not kept before 11-10");
+        // Where it is narrow, this goes before how many there are.
+        console.send(Msg::Resize(80, 24)).await;
+        shows!(console, "not kept before 11-10");
+        console.send(Msg::Resize(120, 40)).await;
         console.keys("1f").await;
         shows!(console, "error groups");
         shows!(console, "ended runs not kept before 11-10");

@@ -139,18 +139,24 @@ impl Operations {
         };
         let room = columns.saturating_sub(left.width() + 1);
         left.render(area, buffer);
-        let (below, place) = self.place_text(visible, look);
-        let whole = if below.is_empty() { place.clone() } else { format!("{below}   {place}") };
-        let texts = [whole, below, place].into_iter().map(|text| look.span(Role::Muted, text));
-        if let Some(text) = texts.into_iter().find(|text| text.width() <= room) {
+        let (below, place, kept) = self.place_text(visible, look);
+        let join = |one: &str, with: &str, other: &str| match (one, other) {
+            ("", text) | (text, "") => text.to_owned(),
+            _ => format!("{one}{with}{other}"),
+        };
+        let placed = join(&place, ", ", &kept);
+        let texts = [join(&below, "   ", &placed), below, placed, kept, place];
+        let texts = texts.into_iter().filter(|text| !text.is_empty());
+        let fits = |text: &Span<'_>| text.width() <= room;
+        if let Some(text) = texts.map(|text| look.span(Role::Muted, text)).find(fits) {
             let line = Line::from(text).right_aligned();
             line.render(Rect { width: area.width.saturating_sub(1), ..area }, buffer);
         }
     }
 
-    /// Where the cursor is, if it is not in view, and which part of the list is held:
-    /// `newest 200 of ~1,204,311`.
-    fn place_text(&self, visible: usize, look: &Look) -> (String, String) {
+    /// Where the cursor is, if it is not in view; which part of the list is held,
+    /// `newest 200 of ~1,204,311`; and what is not kept beyond its end.
+    fn place_text(&self, visible: usize, look: &Look) -> (String, String, String) {
         if self.rows.is_empty() {
             return Default::default();
         }
@@ -164,7 +170,7 @@ impl Operations {
             _ => String::new(),
         };
         let place = if !self.filter.is_empty() {
-            let more = if self.older.is_some() { "+" } else { "" };
+            let more = if self.older.is_some() || !self.at_newest() { "+" } else { "" };
             match self.searched {
                 Some(bound) => format!("{n}{more} found in the newest {} searched", grouped(bound)),
                 None => format!("{n}{more} found"),
@@ -177,11 +183,11 @@ impl Operations {
         } else {
             format!("{what} {n}")
         };
-        let place = match self.missing_before.filter(|_| self.older.is_none()) {
-            Some(at) => format!("{place}, {NOT_KEPT} before {}", look.short_time(at)),
-            None => place,
-        };
-        (below, place)
+        let kept = self
+            .missing_before
+            .filter(|_| self.older.is_none())
+            .map_or_else(String::new, |at| format!("{NOT_KEPT} before {}", look.short_time(at)));
+        (below, place, kept)
     }
 
     fn draw_filter(&self, area: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {

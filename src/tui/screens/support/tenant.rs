@@ -151,7 +151,10 @@ fn findings(paper: &mut Paper<'_>, sums: &[FindingSums]) {
 
 fn runs(paper: &mut Paper<'_>, view: &TenantView, look: &Look) {
     let count = view.runs.len();
-    let note = if count == 0 { "none is kept".to_owned() } else { format!("newest {count}") };
+    let mut note = if count == 0 { "none is kept".to_owned() } else { format!("newest {count}") };
+    if let Some(at) = view.runs_missing_before {
+        note.push_str(&format!(", {NOT_KEPT} before {}", look.short_time(at)));
+    }
     paper.section("Runs", &note);
     for run in &view.runs {
         run_line(paper, run, look);
