@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tenantpilot::ops::{Engine, Ops, OpsSettings, SchemaState, Target};
 
 use crate::cli::{Person, done};
 use crate::grants::Role;
+use crate::support::postgres::fresh_postgres_database;
 use crate::support::stores::{Store, block_on, both_engines};
 use crate::worker_process::Process;
 
@@ -97,6 +98,47 @@ fn fr_051_001_a_dry_run_refuses_a_file_that_cannot_be_made() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Changes a database as another program.
+async fn change(url: &str, statements: &'static str) {
+    if url.starts_with("sqlite") {
+        SqliteConnection::connect(url).await.unwrap().execute(statements).await.unwrap();
+    } else {
+        PgConnection::connect(url).await.unwrap().execute(statements).await.unwrap();
+    }
+}
+
+#[test]
+fn fr_051_001_a_dry_run_refuses_a_name_that_another_program_has() {
+    let (url, _guard) = block_on(fresh_postgres_database());
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("theirs.db");
+    drop(tenantpilot::files::create_new(&file).unwrap());
+    let file = format!("sqlite://{}", file.display());
+    let view = "create sequence operation_runs_id_seq; create view tenants as select 1 as a";
+    for (url, taken, freed) in [
+        (&url, "create table tenants (a int)", "drop table tenants; create table theirs (a int)"),
+        (&url, view, "drop view tenants"),
+        (&file, "create table Tenants (a)", "alter table Tenants rename to theirs"),
+        (&file, "create index operation_runs on theirs (a)", "drop index operation_runs"),
+    ] {
+        let person = Person::at(url);
+        let both = |code| {
+            for options in [&["--dry-run"][..], &[]] {
+                let options = [&["migrate", "--into-nonempty-database"], options].concat();
+                let done = person.run(&options).ends(code);
+                let named = done.err.contains("an object of a name that TenantPilot needs");
+                assert_eq!(named, code == 5, "{taken}: {done:?}");
+            }
+        };
+        block_on(change(url, taken));
+        both(5);
+        block_on(change(url, freed));
+        if freed.starts_with("drop view") || freed.starts_with("drop index") {
+            both(0);
+        }
+    }
+}
+
 both_engines! {
     async fn fr_051_001_a_dry_run_says_what_is_missing_and_changes_nothing(store) {
         let person = Person::at(&store.url);
@@ -121,6 +163,40 @@ both_engines! {
         let refused = person.run(&["migrate", "--dry-run"]).ends(5).err;
         assert!(refused.contains("is not recorded, but what it makes is there"), "{refused}");
         assert_eq!(refused, person.run(&["migrate"]).ends(5).err);
+    }
+
+    async fn fr_051_001_a_dry_run_refuses_any_object_of_a_needed_name(store) {
+        for gone in [
+            "delete from _sqlx_migrations where version > 21",
+            "drop table data_kept",
+            "drop table operation_runs_leaving",
+            "drop index notifications_age",
+            "drop index alert_deliveries_age",
+            "drop index stored_reports_age",
+            "drop index review_packs_expiry",
+            "drop index review_packs_without_expiry",
+            "drop index platform_sessions_expiry",
+            "drop index login_attempts_age",
+            "drop index alert_deliveries_run",
+            "drop index stored_reports_run",
+            "drop index review_packs_run",
+            "drop index operation_runs_plan",
+        ] {
+            store.sql(gone).await.unwrap();
+        }
+        let person = Person::at(&store.url);
+        person.run(&["migrate", "--dry-run"]).ends(0);
+        let mut objects = vec![("view data_kept", "as select 1 as a"), ("index data_kept", "on findings (id)")];
+        if store.engine == Engine::Postgres {
+            objects.push(("type data_kept", "as enum ('a')"));
+        }
+        for (object, of) in objects {
+            store.sql(&format!("create {object} {of}")).await.unwrap();
+            let refused = person.run(&["migrate", "--dry-run"]).ends(5).err;
+            assert!(refused.contains("migration 22 is not recorded, but what it makes is"), "{refused}");
+            assert_eq!(refused, person.run(&["migrate"]).ends(5).err);
+            store.sql(&format!("drop {object}")).await.unwrap();
+        }
     }
 
     async fn fr_051_003_two_bring_an_older_database_up_to_date_at_once(store) {

@@ -31,6 +31,9 @@ const LOCK: Duration = Duration::from_secs(2);
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
+/// What needs a connection of its own.
+const MIGRATING: &str = "migrating";
+
 /// Where the schema may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -66,7 +69,10 @@ pub fn of_new_file() -> Vec<Missing> {
 /// As [`migrate`], for what can be seen before.
 pub async fn missing(db: &Db, target: Target) -> Result<Vec<Missing>> {
     let (found, migrator) = match db {
-        Db::Postgres(server) => (look_at_server(server).await?, &POSTGRES),
+        Db::Postgres(server) => {
+            pooled::require_direct(&server.keeper().options(), MIGRATING).await?;
+            (look_at_server(server).await?, &POSTGRES)
+        }
         Db::Sqlite(pool, _) => {
             let mut connection = pool.acquire().await?;
             (look(&mut *connection, Engine::Sqlite, Within::Database).await?, &SQLITE)
@@ -78,47 +84,47 @@ pub async fn missing(db: &Db, target: Target) -> Result<Vec<Missing>> {
     }
     match db {
         Db::Postgres(server) => rehearse(server, &found, work).await?,
-        Db::Sqlite(pool, _) if matches!(work, Work::TheRest) => {
+        Db::Sqlite(pool, _) => {
             let mut connection = pool.acquire().await?;
-            refuse_unrecorded(&mut *connection, migrator, &found.missing, Within::Database).await?;
+            if matches!(work, Work::TheRest) {
+                refuse_unrecorded(&mut *connection, migrator, &found.missing).await?;
+            } else {
+                let mut tx = connection.begin_with("begin immediate").await?;
+                SQLITE.run(&mut *tx).await.map_err(failed_on_empty)?;
+                tx.rollback().await?;
+            }
         }
-        Db::Sqlite(..) => {}
     }
     let missing = migrator.iter().filter(|own| found.missing.contains(&own.version));
     Ok(missing.map(Missing::of).collect())
 }
 
-/// Refuses what migrating would refuse. A table is made and undone, and the record written to.
+/// Refuses what migrating would refuse. A new schema is made and undone; of one that is there, a table
+/// is, and the record is written to.
 async fn rehearse(server: &Server, found: &Found, work: Work) -> Result<()> {
     let (mut connection, _turn) = server.connection().await?;
     let mut tx = connection.begin().await?;
-    if let Some(schema) = server.schema() {
-        make_schema(&mut tx, schema).await?;
-    }
     sqlx::raw_sql(AssertSqlSafe(server.path("local"))).execute(&mut *tx).await?;
-    let mut change = "create table tenantpilot_rehearsal ()".to_owned();
     if matches!(work, Work::TheRest) {
-        refuse_the_rest(&mut tx, found, Within::of(server)).await?;
-        change += RECORD;
+        refuse_the_rest(&mut tx, found).await?;
+        let changed = sqlx::raw_sql(CHANGE).execute(&mut *tx).await;
+        changed.map_err(|error| failed_on_empty(MigrateError::Execute(error)))?;
+    } else {
+        make_all(&mut tx, server).await?;
     }
-    let changed = sqlx::raw_sql(AssertSqlSafe(change)).execute(&mut *tx).await;
-    changed.map_err(|error| failed_on_empty(MigrateError::Execute(error)))?;
     tx.rollback().await?;
     Ok(())
 }
 
-/// What recording a migration takes, with no row.
-const RECORD: &str = "; insert into _sqlx_migrations select * from _sqlx_migrations where false; \
+/// What a migration and its record take, with no row.
+const CHANGE: &str = "create table tenantpilot_rehearsal (); \
+     insert into _sqlx_migrations select * from _sqlx_migrations where false; \
      update _sqlx_migrations set execution_time = 0 where false";
 
 /// Refuses to apply what is missing where it is there already, or where the role may not alter the
 /// tables that are there.
-async fn refuse_the_rest(
-    connection: &mut PgConnection,
-    found: &Found,
-    within: Within,
-) -> Result<()> {
-    refuse_unrecorded(connection, &POSTGRES, &found.missing, within).await?;
+async fn refuse_the_rest(connection: &mut PgConnection, found: &Found) -> Result<()> {
+    refuse_unrecorded(connection, &POSTGRES, &found.missing).await?;
     match owners(connection, own_tables()).await? {
         Some((owners, role)) => Err(grants::not_owned(&owners, &role)),
         None => Ok(()),
@@ -183,31 +189,35 @@ async fn migrate_postgres(
     target: Target,
     waits: &(dyn Fn(i64) + Sync),
 ) -> Result<usize> {
-    pooled::require_direct(&server.keeper().options(), "migrating").await?;
+    pooled::require_direct(&server.keeper().options(), MIGRATING).await?;
     // The lock against other migrations ends with its connection, whatever happens.
     let (mut connection, _turn) = server.connection().await?;
     connection.lock().await.map_err(failed)?;
-    let within = Within::of(server);
     sqlx::raw_sql(AssertSqlSafe(server.path("session"))).execute(&mut connection).await?;
-    let found = look(&mut connection, Engine::Postgres, within).await?;
+    let found = look(&mut connection, Engine::Postgres, Within::of(server)).await?;
     match found.work(target, &POSTGRES)? {
         Work::Nothing => return Ok(0),
         Work::Everything => {
             let mut tx = connection.begin().await?;
-            if let Some(schema) = server.schema() {
-                make_schema(&mut tx, schema).await?;
-            }
-            POSTGRES.run(&mut *tx).await.map_err(failed_on_empty)?;
+            make_all(&mut tx, server).await?;
             tx.commit().await.map_err(|error| interrupted(error.into()))?;
         }
         Work::TheRest => {
-            refuse_the_rest(&mut connection, &found, within).await?;
+            refuse_the_rest(&mut connection, &found).await?;
             apply_beside_others(&mut connection, waits).await?;
         }
     }
     // Others that wait for the lock go on at once.
     let _ = connection.close().await;
     Ok(found.missing.len())
+}
+
+/// Makes all of the schema, which counts once it is committed.
+async fn make_all(connection: &mut PgConnection, server: &Server) -> Result<()> {
+    if let Some(schema) = server.schema() {
+        make_schema(connection, schema).await?;
+    }
+    POSTGRES.run(connection).await.map_err(failed_on_empty)
 }
 
 /// Applies what is missing while others work: a lock that one of them holds is waited for a moment at
@@ -293,7 +303,7 @@ async fn migrate_sqlite(pool: &SqlitePool, target: Target) -> Result<usize> {
         Work::Nothing => return Ok(0),
         Work::Everything => SQLITE.run(&mut *tx).await.map_err(failed_on_empty)?,
         Work::TheRest => {
-            refuse_unrecorded(&mut *tx, &SQLITE, &found.missing, Within::Database).await?;
+            refuse_unrecorded(&mut *tx, &SQLITE, &found.missing).await?;
             SQLITE.run(&mut *tx).await.map_err(failed)?;
         }
     }
@@ -318,7 +328,9 @@ fn failed_on_empty(error: MigrateError) -> Error {
 fn is_taken(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     let (code, text) = (error.code().unwrap_or_default(), error.message());
-    let in_sqlite = text.ends_with("already exists") || text.starts_with("duplicate column name");
+    let in_sqlite = text.ends_with("already exists")
+        || text.starts_with("there is already ")
+        || text.starts_with("duplicate column name");
     TAKEN.contains(&&*code) || (code == "1" && in_sqlite)
 }
 

@@ -120,23 +120,29 @@ pub(super) fn own_table_in(text: &str) -> Option<&str> {
     text.split(|character| !is_of_name(character)).find(|word| own.contains(word))
 }
 
+/// The names of tables, views and indexes that a migration makes. They are of one kind: none is taken
+/// twice.
+fn names_by(migration: &Migration) -> impl Iterator<Item = &str> {
+    migration.sql.as_str().lines().filter_map(|line| {
+        let rest = line.strip_prefix("create ")?;
+        let (kind, rest) = rest.strip_prefix("unique ").unwrap_or(rest).split_once(' ')?;
+        let name = rest.split(|character| !is_of_name(character)).next();
+        name.filter(|_| matches!(kind, "table" | "view" | "index"))
+    })
+}
+
 /// Refuses to go on with migrations where what a missing one makes is there already.
 pub(super) async fn refuse_unrecorded<C: Look>(
     connection: &mut C,
     migrator: &Migrator,
     missing: &[i64],
-    within: Within,
 ) -> Result<()> {
     let is_missing = |migration: &&Migration| missing.contains(&migration.version);
     let recorded: Vec<&str> =
-        migrator.iter().filter(|migration| !is_missing(migration)).flat_map(made_by).collect();
+        migrator.iter().filter(|migration| !is_missing(migration)).flat_map(names_by).collect();
     for migration in migrator.iter().filter(is_missing) {
-        let made = made_by(migration).filter(|table| !recorded.contains(table)).collect();
-        if connection
-            .named(made, within)
-            .await?
-            .is_some_and(|found| found.visible && found.count > 0)
-        {
+        let made = names_by(migration).filter(|name| !recorded.contains(name)).collect();
+        if connection.is_taken(made).await? {
             return Err(
                 there_already(migration.version).hint(format!("nothing was changed; {RESTORE}"))
             );

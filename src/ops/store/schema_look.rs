@@ -54,6 +54,8 @@ pub(super) trait Look {
     async fn oldest(&mut self) -> sqlx::Result<Option<String>>;
     /// How many objects it holds besides that table and those of extensions, and the name of one.
     async fn others(&mut self, within: Within) -> sqlx::Result<(i64, Option<String>)>;
+    /// Whether one of `names` is that of anything that a new table may not share it with.
+    async fn is_taken(&mut self, names: Vec<&str>) -> sqlx::Result<bool>;
     /// The tables with one of `names`, in the schema with the most of them.
     async fn named(&mut self, names: Vec<&str>, within: Within) -> sqlx::Result<Option<OwnTables>>;
 }
@@ -128,6 +130,17 @@ impl Look for PgConnection {
         .await
     }
 
+    async fn is_taken(&mut self, names: Vec<&str>) -> sqlx::Result<bool> {
+        sql::query_scalar(
+            "select exists (select 1 from (select jsonb_array_elements_text($1)) n (name) where \
+             exists (select 1 from pg_class c where c.relname = n.name and pg_table_is_visible(c.oid)) \
+             or exists (select 1 from pg_type t where t.typname = n.name and pg_type_is_visible(t.oid)))",
+        )
+        .bind(sqlx::types::Json(names))
+        .fetch_one(self)
+        .await
+    }
+
     async fn named(&mut self, names: Vec<&str>, within: Within) -> sqlx::Result<Option<OwnTables>> {
         sql::query_as(concat!(
             "select n.nspname::text as schema, count(*), min(c.relname)::text as name, \
@@ -169,6 +182,16 @@ impl Look for SqliteConnection {
             "select count(*), min(name) from sqlite_master \
              where name not like 'sqlite\\_%' escape '\\' and tbl_name <> '_sqlx_migrations'",
         )
+        .fetch_one(self)
+        .await
+    }
+
+    async fn is_taken(&mut self, names: Vec<&str>) -> sqlx::Result<bool> {
+        sqlx::query_scalar(
+            "select exists (select 1 from sqlite_master where type <> 'trigger' \
+             and lower(name) in (select value from json_each($1)))",
+        )
+        .bind(serde_json::json!(names))
         .fetch_one(self)
         .await
     }
