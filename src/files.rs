@@ -23,6 +23,8 @@ const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 /// Keeps who can write to a directory from removing what others made there.
 const STICKY: u32 = 0o1000;
+/// How many bytes a name has at most.
+const LONGEST_NAME: usize = 255;
 /// How long another process may hold a lock; it is held for one small file's reading and writing.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a lock is tried meanwhile.
@@ -80,6 +82,8 @@ impl Refusal {
     fn of(error: io::Error, path: &Path) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT) if leads_nowhere(path) => Self::Dangling,
+            // Where its folder is missing too, the system does not say so.
+            Some(Errno::NOENT) if has_long_name(path) => Self::System(Errno::NAMETOOLONG.into()),
             Some(Errno::NOENT) => Self::Missing,
             Some(Errno::LOOP) if goes_round(path) => Self::Loop,
             Some(Errno::LOOP) if path.is_symlink() => Self::Link,
@@ -137,6 +141,11 @@ impl Refusal {
 fn leads_nowhere(path: &Path) -> bool {
     let there = path.ancestors().find(|part| part.symlink_metadata().is_ok());
     there.is_some_and(|part| part.is_symlink() && part.metadata().is_err())
+}
+
+/// Whether a part of a path is longer than a name may be.
+fn has_long_name(path: &Path) -> bool {
+    path.iter().any(|name| name.len() > LONGEST_NAME)
 }
 
 /// Whether the links that a path names or leads through never end.
@@ -287,6 +296,9 @@ pub fn rehearse_creating(path: &Path) -> Result<()> {
     let there = parent.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("."));
     let trial = there.join(format!(".{}.tmp", uuid::Uuid::new_v4().simple()));
     match create_new(&trial).and_then(|_| std::fs::remove_file(&trial)) {
+        Ok(()) if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            Err(no_file(path, &Errno::ISDIR.into()))
+        }
         Ok(()) => Ok(()),
         Err(error) if parent.exists() || parent.as_os_str().is_empty() => {
             Err(no_file(path, &error))

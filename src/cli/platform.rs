@@ -13,7 +13,6 @@ use crate::config::definition;
 use crate::domain::count::count;
 use crate::domain::safe_text::SafeText;
 use crate::domain::setting::SettingKey;
-use crate::files;
 use crate::logging;
 use crate::ops::platform::PlatformInfo;
 use crate::ops::settings::SettingWarnings;
@@ -84,8 +83,7 @@ async fn rehearse_migrating(args: &MigrateArgs, target: Target, env: &Env) -> Re
     let is_new = file.is_some_and(|file| matches!(Path::new(file).try_exists(), Ok(false)));
     let url = url.redacted_url();
     let missing = if let Some(file) = file.filter(|_| is_new) {
-        files::rehearse_creating(Path::new(file))?;
-        of_new_file()
+        of_new_file(Path::new(file))?
     } else {
         let ops = env.open(Create::Never)?;
         let missing = ops.missing_migrations(target).await?;

@@ -93,9 +93,22 @@ fn fr_051_001_a_dry_run_refuses_a_file_that_cannot_be_made() {
         assert!(refused.contains("cannot create "), "{refused}");
     }
     let folder = tempfile::TempDir::new().unwrap();
-    let person = Person::at(&format!("sqlite://{}/new/x.db", folder.path().display()));
-    person.run(&["migrate", "--dry-run"]).ends(0);
+    let at = |name: &str| Person::at(&format!("sqlite://{}/{name}", folder.path().display()));
+    at("new/x.db").run(&["migrate", "--dry-run"]).ends(0);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    std::os::unix::fs::symlink("nothing", folder.path().join("link.db")).unwrap();
+    let long = "x".repeat(252);
+    for (name, why) in [
+        ("link.db", "it is a symbolic link"),
+        ("x.db/", "it is a directory"),
+        ("new/x.db/", "it is a directory"),
+        (&long, "invalid filename"),
+        (&format!("other/{long}"), "invalid filename"),
+    ] {
+        let rehearsed = at(name).run(&["migrate", "--dry-run"]).ends(1).err;
+        assert!(rehearsed.contains(why), "{name}: {rehearsed}");
+        assert_eq!(rehearsed, at(name).run(&["migrate"]).ends(1).err);
+    }
 }
 
 /// Changes a database as another program.

@@ -584,6 +584,11 @@ fn is_there(path: &Path) -> Result<bool> {
     }
 }
 
+/// Refuses a file that cannot be made, as opening a database that is to be made would.
+pub(super) fn rehearse_creating(path: &Path) -> Result<()> {
+    if is_there(path)? { Ok(()) } else { files::rehearse_creating(path) }
+}
+
 fn create_private_file(path: &Path) -> Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         files::create_private_dir(parent)?;

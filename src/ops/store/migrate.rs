@@ -1,18 +1,20 @@
 //! Brings the schema up to date, in a database that was looked at first.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqlitePool};
 
+use super::database::{Engine, rehearse_creating};
 use super::schema::{
     Found, POSTGRES, RESTORE, SQLITE, SchemaState, changed, keep_a_log, look, look_at_server,
     newer, not_empty, own_tables, refuse_unrecorded, there_already, unfinished,
 };
 use super::schema_look::{Within, owners};
 use super::server::Server;
-use super::{Db, database::Engine, grants, pooled, sql};
+use super::{Db, grants, pooled, sql};
 use crate::domain::database_fault::{AS_OWNER, Condition};
 use crate::domain::safe_text::{SafeText, quoted};
 use crate::domain::schema_name::SchemaName;
@@ -59,8 +61,12 @@ impl Missing {
 }
 
 /// The migrations that make a new embedded database.
-pub fn of_new_file() -> Vec<Missing> {
-    SQLITE.iter().map(Missing::of).collect()
+///
+/// # Errors
+/// For a file that cannot be made.
+pub fn of_new_file(path: &Path) -> Result<Vec<Missing>> {
+    rehearse_creating(path)?;
+    Ok(SQLITE.iter().map(Missing::of).collect())
 }
 
 /// The migrations that bringing the schema up to date would apply.
