@@ -47,9 +47,11 @@ const OTHERS: [&str; 5] = [
 
 /// Parameters of libpq's that ask how a connection is protected, their variables, and the values that
 /// every connection of this program is in keeping with.
-pub const DEMANDS: [(&str, &str, &[&str]); 10] = [
+pub const DEMANDS: [(&str, &str, &[&str]); 13] = [
     ("channel_binding", "PGCHANNELBINDING", &["prefer", "disable"]),
     ("gssencmode", "PGGSSENCMODE", &["prefer", "disable"]),
+    ("max_protocol_version", "PGMAXPROTOCOLVERSION", &["3.0", "3.2", "latest"]),
+    ("min_protocol_version", "PGMINPROTOCOLVERSION", &["3.0"]),
     ("require_auth", "PGREQUIREAUTH", &[]),
     ("requirepeer", "PGREQUIREPEER", &[]),
     ("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION", &["TLSv1.3"]),
@@ -58,6 +60,7 @@ pub const DEMANDS: [(&str, &str, &[&str]); 10] = [
     ("sslcrl", "PGSSLCRL", &[]),
     ("sslcrldir", "PGSSLCRLDIR", &[]),
     ("sslnegotiation", "PGSSLNEGOTIATION", &["postgres"]),
+    ("sslsni", "PGSSLSNI", &["1"]),
 ];
 
 /// Whether a parameter asks for a protection, and why its value is refused, as it follows a name.

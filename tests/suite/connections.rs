@@ -65,6 +65,8 @@ fn fr_048_001_variables_complete_an_address() {
         ("PGSSLMAXPROTOCOLVERSION", "TLSv1.2", "is not supported except with TLSv1.3"),
         ("PGSSLNEGOTIATION", "direct", "is not supported except with postgres"),
         ("PGSSLCERTMODE", "require", "is not supported except with allow"),
+        ("PGSSLSNI", "0", "is not supported except with 1"),
+        ("PGMINPROTOCOLVERSION", "3.2", "is not supported except with 3.0"),
     ] {
         let done = at("postgres://", &["runs", "list"], &[(name, value)]).ends(2);
         assert!(done.err.contains(words) && !done.err.contains("verify-full"), "{done:?}");
@@ -84,6 +86,9 @@ fn fr_048_001_variables_complete_an_address() {
         ("PGSSLMAXPROTOCOLVERSION", "TLSv1.3"),
         ("PGSSLNEGOTIATION", "postgres"),
         ("PGSSLCERTMODE", "allow"),
+        ("PGSSLSNI", "1"),
+        ("PGMAXPROTOCOLVERSION", "latest"),
+        ("PGREQUIRESSL", "0"),
     ]);
     let url =
         "postgres://?gssencmode=prefer&ssl_min_protocol_version=TLSv1.2&channel_binding=prefer";
@@ -95,7 +100,7 @@ fn fr_048_001_variables_complete_an_address() {
 }
 
 /// Variables that ask for a protection, and the parameters of an address.
-const DEMANDED: [(&str, &str); 7] = [
+const DEMANDED: [(&str, &str); 9] = [
     ("PGCHANNELBINDING", "channel_binding"),
     ("PGSSLCRL", "sslcrl"),
     ("PGGSSENCMODE", "gssencmode"),
@@ -103,6 +108,8 @@ const DEMANDED: [(&str, &str); 7] = [
     ("PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"),
     ("PGSSLNEGOTIATION", "sslnegotiation"),
     ("PGSSLCERTMODE", "sslcertmode"),
+    ("PGSSLSNI", "sslsni"),
+    ("PGMINPROTOCOLVERSION", "min_protocol_version"),
 ];
 
 #[test]

@@ -263,6 +263,9 @@ fn fr_048_006_every_mode_and_certificate_is_followed_and_an_open_way_is_said() {
     let note = "the connection to 0.0.0.0 has no TLS";
     assert!(run(&far("postgres", "allow"), &[]).out.contains(note));
     assert!(!run(&far("postgres", "prefer"), &[]).out.contains(note));
+    let plain = cluster.url("plain", "postgres");
+    assert!(run(&plain, &[("PGREQUIRESSL", "0")]).out.contains("up to date"));
+    assert!(!run(&plain, &[("PGREQUIRESSL", "1")]).out.contains("up to date"));
 
     // A client certificate, by variables and from the usual files.
     let named = cluster.url("certified", "postgres").replace("127.0.0.1", "localhost");

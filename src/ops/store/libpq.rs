@@ -81,6 +81,9 @@ pub fn complete(url: &mut PostgresUrl, variable: Variable<'_>) -> Result<()> {
             url.complete(key, &value).map_err(|why| Error::usage(format!("{name} {why}")))?;
         }
     }
+    if variable("PGREQUIRESSL").is_some_and(|value| value.starts_with('1')) {
+        url.complete("sslmode", "require").map_err(Error::usage)?;
+    }
     let Some(home) = variable("HOME") else { return Ok(()) };
     let file = |name: &str| {
         let path = Path::new(&home).join(".postgresql").join(name);
@@ -322,6 +325,7 @@ mod tests {
             "PGUSER" => Some("eva".to_owned()),
             "PGHOSTADDR" => Some("10.0.0.1".to_owned()),
             "PGCHANNELBINDING" => Some("prefer".to_owned()),
+            "PGREQUIRESSL" => Some("1".to_owned()),
             _ => None,
         };
         let mut url = PostgresUrl::parse("/x?port=5").unwrap();
@@ -329,5 +333,9 @@ mod tests {
         let of = |key| url.parameter(&[key]);
         assert_eq!((of("host"), of("port"), of("user")), (Some("h"), Some("5"), Some("eva")));
         assert_eq!((of("dbname"), of("hostaddr")), (Some("x"), None));
+        assert_eq!(of("sslmode"), Some("require"));
+        let mut url = PostgresUrl::parse("/x?sslmode=allow").unwrap();
+        complete(&mut url, &variable).unwrap();
+        assert_eq!(url.parameter(&["sslmode"]), Some("allow"));
     }
 }
