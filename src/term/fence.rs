@@ -3,8 +3,8 @@
 //! never keys. A link that is not slow is not asked.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -34,6 +34,8 @@ const QUICK: Duration = Duration::from_millis(100);
 const QUICK_ANSWERS: u8 = 5;
 /// Who notices the end of a wait so much later was not running.
 const STOPPED: Duration = Duration::from_secs(1);
+/// How long after a question that has no answer one may still come.
+const LATE: Duration = Duration::from_secs(30);
 /// How long an answer is waited for when the terminal is left.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -52,30 +54,32 @@ pub enum Link {
 /// What the thread that reads the terminal shares with the session.
 #[derive(Debug, Default)]
 pub struct Ear {
-    asked: AtomicBool,
+    /// When the terminal was last asked, until it answers.
+    asked: Mutex<Option<Instant>>,
     awaited: AtomicBool,
     heard: Notify,
 }
 
 impl Ear {
-    /// Whether an answer may come.
-    pub fn status(&self) -> Status {
+    /// Whether an answer may come at `now`.
+    pub fn status(&self, now: Instant) -> Status {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if self.awaited.load(Ordering::Acquire) {
             Status::Awaited
-        } else if self.asked.load(Ordering::Acquire) {
+        } else if asked.is_some_and(|at| now <= at + LATE) {
             Status::Asked
         } else {
             Status::Unasked
         }
     }
 
-    fn ask(&self) {
-        self.asked.store(true, Ordering::Release);
-        self.awaited.store(true, Ordering::Release);
+    fn set_asked(&self, asked: Option<Instant>) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked;
     }
 
     /// The terminal has answered.
     pub fn answer(&self) {
+        self.set_asked(None);
         self.awaited.store(false, Ordering::Release);
         self.heard.notify_one();
     }
@@ -137,7 +141,7 @@ impl Fence {
         let asks = self.slow && self.state == State::Open;
         if asks {
             // Before the terminal can answer.
-            self.ear.ask();
+            self.ear.awaited.store(true, Ordering::Release);
         }
         asks
     }
@@ -148,6 +152,11 @@ impl Fence {
         self.behind = 0;
         let read = Duration::from_secs(self.unread) / PACE;
         self.state = State::Asked { since: now, until: now + PATIENCE + read };
+        self.ear.set_asked(Some(now));
+        if !self.ear.awaited.load(Ordering::Acquire) {
+            // The answer was quicker.
+            self.ear.set_asked(None);
+        }
     }
 
     /// A frame of so many bytes was written before `now`, which took so long; it asks if
@@ -285,11 +294,11 @@ mod tests {
         let mut fence = slow(now);
         draw(&mut fence, 0, now);
         assert!(
-            fence.is_open(now) && fence.ear.status() == Status::Asked,
+            fence.is_open(now) && fence.ear.status(now) == Status::Unasked,
             "an empty frame asks nothing"
         );
         draw(&mut fence, 1_300, now);
-        assert!(!fence.asks() && fence.ear.status() == Status::Awaited);
+        assert!(!fence.asks() && fence.ear.status(now) == Status::Awaited);
         assert!(!fence.is_open(now + PATIENCE), "1.3 s are the frame's");
         fence.answered(now + PATIENCE);
         assert!(fence.is_open(now + PATIENCE + SETTLE) && fence.asks());
@@ -323,6 +332,23 @@ mod tests {
             fence.drew(1_300, MS, now + step * PATIENCE);
         }
         assert!(fence.is_slow(), "it is still drawn tersely");
+    }
+
+    #[test]
+    fn fr_050_002_an_answer_that_is_missing_is_expected_for_a_while() {
+        let now = Instant::now();
+        for late in [true, false] {
+            let mut fence = slow(now);
+            draw(&mut fence, 1_300, now);
+            let given_up = now + 2 * PATIENCE;
+            assert!(fence.is_open(given_up) && fence.ear.status(given_up) == Status::Asked);
+            if late {
+                fence.ear.answer();
+                assert_eq!(fence.ear.status(given_up), Status::Unasked);
+            }
+            assert_eq!(fence.ear.status(now + LATE) == Status::Asked, !late);
+            assert_eq!(fence.ear.status(now + LATE + MS), Status::Unasked);
+        }
     }
 
     #[test]

@@ -86,9 +86,9 @@ enum Form {
 /// Whether the terminal's status may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It was never asked for.
+    /// It is not expected.
     Unasked,
-    /// It was asked for: it may come late, or another time.
+    /// It was asked for, and may come late.
     Asked,
     /// It is on its way.
     Awaited,
@@ -156,9 +156,8 @@ impl Input {
         match self.state {
             State::Ground => None,
             State::Escape if self.status == Status::Awaited => Some(self.last + LATE_REST),
-            State::Unmet { .. } => Some(self.last + LATE_REST),
             State::Escape | State::Designation => Some(self.last + ESCAPE_HOLD),
-            State::Late => Some(self.last + LATE_HOLD),
+            State::Late | State::Unmet { .. } => Some(self.last + LATE_HOLD),
             State::Answer { .. } => Some(silent.min(self.entered + ANSWER)),
             State::Paste { .. } => Some(self.interrupt.map_or(silent, |at| at.min(silent))),
             _ => Some(silent),
@@ -258,10 +257,6 @@ impl Input {
             }
             State::Shift if self.held.is_empty() => self.press(b'O', true),
             State::Designation if self.held.len() == 1 => self.press(self.held[0], true),
-            State::Late if asked && self.held == b"[" => {
-                self.state = State::Unmet { come: 2 };
-                return;
-            }
             State::Late | State::Unmet { .. } => self.press_held(),
             State::Paste { .. } => self.end_paste(),
             _ => {}

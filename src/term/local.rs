@@ -150,7 +150,7 @@ fn read_until_gone(queue: &Queue, stop: &PipeReader, ear: &Ear, exit: Option<&Ex
     let mut buffer = [0; PART];
     let interrupt_due = || exit.and_then(|_| queue.interrupt_due());
     loop {
-        input.expect(ear.status());
+        input.expect(ear.status(Instant::now()));
         let mut watched =
             [PollFd::new(&stdin, PollFlags::IN), PollFd::new(stop, PollFlags::empty())];
         let due = input.deadline().into_iter().chain(interrupt_due()).min();
@@ -163,7 +163,7 @@ fn read_until_gone(queue: &Queue, stop: &PipeReader, ear: &Ear, exit: Option<&Ex
             Ok(1..) if in_background() => thread::sleep(BACKGROUND),
             Ok(1..) => {
                 queue.wait_for_room();
-                input.expect(ear.status());
+                input.expect(ear.status(Instant::now()));
                 match rustix::io::read(&stdin, &mut buffer) {
                     Ok(0) => return,
                     Ok(count) => input.feed(&buffer[..count], Instant::now()),

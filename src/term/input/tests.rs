@@ -314,11 +314,12 @@ fn fr_050_002_a_late_status_is_no_key_however_long_it_pauses_after_its_escape() 
         &[b"\x1b", b"[0", b"nj"],
         &[b"\x1b", b"[", b"0", b"nj"],
     ];
-    let any = [60, 200, 480, 520, 700, 980, 1_200, 4_000].map(Duration::from_millis);
+    let any = [60, 140, 200, 480, 520, 700, 980, 1_200, 4_000].map(Duration::from_millis);
     let both = [Status::Asked, Status::Awaited];
     for (status, gap) in both.into_iter().flat_map(|status| any.map(|gap| (status, gap))) {
-        // Where the pause is after the ESC only; what may be a typed `[` waits for half a second.
-        let parts = if gap < LATE_REST { &parts[..] } else { &parts[..1] };
+        // Where the pause is after the ESC only; what may be a typed `[` waits for a moment.
+        let longest = if status == Status::Asked { LATE_HOLD } else { LATE_REST };
+        let parts = if gap < longest { &parts[..] } else { &parts[..1] };
         for parts in parts {
             let (heard, answered) = expecting(status, parts, gap);
             let keys = heard.strip_prefix("<Esc>").unwrap_or(&heard);
@@ -338,4 +339,26 @@ fn fr_050_002_a_late_status_is_no_key_however_long_it_pauses_after_its_escape() 
     }
     let late = expecting(Status::Unasked, &[b"\x1b", b"[0n"], Duration::from_millis(600));
     assert_eq!(late, ("<Esc>[0n".to_owned(), false));
+}
+
+#[test]
+fn fr_050_002_a_bracket_after_an_escape_waits_for_a_moment_at_most() {
+    for (status, pause, hold) in [
+        (Status::Asked, Duration::from_millis(300), LATE_HOLD),
+        (Status::Asked, Duration::from_secs(4), LATE_HOLD),
+        (Status::Asked, Duration::from_secs(6), Duration::ZERO),
+        (Status::Unasked, Duration::from_millis(300), LATE_HOLD),
+        (Status::Unasked, Duration::from_millis(600), Duration::ZERO),
+    ] {
+        let start = Instant::now();
+        let mut input = Input::new(start);
+        input.expect(status);
+        input.feed(b"\x1b", start);
+        input.expire(start + ESCAPE_HOLD);
+        let typed = start + ESCAPE_HOLD + pause;
+        input.feed(b"[", typed);
+        input.expire(typed + hold);
+        let heard: Vec<_> = std::iter::from_fn(|| input.next_event()).collect();
+        assert_eq!(keys(&heard), "<Esc>[", "{status:?} {pause:?}");
+    }
 }
