@@ -112,7 +112,7 @@ async fn rehearse(server: &Server, found: &Found, work: Work) -> Result<()> {
     let mut tx = connection.begin().await?;
     sqlx::raw_sql(AssertSqlSafe(server.path("local"))).execute(&mut *tx).await?;
     if matches!(work, Work::TheRest) {
-        refuse_the_rest(&mut tx, found).await?;
+        refuse_the_rest(&mut tx, found, server).await?;
         let changed = sqlx::raw_sql(CHANGE).execute(&mut *tx).await;
         changed.map_err(|error| failed_on_empty(MigrateError::Execute(error)))?;
     } else {
@@ -129,7 +129,12 @@ const CHANGE: &str = "create table tenantpilot_rehearsal (); \
 
 /// Refuses to apply what is missing where it is there already, or where the role may not alter the
 /// tables that are there.
-async fn refuse_the_rest(connection: &mut PgConnection, found: &Found) -> Result<()> {
+async fn refuse_the_rest(
+    connection: &mut PgConnection,
+    found: &Found,
+    server: &Server,
+) -> Result<()> {
+    make_schema(connection, server.schema()).await?;
     refuse_unrecorded(connection, &POSTGRES, &found.missing).await?;
     match owners(connection, own_tables()).await? {
         Some((owners, role)) => Err(grants::not_owned(&owners, &role)),
@@ -209,7 +214,7 @@ async fn migrate_postgres(
             tx.commit().await.map_err(|error| interrupted(error.into()))?;
         }
         Work::TheRest => {
-            refuse_the_rest(&mut connection, &found).await?;
+            refuse_the_rest(&mut connection, &found, server).await?;
             apply_beside_others(&mut connection, waits).await?;
         }
     }
@@ -220,9 +225,7 @@ async fn migrate_postgres(
 
 /// Makes all of the schema, which counts once it is committed.
 async fn make_all(connection: &mut PgConnection, server: &Server) -> Result<()> {
-    if let Some(schema) = server.schema() {
-        make_schema(connection, schema).await?;
-    }
+    make_schema(connection, server.schema()).await?;
     POSTGRES.run(connection).await.map_err(failed_on_empty)
 }
 
@@ -258,41 +261,45 @@ fn in_the_way(error: &MigrateError) -> Option<i64> {
     matches!(&*code, "55P03" | "40P01").then_some(*version)
 }
 
-/// Makes a schema where there is none. Who may not make one uses one that is there.
-async fn make_schema(connection: &mut PgConnection, schema: &SchemaName) -> Result<()> {
-    let found = sql::query_as(
-        "select to_regnamespace($1) is not null, has_schema_privilege(to_regnamespace($1), 'usage') \
-         and has_schema_privilege(to_regnamespace($1), 'create'), quote_ident(current_user::text)",
+/// Makes the schema that is named where there is none. Who may not make one uses one that is there.
+async fn make_schema(connection: &mut PgConnection, schema: Option<&SchemaName>) -> Result<()> {
+    let found: Option<(String, String, bool, String)> = sql::query_as(
+        "select n.nspname::text, s.written, has_schema_privilege(n.oid, 'usage') \
+         and has_schema_privilege(n.oid, 'create'), quote_ident(current_user::text) \
+         from (select coalesce($1, quote_ident(current_schema()))) s (written) \
+         join pg_namespace n on n.oid = to_regnamespace(s.written)",
     )
-    .bind(schema.quoted())
-    .fetch_one(&mut *connection);
-    let (found, usable, role): (bool, Option<bool>, String) = found.await?;
-    if usable == Some(false) {
-        let name = quoted(schema.as_str());
-        return Err(Error::refused(format!(
-            "the database role may make no tables in the schema {name}"
-        ))
-        .hint(format!(
-            "{AS_OWNER}grant usage, create on schema {} to {}",
-            SafeText::new(&schema.quoted()),
-            SafeText::new(&role)
-        )));
+    .bind(schema.map(SchemaName::quoted))
+    .fetch_optional(&mut *connection)
+    .await?;
+    match (found, schema) {
+        (Some((name, written, false, role)), _) => {
+            let (name, written) = (quoted(&name), SafeText::new(&written).to_string());
+            Err(Error::refused(format!(
+                "the database role may make no tables in the schema {name}"
+            ))
+            .hint(format!(
+                "{AS_OWNER}grant usage, create on schema {written} to {}",
+                SafeText::new(&role)
+            )))
+        }
+        (None, Some(schema)) => {
+            let make = format!("create schema {}", schema.quoted());
+            let made = sqlx::raw_sql(AssertSqlSafe(make)).execute(connection).await;
+            made.map(drop).map_err(|error| {
+                let refused = error.as_database_error().and_then(DatabaseError::code);
+                if refused.is_some_and(|code| code == "42501") {
+                    return Error::refused(format!(
+                        "the database role may not make the schema {}",
+                        quoted(schema.as_str())
+                    ))
+                    .hint("as the owner of the database: grant create on database NAME to ROLE");
+                }
+                error.into()
+            })
+        }
+        _ => Ok(()),
     }
-    if !found {
-        let make = format!("create schema {}", schema.quoted());
-        sqlx::raw_sql(AssertSqlSafe(make)).execute(connection).await.map_err(|error| {
-            let refused = error.as_database_error().and_then(DatabaseError::code);
-            if refused.is_some_and(|code| code == "42501") {
-                return Error::refused(format!(
-                    "the database role may not make the schema {}",
-                    quoted(schema.as_str())
-                ))
-                .hint("as the owner of the database: grant create on database NAME to ROLE");
-            }
-            error.into()
-        })?;
-    }
-    Ok(())
 }
 
 async fn migrate_sqlite(pool: &SqlitePool, target: Target) -> Result<usize> {
