@@ -28,7 +28,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let may = app.session().is_some_and(|s| s.capabilities.has(Capability::BreakGlassUse));
     let key = app.setup.keymap.keys_for(app.context(), Command::BreakGlassToggle);
     // A text field gets the letter, and a dialog ignores it: nothing is promised there.
-    let here = may && app.overlays.is_empty();
+    let here = may && app.modals.is_empty();
     let end =
         key.first().filter(|_| here).map_or_else(String::new, |key| format!(" {key} ends it "));
     // Where room is short, the reason matters more than what can be reckoned or looked up.

@@ -2,7 +2,6 @@
 
 use super::look::grouped;
 use super::screens::operations_tenant_text;
-use crate::Error;
 use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::run::{Run, RunStatus, Source};
 use crate::domain::run_facts::RunFacts;
@@ -10,6 +9,10 @@ use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryPlan, RetryRun,
 };
 use crate::ops::{AnyOperation, Consent};
+use crate::{Error, ErrorKind};
+
+/// Why nothing can be changed while the database does not answer.
+pub const LOST: &str = "changes are disabled: the database does not answer; they come back with it";
 
 /// What can be asked of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,6 +170,11 @@ pub fn covered(run: &Run) -> String {
         Some(id) => format!("tenant {id}, {who}"),
         None => who,
     }
+}
+
+/// What is said where a change was confirmed and the database does not answer.
+pub fn lost() -> Error {
+    Error::new(ErrorKind::Unreachable, LOST)
 }
 
 /// What is said where the typed text is not the phrase.

@@ -9,17 +9,16 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::app::link::State;
-use super::app::{App, MINIMUM, Overlay};
+use super::app::{App, MINIMUM};
 use super::banner;
 use super::command::{Command, Context};
-use super::look::{Look, wrapped};
+use super::look::wrapped;
+use super::screen::{Cx, Hint};
 use super::screens::Tab;
 use super::theme::Role;
-use super::widgets::dialog;
 use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone;
 use crate::ops::platform::Platform;
-use crate::ops::support::DiagnosticsSubject;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -36,47 +35,8 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         banner::draw(app, Rect { y: 2, height: 1, ..area }, buffer);
     }
     let mut cursor = draw_body(app, body, buffer);
-    match app.overlays.last() {
-        Some(Overlay::Help(help)) => {
-            help.draw(body, buffer, &app.setup.keymap, &app.look);
-            cursor = None;
-        }
-        Some(Overlay::Palette(palette)) => {
-            let held = app.session.as_ref().map(|session| &session.capabilities);
-            cursor = Some(palette.draw(body, buffer, &app.setup.keymap, &app.look, held));
-        }
-        Some(Overlay::Confirm(confirm)) => cursor = confirm.draw(body, buffer, &app.look),
-        Some(Overlay::Report(report)) => {
-            report.draw(body, buffer, &app.look);
-            cursor = None;
-        }
-        Some(Overlay::BreakGlass(dialog)) => cursor = dialog.draw(body, buffer, &app.look),
-        Some(Overlay::Discard) => {
-            draw_question(body, " Discard it? ", DISCARD, buffer, &app.look);
-            cursor = None;
-        }
-        Some(Overlay::DiscardDraft) => {
-            draw_question(body, " Discard it? ", DISCARD_DRAFT, buffer, &app.look);
-            cursor = None;
-        }
-        Some(Overlay::Leave) => {
-            let why = if app.runbooks.has_work() { LEAVE } else { LEAVE_DRAFT };
-            draw_question(body, " Leave the console? ", why, buffer, &app.look);
-            cursor = None;
-        }
-        Some(Overlay::ResumeDraft(subject)) => {
-            let about = match subject {
-                DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),
-                DiagnosticsSubject::Run { run_id, .. } => format!("run {run_id}"),
-            };
-            let why = format!(
-                "A support request about {about} was being written when the session ended; its \
-                 draft is kept. y goes on with it now, any other key leaves it for later."
-            );
-            draw_question(body, " Go on? ", &why, buffer, &app.look);
-            cursor = None;
-        }
-        None => {}
+    if let Some(top) = app.modals.last() {
+        cursor = top.view(&Cx { area: body, ..app.cx() }, buffer);
     }
     draw_footer(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buffer);
     if let Some(position) = cursor {
@@ -344,30 +304,6 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
     }
 }
 
-/// What the question before a draft of the wizard is discarded says.
-const DISCARD: &str = "What was selected and typed for this runbook would be lost. y discards it, \
-                       any other key keeps it.";
-/// What the question before a draft of a support request is discarded says.
-const DISCARD_DRAFT: &str = "What was typed for this support request would be lost, its file too. \
-                             y discards it, any other key keeps it.";
-
-/// What the question before the console is left with a started runbook says.
-const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \
-                     other key stays.";
-/// What the question before the console is left with a draft says.
-const LEAVE_DRAFT: &str = "A support request is being written. y leaves the console, any other \
-                           key stays.";
-
-/// A question that one letter answers.
-fn draw_question(body: Rect, title: &str, why: &str, buffer: &mut Buffer, look: &Look) {
-    let lines = wrapped(why, dialog::columns(body));
-    let room = dialog::draw(body, lines.len(), title, buffer, look);
-    for (y, line) in (room.y..room.bottom()).zip(lines) {
-        let line = Line::from(look.span(Role::Text, line));
-        line.render(Rect { y, height: 1, ..room }, buffer);
-    }
-}
-
 fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let look = &app.look;
     if let Some(toast) = &app.toast {
@@ -385,25 +321,26 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         return Line::from(look.span(Role::Failed, format!(" {text}"))).render(area, buffer);
     }
     let context = app.context();
-    let steps = if app.in_wizard() && !app.refuses_wizard() {
+    let mut spans = Vec::new();
+    let mut steps = if app.in_wizard() && !app.refuses_wizard() {
         app.runbooks.footer(look.now)
     } else if let Some(open) = app.composition().filter(|_| app.in_composition()) {
         open.footer()
     } else {
         Vec::new()
     };
+    for hint in app.modals.last().map_or_else(Vec::new, |top| top.hints()) {
+        match hint {
+            Hint::Does(command, label) => steps.push((command, label)),
+            Hint::Key(key, label) => {
+                spans.push(look.span(Role::Key, format!(" {key}")));
+                spans.push(look.span(Role::Hint, format!(" {label} ")));
+            }
+        }
+    }
     let of_step: Vec<Command> = steps.iter().map(|(command, _)| *command).collect();
     let commands: &[Command] = match context {
-        _ if app.in_wizard() || app.in_composition() => &of_step,
-        Context::Discard => {
-            let word = match app.overlays.last() {
-                Some(Overlay::ResumeDraft(_)) => " go on ",
-                Some(Overlay::Leave) => " leave ",
-                _ => " discard ",
-            };
-            let keys = vec![look.span(Role::Key, " y"), look.span(Role::Hint, word)];
-            return Line::from(keys).render(area, buffer);
-        }
+        _ if !app.modals.is_empty() || app.in_wizard() || app.in_composition() => &of_step,
         Context::Login => &[Command::FormSubmit, Command::FieldNext, Command::AppQuit],
         Context::Filter => &[
             Command::FilterAccept,
@@ -411,19 +348,6 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
             Command::FilterClear,
             Command::AppBack,
         ],
-        Context::Palette => &[Command::RowOpen, Command::FilterClear, Command::AppBack],
-        Context::Help => &[Command::CursorPageDown, Command::AppBack, Command::AppClose],
-        Context::Confirm if app.asks_nothing() && app.offers_waiting() => {
-            &[Command::WaitForWorker, Command::AppBack]
-        }
-        Context::Confirm if app.asks_nothing() => &[Command::AppBack],
-        Context::Confirm if app.offers_waiting() => {
-            &[Command::FormSubmit, Command::WaitForWorker, Command::AppBack]
-        }
-        Context::Confirm => &[Command::FormSubmit, Command::FilterClear, Command::AppBack],
-        Context::Form => {
-            &[Command::FormSubmit, Command::FieldNext, Command::AppBack, Command::FieldPrevious]
-        }
         Context::Errors => &[
             Command::RowOpen,
             Command::SampleOpen,
@@ -432,7 +356,6 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
             Command::WindowNext,
             Command::AppPalette,
         ],
-        Context::Report => &[Command::RowOpen, Command::AppBack],
         Context::Search => &[Command::FilterAccept, Command::FilterClear, Command::AppBack],
         // What may not be seen has nothing to be done to it.
         _ if refuses_support(app) => &[],
@@ -491,11 +414,16 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
         | Context::Preview
         | Context::Mask
         | Context::Sent
+        | Context::Help
+        | Context::Palette
+        | Context::Report
+        | Context::Confirm
+        | Context::Form
+        | Context::Discard
         | Context::Global => app.tab.footer(),
     };
-    let offers = if app.overlays.is_empty() { app.controls() } else { Vec::new() };
+    let offers = if app.modals.is_empty() { app.controls() } else { Vec::new() };
     let back = (context == Context::Operations && app.is_led()).then_some(Command::AppBack);
-    let mut spans = Vec::new();
     let plain = !context.is_text()
         || matches!(
             context,
@@ -542,7 +470,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
 
 /// Whether the page of the Support tab is one that the person may not see.
 fn refuses_support(app: &App) -> bool {
-    let shown = app.tab == Tab::Support && app.overlays.is_empty() && !app.shows_composition();
+    let shown = app.tab == Tab::Support && app.modals.is_empty() && !app.shows_composition();
     let error = app.support.screen().error().filter(|_| shown);
     error.is_some_and(|error| error.kind() == crate::ErrorKind::Forbidden)
         && !app.support.screen().has_data()
@@ -553,7 +481,7 @@ fn label_of(command: Command, context: Context) -> &'static str {
     match (command, context) {
         (Command::FormSubmit, Context::Login) => "log in",
         (Command::RowOpen, Context::Inbox) => "view run",
-        (Command::RowOpen, Context::Errors | Context::Report) => "list runs",
+        (Command::RowOpen, Context::Errors) => "list runs",
         (Command::FoldToggle, Context::Errors) => "alone",
         (Command::RowOpen, Context::RunTenants) => "select",
         (Command::PollNow, Context::Diagnostics) => "reopen",
@@ -567,9 +495,6 @@ fn label_of(command: Command, context: Context) -> &'static str {
             | Context::Diagnostics,
         ) => "search",
         (Command::AppClose, Context::Operations) => "quit",
-        (Command::AppBack, Context::Report) => "close",
-        (Command::FormSubmit, Context::Confirm) => "confirm",
-        (Command::AppBack, Context::Confirm) => "change nothing",
         _ => command.help(),
     }
 }
@@ -577,7 +502,7 @@ fn label_of(command: Command, context: Context) -> &'static str {
 /// An error that stands beside data that is still shown, or why the database does not answer.
 fn error_of_screen(app: &App) -> Option<String> {
     app.session.as_ref()?;
-    if !app.overlays.is_empty() {
+    if !app.modals.is_empty() {
         return None;
     }
     let (error, has_data) = match app.tab {

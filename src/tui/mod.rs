@@ -17,6 +17,7 @@ pub mod msg;
 pub mod remote;
 mod requests;
 mod round_trip;
+pub mod screen;
 pub mod screens;
 mod second;
 pub mod session;

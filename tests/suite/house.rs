@@ -305,6 +305,42 @@ fn fr_052_003_only_screens_and_the_rules_around_asking_name_an_operation() {
     assert_eq!(found, BTreeSet::from(around));
 }
 
+#[test]
+fn fr_052_006_a_dialog_is_named_outside_of_its_file_only_where_it_is_opened() {
+    let sources: Vec<(PathBuf, String)> = rust_files("src/tui")
+        .into_iter()
+        .filter(|path| !path.starts_with("src/tui/screens/support"))
+        .map(|path| (path.clone(), read(&path)))
+        .collect();
+    let mut dialogs = BTreeSet::new();
+    let mut opened = 0;
+    for (own, text) in &sources {
+        for name in text.lines().filter_map(|line| line.strip_prefix("impl Screen for ")) {
+            let name = name.trim_end_matches(" {").to_owned();
+            for (path, text) in sources.iter().filter(|(path, _)| path != own) {
+                let module = own.file_stem().unwrap().to_str().unwrap();
+                if !text.contains(&format!("{module}::")) {
+                    continue;
+                }
+                let names = |line: &&str| {
+                    let line = format!(" {line}");
+                    [format!(" {name}::"), format!("({name}::"), format!("({name} {{")]
+                        .iter()
+                        .any(|made| line.contains(made))
+                };
+                for line in text.lines().filter(names) {
+                    assert!(line.contains("push("), "{}: {line}", path.display());
+                    opened += 1;
+                }
+            }
+            dialogs.insert(name);
+        }
+    }
+    let known = ["Confirm", "GlassDialog", "GroupReport", "Help", "Palette", "Question"];
+    assert_eq!(dialogs, known.map(str::to_owned).into());
+    assert_eq!(opened, 10);
+}
+
 /// Headings of columns that hold times.
 const TIMES: [&str; 19] = [
     "BEAT",

@@ -1,9 +1,8 @@
 //! What an answer does: to its screen, and to what is known of the database.
 
-use super::{App, Overlay};
+use super::App;
 use crate::ErrorKind;
 use crate::ops::AnyOutput;
-use crate::tui::control::Control;
 use crate::tui::msg::{Answer, Effect, Slot};
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
@@ -28,7 +27,12 @@ impl App {
             return effects;
         }
         match answer {
-            Answer::Op(output) => return self.take_output(output),
+            Answer::Op(output) => {
+                // An answer that comes after the logout belongs to no one who is here.
+                let here = self.session.is_some();
+                let over = if here { self.answer_modals(&output) } else { Vec::new() };
+                return over.into_iter().chain(self.take_output(output, here)).collect();
+            }
             Answer::Counted(counted) => self.runbooks.counted(counted),
             Answer::PlanExported(asked, written) if self.session.is_some() => {
                 return self.plan_written(&asked, written);
@@ -50,18 +54,16 @@ impl App {
     }
 
     /// Takes what came of an operation.
-    fn take_output(&mut self, output: AnyOutput) -> Vec<Effect> {
+    fn take_output(&mut self, output: AnyOutput, here: bool) -> Vec<Effect> {
         let now = self.look.now;
-        // An answer that comes after the logout belongs to no one who is here.
-        let here = self.session.is_some();
         match output {
             AnyOutput::PlatformInfo(_, result) => self.platform.take(result, now),
             AnyOutput::Login(_, Ok((session, _))) => {
                 self.session = Some(session);
                 self.login = Login::default();
                 self.touched = Some(now);
-                self.offer_draft();
-                return self.ask_now();
+                let offer = self.offer_draft();
+                return offer.into_iter().chain(self.ask_now()).collect();
             }
             AnyOutput::Login(_, Err(error)) => self.login.refused(error),
             AnyOutput::MarkRead(asked, result) => return self.marked(&asked.ids, result),
@@ -77,11 +79,6 @@ impl App {
                 self.operations.take_page(&asked, result, rows, now);
             }
             AnyOutput::CountRuns(_, result) => self.operations.take_counts(result, now),
-            AnyOutput::FindNamed(asked, Ok(named)) => {
-                if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
-                    palette.take(asked.text, named);
-                }
-            }
             AnyOutput::NameValues(_, Ok(names)) => self.operations.take_names(names),
             AnyOutput::GetRun(asked, result) => self.run.take(asked.id, result, now),
             AnyOutput::CountUnread(_, result) => self.inbox.take_unread(result, now),
@@ -92,32 +89,14 @@ impl App {
                 let rows = Inbox::rows_in(self.body().height);
                 self.inbox.take_page(&asked, result, rows, now);
             }
-            AnyOutput::PlanRetry(asked, counted) => self.counted(asked.run_id, counted),
             AnyOutput::ListWorkers(_, result) => self.workers.take(result, now),
             AnyOutput::ReadOverview(asked, result) => self.take_overview(asked.window, result),
             AnyOutput::ListFingerprints(asked, result) => self.take_errors(asked.window, result),
-            AnyOutput::PlanGroupRetry(asked, plan) => self.group_planned(&asked.fingerprint, plan),
             AnyOutput::Summarise(asked, result) => self.take_usage(asked.window, result),
             AnyOutput::ChooseWindow(asked, result) => self.window_remembered(asked.window, result),
             AnyOutput::CurrentBreakGlass(_, found) => return self.take_glass(found),
-            AnyOutput::EnterBreakGlass(_, done) => return self.glass_changed(true, done),
-            AnyOutput::EndBreakGlass(_, done) => return self.glass_changed(false, done),
-            AnyOutput::CancelRun(asked, done) => {
-                return self.controlled(asked.run_id, Control::Cancel, done);
-            }
-            AnyOutput::CloseRun(asked, done) => {
-                return self.controlled(asked.run_id, Control::Close, done);
-            }
-            AnyOutput::PauseRun(asked, done) => {
-                return self.controlled(asked.run_id, Control::Pause, done);
-            }
-            AnyOutput::ResumeRun(asked, done) => {
-                return self.controlled(asked.run_id, Control::Resume, done);
-            }
-            AnyOutput::RetryRun(asked, done) => return self.retried(asked.run_id, done),
-            AnyOutput::RetryGroup(asked, done) => {
-                return self.group_retried(&asked.fingerprint, done);
-            }
+            AnyOutput::EnterBreakGlass(_, Ok(glass)) => return self.glass_changed(Some(glass)),
+            AnyOutput::EndBreakGlass(_, Ok(_)) => return self.glass_changed(None),
             output @ (AnyOutput::ListScopeTenants(..)
             | AnyOutput::ListScopeWorkspaces(..)
             | AnyOutput::Preflight(..)

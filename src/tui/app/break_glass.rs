@@ -1,11 +1,11 @@
 //! Break-glass in the console: the banner's facts, the dialog, and what comes of it.
 
-use super::{App, Overlay};
+use super::App;
 use crate::Result;
 use crate::access::BreakGlass;
 use crate::domain::capability::Capability;
 use crate::ops::break_glass::CurrentBreakGlass;
-use crate::tui::command::Command;
+use crate::tui::control::LOST;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
@@ -16,8 +16,6 @@ use crate::tui::widgets::break_glass::GlassDialog;
 pub struct Glass {
     /// As the database told last.
     active: Option<BreakGlass>,
-    /// A change is on its way.
-    sending: bool,
     /// A change was made here since the last poll: an answer that contradicts it may have been
     /// read before.
     changed: bool,
@@ -57,39 +55,13 @@ impl App {
         if !self.session.as_ref().is_some_and(|session| session.capabilities.has(needed)) {
             self.say(format!("this needs the capability {needed}; ask an admin"));
         } else if self.greyed() {
-            self.say(super::control::LOST);
-        } else if self.glass.sending {
+            self.say(LOST);
+        } else if self.awaits(Slot::BreakGlassChange) {
             self.say("the last request is still being sent");
         } else {
-            let dialog = GlassDialog::over(self.break_glass());
-            self.overlays.push(Overlay::BreakGlass(Box::new(dialog)));
+            return self.push(Box::new(GlassDialog::over(self.break_glass())));
         }
         Vec::new()
-    }
-
-    /// Does a command of the dialog.
-    pub(super) fn command_glass(&mut self, command: Command) -> Vec<Effect> {
-        let lost = self.greyed();
-        let Some(dialog) = self.glass_dialog() else {
-            return Vec::new();
-        };
-        let Some(operation) = dialog.command(command) else {
-            return Vec::new();
-        };
-        if lost {
-            let kind = crate::ErrorKind::Unreachable;
-            dialog.failed(crate::Error::new(kind, super::control::LOST));
-            return Vec::new();
-        }
-        self.glass.sending = true;
-        vec![Effect::ask(Slot::BreakGlassChange, operation)]
-    }
-
-    fn glass_dialog(&mut self) -> Option<&mut GlassDialog> {
-        self.overlays.iter_mut().find_map(|overlay| match overlay {
-            Overlay::BreakGlass(dialog) => Some(&mut **dialog),
-            _ => None,
-        })
     }
 
     /// Takes what a poll found.
@@ -106,32 +78,9 @@ impl App {
         Vec::new()
     }
 
-    /// Takes what came of taking (`entered`) or ending it.
-    pub(super) fn glass_changed(&mut self, entered: bool, done: Result<BreakGlass>) -> Vec<Effect> {
-        self.glass.sending = false;
-        match done {
-            Ok(glass) => {
-                self.overlays.retain(|overlay| {
-                    !matches!(overlay, Overlay::BreakGlass(dialog) if dialog.takes() == entered)
-                });
-                self.glass.changed = true;
-                if entered {
-                    let until = self.look.clock(glass.expires_at);
-                    self.glass.active = Some(glass);
-                    self.say(format!("break-glass is active until {until}"));
-                } else {
-                    self.glass.active = None;
-                    self.say("break-glass has ended");
-                }
-                vec![Effect::ask(Slot::BreakGlass, CurrentBreakGlass)]
-            }
-            Err(error) => {
-                match self.glass_dialog().filter(|dialog| dialog.takes() == entered) {
-                    Some(dialog) => dialog.failed(error),
-                    None => self.say(format!("break-glass: {error}")),
-                }
-                Vec::new()
-            }
-        }
+    /// It was taken, or ended, here.
+    pub(super) fn glass_changed(&mut self, active: Option<BreakGlass>) -> Vec<Effect> {
+        self.glass = Glass { active, changed: true };
+        vec![Effect::ask(Slot::BreakGlass, CurrentBreakGlass)]
     }
 }

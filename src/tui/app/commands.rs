@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, Overlay, POLL_RANGE, Place};
+use super::{App, POLL_RANGE, Place};
 use crate::domain::time_zone::TimeZone;
 use crate::ops::auth::Logout;
 use crate::tui::command::{Command, Context};
@@ -41,45 +41,18 @@ impl App {
             }
             _ => {}
         }
-        let height = self.body().height;
-        if let Some(overlay) = self.overlays.last_mut() {
-            match (overlay, command) {
-                (_, Command::AppBack) => {
-                    self.overlays.pop();
-                }
-                (Overlay::Help(_), Command::AppHelp) => {
-                    self.overlays.pop();
-                }
-                (Overlay::Help(help), command) => help.command(command, &self.setup.keymap, height),
-                (Overlay::Palette(_), Command::RowOpen) => return self.accept_offer(),
-                (Overlay::Palette(_), command) => {
-                    return self.change_palette(|palette| palette.command(command)).1;
-                }
-                (Overlay::Confirm(_), Command::WaitForWorker) => return self.choose_waiting(),
-                // Whatever it is, it is not the one letter that throws anything away.
-                (
-                    Overlay::Discard
-                    | Overlay::DiscardDraft
-                    | Overlay::Leave
-                    | Overlay::ResumeDraft(_),
-                    _,
-                ) => drop(self.overlays.pop()),
-                (Overlay::Confirm(_), command) => return self.command_confirm(command),
-                (Overlay::Report(_), command) => return self.command_report(command),
-                (Overlay::BreakGlass(_), command) => return self.command_glass(command),
+        if !self.modals.is_empty() {
+            if command == Command::AppBack {
+                self.close_top();
+                return Vec::new();
             }
-            return Vec::new();
+            return self.ask_top(|top, cx| top.command(command, cx));
         }
         match command {
-            Command::AppHelp => {
-                self.overlays.push(Overlay::Help(Help::of(self.context())));
-                Vec::new()
-            }
+            Command::AppHelp => self.push(Box::new(Help::of(self.context()))),
             _ if self.session.is_none() => self.login.command(command),
             Command::AppPalette if self.context() != Context::Filter => {
-                self.overlays
-                    .push(Overlay::Palette(Palette::over(self.context(), &self.setup.keymap)));
-                Vec::new()
+                self.push(Box::new(Palette::over(self.context(), &self.setup.keymap)))
             }
             Command::AppLogout => {
                 let mut effects = self.interrupt_composition(true);
@@ -112,7 +85,7 @@ impl App {
 
     /// A click goes to a tab or selects a row; a click on the selected row opens it.
     pub(super) fn click(&mut self, column: u16, row: u16) -> Vec<Effect> {
-        let ours = self.session.is_some() && self.overlays.is_empty() && !self.too_small();
+        let ours = self.session.is_some() && self.modals.is_empty() && !self.too_small();
         let typing =
             matches!(self.context(), Context::Filter | Context::Search) && !self.in_wizard();
         if !ours || typing {

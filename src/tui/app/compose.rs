@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 
-use super::{App, Overlay, Place};
+use super::{App, Place};
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::support::{Draft, Reference};
 use crate::drafts::{DraftKey, Drafts, Kept};
@@ -15,10 +15,15 @@ use crate::ops::support::{Compose, CreateRequest, DiagnosticsSubject};
 use crate::tui::command::Command;
 use crate::tui::compose::{Done, Job, Keeper};
 use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::screen::Go;
 use crate::tui::screens::Tab;
 use crate::tui::screens::support::compose::{Around, Composition, Outcome, Step};
 use crate::tui::screens::support::{Page, Target};
+use crate::tui::widgets::question::Question;
 
+/// What the question before a draft is discarded says.
+const DISCARD: &str = "What was typed for this support request would be lost, its file too. y \
+                       discards it, any other key keeps it.";
 /// How many drafts a console holds beside their files.
 const HELD: usize = 20;
 
@@ -61,7 +66,7 @@ impl App {
 
     /// Whether keys reach the composition.
     pub(in crate::tui) fn in_composition(&self) -> bool {
-        self.shows_composition() && self.overlays.is_empty()
+        self.shows_composition() && self.modals.is_empty()
     }
 
     /// Whether the composition is what the tab shows.
@@ -170,32 +175,26 @@ impl App {
     }
 
     /// Somebody has logged in: their interrupted draft is offered.
-    pub(super) fn offer_draft(&mut self) {
-        let Some(session) = &self.session else { return };
+    pub(super) fn offer_draft(&mut self) -> Vec<Effect> {
+        let Some(session) = &self.session else { return Vec::new() };
         let person = session.username.clone();
         self.composing.held.retain(|held| held.key.person == person);
         let interrupted = self.composing.interrupted.take();
-        if let Some(key) = interrupted.filter(|key| key.person == person) {
-            self.overlays.push(Overlay::ResumeDraft(key.subject));
-        }
+        let Some(key) = interrupted.filter(|key| key.person == person) else { return Vec::new() };
+        let about = match key.subject {
+            DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),
+            DiagnosticsSubject::Run { run_id, .. } => format!("run {run_id}"),
+        };
+        let why = format!(
+            "A support request about {about} was being written when the session ended; its draft \
+             is kept. y goes on with it now, any other key leaves it for later."
+        );
+        let (title, leads) = (" Go on? ", Go::Compose(key.subject));
+        self.push(Box::new(Question { title, why, yes: "go on", leads }))
     }
 
-    /// `y` goes on with the draft, anything else leaves it where it is.
-    pub(super) fn answer_offer(&mut self, event: &KeyEvent) -> Vec<Effect> {
-        match self.overlays.pop() {
-            Some(Overlay::ResumeDraft(subject)) if event.code == KeyCode::Char('y') => {
-                self.compose(subject)
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// `y` throws the draft away, anything else keeps it.
-    pub(super) fn answer_discard_draft(&mut self, event: &KeyEvent) -> Vec<Effect> {
-        self.overlays.pop();
-        if event.code != KeyCode::Char('y') {
-            return Vec::new();
-        }
+    /// Throws the draft away.
+    pub(super) fn drop_draft(&mut self) -> Vec<Effect> {
         let mut effects = self.forget_draft();
         self.say("the draft was discarded");
         effects.extend(self.leave_composition());
@@ -357,7 +356,8 @@ impl App {
             effects.push(Effect::Copy(text));
         }
         if outcome.ask {
-            self.overlays.push(Overlay::DiscardDraft);
+            let (title, why, leads) = (" Discard it? ", DISCARD.to_owned(), Go::DropDraft);
+            effects.extend(self.push(Box::new(Question { title, why, yes: "discard", leads })));
         }
         if outcome.leave {
             effects.extend(self.leave_with_draft());

@@ -1,21 +1,14 @@
 //! Changing a run from the console: who may, what is asked first, what is told afterwards.
 
-use super::{App, Overlay};
-use crate::Result;
+use super::App;
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_facts::{Retry, RunFacts};
-use crate::ops::overview::PlanGroupRetry;
-use crate::ops::runs::{Controlled, PlanRetry, Retried, RetryPlan};
-use crate::tui::command::{Command, Context};
-use crate::tui::control::{Control, retry_outcome};
+use crate::tui::command::Command;
+use crate::tui::control::{Control, LOST};
 use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
 use crate::tui::widgets::confirm::Confirm;
-
-/// Why nothing can be changed while the database does not answer.
-pub(super) const LOST: &str =
-    "changes are disabled: the database does not answer; they come back with it";
 
 impl App {
     /// The run that a change would be about, and the facts that decide what is possible.
@@ -76,7 +69,7 @@ impl App {
             self.say(LOST);
             return Vec::new();
         }
-        if self.sending {
+        if self.awaits(Slot::Control) {
             self.say("the last request is still being sent");
             return Vec::new();
         }
@@ -108,109 +101,8 @@ impl App {
             }
             return Vec::new();
         }
-        let (id, run) = (run.id, run.clone());
-        let confirm = Confirm::of(run, control).with_wait_key(self.wait_key());
-        self.overlays.push(Overlay::Confirm(Box::new(confirm)));
-        match control {
-            Control::Retry => vec![Effect::ask(Slot::Plan, PlanRetry { run_id: id })],
-            _ => Vec::new(),
-        }
-    }
-
-    /// A command in the dialog.
-    pub(super) fn command_confirm(&mut self, command: Command) -> Vec<Effect> {
-        let lost = self.greyed();
-        let Some(Overlay::Confirm(confirm)) = self.overlays.last_mut() else {
-            return Vec::new();
-        };
-        let Some(operation) = confirm.command(command) else {
-            return Vec::new();
-        };
-        if lost {
-            confirm.failed(crate::Error::new(crate::ErrorKind::Unreachable, LOST));
-            return Vec::new();
-        }
-        self.sending = true;
-        vec![Effect::ask(Slot::Control, operation)]
-    }
-
-    /// The dialog about a run, if it is open.
-    pub(super) fn dialog(&mut self, run_id: i64, control: Control) -> Option<&mut Confirm> {
-        self.overlays.iter_mut().find_map(|overlay| match overlay {
-            Overlay::Confirm(confirm) if confirm.is_about(run_id, control) => Some(&mut **confirm),
-            _ => None,
-        })
-    }
-
-    /// The key that has a new run wait for a worker.
-    pub(super) fn wait_key(&self) -> String {
-        let command = Command::WaitForWorker;
-        let keys = self.setup.keymap.keys_for(Context::Confirm, command);
-        keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
-    }
-
-    /// The new runs may wait for a worker: the second choice of the dialog.
-    pub(super) fn choose_waiting(&mut self) -> Vec<Effect> {
-        let window = self.window;
-        let Some(Overlay::Confirm(confirm)) = self.overlays.last_mut() else {
-            return Vec::new();
-        };
-        match confirm.wait_for_worker() {
-            Some(fingerprint) => {
-                let plan = PlanGroupRetry { fingerprint, window, wait_for_worker: true };
-                vec![Effect::ask(Slot::Plan, plan)]
-            }
-            None => Vec::new(),
-        }
-    }
-
-    /// Takes what a retry would do.
-    pub(super) fn counted(&mut self, run_id: i64, plan: Result<RetryPlan>) {
-        if let Some(dialog) = self.dialog(run_id, Control::Retry) {
-            dialog.take_plan(plan);
-        }
-    }
-
-    /// Takes what came of a change.
-    pub(super) fn controlled(
-        &mut self,
-        run_id: i64,
-        control: Control,
-        done: Result<Controlled>,
-    ) -> Vec<Effect> {
-        self.changed(run_id, control, done.map(|done| (control.outcome(run_id, done), None)))
-    }
-
-    /// Takes what came of a retry; its run can be viewed then.
-    pub(super) fn retried(&mut self, run_id: i64, done: Result<Retried>) -> Vec<Effect> {
-        let done = done.map(|done| (retry_outcome(&done), Some(done.started.run_id)));
-        self.changed(run_id, Control::Retry, done)
-    }
-
-    fn changed(
-        &mut self,
-        run_id: i64,
-        control: Control,
-        done: Result<(String, Option<i64>)>,
-    ) -> Vec<Effect> {
-        self.sending = false;
-        match done {
-            Ok((text, view)) => {
-                self.overlays.retain(|overlay| {
-                    !matches!(overlay, Overlay::Confirm(dialog)
-                              if dialog.is_about(run_id, control))
-                });
-                self.say_with(text, view);
-                self.ask_again()
-            }
-            Err(error) => {
-                match self.dialog(run_id, control) {
-                    Some(dialog) => dialog.failed(error),
-                    None => self.say(format!("run {run_id}: {error}")),
-                }
-                Vec::new()
-            }
-        }
+        let run = run.clone();
+        self.push(Box::new(Confirm::of(run, control)))
     }
 
     /// Asks for what is shown, also while live updates are paused.

@@ -1,43 +1,43 @@
 //! How the console is left, and what the palette leads to.
 
-use crossterm::event::{KeyCode, KeyEvent};
-
-use super::{App, Overlay};
-use crate::domain::capability::Capability;
-use crate::ops::named::FindNamed;
+use super::App;
 use crate::tui::command::{Command, Context};
 use crate::tui::keymap::{Key, Keymap, Resolved};
-use crate::tui::msg::{Effect, Slot};
+use crate::tui::msg::Effect;
+use crate::tui::screen::Go;
 use crate::tui::screens::support::Target;
 use crate::tui::screens::support::compose::Composition;
 use crate::tui::theme;
 use crate::tui::widgets::go_to::GoTo;
-use crate::tui::widgets::palette::{Offer, Palette};
+use crate::tui::widgets::question::Question;
+
+/// What the question before the console is left with a started runbook says.
+const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \
+                     other key stays.";
+/// What the question before the console is left with a draft says.
+const LEAVE_DRAFT: &str = "A support request is being written. y leaves the console, any other \
+                           key stays.";
 
 impl App {
     /// Closes what lies on top; on a screen it leaves, after a question where something was
     /// entered.
     pub(super) fn close(&mut self) -> Vec<Effect> {
-        if !self.overlays.is_empty() {
+        if !self.modals.is_empty() {
             return self.command(Command::AppBack);
         }
         if self.may_leave() {
             return vec![Effect::Quit];
         }
-        self.overlays.push(Overlay::Leave);
-        Vec::new()
+        let why = if self.runbooks.has_work() { LEAVE } else { LEAVE_DRAFT }.to_owned();
+        let leads = Go::Command(Command::AppQuit);
+        let title = " Leave the console? ";
+        self.push(Box::new(Question { title, why, yes: "leave", leads }))
     }
 
     /// Whether nothing is open over the screen, and nothing was entered in a form or the wizard.
     pub(in crate::tui) fn may_leave(&self) -> bool {
         let writes = self.composition().is_some_and(Composition::has_work);
-        self.overlays.is_empty() && !writes && !self.runbooks.has_work()
-    }
-
-    /// `y` leaves, anything else stays.
-    pub(super) fn answer_leave(&mut self, event: &KeyEvent) -> Vec<Effect> {
-        self.overlays.pop();
-        if event.code == KeyCode::Char('y') { vec![Effect::Quit] } else { Vec::new() }
+        self.modals.is_empty() && !writes && !self.runbooks.has_work()
     }
 
     /// Where nothing is shown, nothing is done but to leave: nobody sees what a key would do.
@@ -56,41 +56,8 @@ impl App {
         Vec::new()
     }
 
-    /// Changes the palette; asks what is typed there now.
-    pub(super) fn change_palette<T>(
-        &mut self,
-        change: impl FnOnce(&mut Palette) -> T,
-    ) -> (Option<T>, Vec<Effect>) {
-        let may_ask =
-            self.session.as_ref().is_some_and(|s| s.capabilities.has(Capability::OpsView));
-        let Some(Overlay::Palette(palette)) = self.overlays.last_mut() else {
-            return (None, Vec::new());
-        };
-        let before = palette.typed().to_owned();
-        let changed = change(palette);
-        let text = palette.typed().to_owned();
-        let asks = may_ask && !text.is_empty() && text != before;
-        let asked = Effect::ask(Slot::Named, FindNamed { text });
-        (Some(changed), asks.then_some(asked).into_iter().collect())
-    }
-
-    /// Does what is selected in the palette.
-    pub(super) fn accept_offer(&mut self) -> Vec<Effect> {
-        let Some(Overlay::Palette(palette)) = self.overlays.last() else { return Vec::new() };
-        let Some(offer) = palette.chosen() else {
-            self.say("nothing is selected; type a name or an ID, or move to a command");
-            return Vec::new();
-        };
-        self.overlays.pop();
-        match offer {
-            // Here, too, nothing that was entered is lost without a question.
-            Offer::Command(Command::AppQuit) => self.close(),
-            Offer::Command(command) => self.command(command),
-            Offer::GoTo(target) => self.go_to(target),
-        }
-    }
-
-    fn go_to(&mut self, target: GoTo) -> Vec<Effect> {
+    /// Goes to what was named.
+    pub(super) fn go_to(&mut self, target: GoTo) -> Vec<Effect> {
         let of_support = matches!(target, GoTo::Request(_) | GoTo::Tenant(_) | GoTo::Tenants(_));
         if of_support && self.composition().is_some_and(Composition::has_work) {
             self.say("a support request is being written; leave it first");

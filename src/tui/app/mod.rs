@@ -8,6 +8,7 @@ mod condition;
 mod control;
 mod leave;
 pub mod link;
+mod modals;
 mod notices;
 pub(in crate::tui) mod once;
 mod overview;
@@ -31,7 +32,6 @@ use crate::domain::window::Window;
 use crate::drafts::Drafts;
 use crate::ops::auth::{Session, Touch};
 use crate::ops::platform::{Platform, PlatformInfo};
-use crate::ops::support::DiagnosticsSubject;
 use crate::runbooks::Registry;
 use crate::term::ColorSupport;
 use crate::tui::command::{Command, Context};
@@ -40,6 +40,7 @@ use crate::tui::keymap::{Keymap, Resolved};
 use crate::tui::look::Look;
 use crate::tui::msg::{Effect, Msg, Slot};
 use crate::tui::remote::Remote;
+use crate::tui::screen::{Screen, Toast};
 use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
@@ -51,11 +52,6 @@ use crate::tui::screens::support::Support;
 use crate::tui::screens::telemetry::Telemetry;
 use crate::tui::screens::workers::Workers;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::break_glass::GlassDialog;
-use crate::tui::widgets::confirm::Confirm;
-use crate::tui::widgets::group::GroupReport;
-use crate::tui::widgets::help::Help;
-use crate::tui::widgets::palette::Palette;
 use break_glass::Glass;
 use compose::Composing;
 use link::Link;
@@ -66,10 +62,6 @@ pub const MINIMUM: Size = Size { width: 60, height: 15 };
 const POLL_RANGE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 /// Without the focus, or on a slow line, polls are this many times slower.
 const SELDOM: u32 = 5;
-/// How long a notice stays.
-const TOAST: chrono::Duration = chrono::Duration::seconds(4);
-/// How long a notice stays that leads somewhere.
-const LEADING_TOAST: chrono::Duration = chrono::Duration::seconds(15);
 /// How often keys are reported as a sign of life.
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::seconds(60);
 /// How much later than expected an answer may come before the data counts as old.
@@ -104,29 +96,6 @@ pub struct Setup {
     pub drafts: Option<Drafts>,
 }
 
-/// What lies over the screen; the top one gets the keys first.
-#[derive(Debug)]
-pub enum Overlay {
-    /// The keys in force.
-    Help(Help),
-    /// Every command by name.
-    Palette(Palette),
-    /// The question before a run is changed.
-    Confirm(Box<Confirm>),
-    /// What came of retrying the runs of an error.
-    Report(GroupReport),
-    /// Taking break-glass, or ending it.
-    BreakGlass(Box<GlassDialog>),
-    /// The question before the wizard's draft is thrown away.
-    Discard,
-    /// The question before the draft of a support request is thrown away.
-    DiscardDraft,
-    /// The question before the console is left with something entered.
-    Leave,
-    /// The offer to go on with a request that the end of a session interrupted.
-    ResumeDraft(DiagnosticsSubject),
-}
-
 /// A place to come back to.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::tui) struct Place {
@@ -135,16 +104,6 @@ pub(in crate::tui) struct Place {
     filter: RunFilter,
     /// The list that the run was chosen from.
     chosen_in: Tab,
-}
-
-/// A short notice.
-#[derive(Debug, Clone)]
-pub struct Toast {
-    /// What it says.
-    pub text: String,
-    /// The run that enter opens while the notice is shown.
-    pub view: Option<i64>,
-    until: DateTime<Utc>,
 }
 
 /// The whole state of one console.
@@ -167,13 +126,14 @@ pub struct App {
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
     pub(in crate::tui) tab: Tab,
-    pub(in crate::tui) overlays: Vec<Overlay>,
+    /// What lies over the tab; the top one gets the keys first.
+    pub(in crate::tui) modals: Vec<Box<dyn Screen>>,
+    /// What was closed while an answer to it is on its way.
+    closed: Vec<Box<dyn Screen>>,
     pub(in crate::tui) toast: Option<Toast>,
     pub(in crate::tui) link: Link,
     pub(in crate::tui) paused: bool,
     pub(in crate::tui) pending: Vec<Key>,
-    /// Whether a change of runs is on its way.
-    pub(in crate::tui) sending: bool,
     glass: Glass,
     focused: bool,
     /// Which embedded theme is shown; their number stands for the one that was loaded.
@@ -214,10 +174,10 @@ impl App {
             support: Support::default(),
             composing: Box::new(Composing::new(setup.drafts.clone())),
             window: None,
-            sending: false,
             glass: Glass::default(),
             tab: Tab::Operations,
-            overlays: Vec::new(),
+            modals: Vec::new(),
+            closed: Vec::new(),
             toast: None,
             link: Link::default(),
             paused: false,
@@ -288,18 +248,9 @@ impl App {
 
     /// The context that keys are looked up in.
     pub fn context(&self) -> Context {
-        match self.overlays.last() {
-            Some(Overlay::Help(_)) => return Context::Help,
-            Some(Overlay::Palette(_)) => return Context::Palette,
-            Some(Overlay::Confirm(confirm)) => return confirm.context(),
-            Some(Overlay::Report(_)) => return Context::Report,
-            Some(Overlay::BreakGlass(dialog)) => return dialog.context(),
-            Some(
-                Overlay::Discard | Overlay::DiscardDraft | Overlay::Leave | Overlay::ResumeDraft(_),
-            ) => return Context::Discard,
-            None => {}
-        }
-        if self.session.is_none() {
+        if let Some(top) = self.modals.last() {
+            top.context()
+        } else if self.session.is_none() {
             Context::Login
         } else if self.tab == Tab::Operations && self.operations.editor().is_some() {
             Context::Filter
@@ -393,7 +344,7 @@ impl App {
         match self.setup.keymap.resolve(context, &self.pending, key) {
             Resolved::Command(command) => {
                 self.pending.clear();
-                let leads = command == Command::RowOpen && self.overlays.is_empty();
+                let leads = command == Command::RowOpen && self.modals.is_empty();
                 effects.extend(match view.filter(|_| leads) {
                     Some(id) => self.open_run(id),
                     None => self.command(command),
@@ -410,12 +361,7 @@ impl App {
 
     fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {
         match context {
-            Context::Discard => match self.overlays.last() {
-                Some(Overlay::DiscardDraft) => return self.answer_discard_draft(event),
-                Some(Overlay::ResumeDraft(_)) => return self.answer_offer(event),
-                Some(Overlay::Leave) => return self.answer_leave(event),
-                _ => return self.answer_discard(event),
-            },
+            _ if !self.modals.is_empty() => return self.ask_top(|top, cx| top.key(event, cx)),
             // The field of the phrase is gone, but the hand may still be typing it.
             Context::Refused => return Vec::new(),
             _ if self.in_composition() => return self.type_in_composition(event),
@@ -428,12 +374,6 @@ impl App {
             Context::Filter => {
                 self.operations.type_key(event);
             }
-            Context::Palette => return self.change_palette(|palette| palette.key(event)).1,
-            Context::Confirm | Context::Form => match self.overlays.last_mut() {
-                Some(Overlay::Confirm(confirm)) => confirm.key(event),
-                Some(Overlay::BreakGlass(dialog)) => dialog.key(event),
-                _ => {}
-            },
             _ => {}
         }
         Vec::new()
@@ -456,8 +396,7 @@ impl App {
 
     /// Says something that may lead to a run.
     fn say_with(&mut self, text: impl Into<String>, view: Option<i64>) {
-        let stays = if view.is_some() { LEADING_TOAST } else { TOAST };
-        self.toast = Some(Toast { text: text.into(), view, until: self.look.now + stays });
+        self.toast = Some(Toast::new(text, view, self.look.now));
     }
 
     /// Asks for what the state subscribes to without waiting for its next poll.
@@ -479,10 +418,10 @@ impl App {
         self.support = Support::default();
         self.window = None;
         self.runbooks.clear();
-        self.sending = false;
         self.glass = Glass::default();
         self.tab = Tab::Operations;
-        self.overlays.clear();
+        self.modals.clear();
+        self.closed.clear();
         self.led_here = None;
         self.run_chosen_in = Tab::Operations;
         self.inbox_from = Tab::Operations;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{App, Overlay};
+use super::App;
 use crate::ops::support::OpenDiagnostics;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::screens::Tab;
@@ -105,11 +105,7 @@ impl App {
             },
             _ => None,
         };
-        let over_it = match self.overlays.last() {
-            Some(Overlay::Confirm(_)) => Some(Slot::Plan),
-            Some(Overlay::Palette(palette)) => (!palette.typed().is_empty()).then_some(Slot::Named),
-            _ => None,
-        };
+        let over_it = self.modals.last().and_then(|top| top.reads());
         on_tab.into_iter().chain(over_it).collect()
     }
 

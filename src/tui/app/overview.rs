@@ -1,20 +1,17 @@
 //! The overview inside the console: what it asks for, and where its numbers lead.
 
-use super::{App, Overlay};
+use super::App;
 use crate::Result;
 use crate::domain::run::Run;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::window::Window;
-use crate::ops::overview::{
-    FingerprintGroup, FingerprintPage, GroupRetried, GroupRetryPlan, Overview as Told,
-    PlanGroupRetry,
-};
+use crate::ops::overview::{FingerprintGroup, FingerprintPage, Overview as Told};
 use crate::tui::command::Command;
-use crate::tui::msg::{Effect, Slot};
+use crate::tui::msg::Effect;
 use crate::tui::screens::Tab;
 use crate::tui::screens::overview::{Around, Opens, Overview};
 use crate::tui::widgets::confirm::Confirm;
-use crate::tui::widgets::group::{GroupQuestion, GroupReport};
+use crate::tui::widgets::group::GroupQuestion;
 
 impl App {
     /// The overview.
@@ -47,16 +44,6 @@ impl App {
             greyed,
             live: !self.paused && !greyed,
         }
-    }
-
-    /// Whether the dialog on top has nothing that could be confirmed.
-    pub(in crate::tui) fn asks_nothing(&self) -> bool {
-        matches!(self.overlays.last(), Some(Overlay::Confirm(confirm)) if confirm.asks_nothing())
-    }
-
-    /// Whether the dialog on top offers to queue what waits for a worker.
-    pub(in crate::tui) fn offers_waiting(&self) -> bool {
-        matches!(self.overlays.last(), Some(Overlay::Confirm(confirm)) if confirm.offers_waiting())
     }
 
     /// The recent failure under the cursor.
@@ -200,74 +187,11 @@ impl App {
             self.say("no error is selected");
             return Vec::new();
         };
-        let fingerprint = group.fingerprint.clone();
-        if fingerprint.is_empty() {
+        if group.fingerprint.is_empty() {
             self.say("these failures have no fingerprint; open their run and retry that");
             return Vec::new();
         }
-        let question = GroupQuestion::of(group);
-        let confirm = Confirm::group(question).with_wait_key(self.wait_key());
-        self.overlays.push(Overlay::Confirm(Box::new(confirm)));
-        let window = self.window;
-        let plan = PlanGroupRetry { fingerprint, window, wait_for_worker: false };
-        vec![Effect::ask(Slot::Plan, plan)]
-    }
-
-    /// The dialog about an error, if it is open.
-    fn group_dialog(&mut self, fingerprint: &str) -> Option<&mut Confirm> {
-        self.overlays.iter_mut().find_map(|overlay| match overlay {
-            Overlay::Confirm(confirm) if confirm.is_about_error(fingerprint) => {
-                Some(&mut **confirm)
-            }
-            _ => None,
-        })
-    }
-
-    /// Takes what retrying the runs of an error would do.
-    pub(super) fn group_planned(&mut self, fingerprint: &str, plan: Result<GroupRetryPlan>) {
-        let Some(dialog) = self.group_dialog(fingerprint) else { return };
-        match plan {
-            Ok(plan) => dialog.take_group(plan),
-            Err(error) => dialog.failed(error),
-        }
-    }
-
-    /// Takes what came of retrying the runs of an error.
-    pub(super) fn group_retried(
-        &mut self,
-        fingerprint: &str,
-        done: Result<GroupRetried>,
-    ) -> Vec<Effect> {
-        self.sending = false;
-        match done {
-            Ok(done) => {
-                self.overlays.retain(|overlay| {
-                    !matches!(overlay, Overlay::Confirm(dialog)
-                              if dialog.is_about_error(fingerprint))
-                });
-                self.overlays.push(Overlay::Report(GroupReport::of(done)));
-                self.ask_again()
-            }
-            Err(error) => {
-                match self.group_dialog(fingerprint) {
-                    Some(dialog) => dialog.failed(error),
-                    None => self.say(error.to_string()),
-                }
-                Vec::new()
-            }
-        }
-    }
-
-    /// Does a command while it is told what came of a retry.
-    pub(super) fn command_report(&mut self, command: Command) -> Vec<Effect> {
-        let body = self.body();
-        let Some(Overlay::Report(report)) = self.overlays.last_mut() else { return Vec::new() };
-        if command != Command::RowOpen {
-            report.command(command, body, &self.look);
-            return Vec::new();
-        }
-        let filter = report.filter();
-        self.overlays.pop();
-        filter.map_or_else(Vec::new, |filter| self.lead_to_list(filter))
+        let question = GroupQuestion::of(group, self.window);
+        self.push(Box::new(Confirm::group(question)))
     }
 }

@@ -1,12 +1,9 @@
 //! Text that is pasted in one piece: only a text field takes it, and it confirms nothing.
 
-use super::{App, Overlay};
+use super::App;
 use crate::tui::command::Context;
 use crate::tui::msg::Effect;
-use crate::tui::widgets::form::Pasted;
-
-/// What is said where a confirmation is pasted.
-const UNTYPED: &str = "a confirmation has to be typed; the pasted text was not taken";
+use crate::tui::screen::{CUT, NO_FIELD, UNTYPED};
 
 impl App {
     /// Gives pasted text to the text field that has the keys, if one has.
@@ -14,8 +11,11 @@ impl App {
         if self.too_small() {
             return Vec::new();
         }
+        if !self.modals.is_empty() {
+            return self.ask_top(|top, cx| top.paste(text, cx));
+        }
         let context = self.context();
-        let typed = matches!(context, Context::Confirm | Context::Phrase | Context::Refused);
+        let typed = matches!(context, Context::Phrase | Context::Refused);
         if context.is_text() && !typed && self.in_wizard() {
             return self.paste_in_wizard(text);
         }
@@ -31,41 +31,14 @@ impl App {
                 effects = asked;
                 whole
             }
-            Context::Palette => {
-                let (whole, asked) = self.change_palette(|palette| palette.paste(text));
-                effects = asked;
-                whole.unwrap_or(true)
-            }
-            Context::Form => match self.overlays.last_mut() {
-                Some(Overlay::BreakGlass(dialog)) => {
-                    let pasted = dialog.paste(text);
-                    self.pasted_in_form(pasted, "this field takes no pasted text")
-                }
-                Some(Overlay::Confirm(dialog)) => {
-                    let pasted = dialog.paste(text);
-                    self.pasted_in_form(pasted, UNTYPED)
-                }
-                _ => true,
-            },
             _ => {
-                self.say(if typed {
-                    UNTYPED
-                } else {
-                    "pasted text is taken only in a text field; nothing was done"
-                });
+                self.say(if typed { UNTYPED } else { NO_FIELD });
                 true
             }
         };
         if !whole {
-            self.say("the paste was longer than the field and was cut off");
+            self.say(CUT);
         }
         effects
-    }
-    /// Whether all of it was taken, or nothing; says so where the field takes none.
-    fn pasted_in_form(&mut self, pasted: Pasted, refusal: &str) -> bool {
-        if pasted == Pasted::Refused {
-            self.say(refusal);
-        }
-        pasted != Pasted::Cut
     }
 }

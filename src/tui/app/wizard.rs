@@ -1,10 +1,9 @@
 //! The wizard of runbooks inside the console: what reaches it, and what it asks for.
 
-use crossterm::event::{KeyCode, KeyEvent};
-
+use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
-use super::{App, Overlay, Setup};
+use super::{App, Setup};
 use crate::Result;
 use crate::ops::AnyOutput;
 use crate::ops::auth::Session;
@@ -12,8 +11,14 @@ use crate::tui::command::{Command, Context};
 use crate::tui::export::ExportPlan;
 use crate::tui::look::Look;
 use crate::tui::msg::Effect;
+use crate::tui::screen::Go;
 use crate::tui::screens::Tab;
 use crate::tui::screens::runbooks::{Around, Outcome, Runbooks};
+use crate::tui::widgets::question::Question;
+
+/// What the question before a draft of the wizard is discarded says.
+const DISCARD: &str = "What was selected and typed for this runbook would be lost. y discards it, \
+                       any other key keeps it.";
 
 impl App {
     fn wizard(&mut self, act: impl FnOnce(&mut Runbooks, &Around<'_>) -> Outcome) -> Outcome {
@@ -34,7 +39,7 @@ impl App {
 
     /// Whether keys reach the wizard.
     pub(in crate::tui) fn in_wizard(&self) -> bool {
-        self.session.is_some() && self.tab == Tab::Runbooks && self.overlays.is_empty()
+        self.session.is_some() && self.tab == Tab::Runbooks && self.modals.is_empty()
     }
 
     /// Whether a command means the wizard rather than the console, while the wizard has the keys.
@@ -108,22 +113,14 @@ impl App {
             effects.extend(self.go(Tab::Operations));
         }
         if outcome.ask {
-            if self.runbooks.has_work() {
-                self.overlays.push(Overlay::Discard);
+            effects.extend(if self.runbooks.has_work() {
+                let (title, why, leads) = (" Discard it? ", DISCARD.to_owned(), Go::DropScope);
+                self.push(Box::new(Question { title, why, yes: "discard", leads }))
             } else {
-                effects.extend(self.runbooks.throw_away());
-            }
+                self.runbooks.throw_away()
+            });
         }
         effects
-    }
-
-    /// `y` throws the draft away, anything else keeps it.
-    pub(super) fn answer_discard(&mut self, event: &KeyEvent) -> Vec<Effect> {
-        self.overlays.pop();
-        if event.code == KeyCode::Char('y') {
-            return self.runbooks.throw_away();
-        }
-        Vec::new()
     }
 }
 

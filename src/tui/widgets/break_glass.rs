@@ -8,8 +8,10 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::super::command::{Command, Context};
-use super::super::control::mistyped;
-use super::super::look::{Look, wrapped};
+use super::super::control::{lost, mistyped};
+use super::super::look::wrapped;
+use super::super::msg::Slot;
+use super::super::screen::{Cx, Hint, Reply, Screen, UNTYPED};
 use super::super::theme::Role;
 use super::dialog;
 use super::form::{Field, Form, Pasted};
@@ -21,7 +23,7 @@ use crate::domain::start_reason::{MAX_REASON, StartReason, StartReasonCode};
 use crate::ops::break_glass::{
     DEFAULT_MINUTES, EndBreakGlass, EnterBreakGlass, MAX_MINUTES, MIN_MINUTES, check_minutes,
 };
-use crate::ops::{AnyOperation, Consent, password};
+use crate::ops::{AnyOperation, AnyOutput, Consent, password};
 
 const CODE: usize = 0;
 const REASON: usize = 1;
@@ -69,21 +71,13 @@ impl GlassDialog {
         Self { kind, sending: false, error: None }
     }
 
-    /// Where its keys are looked up.
-    pub fn context(&self) -> Context {
-        match self.kind {
-            Kind::Enter(_) => Context::Form,
-            Kind::End(_) => Context::Confirm,
-        }
-    }
-
     /// Whether it takes break-glass, rather than ending it.
-    pub fn takes(&self) -> bool {
+    fn takes(&self) -> bool {
         matches!(self.kind, Kind::Enter(_))
     }
 
     /// Does a command; gives what is to be sent.
-    pub fn command(&mut self, command: Command) -> Option<AnyOperation> {
+    fn confirm(&mut self, command: Command) -> Option<AnyOperation> {
         if self.sending {
             return None;
         }
@@ -118,13 +112,61 @@ impl GlassDialog {
     }
 
     /// It went wrong: the dialog stays, and says why.
-    pub fn failed(&mut self, error: Error) {
+    fn failed(&mut self, error: Error) {
         self.sending = false;
         self.error = Some(error);
     }
+}
 
-    /// Types a key.
-    pub fn key(&mut self, event: &KeyEvent) {
+impl Screen for GlassDialog {
+    fn context(&self) -> Context {
+        match self.kind {
+            Kind::Enter(_) => Context::Form,
+            Kind::End(_) => Context::Confirm,
+        }
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        match self.confirm(command) {
+            Some(_) if cx.lost => self.failed(lost()),
+            Some(operation) => return Reply::ask(Slot::BreakGlassChange, operation),
+            None => {}
+        }
+        Reply::default()
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        let done = match answer {
+            AnyOutput::EnterBreakGlass(_, done) if self.takes() => done,
+            AnyOutput::EndBreakGlass(_, done) if !self.takes() => done,
+            _ => return None,
+        };
+        Some(match done {
+            Ok(glass) if self.takes() => {
+                let until = cx.look.clock(glass.expires_at);
+                Reply::close().say(format!("break-glass is active until {until}"), cx)
+            }
+            Ok(_) => Reply::close().say("break-glass has ended", cx),
+            Err(error) if cx.shown => {
+                self.failed(error.clone());
+                Reply::default()
+            }
+            Err(error) => Reply::close().say(format!("break-glass: {error}"), cx),
+        })
+    }
+
+    fn awaits(&self) -> Option<Slot> {
+        self.sending.then_some(Slot::BreakGlassChange)
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        match self.kind {
+            Kind::Enter(_) => dialog::form_hints(),
+            Kind::End(_) => dialog::phrase_hints(Command::FilterClear),
+        }
+    }
+
+    fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
         let typed = !self.sending
             && match &mut self.kind {
                 Kind::Enter(form) => form.key(event),
@@ -133,18 +175,20 @@ impl GlassDialog {
         if typed {
             self.error = None;
         }
+        Reply::default()
     }
 
-    /// Pastes into the form; a confirmation has to be typed.
-    pub fn paste(&mut self, text: &str) -> Pasted {
-        match &mut self.kind {
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        let refusal = if self.takes() { "this field takes no pasted text" } else { UNTYPED };
+        let pasted = match &mut self.kind {
             Kind::Enter(form) if !self.sending => form.paste(text),
             _ => Pasted::Refused,
-        }
+        };
+        Reply::default().pasted(pasted, refusal, cx)
     }
 
-    /// Draws it over the body; gives where the terminal's cursor belongs.
-    pub fn draw(&self, body: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        let Cx { look, area: body, .. } = *cx;
         let columns = dialog::columns(body);
         let (title, meaning, fields) = match &self.kind {
             Kind::Enter(form) => (" Take break-glass? ", MEANING, form.rows(columns)),

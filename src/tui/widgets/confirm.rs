@@ -1,5 +1,5 @@
-//! The dialog before anything of a run, or of the runs of an error, is changed: what it is, what will happen, and what has
-//! to be typed. Nothing but typing confirms; a paste never does.
+//! The dialog before anything of a run, or of the runs of an error, is changed: what it is, what
+//! will happen, and what has to be typed. Nothing but typing confirms; a paste never does.
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
@@ -9,19 +9,21 @@ use ratatui::widgets::Widget;
 use uuid::Uuid;
 
 use super::super::command::{Command, Context};
-use super::super::control::{Control, covered, mistyped};
+use super::super::control::{Control, covered, lost, mistyped, retry_outcome};
 use super::super::look::{Look, wrapped};
+use super::super::msg::Slot;
+use super::super::screen::{Cx, Go, Hint, Reply, Screen, UNTYPED};
 use super::super::theme::Role;
 use super::dialog;
 use super::form::{Field, Form, Pasted};
-use super::group::GroupQuestion;
+use super::group::{GroupQuestion, GroupReport};
 use super::reason;
 use super::text_field::TextField;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::run::Run;
 use crate::ops::overview::GroupRetryPlan;
-use crate::ops::runs::RetryPlan;
-use crate::ops::{AnyOperation, Consent};
+use crate::ops::runs::{PlanRetry, RetryPlan};
+use crate::ops::{AnyOperation, AnyOutput, Consent};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest text that can be typed.
@@ -72,8 +74,6 @@ pub struct Confirm {
     error: Option<Error>,
     request_id: String,
     waiting: Waiting,
-    /// The key of the second choice, as it is shown.
-    wait_key: String,
 }
 
 /// Whether a new run would wait for a worker.
@@ -106,28 +106,32 @@ impl Confirm {
             error: None,
             request_id: Uuid::new_v4().to_string(),
             waiting: Waiting::No,
-            wait_key: String::new(),
         }
     }
 
-    /// The same with the key of the second choice.
-    #[must_use]
-    pub fn with_wait_key(self, wait_key: String) -> Self {
-        Self { wait_key, ..self }
-    }
-
     /// Whether the second choice is open: to queue what waits for a worker.
-    pub fn offers_waiting(&self) -> bool {
+    fn offers_waiting(&self) -> bool {
         match &self.subject {
             Subject::Run { .. } => matches!(self.waiting, Waiting::Refused(_)),
             Subject::Group(question) => question.offers_waiting(),
         }
     }
 
-    /// The second choice. Gives the error whose plan has to be made again, if it is about one.
-    pub fn wait_for_worker(&mut self) -> Option<String> {
+    /// Asks what a retry would do.
+    fn plan(&self) -> Reply {
+        match &self.subject {
+            Subject::Run { run, control: Control::Retry, .. } => {
+                Reply::ask(Slot::Plan, PlanRetry { run_id: run.id })
+            }
+            Subject::Run { .. } => Reply::default(),
+            Subject::Group(question) => Reply::ask(Slot::Plan, question.ask()),
+        }
+    }
+
+    /// The second choice: what was refused is queued all the same.
+    fn wait_for_worker(&mut self) -> Reply {
         if !self.offers_waiting() {
-            return None;
+            return Reply::default();
         }
         self.error = None;
         match &mut self.subject {
@@ -136,33 +140,17 @@ impl Confirm {
                     self.waiting = Waiting::Chosen(std::mem::take(why));
                 }
                 self.ask();
-                None
+                Reply::default()
             }
-            Subject::Group(question) => Some(question.wait_for_worker()),
+            Subject::Group(question) => {
+                question.wait_for_worker();
+                self.plan()
+            }
         }
-    }
-
-    /// Where its keys are looked up.
-    pub fn context(&self) -> Context {
-        match self.entry {
-            Entry::Phrase(_) => Context::Confirm,
-            Entry::Reasoned(_) => Context::Form,
-        }
-    }
-
-    /// Whether it is about this.
-    pub fn is_about(&self, run_id: i64, control: Control) -> bool {
-        matches!(&self.subject, Subject::Run { run, control: asked, .. }
-                 if run.id == run_id && *asked == control)
-    }
-
-    /// Whether it is about the error with this fingerprint.
-    pub fn is_about_error(&self, fingerprint: &str) -> bool {
-        matches!(&self.subject, Subject::Group(question) if question.is_about(fingerprint))
     }
 
     /// Takes what a retry of the run would do.
-    pub fn take_plan(&mut self, planned: Result<RetryPlan>) {
+    fn take_plan(&mut self, planned: Result<RetryPlan>) {
         let Subject::Run { plan, .. } = &mut self.subject else { return };
         match planned {
             Ok(RetryPlan { refusal: Some(why), .. }) => self.error = Some(Error::refused(why)),
@@ -177,7 +165,7 @@ impl Confirm {
     }
 
     /// Takes what a retry of the runs of the error would do.
-    pub fn take_group(&mut self, plan: GroupRetryPlan) {
+    fn take_group(&mut self, plan: GroupRetryPlan) {
         if let Subject::Group(question) = &mut self.subject {
             question.take_plan(plan);
             self.error = None;
@@ -198,7 +186,7 @@ impl Confirm {
     }
 
     /// It went wrong: the dialog stays, and says why.
-    pub fn failed(&mut self, error: Error) {
+    fn failed(&mut self, error: Error) {
         self.stage = Stage::Typing;
         if error.kind() == ErrorKind::NoWorker {
             // The last worker that supports the type has gone while this was open.
@@ -210,7 +198,7 @@ impl Confirm {
     }
 
     /// Whether nothing can be confirmed, now or later.
-    pub fn asks_nothing(&self) -> bool {
+    fn asks_nothing(&self) -> bool {
         let empty = matches!(&self.subject, Subject::Group(question) if question.is_empty());
         empty || matches!(self.waiting, Waiting::Refused(_))
     }
@@ -224,7 +212,7 @@ impl Confirm {
     }
 
     /// Does a command; gives what to send once it is confirmed.
-    pub fn command(&mut self, command: Command) -> Option<AnyOperation> {
+    fn confirm(&mut self, command: Command) -> Option<AnyOperation> {
         if matches!(self.stage, Stage::Sending) {
             return None;
         }
@@ -269,10 +257,102 @@ impl Confirm {
         Some(confirmed)
     }
 
-    /// Types a key.
-    pub fn key(&mut self, event: &KeyEvent) {
+    /// A change of what it is `about` went wrong, which is said also where this was closed.
+    fn missed(&mut self, error: &Error, about: &str, cx: &Cx<'_>) -> Reply {
+        if !cx.shown {
+            return Reply::close().say(format!("{about}{error}"), cx);
+        }
+        self.failed(error.clone());
+        Reply::default()
+    }
+}
+
+impl Screen for Confirm {
+    fn context(&self) -> Context {
+        match self.entry {
+            Entry::Phrase(_) => Context::Confirm,
+            Entry::Reasoned(_) => Context::Form,
+        }
+    }
+
+    fn open(&mut self, _: &Cx<'_>) -> Reply {
+        self.plan()
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        if command == Command::WaitForWorker {
+            return self.wait_for_worker();
+        }
+        match self.confirm(command) {
+            Some(_) if cx.lost => self.failed(lost()),
+            Some(operation) => return Reply::ask(Slot::Control, operation),
+            None => {}
+        }
+        Reply::default()
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        match (&self.subject, answer) {
+            (Subject::Run { run, control, .. }, AnyOutput::PlanRetry(asked, plan)) => {
+                if asked.run_id != run.id || *control != Control::Retry {
+                    return None;
+                }
+                self.take_plan(plan.clone());
+            }
+            (Subject::Run { run, control, .. }, _) => {
+                let (id, control) = (run.id, *control);
+                return Some(match outcome(id, control, answer)? {
+                    Ok((text, view)) => Reply::close().lead(text, view, cx).go(Go::Refresh),
+                    Err(error) => self.missed(error, &format!("run {id}: "), cx),
+                });
+            }
+            (Subject::Group(question), AnyOutput::PlanGroupRetry(asked, plan)) => {
+                if !question.is_about(&asked.fingerprint) {
+                    return None;
+                }
+                match plan {
+                    Ok(plan) => self.take_group(plan.clone()),
+                    Err(error) => self.failed(error.clone()),
+                }
+            }
+            (Subject::Group(question), AnyOutput::RetryGroup(asked, done)) => {
+                if !question.is_about(&asked.fingerprint) {
+                    return None;
+                }
+                return Some(match done {
+                    Ok(done) => Reply::close().push(GroupReport::of(done.clone())).go(Go::Refresh),
+                    Err(error) => self.missed(error, "", cx),
+                });
+            }
+            _ => return None,
+        }
+        Some(Reply::default())
+    }
+
+    fn reads(&self) -> Option<Slot> {
+        Some(Slot::Plan)
+    }
+
+    fn awaits(&self) -> Option<Slot> {
+        matches!(self.stage, Stage::Sending).then_some(Slot::Control)
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        if matches!(self.entry, Entry::Reasoned(_)) {
+            return dialog::form_hints();
+        }
+        let waits = self.offers_waiting();
+        let second = if waits { Command::WaitForWorker } else { Command::FilterClear };
+        let mut hints = dialog::phrase_hints(second);
+        if self.asks_nothing() {
+            hints.drain(..if waits { 1 } else { 2 });
+        }
+        hints
+    }
+
+    fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
         if matches!(self.stage, Stage::Sending) || self.confirmation().is_none() {
-            return;
+            return Reply::default();
         }
         let typed = match &mut self.entry {
             Entry::Phrase(field) => field.key(event),
@@ -281,18 +361,20 @@ impl Confirm {
         if typed {
             self.error = None;
         }
+        Reply::default()
     }
 
     /// Pastes into the reason; what confirms it has to be typed.
-    pub fn paste(&mut self, text: &str) -> Pasted {
-        match (&mut self.entry, &self.stage) {
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        let pasted = match (&mut self.entry, &self.stage) {
             (Entry::Reasoned(form), Stage::Typing) if form.focus() != PHRASE => form.paste(text),
             _ => Pasted::Refused,
-        }
+        };
+        Reply::default().pasted(pasted, UNTYPED, cx)
     }
 
-    /// Draws it over the body; gives where the terminal's cursor belongs.
-    pub fn draw(&self, body: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        let Cx { look, area: body, .. } = *cx;
         let columns = dialog::columns(body);
         let roomy = body.height >= ROOMY;
         let confirmation = self.confirmation();
@@ -322,7 +404,10 @@ impl Confirm {
             Waiting::No => {}
         }
         if self.offers_waiting() {
-            put(Role::Hint, &format!("{} queues it all the same, to wait for one.", self.wait_key));
+            let command = Command::WaitForWorker;
+            let key = cx.keymap.keys_for(Context::Confirm, command).into_iter().next();
+            let key = key.unwrap_or_else(|| format!(":{command}"));
+            put(Role::Hint, &format!("{key} queues it all the same, to wait for one."));
         }
         if let Some(confirmation) = &confirmation {
             let what = match self.entry {
@@ -376,6 +461,27 @@ impl Confirm {
         };
         at.filter(|_| matches!(self.stage, Stage::Typing))
     }
+}
+
+/// What is said of a change that was made, and the run that it leads to; none where the answer is
+/// to something else.
+fn outcome(
+    run_id: i64,
+    control: Control,
+    answer: &AnyOutput,
+) -> Option<Result<(String, Option<i64>), &Error>> {
+    let (about, done) = match (control, answer) {
+        (Control::Cancel, AnyOutput::CancelRun(asked, done)) => (asked.run_id, done),
+        (Control::Close, AnyOutput::CloseRun(asked, done)) => (asked.run_id, done),
+        (Control::Pause, AnyOutput::PauseRun(asked, done)) => (asked.run_id, done),
+        (Control::Resume, AnyOutput::ResumeRun(asked, done)) => (asked.run_id, done),
+        (Control::Retry, AnyOutput::RetryRun(asked, done)) if asked.run_id == run_id => {
+            let new = |done| (retry_outcome(done), Some(done.started.run_id));
+            return Some(done.as_ref().map(new));
+        }
+        _ => return None,
+    };
+    (about == run_id).then(|| done.as_ref().map(|done| (control.outcome(run_id, *done), None)))
 }
 
 fn title_of(run: &Run, control: Control) -> String {

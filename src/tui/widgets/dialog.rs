@@ -6,7 +6,9 @@ use ratatui::symbols::border;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Widget};
 
+use super::super::command::Command;
 use super::super::look::Look;
+use super::super::screen::Hint;
 use super::super::theme::Role;
 
 /// The widest box.
@@ -22,6 +24,21 @@ const PLAIN: border::Set<'static> = border::Set {
     horizontal_top: "-",
     horizontal_bottom: "-",
 };
+
+/// What the footer offers where a phrase confirms; `second` is the command beside that.
+pub fn phrase_hints(second: Command) -> Vec<Hint> {
+    vec![
+        Hint::Does(Command::FormSubmit, "confirm"),
+        Hint::Does(second, second.help()),
+        Hint::Does(Command::AppBack, "change nothing"),
+    ]
+}
+
+/// What the footer offers where a form confirms.
+pub fn form_hints() -> Vec<Hint> {
+    use Command::{AppBack, FieldNext, FieldPrevious, FormSubmit};
+    Hint::of(&[FormSubmit, FieldNext, AppBack, FieldPrevious])
+}
 
 /// How many columns there are inside of a box over `body`.
 pub fn columns(body: Rect) -> usize {

@@ -1,20 +1,24 @@
 //! Retrying the runs of an error: the question before it, and what came of it.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
-use super::super::command::Command;
+use super::super::command::{Command, Context};
 use super::super::look::{Look, grouped, wrapped};
+use super::super::screen::{Cx, Go, Hint, Reply, Screen};
 use super::super::theme::Role;
 use super::dialog;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::failure::{ReasonCode, RetryHelp};
 use crate::domain::run::Source;
 use crate::domain::run_filter::{RunFilter, Term, TermKind};
+use crate::domain::window::Window;
 use crate::ops::Consent;
-use crate::ops::overview::{FingerprintGroup, GroupRetried, GroupRetryPlan, RetryGroup, Skipped};
+use crate::ops::overview::{
+    FingerprintGroup, GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup, Skipped,
+};
 
 /// How many of the new runs a list can be told.
 const LISTED: usize = 20;
@@ -23,6 +27,7 @@ const LISTED: usize = 20;
 #[derive(Debug)]
 pub struct GroupQuestion {
     fingerprint: String,
+    window: Option<Window>,
     label: &'static str,
     pattern: String,
     retry: RetryHelp,
@@ -38,10 +43,11 @@ fn count(n: usize, noun: &str) -> String {
 }
 
 impl GroupQuestion {
-    /// A question about an error.
-    pub fn of(group: &FingerprintGroup) -> Self {
+    /// A question about an error of a window.
+    pub fn of(group: &FingerprintGroup, window: Option<Window>) -> Self {
         Self {
             fingerprint: group.fingerprint.clone(),
+            window,
             label: group.label,
             pattern: group.pattern.clone(),
             retry: ReasonCode::of(&group.reason_code).retry(),
@@ -65,11 +71,16 @@ impl GroupQuestion {
         self.plan.as_ref().is_some_and(|plan| plan.waiting > 0)
     }
 
-    /// The new runs may wait for a worker; gives the error whose plan has to be made again.
-    pub fn wait_for_worker(&mut self) -> String {
+    /// The new runs may wait for a worker; the plan has to be made again.
+    pub fn wait_for_worker(&mut self) {
         self.wait_for_worker = true;
         self.plan = None;
-        self.fingerprint.clone()
+    }
+
+    /// What finds out what it would do.
+    pub fn ask(&self) -> PlanGroupRetry {
+        let Self { wait_for_worker, window, .. } = *self;
+        PlanGroupRetry { fingerprint: self.fingerprint.clone(), window, wait_for_worker }
     }
 
     /// Whether no run can be retried.
@@ -172,7 +183,7 @@ impl GroupReport {
     }
 
     /// The new runs, as far as a list can be told; none where there is none.
-    pub fn filter(&self) -> Option<RunFilter> {
+    fn filter(&self) -> Option<RunFilter> {
         let newest = self.started.len().saturating_sub(LISTED);
         let ids: Vec<i64> = self.started.iter().skip(newest).map(|(_, new)| *new).collect();
         let term = Term { negated: false, kind: TermKind::Id(ids) };
@@ -212,11 +223,20 @@ impl GroupReport {
         }
         lines
     }
+}
 
-    /// Scrolls.
-    pub fn command(&mut self, command: Command, body: Rect, look: &Look) {
-        let lines = self.lines(dialog::columns(body), look).len();
-        let height = usize::from(body.height.saturating_sub(2));
+impl Screen for GroupReport {
+    fn context(&self) -> Context {
+        Context::Report
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        vec![Hint::Does(Command::RowOpen, "list runs"), Hint::Does(Command::AppBack, "close")]
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let lines = self.lines(dialog::columns(cx.area), cx.look).len();
+        let height = usize::from(cx.area.height.saturating_sub(2));
         let page = height.saturating_sub(1).max(1);
         let to = match command {
             Command::CursorUp => self.top.saturating_sub(1),
@@ -225,13 +245,18 @@ impl GroupReport {
             Command::CursorPageDown => self.top + page,
             Command::CursorFirst => 0,
             Command::CursorLast => lines,
-            _ => return,
+            Command::RowOpen => match self.filter() {
+                Some(filter) => return Reply::close().go(Go::List(filter)),
+                None => return Reply::close(),
+            },
+            _ => self.top,
         };
         self.top = to.min(lines.saturating_sub(height));
+        Reply::default()
     }
 
-    /// Draws it over the body.
-    pub fn draw(&self, body: Rect, buffer: &mut Buffer, look: &Look) {
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        let Cx { look, area: body, .. } = *cx;
         let lines = self.lines(dialog::columns(body), look);
         let total = lines.len();
         let room = dialog::draw(body, total, " Retried ", buffer, look);
@@ -244,5 +269,6 @@ impl GroupReport {
             let at = Rect { y: room.bottom(), height: 1, ..room };
             Line::from(look.span(Role::Hint, text)).right_aligned().render(at, buffer);
         }
+        None
     }
 }

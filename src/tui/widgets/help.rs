@@ -2,19 +2,19 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 
 use super::super::command::{Command, Context};
 use super::super::keymap::{Key, Keymap, Resolved};
-use super::super::look::Look;
+use super::super::screen::{Cx, Hint, Reply, Screen};
 use super::super::theme::Role;
 
 /// Columns of the keys.
 const KEYS: usize = 22;
 
-/// The help overlay.
+/// The help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Help {
     /// The context it explains.
@@ -27,11 +27,19 @@ impl Help {
     pub fn of(context: Context) -> Self {
         Self { context, top: 0 }
     }
+}
 
-    /// Does a command.
-    pub fn command(&mut self, command: Command, keymap: &Keymap, height: u16) {
-        let count = rows(self.context, keymap).len();
-        let page = usize::from(height.saturating_sub(1).max(1));
+impl Screen for Help {
+    fn context(&self) -> Context {
+        Context::Help
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        if command == Command::AppHelp {
+            return Reply::close();
+        }
+        let count = rows(self.context, cx.keymap).len();
+        let page = usize::from(cx.area.height.saturating_sub(1).max(1));
         let last = count.saturating_sub(page);
         self.top = match command {
             Command::CursorUp => self.top.saturating_sub(1),
@@ -43,10 +51,11 @@ impl Help {
             _ => self.top,
         }
         .min(last);
+        Reply::default()
     }
 
-    /// Draws it over the whole body.
-    pub fn draw(&self, area: Rect, buffer: &mut Buffer, keymap: &Keymap, look: &Look) {
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        let Cx { look, keymap, area, .. } = *cx;
         Clear.render(area, buffer);
         let rows = rows(self.context, keymap);
         let shown = usize::from(area.height.saturating_sub(1));
@@ -75,6 +84,11 @@ impl Help {
             };
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
+        None
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        Hint::of(&[Command::CursorPageDown, Command::AppBack, Command::AppClose])
     }
 }
 

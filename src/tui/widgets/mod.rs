@@ -8,6 +8,7 @@ pub mod go_to;
 pub mod group;
 pub mod help;
 pub mod palette;
+pub mod question;
 pub mod reason;
 pub mod text_area;
 pub mod text_field;

@@ -8,12 +8,15 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::super::command::{Command, Context};
 use super::super::keymap::Keymap;
-use super::super::look::Look;
+use super::super::msg::Slot;
+use super::super::screen::{Cx, Go, Hint, Reply, Screen};
 use super::super::theme::Role;
+use super::form::Pasted;
 use super::go_to::GoTo;
 use super::text_field::TextField;
-use crate::domain::capability::CapabilitySet;
-use crate::ops::named::Named;
+use crate::domain::capability::Capability;
+use crate::ops::AnyOutput;
+use crate::ops::named::{FindNamed, Named};
 use crate::ops::support::SupportTenant;
 
 /// What names quitting where it is typed in full, beside the command's name.
@@ -30,7 +33,7 @@ pub enum Offer {
     GoTo(GoTo),
 }
 
-/// The palette overlay.
+/// The palette.
 #[derive(Debug)]
 pub struct Palette {
     field: TextField,
@@ -64,12 +67,12 @@ impl Palette {
     }
 
     /// The text that was typed.
-    pub fn typed(&self) -> &str {
+    fn typed(&self) -> &str {
         self.field.text().trim()
     }
 
     /// Takes what a text names. The selected row stays the same one if the person moved to it.
-    pub fn take(&mut self, text: String, named: Named) {
+    fn take(&mut self, text: String, named: Named) {
         let chosen = self.chosen().filter(|_| self.moved);
         self.named = Some((text, named));
         match chosen.and_then(|chosen| self.offers().iter().position(|offer| *offer == chosen)) {
@@ -80,7 +83,7 @@ impl Palette {
 
     /// What fits the typed text: what it names, commands, tenants. Of runs and tenants only those
     /// that there are, once that is known.
-    pub fn offers(&self) -> Vec<Offer> {
+    fn offers(&self) -> Vec<Offer> {
         let typed = self.typed();
         let named = self.named.as_ref().filter(|(text, _)| text == typed).map(|(_, named)| named);
         let words: Vec<String> = typed.split_whitespace().map(str::to_lowercase).collect();
@@ -113,7 +116,7 @@ impl Palette {
     }
 
     /// The selected row.
-    pub fn chosen(&self) -> Option<Offer> {
+    fn chosen(&self) -> Option<Offer> {
         self.offers().into_iter().nth(self.chosen?)
     }
 
@@ -129,8 +132,35 @@ impl Palette {
         self.moved = false;
     }
 
-    /// Does a command of the palette itself.
-    pub fn command(&mut self, command: Command) {
+    /// Does what is selected.
+    fn accept(&self, cx: &Cx<'_>) -> Reply {
+        match self.chosen() {
+            None => {
+                let why = "nothing is selected; type a name or an ID, or move to a command";
+                Reply::default().say(why, cx)
+            }
+            // Here, too, nothing that was entered is lost without a question.
+            Some(Offer::Command(Command::AppQuit)) => {
+                Reply::close().go(Go::Command(Command::AppClose))
+            }
+            Some(Offer::Command(command)) => Reply::close().go(Go::Command(command)),
+            Some(Offer::GoTo(target)) => Reply::close().go(Go::To(target)),
+        }
+    }
+
+    /// Changes it; asks what is typed there now.
+    fn change(&mut self, cx: &Cx<'_>, change: impl FnOnce(&mut Self)) -> Reply {
+        let before = self.typed().to_owned();
+        change(self);
+        let text = self.typed().to_owned();
+        if cx.has(Capability::OpsView) && !text.is_empty() && text != before {
+            Reply::ask(Slot::Named, FindNamed { text })
+        } else {
+            Reply::default()
+        }
+    }
+
+    fn edit(&mut self, command: Command) {
         let last = self.offers().len().saturating_sub(1);
         match command {
             Command::CursorUp => {
@@ -158,31 +188,53 @@ impl Palette {
             _ => {}
         }
     }
+}
 
-    /// Types a key.
-    pub fn key(&mut self, event: &KeyEvent) -> bool {
-        let means = self.field.key(event);
-        self.select();
-        means
+impl Screen for Palette {
+    fn context(&self) -> Context {
+        Context::Palette
     }
 
-    /// Pastes text.
-    pub fn paste(&mut self, text: &str) -> bool {
-        let whole = self.field.paste(text);
-        self.select();
-        whole
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        match command {
+            Command::RowOpen => self.accept(cx),
+            _ => self.change(cx, |palette| palette.edit(command)),
+        }
     }
 
-    /// Draws it over the body; gives where the terminal's cursor belongs. Commands that the
-    /// actor has no capability for are grey.
-    pub fn draw(
-        &self,
-        area: Rect,
-        buffer: &mut Buffer,
-        keymap: &Keymap,
-        look: &Look,
-        held: Option<&CapabilitySet>,
-    ) -> Position {
+    fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
+        self.change(cx, |palette| {
+            palette.field.key(event);
+            palette.select();
+        })
+    }
+
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        let mut whole = true;
+        let reply = self.change(cx, |palette| {
+            whole = palette.field.paste(text);
+            palette.select();
+        });
+        reply.pasted(if whole { Pasted::Whole } else { Pasted::Cut }, "", cx)
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, _: &Cx<'_>) -> Option<Reply> {
+        let AnyOutput::FindNamed(asked, Ok(named)) = answer else { return None };
+        self.take(asked.text.clone(), named.clone());
+        Some(Reply::default())
+    }
+
+    fn reads(&self) -> Option<Slot> {
+        (!self.typed().is_empty()).then_some(Slot::Named)
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        Hint::of(&[Command::RowOpen, Command::FilterClear, Command::AppBack])
+    }
+
+    /// Commands that the person has no capability for are grey.
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        let Cx { look, keymap, area, .. } = *cx;
         Clear.render(area, buffer);
         Line::from(look.span(Role::Title, " command")).render(Rect { height: 1, ..area }, buffer);
         let field =
@@ -208,8 +260,7 @@ impl Palette {
                     (target.name(), String::new(), target.description(), target.capability())
                 }
             };
-            let allowed =
-                capability.is_none_or(|capability| held.is_some_and(|held| held.has(capability)));
+            let allowed = capability.is_none_or(|capability| cx.has(capability));
             let chosen = Some(i) == self.chosen;
             let marker = if chosen { look.glyph("▸", ">") } else { " " };
             let role = match (chosen, allowed) {
@@ -227,7 +278,7 @@ impl Palette {
             ]);
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
-        cursor
+        Some(cursor)
     }
 }
 
@@ -242,7 +293,7 @@ fn leaves(command: Command) -> bool {
     matches!(command, Command::AppQuit | Command::AppSuspend | Command::AppLogout)
 }
 
-/// Commands of text fields and overlays mean nothing from the palette.
+/// Commands of text fields and dialogs mean nothing from the palette.
 fn makes_sense(command: Command, context: Context) -> bool {
     let of_fields = matches!(
         command,

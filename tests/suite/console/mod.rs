@@ -6,6 +6,7 @@ pub mod compose;
 mod compose_captures;
 mod compose_drafts;
 mod condition;
+mod dialogs;
 pub mod errors;
 mod feed;
 mod inbox;

@@ -1,0 +1,58 @@
+//! A question that one letter answers; any other key leaves everything as it is.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::Widget;
+
+use super::super::command::{Command, Context};
+use super::super::look::wrapped;
+use super::super::screen::{Cx, Go, Hint, Reply, Screen};
+use super::super::theme::Role;
+use super::dialog;
+
+/// The question.
+#[derive(Debug)]
+pub struct Question {
+    /// Its title.
+    pub title: &'static str,
+    /// What it says.
+    pub why: String,
+    /// What the footer calls `y`.
+    pub yes: &'static str,
+    /// What `y` does.
+    pub leads: Go,
+}
+
+impl Screen for Question {
+    fn context(&self) -> Context {
+        Context::Discard
+    }
+
+    fn command(&mut self, _: Command, _: &Cx<'_>) -> Reply {
+        // Whatever it is, it is not the one letter.
+        Reply::close()
+    }
+
+    fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
+        match event.code {
+            KeyCode::Char('y') => Reply::close().go(self.leads.clone()),
+            _ => Reply::close(),
+        }
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        let lines = wrapped(&self.why, dialog::columns(cx.area));
+        let room = dialog::draw(cx.area, lines.len(), self.title, buffer, cx.look);
+        for (y, line) in (room.y..room.bottom()).zip(lines) {
+            let line = Line::from(cx.look.span(Role::Text, line));
+            line.render(Rect { y, height: 1, ..room }, buffer);
+        }
+        None
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        vec![Hint::Key("y", self.yes)]
+    }
+}
