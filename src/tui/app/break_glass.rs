@@ -7,9 +7,9 @@ use crate::domain::capability::Capability;
 use crate::ops::break_glass::CurrentBreakGlass;
 use crate::tui::control::LOST;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
+use crate::tui::screens::dialogs::break_glass::GlassDialog;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
-use crate::tui::widgets::break_glass::GlassDialog;
 
 /// What is known of the person's break-glass.
 #[derive(Debug, Default)]

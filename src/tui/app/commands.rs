@@ -9,12 +9,12 @@ use crate::tui::command::{Command, Context};
 use crate::tui::frame;
 use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
+use crate::tui::screens::dialogs::help::Help;
+use crate::tui::screens::dialogs::palette::Palette;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::Outcome;
 use crate::tui::theme::{self, Theme};
-use crate::tui::widgets::help::Help;
-use crate::tui::widgets::palette::Palette;
 
 /// Rows that one notch of the wheel moves.
 const WHEEL_ROWS: usize = 3;

@@ -17,9 +17,9 @@ use crate::tui::compose::{Done, Job, Keeper};
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screen::Go;
 use crate::tui::screens::Tab;
+use crate::tui::screens::dialogs::question::Question;
 use crate::tui::screens::support::compose::{Around, Composition, Outcome, Step};
 use crate::tui::screens::support::{Page, Target};
-use crate::tui::widgets::question::Question;
 
 /// What the question before a draft is discarded says.
 const DISCARD: &str = "What was typed for this support request would be lost, its file too. y \

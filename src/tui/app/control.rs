@@ -8,7 +8,7 @@ use crate::tui::command::Command;
 use crate::tui::control::{Control, LOST};
 use crate::tui::msg::{Effect, Slot};
 use crate::tui::screens::Tab;
-use crate::tui::widgets::confirm::Confirm;
+use crate::tui::screens::dialogs::confirm::Confirm;
 
 impl App {
     /// The run that a change would be about, and the facts that decide what is possible.

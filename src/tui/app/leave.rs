@@ -5,11 +5,11 @@ use crate::tui::command::{Command, Context};
 use crate::tui::keymap::{Key, Keymap, Resolved};
 use crate::tui::msg::Effect;
 use crate::tui::screen::Go;
+use crate::tui::screens::dialogs::question::Question;
 use crate::tui::screens::support::Target;
 use crate::tui::screens::support::compose::Composition;
 use crate::tui::theme;
 use crate::tui::widgets::go_to::GoTo;
-use crate::tui::widgets::question::Question;
 
 /// What the question before the console is left with a started runbook says.
 const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \

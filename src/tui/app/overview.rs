@@ -9,9 +9,9 @@ use crate::ops::overview::{FingerprintGroup, FingerprintPage, Overview as Told};
 use crate::tui::command::Command;
 use crate::tui::msg::Effect;
 use crate::tui::screens::Tab;
+use crate::tui::screens::dialogs::confirm::Confirm;
+use crate::tui::screens::dialogs::group::GroupQuestion;
 use crate::tui::screens::overview::{Around, Opens, Overview};
-use crate::tui::widgets::confirm::Confirm;
-use crate::tui::widgets::group::GroupQuestion;
 
 impl App {
     /// The overview.

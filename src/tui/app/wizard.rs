@@ -13,8 +13,8 @@ use crate::tui::look::Look;
 use crate::tui::msg::Effect;
 use crate::tui::screen::Go;
 use crate::tui::screens::Tab;
+use crate::tui::screens::dialogs::question::Question;
 use crate::tui::screens::runbooks::{Around, Outcome, Runbooks};
-use crate::tui::widgets::question::Question;
 
 /// What the question before a draft of the wizard is discarded says.
 const DISCARD: &str = "What was selected and typed for this runbook would be lost. y discards it, \

@@ -6,18 +6,18 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
-use super::super::command::{Command, Context};
-use super::super::keymap::Keymap;
-use super::super::msg::Slot;
-use super::super::screen::{Cx, Go, Hint, Reply, Screen};
-use super::super::theme::Role;
-use super::form::Pasted;
-use super::go_to::GoTo;
-use super::text_field::TextField;
 use crate::domain::capability::Capability;
 use crate::ops::AnyOutput;
 use crate::ops::named::{FindNamed, Named};
 use crate::ops::support::SupportTenant;
+use crate::tui::command::{Command, Context};
+use crate::tui::keymap::Keymap;
+use crate::tui::msg::Slot;
+use crate::tui::screen::{Cx, Go, Hint, Reply, Screen};
+use crate::tui::theme::Role;
+use crate::tui::widgets::form::Pasted;
+use crate::tui::widgets::go_to::GoTo;
+use crate::tui::widgets::text_field::TextField;
 
 /// What names quitting where it is typed in full, beside the command's name.
 const QUIT: [&str; 2] = ["q", "quit"];

@@ -6,11 +6,11 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
-use super::super::command::{Command, Context};
-use super::super::look::wrapped;
-use super::super::screen::{Cx, Go, Hint, Reply, Screen};
-use super::super::theme::Role;
-use super::dialog;
+use crate::tui::command::{Command, Context};
+use crate::tui::look::wrapped;
+use crate::tui::screen::{Cx, Go, Hint, Reply, Screen};
+use crate::tui::theme::Role;
+use crate::tui::widgets::dialog;
 
 /// The question.
 #[derive(Debug)]

@@ -7,15 +7,6 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
-use super::super::command::{Command, Context};
-use super::super::control::{lost, mistyped};
-use super::super::look::wrapped;
-use super::super::msg::Slot;
-use super::super::screen::{Cx, Hint, Reply, Screen, UNTYPED};
-use super::super::theme::Role;
-use super::dialog;
-use super::form::{Field, Form, Pasted};
-use super::text_field::TextField;
 use crate::Error;
 use crate::access::BreakGlass;
 use crate::domain::confirmation::ReasonRule;
@@ -24,6 +15,15 @@ use crate::ops::break_glass::{
     DEFAULT_MINUTES, EndBreakGlass, EnterBreakGlass, MAX_MINUTES, MIN_MINUTES, check_minutes,
 };
 use crate::ops::{AnyOperation, AnyOutput, Consent, password};
+use crate::tui::command::{Command, Context};
+use crate::tui::control::{lost, mistyped};
+use crate::tui::look::wrapped;
+use crate::tui::msg::Slot;
+use crate::tui::screen::{Cx, Hint, Reply, Screen, UNTYPED};
+use crate::tui::theme::Role;
+use crate::tui::widgets::dialog;
+use crate::tui::widgets::form::{Field, Form, Pasted};
+use crate::tui::widgets::text_field::TextField;
 
 const CODE: usize = 0;
 const REASON: usize = 1;

@@ -6,10 +6,10 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 
-use super::super::command::{Command, Context};
-use super::super::keymap::{Key, Keymap, Resolved};
-use super::super::screen::{Cx, Hint, Reply, Screen};
-use super::super::theme::Role;
+use crate::tui::command::{Command, Context};
+use crate::tui::keymap::{Key, Keymap, Resolved};
+use crate::tui::screen::{Cx, Hint, Reply, Screen};
+use crate::tui::theme::Role;
 
 /// Columns of the keys.
 const KEYS: usize = 22;

@@ -8,22 +8,22 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 use uuid::Uuid;
 
-use super::super::command::{Command, Context};
-use super::super::control::{Control, covered, lost, mistyped, retry_outcome};
-use super::super::look::{Look, wrapped};
-use super::super::msg::Slot;
-use super::super::screen::{Cx, Go, Hint, Reply, Screen, UNTYPED};
-use super::super::theme::Role;
-use super::dialog;
-use super::form::{Field, Form, Pasted};
 use super::group::{GroupQuestion, GroupReport};
-use super::reason;
-use super::text_field::TextField;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::run::Run;
 use crate::ops::overview::GroupRetryPlan;
 use crate::ops::runs::{PlanRetry, RetryPlan};
 use crate::ops::{AnyOperation, AnyOutput, Consent};
+use crate::tui::command::{Command, Context};
+use crate::tui::control::{Control, covered, lost, mistyped, retry_outcome};
+use crate::tui::look::{Look, wrapped};
+use crate::tui::msg::Slot;
+use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, UNTYPED};
+use crate::tui::theme::Role;
+use crate::tui::widgets::dialog;
+use crate::tui::widgets::form::{Field, Form, Pasted};
+use crate::tui::widgets::reason;
+use crate::tui::widgets::text_field::TextField;
 use crate::{Error, ErrorKind, Result};
 
 /// The longest text that can be typed.
@@ -293,32 +293,28 @@ impl Screen for Confirm {
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
         match (&self.subject, answer) {
-            (Subject::Run { run, control, .. }, AnyOutput::PlanRetry(asked, plan)) => {
-                if asked.run_id != run.id || *control != Control::Retry {
-                    return None;
-                }
-                self.take_plan(plan.clone());
-            }
+            (
+                Subject::Run { run, control: Control::Retry, .. },
+                AnyOutput::PlanRetry(asked, plan),
+            ) if asked.run_id == run.id => self.take_plan(plan.clone()),
             (Subject::Run { run, control, .. }, _) => {
-                let (id, control) = (run.id, *control);
-                return Some(match outcome(id, control, answer)? {
+                let id = run.id;
+                return Some(match outcome(id, *control, answer)? {
                     Ok((text, view)) => Reply::close().lead(text, view, cx).go(Go::Refresh),
                     Err(error) => self.missed(error, &format!("run {id}: "), cx),
                 });
             }
-            (Subject::Group(question), AnyOutput::PlanGroupRetry(asked, plan)) => {
-                if !question.is_about(&asked.fingerprint) {
-                    return None;
-                }
+            (Subject::Group(question), AnyOutput::PlanGroupRetry(asked, plan))
+                if question.is_about(&asked.fingerprint) =>
+            {
                 match plan {
                     Ok(plan) => self.take_group(plan.clone()),
                     Err(error) => self.failed(error.clone()),
                 }
             }
-            (Subject::Group(question), AnyOutput::RetryGroup(asked, done)) => {
-                if !question.is_about(&asked.fingerprint) {
-                    return None;
-                }
+            (Subject::Group(question), AnyOutput::RetryGroup(asked, done))
+                if question.is_about(&asked.fingerprint) =>
+            {
                 return Some(match done {
                     Ok(done) => Reply::close().push(GroupReport::of(done.clone())).go(Go::Refresh),
                     Err(error) => self.missed(error, "", cx),

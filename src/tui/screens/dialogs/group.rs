@@ -5,11 +5,6 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
-use super::super::command::{Command, Context};
-use super::super::look::{Look, grouped, wrapped};
-use super::super::screen::{Cx, Go, Hint, Reply, Screen};
-use super::super::theme::Role;
-use super::dialog;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::failure::{ReasonCode, RetryHelp};
 use crate::domain::run::Source;
@@ -19,6 +14,11 @@ use crate::ops::Consent;
 use crate::ops::overview::{
     FingerprintGroup, GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup, Skipped,
 };
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::screen::{Cx, Go, Hint, Reply, Screen};
+use crate::tui::theme::Role;
+use crate::tui::widgets::dialog;
 
 /// How many of the new runs a list can be told.
 const LISTED: usize = 20;
