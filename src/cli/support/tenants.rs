@@ -228,7 +228,7 @@ fn runs_of(view: &TenantView, env: &Env) -> Result<()> {
     section("runs", env)?;
     if let Some(at) = view.runs_missing_before {
         let at = text::time(at, env.zone());
-        env.out.line(&format!("ended runs are {NOT_KEPT} before {at}"))?;
+        env.out.line(format!("ended runs are {NOT_KEPT} before {at}"))?;
     }
     if view.runs.is_empty() {
         return env.out.line("none is kept");
