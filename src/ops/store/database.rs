@@ -560,7 +560,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 
 /// Whether there is a database. Its file, and those that SQLite keeps beside it, have to be
 /// private.
-fn is_there(path: &Path) -> Result<bool> {
+pub(super) fn is_there(path: &Path) -> Result<bool> {
     let what = "cannot use the database";
     let mut there = false;
     let mut open_to_others = Vec::new();
@@ -582,11 +582,6 @@ fn is_there(path: &Path) -> Result<bool> {
                 .hint(format!("run: chmod 600 {}", open_to_others.join(" "))))
         }
     }
-}
-
-/// Refuses a file that cannot be made, as opening a database that is to be made would.
-pub(super) fn rehearse_creating(path: &Path) -> Result<()> {
-    if is_there(path)? { Ok(()) } else { files::rehearse_creating(path) }
 }
 
 fn create_private_file(path: &Path) -> Result<()> {

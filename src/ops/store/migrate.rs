@@ -7,7 +7,7 @@ use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqlitePool};
 
-use super::database::{Engine, rehearse_creating};
+use super::database::{Engine, is_there};
 use super::schema::{
     Found, POSTGRES, RESTORE, SQLITE, SchemaState, changed, keep_a_log, look, look_at_server,
     newer, not_empty, own_tables, refuse_unrecorded, there_already, unfinished,
@@ -18,7 +18,7 @@ use super::{Db, grants, pooled, sql};
 use crate::domain::database_fault::{AS_OWNER, Condition};
 use crate::domain::safe_text::{SafeText, quoted};
 use crate::domain::schema_name::SchemaName;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, files};
 
 /// SQLSTATEs of a name that is taken: of a table, a type or trigger, a function, a schema, a column.
 const TAKEN: [&str; 5] = ["42P07", "42710", "42723", "42P06", "42701"];
@@ -65,7 +65,9 @@ impl Missing {
 /// # Errors
 /// For a file that cannot be made.
 pub fn of_new_file(path: &Path) -> Result<Vec<Missing>> {
-    rehearse_creating(path)?;
+    if !is_there(path)? {
+        files::rehearse_creating(path)?;
+    }
     Ok(SQLITE.iter().map(Missing::of).collect())
 }
 
