@@ -38,9 +38,6 @@ impl App {
     pub(super) fn wanted(&self) -> Vec<Sub> {
         let every = self.poll_every();
         if self.session.is_none() {
-            // The header comes back by itself once the database does.
-            let known = self.platform.value().is_some() && self.link.trouble.is_none();
-            let every = if known { POLL_RANGE.1 } else { every };
             return vec![Sub {
                 slot: Slot::Platform,
                 request: Request::of(PlatformInfo),

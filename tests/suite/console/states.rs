@@ -276,6 +276,29 @@ fn fr_047_003_a_database_that_does_not_answer_is_disconnected_and_comes_back() {
 }
 
 #[test]
+fn fr_047_003_a_login_screen_is_disconnected_and_comes_back_too() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let ops = service(&store, &proxy.url(&store.url), Listen::Here);
+        let running = Running::on(ops, Duration::from_secs(1));
+        for frozen in [true, false] {
+            running.screen.until("live", |text| text.contains("● live")).await;
+            if frozen {
+                proxy.pause();
+            } else {
+                proxy.cut();
+            }
+            let lost = |text: &str| text.contains("Log in") && text.contains("✗ disconnected");
+            running.screen.until("disconnected", lost).await;
+            proxy.resume();
+            proxy.restore();
+        }
+        running.screen.until("live", |text| text.contains("● live")).await;
+    });
+}
+
+#[test]
 fn fr_047_003_a_list_without_a_row_says_why_it_is_disconnected() {
     block_on(async {
         let store = platform().await;
