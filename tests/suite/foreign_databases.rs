@@ -347,11 +347,18 @@ both_engines! {
             store.sql("delete from _sqlx_migrations").await.unwrap();
             store.sql("insert into _sqlx_migrations select * from kept").await.unwrap();
         }
-        // One that makes no table tells it as it fails.
+        // One that makes no table or index says it as it fails.
         store.sql("drop table open_alerts").await.unwrap();
         store.sql("delete from _sqlx_migrations where version > 13").await.unwrap();
         for table in ["product_usage_kept", "operation_run_faults", "data_kept", "operation_runs_leaving"] {
             store.sql(&format!("alter table {table} rename to {table}_kept")).await.unwrap();
+        }
+        for index in [
+            "operation_runs_gaps", "operation_runs_plan", "notifications_age", "alert_deliveries_age",
+            "alert_deliveries_run", "stored_reports_age", "stored_reports_run", "review_packs_expiry",
+            "review_packs_without_expiry", "review_packs_run", "platform_sessions_expiry", "login_attempts_age",
+        ] {
+            store.sql(&format!("drop index {index}")).await.unwrap();
         }
         let error = store.ops.migrate().await.unwrap_err();
         assert_eq!(error.message(), "migration 14 is not recorded, but what it makes is there");
