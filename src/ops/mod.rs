@@ -277,7 +277,7 @@ operations! {
     alerts::ClaimAlerts => alerts::ClaimAlerts { limit: 0, visibility: Duration::from_secs(30) },
     alerts::SettleAlert => alerts::SettleAlert::sample(),
     alerts::ExplainWaiting => alerts::ExplainWaiting { reason: String::new() },
-    auth::Login as Login => auth::Login::new("nobody", "not a password", crate::access::ClientKind::Console),
+    auth::Login as Login => auth::Login::new("viewer", "not a password", crate::access::ClientKind::Console),
     auth::Resume => auth::Resume::new("no token", crate::access::ClientKind::Cli),
     auth::Logout as Logout => auth::Logout,
     auth::WhoAmI => auth::WhoAmI,

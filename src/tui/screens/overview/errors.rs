@@ -89,7 +89,7 @@ impl Errors {
         self.error.as_ref()
     }
 
-    /// What was told, if it is of the chosen window.
+    /// What was read, if it is of the chosen window.
     pub fn shown(&self, window: Option<Window>) -> Option<&FingerprintPage> {
         self.page.as_ref().filter(|page| Some(page.window.key) == window)
     }

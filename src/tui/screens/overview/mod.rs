@@ -24,7 +24,9 @@ use crate::domain::health::ALERTS;
 use crate::domain::run::Run;
 use crate::domain::run_filter::{RunFilter, StatusWord, Term, TermKind, When};
 use crate::domain::window::Window;
-use crate::ops::overview::{ListFingerprints, Offender, Overview as Told, ReadOverview, RunKpis};
+use crate::ops::overview::{
+    ListFingerprints, Offender, Overview as OverviewData, ReadOverview, RunKpis,
+};
 use crate::{Error, Result};
 
 /// Sums over hours and days are asked for this many times more seldom than lists.
@@ -141,7 +143,7 @@ pub enum Opens {
 /// The state of the tab.
 #[derive(Debug, Default)]
 pub struct Overview {
-    told: Option<Told>,
+    data: Option<OverviewData>,
     /// When it was answered last.
     read_at: Option<DateTime<Utc>>,
     error: Option<Error>,
@@ -199,12 +201,12 @@ impl Overview {
     }
 
     /// Takes an answer.
-    pub fn take(&mut self, answer: Result<Told>, now: DateTime<Utc>) {
+    pub fn take(&mut self, answer: Result<OverviewData>, now: DateTime<Utc>) {
         match answer {
-            Ok(told) => {
+            Ok(data) => {
                 self.error = None;
                 self.read_at = Some(now);
-                self.told = Some(told);
+                self.data = Some(data);
             }
             Err(error) => self.error = Some(error),
         }
@@ -214,7 +216,7 @@ impl Overview {
     pub fn confirm(&mut self, now: DateTime<Utc>) {
         if self.in_errors {
             self.errors.confirm(now);
-        } else if self.told.is_some() {
+        } else if self.data.is_some() {
             self.error = None;
             self.read_at = Some(now);
         }
@@ -234,9 +236,9 @@ impl Overview {
         }
     }
 
-    /// What was told, if it is of the chosen window.
-    pub fn shown(&self, window: Option<Window>) -> Option<&Told> {
-        self.told.as_ref().filter(|told| Some(told.window.key) == window)
+    /// What was read, if it is of the chosen window.
+    pub fn shown(&self, window: Option<Window>) -> Option<&OverviewData> {
+        self.data.as_ref().filter(|data| Some(data.window.key) == window)
     }
 
     /// What is under the cursor.
@@ -252,12 +254,12 @@ impl Overview {
 
     /// The runs that the number under the cursor counts: how many, and their filter.
     pub fn counted(&self, window: Option<Window>) -> Option<(i64, RunFilter)> {
-        let (told, item) = (self.shown(window)?, self.selected.as_ref()?);
+        let (data, item) = (self.shown(window)?, self.selected.as_ref()?);
         match item {
-            Item::Number(number) => Some(number.counts(&told.runs)),
-            Item::Peak(trend) => peak_runs(&told.runs, *trend),
+            Item::Number(number) => Some(number.counts(&data.runs)),
+            Item::Peak(trend) => peak_runs(&data.runs, *trend),
             Item::Offender(offence, name) => {
-                let offender = offence.of(told).iter().find(|one| one.key() == *name)?;
+                let offender = offence.of(data).iter().find(|one| one.key() == *name)?;
                 Some((offender.runs, offender.filter.clone()))
             }
             Item::Reason(_) | Item::Reasons | Item::Failure(_) | Item::Failures | Item::Unread => {
@@ -268,7 +270,7 @@ impl Overview {
 
     /// Opens what is under the cursor.
     pub fn open(&mut self, around: &Around<'_>) -> Opens {
-        let Some(told) = self.shown(around.window) else {
+        let Some(data) = self.shown(around.window) else {
             return Opens::Nothing("the numbers are on their way".to_owned());
         };
         match &self.selected {
@@ -284,7 +286,7 @@ impl Overview {
                 Opens::Here
             }
             Some(Item::Reason(key)) => {
-                let reason = told.health.reasons.iter().find(|reason| reason.topic == *key);
+                let reason = data.health.reasons.iter().find(|reason| reason.topic == *key);
                 match reason.and_then(|reason| reason.filter.clone()) {
                     Some(filter) => Opens::Runs(filter),
                     None if key == ALERTS => Opens::Nothing(
@@ -390,11 +392,11 @@ impl Overview {
 }
 
 impl Offence {
-    fn of(self, told: &Told) -> &[Offender] {
+    fn of(self, data: &OverviewData) -> &[Offender] {
         match self {
-            Self::Type => &told.offenders.types,
-            Self::Tenant => &told.offenders.tenants,
-            Self::Reason => &told.offenders.reasons,
+            Self::Type => &data.offenders.types,
+            Self::Tenant => &data.offenders.tenants,
+            Self::Reason => &data.offenders.reasons,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{Item, Offence};
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::Run;
 use crate::domain::run_state::RunState;
-use crate::ops::overview::{Offender, Overview as Told};
+use crate::ops::overview::{Offender, Overview as OverviewData};
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::look::{Look, grouped, state_role};
 use crate::tui::screens::operations_tenant_text;
@@ -18,18 +18,18 @@ use crate::tui::trend::kept_bars;
 const COLUMNS: usize = 76;
 
 /// What fails most: three columns, or where there is little room one after another.
-pub(super) fn offenders(told: &Told, look: &Look, width: usize) -> Vec<Row> {
+pub(super) fn offenders(data: &OverviewData, look: &Look, width: usize) -> Vec<Row> {
     let lists = [
         (Offence::Type, "by type"),
         (Offence::Tenant, "by tenant"),
         (Offence::Reason, "by reason"),
     ];
-    if lists.iter().all(|(offence, _)| offence.of(told).is_empty()) {
-        if told.runs.current.started == 0 {
+    if lists.iter().all(|(offence, _)| offence.of(data).is_empty()) {
+        if data.runs.current.started == 0 {
             return Vec::new();
         }
-        let kept = if told.runs.missing_before().is_some() { " that is kept" } else { "" };
-        let text = format!(" Nothing{kept} failed in {}.", told.window.label);
+        let kept = if data.runs.missing_before().is_some() { " that is kept" } else { "" };
+        let text = format!(" Nothing{kept} failed in {}.", data.window.label);
         return vec![vec![head("OFFENDERS"), Cell::plain(Role::Text, text)]];
     }
     let name_of = |one: &Offender| one.label.map_or_else(|| one.name.clone(), str::to_owned);
@@ -37,7 +37,7 @@ pub(super) fn offenders(told: &Told, look: &Look, width: usize) -> Vec<Row> {
         let mut rows = vec![vec![head("OFFENDERS")]];
         for (offence, name) in lists {
             let groups: Vec<Row> = offence
-                .of(told)
+                .of(data)
                 .iter()
                 .map(|one| {
                     vec![
@@ -56,7 +56,7 @@ pub(super) fn offenders(told: &Told, look: &Look, width: usize) -> Vec<Row> {
     let each = (width - HEAD) / lists.len();
     let mut blocks = vec![(HEAD, vec![vec![head("OFFENDERS")]])];
     for (offence, name) in lists {
-        let list = offence.of(told);
+        let list = offence.of(data);
         let digits = list.iter().map(|one| grouped(one.runs).len()).max().unwrap_or(1);
         let longest = list.iter().map(|one| name_of(one).chars().count()).max().unwrap_or(0);
         let room = each.saturating_sub(digits + 4).min(longest.max(name.len()));
@@ -91,8 +91,8 @@ fn ends(look: &Look, name: &str, columns: usize) -> String {
 }
 
 /// What customers used. These numbers open nothing.
-pub(super) fn usage(told: &Told, look: &Look, width: usize) -> Vec<Row> {
-    let usage = &told.usage;
+pub(super) fn usage(data: &OverviewData, look: &Look, width: usize) -> Vec<Row> {
+    let usage = &data.usage;
     if usage.total_events == Some(0) && usage.previous.total_events == Some(0) {
         let text = format!(" {}", usage.sentence());
         return vec![vec![head("USAGE"), Cell::plain(Role::Text, text)]];

@@ -11,7 +11,7 @@ use crate::domain::count::count;
 use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::time_zone;
 use crate::domain::window::Window;
-use crate::ops::overview::{DurationFigure, Overview as Told, RunKpis};
+use crate::ops::overview::{DurationFigure, Overview as OverviewData, RunKpis};
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
@@ -50,7 +50,7 @@ impl Overview {
     /// Everything, as much apart as there is room for.
     pub(super) fn rows(&self, around: &Around<'_>) -> Vec<Row> {
         let look = around.look;
-        let Some(told) = self.shown(around.window) else {
+        let Some(data) = self.shown(around.window) else {
             let mut rows = vec![window_row(None, around, None)];
             let width = usize::from(around.area.width).saturating_sub(2);
             let (role, text) = match &self.error {
@@ -66,36 +66,36 @@ impl Overview {
         };
         let steps = STEPS.iter().rev();
         let mut candidates =
-            steps.map(|(heights, apart)| self.rows_with(told, *heights, *apart, around));
+            steps.map(|(heights, apart)| self.rows_with(data, *heights, *apart, around));
         let fits = |rows: &Vec<Row>| rows.len() <= usize::from(around.area.height);
-        candidates.find(fits).unwrap_or_else(|| self.rows_with(told, [1, 1], false, around))
+        candidates.find(fits).unwrap_or_else(|| self.rows_with(data, [1, 1], false, around))
     }
 
     fn rows_with(
         &self,
-        told: &Told,
+        data: &OverviewData,
         heights: [u16; 2],
         apart: bool,
         around: &Around<'_>,
     ) -> Vec<Row> {
         let (look, width) = (around.look, usize::from(around.area.width));
-        let mut parts = vec![runs(told, around)];
-        if told.runs.current.started > 0 {
-            let window = told.window.key;
-            parts.push(chart::rows(&told.runs, window, heights, width, look));
+        let mut parts = vec![runs(data, around)];
+        if data.runs.current.started > 0 {
+            let window = data.window.key;
+            parts.push(chart::rows(&data.runs, window, heights, width, look));
         }
-        parts.push(offenders(told, look, width));
-        parts.push(self.failures(told, around));
-        parts.push(usage(told, look, width));
+        parts.push(offenders(data, look, width));
+        parts.push(self.failures(data, around));
+        parts.push(usage(data, look, width));
         let at = self.read_at.filter(|_| !around.live);
         let as_of = at.map(|at| format!("as of {} {}", look.short_time(at), look.zone_name()));
         let explained = as_of.is_none();
-        let first = window_row(Some(told), around, as_of);
-        if let (true, Some(legend)) = (width < LEGEND && explained, legends(told, look).first()) {
+        let first = window_row(Some(data), around, as_of);
+        if let (true, Some(legend)) = (width < LEGEND && explained, legends(data, look).first()) {
             parts.push(plain_rows(Role::Muted, legend, width));
         }
         let mut rows = vec![first];
-        rows.extend(self.reasons(told, around));
+        rows.extend(self.reasons(data, around));
         for part in parts.into_iter().filter(|part| !part.is_empty()) {
             if apart {
                 rows.push(Row::new());
@@ -106,9 +106,9 @@ impl Overview {
     }
 
     /// Why the platform is as it is, worst first.
-    fn reasons(&self, told: &Told, around: &Around<'_>) -> Vec<Row> {
+    fn reasons(&self, data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
         let look = around.look;
-        let reasons = &told.health.reasons;
+        let reasons = &data.health.reasons;
         let width = usize::from(around.area.width).saturating_sub(5);
         let little = around.area.height < TALL && reasons.len() > FEW + 1;
         let shown = if little && !self.unfolded { FEW } else { reasons.len() };
@@ -143,14 +143,14 @@ impl Overview {
     }
 
     /// The newest runs that failed.
-    fn failures(&self, told: &Told, around: &Around<'_>) -> Vec<Row> {
-        let runs = &told.recent_failures;
+    fn failures(&self, data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
+        let runs = &data.recent_failures;
         let little = around.area.height < TALL && runs.len() > FEW_FAILURES + 1;
         let shown = if little && !self.unfolded_failures { FEW_FAILURES } else { runs.len() };
         let runs = runs.get(..shown).unwrap_or(runs);
         let mut rows = failures(runs, around.look, usize::from(around.area.width));
         if little {
-            let text = match told.recent_failures.len() - shown {
+            let text = match data.recent_failures.len() - shown {
                 0 => "fewer failures".to_owned(),
                 more => count(more, "more failure"),
             };
@@ -161,28 +161,28 @@ impl Overview {
 }
 
 /// What runs did, what is held now, and what is unread.
-fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
+fn runs(data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
     let (look, width) = (around.look, usize::from(around.area.width));
-    let (now, was) = (&told.runs.current, told.runs.before());
+    let (now, was) = (&data.runs.current, data.runs.before());
     let mut rows = if now.started == 0 {
-        nothing(told, around)
+        nothing(data, around)
     } else {
-        let mut groups = figures(&told.runs, look, width);
+        let mut groups = figures(&data.runs, look, width);
         if was.is_none() {
             groups.push(vec![Cell::plain(Role::Muted, format!(" before: {NOT_KEPT}"))]);
         }
-        let of_before = told.runs.compared_from().filter(|_| width >= WIDE);
-        if let Some(at) = told.runs.missing_before().or(of_before) {
+        let of_before = data.runs.compared_from().filter(|_| width >= WIDE);
+        if let Some(at) = data.runs.missing_before().or(of_before) {
             groups.push(vec![Cell::plain(Role::Muted, format!(" {}", missing(at, look)))]);
         }
         cells::flow(head("RUNS"), groups, width)
     };
     let held = [
-        (Number::Active, "active", told.runs.active, Role::Running),
-        (Number::Stuck, "stuck", told.runs.stuck, Role::Stale),
-        (Number::Stale, "stale", told.runs.stale, Role::Stale),
+        (Number::Active, "active", data.runs.active, Role::Running),
+        (Number::Stuck, "stuck", data.runs.stuck, Role::Stale),
+        (Number::Stale, "stale", data.runs.stale, Role::Stale),
     ];
-    let pending = told.runs.current.pending;
+    let pending = data.runs.current.pending;
     let mut groups: Vec<Row> = held
         .into_iter()
         .map(|(number, name, count, role)| {
@@ -191,13 +191,13 @@ fn runs(told: &Told, around: &Around<'_>) -> Vec<Row> {
         })
         .collect();
     // Where there is little room, it stands beside what is active now.
-    if pending > 0 && pending != told.runs.active && width < WIDE {
+    if pending > 0 && pending != data.runs.active && width < WIDE {
         groups.insert(
             1,
             number_cells(Number::Pending, "of this window", grouped(pending), Role::Text),
         );
     }
-    if let Some(unread) = told.unread_notifications {
+    if let Some(unread) = data.unread_notifications {
         let role = if unread > 0 { Role::Accent } else { Role::Text };
         groups.push(vec![
             Cell::lead(Item::Unread),
@@ -246,10 +246,10 @@ pub(super) fn windows(chosen: Option<Window>) -> Row {
 }
 
 /// What the marks mean, from in full to in short.
-fn legends(told: &Told, look: &Look) -> Vec<String> {
-    let before = length_of(told.window.key);
+fn legends(data: &OverviewData, look: &Look) -> Vec<String> {
+    let before = length_of(data.window.key);
     let (up, down) = (look.glyph("▲", "+"), look.glyph("▼", "-"));
-    let approximate = [&told.runs.current, &told.runs.previous].iter().any(|figures| {
+    let approximate = [&data.runs.current, &data.runs.previous].iter().any(|figures| {
         [figures.median, figures.p95].iter().flatten().any(|figure| figure.approximate)
     });
     let about = if approximate {
@@ -280,11 +280,11 @@ fn plain_rows(role: Role, text: &str, width: usize) -> Vec<Row> {
 }
 
 /// The window, what the marks mean, and at the right how the platform is.
-fn window_row(told: Option<&Told>, around: &Around<'_>, as_of: Option<String>) -> Row {
+fn window_row(data: Option<&OverviewData>, around: &Around<'_>, as_of: Option<String>) -> Row {
     let (look, width) = (around.look, usize::from(around.area.width));
     let mut row = windows(around.window);
-    let Some(told) = told else { return row };
-    let level = told.health.level;
+    let Some(data) = data else { return row };
+    let level = data.health.level;
     let health = format!("{} {level} ", level.glyph(look.ascii));
     let health = Cell::plain(health_role(level), health);
     let room =
@@ -292,7 +292,7 @@ fn window_row(told: Option<&Told>, around: &Around<'_>, as_of: Option<String>) -
     let legends = match as_of {
         Some(as_of) => vec![as_of],
         None if width < LEGEND => Vec::new(),
-        None => legends(told, look),
+        None => legends(data, look),
     };
     let fits = |text: &String| cells::width(&[Cell::plain(Role::Text, text.as_str())]) + 5 <= room;
     let legend = legends.into_iter().find(fits).unwrap_or_default();
@@ -392,24 +392,24 @@ fn duration(figure: DurationFigure, look: &Look) -> String {
 }
 
 /// The window without any run: said in words, with what to do about it.
-fn nothing(told: &Told, around: &Around<'_>) -> Vec<Row> {
+fn nothing(data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
     let key = |command| {
         let keys = around.keymap.keys_for(Context::Overview, command);
         keys.first().cloned().unwrap_or_else(|| command.id().to_owned())
     };
-    let before = told.runs.before().map_or(0, |before| before.started);
-    let mut text = match told.runs.missing_before() {
+    let before = data.runs.before().map_or(0, |before| before.started);
+    let mut text = match data.runs.missing_before() {
         Some(at) => {
-            format!("No run of {} is kept: {}.", told.window.label, missing(at, around.look))
+            format!("No run of {} is kept: {}.", data.window.label, missing(at, around.look))
         }
-        None => format!("No runs were started in {}.", told.window.label),
+        None => format!("No runs were started in {}.", data.window.label),
     };
     if before > 0 {
-        let length = length_of(told.window.key);
+        let length = length_of(data.window.key);
         let verb = if before == 1 { "was" } else { "were" };
         text.push_str(&format!(" {} {verb} in the {length} before.", grouped(before)));
     }
-    if told.window.key != Window::Month {
+    if data.window.key != Window::Month {
         text.push_str(&format!(" {} looks further back,", key(Command::WindowNext)));
     }
     let (runbooks, list) = (key(Command::TabRunbooks), key(Command::TabOperations));
