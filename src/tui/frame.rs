@@ -266,7 +266,8 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
     if app.session.is_none() {
         let note = app.platform.value().and_then(|platform| platform.login_note.as_deref());
         let lost = app.link.trouble.as_ref().or(app.platform.error());
-        let lost = lost.filter(|_| app.platform.value().is_none() && !app.login.has_message());
+        let lost = lost.filter(|_| app.platform.value().is_none() || app.link.is_lost());
+        let lost = lost.filter(|_| !app.login.has_message());
         if let Some(error) = lost {
             let width = usize::from(body.width.saturating_sub(2));
             for (y, text) in (body.y..body.bottom()).zip(wrapped(&error.to_string(), width)) {

@@ -293,6 +293,7 @@ fn fr_047_003_a_login_screen_is_disconnected_and_comes_back_too() {
             }
             let lost = |text: &str| text.contains("Log in") && text.contains("✗ disconnected");
             running.screen.until("disconnected", lost).await;
+            running.screen.until("why", |text| text.contains("the database")).await;
             proxy.resume();
             proxy.restore();
         }
