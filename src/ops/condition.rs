@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::store::{condition, together, workers};
+use super::store::{condition, workers};
 use super::{Access, Context, Operation};
 use crate::Result;
 use crate::access::Requirement;
@@ -31,10 +31,8 @@ impl Operation for ReadCondition {
     type Output = DatabaseCondition;
 
     async fn execute(self, context: &mut Context) -> Result<DatabaseCondition> {
-        let file = condition::of_file(context.db());
-        let (session, workers) =
-            together!(context.tx()?, |tx| condition::of_session(tx), |tx| workers::list(tx),)?;
-        let refuses = file.or(session);
+        let refuses = condition::of_database(context.tx()?).await?;
+        let workers = workers::list(context.tx()?).await?;
         let written_at = workers.iter().map(|worker| worker.heartbeat_at).max();
         let outage = workers.into_iter().filter(|w| !w.silent).find_map(|w| w.outage);
         Ok(DatabaseCondition { refuses, outage, written_at })

@@ -54,6 +54,8 @@ pub struct Own {
     due: Vec<&'static str>,
     /// What its last statement failed of: until that is undone, the server refuses the next ones.
     failed: Option<Error>,
+    /// Whether the server took no writes when it began.
+    takes_no_writes: bool,
     /// Since when it holds locks of which it is to be said how long.
     held: Option<std::time::Instant>,
     /// Until it ends, others wait.
@@ -126,6 +128,7 @@ impl PgTx {
         options: Arc<PgConnectOptions>,
         limits: &ConnectionLimits,
         answer: Option<Duration>,
+        takes_no_writes: bool,
         turn: OwnedSemaphorePermit,
     ) -> Self {
         Self(Kind::Own(Box::new(Own {
@@ -137,6 +140,7 @@ impl PgTx {
             named: limits.named_statements,
             due: Vec::new(),
             failed: None,
+            takes_no_writes,
             held: None,
             _turn: turn,
         })))
@@ -145,6 +149,19 @@ impl PgTx {
     /// Reads that leave what they ask at `counter`.
     pub fn at(counter: Counter) -> Self {
         Self(Kind::Branch(counter))
+    }
+
+    /// Where reads leave what they ask.
+    pub fn counter(&mut self) -> Counter {
+        Counter::new(self.takes_no_writes())
+    }
+
+    /// Whether the server took no writes when it began.
+    pub fn takes_no_writes(&mut self) -> bool {
+        match self.side() {
+            Ok(own) => own.takes_no_writes,
+            Err(counter) => counter.takes_no_writes,
+        }
     }
 
     /// The transaction's own side, or where its reads leave what they ask.

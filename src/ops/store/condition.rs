@@ -18,15 +18,14 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Free bytes below which a file's disk is as good as full: one page of its log.
 const ROOM: u64 = 8_192;
 
-/// What the file system says of an embedded database; none for a server.
-pub fn of_file(db: &Db) -> Option<Condition> {
-    let Db::Sqlite(_, path) = db else { return None };
-    of_path(path)
-}
-
-/// The same inside of a transaction.
-pub async fn of_file_in(tx: &mut Tx) -> Result<Option<Condition>> {
-    let Tx::Sqlite(transaction) = tx else { return Ok(None) };
+/// Why the database of a transaction takes no writes; none where it does.
+pub async fn of_database(tx: &mut Tx) -> Result<Option<Condition>> {
+    let transaction = match tx {
+        Tx::Postgres(transaction) => {
+            return Ok(transaction.takes_no_writes().then_some(Condition::ReadOnly));
+        }
+        Tx::Sqlite(transaction) => transaction,
+    };
     let path: Option<String> =
         sql::query_scalar("select file from pragma_database_list where name = 'main'")
             .fetch_optional(&mut **transaction)
@@ -43,15 +42,6 @@ fn of_path(path: &Path) -> Option<Condition> {
     }
     let space = fs::statvfs(folder).ok()?;
     (space.f_blocks > 0 && space.f_bavail * space.f_frsize < ROOM).then_some(Condition::Full)
-}
-
-/// What a server says to a session that wants to write.
-pub async fn of_session(tx: &mut Tx) -> Result<Option<Condition>> {
-    let Tx::Postgres(transaction) = tx else { return Ok(None) };
-    let read_only: bool = sql::query_scalar(concat!("select ", takes_no_writes!()))
-        .fetch_one(&mut *transaction)
-        .await?;
-    Ok(read_only.then_some(Condition::ReadOnly))
 }
 
 /// Adds to the error of a server that takes no writes what to do, where it is no standby: a setting

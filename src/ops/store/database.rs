@@ -153,6 +153,8 @@ pub struct Opened {
     pub now: Option<DateTime<Utc>>,
     /// The server's process.
     pub backend: i32,
+    /// Whether the server follows another one.
+    pub standby: bool,
     /// Whether the session began where writes are not allowed by default.
     pub read_only: bool,
     /// The session that was asked for, if there is one.

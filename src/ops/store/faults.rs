@@ -160,41 +160,45 @@ pub async fn waiting(
     now: DateTime<Utc>,
     only: Option<i64>,
 ) -> Result<Outages> {
-    let refuses = condition::of_file_in(tx).await?.map(|condition| match condition {
-        Condition::Full => "13",
-        _ => "8",
-    });
+    let refuses = condition::of_database(tx).await?;
     let rows: Vec<(i64, String, String, bool)> = on_tx!(tx, c => {
-        macro_rules! refuses {
-            () => {
-                by_engine!(concat!("coalesce($5, case when ", takes_no_writes!(), " then '25006' end)"), "$5")
+        macro_rules! waiting {
+            ($refused:expr) => {
+                concat!(
+                    "select id, code, type, held from (select r.id, f.code, f.last_at, r.type, r.status = 'running' and not ",
+                    overdue!(database_now!()), " as held from operation_runs r \
+                     join operation_run_faults f on f.run_id = r.id \
+                     where r.status in ('queued', 'running') and r.status = 'running' \
+                     and exists (select 1 from workers k where k.id = r.lease_owner and k.outage is not null \
+                     and (f.during = 'step' and f.last_at > $2 and f.last_at >= r.updated_at and not ", overdue!(database_now!()),
+                    " or f.during = 'end' and k.heartbeat_at >= ", database_in!("(-3 * k.heartbeat_seconds)"), "))",
+                    $refused,
+                    ") w where ($3 is null or w.id = $3) \
+                     and ($1 is null or exists (select 1 from operation_runs r \
+                     join platform_user_workspaces v on v.workspace_id = r.workspace_id \
+                     where r.id = w.id and v.platform_user_id = $1)) \
+                     order by id, last_at desc, code limit $4"
+                )
             };
         }
-        sql::query_as(concat!(
-            "select id, code, type, held from (select r.id, f.code, f.last_at, r.type, r.status = 'running' and not ",
-            overdue!(database_now!()), " as held from operation_runs r \
-             join operation_run_faults f on f.run_id = r.id \
-             where r.status in ('queued', 'running') and r.status = 'running' \
-             and exists (select 1 from workers k where k.id = r.lease_owner and k.outage is not null \
-             and (f.during = 'step' and f.last_at > $2 and f.last_at >= r.updated_at and not ", overdue!(database_now!()),
-            " or f.during = 'end' and k.heartbeat_at >= ", database_in!("(-3 * k.heartbeat_seconds)"), ")) \
-             union all select r.id, ", refuses!(), ", r.updated_at, r.type, r.status = 'running' and not ",
-            overdue!(database_now!()), " from operation_runs r \
-             where ", refuses!(), " is not null and r.status in ('queued', 'running') and r.paused_at is null \
-             and not exists (select 1 from workers k where k.heartbeat_at >= ",
-            database_in!("(-3 * k.heartbeat_seconds)"), ")) w where ($3 is null or w.id = $3) \
-             and ($1 is null or exists (select 1 from operation_runs r \
-             join platform_user_workspaces v on v.workspace_id = r.workspace_id \
-             where r.id = w.id and v.platform_user_id = $1)) \
-             order by id, last_at desc, code limit $4"
-        ))
+        let mut query = sql::query_as(match refuses {
+            None => waiting!(""),
+            Some(_) => waiting!(concat!(
+                " union all select r.id, $5, r.updated_at, r.type, r.status = 'running' and not ",
+                overdue!(database_now!()), " from operation_runs r \
+                 where r.status in ('queued', 'running') and r.paused_at is null \
+                 and not exists (select 1 from workers k where k.heartbeat_at >= ",
+                database_in!("(-3 * k.heartbeat_seconds)"), ")"
+            )),
+        })
         .bind(restricted_to(view))
         .bind(now - RECENT)
         .bind(only)
-        .bind(LOOKED_AT)
-        .bind(refuses)
-        .fetch_all(c)
-        .await?
+        .bind(LOOKED_AT);
+        if let Some(condition) = refuses {
+            query = query.bind(if condition == Condition::Full { "13" } else { "8" });
+        }
+        query.fetch_all(c).await?
     });
     let mut found = Outages::new();
     for (id, code, run_type, held) in rows {

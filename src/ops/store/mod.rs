@@ -12,13 +12,6 @@ macro_rules! read_only_by_default {
     };
 }
 
-/// Whether a server takes no writes of this session.
-macro_rules! takes_no_writes {
-    () => {
-        concat!("(pg_is_in_recovery() or ", read_only_by_default!(), ")")
-    };
-}
-
 pub mod activity;
 pub mod alerts;
 pub mod audit;

@@ -346,7 +346,10 @@ impl Server {
         }
         // The host may be another one by now.
         let options = self.keeper.options();
-        Ok((PgTx::new(transaction, options, &self.limits, answer, turn), opened))
+        let takes_no_writes = opened.standby || opened.read_only;
+        let limits = &self.limits;
+        let tx = PgTx::new(transaction, options, limits, answer, takes_no_writes, turn);
+        Ok((tx, opened))
     }
 
     fn opening(&self, begin: &Begin) -> Result<String> {
@@ -370,7 +373,8 @@ impl Server {
         }
         text += "select clock_timestamp() as now, current_setting('server_encoding') as encoding, \
                  pg_backend_pid() as backend, ";
-        text += concat!(read_only_by_default!(), " as read_only");
+        text +=
+            concat!("pg_is_in_recovery() as standby, ", read_only_by_default!(), " as read_only");
         for (name, limit) in limits {
             if let Some(limit) = limit {
                 text += &format!(", set_config('{name}', '{}', true)", limit.as_millis());
@@ -459,6 +463,7 @@ async fn answered(
     if let Some(first) = first {
         opened.now = Some(first.try_get("now")?);
         opened.backend = first.try_get("backend")?;
+        opened.standby = first.try_get("standby")?;
         opened.read_only = first.try_get("read_only")?;
         if let Some(applied) = applied {
             let newest = applied.last();

@@ -19,8 +19,12 @@ use crate::Result;
 pub type Answer = (Vec<PgRow>, Done);
 
 /// Where statements that are asked together are left.
-#[derive(Clone, Default)]
-pub struct Counter(Arc<Mutex<Left>>);
+#[derive(Clone)]
+pub struct Counter {
+    left: Arc<Mutex<Left>>,
+    /// Whether the server took no writes when the transaction began.
+    pub takes_no_writes: bool,
+}
 
 #[derive(Default)]
 struct Left {
@@ -29,6 +33,11 @@ struct Left {
 }
 
 impl Counter {
+    /// One of a transaction.
+    pub fn new(takes_no_writes: bool) -> Self {
+        Self { left: Arc::default(), takes_no_writes }
+    }
+
     /// Leaves a statement; the answer comes once all the others have left theirs.
     pub async fn ask(&self, query: Query) -> sqlx::Result<Answer> {
         let (sender, answer) = oneshot::channel();
@@ -46,7 +55,7 @@ impl Counter {
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,7 +108,7 @@ macro_rules! together {
     ($tx:expr, $(|$with:ident| $read:expr),+ $(,)?) => {
         match &mut *$tx {
             $crate::ops::store::Tx::Postgres(own) => {
-                let counter = $crate::ops::store::together::Counter::default();
+                let counter = own.counter();
                 let reads = async {
                     tokio::try_join!(biased; $(async {
                         let mut branch = $crate::ops::store::Tx::Postgres(
@@ -122,7 +131,7 @@ macro_rules! each {
     ($tx:expr, $items:expr, |$with:ident, $item:ident| $read:expr) => {
         match &mut *$tx {
             $crate::ops::store::Tx::Postgres(own) => {
-                let counter = $crate::ops::store::together::Counter::default();
+                let counter = own.counter();
                 let reads = futures_util::future::try_join_all($items.into_iter().map(|$item| {
                     let mut branch = $crate::ops::store::Tx::Postgres(
                         $crate::ops::store::commit::PgTx::at(counter.clone()),
