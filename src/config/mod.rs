@@ -210,7 +210,7 @@ impl Config {
             synchronized_output: layers.pick("synchronized_output", true, value::boolean)?,
             link: layers.pick("link", Link::Auto, value::choice)?,
             log_level: layers.pick("log_level", LogLevel::Info, value::choice)?,
-            page_size: layers.pick("page_size", 200, |given| value::integer(given, 50, 500))?,
+            page_size: layers.pick("page_size", 100, |given| value::integer(given, 50, 500))?,
             text_search_bound: layers
                 .pick("text_search_bound", 10_000, |given| value::integer(given, 1_000, 100_000))?,
             sessions_idle_timeout: layers.pick(

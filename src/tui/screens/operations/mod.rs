@@ -28,8 +28,8 @@ use crate::{Error, Result};
 
 /// The most rows that are held at once.
 const HELD: usize = 1_000;
-/// The next page is asked for when the cursor is this near to the end.
-const AHEAD: usize = 20;
+/// The next page is asked for when the cursor is nearer to the end than so many screens.
+const AHEAD: usize = 2;
 
 /// The state of the list.
 #[derive(Debug)]
@@ -341,10 +341,11 @@ impl Operations {
         let index = self.selected_index().unwrap_or(0).saturating_add_signed(by).min(last);
         self.select(index, height);
         let mut effects = vec![Effect::WaitForRest];
-        if by > 0 && index + AHEAD > last {
+        let near = AHEAD * height;
+        if by > 0 && index + near > last {
             effects.extend(self.ask_older());
         }
-        if by < 0 && index < AHEAD && !self.at_newest() {
+        if by < 0 && index < near && !self.at_newest() {
             effects.extend(self.ask_newer());
         }
         effects
