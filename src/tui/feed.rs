@@ -14,8 +14,8 @@ use crate::ops::{ChangeWatch, Engine, Ops, Snapshot};
 
 /// What a server is asked again and again is read at most this often, however much changes.
 const DISTANCE: Duration = Duration::from_millis(2_500);
-/// The same for numbers, and for the header's other facts, which change seldom.
-const NUMBERS: Duration = Duration::from_secs(5);
+/// The same for the counts above the list, and for what the header says of other things.
+const COUNTS: Duration = Duration::from_secs(5);
 const HEADER: Duration = Duration::from_secs(15);
 /// Timers are not exact.
 const SLACK: Duration = Duration::from_millis(100);
@@ -273,8 +273,8 @@ impl Slot {
     /// How far apart its answers are at least.
     pub const fn distance(self) -> Duration {
         match self {
-            Self::Unread | Self::Counts => NUMBERS,
-            Self::BreakGlass | Self::Condition => HEADER,
+            Self::Counts => COUNTS,
+            Self::Unread | Self::BreakGlass | Self::Condition => HEADER,
             _ => DISTANCE,
         }
     }
