@@ -7,12 +7,15 @@
 //! crossterm's parser is private and has none of these rules, so only its event types are used.
 
 mod decode;
+mod rest;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use tokio::time::Instant;
+
+use rest::{continues_late, headless_paste, is_late_final, is_late_rest};
 
 /// How long an ESC waits for the rest of a sequence before it is the key.
 pub const ESCAPE_HOLD: Duration = Duration::from_millis(40);
@@ -54,7 +57,8 @@ enum State {
     Escape,
     /// After a byte that may begin the rest of a sequence whose ESC was taken as the key.
     Late,
-    /// In what may be the rest of a status, so many bytes of which have come.
+    /// In what may be the rest of a status, so many bytes of which have come. Where its ESC is no key
+    /// yet, it is held, too.
     Unmet { come: usize },
     /// After `ESC [`.
     Control,
@@ -157,6 +161,7 @@ impl Input {
             State::Ground => None,
             State::Escape if self.status == Status::Awaited => Some(self.last + LATE_REST),
             State::Escape | State::Designation => Some(self.last + ESCAPE_HOLD),
+            State::Unmet { .. } if self.holds_escape() => Some(silent),
             State::Late | State::Unmet { .. } => Some(self.last + LATE_HOLD),
             State::Answer { .. } => Some(silent.min(self.entered + ANSWER)),
             State::Paste { .. } => Some(self.interrupt.map_or(silent, |at| at.min(silent))),
@@ -170,7 +175,11 @@ impl Input {
         let held = self.status == Status::Awaited
             && self.state == State::Escape
             && now > self.last + ESCAPE_HOLD;
-        if held && !(STATUS[1..].starts_with(bytes) || bytes.starts_with(&STATUS[1..])) {
+        if held && (STATUS[1..].starts_with(bytes) || bytes.starts_with(&STATUS[1..])) {
+            // It may be keys as well.
+            self.enter(State::Unmet { come: 1 }, now);
+            self.hold(ESC);
+        } else if held {
             self.press_escape(self.last + ESCAPE_HOLD);
         }
         if self.state == State::Ground {
@@ -245,9 +254,13 @@ impl Input {
         if matches!(self.state, State::Answer { .. } | State::Control | State::Shift) {
             self.cut = Some((self.state, self.held.clone(), now));
         }
-        let asked = self.status != Status::Unasked;
-        if asked && self.state == State::Control && STATUS[2..].starts_with(&self.held) {
-            self.unmet = Some((2 + self.held.len(), now));
+        let come = match self.state {
+            State::Control if STATUS[2..].starts_with(&self.held) => Some(2 + self.held.len()),
+            State::Unmet { come } if self.holds_escape() => Some(come),
+            _ => None,
+        };
+        if self.status != Status::Unasked && come.is_some() {
+            self.unmet = come.map(|come| (come, now));
         }
         match self.state {
             State::Escape => return self.press_escape(now),
@@ -308,6 +321,17 @@ impl Input {
                     self.answered = true;
                     self.enter(State::Ground, now);
                 }
+            }
+            // A sequence in pieces, whose ESC is a key after its hold.
+            State::Unmet { come: 2 }
+                if self.holds_escape()
+                    && now <= self.last + LATE_HOLD
+                    && (matches!(byte, b'0'..=b'?') || is_late_final(&[], &[byte])) =>
+            {
+                self.push_key(KeyCode::Esc, false);
+                self.enter(State::Late, now);
+                self.hold(STATUS[1]);
+                self.byte(byte, now);
             }
             State::Unmet { .. } => {
                 self.press_held();
@@ -510,6 +534,11 @@ impl Input {
         self.events.push_back(decode::pressed(byte, alt));
     }
 
+    /// Whether an ESC that is no key yet is held before what may be the rest of a status.
+    fn holds_escape(&self) -> bool {
+        self.held.first() == Some(&ESC)
+    }
+
     /// Takes bytes that were held as the keys that they are.
     fn press_held(&mut self) {
         for byte in std::mem::take(&mut self.held) {
@@ -532,50 +561,6 @@ fn ends_string(form: Form, last: u8, byte: u8) -> bool {
         Form::Byte => byte == 0x9c && last < 0x80,
         Form::Character => byte == 0x9c && last == 0xc2,
     }
-}
-
-/// Whether bytes that came together are what a sequence looks like after its ESC. Two keys can
-/// look like that too, but are hardly ever read together.
-fn is_late_rest(bytes: &[u8]) -> bool {
-    match bytes {
-        [b'[', rest @ ..] => {
-            let body = rest.iter().take_while(|byte| matches!(byte, b' '..=b'?')).count();
-            rest.get(body).is_some_and(|end| matches!(end, b'@'..=b'~'))
-        }
-        [b'O', key, ..] => matches!(key, b'A'..=b'D' | b'F' | b'H' | b'P'..=b'S'),
-        [b']' | b'P', next, ..] => matches!(next, b'0'..=b'9' | b'>' | b'+' | b'$' | b'!'),
-        [b'_', _, ..] => true,
-        // Others of this kind begin with a key that is typed.
-        [b'#' | b'%' | b'(' | b')', b'0'..=b'~', ..] => true,
-        _ => false,
-    }
-}
-
-/// Whether `byte` goes on with what `begun` began after an ESC that was taken as the key.
-fn continues_late(begun: u8, byte: u8) -> bool {
-    match begun {
-        b'[' => matches!(byte, b'0'..=b'?') || is_late_rest(&[begun, byte]),
-        _ => is_late_rest(&[begun, byte]),
-    }
-}
-
-/// Whether bytes end a sequence that was cut after `held`, as terminals end theirs.
-fn is_late_final(held: &[u8], bytes: &[u8]) -> bool {
-    let body = bytes.iter().take_while(|byte| matches!(byte, b'0'..=b'?')).count();
-    let parameters = !held.is_empty() || body > 0;
-    match bytes.get(body) {
-        Some(b'A'..=b'H' | b'P'..=b'S' | b'Z') => true,
-        Some(b'~' | b'M' | b'c' | b'm' | b'n' | b't' | b'u' | b'y') => parameters,
-        _ => false,
-    }
-}
-
-/// Where a paste ends whose start was lost: everything before the end is pasted text.
-fn headless_paste(bytes: &[u8]) -> Option<usize> {
-    let find = |what: &[u8]| bytes.windows(what.len()).position(|part| part == what);
-    let end = find(PASTE_END)?;
-    let whole = find(PASTE_START).is_some_and(|start| start < end);
-    (end > 0 && !whole && !bytes[..end].contains(&CTRL_C)).then_some(end)
 }
 
 #[cfg(test)]

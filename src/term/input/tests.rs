@@ -362,3 +362,44 @@ fn fr_050_002_a_bracket_after_an_escape_waits_for_a_moment_at_most() {
         assert_eq!(keys(&heard), "<Esc>[", "{status:?} {pause:?}");
     }
 }
+
+#[test]
+fn fr_050_002_an_escape_and_a_bracket_are_keys_where_no_answer_follows() {
+    let heard = |parts: &[&[u8]], first: u64, then: u64| {
+        let start = Instant::now();
+        let mut input = Input::new(start);
+        input.expect(Status::Awaited);
+        let mut now = start;
+        for (index, part) in parts.iter().enumerate() {
+            input.feed(part, now);
+            now += Duration::from_millis(if index == 0 { first } else { then });
+            while let Some(at) = input.deadline().filter(|at| *at <= now) {
+                input.expire(at);
+            }
+        }
+        while let Some(at) = input.deadline() {
+            input.expire(at);
+        }
+        let heard: Vec<_> = std::iter::from_fn(|| input.next_event()).collect();
+        (keys(&heard), input.take_status())
+    };
+    for first in [60, 400, 490] {
+        for (parts, then, meaning, answered) in [
+            (&[&b"\x1b"[..], b"["][..], 0, "<Esc>[", false),
+            // The answer comes after them, or a while after the first half of what may be one.
+            (&[b"\x1b", b"[", b"\x1b[0n"], 700, "<Esc>[", true),
+            (&[b"\x1b", b"[", b"\x1b[0n"], 1_500, "<Esc>[", true),
+            (&[b"\x1b", b"[", b"0n"], 900, "", true),
+            (&[b"\x1b", b"[", b"0nj"], 1_500, "<Esc>[j", true),
+            (&[b"\x1b", b"[0", b"x"], 300, "<Esc>[0x", false),
+            (&[b"\x1b", b"[", b"j"], 20, "<Esc>[j", false),
+            (&[b"\x1b", b"[", b"A"], 300, "<Esc>[A", false),
+            // A sequence in pieces.
+            (&[b"\x1b", b"[", b"A"], 20, "<Esc><Up>", false),
+            (&[b"\x1b", b"[", b"1;5A"], 20, "<Esc><Control Up>", false),
+        ] {
+            let expected = (meaning.to_owned(), answered);
+            assert_eq!(heard(parts, first, then), expected, "{parts:?} {first} {then}");
+        }
+    }
+}
