@@ -139,6 +139,9 @@ fn fr_043_006_the_cause_of_a_failed_tls_connection_is_said() {
             "sslrootcert",
         );
         says(look(&full(&plain, "ca.pem")).await, Unreachable, "another host name", "verify-ca");
+        look(&format!("{}&hostaddr=127.0.0.1", with(&named, "verify-ca", &root("ca.pem"))))
+            .await
+            .unwrap();
         says(
             look(&full(&named, "none.pem")).await,
             Usage,
@@ -293,6 +296,29 @@ fn fr_048_006_every_mode_and_certificate_is_followed_and_an_open_way_is_said() {
     std::fs::copy(made.path("other.pem"), folder.join("root.crt")).unwrap();
     let (worked, done) = works(&person, &[("PGSSLMODE", "require")]);
     assert!(!worked && done.out.contains("unknown CA"), "{done:?}");
+}
+
+#[test]
+fn fr_048_006_a_name_is_not_verified_by_an_address() {
+    let run = |url: &str, mode: &str, more: &[(&str, &str)]| {
+        let person = Person::at(&format!("postgres://u@{url}sslmode={mode}"));
+        done(person.command(&["runs", "list"]).envs(more.iter().copied()), None)
+    };
+    let why = "sslmode=verify-full cannot verify the name \"db.invalid\"";
+    // Nothing listens at port 1.
+    for url in [
+        "db.invalid:1/x?hostaddr=127.0.0.1&",
+        "127.0.0.1,db.invalid/x?hostaddr=127.0.0.1,127.0.0.2&port=1&",
+    ] {
+        let refused = run(url, "verify-full", &[]).ends(2);
+        assert!(refused.err.contains(why) && refused.err.contains("/etc/hosts"), "{refused:?}");
+        run(url, "verify-ca", &[]).ends(7);
+    }
+    let variables = [("PGHOST", "db.invalid"), ("PGHOSTADDR", "127.0.0.1")];
+    assert!(run("/x?port=1&", "verify-full", &variables).ends(2).err.contains(why));
+    for url in ["/x?hostaddr=127.0.0.1&port=1&", "127.0.0.1:1/x?hostaddr=127.0.0.1&"] {
+        run(url, "verify-full", &[]).ends(7);
+    }
 }
 
 #[test]

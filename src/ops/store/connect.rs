@@ -45,6 +45,9 @@ pub fn hosts(url: &str, application: &str, require_tls: bool) -> Result<Hosts> {
                 _ => options,
             };
         }
+        if matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+            tls::check_name(place)?;
+        }
         tls::check_files(&parsed, options.get_ssl_mode())?;
         // As libpq does: a CA that is named is a CA that is meant.
         if matches!(options.get_ssl_mode(), PgSslMode::Require) && tls::names_root(&parsed) {

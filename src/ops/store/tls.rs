@@ -11,6 +11,7 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::PgSslMode;
 
 use crate::domain::postgres_url::PostgresUrl;
+use crate::domain::safe_text::quoted;
 use crate::files;
 use crate::{Error, ErrorKind, Result};
 
@@ -61,6 +62,27 @@ pub fn check_files(url: &PostgresUrl, mode: PgSslMode) -> Result<()> {
         [_, Some(certificate), Some(key)] => check_pair(certificate, key),
         _ => Ok(()),
     }
+}
+
+/// Refuses a host whose certificate would be compared with its address: the driver knows no other name
+/// of it then.
+///
+/// # Errors
+/// *Usage*.
+pub fn check_name(place: &PostgresUrl) -> Result<()> {
+    let (host, address) = (place.parameter(&["host"]), place.parameter(&["hostaddr"]));
+    let (Some(host), Some(address)) = (host, address) else { return Ok(()) };
+    if host == address {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "sslmode=verify-full cannot verify the name {} of a server that hostaddr leads to",
+        quoted(host)
+    ))
+    .hint(
+        "leave hostaddr out, and have the name lead to that address, for instance in /etc/hosts; or use \
+         sslmode=verify-ca",
+    ))
 }
 
 /// Whether a server has no TLS.
