@@ -277,6 +277,11 @@ pub fn check_private(path: &Path) -> Result<(), Refusal> {
     regular(&about).and_then(|()| private(&about))
 }
 
+/// Whether a file is there and belongs to this user, who may change its permissions then.
+pub fn is_own(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|about| about.uid() == geteuid().as_raw())
+}
+
 /// Creates `dir` and its missing parents, readable by their owner only (0700).
 ///
 /// A directory that is already there keeps its mode: another user may have set it on purpose.

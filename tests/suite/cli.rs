@@ -466,53 +466,79 @@ async fn fr_009_014_a_wrong_database_password_is_named_as_that() {
     assert!(!done.err.contains("s3cret"), "{done:?}");
 }
 
+fn permit(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A user with a copy of an SQLite database. Permissions hold this one back, as they do not root.
+pub struct Unprivileged {
+    person: Person,
+    pub file: PathBuf,
+}
+
+impl Unprivileged {
+    pub fn with_copy_of(url: &str) -> Self {
+        let person = Person::at(url);
+        let [data, state] = ["data", "state"].map(|name| person.dir(name));
+        let file = data.join("copy.db");
+        copy_program(Path::new(env!("CARGO_BIN_EXE_tenantpilot")), &person.dir("program"));
+        permit(person.folder.path(), 0o755);
+        for folder in [&data, &state] {
+            std::fs::create_dir(folder).unwrap();
+            permit(folder, 0o755);
+        }
+        std::fs::copy(url.trim_start_matches("sqlite://"), &file).unwrap();
+        let own = Self { person, file };
+        if own.is_root() {
+            for path in [&data, &state, &own.file] {
+                std::os::unix::fs::chown(path, Some(65_534), Some(65_534)).unwrap();
+            }
+        }
+        own
+    }
+
+    fn is_root(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(self.person.folder.path()).unwrap().uid() == 0
+    }
+
+    /// Allows the owner to do with the file and its folder what their modes say.
+    pub fn permit(&self, file: u32, folder: u32) {
+        permit(&self.file, file);
+        permit(self.file.parent().unwrap(), folder);
+    }
+
+    pub fn run(&self, arguments: &[&str], input: Option<&str>) -> Done {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = Command::new(self.person.dir("program"));
+        let state = self.person.dir("state");
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", &state)
+            .env("TENANTPILOT_STATE_DIR", &state)
+            .env("TENANTPILOT_DATABASE_URL", format!("sqlite://{}", self.file.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if self.is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        done(&mut command, input)
+    }
+}
+
 #[test]
 fn fr_009_014_a_read_only_database_is_refused_in_words() {
-    use std::os::unix::fs::chown;
-    use std::os::unix::process::CommandExt as _;
     use tenantpilot::ops::Engine;
 
     let store = crate::support::stores::block_on(Store::new(Engine::Sqlite));
-    let person = Person::administrator(&store.url);
+    Person::administrator(&store.url);
     crate::support::stores::block_on(store.sql("pragma wal_checkpoint(truncate)")).unwrap();
-    let root =
-        std::fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap()
-            == 0;
-    let place = person.dir("data");
-    std::fs::create_dir(&place).unwrap();
-    let file = place.join("copy.db");
-    std::fs::copy(store.url.trim_start_matches("sqlite://"), &file).unwrap();
-    let program = person.dir("program");
-    copy_program(Path::new(env!("CARGO_BIN_EXE_tenantpilot")), &program);
-    let open = |path: &Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
-    };
-    for path in [person.folder.path(), &place] {
-        open(path, 0o755);
-    }
-    open(&file, 0o400);
-    open(&place, 0o555);
-    let state = person.dir("state-of-another");
-    std::fs::create_dir(&state).unwrap();
-    let mut command = Command::new(&program);
-    command
-        .args(["login", "ana", "--password-file", "-"])
-        .env_clear()
-        .env("HOME", &state)
-        .env("TENANTPILOT_STATE_DIR", &state)
-        .env("TENANTPILOT_DATABASE_URL", format!("sqlite://{}", file.display()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if root {
-        // Permissions do not hold root back.
-        for path in [&state, &file] {
-            chown(path, Some(65_534), Some(65_534)).unwrap();
-        }
-        command.uid(65_534).gid(65_534);
-    }
-    let refused = done(&mut command, Some(PASSWORD));
-    open(&place, 0o755);
+    let user = Unprivileged::with_copy_of(&store.url);
+    user.permit(0o400, 0o555);
+    let refused = user.run(&["login", "ana", "--password-file", "-"], Some(PASSWORD));
+    user.permit(0o400, 0o755);
     assert!(matches!(refused.code, 5 | 7), "{refused:?}");
     assert!(
         refused.err.contains("read-only") || refused.err.contains("cannot be opened"),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tenantpilot::ops::{Engine, Ops, OpsSettings, SchemaState, Target};
 
-use crate::cli::{Person, done};
+use crate::cli::{Person, Unprivileged, done};
 use crate::grants::Role;
 use crate::support::postgres::fresh_postgres_database;
 use crate::support::stores::{Store, block_on, both_engines};
@@ -109,6 +109,37 @@ fn fr_051_001_a_dry_run_refuses_a_file_that_cannot_be_made() {
         assert!(rehearsed.contains(why), "{name}: {rehearsed}");
         assert_eq!(rehearsed, at(name).run(&["migrate"]).ends(1).err);
     }
+}
+
+#[test]
+fn fr_051_001_a_dry_run_refuses_a_read_only_file_and_says_what_repairs_it() {
+    let store = block_on(Store::new(Engine::Sqlite));
+    block_on(async {
+        store.outdate().await;
+        store.sql("pragma wal_checkpoint(truncate)").await.unwrap();
+    });
+    let user = Unprivileged::with_copy_of(&store.url);
+    user.permit(0o400, 0o755);
+    let rehearsed = user.run(&["migrate", "--dry-run"], None).ends(5);
+    assert_eq!(user.run(&["migrate"], None).ends(5).err, rehearsed.err);
+    assert!(rehearsed.err.contains("the database file is read-only"), "{rehearsed:?}");
+    // The files beside it have its permissions.
+    let named = |said: &str| -> Vec<String> {
+        let names = said.split("run: chmod 600 ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        names.split_whitespace().map(|name| name.trim_matches('"').to_owned()).collect()
+    };
+    let file = user.file.display().to_string();
+    let all = [file.clone(), format!("{file}-wal"), format!("{file}-shm")];
+    assert_eq!(named(&rehearsed.err), all);
+    // Of what is repaired in part, the rest is named.
+    user.permit(0o600, 0o755);
+    let refused = user.run(&["migrate", "--dry-run"], None).ends(5);
+    let rest = named(&refused.err);
+    assert!(!rest.contains(&file) && rest.contains(&all[2]), "{refused:?}");
+    assert!(Command::new("chmod").arg("600").args(&rest).status().unwrap().success());
+    let rehearsed = user.run(&["migrate", "--dry-run"], None).ends(0);
+    assert!(rehearsed.out.contains("1 migration would be applied"), "{rehearsed:?}");
+    user.run(&["migrate"], None).ends(0);
 }
 
 /// Changes a database as another program.

@@ -1,6 +1,6 @@
 //! Whether the database says of itself that it takes no writes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{self, Access as Allowed};
@@ -10,7 +10,8 @@ use super::sql;
 use super::{Db, Tx};
 use crate::domain::database_fault::Condition;
 use crate::domain::safe_text::SafeText;
-use crate::{Error, Result};
+use crate::paths::shown;
+use crate::{Error, Result, files};
 
 /// How long a server is asked why it takes no writes.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -33,6 +34,15 @@ pub async fn of_database(tx: &mut Tx) -> Result<Option<Condition>> {
     Ok(path.and_then(|path| of_path(Path::new(&path))))
 }
 
+/// A database's file, and those that SQLite keeps beside it.
+pub fn files_of(path: &Path) -> impl Iterator<Item = PathBuf> {
+    ["", "-wal", "-shm", "-journal"].into_iter().map(move |end| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    })
+}
+
 fn of_path(path: &Path) -> Option<Condition> {
     // Its log stands beside it.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -44,13 +54,25 @@ fn of_path(path: &Path) -> Option<Condition> {
     (space.f_blocks > 0 && space.f_bavail * space.f_frsize < ROOM).then_some(Condition::Full)
 }
 
-/// Adds to the error of a server that takes no writes what to do, where it is no standby: a setting
-/// begins each transaction as one that only reads.
+/// Adds to the error of a database that takes no writes what to do: of a server that is no standby, whose
+/// setting begins each transaction as one that only reads, and of a file, with those beside it, which have
+/// the permissions that it had when they were made.
 pub async fn explain(db: &Db, error: Error) -> Error {
-    let (Db::Postgres(server), Some(fault)) = (db, error.fault()) else { return error };
-    if fault.code != "25006" {
-        return error;
-    }
+    let Some(fault) = error.fault() else { return error };
+    let server = match db {
+        Db::Postgres(server) if fault.code == "25006" => server,
+        Db::Sqlite(_, path) if fault.condition() == Some(Condition::ReadOnly) => {
+            let closed = |file: &PathBuf| {
+                files::is_own(file) && fs::access(file, Allowed::WRITE_OK).is_err()
+            };
+            let closed: Vec<_> = files_of(path).filter(closed).map(|file| shown(&file)).collect();
+            if closed.is_empty() {
+                return error;
+            }
+            return error.hint(format!("run: chmod 600 {}", closed.join(" ")));
+        }
+        _ => return error,
+    };
     match tokio::time::timeout(LIMIT, setting(server)).await {
         Ok(Ok(Some(hint))) => error.hint(hint),
         _ => error,

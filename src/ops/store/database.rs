@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSy
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::commit::PgTx;
+use super::condition::files_of;
 use super::connect;
 use super::error::unreachable_database;
 use super::keeper::Keeper;
@@ -566,12 +567,9 @@ pub(super) fn is_there(path: &Path) -> Result<bool> {
     let what = "cannot use the database";
     let mut there = false;
     let mut open_to_others = Vec::new();
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        let file = PathBuf::from(name);
+    for file in files_of(path) {
         match files::check_private(&file) {
-            Ok(()) => there |= end.is_empty(),
+            Ok(()) => there |= file == path,
             Err(Refusal::Missing) => {}
             Err(Refusal::OpenToOthers) => open_to_others.push(shown(&file)),
             Err(refusal) => return Err(refusal.error(ErrorKind::Failed, what, &file)),

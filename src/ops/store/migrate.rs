@@ -94,13 +94,15 @@ pub async fn missing(db: &Db, target: Target) -> Result<Vec<Missing>> {
         Db::Postgres(server) => rehearse(server, &found, work).await?,
         Db::Sqlite(pool, _) => {
             let mut connection = pool.acquire().await?;
+            let mut tx = connection.begin_with("begin immediate").await?;
             if matches!(work, Work::TheRest) {
-                refuse_unrecorded(&mut *connection, migrator, &found.missing).await?;
+                refuse_unrecorded(&mut *tx, migrator, &found.missing).await?;
+                // On a file that only reads, a transaction begins all the same.
+                sqlx::raw_sql(RECORD).execute(&mut *tx).await?;
             } else {
-                let mut tx = connection.begin_with("begin immediate").await?;
                 SQLITE.run(&mut *tx).await.map_err(failed_on_empty)?;
-                tx.rollback().await?;
             }
+            tx.rollback().await?;
         }
     }
     let missing = migrator.iter().filter(|own| found.missing.contains(&own.version));
@@ -143,6 +145,9 @@ async fn refuse_the_rest(
         None => Ok(()),
     }
 }
+
+/// The same on SQLite.
+const RECORD: &str = "update _sqlx_migrations set execution_time = 0 where false";
 
 /// Brings the schema up to date; gives how many migrations were applied. `waits` hears of a lock that
 /// a migration waits for.
