@@ -36,6 +36,9 @@ pub const WORD: &str = "PRUNE";
 /// How many events one transaction of [`PruneUsage`] deletes.
 const CHUNK: i64 = 2_000;
 
+/// Runs that a prune would delete are counted up to this many.
+pub const COUNTED_RUNS: i64 = 10_000;
+
 /// For how many days something is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Days(i64);
@@ -152,13 +155,20 @@ pub(crate) async fn prune_chunk(
     Ok(deleted)
 }
 
+/// Whether there may be more than the `affected` that a preflight with these inputs has counted.
+pub(crate) fn at_least(runbook: &str, inputs: &Value, affected: i64) -> bool {
+    runbook == "retention.prune"
+        && data_of(inputs).is_ok_and(|data| data == Data::Runs)
+        && affected >= COUNTED_RUNS
+}
+
 /// How much is too old at `at`, and how much there is.
 pub(crate) async fn count_old(
     reader: Reader<'_>,
     policy: Policy,
     at: DateTime<Utc>,
 ) -> Result<(i64, i64)> {
-    let size = retention::size(reader.tx, policy.data, policy.cutoff(at)).await?;
+    let size = retention::size(reader.tx, policy.data, policy.cutoff(at), COUNTED_RUNS).await?;
     Ok((size.old, size.total))
 }
 
@@ -184,12 +194,19 @@ pub(crate) async fn beyond_bound(
     if !retention::is_unattended(tx, run_id).await? {
         return Ok(None);
     }
-    let size = retention::size(tx, policy.data, policy.cutoff(at)).await?;
-    let bound = bound(&size, settings::prune_bound(tx).await?);
+    let percent = settings::prune_bound(tx).await?;
+    let (data, cutoff, mut most) = (policy.data, policy.cutoff(at), COUNTED_RUNS);
+    let mut size = retention::size(tx, data, cutoff, most).await?;
+    if data == Data::Runs && (most..=bound(&size, percent)).contains(&size.old) {
+        most = bound(&size, percent) + 1;
+        size = retention::size(tx, data, cutoff, most).await?;
+    }
+    let bound = bound(&size, percent);
     let Size { old, total, .. } = size;
+    let more = if data == Data::Runs && old >= most { "at least " } else { "" };
     Ok((old > bound).then(|| {
         format!(
-            "{old} of {total} {} {}; an unattended prune deletes at most {bound}",
+            "{more}{old} of {total} {} {}; an unattended prune deletes at most {bound}",
             noun(total, items),
             match policy.days {
                 Some(days) => format!("are older than {}", count(days.get(), "day")),

@@ -6,6 +6,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tenantpilot::access::Actor;
 use tenantpilot::domain::capability::Role;
+use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::run::{RunOutcome, Source};
 use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::domain::window::Window;
@@ -18,7 +19,7 @@ use tenantpilot::ops::support::{DiagnosticsSubject, GetTenant, OpenDiagnostics};
 use tenantpilot::{Clock, ErrorKind};
 
 use crate::cli::Person;
-use crate::retention_data::{ago, prune};
+use crate::retention_data::{KEY, ago, prune};
 use crate::support::stores::{Store, both_engines, noon};
 
 impl Store {
@@ -166,6 +167,50 @@ both_engines! {
         assert_eq!(store.text(&left).await, "100 101 200");
         assert_eq!(store.prune_runs(500).await.count("deleted"), 0);
         store.is_whole().await;
+    }
+
+    async fn fr_049_015_a_preflight_of_runs_counts_what_would_be_deleted(store) {
+        let store = store.with_platform().await;
+        let admin = store.administrator().await.actor;
+        store.ended_runs(noon(), (100, 9), 500).await;
+        store.ended_runs(noon(), (200, 30), 10).await;
+        for text in [
+            "update operation_runs set source = 'deploy_hook', request_id = 'deploy:' || id where id = 100",
+            // Tried again twice: the newest is kept, and so are those before it.
+            "update operation_runs set retry_of_run_id = 101 where id = 200",
+            "update operation_runs set retry_of_run_id = 103 where id = 101",
+            "update operation_runs set retry_of_run_id = 105 where id = 104",
+        ] {
+            store.sql(text).await.unwrap();
+        }
+        store.sql(&format!("update operation_runs set completed_at = {} where id = 102", ago(noon(), 1))).await.unwrap();
+        let plan = async || prune(Source::Cli, json!({ "data": "runs" })).plan(&store.ops, &admin).await.unwrap();
+        let before = plan().await;
+        assert_eq!((before.affected_count, before.total_count, before.affected_at_least), (5, 39, false));
+        // What stays does not count to the bound of a prune that nobody has asked for: 7 of 39.
+        store.ended_runs(noon(), (300, 30), 450).await;
+        store.sql("update operation_runs set source = 'deploy_hook', request_id = 'deploy:' || id where id >= 300").await.unwrap();
+        prune(Source::Schedule, json!({ "data": "runs" })).begin(&store.ops, &Actor::System).await.unwrap();
+        let done = store.pruned_by(500).await;
+        assert_eq!((done.outcome, done.count("deleted")), (RunOutcome::Succeeded, 5));
+        let wish = prune(Source::Cli, json!({ "data": "runs" }));
+        let nothing = store.ops.run(&admin, wish.start(&plan().await)).await.unwrap_err();
+        assert!(nothing.message().starts_with("nothing would be changed: 0 of "), "{nothing}");
+    }
+
+    async fn fr_049_015_many_runs_are_counted_up_to_a_bound(store) {
+        let store = store.with_platform().await;
+        store.ended_runs(noon(), (100, 10_002), 500).await;
+        let person = Person::administrator(&store.url);
+        let preflight = ["runbooks", "preflight", KEY, "--input", "data=runs"];
+        let said = person.run(&preflight).ends(0).out;
+        assert!(said.contains("affected  at least 10000 of 10002 rows\n"), "{said}");
+        let plan = &person.run(&[&preflight[..], &["--json"]].concat()).ends(0).json()["plan"];
+        assert_eq!((&plan["affected_count"], &plan["affected_at_least"]), (&json!(10_000), &json!(true)));
+        let done = prune(Source::Schedule, json!({ "data": "runs" })).begin(&store.ops, &Actor::System).await;
+        done.unwrap();
+        let why = "at least 10000 of 10002 ended runs are older than 400 days; an unattended prune deletes at most 2000";
+        assert_eq!(store.pruned_by(500).await.failed, vec![(ReasonCode::PruneBoundExceeded, why.to_owned())]);
     }
 
     async fn fr_049_006_the_overview_is_exact_after_every_chunk_whatever_goes(store) {

@@ -180,7 +180,8 @@ pub fn lines(plan: &Plan, registry: &Registry, env: &Env) -> Vec<String> {
     if plan.inputs.as_object().is_some_and(|inputs| !inputs.is_empty()) {
         lines.push(format!("inputs    {}", plan.inputs));
     }
-    lines.push(format!("affected  {} of {} {items}{at}", plan.affected_count, plan.total_count));
+    let affected = format!("{}{}", plan.affected_prefix(), plan.affected_count);
+    lines.push(format!("affected  {affected} of {} {items}{at}", plan.total_count));
     lines.push(match plan.expected_seconds {
         Some(seconds) => format!(
             "expected  about {}, from {}",
@@ -297,7 +298,7 @@ impl ShowArgs {
             lines.iter().try_for_each(|line| env.out.line(line))?;
             if let (true, Some(targets)) = (self.targets, &targets) {
                 env.out.line("")?;
-                table(targets, env).print(&env.out)?;
+                table(plan, targets, env).print(&env.out)?;
             }
         }
         next_step(plan, env);
@@ -305,12 +306,13 @@ impl ShowArgs {
     }
 }
 
-fn table(targets: &[PlanTarget], env: &Env) -> Table {
+fn table(plan: &Plan, targets: &[PlanTarget], env: &Env) -> Table {
     let headings = ["TENANT", "NAME", "WORKSPACE", "NAME", "AFFECTED", "TOTAL"];
     let mut table = Table::new(&headings).right(0).right(2).right(4).right(5);
     let name = |name: &Option<String>| {
         name.as_deref().map(|name| text::name(name, env.ascii())).unwrap_or_default()
     };
+    let more = if plan.affected_at_least { "+" } else { "" };
     for target in targets {
         let tenant = match target.tenant_id {
             Some(_) => name(&target.tenant_name),
@@ -321,7 +323,7 @@ fn table(targets: &[PlanTarget], env: &Env) -> Table {
             tenant,
             target.workspace_id.map(|id| id.to_string()).unwrap_or_default(),
             name(&target.workspace_name),
-            target.affected_count.to_string(),
+            format!("{}{more}", target.affected_count),
             target.total_count.to_string(),
         ]);
     }

@@ -214,9 +214,10 @@ fn rehearsed(
     let items = registry.get(&plan.runbook).map_or("records", |runbook| runbook.items());
     let items = noun(plan.total_count, items);
     env.out.line(format!(
-        "{} would start on {}: {} of {} {items} to change, {}; nothing was started",
+        "{} would start on {}: {}{} of {} {items} to change, {}; nothing was started",
         plan.runbook,
         plan.scope_named(),
+        plan.affected_prefix(),
         plan.affected_count,
         plan.total_count,
         rollout.words(),

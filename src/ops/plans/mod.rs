@@ -24,6 +24,7 @@ use crate::domain::plan::suspicion;
 use crate::domain::run::ScopeKind;
 use crate::domain::safe_text::SafeText;
 use crate::domain::type_support::{ActiveWorkers, Support};
+use crate::ops::retention;
 use crate::ops::runs::{RunScope, active_workers};
 use crate::ops::store::plans::{self as store, PlanRow, TargetFilter};
 use crate::ops::store::{Tx, name_match, together};
@@ -54,6 +55,8 @@ pub struct Plan {
     pub hash: String,
     /// Records that would change.
     pub affected_count: i64,
+    /// Whether there may be more of them: counting stopped there.
+    pub affected_at_least: bool,
     /// Records there are.
     pub total_count: i64,
     /// Tenants aimed at; 0 for the platform itself.
@@ -105,6 +108,11 @@ impl Plan {
         Self { scope_names, support, ..plan }
     }
 
+    /// What stands before the number of records that would change.
+    pub fn affected_prefix(&self) -> &'static str {
+        if self.affected_at_least { "at least " } else { "" }
+    }
+
     /// The scope in words, with ids and cleaned names: `tenant 4 (Contoso DE)`.
     pub fn scope_named(&self) -> String {
         let names: Vec<String> = self
@@ -147,6 +155,7 @@ impl Plan {
 impl From<PlanRow> for Plan {
     fn from(row: PlanRow) -> Self {
         Self {
+            affected_at_least: retention::at_least(&row.runbook, &row.inputs.0, row.affected_count),
             id: row.id,
             runbook: row.runbook,
             // The database's own check allows no other word.

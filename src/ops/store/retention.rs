@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use sqlx::AssertSqlSafe;
 
 use super::sql;
-use super::{Tx, on_tx};
+use super::{Tx, on_tx, run_removal};
 use crate::Result;
 use crate::domain::kept::Data;
 
@@ -120,10 +120,10 @@ pub async fn delete(tx: &mut Tx, data: Data, cutoff: DateTime<Utc>, limit: i64) 
     Ok(deleted)
 }
 
-/// How much of a kind of data there is, and how much of it is from before a moment.
+/// How much of a kind of data there is, and how much of it is old.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Size {
-    /// Rows from before the moment.
+    /// Rows that are old.
     pub old: i64,
     /// All rows.
     pub total: i64,
@@ -144,20 +144,19 @@ impl Size {
     }
 }
 
-/// How large a kind of data is, and how much of it is from before `cutoff`. Runs are counted by the day
-/// of their creation, so that not every one of them is looked at.
-pub async fn size(tx: &mut Tx, data: Data, cutoff: DateTime<Utc>) -> Result<Size> {
+/// How large a kind of data is, and how much of it is old. Of runs, those that would be deleted are
+/// counted up to `most`, and all of them by their days, so that not every one of them is looked at.
+pub async fn size(tx: &mut Tx, data: Data, cutoff: DateTime<Utc>, most: i64) -> Result<Size> {
     if data == Data::Runs {
+        let old = run_removal::count(tx, cutoff, most).await?;
         return on_tx!(tx, c => {
-            Ok(sql::query_as(concat!(
-                "select cast((select coalesce(sum(d.runs), 0) from operation_run_day_counts d where d.day < ",
-                day!("$1"), ") + (select count(*) from operation_runs r where r.created_at >= ", day!("$1"),
-                " and r.created_at < $1 and r.status = 'completed') as bigint) as old, \
+            Ok(sql::query_as(
+                "select cast($1 as bigint) as old, \
                  cast((select coalesce(sum(d.runs), 0) from operation_run_day_counts d) as bigint) as total, \
                  (select min(r.created_at) from operation_runs r) as oldest, \
-                 (select max(r.created_at) from operation_runs r) as newest"
-            ))
-            .bind(cutoff)
+                 (select max(r.created_at) from operation_runs r) as newest",
+            )
+            .bind(old)
             .fetch_one(c)
             .await?)
         });

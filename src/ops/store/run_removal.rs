@@ -51,6 +51,31 @@ pub async fn after(
     })
 }
 
+/// That a deployment declared a run, which would start it again otherwise.
+const DECLARED: &str = "(r.source = 'deploy_hook' and r.request_id is not null)";
+
+/// How many runs a prune would delete, counted up to `limit`: those that had ended at `cutoff` and that
+/// nothing needs.
+pub async fn count(tx: &mut Tx, cutoff: DateTime<Utc>, limit: i64) -> Result<i64> {
+    const COLUMNS: &str = "x.id, x.created_at, x.status, x.completed_at, x.source, x.request_id";
+    on_tx!(tx, c => {
+        // A server that knows little of a table would read all of it for each run.
+        let retries = by_engine!(
+            "cross join lateral (select * from operation_runs n where n.retry_of_run_id = r.id offset 0)",
+            "join operation_runs"
+        );
+        let text = format!(
+            "select count(*) from (select 1 from operation_runs o where o.created_at < $1 and not exists (\
+             with recursive r as (select {} union all \
+             select {} from r {retries} x{}) select 1 from r \
+             where r.created_at >= $1 or r.status <> 'completed' or r.completed_at >= $1 or {DECLARED}) limit $2) few",
+            COLUMNS.replace("x.", "o."), COLUMNS,
+            by_engine!("", " on x.retry_of_run_id = r.id"),
+        );
+        Ok(sql::query_scalar(AssertSqlSafe(text)).bind(cutoff).bind(limit).fetch_one(c).await?)
+    })
+}
+
 /// A run that may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Removable {
@@ -101,7 +126,7 @@ pub async fn removable(
              (select count(*) from operation_runs n where n.retry_of_run_id = r.id) as retries, \
              cast(1 + {rows} + case when r.plan_id is null then 0 else 1 end as bigint) as own, \
              cast({about} as bigint) as about from operation_runs r where r.id {} and r.id < $2 \
-             and not (r.source = 'deploy_hook' and r.request_id is not null) \
+             and not {DECLARED} \
              order by r.created_at desc, r.id desc{}) x",
             by_engine!(
                 "(extract(epoch from clock_timestamp() - statement_timestamp()) * 1000000)::bigint", "0"

@@ -36,7 +36,8 @@ pub(super) struct Layout {
 pub(super) fn affects(plan: &Plan, items: &str) -> String {
     let total = plan.total_count;
     let items = noun(total, items);
-    let sum = format!("{} of {} {items}", grouped(plan.affected_count), grouped(total));
+    let affected = format!("{}{}", plan.affected_prefix(), grouped(plan.affected_count));
+    let sum = format!("{affected} of {} {items}", grouped(total));
     match (plan.tenant_count, plan.affected_tenant_count) {
         (0, _) => sum,
         (_, 1) => format!("{sum} in 1 tenant"),
@@ -160,7 +161,8 @@ impl Draft {
             return None;
         }
         put(self.facts(area, look), layout.facts, buffer);
-        let columns = Columns::of(area);
+        let more = self.plan.plan().is_some_and(|plan| plan.affected_at_least);
+        let columns = Columns { more, ..Columns::of(area) };
         let second = Rect { y: layout.head.y + 1, height: layout.head.height.min(1), ..area };
         put(vec![columns.head(look)], second, buffer);
         let rows = usize::from(layout.rows.height);
@@ -233,6 +235,8 @@ struct Columns {
     name: usize,
     /// 0: there is no room for it.
     workspace: usize,
+    /// Whether there may be more to change than was counted.
+    more: bool,
 }
 
 impl Columns {
@@ -240,7 +244,7 @@ impl Columns {
         let free = usize::from(area.width).saturating_sub(3 + ID + 2 + 2 * (COUNT + 1) + 1);
         let workspace = if free >= 36 { (free * 2 / 5).min(NAME_MAX) } else { 0 };
         let name = free.saturating_sub(workspace + usize::from(workspace > 0)).min(NAME_MAX);
-        Self { name, workspace }
+        Self { name, workspace, more: false }
     }
 
     fn head(&self, look: &Look) -> Line<'static> {
@@ -280,8 +284,9 @@ impl Columns {
             });
             spans.push(look.span(plain, format!("{} ", look.cell(&workspace, self.workspace))));
         }
-        let counts =
-            format!("{:>COUNT$} {:>COUNT$}", grouped(row.affected_count), grouped(row.total_count));
+        let affected =
+            format!("{}{}", grouped(row.affected_count), if self.more { "+" } else { "" });
+        let counts = format!("{affected:>COUNT$} {:>COUNT$}", grouped(row.total_count));
         spans.push(look.span(plain, counts));
         Line::from(spans)
     }
