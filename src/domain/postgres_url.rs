@@ -36,13 +36,18 @@ const KNOWN: [&str; 21] = [
 /// Those of them that the driver does not know: it ignores them, and what they were to say.
 const OWN: [&str; 3] = ["passfile", "service", "target_session_attrs"];
 
-/// Parameters of libpq's that are not supported.
-const OTHERS: [&str; 5] = [
+/// Parameters of libpq's that make no difference to which server is reached how securely, and have no
+/// effect.
+pub const IGNORED: [&str; 9] = [
     "client_encoding",
     "connect_timeout",
     "fallback_application_name",
     "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
     "load_balance_hosts",
+    "tcp_user_timeout",
 ];
 
 /// Parameters of libpq's that ask how a connection is protected, their variables, and the values that
@@ -149,6 +154,9 @@ impl PostgresUrl {
                 met.map_err(|why| format!("its parameter {key} {why}; leave it out"))?;
                 continue;
             }
+            if IGNORED.contains(key) {
+                continue;
+            }
             if !is_known(key) {
                 return Err(unknown(key, index + 1));
             }
@@ -237,11 +245,10 @@ fn plain(key: &str) -> &str {
 /// Why a parameter is refused. What may be a part of a password is not repeated.
 fn unknown(key: &str, place: usize) -> String {
     let same = |known: &&&str| known.eq_ignore_ascii_case(key);
-    if let Some(name) = KNOWN.iter().find(same) {
+    if let Some(name) = KNOWN.iter().chain(&IGNORED).find(same) {
         return format!("it says {key}; the parameter is called {name}");
     }
-    let demands = DEMANDS.iter().map(|(name, ..)| name);
-    if let Some(name) = OTHERS.iter().chain(demands).find(same) {
+    if let Some(name) = DEMANDS.iter().map(|(name, ..)| name).find(same) {
         return format!("its parameter {name} is not supported; leave it out");
     }
     format!("parameter {place} after its \"?\" is not known; there are {}", KNOWN.join(", "))

@@ -110,12 +110,17 @@ fn fr_043_002_what_must_be_percent_encoded_is_named() {
     for (query, words) in [
         ("SSLMODE=verify-full", "the parameter is called sslmode"),
         ("sslmode=verify-full&ssl-mode=disable", "it says sslmode twice"),
-        ("connect_timeout=3", "its parameter connect_timeout is not supported"),
+        ("Require_Auth=none", "its parameter require_auth is not supported"),
+        ("connect_timeout=s3cret@h", "percent-encode"),
         ("s3cret=1", "parameter 1 after its"),
     ] {
         let url = format!("postgres://u:s3cret@db.invalid/x?{query}");
         let done = Person::at(&url).run(&["info"]).ends(2);
         assert!(done.err.contains(words) && !done.err.contains("s3cret"), "{done:?}");
+    }
+    // What changes nothing about the connection is passed over, as in a service.
+    for ignored in ["connect_timeout=3", "keepalives=1&keepalives_idle=30", "tcp_user_timeout=9"] {
+        Person::at(&format!("postgres://u@127.0.0.1:1/x?{ignored}")).run(&["runs", "list"]).ends(7);
     }
     let person = Person::at("postgres://u@db.invalid/x");
     let mut command = person.command(&["runs", "list"]);

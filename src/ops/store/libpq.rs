@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::postgres_url::{DEMANDS, PostgresUrl, demand};
+use crate::domain::postgres_url::{DEMANDS, IGNORED, PostgresUrl, demand};
 use crate::domain::safe_text::quoted;
 use crate::files::{self, Refusal};
 use crate::paths::shown;
@@ -33,19 +33,6 @@ const VARIABLES: [(&str, &str); 13] = [
     ("PGSSLKEY", "sslkey"),
     ("PGAPPNAME", "application_name"),
     ("PGTARGETSESSIONATTRS", "target_session_attrs"),
-];
-
-/// Parameters of a service that make no difference to which server is reached how securely.
-const IGNORED: [&str; 9] = [
-    "client_encoding",
-    "connect_timeout",
-    "fallback_application_name",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "load_balance_hosts",
-    "tcp_user_timeout",
 ];
 
 /// Looks a variable up.
