@@ -37,12 +37,25 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// Its permissions; none for standard input.
     mode: u32,
+    /// Whom it belongs to.
+    owner: u32,
 }
 
 impl Content {
     /// Whether others than the owner can read or write the file.
     pub fn open_to_others(&self) -> bool {
         self.mode & OTHERS != 0
+    }
+
+    /// Why it may not hold a private key, as with libpq: it is open to others, or belongs to another
+    /// user. The group may read one of root's.
+    pub fn refused_as_key(&self) -> Option<Refusal> {
+        let allowed = if self.owner == 0 { 0o040 } else { 0 };
+        match self.owner {
+            owner if ![0, geteuid().as_raw()].contains(&owner) => Some(Refusal::Owner(owner)),
+            _ if self.mode & OTHERS & !allowed != 0 => Some(Refusal::OpenToOthers),
+            _ => None,
+        }
     }
 
     /// Whether every user can write the file.
@@ -186,7 +199,11 @@ pub fn read_private(path: &Path, largest: u64) -> Result<Content, Refusal> {
 /// Reads a file that a person named, or standard input where that is `-`.
 pub fn read_or_stdin(path: &Path, largest: u64) -> Result<Content, Refusal> {
     if is_stdin(path) {
-        return Ok(Content { bytes: all_of(io::stdin().lock(), path, largest)?, mode: 0 });
+        return Ok(Content {
+            bytes: all_of(io::stdin().lock(), path, largest)?,
+            mode: 0,
+            owner: 0,
+        });
     }
     read(path, largest)
 }
@@ -205,7 +222,7 @@ fn read_with(
     if about.len() > largest {
         return Err(Refusal::TooLarge(largest));
     }
-    Ok(Content { bytes: all_of(file, path, largest)?, mode: about.mode() })
+    Ok(Content { bytes: all_of(file, path, largest)?, mode: about.mode(), owner: about.uid() })
 }
 
 /// Opens without waiting for the other end of a pipe.

@@ -1,5 +1,7 @@
 //! Encrypted connections: the right certificate works, and of a wrong one the cause is said.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -60,6 +62,14 @@ impl Certificates {
 
     fn path(&self, name: &str) -> String {
         self.0.path().join(name).display().to_string()
+    }
+
+    fn permit(&self, name: &str, mode: u32) {
+        std::fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn is_root(&self) -> bool {
+        std::fs::metadata(self.0.path()).unwrap().uid() == 0
     }
 
     /// A server with TLS; its roles may log in with a certificate, with TLS, without, or as they like.
@@ -296,6 +306,30 @@ fn fr_048_006_every_mode_and_certificate_is_followed_and_an_open_way_is_said() {
     std::fs::copy(made.path("other.pem"), folder.join("root.crt")).unwrap();
     let (worked, done) = works(&person, &[("PGSSLMODE", "require")]);
     assert!(!worked && done.out.contains("unknown CA"), "{done:?}");
+}
+
+#[test]
+fn fr_048_006_a_key_that_others_can_read_is_refused() {
+    let made = Certificates::new();
+    let pair = format!("sslcert={}&sslkey={}", made.path("server.pem"), made.path("server.key"));
+    let run = |mode: u32, code| {
+        made.permit("server.key", mode);
+        let person = Person::at(&format!("postgres://u@127.0.0.1:1/x?sslmode=require&{pair}"));
+        person.run(&["runs", "list"]).ends(code).err
+    };
+    for open in [0o644, 0o604, 0o660] {
+        let refused = run(open, 2);
+        assert!(refused.contains("others than its owner can read or write it"), "{refused}");
+        assert!(
+            refused.contains("cannot use the file of sslkey") && refused.contains("chmod 600"),
+            "{refused}"
+        );
+    }
+    for kept in [0o600, 0o400] {
+        run(kept, 7);
+    }
+    // The group may read one of root's.
+    run(0o640, if made.is_root() { 7 } else { 2 });
 }
 
 #[test]

@@ -130,6 +130,7 @@ impl Named {
             ));
         }
         let text = value.trim();
+        let mut refusal = None;
         let content = if text.starts_with("-----BEGIN") && text.ends_with("-----") {
             value.as_bytes().to_vec()
         } else {
@@ -137,7 +138,9 @@ impl Named {
                 Error::usage(format!("the file of {name} cannot be read: {}", refusal.reason()))
                     .hint(format!("check {name} in the database URL, or {}", self.variable))
             });
-            read?.bytes
+            let read = read?;
+            refusal = read.refused_as_key();
+            read.bytes
         };
         let is_key = self.holds == "private key";
         let usable = if is_key {
@@ -146,6 +149,10 @@ impl Named {
             let mut found = CertificateDer::pem_slice_iter(&content).peekable();
             found.peek().is_some() && found.all(|certificate| certificate.is_ok())
         };
+        if let (true, true, Some(refusal)) = (usable, is_key, refusal) {
+            let what = format!("cannot use the file of {name}");
+            return Err(refusal.error(ErrorKind::Usage, &what, Path::new(value)));
+        }
         if usable {
             return Ok(content);
         }
