@@ -41,6 +41,7 @@ impl Certificates {
                  -extfile limits -out {name}.pem"
             ));
         }
+        own.openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -out old.pem");
         own.openssl("pkey -in server.key -aes128 -passout pass:secret -out locked.key");
         own.openssl("genpkey -algorithm ED448 -out odd.key");
         std::fs::write(own.0.path().join("letter.pem"), "Dear Sir or Madam").unwrap();
@@ -108,7 +109,8 @@ fn says(done: Result<(), Error>, kind: ErrorKind, words: &str, hint: &str) {
 /// Has the server use another certificate.
 async fn swap(cluster: &Cluster, certificate: &[u8]) {
     cluster.put("server.crt", certificate);
-    let mut connection = PgConnection::connect(&cluster.url("postgres", "postgres")).await.unwrap();
+    let url = format!("{}?sslmode=disable", cluster.url("postgres", "postgres"));
+    let mut connection = PgConnection::connect(&url).await.unwrap();
     connection.execute("select pg_reload_conf()").await.unwrap();
     connection.close().await.unwrap();
 }
@@ -186,6 +188,10 @@ fn fr_043_006_the_cause_of_a_failed_tls_connection_is_said() {
         let odd = look(&with(&plain, "require", &pair("odd.key"))).await;
         says(odd, Usage, "the key of sslkey is of a kind that cannot be used", "RSA");
 
+        let old = format!("&sslcert={}&sslkey={}", made.path("old.pem"), made.path("server.key"));
+        let old = look(&with(&plain, "require", &old)).await;
+        says(old, Usage, "sslcert is of X.509 version 1", "basicConstraints");
+
         let certified =
             plain.replace("postgres:", "certified:").replacen("certified:", "postgres:", 1);
         says(
@@ -199,6 +205,8 @@ fn fr_043_006_the_cause_of_a_failed_tls_connection_is_said() {
         says(look(&with(&encrypted, "disable", "")).await, Unreachable, "refused", "TLS");
         look(&with(&encrypted, "require", "")).await.unwrap();
 
+        swap(&cluster, &made.read("old.pem")).await;
+        says(look(&full(&named, "ca.pem")).await, Unreachable, "X.509 version 1", "CA:FALSE");
         swap(&cluster, &made.read("expired.pem")).await;
         says(look(&full(&named, "ca.pem")).await, Unreachable, "has expired", "clock");
 

@@ -19,6 +19,9 @@ use crate::{Error, ErrorKind, Result};
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// What stands in the PEM form of a key with a passphrase.
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
+/// How a certificate gets the version that is needed.
+const VERSION_3: &str = "sign it with an extension, for instance with -extfile of openssl x509 -req and a file \
+                         that says: basicConstraints=CA:FALSE";
 /// What the driver says where a server has no TLS.
 const NOT_OFFERED: &str = "server does not support TLS";
 
@@ -103,6 +106,10 @@ fn check_pair(certificate: &[u8], key: &[u8]) -> Result<()> {
         Err(TlsError::InconsistentKeys(_)) => {
             Err(Error::usage("the key of sslkey does not belong to the certificate of sslcert")
                 .hint("name the key that the certificate was made with"))
+        }
+        Err(TlsError::InvalidCertificate(error)) if is_of_old_version(&error) => {
+            Err(Error::usage("the certificate of sslcert is of X.509 version 1, and 3 is needed")
+                .hint(VERSION_3))
         }
         Err(TlsError::InvalidCertificate(_)) => {
             Err(Error::usage("the certificate of sslcert cannot be read")
@@ -200,6 +207,10 @@ pub fn of_driver(error: &BoxDynError) -> Error {
     Error::new(ErrorKind::Unreachable, message).hint(hint)
 }
 
+fn is_of_old_version(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("UnsupportedCertVersion"))
+}
+
 fn of_certificate(error: &CertificateError) -> (&'static str, &'static str) {
     use CertificateError as C;
     match error {
@@ -224,6 +235,9 @@ fn of_certificate(error: &CertificateError) -> (&'static str, &'static str) {
             "the database's certificate is that of a CA",
             "give the server a certificate that the CA has signed (basicConstraints CA:FALSE)",
         ),
+        error if is_of_old_version(error) => {
+            ("the database's certificate is of X.509 version 1, and 3 is needed", VERSION_3)
+        }
         _ => (
             "the database's certificate cannot be verified",
             "check it with: openssl s_client -starttls postgres -connect HOST:PORT",
