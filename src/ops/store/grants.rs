@@ -312,9 +312,12 @@ pub fn of_denial(message: &str) -> Error {
             format!("{AS_OWNER}grant usage on schema {schema} to ROLE, and create to migrate"),
         );
     }
-    if message.starts_with("must be owner of ") {
-        return Error::refused("the database role does not own what it is to change")
-            .hint("migrate as the role that owns the tables");
+    if let Some(what) = message.strip_prefix("must be owner of ") {
+        let is_plain =
+            what.split_once(' ').is_some_and(|(kind, name)| is_plain(&kind) && is_plain(&name));
+        let what = if is_plain { format!("the {what}") } else { "what it is to change".to_owned() };
+        return Error::refused(format!("the database role does not own {what}"))
+            .hint("migrate as the role that owns it");
     }
     Error::refused("the database role may not do this").hint(check)
 }
@@ -323,7 +326,7 @@ pub fn of_denial(message: &str) -> Error {
 pub fn not_owned(owners: &str, role: &str) -> Error {
     let (owners, role) = (SafeText::new(owners), SafeText::new(role));
     Error::refused(format!(
-        "the database role {role} may not alter the tables, which belong to {owners}"
+        "the database role {role} may not alter tables or functions that belong to {owners}"
     ))
     .hint(format!(
         "migrate as {owners}; or, as an administrator of the server: grant {owners} to {role}"
@@ -369,16 +372,41 @@ impl Use {
     }
 }
 
-/// Adds to the error of a table that is denied which grant the role is missing there for `what`.
+/// SQLSTATEs of a session that is refused for its role or its database.
+const OF_SESSION: [&str; 3] = ["28000", "3D000", "55000"];
+
+/// A hint with the names for its placeholders, as a statement has them.
+fn named(hint: &str, role: &str, database: &str) -> String {
+    let words = hint.split(' ').map(|word| match word.trim_end_matches([',', ';']) {
+        "ROLE" => word.replace("ROLE", &identifier(role)),
+        "NAME" => word.replace("NAME", &identifier(database)),
+        _ => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn identifier(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let name = SafeText::new(name).to_string();
+    if name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return name;
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Adds to the error of a table that is denied which grant the role is missing there for `what`, and to
+/// others the names of the role and of the database.
 pub async fn explain(db: &Db, error: Error, what: Use) -> Error {
     let (Db::Postgres(server), Some(fault)) = (db, error.fault()) else { return error };
-    if fault.code != "42501" {
+    let code = fault.code.as_str();
+    if code != "42501" && !OF_SESSION.contains(&code) {
         return error;
     }
     let Some(table) = &fault.table else {
         let options = server.keeper().options();
-        let role = SafeText::new(options.get_username());
-        let hint = error.next_step().map(|hint| hint.replace("ROLE", role.as_str()));
+        let role = options.get_username();
+        let database = options.get_database().unwrap_or(role);
+        let hint = error.next_step().map(|hint| named(hint, role, database));
         return hint.into_iter().fold(error, Error::hint);
     };
     match tokio::time::timeout(LIMIT, missing(server, table, what)).await {

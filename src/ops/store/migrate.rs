@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqlitePool};
 
@@ -293,16 +292,19 @@ async fn make_schema(connection: &mut PgConnection, schema: Option<&SchemaName>)
         (None, Some(schema)) => {
             let make = format!("create schema {}", schema.quoted());
             let made = sqlx::raw_sql(AssertSqlSafe(make)).execute(connection).await;
-            made.map(drop).map_err(|error| {
-                let refused = error.as_database_error().and_then(DatabaseError::code);
-                if refused.is_some_and(|code| code == "42501") {
-                    return Error::refused(format!(
-                        "the database role may not make the schema {}",
-                        quoted(schema.as_str())
-                    ))
-                    .hint("as the owner of the database: grant create on database NAME to ROLE");
+            made.map(drop).map_err(|error| match Error::from(error) {
+                error if error.condition() == Some(Condition::Denied) => {
+                    let schema = quoted(schema.as_str());
+                    let text = format!("the database role may not make the schema {schema}");
+                    let hint =
+                        "as the owner of the database: grant create on database NAME to ROLE";
+                    error
+                        .fault()
+                        .cloned()
+                        .into_iter()
+                        .fold(Error::refused(text).hint(hint), Error::with_fault)
                 }
-                error.into()
+                error => error,
             })
         }
         _ => Ok(()),
