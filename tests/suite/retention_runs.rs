@@ -187,7 +187,7 @@ both_engines! {
         let plan = async || prune(Source::Cli, json!({ "data": "runs" })).plan(&store.ops, &admin).await.unwrap();
         let before = plan().await;
         assert_eq!((before.affected_count, before.total_count, before.affected_at_least), (5, 39, false));
-        // What stays does not count to the bound of a prune that nobody has asked for: 7 of 39.
+        // What stays does not count to the bound of an unattended prune.
         store.ended_runs(noon(), (300, 30), 450).await;
         store.sql("update operation_runs set source = 'deploy_hook', request_id = 'deploy:' || id where id >= 300").await.unwrap();
         prune(Source::Schedule, json!({ "data": "runs" })).begin(&store.ops, &Actor::System).await.unwrap();
