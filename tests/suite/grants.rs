@@ -64,22 +64,15 @@ pub fn statements(error: &Error) -> String {
 }
 
 #[test]
-fn fr_043_007_a_refused_session_names_the_role_and_the_database_in_its_hint() {
+fn fr_043_007_who_may_not_connect_reads_the_role_and_the_database() {
     block_on(async {
         let store = Store::new(Engine::Postgres).await;
         let role = Role::new(&store).await;
         let database = store.text("select current_database()::text").await;
-        let says = |url: &str, hint: &str| {
-            let refused = Person::at(url).run(&["runs", "list"]).ends(7);
-            assert!(refused.err.contains(hint), "{refused:?}");
-        };
         store.sql(&format!("revoke connect on database {database} from public")).await.unwrap();
-        says(&role.url, &format!("grant connect on database {database} to {}", role.name));
-        store.sql(&format!("grant connect on database {database} to public")).await.unwrap();
-        let elsewhere = role.url.replace(&database, "Not%20here");
-        says(&elsewhere, "createdb \"Not here\"");
-        administer(&format!("alter role {} nologin", role.name)).await;
-        says(&role.url, &format!("alter role {} login", role.name));
+        let refused = Person::at(&role.url).run(&["runs", "list"]).ends(7);
+        let grant = format!("grant connect on database {database} to {}", role.name);
+        assert!(refused.err.contains(&grant), "{refused:?}");
         role.drop(&store).await;
     });
 }

@@ -372,9 +372,6 @@ impl Use {
     }
 }
 
-/// SQLSTATEs of a session that is refused for its role or its database.
-const OF_SESSION: [&str; 3] = ["28000", "3D000", "55000"];
-
 /// A hint with the names for its placeholders, as a statement has them.
 fn named(hint: &str, role: &str, database: &str) -> String {
     let words = hint.split(' ').map(|word| match word.trim_end_matches([',', ';']) {
@@ -398,8 +395,8 @@ fn identifier(name: &str) -> String {
 /// others the names of the role and of the database.
 pub async fn explain(db: &Db, error: Error, what: Use) -> Error {
     let (Db::Postgres(server), Some(fault)) = (db, error.fault()) else { return error };
-    let code = fault.code.as_str();
-    if code != "42501" && !OF_SESSION.contains(&code) {
+    // Where the name or the password was refused, a name may be a part of a password.
+    if fault.code != "42501" {
         return error;
     }
     let Some(table) = &fault.table else {
