@@ -186,6 +186,11 @@ fn fr_048_003_a_password_comes_from_the_password_file() {
     // One that is said counts.
     with_home(&person, &["runs", "list"], &[("PGPASSWORD", "wrong")]).ends(7);
 
+    let hosts = format!("named.invalid:{port}:*:*:{password}\n127.0.0.1:*:*:*:wrong\n");
+    write(&file, &hosts, 0o600);
+    let named = format!("postgres://postgres@named.invalid:{port}/postgres?hostaddr=127.0.0.1");
+    at(&named, &["info"], &[("PGPASSFILE", file.to_str().unwrap())]).ends(0);
+
     write(&file, &lines, 0o644);
     let done = with_home(&person, &["runs", "list"], &[]).ends(7);
     let ignored = done.err.contains("warning: the password file") && done.err.contains(".pgpass");

@@ -61,7 +61,7 @@ pub fn hosts(url: &str, application: &str, require_tls: bool) -> Result<Hosts> {
         all.push(options.extra_float_digits(None).disable_statement_logging());
     }
     if parsed.parameter(&["password"]).is_none()
-        && let Ok(passwords) = of_file(&parsed, &all)
+        && let Ok(passwords) = of_file(&parsed, &each, &all)
     {
         for (options, password) in all.iter_mut().zip(passwords) {
             if let Some(password) = password {
@@ -96,10 +96,20 @@ fn unusable(why: &str) -> Error {
         .hint("its form is postgres://user:password@host:port/database?sslmode=...")
 }
 
-/// The passwords that the password file has for the hosts.
-fn of_file(url: &PostgresUrl, hosts: &[PgConnectOptions]) -> Result<Vec<Option<String>>, String> {
+/// The passwords that the password file has for the hosts. As with libpq, one that has a name and an
+/// address is looked up by its name.
+fn of_file(
+    url: &PostgresUrl,
+    places: &[PostgresUrl],
+    hosts: &[PgConnectOptions],
+) -> Result<Vec<Option<String>>, String> {
     let Some(file) = url.parameter(&["passfile"]) else { return Ok(Vec::new()) };
-    let named: Vec<String> = hosts.iter().map(host_of).collect();
+    let named = places.iter().zip(hosts).map(|(place, options)| {
+        let name = place.parameter(&["host"]).filter(|name| !name.is_empty());
+        name.filter(|_| place.parameter(&["hostaddr"]).is_some())
+            .map_or_else(|| host_of(options), str::to_owned)
+    });
+    let named: Vec<String> = named.collect();
     let logins: Vec<Login<'_>> = hosts
         .iter()
         .zip(&named)
