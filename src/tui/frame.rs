@@ -14,7 +14,7 @@ use super::banner;
 use super::command::{Command, Context};
 use super::look::wrapped;
 use super::screen::{Cx, Hint};
-use super::screens::Tab;
+use super::tabs::Tab;
 use super::theme::Role;
 use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone;
@@ -69,7 +69,7 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
         left.push(look.span(role, format!(" {} ", look.cut(&platform.environment, 16))));
     }
     let mut left = Line::from(left);
-    let badge = app.session.as_ref().and_then(|_| app.inbox.badge(look));
+    let badge = app.session.as_ref().and_then(|_| app.tabs.inbox.badge(look));
     let badge = badge.map_or_else(String::new, |badge| format!("{badge}   "));
     let zone = format!("{}   ", look.zone_name());
     let columns = usize::from(area.width);
@@ -236,7 +236,7 @@ fn tab_text(app: &App, tab: Tab, brevity: usize) -> String {
     let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
     let key = key.first().map_or_else(String::new, |key| format!("{key} "));
     let [full, short, shortest] = tab.titles();
-    match (brevity, tab, app.run.id()) {
+    match (brevity, tab, app.tabs.run.id()) {
         (0, Tab::Run, Some(id)) => format!(" {key}{full} {id} "),
         (0, ..) => format!(" {key}{full} "),
         (1, ..) => format!(" {key}{full}"),
@@ -278,30 +278,30 @@ fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
         return Some(app.login.draw(body, buffer, look, note));
     }
     match app.tab {
-        Tab::Operations => app.operations.draw(body, buffer, look, app.greyed()),
+        Tab::Operations => app.tabs.operations.draw(body, buffer, look, app.greyed()),
         Tab::Run => {
-            app.run.draw(body, buffer, look, app.greyed());
+            app.tabs.run.draw(body, buffer, look, app.greyed());
             None
         }
         Tab::Inbox => {
-            app.inbox.draw(body, buffer, look, app.greyed(), &app.setup.keymap);
+            app.tabs.inbox.draw(body, buffer, look, app.greyed(), &app.setup.keymap);
             None
         }
         Tab::Workers => {
-            app.workers.draw(body, buffer, look, app.greyed());
+            app.tabs.workers.draw(body, buffer, look, app.greyed());
             None
         }
         Tab::Overview => {
-            app.overview.draw(buffer, &app.around_overview());
+            app.tabs.overview.draw(buffer, &app.around_overview());
             None
         }
         Tab::Telemetry => {
-            app.telemetry.draw(body, buffer, &app.around_telemetry());
+            app.tabs.telemetry.draw(body, buffer, &app.around_telemetry());
             None
         }
         Tab::Support if app.shows_composition() => app.draw_composition(buffer),
-        Tab::Support => app.support.screen().draw(buffer, &app.around_support()),
-        Tab::Runbooks => app.runbooks.draw(buffer, &app.around_wizard()),
+        Tab::Support => app.tabs.support.screen().draw(buffer, &app.around_support()),
+        Tab::Runbooks => app.tabs.runbooks.draw(buffer, &app.around_wizard()),
     }
 }
 
@@ -324,7 +324,7 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     let context = app.context();
     let mut spans = Vec::new();
     let mut steps = if app.in_wizard() && !app.refuses_wizard() {
-        app.runbooks.footer(look.now)
+        app.tabs.runbooks.footer(look.now)
     } else if let Some(open) = app.composition().filter(|_| app.in_composition()) {
         open.footer()
     } else {
@@ -472,9 +472,9 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
 /// Whether the page of the Support tab is one that the person may not see.
 fn refuses_support(app: &App) -> bool {
     let shown = app.tab == Tab::Support && app.modals.is_empty() && !app.shows_composition();
-    let error = app.support.screen().error().filter(|_| shown);
+    let error = app.tabs.support.screen().error().filter(|_| shown);
     error.is_some_and(|error| error.kind() == crate::ErrorKind::Forbidden)
-        && !app.support.screen().has_data()
+        && !app.tabs.support.screen().has_data()
 }
 
 /// What the footer calls a command.
@@ -507,14 +507,14 @@ fn error_of_screen(app: &App) -> Option<String> {
         return None;
     }
     let (error, has_data) = match app.tab {
-        Tab::Operations => (app.operations.error(), !app.operations.rows().is_empty()),
-        Tab::Run => (app.run.error(), app.run.detail().is_some()),
-        Tab::Inbox => (app.inbox.error(), !app.inbox.rows().is_empty()),
-        Tab::Workers => (app.workers.error(), app.workers.has_data()),
-        Tab::Overview => (app.overview.error(), app.overview.has_data(app.window)),
-        Tab::Telemetry => (app.telemetry.error(), app.telemetry.has_data(app.window)),
+        Tab::Operations => (app.tabs.operations.error(), !app.tabs.operations.rows().is_empty()),
+        Tab::Run => (app.tabs.run.error(), app.tabs.run.detail().is_some()),
+        Tab::Inbox => (app.tabs.inbox.error(), !app.tabs.inbox.rows().is_empty()),
+        Tab::Workers => (app.tabs.workers.error(), app.tabs.workers.has_data()),
+        Tab::Overview => (app.tabs.overview.error(), app.tabs.overview.has_data(app.window)),
+        Tab::Telemetry => (app.tabs.telemetry.error(), app.tabs.telemetry.has_data(app.window)),
         Tab::Support if app.shows_composition() => return app.blocked(),
-        Tab::Support => (app.support.screen().error(), app.support.screen().has_data()),
+        Tab::Support => (app.tabs.support.screen().error(), app.tabs.support.screen().has_data()),
         Tab::Runbooks => return app.blocked(),
     };
     // Where there is nothing to stand beside, the body says what the screen itself was answered.

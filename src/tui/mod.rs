@@ -22,6 +22,7 @@ pub mod screens;
 mod second;
 pub mod session;
 pub mod source_file;
+pub mod tabs;
 pub mod theme;
 pub mod trend;
 pub mod widgets;

@@ -33,7 +33,7 @@ impl App {
                 let over = if here { self.answer_modals(&output) } else { Vec::new() };
                 return over.into_iter().chain(self.take_output(output, here)).collect();
             }
-            Answer::Counted(counted) => self.runbooks.counted(counted),
+            Answer::Counted(counted) => self.tabs.runbooks.counted(counted),
             Answer::PlanExported(asked, written) if self.session.is_some() => {
                 return self.plan_written(&asked, written);
             }
@@ -41,11 +41,11 @@ impl App {
                 self.diagnostics_written(&files);
             }
             Answer::Unchanged => match slot {
-                Slot::Notices => self.inbox.confirm(now),
-                Slot::List => self.operations.confirm(now),
-                Slot::Detail => self.run.confirm(now),
-                Slot::Overview | Slot::Errors => self.overview.confirm(now),
-                Slot::Usage => self.telemetry.confirm(now),
+                Slot::Notices => self.tabs.inbox.confirm(now),
+                Slot::List => self.tabs.operations.confirm(now),
+                Slot::Detail => self.tabs.run.confirm(now),
+                Slot::Overview | Slot::Errors => self.tabs.overview.confirm(now),
+                Slot::Usage => self.tabs.telemetry.confirm(now),
                 _ => {}
             },
             _ => {}
@@ -76,20 +76,20 @@ impl App {
                     self.miss_rows(result.as_ref().err());
                 }
                 let rows = self.rows();
-                self.operations.take_page(&asked, result, rows, now);
+                self.tabs.operations.take_page(&asked, result, rows, now);
             }
-            AnyOutput::CountRuns(_, result) => self.operations.take_counts(result, now),
-            AnyOutput::NameValues(_, Ok(names)) => self.operations.take_names(names),
-            AnyOutput::GetRun(asked, result) => self.run.take(asked.id, result, now),
-            AnyOutput::CountUnread(_, result) => self.inbox.take_unread(result, now),
+            AnyOutput::CountRuns(_, result) => self.tabs.operations.take_counts(result, now),
+            AnyOutput::NameValues(_, Ok(names)) => self.tabs.operations.take_names(names),
+            AnyOutput::GetRun(asked, result) => self.tabs.run.take(asked.id, result, now),
+            AnyOutput::CountUnread(_, result) => self.tabs.inbox.take_unread(result, now),
             AnyOutput::ListNotifications(asked, result) => {
                 if asked.before.is_some() {
                     self.miss_rows(result.as_ref().err());
                 }
                 let rows = Inbox::rows_in(self.body().height);
-                self.inbox.take_page(&asked, result, rows, now);
+                self.tabs.inbox.take_page(&asked, result, rows, now);
             }
-            AnyOutput::ListWorkers(_, result) => self.workers.take(result, now),
+            AnyOutput::ListWorkers(_, result) => self.tabs.workers.take(result, now),
             AnyOutput::ReadOverview(asked, result) => self.take_overview(asked.window, result),
             AnyOutput::ListFingerprints(asked, result) => self.take_errors(asked.window, result),
             AnyOutput::Summarise(asked, result) => self.take_usage(asked.window, result),

@@ -41,10 +41,10 @@ impl App {
     /// Keeps the selected rows on the screen after the body has changed its height.
     pub(super) fn refit(&mut self) {
         let body = self.body();
-        self.operations.resized(Operations::rows_in(body.height));
-        self.inbox.resized(Inbox::rows_in(body.height));
-        self.run.resized(body.height);
-        self.workers.resized(&self.look, body);
+        self.tabs.operations.resized(Operations::rows_in(body.height));
+        self.tabs.inbox.resized(Inbox::rows_in(body.height));
+        self.tabs.run.resized(body.height);
+        self.tabs.workers.resized(&self.look, body);
         self.settle_overview();
         self.settle_support();
     }

@@ -8,12 +8,12 @@ use crate::ops::auth::Logout;
 use crate::tui::command::{Command, Context};
 use crate::tui::frame;
 use crate::tui::msg::{Effect, Slot};
-use crate::tui::screens::Tab;
 use crate::tui::screens::dialogs::help::Help;
 use crate::tui::screens::dialogs::palette::Palette;
 use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::operations::Operations;
 use crate::tui::screens::run::Outcome;
+use crate::tui::tabs::Tab;
 use crate::tui::theme::{self, Theme};
 
 /// Rows that one notch of the wheel moves.
@@ -61,7 +61,7 @@ impl App {
                 effects
             }
             _ if self.in_wizard() && self.is_wizards(command) => self.command_wizard(command),
-            _ if self.context() == Context::Filter => self.operations.edit(command),
+            _ if self.context() == Context::Filter => self.tabs.operations.edit(command),
             _ if self.in_composition() && Self::is_compositions(command) => {
                 self.command_composition(command)
             }
@@ -104,7 +104,7 @@ impl App {
             Tab::Overview => return self.click_overview(column, row - body.y),
             Tab::Inbox => return self.click_notice(row - body.y),
             Tab::Workers => {
-                let opened = self.workers.click(row - body.y, &self.look, body);
+                let opened = self.tabs.workers.click(row - body.y, &self.look, body);
                 return opened.map_or_else(Vec::new, |id| self.open_run(id));
             }
             Tab::Telemetry if row == body.y => return self.click_window(column),
@@ -113,9 +113,9 @@ impl App {
             Tab::Support if self.shows_composition() => return Vec::new(),
             Tab::Support => return self.click_support(column, row - body.y),
         }
-        let before = self.operations.selected();
-        let effects = self.operations.click(row - body.y);
-        match self.operations.selected() {
+        let before = self.tabs.operations.selected();
+        let effects = self.tabs.operations.click(row - body.y);
+        match self.tabs.operations.selected() {
             Some(id) if before == Some(id) && effects.is_empty() => self.open_run(id),
             _ => effects,
         }
@@ -125,7 +125,7 @@ impl App {
         match command {
             Command::TabOverview => {
                 // It is the overview that it goes to, not what was opened from it.
-                self.overview.show_errors(false);
+                self.tabs.overview.show_errors(false);
                 self.go(Tab::Overview)
             }
             Command::TabOperations => self.go(Tab::Operations),
@@ -169,13 +169,19 @@ impl App {
             Command::BreakGlassToggle => self.ask_glass(),
             Command::FilterEdit if self.tab != Tab::Operations => {
                 let mut effects = self.go(Tab::Operations);
-                effects.extend(self.operations.command(command, self.rows(), self.look.offset()));
+                effects.extend(self.tabs.operations.command(
+                    command,
+                    self.rows(),
+                    self.look.offset(),
+                ));
                 effects
             }
-            Command::RowOpen if self.tab == Tab::Operations => match self.operations.selected() {
-                Some(id) => self.open_run(id),
-                None => Vec::new(),
-            },
+            Command::RowOpen if self.tab == Tab::Operations => {
+                match self.tabs.operations.selected() {
+                    Some(id) => self.open_run(id),
+                    None => Vec::new(),
+                }
+            }
             Command::RowOpen if self.tab == Tab::Inbox => self.view_run(),
             Command::InboxMarkAllRead if self.tab == Tab::Inbox => self.mark_all_read(),
             _ => match self.tab {
@@ -183,13 +189,13 @@ impl App {
                 // What its pages do not take means nothing there.
                 Tab::Support => Vec::new(),
                 Tab::Operations => {
-                    self.operations.command(command, self.rows(), self.look.offset())
+                    self.tabs.operations.command(command, self.rows(), self.look.offset())
                 }
                 Tab::Inbox => {
                     let rows = Inbox::rows_in(self.body().height);
-                    self.inbox.command(command, rows)
+                    self.tabs.inbox.command(command, rows)
                 }
-                Tab::Run => match self.run.command(command, &self.look, self.body()) {
+                Tab::Run => match self.tabs.run.command(command, &self.look, self.body()) {
                     Outcome::Stay => Vec::new(),
                     Outcome::Ask(effects) => effects,
                     Outcome::Open(id) => self.open_run(id),
@@ -198,12 +204,12 @@ impl App {
                 },
                 Tab::Overview => self.command_overview(command),
                 Tab::Telemetry => self.command_telemetry(command),
-                Tab::Workers => match (command, self.workers.run()) {
+                Tab::Workers => match (command, self.tabs.workers.run()) {
                     (Command::RowOpen, Some(id)) => self.open_run(id),
                     (Command::RowOpen, None) => Vec::new(),
-                    (Command::PollNow, _) => self.workers.refresh(),
+                    (Command::PollNow, _) => self.tabs.workers.refresh(),
                     _ => {
-                        self.workers.command(command, &self.look, self.body());
+                        self.tabs.workers.command(command, &self.look, self.body());
                         Vec::new()
                     }
                 },
@@ -224,10 +230,10 @@ impl App {
 
     fn copy_id(&mut self) -> Vec<Effect> {
         let id = match self.tab {
-            Tab::Operations => self.operations.selected(),
-            Tab::Run => self.run.id(),
-            Tab::Inbox => self.inbox.selected().and_then(|notice| notice.run_id),
-            Tab::Workers => self.workers.run(),
+            Tab::Operations => self.tabs.operations.selected(),
+            Tab::Run => self.tabs.run.id(),
+            Tab::Inbox => self.tabs.inbox.selected().and_then(|notice| notice.run_id),
+            Tab::Workers => self.tabs.workers.run(),
             Tab::Overview => match self.group() {
                 Some(group) => return self.copy(group.fingerprint.clone()),
                 None => self.overview_run().map(|run| run.id),
@@ -268,8 +274,8 @@ impl App {
     pub(super) fn here(&self) -> Place {
         Place {
             tab: self.tab,
-            run: self.run.id(),
-            filter: self.operations.filter().clone(),
+            run: self.tabs.run.id(),
+            filter: self.tabs.operations.filter().clone(),
             chosen_in: self.run_chosen_in,
         }
     }
@@ -295,7 +301,7 @@ impl App {
         self.inbox_from = Tab::Operations;
         let mut effects = self.ask_now();
         match tab {
-            Tab::Runbooks => effects.extend(self.runbooks.refresh()),
+            Tab::Runbooks => effects.extend(self.tabs.runbooks.refresh()),
             // Nothing asks again and again now; the person does.
             Tab::Overview if self.paused => effects.extend(self.refresh_numbers()),
             _ => {}
@@ -310,7 +316,7 @@ impl App {
             self.run_chosen_in = self.tab;
         }
         self.tab = Tab::Run;
-        self.run.open(id)
+        self.tabs.run.open(id)
     }
 
     /// Goes from a list that a run or a number led to back there, and to the filter before it.
@@ -337,18 +343,18 @@ impl App {
         self.tab = place.tab;
         let mut effects = Vec::new();
         if let Some(id) = place.run {
-            effects.extend(self.run.open(id));
+            effects.extend(self.tabs.run.open(id));
         }
-        if place.filter == *self.operations.filter() {
+        if place.filter == *self.tabs.operations.filter() {
             effects.extend(self.ask_now());
         } else {
-            effects.extend(self.operations.apply(place.filter));
+            effects.extend(self.tabs.operations.apply(place.filter));
             if self.tab != Tab::Operations {
                 effects.extend(self.ask_now());
             }
         }
         match self.tab {
-            Tab::Runbooks => effects.extend(self.runbooks.refresh()),
+            Tab::Runbooks => effects.extend(self.tabs.runbooks.refresh()),
             Tab::Overview | Tab::Telemetry => effects.extend(self.refresh_numbers()),
             _ => {}
         }

@@ -16,10 +16,10 @@ use crate::tui::command::Command;
 use crate::tui::compose::{Done, Job, Keeper};
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screen::Go;
-use crate::tui::screens::Tab;
 use crate::tui::screens::dialogs::question::Question;
 use crate::tui::screens::support::compose::{Around, Composition, Outcome, Step};
 use crate::tui::screens::support::{Page, Target};
+use crate::tui::tabs::Tab;
 
 /// What the question before a draft is discarded says.
 const DISCARD: &str = "What was typed for this support request would be lost, its file too. y \
@@ -213,7 +213,7 @@ impl App {
         self.composing.open = None;
         match self.composing.from.take() {
             Some(place) => self.return_to(place),
-            None if matches!(self.support.page(), Page::RunTenants(_)) => {
+            None if matches!(self.tabs.support.page(), Page::RunTenants(_)) => {
                 self.command(Command::AppBack)
             }
             None => self.ask_now(),

@@ -7,17 +7,17 @@ use crate::domain::run_facts::{Retry, RunFacts};
 use crate::tui::command::Command;
 use crate::tui::control::{Control, LOST};
 use crate::tui::msg::{Effect, Slot};
-use crate::tui::screens::Tab;
 use crate::tui::screens::dialogs::confirm::Confirm;
+use crate::tui::tabs::Tab;
 
 impl App {
     /// The run that a change would be about, and the facts that decide what is possible.
     fn subject(&self) -> Option<(&Run, RunFacts<'_>)> {
         let now = self.look.now;
         let run = match self.tab {
-            Tab::Operations => self.operations.selected_run()?,
+            Tab::Operations => self.tabs.operations.selected_run()?,
             Tab::Run => {
-                let detail = self.run.detail()?;
+                let detail = self.tabs.run.detail()?;
                 return Some((&detail.run, detail.facts(now)));
             }
             Tab::Overview => self.overview_run()?,
@@ -73,7 +73,7 @@ impl App {
             self.say("the last request is still being sent");
             return Vec::new();
         }
-        if self.tab == Tab::Overview && self.overview.errors().is_some() {
+        if self.tab == Tab::Overview && self.tabs.overview.errors().is_some() {
             return self.ask_group();
         }
         let Some((run, facts)) = self.subject() else {
@@ -108,10 +108,10 @@ impl App {
     /// Asks for what is shown, also while live updates are paused.
     pub(super) fn ask_again(&self) -> Vec<Effect> {
         match self.tab {
-            Tab::Operations => vec![self.operations.refresh()],
-            Tab::Run => self.run.refresh(),
-            Tab::Workers => self.workers.refresh(),
-            Tab::Overview => self.overview.refresh(self.window),
+            Tab::Operations => vec![self.tabs.operations.refresh()],
+            Tab::Run => self.tabs.run.refresh(),
+            Tab::Workers => self.tabs.workers.refresh(),
+            Tab::Overview => self.tabs.overview.refresh(self.window),
             Tab::Telemetry | Tab::Support | Tab::Inbox | Tab::Runbooks => self.ask_now(),
         }
     }

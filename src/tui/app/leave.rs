@@ -28,7 +28,7 @@ impl App {
         if self.may_leave() {
             return vec![Effect::Quit];
         }
-        let why = if self.runbooks.has_work() { LEAVE } else { LEAVE_DRAFT }.to_owned();
+        let why = if self.tabs.runbooks.has_work() { LEAVE } else { LEAVE_DRAFT }.to_owned();
         let leads = Go::Command(Command::AppQuit);
         let title = " Leave the console? ";
         self.push(Box::new(Question { title, why, yes: "leave", leads }))
@@ -37,7 +37,7 @@ impl App {
     /// Whether nothing is open over the screen, and nothing was entered in a form or the wizard.
     pub(in crate::tui) fn may_leave(&self) -> bool {
         let writes = self.composition().is_some_and(Composition::has_work);
-        self.modals.is_empty() && !writes && !self.runbooks.has_work()
+        self.modals.is_empty() && !writes && !self.tabs.runbooks.has_work()
     }
 
     /// Where nothing is shown, nothing is done but to leave: nobody sees what a key would do.

@@ -41,16 +41,8 @@ use crate::tui::look::Look;
 use crate::tui::msg::{Effect, Msg, Slot};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Screen, Toast};
-use crate::tui::screens::Tab;
-use crate::tui::screens::inbox::Inbox;
 use crate::tui::screens::login::Login;
-use crate::tui::screens::operations::Operations;
-use crate::tui::screens::overview::Overview;
-use crate::tui::screens::run::RunScreen;
-use crate::tui::screens::runbooks::Runbooks;
-use crate::tui::screens::support::Support;
-use crate::tui::screens::telemetry::Telemetry;
-use crate::tui::screens::workers::Workers;
+use crate::tui::tabs::{Tab, Tabs};
 use crate::tui::theme::Theme;
 use break_glass::Glass;
 use compose::Composing;
@@ -114,14 +106,8 @@ pub struct App {
     pub(in crate::tui) session: Option<Session>,
     pub(in crate::tui) platform: Remote<Platform>,
     pub(in crate::tui) login: Login,
-    pub(in crate::tui) operations: Operations,
-    pub(in crate::tui) run: RunScreen,
-    pub(in crate::tui) inbox: Inbox,
-    pub(in crate::tui) workers: Workers,
-    pub(in crate::tui) runbooks: Runbooks,
-    pub(in crate::tui) overview: Overview,
-    pub(in crate::tui) telemetry: Telemetry,
-    pub(in crate::tui) support: Support,
+    /// The tabs' screens.
+    pub tabs: Tabs,
     pub(in crate::tui) composing: Box<Composing>,
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
@@ -160,18 +146,11 @@ impl App {
             now: setup.now,
         };
         Self {
-            operations: Operations::new(setup.page_size),
-            inbox: Inbox::new(setup.page_size),
+            tabs: Tabs::new(&setup),
             look,
             session: None,
             platform: Remote::default(),
             login: Login::default(),
-            run: RunScreen::default(),
-            workers: Workers::default(),
-            runbooks: Runbooks::new(setup.registry.clone()),
-            overview: Overview::default(),
-            telemetry: Telemetry::default(),
-            support: Support::default(),
             composing: Box::new(Composing::new(setup.drafts.clone())),
             window: None,
             glass: Glass::default(),
@@ -209,29 +188,9 @@ impl App {
         self.look.terse
     }
 
-    /// The operations list.
-    pub fn operations(&self) -> &Operations {
-        &self.operations
-    }
-
-    /// The run screen.
-    pub fn run_screen(&self) -> &RunScreen {
-        &self.run
-    }
-
-    /// The inbox.
-    pub fn inbox(&self) -> &Inbox {
-        &self.inbox
-    }
-
     /// The window that is chosen, once it is known.
     pub fn window(&self) -> Option<Window> {
         self.window
-    }
-
-    /// The wizard of runbooks.
-    pub fn runbooks(&self) -> &Runbooks {
-        &self.runbooks
     }
 
     /// Whether the terminal is too small to show anything but that.
@@ -252,17 +211,17 @@ impl App {
             top.context()
         } else if self.session.is_none() {
             Context::Login
-        } else if self.tab == Tab::Operations && self.operations.editor().is_some() {
+        } else if self.tab == Tab::Operations && self.tabs.operations.editor().is_some() {
             Context::Filter
-        } else if self.tab == Tab::Overview && self.overview.errors().is_some() {
+        } else if self.tab == Tab::Overview && self.tabs.overview.errors().is_some() {
             Context::Errors
         } else if self.tab == Tab::Support {
             match self.composition() {
                 Some(open) => open.context(),
-                None => self.support.context(),
+                None => self.tabs.support.context(),
             }
         } else if self.tab == Tab::Runbooks {
-            self.runbooks.context(self.look.now)
+            self.tabs.runbooks.context(self.look.now)
         } else {
             self.tab.context()
         }
@@ -323,7 +282,7 @@ impl App {
                 Vec::new()
             }
             Msg::Rested => {
-                self.operations.rest();
+                self.tabs.operations.rest();
                 self.rest_composition()
             }
             Msg::Done { slot, answer } => self.done(slot, *answer),
@@ -372,7 +331,7 @@ impl App {
                 self.login.key(event);
             }
             Context::Filter => {
-                self.operations.type_key(event);
+                self.tabs.operations.type_key(event);
             }
             _ => {}
         }
@@ -405,19 +364,11 @@ impl App {
     }
 
     pub(in crate::tui) fn end_session(&mut self, because: Option<Error>) {
-        let page_size = self.setup.page_size;
         self.session = None;
         self.link.forget();
         self.login = Login::because(because);
-        self.operations = Operations::new(page_size);
-        self.run = RunScreen::default();
-        self.inbox = Inbox::new(page_size);
-        self.workers = Workers::default();
-        self.overview = Overview::default();
-        self.telemetry = Telemetry::default();
-        self.support = Support::default();
+        self.tabs = Tabs::new(&self.setup);
         self.window = None;
-        self.runbooks.clear();
         self.glass = Glass::default();
         self.tab = Tab::Operations;
         self.modals.clear();

@@ -80,7 +80,7 @@ impl App {
                 Nav::Go(Go::To(target)) => self.go_to(target),
                 Nav::Go(Go::List(filter)) => self.lead_to_list(filter),
                 Nav::Go(Go::Compose(subject)) => self.compose(subject),
-                Nav::Go(Go::DropScope) => self.runbooks.throw_away(),
+                Nav::Go(Go::DropScope) => self.tabs.runbooks.throw_away(),
                 Nav::Go(Go::DropDraft) => self.drop_draft(),
                 Nav::Go(Go::Refresh) => self.ask_again(),
             });

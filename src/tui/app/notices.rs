@@ -17,11 +17,11 @@ impl App {
 
     /// Opens the run of the selected notice, which counts as having read it.
     pub(super) fn view_run(&mut self) -> Vec<Effect> {
-        let Some(notice) = self.inbox.selected() else {
+        let Some(notice) = self.tabs.inbox.selected() else {
             return Vec::new();
         };
         let run = notice.run_id;
-        let mut effects = self.inbox.mark();
+        let mut effects = self.tabs.inbox.mark();
         match run {
             Some(id) => effects.extend(self.open_run(id)),
             None => self.say("this notification is not about a run"),
@@ -31,15 +31,15 @@ impl App {
 
     /// A click selects a notice; one on the selected notice views its run.
     pub(super) fn click_notice(&mut self, line: u16) -> Vec<Effect> {
-        match self.inbox.click(line) {
+        match self.tabs.inbox.click(line) {
             Some(true) => self.view_run(),
             _ => Vec::new(),
         }
     }
 
     pub(super) fn mark_all_read(&mut self) -> Vec<Effect> {
-        let effects = self.inbox.mark_all();
-        if effects.is_empty() && self.inbox.rows().is_empty() {
+        let effects = self.tabs.inbox.mark_all();
+        if effects.is_empty() && self.tabs.inbox.rows().is_empty() {
             self.say("there is no notification to mark as read");
         }
         effects
@@ -48,7 +48,7 @@ impl App {
     /// Takes what came of marking some notices.
     pub(super) fn marked(&mut self, ids: &[i64], result: Result<Marked>) -> Vec<Effect> {
         let rows = Inbox::rows_in(self.body().height);
-        self.inbox.marked(ids, result.is_ok(), rows, self.look.now);
+        self.tabs.inbox.marked(ids, result.is_ok(), rows, self.look.now);
         match result {
             Ok(_) => self.after_marking(),
             Err(error) => {
@@ -61,7 +61,7 @@ impl App {
     /// Takes what came of marking all notices; it cannot be undone, so it says what it did.
     pub(super) fn marked_all(&mut self, up_to: i64, result: Result<u64>) -> Vec<Effect> {
         let rows = Inbox::rows_in(self.body().height);
-        self.inbox.marked_all(up_to, result.is_ok(), rows, self.look.now);
+        self.tabs.inbox.marked_all(up_to, result.is_ok(), rows, self.look.now);
         match result {
             Ok(0) => self.say("nothing was unread"),
             Ok(n) => {
@@ -79,7 +79,7 @@ impl App {
     /// The count in the header and the rows are asked again, paused or not: the person has
     /// just changed them.
     fn after_marking(&self) -> Vec<Effect> {
-        if self.session.is_some() { self.inbox.refresh() } else { Vec::new() }
+        if self.session.is_some() { self.tabs.inbox.refresh() } else { Vec::new() }
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::App;
 use crate::ops::support::OpenDiagnostics;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
-use crate::tui::screens::Tab;
 use crate::tui::screens::support::Page;
 use crate::tui::screens::support::compose::Step;
+use crate::tui::tabs::Tab;
 use crate::{Error, ErrorKind};
 
 /// What was asked once last, by slot.
@@ -92,9 +92,9 @@ impl App {
             return Vec::new();
         }
         let on_tab = match self.tab {
-            Tab::Runbooks => self.runbooks.once(),
-            Tab::Operations => self.operations.editor().map(|_| Slot::Names),
-            Tab::Support => match (self.composition(), self.support.page()) {
+            Tab::Runbooks => self.tabs.runbooks.once(),
+            Tab::Operations => self.tabs.operations.editor().map(|_| Slot::Names),
+            Tab::Support => match (self.composition(), self.tabs.support.page()) {
                 (Some(open), _) => (open.step() != Step::Sent).then_some(Slot::Evidence),
                 (None, Page::Diagnostics(page)) => {
                     let asked = Request::of(OpenDiagnostics { subject: page.about() });

@@ -8,17 +8,12 @@ use crate::domain::window::Window;
 use crate::ops::overview::{FingerprintGroup, FingerprintPage, Overview as Told};
 use crate::tui::command::Command;
 use crate::tui::msg::Effect;
-use crate::tui::screens::Tab;
 use crate::tui::screens::dialogs::confirm::Confirm;
 use crate::tui::screens::dialogs::group::GroupQuestion;
 use crate::tui::screens::overview::{Around, Opens, Overview};
+use crate::tui::tabs::Tab;
 
 impl App {
-    /// The overview.
-    pub fn overview(&self) -> &Overview {
-        &self.overview
-    }
-
     fn with_overview<T>(&mut self, act: impl FnOnce(&mut Overview, &Around<'_>) -> T) -> T {
         let (area, greyed) = (self.body(), self.greyed());
         let look = &self.look;
@@ -30,7 +25,7 @@ impl App {
             greyed,
             live: !self.paused && !greyed,
         };
-        act(&mut self.overview, &around)
+        act(&mut self.tabs.overview, &around)
     }
 
     /// What the overview has to know of the console around it.
@@ -48,15 +43,15 @@ impl App {
 
     /// The recent failure under the cursor.
     pub(super) fn overview_run(&self) -> Option<&Run> {
-        match self.overview.errors() {
+        match self.tabs.overview.errors() {
             Some(_) => None,
-            None => self.overview.selected_run(self.window),
+            None => self.tabs.overview.selected_run(self.window),
         }
     }
 
     /// The error under the cursor.
     pub(super) fn group(&self) -> Option<&FingerprintGroup> {
-        self.overview.errors().filter(|_| self.tab == Tab::Overview)?.selected(self.window)
+        self.tabs.overview.errors().filter(|_| self.tab == Tab::Overview)?.selected(self.window)
     }
 
     /// Keeps the cursors of the tab in sight.
@@ -74,7 +69,7 @@ impl App {
             Err(_) => asked == self.window,
         };
         if wanted {
-            self.overview.take(result, self.look.now);
+            self.tabs.overview.take(result, self.look.now);
             self.settle_overview();
         }
     }
@@ -86,39 +81,39 @@ impl App {
             Err(_) => asked == self.window,
         };
         if wanted {
-            self.overview.errors_mut().take(result, self.look.now);
+            self.tabs.overview.errors_mut().take(result, self.look.now);
             self.settle_overview();
         }
     }
 
     /// Leaves the list of errors, or what is shown of one alone; false where neither is shown.
     pub(super) fn leave_errors(&mut self) -> Option<Vec<Effect>> {
-        self.overview.errors()?;
-        if self.overview.errors_mut().back() {
+        self.tabs.overview.errors()?;
+        if self.tabs.overview.errors_mut().back() {
             self.settle_overview();
             return Some(Vec::new());
         }
-        self.overview.show_errors(false);
+        self.tabs.overview.show_errors(false);
         self.settle_overview();
-        Some(self.overview.refresh(self.window))
+        Some(self.tabs.overview.refresh(self.window))
     }
 
     pub(super) fn command_overview(&mut self, command: Command) -> Vec<Effect> {
-        let in_errors = self.overview.errors().is_some();
+        let in_errors = self.tabs.overview.errors().is_some();
         match command {
             Command::WindowNext => self.step_window(true),
             Command::WindowPrevious => self.step_window(false),
-            Command::PollNow => self.overview.refresh(self.window),
+            Command::PollNow => self.tabs.overview.refresh(self.window),
             Command::OverviewErrors if !in_errors => {
-                self.overview.show_errors(true);
-                self.overview.refresh(self.window)
+                self.tabs.overview.show_errors(true);
+                self.tabs.overview.refresh(self.window)
             }
             Command::SampleOpen => match self.group().map(|group| group.sample.run_id) {
                 Some(id) => self.open_run(id),
                 None => Vec::new(),
             },
             Command::RowOpen => {
-                let opens = match self.overview.errors() {
+                let opens = match self.tabs.overview.errors() {
                     Some(errors) => errors.open(self.window),
                     None => self.with_overview(Overview::open),
                 };
@@ -155,7 +150,7 @@ impl App {
 
     /// Whether the list of runs was led to, and goes back there.
     pub(in crate::tui) fn is_led(&self) -> bool {
-        self.led_here.as_ref().is_some_and(|(filter, _)| filter == self.operations.filter())
+        self.led_here.as_ref().is_some_and(|(filter, _)| filter == self.tabs.operations.filter())
     }
 
     /// Shows the list of runs under a filter; one level back from there is this place.
@@ -163,12 +158,12 @@ impl App {
         self.remember();
         self.led_here = Some((filter.clone(), self.here()));
         self.tab = Tab::Operations;
-        self.operations.apply(filter)
+        self.tabs.operations.apply(filter)
     }
 
     /// A click selects what it hits; one on what is selected opens it.
     pub(super) fn click_overview(&mut self, column: u16, row: u16) -> Vec<Effect> {
-        if row == 0 && (self.overview.errors().is_some() || self.overview.is_at_top()) {
+        if row == 0 && (self.tabs.overview.errors().is_some() || self.tabs.overview.is_at_top()) {
             return self.click_window(column);
         }
         let again = self.with_overview(|overview, around| {

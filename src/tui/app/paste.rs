@@ -25,7 +25,7 @@ impl App {
         }
         let whole = match context {
             Context::Login => self.login.paste(text),
-            Context::Filter => self.operations.paste(text),
+            Context::Filter => self.tabs.operations.paste(text),
             Context::Search => {
                 let (whole, asked) = self.paste_in_support(text);
                 effects = asked;

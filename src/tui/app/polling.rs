@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{App, GRACE, POLL_RANGE, SELDOM};
 use crate::ops::platform::PlatformInfo;
 use crate::tui::msg::{Follows, Request, Slot, Sub};
-use crate::tui::screens::Tab;
 use crate::tui::screens::inbox::Inbox;
+use crate::tui::tabs::Tab;
 
 /// So many answers are awaited one after the other before a poll's at most: those of a poll that goes
 /// before, and its own.
@@ -60,14 +60,14 @@ impl App {
             return Vec::new();
         }
         match self.tab {
-            Tab::Operations => self.operations.subscriptions(every),
-            Tab::Run => self.run.subscriptions(every),
-            Tab::Inbox => self.inbox.subscriptions(every),
-            Tab::Workers => self.workers.subscriptions(every),
-            Tab::Overview => self.overview.subscriptions(self.window, every),
-            Tab::Telemetry => self.telemetry.subscriptions(self.window, every),
+            Tab::Operations => self.tabs.operations.subscriptions(every),
+            Tab::Run => self.tabs.run.subscriptions(every),
+            Tab::Inbox => self.tabs.inbox.subscriptions(every),
+            Tab::Workers => self.tabs.workers.subscriptions(every),
+            Tab::Overview => self.tabs.overview.subscriptions(self.window, every),
+            Tab::Telemetry => self.tabs.telemetry.subscriptions(self.window, every),
             Tab::Support if self.shows_composition() => Vec::new(),
-            Tab::Support => self.support.screen().subscriptions(every),
+            Tab::Support => self.tabs.support.screen().subscriptions(every),
             Tab::Runbooks => Vec::new(),
         }
     }

@@ -12,8 +12,8 @@ use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
 use crate::tui::export::ExportDiagnostics;
 use crate::tui::msg::{Effect, Request, Slot};
-use crate::tui::screens::Tab;
 use crate::tui::screens::support::{Around, Left, Outcome, Page, Purpose, Support, Target};
+use crate::tui::tabs::Tab;
 use crossterm::event::KeyEvent;
 
 /// Why diagnostics are not opened while the database does not answer.
@@ -30,11 +30,6 @@ enum About {
 }
 
 impl App {
-    /// The pages of support.
-    pub fn support(&self) -> &Support {
-        &self.support
-    }
-
     /// What the pages have to know of the console around them.
     pub(in crate::tui) fn around_support(&self) -> Around<'_> {
         Around {
@@ -43,7 +38,7 @@ impl App {
             area: self.body(),
             greyed: self.greyed(),
             held: self.session.as_ref().map(|session| &session.capabilities),
-            context: self.support.screen().context(),
+            context: self.tabs.support.screen().context(),
         }
     }
 
@@ -55,9 +50,9 @@ impl App {
             area,
             greyed,
             held: self.session.as_ref().map(|session| &session.capabilities),
-            context: self.support.screen().context(),
+            context: self.tabs.support.screen().context(),
         };
-        act(&mut self.support, &around)
+        act(&mut self.tabs.support, &around)
     }
 
     /// Keeps the cursor of the page in sight.
@@ -110,9 +105,9 @@ impl App {
     }
 
     fn change_search(&mut self, change: impl FnOnce(&mut Support)) -> Vec<Effect> {
-        let before = self.support.screen_mut().search().text().to_owned();
-        change(&mut self.support);
-        if self.support.screen_mut().search().text() == before {
+        let before = self.tabs.support.screen_mut().search().text().to_owned();
+        change(&mut self.tabs.support);
+        if self.tabs.support.screen_mut().search().text() == before {
             return Vec::new();
         }
         self.with_support(|support, around| support.screen_mut().searched(around))
@@ -125,7 +120,7 @@ impl App {
                 self.change_search(|support| support.screen_mut().search().cancel())
             }
             Command::FilterAccept if self.searches() => {
-                self.support.screen_mut().search().accept();
+                self.tabs.support.screen_mut().search().accept();
                 self.settle_support();
                 Vec::new()
             }
@@ -133,11 +128,11 @@ impl App {
                 self.change_search(|support| support.screen_mut().search().clear())
             }
             Command::FilterEdit => {
-                self.support.screen_mut().search().open();
+                self.tabs.support.screen_mut().search().open();
                 self.settle_support();
                 Vec::new()
             }
-            Command::AppBack => match self.support.back() {
+            Command::AppBack => match self.tabs.support.back() {
                 Left::For(place) => self.return_to(place),
                 Left::ForPageBelow => {
                     self.settle_support();
@@ -146,12 +141,12 @@ impl App {
                 Left::Nothing => return None,
             },
             Command::TabSupport => {
-                self.support.go_home();
+                self.tabs.support.go_home();
                 self.settle_support();
                 self.ask_now()
             }
             Command::PollNow => self.refresh_support(),
-            Command::CopyId => match self.support.screen().copies() {
+            Command::CopyId => match self.tabs.support.screen().copies() {
                 Some(text) => self.copy(text),
                 None => Vec::new(),
             },
@@ -201,7 +196,7 @@ impl App {
 
     /// Asks now. Diagnostics are opened anew by it, which says so.
     fn refresh_support(&mut self) -> Vec<Effect> {
-        if let Page::Diagnostics(page) = self.support.page() {
+        if let Page::Diagnostics(page) = self.tabs.support.page() {
             if page.is_opening() {
                 self.say("the diagnostics are being opened");
                 return Vec::new();
@@ -211,7 +206,7 @@ impl App {
             }
             self.say("the diagnostics are reopened, which is audited");
         }
-        self.support.screen_mut().refresh()
+        self.tabs.support.screen_mut().refresh()
     }
 
     /// Opens a page; one level back from there is this place.
@@ -221,7 +216,7 @@ impl App {
             self.remember();
         }
         self.tab = Tab::Support;
-        self.support.open(target, from)
+        self.tabs.support.open(target, from)
     }
 
     /// Goes to a place that something was opened from; what was looked at since lies between.
@@ -252,7 +247,7 @@ impl App {
         }
         let effects = self.open_support(Target::Tenants);
         // What is typed next is a name.
-        self.support.screen_mut().search().open();
+        self.tabs.support.screen_mut().search().open();
         effects
     }
 
@@ -261,7 +256,7 @@ impl App {
         let mut effects = self.open_tenants();
         if !effects.is_empty() {
             effects.extend(self.paste_in_support(name).1);
-            self.support.screen_mut().search().accept();
+            self.tabs.support.screen_mut().search().accept();
         }
         effects
     }
@@ -274,11 +269,11 @@ impl App {
         };
         match self.tab {
             Tab::Run => {
-                let run = self.run.detail().map(|detail| &detail.run);
+                let run = self.tabs.run.detail().map(|detail| &detail.run);
                 of_run(run, "no run is open, or it is still being read")
             }
-            Tab::Operations => of_run(self.operations.selected_run(), "no run is selected"),
-            Tab::Overview if self.overview.errors().is_some() => match self.group() {
+            Tab::Operations => of_run(self.tabs.operations.selected_run(), "no run is selected"),
+            Tab::Overview if self.tabs.overview.errors().is_some() => match self.group() {
                 Some(group) => {
                     let (run_id, tenant_id) = (group.sample.run_id, group.sample.tenant_id);
                     match tenant_id {
@@ -292,7 +287,7 @@ impl App {
                 self.overview_run(),
                 "support is for the failure under the cursor; none is selected",
             ),
-            Tab::Support => match self.support.screen().subject() {
+            Tab::Support => match self.tabs.support.screen().subject() {
                 Some(subject) => About::One(subject),
                 None => About::Nothing("nothing is selected; t finds a tenant"),
             },
@@ -340,20 +335,20 @@ impl App {
     /// The tenant of what is open or selected, where it is known to be one.
     fn tenant_here(&self) -> Option<i64> {
         match self.tab {
-            Tab::Run => self.run.detail()?.run.tenant_id,
-            Tab::Operations => self.operations.selected_run()?.tenant_id,
+            Tab::Run => self.tabs.run.detail()?.run.tenant_id,
+            Tab::Operations => self.tabs.operations.selected_run()?.tenant_id,
             Tab::Overview => match self.group() {
                 Some(group) => group.sample.tenant_id,
                 None => self.overview_run()?.tenant_id,
             },
-            Tab::Support => self.support.screen().tenant(),
+            Tab::Support => self.tabs.support.screen().tenant(),
             _ => None,
         }
     }
 
     /// Writes the diagnostics that are shown into files, as they were opened.
     fn export_diagnostics(&mut self) -> Vec<Effect> {
-        let Some(evidence) = self.support.evidence().cloned() else {
+        let Some(evidence) = self.tabs.support.evidence().cloned() else {
             self.say("no diagnostics are open");
             return Vec::new();
         };

@@ -6,8 +6,8 @@ use crate::ops::dashboard::ChooseWindow;
 use crate::ops::telemetry::Summary;
 use crate::tui::command::Command;
 use crate::tui::msg::{Effect, Slot};
-use crate::tui::screens::Tab;
 use crate::tui::screens::telemetry::{Around, window_at};
+use crate::tui::tabs::Tab;
 use crate::{Error, Result};
 
 impl App {
@@ -42,8 +42,8 @@ impl App {
     /// Asks for what the tab at hand sums up.
     pub(super) fn refresh_numbers(&self) -> Vec<Effect> {
         match self.tab {
-            Tab::Overview => self.overview.refresh(self.window),
-            _ => self.telemetry.refresh(self.window),
+            Tab::Overview => self.tabs.overview.refresh(self.window),
+            _ => self.tabs.telemetry.refresh(self.window),
         }
     }
 
@@ -60,7 +60,7 @@ impl App {
             Err(_) => asked == self.window,
         };
         if wanted {
-            self.telemetry.take(result, self.look.now);
+            self.tabs.telemetry.take(result, self.look.now);
         }
     }
 

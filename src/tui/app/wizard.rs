@@ -12,9 +12,9 @@ use crate::tui::export::ExportPlan;
 use crate::tui::look::Look;
 use crate::tui::msg::Effect;
 use crate::tui::screen::Go;
-use crate::tui::screens::Tab;
 use crate::tui::screens::dialogs::question::Question;
 use crate::tui::screens::runbooks::{Around, Outcome, Runbooks};
+use crate::tui::tabs::Tab;
 
 /// What the question before a draft of the wizard is discarded says.
 const DISCARD: &str = "What was selected and typed for this runbook would be lost. y discards it, \
@@ -24,7 +24,7 @@ impl App {
     fn wizard(&mut self, act: impl FnOnce(&mut Runbooks, &Around<'_>) -> Outcome) -> Outcome {
         let (area, lost, glass) = (self.body(), self.greyed(), self.break_glass().is_some());
         let around = around(self.session.as_ref(), &self.look, &self.setup, area, lost);
-        act(&mut self.runbooks, &Around { always_reason: glass, ..around })
+        act(&mut self.tabs.runbooks, &Around { always_reason: glass, ..around })
     }
 
     /// What the wizard has to know of the console around it.
@@ -70,17 +70,17 @@ impl App {
     }
 
     pub(super) fn type_in_wizard(&mut self, event: &KeyEvent) -> Vec<Effect> {
-        let outcome = self.runbooks.type_key(event);
+        let outcome = self.tabs.runbooks.type_key(event);
         self.follow(outcome)
     }
 
     pub(super) fn paste_in_wizard(&mut self, text: &str) -> Vec<Effect> {
-        let outcome = self.runbooks.paste(text);
+        let outcome = self.tabs.runbooks.paste(text);
         self.follow(outcome)
     }
 
     pub(super) fn take_in_wizard(&mut self, output: AnyOutput) -> Vec<Effect> {
-        let outcome = self.runbooks.take(output);
+        let outcome = self.tabs.runbooks.take(output);
         self.follow(outcome)
     }
 
@@ -89,7 +89,7 @@ impl App {
         asked: &ExportPlan,
         written: Result<usize>,
     ) -> Vec<Effect> {
-        let outcome = self.runbooks.exported(asked, written);
+        let outcome = self.tabs.runbooks.exported(asked, written);
         self.follow(outcome)
     }
 
@@ -107,17 +107,17 @@ impl App {
         }
         // The notice goes; the run stays where runs are looked at.
         if let Some(id) = outcome.view {
-            effects.extend(self.run.open(id));
+            effects.extend(self.tabs.run.open(id));
         }
         if outcome.leave {
             effects.extend(self.go(Tab::Operations));
         }
         if outcome.ask {
-            effects.extend(if self.runbooks.has_work() {
+            effects.extend(if self.tabs.runbooks.has_work() {
                 let (title, why, leads) = (" Discard it? ", DISCARD.to_owned(), Go::DropScope);
                 self.push(Box::new(Question { title, why, yes: "discard", leads }))
             } else {
-                self.runbooks.throw_away()
+                self.tabs.runbooks.throw_away()
             });
         }
         effects

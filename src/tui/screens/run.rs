@@ -14,6 +14,7 @@ use ratatui::widgets::Widget;
 
 use self::pace::Pace;
 pub use self::pace::Told;
+use super::super::app::Setup;
 use super::super::command::Command;
 use super::super::look::{Look, wrapped};
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
@@ -54,6 +55,11 @@ pub enum Outcome {
 }
 
 impl RunScreen {
+    /// It, with nothing on it yet.
+    pub fn new(_: &Setup) -> Self {
+        Self::default()
+    }
+
     /// The run that is open.
     pub fn id(&self) -> Option<i64> {
         self.id

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use ratatui::layout::Rect;
 
+use super::super::app::Setup;
 use super::super::command::Command;
 use super::super::look::Look;
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
@@ -33,6 +34,11 @@ pub struct Workers {
 }
 
 impl Workers {
+    /// It, with nothing on it yet.
+    pub fn new(_: &Setup) -> Self {
+        Self::default()
+    }
+
     /// Asked again and again while it is shown; leases run out by the passing of time alone.
     pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
         let request = Request::of(ListWorkers);

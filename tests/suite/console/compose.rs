@@ -109,7 +109,7 @@ both_engines! {
         console.keys("<enter>").await;
         assert!(console.screen().contains("policy.sync"), "back at the run: {}", console.screen());
         assert!(console.app.composition().is_none());
-        assert_eq!(console.app.run_screen().id(), Some(3));
+        assert_eq!(console.app.tabs.run.id(), Some(3));
     }
 }
 
@@ -171,7 +171,7 @@ both_engines! {
         console.keys(&typed("It waits<ctrl-p>S")).await;
         reference_of(&console);
         console.keys("<esc>").await;
-        assert_eq!(console.app.run_screen().id(), Some(run));
+        assert_eq!(console.app.tabs.run.id(), Some(run));
         shows!(console, "queued");
     }
 

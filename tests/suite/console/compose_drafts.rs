@@ -185,7 +185,7 @@ both_engines! {
         let mut console = at_the_preview(&store, &folder).await;
         console.keys("<esc><esc>").await;
         shows!(console, "draft kept in ~/drafts");
-        assert_eq!(console.app.run_screen().id(), Some(3));
+        assert_eq!(console.app.tabs.run.id(), Some(3));
         console.keys("S").await;
         shows!(console, "restored");
         assert_eq!(draft(&console).notes, "again and again");

@@ -63,7 +63,7 @@ pub async fn at_errors(store: &Store, name: &str, width: u16, height: u16) -> Co
 }
 
 fn ids(console: &Console) -> Vec<i64> {
-    console.app.operations().rows().iter().map(|run| run.id).collect()
+    console.app.tabs.operations.rows().iter().map(|run| run.id).collect()
 }
 
 fn marked(console: &mut Console) -> String {
@@ -248,7 +248,7 @@ both_engines! {
         shows!(console, "these failures have no fingerprint; open their run and retry that");
         console.keys("<enter>").await;
         assert_eq!(ids(&console), [7]);
-        assert!(console.app.operations().filter() != &RunFilter::default());
+        assert!(console.app.tabs.operations.filter() != &RunFilter::default());
     }
 
     async fn fr_026_007_errors_are_readable_at_every_size_and_without_colour(store) {

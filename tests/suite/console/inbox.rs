@@ -148,7 +148,7 @@ both_engines! {
         assert!(console.screen().contains(" unread 1 "), "{}", console.screen());
         // A mark that was not taken says so, and is tried again with the next key.
         console.keys("j").await;
-        let id = console.app.inbox().selected().unwrap().id;
+        let id = console.app.tabs.inbox.selected().unwrap().id;
         let effects: Vec<Effect> = events("m")
             .into_iter()
             .flat_map(|event| console.app.update(Msg::Key(event), store.clock.now()))
@@ -249,14 +249,14 @@ both_engines! {
         let mut console = Console::with(&store.ops, small).await;
         console.log_in("administrator").await;
         console.keys("7").await;
-        assert_eq!(console.app.inbox().rows().len(), 50);
-        let mut seen = vec![console.app.inbox().selected().unwrap().id];
+        assert_eq!(console.app.tabs.inbox.rows().len(), 50);
+        let mut seen = vec![console.app.tabs.inbox.selected().unwrap().id];
         while seen.len() < 500 {
             console.keys("j").await;
             if seen.len() % 100 == 0 {
                 console.poll().await;
             }
-            seen.push(console.app.inbox().selected().unwrap().id);
+            seen.push(console.app.tabs.inbox.selected().unwrap().id);
         }
         assert_eq!(seen, (1..=500).rev().collect::<Vec<i64>>());
         assert!(console.screen().contains("500 notifications"), "{}", console.screen());
@@ -290,7 +290,7 @@ both_engines! {
         console.keys("7:app.logout<enter>").await;
         let screen = console.screen();
         assert!(screen.contains("Log in") && !screen.contains('✉'), "{screen}");
-        assert!(console.app.inbox().rows().is_empty() && console.app.inbox().unread().is_none());
+        assert!(console.app.tabs.inbox.rows().is_empty() && console.app.tabs.inbox.unread().is_none());
     }
 
     async fn fr_015_017_clicks_select_a_notice_and_view_its_run(store) {

@@ -141,7 +141,7 @@ both_engines! {
         console.keys(":keymap<space>vim<enter>").await;
         shows!(console, "keymap vim");
         console.keys("jjjgg").await;
-        assert_eq!(console.app.operations().selected(), Some(9));
+        assert_eq!(console.app.tabs.operations.selected(), Some(9));
     }
 
     async fn fr_042_014_the_palette_offers_the_runs_and_tenants_that_there_are(store) {

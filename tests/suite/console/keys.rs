@@ -96,10 +96,10 @@ both_engines! {
         assert!(console.screen().contains("administrator y"), "{}", console.screen());
         console.keys("<ctrl-u>").await;
         console.log_in("administrator").await;
-        let before = console.app.operations().selected();
+        let before = console.app.tabs.operations.selected();
         console.send(Msg::Paste("q\nj\n".to_owned())).await;
         assert_eq!(console.outside, []);
-        assert_eq!(console.app.operations().selected(), before);
+        assert_eq!(console.app.tabs.operations.selected(), before);
         assert!(console.screen().contains("pasted text is taken only in a text field"));
         console.keys("/").await;
         console.send(Msg::Paste("x".repeat(1_000_000))).await;
@@ -242,7 +242,7 @@ both_engines! {
         console.log_in("administrator").await;
         // No answer is taken in between: everything here is done from what is held.
         console.keys_at_once("jjjj?<esc>:<esc>/status:failed<esc>kk");
-        assert_eq!(console.app.operations().selected(), Some(7));
+        assert_eq!(console.app.tabs.operations.selected(), Some(7));
         console.keys_at_once("q");
         assert_eq!(console.outside, [Effect::Quit]);
         console.settle().await;
@@ -272,13 +272,13 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         console.send(Msg::Wheel { up: false }).await;
-        assert_eq!(console.app.operations().selected(), Some(6));
+        assert_eq!(console.app.tabs.operations.selected(), Some(6));
         console.send(Msg::Wheel { up: true }).await;
-        assert_eq!(console.app.operations().selected(), Some(9));
+        assert_eq!(console.app.tabs.operations.selected(), Some(9));
         // The fourth row; then nothing, below the rows; then the fourth row again.
         for (row, selected) in [(8, Some(6)), (20, Some(6)), (4, Some(6))] {
             console.send(Msg::Click { column: 5, row }).await;
-            assert_eq!(console.app.operations().selected(), selected);
+            assert_eq!(console.app.tabs.operations.selected(), selected);
             assert!(console.screen().contains("CREATED UTC"), "still the list");
         }
         console.send(Msg::Click { column: 5, row: 8 }).await;

@@ -124,18 +124,18 @@ both_engines! {
         store.administrator().await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        let mut seen = vec![console.app.operations().selected().unwrap()];
+        let mut seen = vec![console.app.tabs.operations.selected().unwrap()];
         while *seen.last().unwrap() > 1 {
             console.keys("j").await;
-            seen.push(console.app.operations().selected().unwrap());
+            seen.push(console.app.tabs.operations.selected().unwrap());
             assert!(seen.len() <= 1_500, "the cursor does not get on");
         }
         assert_eq!(seen, (1..=1_500).rev().collect::<Vec<i64>>());
-        assert!(console.app.operations().rows().len() <= 1_000, "only a window of the rows is held");
+        assert!(console.app.tabs.operations.rows().len() <= 1_000, "only a window of the rows is held");
         // And back up to the newest, the same way.
         for id in 2..=1_500 {
             console.keys("k").await;
-            assert_eq!(console.app.operations().selected(), Some(id));
+            assert_eq!(console.app.tabs.operations.selected(), Some(id));
         }
         console.keys("G").await;
         assert_eq!(under_cursor(&console.screen()), 1);

@@ -56,7 +56,7 @@ fn fr_005_027_a_lost_database_greys_the_data_with_its_age_and_comes_back_by_itse
             capture!(console, format!("postgres_{width}x{height}_lost"));
             // Keys keep working on what is held.
             console.keys_at_once("jj?<esc>");
-            assert_eq!(console.app.operations().selected(), Some(7));
+            assert_eq!(console.app.tabs.operations.selected(), Some(7));
             console.settle().await;
             proxy.restore();
             console.poll().await;
@@ -114,7 +114,7 @@ fn fr_005_028_while_the_database_is_frozen_keys_move_open_help_and_leave_at_once
         console.keys_at_once("jjj?");
         assert!(console.screen().contains("Keys in force"));
         console.keys_at_once("<esc>");
-        assert_eq!(console.app.operations().selected(), Some(6));
+        assert_eq!(console.app.tabs.operations.selected(), Some(6));
         console.keys_at_once("q");
         assert_eq!(console.outside, [Effect::Quit]);
         assert!(before.elapsed() < Duration::from_secs(1), "nothing waited for the database");

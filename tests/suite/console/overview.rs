@@ -148,7 +148,7 @@ fn body(console: &mut Console) -> String {
 }
 
 fn selected(console: &Console) -> Item {
-    console.app.overview().selected().expect("something is selected").clone()
+    console.app.tabs.overview.selected().expect("something is selected").clone()
 }
 
 both_engines! {
@@ -198,7 +198,7 @@ both_engines! {
                     let item = selected(&console);
                     assert!(!seen.contains(&item), "{item:?} twice");
                     seen.push(item.clone());
-                    let counted = console.app.overview().counted(console.app.window());
+                    let counted = console.app.tabs.overview.counted(console.app.window());
                     let line = marked(&mut console);
                     let before = body(&mut console);
                     if let Some((count, filter)) = counted {
@@ -206,11 +206,11 @@ both_engines! {
                         let figure = item != Item::Number(Number::Median);
                         assert!(!figure || line.contains(&grouped(count)), "{count} in {line}");
                         console.keys("<enter>").await;
-                        assert_eq!(console.app.operations().filter(), &filter, "{item:?}");
+                        assert_eq!(console.app.tabs.operations.filter(), &filter, "{item:?}");
                         // The filter is told in full, and reads back.
                         let told = RunFilter::parse(&filter.to_string()).unwrap();
                         assert_eq!(listed(&store.ops, actor, &told).await, count, "{item:?} of {window}");
-                        let rows = i64::try_from(console.app.operations().rows().len()).unwrap();
+                        let rows = i64::try_from(console.app.tabs.operations.rows().len()).unwrap();
                         assert_eq!(rows, count.min(200), "{item:?} of {window}");
                         console.keys("<esc>").await;
                         assert_eq!((selected(&console), body(&mut console)), (item.clone(), before));
@@ -224,7 +224,7 @@ both_engines! {
                 assert!(numbers >= if window == Window::Hour { 8 } else { 20 }, "{seen:?}");
                 // The list has no filter of its own left.
                 console.keys("<esc>").await;
-                assert!(console.app.operations().filter().is_empty());
+                assert!(console.app.tabs.operations.filter().is_empty());
                 console.keys("1w").await;
             }
         }
@@ -446,13 +446,13 @@ both_engines! {
                 console.keys("l").await;
                 continue;
             }
-            let rows = i64::try_from(console.app.operations().rows().len()).unwrap();
+            let rows = i64::try_from(console.app.tabs.operations.rows().len()).unwrap();
             let told: i64 = match key.as_str() {
                 "failed" => line.split_whitespace().find_map(|word| word.parse().ok()).unwrap(),
                 _ if line.contains(" runs ") => 2,
                 _ => 1,
             };
-            assert_eq!((listed(&store.ops, &admin.actor, console.app.operations().filter()).await, rows), (told, told), "{line}");
+            assert_eq!((listed(&store.ops, &admin.actor, console.app.tabs.operations.filter()).await, rows), (told, told), "{line}");
             console.keys("<esc>").await;
             assert_eq!(body(&mut console), before);
             console.keys("l").await;

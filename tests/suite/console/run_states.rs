@@ -34,7 +34,7 @@ both_engines! {
                 None => format!("status:{filter}"),
             };
             console.keys(&format!("/<ctrl-u>{term}<enter>")).await;
-            assert_eq!(console.app.operations().rows().len(), usize::from(found), "{term}");
+            assert_eq!(console.app.tabs.operations.rows().len(), usize::from(found), "{term}");
         }
         console.keys("c<enter>").await;
         shows!(console, "worker lost or unable to write: its lease expired");
@@ -69,12 +69,12 @@ both_engines! {
         shows!(console, "◌ no active worker");
         shows!(console, "stale 0");
         console.keys("/status:stale<enter>").await;
-        assert_eq!(console.app.operations().rows().len(), 0);
+        assert_eq!(console.app.tabs.operations.rows().len(), 0);
         console.keys("/<ctrl-u>status:queued<enter>").await;
-        assert_eq!(console.app.operations().rows().len(), 1);
+        assert_eq!(console.app.tabs.operations.rows().len(), 1);
         store.pass(301);
         console.poll().await;
-        assert_eq!(console.app.operations().rows().len(), 0);
+        assert_eq!(console.app.tabs.operations.rows().len(), 0);
         console.keys("c").await;
         shows!(console, "‼ no active worker");
         shows!(console, "stale 1");

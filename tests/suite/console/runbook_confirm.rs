@@ -44,7 +44,7 @@ both_engines! {
         shows!(console, "queued as run 1, enter to view");
         assert_eq!(runs(&store).await, 1);
         assert_eq!(store.number("select count(*) from audit_logs where action = 'runbooks.start'").await, 1);
-        assert_eq!(console.app.runbooks().step(), Step::Runbook, "the draft is gone");
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Runbook, "the draft is gone");
         hides!(console, "Type BACKFILL");
     }
 
@@ -65,7 +65,7 @@ both_engines! {
             console.keys(&key.to_string()).await;
             assert_eq!(console.screen(), before, "{key:?}");
         }
-        assert_eq!((console.outside.len(), console.app.runbooks().step()), (outside, Step::Confirm));
+        assert_eq!((console.outside.len(), console.app.tabs.runbooks.step()), (outside, Step::Confirm));
         console.keys("<ctrl-r>").await;
         shows!(console, "expires 12:30:00 UTC");
         console.keys("<enter><enter><enter>").await;
@@ -147,7 +147,7 @@ both_engines! {
         let store = prepared(store).await;
         let mut console = at_runbooks(&store.ops).await;
         console.keys("<enter><esc>").await;
-        assert_eq!(console.app.runbooks().step(), Step::Runbook, "nothing was done: nothing is asked");
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Runbook, "nothing was done: nothing is asked");
         console.keys("<enter><space>").await;
         for key in ["<esc>", "<enter>", "n", "<space>", "q", "<tab>", "6", "Y"] {
             console.keys("<esc>").await;
@@ -162,14 +162,14 @@ both_engines! {
         console.keys("n").await;
         shows!(console, "selected 1 of 4 tenants: 1");
         console.keys("<esc>y").await;
-        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Runbook);
         console.keys("<enter>").await;
         shows!(console, "selected 0 of 4 tenants");
         // Logging out forgets it without asking.
         console.keys("<space>:app.logout<enter>").await;
         console.log_in("administrator").await;
         console.keys("6").await;
-        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Runbook);
     }
 
     async fn fr_020_016_a_scope_that_changed_meanwhile_is_refused_with_the_difference_on_the_page(store) {
@@ -186,7 +186,7 @@ both_engines! {
         shows!(console, "tenant 4 has 2 to change");
         shows!(console, "makes a new preflight");
         console.keys("<enter>").await;
-        assert_eq!(console.app.runbooks().step(), Step::Preflight);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Preflight);
         console.keys("R").await;
         shows!(console, "8 of 8 findings in 4 tenants");
         console.keys("<enter><enter><enter>").await;
@@ -245,7 +245,7 @@ both_engines! {
         shows!(console, "platform.runbooks.run (✗ not yours: ask an administrator)");
         console.keys("<enter>").await;
         shows!(console, "this needs the capability platform.runbooks.findings.lifecycle_backfill");
-        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Runbook);
         // Without the right to start, one may count.
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("looker").await;
@@ -284,7 +284,7 @@ both_engines! {
         store.ops.run(&root.actor, taken).await.unwrap();
         console.keys("BACKFILL 4<enter>").await;
         shows!(console, "your session has ended");
-        assert_eq!(console.app.runbooks().step(), Step::Runbook);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Runbook);
         assert_eq!(runs(&store).await, 0);
     }
 
@@ -327,7 +327,7 @@ both_engines! {
             ("<ctrl-u>packs<tab><enter>", "days", "packs take no days"),
         ] {
             console.keys(keys).await;
-            assert_eq!(console.app.runbooks().step(), Step::Scope, "{keys}");
+            assert_eq!(console.app.tabs.runbooks.step(), Step::Scope, "{keys}");
             let screen = console.screen();
             let lines: Vec<&str> = screen.lines().collect();
             let at = |text: &str| lines.iter().rposition(|line| line.contains(text)).expect(&screen);
@@ -355,7 +355,7 @@ both_engines! {
         shows!(console, "the platform's setting where left empty");
         for bad in ["0", "lots"] {
             console.keys(&format!("<ctrl-u>{bad}<enter>")).await;
-            assert_eq!(console.app.runbooks().step(), Step::Scope, "{bad}");
+            assert_eq!(console.app.tabs.runbooks.step(), Step::Scope, "{bad}");
         }
         shows!(console, "the days to keep data must be a whole number");
         console.keys("<ctrl-u><enter>").await;

@@ -207,7 +207,7 @@ both_engines! {
         shows!(console, "selected 2 of 4 tenants: 1, 4 (1 hidden by the search)");
         console.keys("<enter>").await;
         shows!(console, "1 selected tenant is hidden by the search; c clears the search");
-        assert_eq!(console.app.runbooks().step(), Step::Scope);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Scope);
         console.keys("c").await;
         shows!(console, "[x]        1  Contoso DE");
         shows!(console, "[x]        4  Fabrikam Labs");
@@ -268,7 +268,7 @@ both_engines! {
         shows!(console, "all tenants cannot be selected: your view is restricted to some workspaces");
         console.keys("<space><enter>").await;
         hides!(console, "[x]");
-        assert_eq!(console.app.runbooks().step(), Step::Scope);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Scope);
         console.keys("<backtab><space><enter>").await;
         shows!(console, "workspace 2 (2 tenants, 100 %)");
         // Marks of another way are said not to count.
@@ -389,7 +389,7 @@ both_engines! {
         console.keys("<enter>/4<enter><space><enter>").await;
         shows!(console, "nothing would be changed: 0 of 0 findings need it; there is nothing to start");
         console.keys("<enter>").await;
-        assert_eq!(console.app.runbooks().step(), Step::Preflight);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Preflight);
         hides!(console, "enter go on");
     }
 
@@ -407,7 +407,7 @@ both_engines! {
         console.keys("<esc><esc><esc>").await;
         shows!(console, "this plan has expired: R makes a new preflight");
         console.keys("<enter>").await;
-        assert_eq!(console.app.runbooks().step(), Step::Preflight);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Preflight);
         console.keys("R").await;
         shows!(console, "expires 12:30:00 UTC");
         // Everything else was kept.
@@ -427,7 +427,7 @@ both_engines! {
         shows!(console, "type a whole number from 1 to 32");
         shows!(console, "\"lots\" is no error threshold");
         shows!(console, "type a whole number, 0 for no canary");
-        assert_eq!(console.app.runbooks().step(), Step::Rollout);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Rollout);
         console.keys("<ctrl-u>8<tab><ctrl-u>10%<tab><ctrl-u>2").await;
         shows!(console, "8 at a time, canary 2 first, stop above 10 % failed targets");
         console.keys("<enter>d<tab>legacy rows of March<enter>").await;
@@ -452,7 +452,7 @@ both_engines! {
             console.keys("<ctrl-u>i<tab><ctrl-u>").await;
             console.send(Msg::Paste(text.to_owned())).await;
             console.keys("<enter>").await;
-            assert_eq!(console.app.runbooks().step(), Step::Reason, "{text:?}");
+            assert_eq!(console.app.tabs.runbooks.step(), Step::Reason, "{text:?}");
             // What is left of an escape sequence is text that can be seen.
             let short = ["[31m", "ab", "asdf"].iter().any(|part| text.contains(part));
             let told = if text.contains("aaa") { "the reason is filler" } else if short { "the reason is too short" } else { "the reason is empty" };
@@ -463,11 +463,11 @@ both_engines! {
         shows!(console, "the paste was longer than the field and was cut off");
         console.keys("<enter>").await;
         shows!(console, "the reason is too long: at most 500 characters");
-        assert_eq!(console.app.runbooks().step(), Step::Reason);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Reason);
         // Line ends of a paste never go on.
         console.keys("<ctrl-u>").await;
         console.send(Msg::Paste("two\nwhole lines\n\n".to_owned())).await;
-        assert_eq!(console.app.runbooks().step(), Step::Reason);
+        assert_eq!(console.app.tabs.runbooks.step(), Step::Reason);
         console.keys("<enter>").await;
         shows!(console, "INCIDENT: two whole lines");
     }

@@ -155,10 +155,10 @@ both_engines! {
         console.keys("z").await;
         shows!(console, "identity hash");
         console.keys("gnn<enter>").await;
-        assert_eq!(console.app.run_screen().id(), None, "the second line that leads somewhere is the tenant");
+        assert_eq!(console.app.tabs.run.id(), None, "the second line that leads somewhere is the tenant");
         shows!(console, "(tenant 3)");
         console.keys("<esc>gn<enter>").await;
-        assert_eq!(console.app.run_screen().id(), Some(3));
+        assert_eq!(console.app.tabs.run.id(), Some(3));
         console.keys("<esc>").await;
         shows!(console, "Policies of Fabrikam are not synced");
         // Without diagnostics.
@@ -191,7 +191,7 @@ both_engines! {
             shows!(console, text);
         }
         console.keys("/policy.sync<enter><enter>").await;
-        assert_eq!(console.app.run_screen().id(), Some(3));
+        assert_eq!(console.app.tabs.run.id(), Some(3));
         console.keys("<esc>").await;
         console.keys("c/SR-<enter><enter>").await;
         shows!(console, "Ana Lindqvist");
@@ -213,7 +213,7 @@ both_engines! {
             console.keys(keys).await;
             let before = store.openings().await;
             console.keys("D").await;
-            assert!(matches!(console.app.support().page(), Page::Diagnostics(_)), "{place}: {}", console.screen());
+            assert!(matches!(console.app.tabs.support.page(), Page::Diagnostics(_)), "{place}: {}", console.screen());
             shows!(console, "Diagnostics of");
             assert_eq!(store.openings().await, before + 1, "{place}");
             console.keys("v").await;
@@ -267,11 +267,11 @@ both_engines! {
         shows!(console, "Fabrikam (tenant 3)");
         // From the tenant another run, from it its own tenants.
         console.keys("/findings.life<enter><enter>").await;
-        assert_eq!(console.app.run_screen().id(), Some(10));
+        assert_eq!(console.app.tabs.run.id(), Some(10));
         console.keys("D").await;
         shows!(console, "which tenant?");
         console.keys("<esc>").await;
-        assert_eq!(console.app.run_screen().id(), Some(10));
+        assert_eq!(console.app.tabs.run.id(), Some(10));
         console.keys("<esc>").await;
         shows!(console, "Fabrikam (tenant 3)");
         console.keys("<esc>").await;
@@ -343,7 +343,7 @@ both_engines! {
         console.keys("czzg").await;
         hides!(console, "fingerprint");
         console.keys("n<enter>").await;
-        assert_eq!(console.app.run_screen().id(), Some(3));
+        assert_eq!(console.app.tabs.run.id(), Some(3));
     }
 
     async fn fr_030_010_an_opening_is_audited_once_whatever_is_done_with_it(store) {
@@ -464,7 +464,7 @@ both_engines! {
             console.keys(":app.logout<enter>").await;
             hides!(console, "Fabrikam");
             hides!(console, "SR-");
-            assert!(console.app.support().is_home() && !console.app.support().screen().has_data());
+            assert!(console.app.tabs.support.is_home() && !console.app.tabs.support.screen().has_data());
         }
         let few: CapabilitySet = Role::OnCall.capabilities();
         store.user_with(&administrator, "passing", few, &[]).await;

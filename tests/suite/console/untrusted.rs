@@ -43,7 +43,7 @@ both_engines! {
         let screen = console.screen();
         assert!(screen.contains("Log in") && screen.contains("your session has ended"), "{screen}");
         assert!(!screen.contains("inventory.sync"), "{screen}");
-        assert!(console.app.operations().rows().is_empty());
+        assert!(console.app.tabs.operations.rows().is_empty());
     }
 
     async fn fr_005_024_a_missing_capability_is_named_and_shows_no_row(store) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::super::app::Setup;
 use super::super::command::Command;
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
@@ -49,8 +50,8 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// An empty inbox that asks for pages of `page_size` rows.
-    pub fn new(page_size: i64) -> Self {
+    /// An empty inbox.
+    pub fn new(setup: &Setup) -> Self {
         Self {
             rows: Vec::new(),
             read: Remote::default(),
@@ -61,7 +62,7 @@ impl Inbox {
             top: 0,
             marking: BTreeSet::new(),
             marking_all: false,
-            page_size,
+            page_size: setup.page_size,
         }
     }
 

@@ -16,6 +16,7 @@ use crossterm::event::KeyEvent;
 
 pub use filter_editor::FilterEditor;
 
+use super::super::app::Setup;
 use super::super::command::Command;
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use super::super::remote::Remote;
@@ -58,8 +59,8 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// An empty list that asks for pages of `page_size` rows.
-    pub fn new(page_size: i64) -> Self {
+    /// An empty list.
+    pub fn new(setup: &Setup) -> Self {
         Self {
             filter: RunFilter::default(),
             editor: None,
@@ -74,7 +75,7 @@ impl Operations {
             previewed: None,
             counts: Remote::default(),
             names: FilterNames::default(),
-            page_size,
+            page_size: setup.page_size,
         }
     }
 

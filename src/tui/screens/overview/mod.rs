@@ -16,6 +16,7 @@ use ratatui::layout::Rect;
 
 use self::cells::{Place, Row};
 use self::errors::Errors;
+use super::super::app::Setup;
 use super::super::command::Command;
 use super::super::keymap::Keymap;
 use super::super::look::Look;
@@ -164,6 +165,11 @@ pub struct Overview {
 const ERRORS: i64 = 200;
 
 impl Overview {
+    /// It, with nothing on it yet.
+    pub fn new(_: &Setup) -> Self {
+        Self::default()
+    }
+
     /// Asked again and again while it is shown; a window moves on by the passing of time alone.
     pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
         let every = every.max((every * SELDOM).min(SLOWEST));

@@ -26,6 +26,7 @@ use self::card::Card;
 use self::confirm::ConfirmStep;
 use self::plan::{PlanStep, Trouble};
 use self::scope::{Keys, Page, Scope, Way};
+use super::super::app::Setup;
 use super::super::command::{Command, Context};
 use super::super::keymap::Keymap;
 use super::super::look::Look;
@@ -181,17 +182,11 @@ pub struct Runbooks {
 }
 
 impl Runbooks {
-    /// A wizard over these runbooks, at its first step.
-    pub fn new(registry: Registry) -> Self {
+    /// A wizard over the runbooks of a service, at its first step.
+    pub fn new(setup: &Setup) -> Self {
+        let registry = setup.registry.clone();
         let cards = registry.iter().map(|runbook| Card::of(runbook.as_ref())).collect();
         Self { registry, cards, at: 0, draft: None, last: None }
-    }
-
-    /// Forgets what was chosen and typed.
-    pub fn clear(&mut self) {
-        self.draft = None;
-        self.at = 0;
-        self.last = None;
     }
 
     /// Whether there is anything to lose.

@@ -43,7 +43,7 @@ use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::support::{Evidence, Reference};
 use crate::ops::AnyOutput;
 use crate::ops::support::DiagnosticsSubject;
-use crate::tui::app::Place;
+use crate::tui::app::{Place, Setup};
 use crate::tui::command::{Command, Context};
 use crate::tui::keymap::Keymap;
 use crate::tui::look::{Look, wrapped};
@@ -261,6 +261,11 @@ impl Default for Support {
 }
 
 impl Support {
+    /// It, with nothing on it yet.
+    pub fn new(_: &Setup) -> Self {
+        Self::default()
+    }
+
     /// The page that is shown.
     pub fn page(&self) -> &Page {
         self.above.last().map_or(&self.home, |layer| &layer.page)

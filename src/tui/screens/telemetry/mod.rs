@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::super::app::Setup;
 use super::super::keymap::Keymap;
 use super::super::look::Look;
 use super::super::msg::{Effect, Follows, Request, Slot, Sub};
@@ -47,6 +48,11 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
+    /// It, with nothing on it yet.
+    pub fn new(_: &Setup) -> Self {
+        Self::default()
+    }
+
     /// Asked again and again while it is shown; a window moves on by the passing of time alone.
     pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
         let every = every.max((every * SELDOM).min(SLOWEST));
