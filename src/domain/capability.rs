@@ -97,6 +97,9 @@ impl Role {
 #[serde(transparent)]
 pub struct CapabilitySet(BTreeSet<Capability>);
 
+/// What somebody holds who has not logged in.
+pub static NOBODY: CapabilitySet = CapabilitySet(BTreeSet::new());
+
 impl CapabilitySet {
     /// Whether `capability` is in it.
     pub fn has(&self, capability: Capability) -> bool {

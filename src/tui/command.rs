@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::tabs::Tab;
 use crate::domain::capability::Capability;
 
 macro_rules! commands {
@@ -130,6 +131,31 @@ commands! {
 }
 
 impl Command {
+    /// Whether it means the console rather than what is shown, on every tab.
+    pub fn is_everywhere(self) -> bool {
+        let general = matches!(
+            self,
+            Self::TabNext
+                | Self::TabPrevious
+                | Self::HistoryBack
+                | Self::HistoryForward
+                | Self::PollPause
+                | Self::PollFaster
+                | Self::PollSlower
+                | Self::CopyId
+                | Self::SupportRequest
+                | Self::SupportDiagnostics
+                | Self::SupportTenant
+                | Self::SupportTenants
+                | Self::RunRetry
+                | Self::RunCancel
+                | Self::RunPause
+                | Self::RunClose
+                | Self::BreakGlassToggle
+        );
+        general || Tab::of(self).is_some()
+    }
+
     /// The capability without which the command cannot do anything, for greying it out.
     /// The check that counts is made where the data is read or written.
     pub const fn capability(self) -> Option<Capability> {

@@ -27,7 +27,7 @@ pub enum Work {
 }
 
 /// What came of a job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Done {
     /// What was found.
     Loaded(Result<Found>),

@@ -4,16 +4,16 @@ use std::ops::Range;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::app::link::State;
+use super::app::link;
 use super::app::{App, MINIMUM};
 use super::banner;
 use super::command::{Command, Context};
 use super::look::wrapped;
-use super::screen::{Cx, Hint};
+use super::screen::{Cx, Hint, State};
 use super::tabs::Tab;
 use super::theme::Role;
 use crate::domain::safe_text::SafeText;
@@ -34,9 +34,10 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     if body.y > 2 {
         banner::draw(app, Rect { y: 2, height: 1, ..area }, buffer);
     }
-    let mut cursor = draw_body(app, body, buffer);
+    let cx = Cx { area: body, ..app.cx() };
+    let mut cursor = app.below().view(&cx, buffer);
     if let Some(top) = app.modals.last() {
-        cursor = top.view(&Cx { area: body, ..app.cx() }, buffer);
+        cursor = top.view(&cx, buffer);
     }
     draw_footer(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buffer);
     if let Some(position) = cursor {
@@ -69,8 +70,9 @@ fn draw_header(app: &App, area: Rect, buffer: &mut Buffer) {
         left.push(look.span(role, format!(" {} ", look.cut(&platform.environment, 16))));
     }
     let mut left = Line::from(left);
-    let badge = app.session.as_ref().and_then(|_| app.tabs.inbox.badge(look));
-    let badge = badge.map_or_else(String::new, |badge| format!("{badge}   "));
+    let tabs = Tab::ALL.iter().filter(|_| app.session.is_some());
+    let badges = tabs.filter_map(|tab| app.tabs.get(*tab).badge(look));
+    let badge: String = badges.flat_map(|badge| [badge, "   ".to_owned()]).collect();
     let zone = format!("{}   ", look.zone_name());
     let columns = usize::from(area.width);
     let fixed = left.width() + Span::raw(&badge).width() + zone.len() + 4;
@@ -131,10 +133,11 @@ fn who(app: &App) -> [String; 2] {
 fn link_texts(app: &App) -> (Role, Vec<String>) {
     let look = &app.look;
     let state = app.link_state();
-    let paused = app.paused && !matches!(state, State::Disconnected | State::Connecting);
+    let paused =
+        app.paused && !matches!(state, link::State::Disconnected | link::State::Connecting);
     let open = look.glyph("○", "o");
     match state {
-        State::Disconnected => {
+        link::State::Disconnected => {
             let lost = format!("{} disconnected", look.glyph("✗", "x"));
             let plain = format!("{lost}, reconnecting");
             let Some(age) = age_shown(app).filter(|age| age_room(app) < age.chars().count()) else {
@@ -144,19 +147,19 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
             let lost = [format!("{plain}, {age}"), format!("{lost}, {age}"), age];
             (Role::Lost, lost.map(|text| text.trim_end().to_owned()).to_vec())
         }
-        State::Connecting => (Role::Muted, vec![format!("{open} connecting")]),
+        link::State::Connecting => (Role::Muted, vec![format!("{open} connecting")]),
         _ if paused => (Role::Paused, vec![format!("{} frozen", look.glyph("◌", "="))]),
-        State::Slow { slot, waiting: Some(seconds), .. } => {
+        link::State::Slow { slot, waiting: Some(seconds), .. } => {
             let short = format!("{open} slow: waiting {seconds} s");
             let whole = format!("{short} for {}", slot.subject());
             (Role::Stale, vec![whole, short, format!("{open} slow {seconds} s")])
         }
-        State::Slow { slot, age, .. } => {
+        link::State::Slow { slot, age, .. } => {
             let age = age.map_or_else(|| "not read yet".to_owned(), old);
             let whole = format!("{open} slow: {}, {age}", slot.subject());
             (Role::Stale, vec![whole, format!("{open} slow: {age}"), format!("{open} slow")])
         }
-        State::Refused { slot, age } => {
+        link::State::Refused { slot, age } => {
             let age = age.map_or_else(|| "nothing before".to_owned(), old);
             let whole = format!("{open} not read: {}, {age}", slot.subject());
             (
@@ -164,8 +167,8 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
                 vec![whole, format!("{open} not read: {age}"), format!("{open} not read")],
             )
         }
-        State::Old(age) => (Role::Stale, vec![format!("{open} {}", old(age))]),
-        State::Live => live(app),
+        link::State::Old(age) => (Role::Stale, vec![format!("{open} {}", old(age))]),
+        link::State::Live => live(app),
     }
 }
 
@@ -188,8 +191,10 @@ fn old(age: chrono::Duration) -> String {
 /// How old is what is shown, where the database does not answer or is slow.
 fn age_shown(app: &App) -> Option<String> {
     let age = app.stale_for()?;
-    let late =
-        matches!(app.link_state(), State::Disconnected | State::Slow { waiting: Some(_), .. });
+    let late = matches!(
+        app.link_state(),
+        link::State::Disconnected | link::State::Slow { waiting: Some(_), .. }
+    );
     late.then(|| format!("what is shown is {} ", old(age)))
 }
 
@@ -236,11 +241,11 @@ fn tab_text(app: &App, tab: Tab, brevity: usize) -> String {
     let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
     let key = key.first().map_or_else(String::new, |key| format!("{key} "));
     let [full, short, shortest] = tab.titles();
-    match (brevity, tab, app.tabs.run.id()) {
-        (0, Tab::Run, Some(id)) => format!(" {key}{full} {id} "),
-        (0, ..) => format!(" {key}{full} "),
-        (1, ..) => format!(" {key}{full}"),
-        (2, ..) => format!(" {key}{short}"),
+    match (brevity, app.tabs.get(tab).caption()) {
+        (0, Some(caption)) => format!(" {key}{full} {caption} "),
+        (0, None) => format!(" {key}{full} "),
+        (1, _) => format!(" {key}{full}"),
+        (2, _) => format!(" {key}{short}"),
         _ => format!(" {key}{shortest}"),
     }
 }
@@ -258,50 +263,6 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
     Line::from(spans).render(area, buffer);
     if let Some(age) = age_shown(app).filter(|age| age.chars().count() <= age_room(app)) {
         Line::from(look.span(Role::Stale, age)).right_aligned().render(area, buffer);
-    }
-}
-
-fn draw_body(app: &App, body: Rect, buffer: &mut Buffer) -> Option<Position> {
-    let look = &app.look;
-    if app.session.is_none() {
-        let note = app.platform.value().and_then(|platform| platform.login_note.as_deref());
-        let lost = app.link.trouble.as_ref().or(app.platform.error());
-        let lost = lost.filter(|_| app.platform.value().is_none() || app.link.is_lost());
-        let lost = lost.filter(|_| !app.login.has_message());
-        if let Some(error) = lost {
-            let width = usize::from(body.width.saturating_sub(2));
-            for (y, text) in (body.y..body.bottom()).zip(wrapped(&error.to_string(), width)) {
-                let row = Rect { y, height: 1, ..body };
-                Line::from(look.span(Role::Lost, format!(" {text}"))).render(row, buffer);
-            }
-        }
-        return Some(app.login.draw(body, buffer, look, note));
-    }
-    match app.tab {
-        Tab::Operations => app.tabs.operations.draw(body, buffer, look, app.greyed()),
-        Tab::Run => {
-            app.tabs.run.draw(body, buffer, look, app.greyed());
-            None
-        }
-        Tab::Inbox => {
-            app.tabs.inbox.draw(body, buffer, look, app.greyed(), &app.setup.keymap);
-            None
-        }
-        Tab::Workers => {
-            app.tabs.workers.draw(body, buffer, look, app.greyed());
-            None
-        }
-        Tab::Overview => {
-            app.tabs.overview.draw(buffer, &app.around_overview());
-            None
-        }
-        Tab::Telemetry => {
-            app.tabs.telemetry.draw(body, buffer, &app.around_telemetry());
-            None
-        }
-        Tab::Support if app.shows_composition() => app.draw_composition(buffer),
-        Tab::Support => app.tabs.support.screen().draw(buffer, &app.around_support()),
-        Tab::Runbooks => app.tabs.runbooks.draw(buffer, &app.around_wizard()),
     }
 }
 
@@ -323,181 +284,50 @@ fn draw_footer(app: &App, area: Rect, buffer: &mut Buffer) {
     }
     let context = app.context();
     let mut spans = Vec::new();
-    let mut steps = if app.in_wizard() && !app.refuses_wizard() {
-        app.tabs.runbooks.footer(look.now)
-    } else if let Some(open) = app.composition().filter(|_| app.in_composition()) {
-        open.footer()
-    } else {
-        Vec::new()
-    };
-    for hint in app.modals.last().map_or_else(Vec::new, |top| top.hints()) {
+    let mut offers: Vec<(Command, String)> = Vec::new();
+    for hint in app.front().hints(&app.cx()) {
         match hint {
-            Hint::Does(command, label) => steps.push((command, label)),
+            Hint::Does(command, label) => offers.push((command, label.to_owned())),
+            Hint::Runs => offers.extend(app.controls()),
             Hint::Key(key, label) => {
                 spans.push(look.span(Role::Key, format!(" {key}")));
                 spans.push(look.span(Role::Hint, format!(" {label} ")));
             }
         }
     }
-    let of_step: Vec<Command> = steps.iter().map(|(command, _)| *command).collect();
-    let commands: &[Command] = match context {
-        _ if !app.modals.is_empty() || app.in_wizard() || app.in_composition() => &of_step,
-        Context::Login => &[Command::FormSubmit, Command::FieldNext, Command::AppQuit],
-        Context::Filter => &[
-            Command::FilterAccept,
-            Command::FilterComplete,
-            Command::FilterClear,
-            Command::AppBack,
-        ],
-        Context::Errors => &[
-            Command::RowOpen,
-            Command::SampleOpen,
-            Command::FoldToggle,
-            Command::AppBack,
-            Command::WindowNext,
-            Command::AppPalette,
-        ],
-        Context::Search => &[Command::FilterAccept, Command::FilterClear, Command::AppBack],
-        // What may not be seen has nothing to be done to it.
-        _ if refuses_support(app) => &[],
-        Context::Requests => &[
-            Command::RowOpen,
-            Command::FilterEdit,
-            Command::SupportTenants,
-            Command::CopyId,
-            Command::AppPalette,
-        ],
-        Context::Request => &[
-            Command::AppBack,
-            Command::FilterEdit,
-            Command::FoldToggle,
-            Command::CopyId,
-            Command::SupportTenant,
-            Command::SupportRequest,
-        ],
-        Context::Tenants => &[
-            Command::RowOpen,
-            Command::FilterEdit,
-            Command::SupportRequest,
-            Command::SupportDiagnostics,
-            Command::AppBack,
-        ],
-        Context::Tenant => &[
-            Command::SupportRequest,
-            Command::SupportDiagnostics,
-            Command::AppBack,
-            Command::RowOpen,
-            Command::FilterEdit,
-            Command::FoldToggle,
-        ],
-        Context::RunTenants => &[Command::RowOpen, Command::FilterEdit, Command::AppBack],
-        Context::Diagnostics => &[
-            Command::SupportRequest,
-            Command::DiagnosticsExport,
-            Command::AppBack,
-            Command::FoldToggle,
-            Command::FilterEdit,
-            Command::PollNow,
-        ],
-        Context::Overview
-        | Context::Operations
-        | Context::Run
-        | Context::Telemetry
-        | Context::Inbox
-        | Context::Workers
-        | Context::Runbooks
-        | Context::Scope
-        | Context::Plan
-        | Context::Refused
-        | Context::Phrase
-        | Context::Compose
-        | Context::Notes
-        | Context::Preview
-        | Context::Mask
-        | Context::Sent
-        | Context::Help
-        | Context::Palette
-        | Context::Report
-        | Context::Confirm
-        | Context::Form
-        | Context::Discard
-        | Context::Global => app.tab.footer(),
-    };
-    let offers = if app.modals.is_empty() { app.controls() } else { Vec::new() };
-    let back = (context == Context::Operations && app.is_led()).then_some(Command::AppBack);
     let plain = !context.is_text()
         || matches!(
             context,
             Context::Form | Context::Phrase | Context::Refused | Context::Compose | Context::Notes
         );
     let help = (plain && context != Context::Help).then_some(Command::AppHelp);
-    let quit = if context == Context::Operations { Some(Command::AppClose) } else { None };
-    let piece_of = |command: Command| {
-        let mut keys = app.setup.keymap.keys_for(context, command).into_iter();
+    let help = help.map(|command| (command, command.help().to_owned()));
+    let quit = (context == Context::Operations).then(|| (Command::AppClose, "quit".to_owned()));
+    let piece_of = |(command, label): &(Command, String)| {
+        let mut keys = app.setup.keymap.keys_for(context, *command).into_iter();
         // Where text is typed, `?` is text.
-        let help = command == Command::AppHelp && context.is_text();
+        let help = *command == Command::AppHelp && context.is_text();
         let key = keys.find(|key| !help || key.chars().count() > 1)?;
-        let offer = offers.iter().find(|(offered, _)| *offered == command);
-        let step = steps.iter().find(|(offered, _)| *offered == command);
-        let label = match (offer, step) {
-            (Some((_, label)), _) => label.clone(),
-            (None, Some((_, label))) => (*label).to_owned(),
-            (None, None) => label_of(command, context).to_owned(),
-        };
         let width = key.chars().count() + label.chars().count() + 3;
-        Some((key, label, width))
+        Some((key, width))
     };
     // The help always has its place: it leads to everything that has none.
     let mut left = usize::from(area.width);
-    left = left.saturating_sub(help.and_then(piece_of).map_or(0, |(_, _, width)| width));
-    let offered = offers.iter().map(|(command, _)| *command);
-    for command in
-        back.into_iter().chain(offered).chain(commands.iter().copied()).chain(help).chain(quit)
-    {
-        let Some((key, label, width)) = piece_of(command) else {
+    left = left.saturating_sub(help.as_ref().and_then(piece_of).map_or(0, |(_, width)| width));
+    for offer in offers.iter().chain(&help).chain(&quit) {
+        let Some((key, width)) = piece_of(offer) else {
             continue;
         };
-        if Some(command) != help {
+        if Some(offer) != help.as_ref() {
             if width > left {
                 continue;
             }
             left -= width;
         }
         spans.push(look.span(Role::Key, format!(" {key}")));
-        spans.push(look.span(Role::Hint, format!(" {label} ")));
+        spans.push(look.span(Role::Hint, format!(" {} ", offer.1)));
     }
     Line::from(spans).render(area, buffer);
-}
-
-/// Whether the page of the Support tab is one that the person may not see.
-fn refuses_support(app: &App) -> bool {
-    let shown = app.tab == Tab::Support && app.modals.is_empty() && !app.shows_composition();
-    let error = app.tabs.support.screen().error().filter(|_| shown);
-    error.is_some_and(|error| error.kind() == crate::ErrorKind::Forbidden)
-        && !app.tabs.support.screen().has_data()
-}
-
-/// What the footer calls a command.
-fn label_of(command: Command, context: Context) -> &'static str {
-    match (command, context) {
-        (Command::FormSubmit, Context::Login) => "log in",
-        (Command::RowOpen, Context::Inbox) => "view run",
-        (Command::RowOpen, Context::Errors) => "list runs",
-        (Command::FoldToggle, Context::Errors) => "alone",
-        (Command::RowOpen, Context::RunTenants) => "select",
-        (Command::PollNow, Context::Diagnostics) => "reopen",
-        (
-            Command::FilterEdit,
-            Context::Requests
-            | Context::Request
-            | Context::Tenants
-            | Context::Tenant
-            | Context::RunTenants
-            | Context::Diagnostics,
-        ) => "search",
-        (Command::AppClose, Context::Operations) => "quit",
-        _ => command.help(),
-    }
 }
 
 /// An error that stands beside data that is still shown, or why the database does not answer.
@@ -506,16 +336,8 @@ fn error_of_screen(app: &App) -> Option<String> {
     if !app.modals.is_empty() {
         return None;
     }
-    let (error, has_data) = match app.tab {
-        Tab::Operations => (app.tabs.operations.error(), !app.tabs.operations.rows().is_empty()),
-        Tab::Run => (app.tabs.run.error(), app.tabs.run.detail().is_some()),
-        Tab::Inbox => (app.tabs.inbox.error(), !app.tabs.inbox.rows().is_empty()),
-        Tab::Workers => (app.tabs.workers.error(), app.tabs.workers.has_data()),
-        Tab::Overview => (app.tabs.overview.error(), app.tabs.overview.has_data(app.window)),
-        Tab::Telemetry => (app.tabs.telemetry.error(), app.tabs.telemetry.has_data(app.window)),
-        Tab::Support if app.shows_composition() => return app.blocked(),
-        Tab::Support => (app.tabs.support.screen().error(), app.tabs.support.screen().has_data()),
-        Tab::Runbooks => return app.blocked(),
+    let Some(State { error, has_data }) = app.below().state(&app.cx()) else {
+        return app.blocked();
     };
     // Where there is nothing to stand beside, the body says what the screen itself was answered.
     let lost = app.link.trouble.as_ref().filter(|_| app.link.is_lost());

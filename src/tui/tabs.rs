@@ -1,7 +1,11 @@
 //! The tabs: one row each, in the order of the tab line.
 
+use chrono::{DateTime, Utc};
+
 use super::app::Setup;
 use super::command::{Command, Context};
+use super::msg::Effect;
+use super::screen::Screen;
 use super::screens::inbox::Inbox;
 use super::screens::operations::Operations;
 use super::screens::overview::Overview;
@@ -53,6 +57,28 @@ macro_rules! tabs {
             pub fn new(setup: &Setup) -> Self {
                 Self { $($field: <$screen>::new(setup),)+ }
             }
+
+            /// The screen of a tab.
+            pub fn get(&self, tab: Tab) -> &dyn Screen {
+                match tab { $(Tab::$tab => &self.$field,)+ }
+            }
+
+            /// The screen of a tab, to be changed.
+            pub fn get_mut(&mut self, tab: Tab) -> &mut dyn Screen {
+                match tab { $(Tab::$tab => &mut self.$field,)+ }
+            }
+
+            /// Takes what outlives the session from those before, which ended `on_purpose` or not.
+            pub fn inherit(
+                &mut self,
+                old: Self,
+                on_purpose: bool,
+                now: DateTime<Utc>,
+            ) -> Vec<Effect> {
+                let mut effects = Vec::new();
+                $(effects.extend(self.$field.inherit(old.$field, on_purpose, now));)+
+                effects
+            }
         }
     };
 }
@@ -68,57 +94,13 @@ tabs! {
     Workers, workers: Workers, TabWorkers, Workers, ["Workers", "Workers", "Work"];
 }
 
-impl Tab {
-    /// The commands that matter most there, for the footer.
-    pub fn footer(self) -> &'static [Command] {
-        match self {
-            Self::Overview => &[
-                Command::RowOpen,
-                Command::CursorRight,
-                Command::WindowNext,
-                Command::OverviewErrors,
-                Command::AppBack,
-                Command::PollNow,
-                Command::AppPalette,
-            ],
-            Self::Operations => &[
-                Command::RowOpen,
-                Command::FilterEdit,
-                Command::MatchNext,
-                Command::AppPalette,
-                Command::PollPause,
-            ],
-            Self::Run => &[
-                Command::SupportRequest,
-                Command::SupportDiagnostics,
-                Command::AppBack,
-                Command::FoldToggle,
-                Command::DetailSameFailures,
-                Command::CopyId,
-                Command::AppPalette,
-            ],
-            Self::Telemetry => &[
-                Command::WindowNext,
-                Command::WindowPrevious,
-                Command::PollNow,
-                Command::AppBack,
-                Command::AppPalette,
-            ],
-            Self::Inbox => &[
-                Command::RowOpen,
-                Command::InboxMarkRead,
-                Command::InboxMarkAllRead,
-                Command::InboxUnreadOnly,
-                Command::AppPalette,
-            ],
-            Self::Workers => {
-                &[Command::RowOpen, Command::MatchNext, Command::AppBack, Command::AppPalette]
-            }
-            // Each step of the wizard has its own, and so has each page of support.
-            Self::Runbooks | Self::Support => &[],
-        }
+impl Default for Tab {
+    fn default() -> Self {
+        HOME
     }
+}
 
+impl Tab {
     /// The tab after (or before) this one, round and round.
     #[must_use]
     pub fn step(self, forward: bool) -> Self {

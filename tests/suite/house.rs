@@ -291,7 +291,7 @@ fn fr_001_011_only_one_module_asks_the_system_for_directories() {
 
 #[test]
 fn fr_052_003_only_screens_and_the_rules_around_asking_name_an_operation() {
-    let around = ["app/answers", "app/compose", "app/condition", "msg", "requests"];
+    let around = ["app/answers", "app/condition", "msg", "requests"];
     let names = |path: &PathBuf| {
         let text = read(path);
         text.contains("AnyOperation::") || text.contains("AnyOutput::")
@@ -307,14 +307,12 @@ fn fr_052_003_only_screens_and_the_rules_around_asking_name_an_operation() {
 
 #[test]
 fn fr_052_006_a_dialog_is_named_outside_of_its_file_only_where_it_is_opened() {
-    let sources: Vec<(PathBuf, String)> = rust_files("src/tui")
-        .into_iter()
-        .filter(|path| !path.starts_with("src/tui/screens/support"))
-        .map(|path| (path.clone(), read(&path)))
-        .collect();
+    let sources: Vec<(PathBuf, String)> =
+        rust_files("src/tui").into_iter().map(|path| (path.clone(), read(&path))).collect();
+    let is_dialog = |path: &PathBuf| path.starts_with("src/tui/screens/dialogs");
     let mut dialogs = BTreeSet::new();
     let mut opened = 0;
-    for (own, text) in &sources {
+    for (own, text) in sources.iter().filter(|(path, _)| is_dialog(path)) {
         for name in text.lines().filter_map(|line| line.strip_prefix("impl Screen for ")) {
             let name = name.trim_end_matches(" {").to_owned();
             for (path, text) in sources.iter().filter(|(path, _)| path != own) {
@@ -339,6 +337,26 @@ fn fr_052_006_a_dialog_is_named_outside_of_its_file_only_where_it_is_opened() {
     let known = ["Confirm", "GlassDialog", "GroupReport", "Help", "Palette", "Question"];
     assert_eq!(dialogs, known.map(str::to_owned).into());
     assert_eq!(opened, 10);
+}
+
+#[test]
+fn fr_052_007_only_the_table_names_a_tab_or_its_screen() {
+    let table = PathBuf::from("src/tui/tabs.rs");
+    let text = read(&table);
+    let rows = text.lines().skip_while(|line| *line != "tabs! {").skip(1);
+    let rows: Vec<&str> = rows.take_while(|line| *line != "}").collect();
+    assert_eq!(rows.len(), 8, "{rows:?}");
+    for row in rows {
+        let (tab, rest) = row.trim().split_once(", ").unwrap();
+        let field = rest.split_once(':').unwrap().0;
+        let named = [format!(" Tab::{tab}"), format!("(Tab::{tab}"), format!("tabs.{field}")];
+        let outside = rust_files("src/tui").into_iter().filter(|path| *path != table);
+        for path in outside.filter(|path| !path.starts_with("src/tui/screens")) {
+            let text = read(&path);
+            assert!(!named.iter().any(|name| text.contains(name)), "{tab}: {}", path.display());
+            assert!(!text.contains(&format!("screens::{field}::")), "{tab}: {}", path.display());
+        }
+    }
 }
 
 /// Headings of columns that hold times.

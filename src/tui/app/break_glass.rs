@@ -8,8 +8,6 @@ use crate::ops::break_glass::CurrentBreakGlass;
 use crate::tui::control::LOST;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::screens::dialogs::break_glass::GlassDialog;
-use crate::tui::screens::inbox::Inbox;
-use crate::tui::screens::operations::Operations;
 
 /// What is known of the person's break-glass.
 #[derive(Debug, Default)]
@@ -38,22 +36,9 @@ impl App {
         }
     }
 
-    /// Keeps the selected rows on the screen after the body has changed its height.
-    pub(super) fn refit(&mut self) {
-        let body = self.body();
-        self.tabs.operations.resized(Operations::rows_in(body.height));
-        self.tabs.inbox.resized(Inbox::rows_in(body.height));
-        self.tabs.run.resized(body.height);
-        self.tabs.workers.resized(&self.look, body);
-        self.settle_overview();
-        self.settle_support();
-    }
-
     /// Opens the dialog, or says why it does not open.
     pub(super) fn ask_glass(&mut self) -> Vec<Effect> {
-        let needed = Capability::BreakGlassUse;
-        if !self.session.as_ref().is_some_and(|session| session.capabilities.has(needed)) {
-            self.say(format!("this needs the capability {needed}; ask an admin"));
+        if !self.may(Capability::BreakGlassUse) {
         } else if self.greyed() {
             self.say(LOST);
         } else if self.awaits(Slot::BreakGlassChange) {

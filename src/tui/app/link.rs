@@ -102,6 +102,11 @@ impl Link {
         self.slots.get(&slot).is_some_and(|answered| answered.denied)
     }
 
+    /// What a slot was asked once, as long as it is not answered.
+    pub fn asked_once(&self, slot: Slot) -> Option<&Request> {
+        self.once.open(slot)
+    }
+
     /// Takes note of a question that is asked once.
     pub(super) fn asked(&mut self, slot: Slot, request: &Request) {
         if self.once.ask(slot, request) {

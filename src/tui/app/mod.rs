@@ -3,30 +3,24 @@
 mod answers;
 mod break_glass;
 mod commands;
-mod compose;
 mod condition;
-mod control;
+mod front;
 mod leave;
 pub mod link;
-mod modals;
-mod notices;
 pub(in crate::tui) mod once;
-mod overview;
-mod paste;
+mod places;
 mod polling;
-mod support;
+mod subject;
 mod window;
-mod wizard;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 use ratatui::layout::{Rect, Size};
 
 use crate::Error;
-use crate::domain::run_filter::RunFilter;
 use crate::domain::time_zone::TimeZone;
 use crate::domain::window::Window;
 use crate::drafts::Drafts;
@@ -35,17 +29,17 @@ use crate::ops::platform::{Platform, PlatformInfo};
 use crate::runbooks::Registry;
 use crate::term::ColorSupport;
 use crate::tui::command::{Command, Context};
+use crate::tui::compose::Job;
 use crate::tui::keymap::Key;
 use crate::tui::keymap::{Keymap, Resolved};
 use crate::tui::look::Look;
 use crate::tui::msg::{Effect, Msg, Slot};
 use crate::tui::remote::Remote;
-use crate::tui::screen::{Screen, Toast};
+use crate::tui::screen::{Place, Reply, Screen, Target, Toast};
 use crate::tui::screens::login::Login;
-use crate::tui::tabs::{Tab, Tabs};
+use crate::tui::tabs::{HOME, Tab, Tabs};
 use crate::tui::theme::Theme;
 use break_glass::Glass;
-use compose::Composing;
 use link::Link;
 
 /// The smallest terminal that everything fits into.
@@ -88,16 +82,6 @@ pub struct Setup {
     pub drafts: Option<Drafts>,
 }
 
-/// A place to come back to.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::tui) struct Place {
-    tab: Tab,
-    run: Option<i64>,
-    filter: RunFilter,
-    /// The list that the run was chosen from.
-    chosen_in: Tab,
-}
-
 /// The whole state of one console.
 #[derive(Debug)]
 pub struct App {
@@ -108,7 +92,6 @@ pub struct App {
     pub(in crate::tui) login: Login,
     /// The tabs' screens.
     pub tabs: Tabs,
-    pub(in crate::tui) composing: Box<Composing>,
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
     pub(in crate::tui) tab: Tab,
@@ -124,12 +107,6 @@ pub struct App {
     focused: bool,
     /// Which embedded theme is shown; their number stands for the one that was loaded.
     theme_index: usize,
-    /// The filter that a run or a number has set, while it is in force, and where it was set.
-    led_here: Option<(RunFilter, Place)>,
-    /// The list that the open run was chosen from.
-    run_chosen_in: Tab,
-    /// Where the inbox goes back to.
-    inbox_from: Tab,
     back: Vec<Place>,
     forward: Vec<Place>,
     touched: Option<DateTime<Utc>>,
@@ -151,10 +128,9 @@ impl App {
             session: None,
             platform: Remote::default(),
             login: Login::default(),
-            composing: Box::new(Composing::new(setup.drafts.clone())),
             window: None,
             glass: Glass::default(),
-            tab: Tab::Operations,
+            tab: HOME,
             modals: Vec::new(),
             closed: Vec::new(),
             toast: None,
@@ -163,9 +139,6 @@ impl App {
             pending: Vec::new(),
             focused: true,
             theme_index: super::theme::index_of(&setup.theme),
-            led_here: None,
-            run_chosen_in: Tab::Operations,
-            inbox_from: Tab::Operations,
             back: Vec::new(),
             forward: Vec::new(),
             touched: None,
@@ -207,24 +180,7 @@ impl App {
 
     /// The context that keys are looked up in.
     pub fn context(&self) -> Context {
-        if let Some(top) = self.modals.last() {
-            top.context()
-        } else if self.session.is_none() {
-            Context::Login
-        } else if self.tab == Tab::Operations && self.tabs.operations.editor().is_some() {
-            Context::Filter
-        } else if self.tab == Tab::Overview && self.tabs.overview.errors().is_some() {
-            Context::Errors
-        } else if self.tab == Tab::Support {
-            match self.composition() {
-                Some(open) => open.context(),
-                None => self.tabs.support.context(),
-            }
-        } else if self.tab == Tab::Runbooks {
-            self.tabs.runbooks.context(self.look.now)
-        } else {
-            self.tab.context()
-        }
+        self.front().context(&self.cx_of_link())
     }
 
     /// Changes the state by what happened, at `now`; gives what is to be done.
@@ -234,7 +190,10 @@ impl App {
         self.look.now = now;
         let effects = self.happened(msg, now);
         if self.body() != body {
-            self.refit();
+            self.ask_tabs(|tab, cx| {
+                tab.settle(cx);
+                Reply::default()
+            });
         }
         let reads = self.tab_slots();
         if reads.iter().any(|slot| !read.contains(slot)) {
@@ -256,7 +215,8 @@ impl App {
         }
         match msg {
             Msg::Key(event) => self.key(&event),
-            Msg::Paste(text) => self.paste(&text),
+            Msg::Paste(_) if self.too_small() => Vec::new(),
+            Msg::Paste(text) => self.ask_front(|front, cx| front.paste(&text, cx)),
             Msg::Resize(width, height) => {
                 let was = self.too_small();
                 self.setup.size = Size { width, height };
@@ -276,15 +236,12 @@ impl App {
                 self.look.terse = terse;
                 Vec::new()
             }
-            Msg::Tick => self.keep_draft(),
+            Msg::Tick => self.ask_tabs(|tab, cx| tab.tick(cx)),
             Msg::Waiting(waiting) => {
                 self.take_waiting(waiting);
                 Vec::new()
             }
-            Msg::Rested => {
-                self.tabs.operations.rest();
-                self.rest_composition()
-            }
+            Msg::Rested => self.ask_tabs(|tab, cx| tab.rested(cx)),
             Msg::Done { slot, answer } => self.done(slot, *answer),
         }
     }
@@ -305,37 +262,17 @@ impl App {
                 self.pending.clear();
                 let leads = command == Command::RowOpen && self.modals.is_empty();
                 effects.extend(match view.filter(|_| leads) {
-                    Some(id) => self.open_run(id),
+                    Some(id) => self.visit(&Target::Run(id), false),
                     None => self.command(command),
                 });
             }
             Resolved::Pending => self.pending.push(key),
             Resolved::Unbound => {
                 self.pending.clear();
-                effects.extend(self.type_key(context, event));
+                effects.extend(self.ask_front(|front, cx| front.key(event, cx)));
             }
         }
         effects
-    }
-
-    fn type_key(&mut self, context: Context, event: &KeyEvent) -> Vec<Effect> {
-        match context {
-            _ if !self.modals.is_empty() => return self.ask_top(|top, cx| top.key(event, cx)),
-            // The field of the phrase is gone, but the hand may still be typing it.
-            Context::Refused => return Vec::new(),
-            _ if self.in_composition() => return self.type_in_composition(event),
-            Context::Telemetry if event.code == KeyCode::Enter => self.open_number(),
-            _ if self.in_wizard() => return self.type_in_wizard(event),
-            Context::Search => return self.type_in_support(event),
-            Context::Login => {
-                self.login.key(event);
-            }
-            Context::Filter => {
-                self.tabs.operations.type_key(event);
-            }
-            _ => {}
-        }
-        Vec::new()
     }
 
     /// A person at the keys keeps the session alive; polls do not.
@@ -363,21 +300,27 @@ impl App {
         self.subscriptions().into_iter().map(|sub| Effect::Ask(sub.slot, sub.request)).collect()
     }
 
-    pub(in crate::tui) fn end_session(&mut self, because: Option<Error>) {
-        self.session = None;
+    /// What may not be on the disk yet, when the console ends at `now`.
+    pub fn last_drafts(&mut self, now: DateTime<Utc>) -> Option<(Drafts, Vec<Job>)> {
+        Tab::ALL.iter().find_map(|tab| self.tabs.get_mut(*tab).last(now))
+    }
+
+    /// Begins again, before a login: only how things look, and what is known of the database and of
+    /// what is still written into files, outlives a session.
+    pub(in crate::tui) fn end_session(&mut self, because: Option<Error>) -> Vec<Effect> {
+        let (now, on_purpose) = (self.look.now, because.is_none());
+        let next = Self::new(self.setup.clone());
+        let old = std::mem::replace(self, next);
+        self.look = old.look;
+        self.theme_index = old.theme_index;
+        self.platform = old.platform;
+        self.link = old.link;
         self.link.forget();
+        self.focused = old.focused;
+        self.paused = old.paused;
+        self.pending = old.pending;
+        self.toast = old.toast;
         self.login = Login::because(because);
-        self.tabs = Tabs::new(&self.setup);
-        self.window = None;
-        self.glass = Glass::default();
-        self.tab = Tab::Operations;
-        self.modals.clear();
-        self.closed.clear();
-        self.led_here = None;
-        self.run_chosen_in = Tab::Operations;
-        self.inbox_from = Tab::Operations;
-        self.back.clear();
-        self.forward.clear();
-        self.touched = None;
+        self.tabs.inherit(old.tabs, on_purpose, now)
     }
 }

@@ -3,11 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::App;
-use crate::ops::support::OpenDiagnostics;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
-use crate::tui::screens::support::Page;
-use crate::tui::screens::support::compose::Step;
-use crate::tui::tabs::Tab;
 use crate::{Error, ErrorKind};
 
 /// What was asked once last, by slot.
@@ -91,21 +87,9 @@ impl App {
         if self.session.is_none() {
             return Vec::new();
         }
-        let on_tab = match self.tab {
-            Tab::Runbooks => self.tabs.runbooks.once(),
-            Tab::Operations => self.tabs.operations.editor().map(|_| Slot::Names),
-            Tab::Support => match (self.composition(), self.tabs.support.page()) {
-                (Some(open), _) => (open.step() != Step::Sent).then_some(Slot::Evidence),
-                (None, Page::Diagnostics(page)) => {
-                    let asked = Request::of(OpenDiagnostics { subject: page.about() });
-                    let open = self.link.once.open(Slot::Diagnostics);
-                    open.filter(|open| **open == asked).map(|_| Slot::Diagnostics)
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        let over_it = self.modals.last().and_then(|top| top.reads());
+        let cx = self.cx_of_link();
+        let on_tab = self.below().reads(&cx);
+        let over_it = self.modals.last().and_then(|top| top.reads(&cx));
         on_tab.into_iter().chain(over_it).collect()
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{App, GRACE, POLL_RANGE, SELDOM};
 use crate::ops::platform::PlatformInfo;
 use crate::tui::msg::{Follows, Request, Slot, Sub};
-use crate::tui::screens::inbox::Inbox;
 use crate::tui::tabs::Tab;
 
 /// So many answers are awaited one after the other before a poll's at most: those of a poll that goes
@@ -46,7 +45,8 @@ impl App {
             }];
         }
         let mut subs = self.tab_subs();
-        subs.push(Inbox::count(every));
+        let cx = self.cx_of_link();
+        subs.extend(Tab::ALL.iter().flat_map(|tab| self.tabs.get(*tab).always(&cx)));
         subs.push(self.glass_poll());
         subs.push(self.condition_poll());
         subs.extend(self.once_subs());
@@ -55,21 +55,10 @@ impl App {
 
     /// What the tab reads.
     fn tab_subs(&self) -> Vec<Sub> {
-        let every = self.poll_every();
         if self.session.is_none() {
             return Vec::new();
         }
-        match self.tab {
-            Tab::Operations => self.tabs.operations.subscriptions(every),
-            Tab::Run => self.tabs.run.subscriptions(every),
-            Tab::Inbox => self.tabs.inbox.subscriptions(every),
-            Tab::Workers => self.tabs.workers.subscriptions(every),
-            Tab::Overview => self.tabs.overview.subscriptions(self.window, every),
-            Tab::Telemetry => self.tabs.telemetry.subscriptions(self.window, every),
-            Tab::Support if self.shows_composition() => Vec::new(),
-            Tab::Support => self.tabs.support.screen().subscriptions(every),
-            Tab::Runbooks => Vec::new(),
-        }
+        self.below().subscriptions(&self.cx_of_link())
     }
 
     /// The slots that the tab reads.

@@ -6,15 +6,17 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
-use super::super::command::Command;
-use super::super::look::{Look, wrapped};
-use super::super::msg::{Effect, Slot};
-use super::super::theme::Role;
-use super::super::widgets::text_field::TextField;
 use crate::access::ClientKind;
 use crate::domain::safe_text::SafeText;
 use crate::ops::auth;
 use crate::ops::password;
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, wrapped};
+use crate::tui::msg::{Effect, Slot};
+use crate::tui::screen::{Cx, Hint, NO_FIELD, Reply, Screen};
+use crate::tui::theme::Role;
+use crate::tui::widgets::form::Pasted;
+use crate::tui::widgets::text_field::TextField;
 use crate::{Error, ErrorKind};
 
 /// The longest name that can be typed.
@@ -60,24 +62,6 @@ impl Login {
         Self { message: error, ..Self::default() }
     }
 
-    /// Whether it says something already.
-    pub fn has_message(&self) -> bool {
-        self.checking || self.message.is_some()
-    }
-
-    /// Does a command.
-    pub fn command(&mut self, command: Command) -> Vec<Effect> {
-        match command {
-            Command::FieldNext | Command::FieldPrevious => {
-                self.field = if self.field == Field::Name { Field::Password } else { Field::Name };
-            }
-            Command::FilterClear => self.current().clear(),
-            Command::FormSubmit => return self.submit(),
-            _ => {}
-        }
-        Vec::new()
-    }
-
     fn submit(&mut self) -> Vec<Effect> {
         if self.checking {
             return Vec::new();
@@ -113,17 +97,6 @@ impl Login {
         self.message = Some(error);
     }
 
-    /// Types a key.
-    pub fn key(&mut self, event: &KeyEvent) -> bool {
-        self.current().key(event)
-    }
-
-    /// Pastes into the field.
-    pub fn paste(&mut self, text: &str) -> bool {
-        let whole = text.trim_end_matches(['\n', '\r']);
-        self.current().paste(whole)
-    }
-
     fn current(&mut self) -> &mut TextField {
         match self.field {
             Field::Name => &mut self.name,
@@ -132,13 +105,7 @@ impl Login {
     }
 
     /// Draws the form; gives where the terminal's cursor belongs.
-    pub fn draw(
-        &self,
-        area: Rect,
-        buffer: &mut Buffer,
-        look: &Look,
-        note: Option<&str>,
-    ) -> Position {
+    fn draw(&self, area: Rect, buffer: &mut Buffer, look: &Look, note: Option<&str>) -> Position {
         let notes = note.map(|text| SafeNote::of(text).0).unwrap_or_default();
         let width = area.width.clamp(20, 76);
         let left = area.x + (area.width - width.min(area.width)) / 2;
@@ -188,6 +155,58 @@ impl Login {
             );
         }
         if self.field == Field::Name { at_name } else { at_password }
+    }
+}
+
+impl Screen for Login {
+    fn context(&self, _: &Cx<'_>) -> Context {
+        Context::Login
+    }
+
+    fn command(&mut self, command: Command, _: &Cx<'_>) -> Reply {
+        match command {
+            Command::FieldNext | Command::FieldPrevious => {
+                self.field = if self.field == Field::Name { Field::Password } else { Field::Name };
+            }
+            Command::FilterClear => self.current().clear(),
+            Command::FormSubmit => return Reply::of(self.submit()),
+            _ => {}
+        }
+        Reply::default()
+    }
+
+    fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
+        self.current().key(event);
+        Reply::default()
+    }
+
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        let whole = self.current().paste(text.trim_end_matches(['\n', '\r']));
+        let pasted = if whole { Pasted::Whole } else { Pasted::Cut };
+        Reply::default().pasted(pasted, NO_FIELD, cx)
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        let (look, body, platform) = (cx.look, cx.area, cx.platform);
+        let lost = cx.link.trouble.as_ref().or(platform.error());
+        let lost = lost.filter(|_| platform.value().is_none() || cx.link.is_lost());
+        if let Some(error) = lost.filter(|_| !self.checking && self.message.is_none()) {
+            let width = usize::from(body.width.saturating_sub(2));
+            for (y, text) in (body.y..body.bottom()).zip(wrapped(&error.to_string(), width)) {
+                let row = Rect { y, height: 1, ..body };
+                Line::from(look.span(Role::Lost, format!(" {text}"))).render(row, buffer);
+            }
+        }
+        let note = platform.value().and_then(|platform| platform.login_note.as_deref());
+        Some(self.draw(body, buffer, look, note))
+    }
+
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
+        vec![
+            Hint::Does(Command::FormSubmit, "log in"),
+            Hint::own(Command::FieldNext),
+            Hint::own(Command::AppQuit),
+        ]
     }
 }
 

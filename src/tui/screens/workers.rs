@@ -2,18 +2,16 @@
 
 mod view;
 
-use std::time::Duration;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
 
-use chrono::{DateTime, Utc};
-use ratatui::layout::Rect;
-
-use super::super::app::Setup;
-use super::super::command::Command;
-use super::super::look::Look;
-use super::super::msg::{Effect, Follows, Request, Slot, Sub};
-use super::super::remote::Remote;
+use crate::ops::AnyOutput;
 use crate::ops::workers::{HeldRow, ListWorkers, WorkerRow, WorkersView};
-use crate::{Error, Result};
+use crate::tui::app::Setup;
+use crate::tui::command::{Command, Context};
+use crate::tui::msg::{Follows, Request, Slot, Sub};
+use crate::tui::remote::Remote;
+use crate::tui::screen::{Cx, Hint, Reply, Screen, State, Target};
 
 /// What a line is about; the cursor stays on it while lines come and go around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,36 +37,6 @@ impl Workers {
         Self::default()
     }
 
-    /// Asked again and again while it is shown; leases run out by the passing of time alone.
-    pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let request = Request::of(ListWorkers);
-        vec![Sub { slot: Slot::Workers, request, every, follows: Follows::Time }]
-    }
-
-    /// Asks now.
-    pub fn refresh(&self) -> Vec<Effect> {
-        vec![Effect::ask(Slot::Workers, ListWorkers)]
-    }
-
-    /// Takes an answer.
-    pub fn take(&mut self, answer: Result<WorkersView>, now: DateTime<Utc>) {
-        self.view.take(answer, now);
-        let keys = self.keys();
-        let found = self.selected.as_ref().and_then(|key| keys.iter().position(|k| k == key));
-        self.index = found.unwrap_or_else(|| self.index.min(keys.len().saturating_sub(1)));
-        self.selected = keys.into_iter().nth(self.index);
-    }
-
-    /// The last error.
-    pub fn error(&self) -> Option<&Error> {
-        self.view.error()
-    }
-
-    /// Whether there is something to show beside an error.
-    pub fn has_data(&self) -> bool {
-        self.view.value().is_some()
-    }
-
     fn workers(&self) -> impl Iterator<Item = &WorkerRow> {
         self.view.value().into_iter().flat_map(WorkersView::shown)
     }
@@ -87,15 +55,15 @@ impl Workers {
     }
 
     /// The run of the selected line: of a lease its own, of a worker the one it holds longest.
-    pub fn run(&self) -> Option<i64> {
+    fn run(&self) -> Option<i64> {
         match self.selected.as_ref()? {
             Key::Lease(run_id) => Some(*run_id),
             Key::Worker(id) => self.held_by(id).next().map(|lease| lease.run_id),
         }
     }
 
-    /// Does a command on a body of `area`'s size.
-    pub fn command(&mut self, command: Command, look: &Look, area: Rect) {
+    fn go(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let area = cx.area;
         let keys = self.keys();
         let last = keys.len().saturating_sub(1);
         let page = usize::from(area.height.saturating_sub(1).max(1));
@@ -109,23 +77,12 @@ impl Workers {
             Command::CursorLast => last,
             Command::MatchNext => (self.index + 1..keys.len()).find(troubled).unwrap_or(self.index),
             Command::MatchPrevious => (0..self.index).rev().find(troubled).unwrap_or(self.index),
-            _ => return,
+            _ => return Reply::up(command),
         };
         self.index = to.min(last);
         self.selected = keys.into_iter().nth(self.index);
-        self.scroll(look, area);
-    }
-
-    /// A click on a line of the body selects it; on the selected one, it gives its run.
-    pub fn click(&mut self, row: u16, look: &Look, area: Rect) -> Option<i64> {
-        let lines = self.lines(look, usize::from(area.width));
-        let key = lines.into_iter().nth(self.top + usize::from(row))?.key?;
-        if self.selected.as_ref() == Some(&key) {
-            return self.run();
-        }
-        self.index = self.keys().iter().position(|k| *k == key)?;
-        self.selected = Some(key);
-        None
+        self.settle(cx);
+        Reply::default()
     }
 
     fn is_trouble(&self, key: &Key) -> bool {
@@ -136,16 +93,57 @@ impl Workers {
             }
         }
     }
+}
 
-    /// Keeps the selected line on a screen of `area`'s size.
-    pub fn resized(&mut self, look: &Look, area: Rect) {
-        self.scroll(look, area);
+impl Screen for Workers {
+    fn context(&self, _: &Cx<'_>) -> Context {
+        Context::Workers
+    }
+
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        let request = Request::of(ListWorkers);
+        // Leases run out by the passing of time alone.
+        vec![Sub { slot: Slot::Workers, request, every: cx.every, follows: Follows::Time }]
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        let AnyOutput::ListWorkers(_, answer) = answer else { return None };
+        self.view.take(answer.clone(), cx.look.now);
+        let keys = self.keys();
+        let found = self.selected.as_ref().and_then(|key| keys.iter().position(|k| k == key));
+        self.index = found.unwrap_or_else(|| self.index.min(keys.len().saturating_sub(1)));
+        self.selected = keys.into_iter().nth(self.index);
+        Some(Reply::default())
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        match (command, self.run()) {
+            (Command::RowOpen, Some(id)) => Reply::show(Target::Run(id)),
+            (Command::RowOpen, None) => Reply::default(),
+            (Command::PollNow, _) => self.refresh(cx),
+            _ => self.go(command, cx),
+        }
+    }
+
+    /// A click on a line of the body selects it; on the selected one, it opens its run.
+    fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        let lines = self.lines(cx.look, usize::from(cx.area.width));
+        let line = lines.into_iter().nth(self.top + usize::from(row));
+        let Some(key) = line.and_then(|line| line.key) else { return Reply::default() };
+        if self.selected.as_ref() == Some(&key) {
+            return self.command(Command::RowOpen, cx);
+        }
+        if let Some(index) = self.keys().iter().position(|k| *k == key) {
+            self.index = index;
+            self.selected = Some(key);
+        }
+        Reply::default()
     }
 
     /// Keeps the selected line in sight; above the first one, the head is.
-    fn scroll(&mut self, look: &Look, area: Rect) {
-        let lines = self.lines(look, usize::from(area.width));
-        let height = usize::from(area.height.max(1));
+    fn settle(&mut self, cx: &Cx<'_>) {
+        let lines = self.lines(cx.look, usize::from(cx.area.width));
+        let height = usize::from(cx.area.height.max(1));
         let at = lines.iter().position(|line| line.key.is_some() && line.key == self.selected);
         let Some(at) = at.filter(|_| self.index > 0) else {
             self.top = 0;
@@ -156,5 +154,23 @@ impl Workers {
         } else if at >= self.top + height {
             self.top = at + 1 - height;
         }
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw(cx.area, buffer, cx.look, cx.lost);
+        None
+    }
+
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
+        Hint::of(&[Command::RowOpen, Command::MatchNext, Command::AppBack, Command::AppPalette])
+    }
+
+    fn state(&self, _: &Cx<'_>) -> Option<State<'_>> {
+        let (error, has_data) = (self.view.error(), self.view.value().is_some());
+        Some(State { error, has_data })
+    }
+
+    fn copies(&self, _: &Cx<'_>) -> Option<String> {
+        self.run().map(|id| id.to_string())
     }
 }

@@ -6,3 +6,4 @@ pub mod go_to;
 pub mod reason;
 pub mod text_area;
 pub mod text_field;
+pub mod windows;

@@ -42,7 +42,7 @@ pub const TO_THE_FORM: &str = "/id:3<enter><enter>S";
 
 /// By what the request that was just sent is quoted.
 pub fn reference_of(console: &Console) -> Reference {
-    console.app.composition().unwrap().sent().expect("it was sent").request.reference
+    console.app.tabs.support.composition().unwrap().sent().expect("it was sent").request.reference
 }
 
 pub async fn requests(store: &Store) -> i64 {
@@ -55,7 +55,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys(TO_THE_FORM).await;
-        let draft = |console: &Console| console.app.composition().unwrap().draft();
+        let draft = |console: &Console| console.app.tabs.support.composition().unwrap().draft();
         let before = draft(&console);
         console.send(Msg::Resize(40, 10)).await;
         console.keys("xyz<tab>1").await;
@@ -66,7 +66,7 @@ both_engines! {
         console.keys("<ctrl-p>").await;
         console.send(Msg::Resize(59, 24)).await;
         console.keys("SSn<esc>").await;
-        assert_eq!((requests(&store).await, console.app.composition().unwrap().step()), (0, Step::Preview));
+        assert_eq!((requests(&store).await, console.app.tabs.support.composition().unwrap().step()), (0, Step::Preview));
         console.keys_at_once("q");
         assert_eq!(console.outside.last(), Some(&Effect::Quit));
     }
@@ -89,9 +89,9 @@ both_engines! {
             console.keys(&piece.replace(' ', "<space>")).await;
         }
         assert!(keys < 40, "{keys} keys beside {typed} characters");
-        let open = console.app.composition().unwrap();
+        let open = console.app.tabs.support.composition().unwrap();
         assert_eq!(open.step(), Step::Sent, "{}", console.screen());
-        let reference = console.app.composition().unwrap().sent().unwrap().request.reference;
+        let reference = console.app.tabs.support.composition().unwrap().sent().unwrap().request.reference;
         let screen = console.screen();
         assert!(screen.contains(&reference.to_string()), "{screen}");
         assert!(screen.contains("copied (sent to terminal)"), "{screen}");
@@ -108,7 +108,7 @@ both_engines! {
         );
         console.keys("<enter>").await;
         assert!(console.screen().contains("policy.sync"), "back at the run: {}", console.screen());
-        assert!(console.app.composition().is_none());
+        assert!(console.app.tabs.support.composition().is_none());
         assert_eq!(console.app.tabs.run.id(), Some(3));
     }
 }
@@ -136,7 +136,7 @@ both_engines! {
             console.poll().await;
             console.send(Msg::Resize(80, 24)).await;
             console.keys("zG<esc><ctrl-p>2<tab><tab>5").await;
-            assert_eq!(console.app.composition().unwrap().step(), Step::Preview);
+            assert_eq!(console.app.tabs.support.composition().unwrap().step(), Step::Preview);
         }
         assert_eq!(openings().await, 1);
         console.keys("r").await;
@@ -157,16 +157,16 @@ both_engines! {
         console.log_in("administrator").await;
         console.keys("<enter>S").await;
         shows!(console, "Contoso DE");
-        assert!(console.app.composition().is_none(), "a tenant is chosen first: {}", console.screen());
+        assert!(console.app.tabs.support.composition().is_none(), "a tenant is chosen first: {}", console.screen());
         console.keys("<enter>").await;
         let title = format!("Support request: run {run} {KEY}");
         shows!(console, title.as_str());
-        let first = console.app.composition().unwrap().key().subject;
+        let first = console.app.tabs.support.composition().unwrap().key().subject;
         assert!(matches!(first, DiagnosticsSubject::Run { run_id, tenant_id: Some(_) } if run_id == run));
         // Nothing failed, so nothing is suggested.
-        assert_eq!(console.app.composition().unwrap().form().draft().summary, "");
+        assert_eq!(console.app.tabs.support.composition().unwrap().form().draft().summary, "");
         console.keys("<esc>").await;
-        assert!(console.app.composition().is_none());
+        assert!(console.app.tabs.support.composition().is_none());
         console.keys("<enter>").await;
         console.keys(&typed("It waits<ctrl-p>S")).await;
         reference_of(&console);
@@ -180,7 +180,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys(TO_THE_FORM).await;
-        let draft = console.app.composition().unwrap().form().draft();
+        let draft = console.app.tabs.support.composition().unwrap().form().draft();
         assert_eq!((draft.severity, draft.contact_name.as_str(), draft.attach), (Severity::Normal, "administrator", true));
         for _ in 0..12 {
             console.keys("<enter>").await;
@@ -190,7 +190,7 @@ both_engines! {
         console.keys("<ctrl-p>").await;
         console.paste("S").await;
         shows!(console, "pasted text is taken only in a text field");
-        let open = console.app.composition().unwrap();
+        let open = console.app.tabs.support.composition().unwrap();
         assert_eq!((open.step(), requests(&store).await), (Step::Preview, 0));
         assert!(open.form().draft().notes.contains("one\nS\nS\n"));
         // Keys from before the preview came up send nothing: the first ones of a flood are dropped.
@@ -198,7 +198,7 @@ both_engines! {
         for event in events("<ctrl-p>SSS") {
             console.app.update(Msg::Key(event), store.clock.now());
         }
-        assert!(!console.app.composition().unwrap().is_sending());
+        assert!(!console.app.tabs.support.composition().unwrap().is_sending());
         shows!(console, "look at it, then press again");
     }
 
@@ -212,7 +212,7 @@ both_engines! {
         console.paste(&"x".repeat(1_000_000)).await;
         shows!(console, "the pasted text has 1,000,000 bytes");
         console.paste(&"line of it\n".repeat(9_500)).await;
-        let whole = console.app.composition().unwrap().form().draft().notes;
+        let whole = console.app.tabs.support.composition().unwrap().form().draft().notes;
         assert_eq!(whole.len(), 104_500);
         console.keys("<ctrl-p>").await;
         shows!(console, "104500 characters, at most 10000 are kept");
@@ -220,12 +220,12 @@ both_engines! {
         shows!(console, "it cannot be sent yet");
         assert_eq!(requests(&store).await, 0);
         console.keys("<esc><esc>S").await;
-        assert!(console.app.composition().unwrap().form().draft().notes == whole);
+        assert!(console.app.tabs.support.composition().unwrap().form().draft().notes == whole);
         // In another console too: it lies in its file.
         let mut other = with_drafts(&store, &folder, 80, 24).await;
         other.log_in("administrator").await;
         other.keys(TO_THE_FORM).await;
-        assert!(other.app.composition().unwrap().form().draft().notes == whole, "it is cut off");
+        assert!(other.app.tabs.support.composition().unwrap().form().draft().notes == whole, "it is cut off");
         // Blank and empty summaries, a summary that is too long, a wrong address.
         for (keys, told) in [
             ("<backtab><ctrl-u>", "the summary is empty"),
@@ -234,7 +234,7 @@ both_engines! {
             ("<tab><tab>ana<space>at<space>home", "the contact's e-mail address"),
         ] {
             console.keys("<tab>").await;
-            while console.app.composition().unwrap().form().focus() != Field::Notes {
+            while console.app.tabs.support.composition().unwrap().form().focus() != Field::Notes {
                 console.keys("<tab>").await;
             }
             if keys == "LONG" {
@@ -269,7 +269,7 @@ both_engines! {
         assert!(screen.contains("ana@fabrikam.example"), "the contact's own is kept: {screen}");
         let styled = console.styles();
         assert!(styled.lines().any(|line| line.contains("[redacted:email]\"")), "{styled}");
-        let prepared = console.app.composition().unwrap().prepared().unwrap().clone();
+        let prepared = console.app.tabs.support.composition().unwrap().prepared().unwrap().clone();
         console.keys("S").await;
         reference_of(&console);
         let text = async |column: &str| store.text(&format!("select cast({column} as text) from support_requests")).await;
@@ -287,7 +287,7 @@ both_engines! {
         console.log_in("administrator").await;
         console.keys(TO_THE_FORM).await;
         console.keys(&typed("<tab>password=hunter2hunter2 at Fabrikam<ctrl-p>")).await;
-        let prepared = |console: &Console| console.app.composition().unwrap().prepared().unwrap().clone();
+        let prepared = |console: &Console| console.app.tabs.support.composition().unwrap().prepared().unwrap().clone();
         console.keys("u").await;
         shows!(console, "what the rules mask stays masked");
         console.keys("m").await;
@@ -334,12 +334,12 @@ both_engines! {
         // Enter leads from what is wrong to where it stands; there it is left out or masked.
         console.keys("g<down><enter>").await;
         shows!(console, "▸     message              it got Xk9Qz2Lm4Rt7");
-        let many = console.app.composition().unwrap().prepared().unwrap().suspects.len();
+        let many = console.app.tabs.support.composition().unwrap().prepared().unwrap().suspects.len();
         console.keys("x").await;
-        let fewer = console.app.composition().unwrap().prepared().unwrap().suspects.len();
+        let fewer = console.app.tabs.support.composition().unwrap().prepared().unwrap().suspects.len();
         assert!(fewer < many, "{fewer} of {many}");
         console.keys("gnm").await;
-        let open = console.app.composition().unwrap();
+        let open = console.app.tabs.support.composition().unwrap();
         assert!(open.prepared().unwrap().is_ready(), "one passage in many places: {}", console.screen());
         console.keys("n").await;
         shows!(console, "nothing stands in the way");
@@ -356,7 +356,7 @@ both_engines! {
         console.keys(TO_THE_FORM).await;
         console.keys("<ctrl-p>").await;
         console.keys_at_once("SSSxm<esc>S");
-        assert!(console.app.composition().unwrap().is_sending());
+        assert!(console.app.tabs.support.composition().unwrap().is_sending());
         console.settle().await;
         let reference = reference_of(&console).to_string();
         assert_eq!(requests(&store).await, 1);
@@ -373,7 +373,7 @@ both_engines! {
         assert_ne!(reference_of(&console).to_string(), reference);
         assert_eq!(requests(&store).await, 2);
         console.keys("<enter>").await;
-        assert!(console.app.composition().is_none());
+        assert!(console.app.tabs.support.composition().is_none());
     }
 
     async fn fr_031_010_diagnostics_go_with_it_only_where_they_may_be_opened(store) {
@@ -406,7 +406,7 @@ both_engines! {
         console.log_in("reader").await;
         console.keys(TO_THE_FORM).await;
         shows!(console, "platform.support_requests.create");
-        assert!(console.app.composition().is_none());
+        assert!(console.app.tabs.support.composition().is_none());
     }
 
     async fn fr_031_017_text_that_wants_to_be_more_than_text_is_shown_and_stored_harmless(store) {

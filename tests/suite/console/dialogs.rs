@@ -24,7 +24,7 @@ struct Counter {
 }
 
 impl Screen for Counter {
-    fn context(&self) -> Context {
+    fn context(&self, _: &Cx<'_>) -> Context {
         Context::Confirm
     }
 
@@ -61,7 +61,7 @@ impl Screen for Counter {
         Some(cx.area.as_position())
     }
 
-    fn hints(&self) -> Vec<Hint> {
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
         vec![Hint::Key("z", "counts"), Hint::Does(Command::AppBack, "enough")]
     }
 

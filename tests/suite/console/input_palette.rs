@@ -209,7 +209,7 @@ both_engines! {
         let reference = reference_of(&console).to_string();
         console.keys(&format!("2:{}<enter>", reference.to_lowercase())).await;
         shows!(console, &reference);
-        assert!(console.app.composition().is_none());
+        assert!(console.app.tabs.support.composition().is_none());
         assert_eq!(console.outside, [Effect::Copy(reference)]);
     }
 }

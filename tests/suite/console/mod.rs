@@ -34,6 +34,7 @@ mod slow;
 mod states;
 mod support;
 mod support_captures;
+mod tabs;
 mod telemetry;
 mod untrusted;
 mod workers;

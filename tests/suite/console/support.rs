@@ -11,9 +11,10 @@ use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::support::DiagnosticsSubject;
 use tenantpilot::ops::users::SetActive;
 use tenantpilot::tui::app::Setup;
+use tenantpilot::tui::command::Context;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::msg::{Effect, Msg};
-use tenantpilot::tui::screens::support::Page;
+use tenantpilot::tui::screen::Screen;
 
 use super::lost::behind_a_proxy;
 use crate::support::console::{Console, setup};
@@ -213,7 +214,7 @@ both_engines! {
             console.keys(keys).await;
             let before = store.openings().await;
             console.keys("D").await;
-            assert!(matches!(console.app.tabs.support.page(), Page::Diagnostics(_)), "{place}: {}", console.screen());
+            assert!(console.app.context() == Context::Diagnostics, "{place}: {}", console.screen());
             shows!(console, "Diagnostics of");
             assert_eq!(store.openings().await, before + 1, "{place}");
             console.keys("v").await;
@@ -464,7 +465,7 @@ both_engines! {
             console.keys(":app.logout<enter>").await;
             hides!(console, "Fabrikam");
             hides!(console, "SR-");
-            assert!(console.app.tabs.support.is_home() && !console.app.tabs.support.screen().has_data());
+            assert!(console.app.tabs.support.is_home() && !console.app.tabs.support.state(&console.app.cx()).unwrap().has_data);
         }
         let few: CapabilitySet = Role::OnCall.capabilities();
         store.user_with(&administrator, "passing", few, &[]).await;

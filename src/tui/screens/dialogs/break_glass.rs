@@ -119,7 +119,7 @@ impl GlassDialog {
 }
 
 impl Screen for GlassDialog {
-    fn context(&self) -> Context {
+    fn context(&self, _: &Cx<'_>) -> Context {
         match self.kind {
             Kind::Enter(_) => Context::Form,
             Kind::End(_) => Context::Confirm,
@@ -159,7 +159,7 @@ impl Screen for GlassDialog {
         self.sending.then_some(Slot::BreakGlassChange)
     }
 
-    fn hints(&self) -> Vec<Hint> {
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
         match self.kind {
             Kind::Enter(_) => dialog::form_hints(),
             Kind::End(_) => dialog::phrase_hints(Command::FilterClear),

@@ -268,7 +268,7 @@ impl Confirm {
 }
 
 impl Screen for Confirm {
-    fn context(&self) -> Context {
+    fn context(&self, _: &Cx<'_>) -> Context {
         match self.entry {
             Entry::Phrase(_) => Context::Confirm,
             Entry::Reasoned(_) => Context::Form,
@@ -325,7 +325,7 @@ impl Screen for Confirm {
         Some(Reply::default())
     }
 
-    fn reads(&self) -> Option<Slot> {
+    fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
         Some(Slot::Plan)
     }
 
@@ -333,7 +333,7 @@ impl Screen for Confirm {
         matches!(self.stage, Stage::Sending).then_some(Slot::Control)
     }
 
-    fn hints(&self) -> Vec<Hint> {
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
         if matches!(self.entry, Entry::Reasoned(_)) {
             return dialog::form_hints();
         }

@@ -16,7 +16,7 @@ use crate::ops::overview::{
 };
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
-use crate::tui::screen::{Cx, Go, Hint, Reply, Screen};
+use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, Target};
 use crate::tui::theme::Role;
 use crate::tui::widgets::dialog;
 
@@ -226,11 +226,11 @@ impl GroupReport {
 }
 
 impl Screen for GroupReport {
-    fn context(&self) -> Context {
+    fn context(&self, _: &Cx<'_>) -> Context {
         Context::Report
     }
 
-    fn hints(&self) -> Vec<Hint> {
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
         vec![Hint::Does(Command::RowOpen, "list runs"), Hint::Does(Command::AppBack, "close")]
     }
 
@@ -246,7 +246,7 @@ impl Screen for GroupReport {
             Command::CursorFirst => 0,
             Command::CursorLast => lines,
             Command::RowOpen => match self.filter() {
-                Some(filter) => return Reply::close().go(Go::List(filter)),
+                Some(filter) => return Reply::close().go(Go::Show(Target::Runs(filter))),
                 None => return Reply::close(),
             },
             _ => self.top,

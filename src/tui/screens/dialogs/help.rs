@@ -30,7 +30,7 @@ impl Help {
 }
 
 impl Screen for Help {
-    fn context(&self) -> Context {
+    fn context(&self, _: &Cx<'_>) -> Context {
         Context::Help
     }
 
@@ -87,7 +87,7 @@ impl Screen for Help {
         None
     }
 
-    fn hints(&self) -> Vec<Hint> {
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
         Hint::of(&[Command::CursorPageDown, Command::AppBack, Command::AppClose])
     }
 }

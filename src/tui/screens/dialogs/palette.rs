@@ -191,7 +191,7 @@ impl Palette {
 }
 
 impl Screen for Palette {
-    fn context(&self) -> Context {
+    fn context(&self, _: &Cx<'_>) -> Context {
         Context::Palette
     }
 
@@ -224,11 +224,11 @@ impl Screen for Palette {
         Some(Reply::default())
     }
 
-    fn reads(&self) -> Option<Slot> {
+    fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
         (!self.typed().is_empty()).then_some(Slot::Named)
     }
 
-    fn hints(&self) -> Vec<Hint> {
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
         Hint::of(&[Command::RowOpen, Command::FilterClear, Command::AppBack])
     }
 

@@ -26,7 +26,7 @@ pub struct Question {
 }
 
 impl Screen for Question {
-    fn context(&self) -> Context {
+    fn context(&self, _: &Cx<'_>) -> Context {
         Context::Discard
     }
 
@@ -52,7 +52,7 @@ impl Screen for Question {
         None
     }
 
-    fn hints(&self) -> Vec<Hint> {
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
         vec![Hint::Key("y", self.yes)]
     }
 }

@@ -6,20 +6,25 @@
 
 mod view;
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
-use super::super::app::Setup;
-use super::super::command::Command;
-use super::super::msg::{Effect, Follows, Request, Slot, Sub};
-use super::super::remote::Remote;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
+
+use crate::ops::AnyOutput;
 use crate::ops::notifications::{
     CountUnread, ListNotifications, MAX_LIMIT, MarkAllRead, MarkRead, Notification,
     NotificationPage,
 };
 use crate::ops::runs::Cursor;
+use crate::tui::app::Setup;
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, grouped};
+use crate::tui::msg::{Answer, Effect, Follows, Request, Slot, Sub};
+use crate::tui::remote::Remote;
+use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, State, Target, Way};
+use crate::tui::tabs::{HOME, Tab};
 use crate::{Error, Result};
 
 /// The most rows that are held at once.
@@ -28,7 +33,7 @@ const HELD: usize = 5_000;
 const AHEAD: usize = 20;
 
 /// The state of the inbox.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inbox {
     rows: Vec<Notification>,
     /// When the rows were read or confirmed, and what went wrong since.
@@ -47,23 +52,14 @@ pub struct Inbox {
     /// All are being marked as read: once is enough.
     marking_all: bool,
     page_size: i64,
+    /// Where one level back leads.
+    from: Tab,
 }
 
 impl Inbox {
     /// An empty inbox.
     pub fn new(setup: &Setup) -> Self {
-        Self {
-            rows: Vec::new(),
-            read: Remote::default(),
-            unread: Remote::default(),
-            unread_only: false,
-            older: None,
-            selected: None,
-            top: 0,
-            marking: BTreeSet::new(),
-            marking_all: false,
-            page_size: setup.page_size,
-        }
+        Self { page_size: setup.page_size, ..Self::default() }
     }
 
     /// The rows held, newest first.
@@ -81,11 +77,6 @@ impl Inbox {
         self.rows.get(self.selected_index()?)
     }
 
-    /// The last error of the list.
-    pub fn error(&self) -> Option<&Error> {
-        self.read.error()
-    }
-
     fn selected_index(&self) -> Option<usize> {
         self.index_of(self.selected?)
     }
@@ -94,20 +85,8 @@ impl Inbox {
         self.rows.iter().position(|row| row.id == id)
     }
 
-    /// The poll that keeps the count in the header right, whatever is shown.
-    pub fn count(every: Duration) -> Sub {
-        let request = Request::of(CountUnread);
-        Sub { slot: Slot::Unread, request, every, follows: Follows::Changes }
-    }
-
-    /// What is asked again and again while the inbox is shown.
-    pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let request = Request::of(self.newest());
-        vec![Sub { slot: Slot::Notices, request, every, follows: Follows::Changes }]
-    }
-
     /// Asks for rows and count without waiting for the next poll.
-    pub fn refresh(&self) -> Vec<Effect> {
+    fn ask(&self) -> Vec<Effect> {
         vec![Effect::ask(Slot::Notices, self.newest()), Effect::ask(Slot::Unread, CountUnread)]
     }
 
@@ -117,19 +96,9 @@ impl Inbox {
         ListNotifications { unread_only: self.unread_only, before: None, limit }
     }
 
-    /// Takes the count of unread ones.
-    pub fn take_unread(&mut self, answer: Result<i64>, now: DateTime<Utc>) {
-        self.unread.take(answer, now);
-    }
-
-    /// The rows were found to be unchanged.
-    pub fn confirm(&mut self, now: DateTime<Utc>) {
-        self.read.confirm(now);
-    }
-
     /// Takes rows; an answer to a question that no longer stands is dropped. `height` is how
     /// many rows the screen shows.
-    pub fn take_page(
+    fn take_page(
         &mut self,
         asked: &ListNotifications,
         answer: Result<NotificationPage>,
@@ -192,32 +161,6 @@ impl Inbox {
         self.top = self.top.min(self.rows.len().saturating_sub(height));
     }
 
-    /// Does a command; `height` is how many rows the screen shows.
-    pub fn command(&mut self, command: Command, height: usize) -> Vec<Effect> {
-        let page = isize::try_from(height.saturating_sub(1).max(1)).unwrap_or(1);
-        match command {
-            Command::CursorUp => self.step(-1, height),
-            Command::CursorDown => self.step(1, height),
-            Command::CursorPageUp => self.step(-page, height),
-            Command::CursorPageDown => self.step(page, height),
-            Command::CursorFirst => self.step(isize::MIN / 2, height),
-            Command::CursorLast => self.step(isize::MAX / 2, height),
-            Command::ListOlder => self.ask_older(),
-            Command::InboxUnreadOnly => {
-                self.unread_only = !self.unread_only;
-                self.rows.clear();
-                self.read = Remote::default();
-                self.older = None;
-                self.selected = None;
-                self.top = 0;
-                self.refresh()
-            }
-            Command::InboxMarkRead => self.mark(),
-            Command::PollNow => self.refresh(),
-            _ => Vec::new(),
-        }
-    }
-
     fn step(&mut self, by: isize, height: usize) -> Vec<Effect> {
         let Some(last) = self.rows.len().checked_sub(1) else {
             return Vec::new();
@@ -254,25 +197,8 @@ impl Inbox {
         self.older.map(ask).into_iter().collect()
     }
 
-    /// Selects the row on line `line` of the body; whether it was selected before. None where
-    /// there is no row.
-    pub fn click(&mut self, line: u16) -> Option<bool> {
-        let id = self.rows.get(self.top + Self::row_at(line)?)?.id;
-        let before = self.selected.replace(id);
-        Some(before == Some(id))
-    }
-
-    /// The screen has another height: the selected row stays in sight if it was.
-    pub fn resized(&mut self, height: usize) {
-        if let Some(index) = self.selected_index()
-            && index >= self.top
-        {
-            self.select(index, height);
-        }
-    }
-
     /// Marks the selected notification as read, if it is unread.
-    pub fn mark(&mut self) -> Vec<Effect> {
+    fn mark(&mut self) -> Vec<Effect> {
         let unread = self.selected().filter(|row| row.is_unread()).map(|row| row.id);
         let Some(id) = unread else {
             return Vec::new();
@@ -284,7 +210,7 @@ impl Inbox {
 
     /// Marks everything as read up to the newest row held: nobody has seen what came after
     /// it. Nothing where no row is held, or while it is being done.
-    pub fn mark_all(&mut self) -> Vec<Effect> {
+    fn mark_all(&mut self) -> Vec<Effect> {
         let Some(up_to) = self.rows.iter().map(|row| row.id).max() else {
             return Vec::new();
         };
@@ -294,19 +220,13 @@ impl Inbox {
         vec![Effect::ask(Slot::MarkAllRead, MarkAllRead { up_to_id: up_to })]
     }
 
-    /// These were marked as read, or could not be; what is shown follows at once.
-    pub fn marked(&mut self, ids: &[i64], done: bool, height: usize, now: DateTime<Utc>) {
-        self.marking.retain(|id| !ids.contains(id));
-        if done {
-            self.set_read(|row| ids.contains(&row.id), height, now);
-        }
-    }
-
-    /// All up to an id were marked as read, or could not be.
-    pub fn marked_all(&mut self, up_to: i64, done: bool, height: usize, now: DateTime<Utc>) {
-        self.marking_all = false;
-        if done {
-            self.set_read(|row| row.id <= up_to, height, now);
+    /// Says what came of marking; the count in the header and the rows are asked again, paused or
+    /// not: the person has just changed them.
+    fn marked(&self, error: Option<&Error>, cx: &Cx<'_>) -> Reply {
+        match error {
+            None => Reply::of(self.ask()),
+            Some(error) if error.is_uncertain() => Reply::default().say(error.to_string(), cx),
+            Some(error) => Reply::default().say(format!("not marked as read: {error}"), cx),
         }
     }
 
@@ -324,5 +244,181 @@ impl Inbox {
             self.rows.retain(Notification::is_unread);
         }
         self.keep_place(before, height);
+    }
+}
+
+impl Screen for Inbox {
+    fn context(&self, _: &Cx<'_>) -> Context {
+        Context::Inbox
+    }
+
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        let request = Request::of(self.newest());
+        vec![Sub { slot: Slot::Notices, request, every: cx.every, follows: Follows::Changes }]
+    }
+
+    /// The count in the header.
+    fn always(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        let request = Request::of(CountUnread);
+        vec![Sub { slot: Slot::Unread, request, every: cx.every, follows: Follows::Changes }]
+    }
+
+    fn open(&mut self, _: &Cx<'_>) -> Reply {
+        self.from = HOME;
+        Reply::default()
+    }
+
+    fn place(&self) -> Option<(Target, Tab)> {
+        Some((Target::Inbox, self.from))
+    }
+
+    fn show(&mut self, target: &Target, way: Way, cx: &Cx<'_>) -> Option<Reply> {
+        if *target != Target::Inbox {
+            return None;
+        }
+        let led = !matches!(way, Way::Back(_));
+        (self.from, _) = way.before(self.from, cx);
+        Some(if led { Reply::default().go(Go::Poll) } else { Reply::default() })
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        let (height, now) = (Self::rows_in(cx.area.height), cx.look.now);
+        Some(match answer {
+            AnyOutput::CountUnread(_, answer) => {
+                self.unread.take(answer.clone(), now);
+                Reply::default()
+            }
+            AnyOutput::ListNotifications(asked, answer) => {
+                self.take_page(asked, answer.clone(), height, now);
+                let missed = answer.as_ref().err().filter(|_| asked.before.is_some());
+                Reply::default().miss_rows(missed, cx)
+            }
+            AnyOutput::MarkRead(asked, done) => {
+                // What is shown follows at once.
+                self.marking.retain(|id| !asked.ids.contains(id));
+                if done.is_ok() {
+                    self.set_read(|row| asked.ids.contains(&row.id), height, now);
+                }
+                self.marked(done.as_ref().err(), cx)
+            }
+            AnyOutput::MarkAllRead(asked, done) => {
+                self.marking_all = false;
+                if done.is_ok() {
+                    self.set_read(|row| row.id <= asked.up_to_id, height, now);
+                }
+                // It cannot be undone, so it says what it did.
+                let reply = self.marked(done.as_ref().err(), cx);
+                match done {
+                    Ok(0) => reply.say("nothing was unread", cx),
+                    Ok(n) => {
+                        let n = grouped(i64::try_from(*n).unwrap_or(i64::MAX));
+                        reply.say(format!("{n} marked as read"), cx)
+                    }
+                    Err(_) => reply,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
+        if let (Slot::Notices, Answer::Unchanged) = (slot, answer) {
+            self.read.confirm(cx.look.now);
+        }
+        Reply::default()
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let height = Self::rows_in(cx.area.height);
+        let page = isize::try_from(height.saturating_sub(1).max(1)).unwrap_or(1);
+        Reply::of(match command {
+            Command::AppBack => return Reply::default().go(Go::Tab(self.from)),
+            // Opening the run of a notice counts as having read it.
+            Command::RowOpen => {
+                let Some(run) = self.selected().map(|notice| notice.run_id) else {
+                    return Reply::default();
+                };
+                let reply = Reply::of(self.mark());
+                return match run {
+                    Some(id) => reply.go(Go::Show(Target::Run(id))),
+                    None => reply.say("this notification is not about a run", cx),
+                };
+            }
+            Command::InboxMarkAllRead => {
+                let effects = self.mark_all();
+                if effects.is_empty() && self.rows.is_empty() {
+                    let why = "there is no notification to mark as read";
+                    return Reply::default().say(why, cx);
+                }
+                effects
+            }
+            Command::CursorUp => self.step(-1, height),
+            Command::CursorDown => self.step(1, height),
+            Command::CursorPageUp => self.step(-page, height),
+            Command::CursorPageDown => self.step(page, height),
+            Command::CursorFirst => self.step(isize::MIN / 2, height),
+            Command::CursorLast => self.step(isize::MAX / 2, height),
+            Command::ListOlder => self.ask_older(),
+            Command::InboxUnreadOnly => {
+                self.unread_only = !self.unread_only;
+                self.rows.clear();
+                self.read = Remote::default();
+                self.older = None;
+                self.selected = None;
+                self.top = 0;
+                self.ask()
+            }
+            Command::InboxMarkRead => self.mark(),
+            Command::PollNow => self.ask(),
+            _ => return Reply::up(command),
+        })
+    }
+
+    /// A click selects a notice; one on the selected notice views its run.
+    fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        let row = Self::row_at(row).and_then(|row| self.rows.get(self.top + row));
+        let Some(id) = row.map(|row| row.id) else { return Reply::default() };
+        if self.selected.replace(id) == Some(id) {
+            return self.command(Command::RowOpen, cx);
+        }
+        Reply::default()
+    }
+
+    /// The selected row stays in sight if it was.
+    fn settle(&mut self, cx: &Cx<'_>) {
+        if let Some(index) = self.selected_index()
+            && index >= self.top
+        {
+            self.select(index, Self::rows_in(cx.area.height));
+        }
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw(cx.area, buffer, cx.look, cx.lost, cx.keymap);
+        None
+    }
+
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
+        let mut hints = vec![Hint::Does(Command::RowOpen, "view run")];
+        hints.extend(Hint::of(&[
+            Command::InboxMarkRead,
+            Command::InboxMarkAllRead,
+            Command::InboxUnreadOnly,
+            Command::AppPalette,
+        ]));
+        hints
+    }
+
+    fn badge(&self, look: &Look) -> Option<String> {
+        let unread = self.unread().filter(|unread| *unread > 0)?;
+        Some(format!("{} {}", look.glyph("✉", "mail"), grouped(unread)))
+    }
+
+    fn state(&self, _: &Cx<'_>) -> Option<State<'_>> {
+        Some(State { error: self.read.error(), has_data: !self.rows.is_empty() })
+    }
+
+    fn copies(&self, _: &Cx<'_>) -> Option<String> {
+        Some(self.selected()?.run_id?.to_string())
     }
 }

@@ -48,18 +48,12 @@ impl Inbox {
     }
 
     /// How many rows fit into a body of `height` lines.
-    pub fn rows_in(height: u16) -> usize {
+    pub(super) fn rows_in(height: u16) -> usize {
         usize::from(height.saturating_sub(HEAD))
     }
 
-    /// What the header says of the inbox; nothing while nothing is unread.
-    pub fn badge(&self, look: &Look) -> Option<String> {
-        let unread = self.unread().filter(|unread| *unread > 0)?;
-        Some(format!("{} {}", look.glyph("✉", "mail"), grouped(unread)))
-    }
-
     /// Draws the inbox.
-    pub fn draw(
+    pub(super) fn draw(
         &self,
         area: Rect,
         buffer: &mut Buffer,

@@ -8,24 +8,30 @@ mod view;
 
 pub(crate) use view::tenant_text;
 
-use std::time::Duration;
-
-use chrono::FixedOffset;
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEvent;
 
 pub use filter_editor::FilterEditor;
 
-use super::super::app::Setup;
-use super::super::command::Command;
-use super::super::msg::{Effect, Follows, Request, Slot, Sub};
-use super::super::remote::Remote;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
+
+use crate::Result;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_filter::{RunFilter, TermKind, When};
 use crate::domain::run_state::RunState;
+use crate::ops::AnyOutput;
 use crate::ops::platform::{FilterNames, NameValues};
 use crate::ops::runs::{CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
-use crate::{Error, Result};
+use crate::tui::app::Setup;
+use crate::tui::command::{Command, Context};
+use crate::tui::msg::{Answer, Effect, Follows, Request, Slot, Sub};
+use crate::tui::remote::Remote;
+use crate::tui::screen::{
+    Cx, Go, Hint, NO_FIELD, Place, Reply, Screen, State, Subject, Target, Way,
+};
+use crate::tui::tabs::{HOME, Tab};
+use crate::tui::widgets::form::Pasted;
 
 /// The most rows that are held at once.
 const HELD: usize = 1_000;
@@ -33,7 +39,7 @@ const HELD: usize = 1_000;
 const AHEAD: usize = 2;
 
 /// The state of the list.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Operations {
     filter: RunFilter,
     editor: Option<FilterEditor>,
@@ -56,27 +62,14 @@ pub struct Operations {
     counts: Remote<RunCounts>,
     names: FilterNames,
     page_size: i64,
+    /// The filter that a run or a number has set, while it is in force, and where it was set.
+    led: Option<(RunFilter, Place)>,
 }
 
 impl Operations {
     /// An empty list.
     pub fn new(setup: &Setup) -> Self {
-        Self {
-            filter: RunFilter::default(),
-            editor: None,
-            rows: Vec::new(),
-            anchor: Page::Newest,
-            read: Remote::default(),
-            older: None,
-            searched: None,
-            missing_before: None,
-            selected: None,
-            top: 0,
-            previewed: None,
-            counts: Remote::default(),
-            names: FilterNames::default(),
-            page_size: setup.page_size,
-        }
+        Self { page_size: setup.page_size, ..Self::default() }
     }
 
     /// The filter in force.
@@ -115,7 +108,7 @@ impl Operations {
     }
 
     /// Shows the list under another filter, from its newest row.
-    pub fn apply(&mut self, filter: RunFilter) -> Vec<Effect> {
+    fn apply(&mut self, filter: RunFilter) -> Vec<Effect> {
         self.editor = None;
         if filter != self.filter {
             self.filter = filter;
@@ -128,11 +121,11 @@ impl Operations {
         self.searched = None;
         self.missing_before = None;
         self.top = 0;
-        vec![self.refresh()]
+        vec![self.update()]
     }
 
     /// The request that brings the rows held up to date.
-    pub fn refresh(&self) -> Effect {
+    fn update(&self) -> Effect {
         Effect::ask(Slot::List, self.current_page())
     }
 
@@ -145,50 +138,8 @@ impl Operations {
         }
     }
 
-    /// What is asked again and again while the list is shown.
-    pub fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let relative = |kind: &TermKind| {
-            matches!(kind, TermKind::Since(When::Ago(_)) | TermKind::Until(When::Ago(_)))
-        };
-        // Under a filter like since:24h rows leave the list by themselves, a lease runs out and
-        // a worker goes silent by itself.
-        let held = self.rows.iter().any(|run| run.status != RunStatus::Completed);
-        let moves =
-            self.rows.iter().any(|run| run.status == RunStatus::Running && !run.lease_overdue);
-        let timed = self.filter.terms.iter().any(|term| relative(&term.kind));
-        let by_time = |timed| if timed { Follows::Time } else { Follows::Changes };
-        let follows = if moves { Follows::Progress } else { by_time(held || timed) };
-        vec![
-            Sub { slot: Slot::List, request: Request::of(self.current_page()), every, follows },
-            Sub {
-                slot: Slot::Counts,
-                request: Request::of(CountRuns),
-                every,
-                follows: by_time(held),
-            },
-        ]
-    }
-
-    /// Takes names for completing a filter.
-    pub fn take_names(&mut self, names: FilterNames) {
-        self.names = names;
-        if let Some(editor) = &mut self.editor {
-            editor.refresh(&self.names);
-        }
-    }
-
-    /// Takes the counts above the list.
-    pub fn take_counts(&mut self, counts: Result<RunCounts>, now: DateTime<Utc>) {
-        self.counts.take(counts, now);
-    }
-
-    /// The rows were found to be unchanged.
-    pub fn confirm(&mut self, now: DateTime<Utc>) {
-        self.read.confirm(now);
-    }
-
     /// Takes rows; an answer to a filter that is no longer in force is dropped.
-    pub fn take_page(
+    fn take_page(
         &mut self,
         asked: &ListRuns,
         answer: Result<RunPage>,
@@ -280,60 +231,6 @@ impl Operations {
         }
     }
 
-    /// Does a command; `height` is how many rows the screen shows.
-    pub fn command(&mut self, command: Command, height: usize, offset: FixedOffset) -> Vec<Effect> {
-        let page = isize::try_from(height.saturating_sub(1).max(1)).unwrap_or(1);
-        match command {
-            Command::CursorUp => self.step(-1, height),
-            Command::CursorDown => self.step(1, height),
-            Command::CursorPageUp => self.step(-page, height),
-            Command::CursorPageDown => self.step(page, height),
-            Command::CursorFirst => {
-                self.top = 0;
-                if self.at_newest() {
-                    self.selected = self.rows.first().map(|run| run.id);
-                    return vec![Effect::WaitForRest];
-                }
-                self.selected = None;
-                self.anchor = Page::Newest;
-                vec![self.refresh()]
-            }
-            Command::CursorLast => {
-                if self.older.is_none() {
-                    return self.step(isize::MAX / 2, height);
-                }
-                vec![self.ask_page(Page::Oldest)]
-            }
-            Command::ListOlder => self.ask_older(),
-            Command::MatchNext => self.find_trouble(true, height),
-            Command::MatchPrevious => self.find_trouble(false, height),
-            Command::FilterEdit => {
-                let mut editor = FilterEditor::new(&self.filter, offset);
-                editor.refresh(&self.names);
-                self.editor = Some(editor);
-                vec![Effect::ask(Slot::Names, NameValues)]
-            }
-            Command::FilterClear if !self.filter.is_empty() => self.apply(RunFilter::default()),
-            Command::PollNow => vec![self.refresh(), Effect::ask(Slot::Counts, CountRuns)],
-            _ => Vec::new(),
-        }
-    }
-
-    /// Selects the row on line `line` of the body. Nothing where there is none, or where it
-    /// is selected already.
-    pub fn click(&mut self, line: u16) -> Vec<Effect> {
-        let clicked = Self::row_at(line).and_then(|row| self.rows.get(self.top + row));
-        match clicked.map(|run| run.id) {
-            Some(id) if self.selected != Some(id) => {
-                self.selected = Some(id);
-                vec![Effect::WaitForRest]
-            }
-            // A click beside the rows changes nothing, and must not open what is selected.
-            None => vec![Effect::WaitForRest],
-            Some(_) => Vec::new(),
-        }
-    }
-
     fn step(&mut self, by: isize, height: usize) -> Vec<Effect> {
         if self.rows.is_empty() {
             return Vec::new();
@@ -416,8 +313,8 @@ impl Operations {
         }
     }
 
-    /// Does a command of the filter line; true while it stays open.
-    pub fn edit(&mut self, command: Command) -> Vec<Effect> {
+    /// Does a command of the filter line.
+    fn edit(&mut self, command: Command) -> Vec<Effect> {
         let Some(editor) = &mut self.editor else {
             return Vec::new();
         };
@@ -437,33 +334,219 @@ impl Operations {
         Vec::new()
     }
 
-    /// Types a key into the filter line.
-    pub fn type_key(&mut self, event: &KeyEvent) -> bool {
-        self.editor.as_mut().is_some_and(|editor| editor.key(event, &self.names))
+    /// Whether the list was led to, and goes back there.
+    fn is_led(&self) -> bool {
+        self.led.as_ref().is_some_and(|(filter, _)| *filter == self.filter)
+    }
+}
+
+impl Screen for Operations {
+    fn context(&self, _: &Cx<'_>) -> Context {
+        if self.editor.is_some() { Context::Filter } else { Context::Operations }
     }
 
-    /// Pastes into the filter line.
-    pub fn paste(&mut self, text: &str) -> bool {
-        self.editor.as_mut().is_some_and(|editor| editor.paste(text, &self.names))
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        let relative = |kind: &TermKind| {
+            matches!(kind, TermKind::Since(When::Ago(_)) | TermKind::Until(When::Ago(_)))
+        };
+        // Under a filter like since:24h rows leave the list by themselves, a lease runs out and
+        // a worker goes silent by itself.
+        let held = self.rows.iter().any(|run| run.status != RunStatus::Completed);
+        let moves =
+            self.rows.iter().any(|run| run.status == RunStatus::Running && !run.lease_overdue);
+        let timed = self.filter.terms.iter().any(|term| relative(&term.kind));
+        let by_time = |timed| if timed { Follows::Time } else { Follows::Changes };
+        let follows = if moves { Follows::Progress } else { by_time(held || timed) };
+        let sub = |slot, request, follows| Sub { slot, request, every: cx.every, follows };
+        vec![
+            sub(Slot::List, Request::of(self.current_page()), follows),
+            sub(Slot::Counts, Request::of(CountRuns), by_time(held)),
+        ]
     }
 
-    /// The cursor has rested: its run's preview is shown.
-    pub fn rest(&mut self) {
+    fn refresh(&mut self, _: &Cx<'_>) -> Reply {
+        Reply::of(vec![self.update()])
+    }
+
+    fn place(&self) -> Option<(Target, Tab)> {
+        Some((Target::Runs(self.filter.clone()), HOME))
+    }
+
+    fn show(&mut self, target: &Target, way: Way, _: &Cx<'_>) -> Option<Reply> {
+        let Target::Runs(filter) = target else { return None };
+        if let Way::Led(place) | Way::Named(place) = way {
+            self.led = Some((filter.clone(), place));
+        } else if *filter == self.filter {
+            return Some(Reply::default());
+        }
+        Some(Reply::of(self.apply(filter.clone())))
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        let now = cx.look.now;
+        match answer {
+            AnyOutput::ListRuns(asked, answer) => {
+                self.take_page(asked, answer.clone(), Self::rows_in(cx.area.height), now);
+                let missed = answer.as_ref().err().filter(|_| asked.leads_beyond());
+                return Some(Reply::default().miss_rows(missed, cx));
+            }
+            AnyOutput::CountRuns(_, answer) => self.counts.take(answer.clone(), now),
+            AnyOutput::NameValues(_, Ok(names)) => {
+                self.names = names.clone();
+                if let Some(editor) = &mut self.editor {
+                    editor.refresh(&self.names);
+                }
+            }
+            _ => return None,
+        }
+        Some(Reply::default())
+    }
+
+    fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
+        if let (Slot::List, Answer::Unchanged) = (slot, answer) {
+            self.read.confirm(cx.look.now);
+        }
+        Reply::default()
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        if self.editor.is_some() {
+            return Reply::of(self.edit(command));
+        }
+        let height = Self::rows_in(cx.area.height);
+        let page = isize::try_from(height.saturating_sub(1).max(1)).unwrap_or(1);
+        Reply::of(match command {
+            Command::RowOpen => {
+                return self
+                    .selected
+                    .map_or_else(Reply::default, |id| Reply::show(Target::Run(id)));
+            }
+            // From a list that a run or a number led to back there, and to the filter before it.
+            Command::AppBack if self.is_led() => {
+                let Some((_, place)) = self.led.take() else { return Reply::default() };
+                return Reply::default().go(Go::Return(place));
+            }
+            Command::AppBack => Vec::new(),
+            Command::CursorUp => self.step(-1, height),
+            Command::CursorDown => self.step(1, height),
+            Command::CursorPageUp => self.step(-page, height),
+            Command::CursorPageDown => self.step(page, height),
+            Command::CursorFirst => {
+                self.top = 0;
+                if self.at_newest() {
+                    self.selected = self.rows.first().map(|run| run.id);
+                    vec![Effect::WaitForRest]
+                } else {
+                    self.selected = None;
+                    self.anchor = Page::Newest;
+                    vec![self.update()]
+                }
+            }
+            Command::CursorLast if self.older.is_none() => self.step(isize::MAX / 2, height),
+            Command::CursorLast => vec![self.ask_page(Page::Oldest)],
+            Command::ListOlder => self.ask_older(),
+            Command::MatchNext => self.find_trouble(true, height),
+            Command::MatchPrevious => self.find_trouble(false, height),
+            Command::FilterEdit => {
+                let mut editor = FilterEditor::new(&self.filter, cx.look.offset());
+                editor.refresh(&self.names);
+                self.editor = Some(editor);
+                vec![Effect::ask(Slot::Names, NameValues)]
+            }
+            Command::FilterClear if !self.filter.is_empty() => self.apply(RunFilter::default()),
+            Command::PollNow => vec![self.update(), Effect::ask(Slot::Counts, CountRuns)],
+            _ => return Reply::up(command),
+        })
+    }
+
+    fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
+        if let Some(editor) = &mut self.editor {
+            editor.key(event, &self.names);
+        }
+        Reply::default()
+    }
+
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        let Some(editor) = &mut self.editor else {
+            return Reply::default().say(NO_FIELD, cx);
+        };
+        let pasted = if editor.paste(text, &self.names) { Pasted::Whole } else { Pasted::Cut };
+        Reply::default().pasted(pasted, NO_FIELD, cx)
+    }
+
+    /// A click selects a run; one on the selected run opens it. One beside the rows changes
+    /// nothing, and does not open what is selected.
+    fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        let clicked = Self::row_at(row).and_then(|row| self.rows.get(self.top + row));
+        match clicked.map(|run| run.id) {
+            Some(id) if self.selected == Some(id) => self.command(Command::RowOpen, cx),
+            clicked => {
+                self.selected = clicked.or(self.selected);
+                Reply::of(vec![Effect::WaitForRest])
+            }
+        }
+    }
+
+    fn is_typing(&self) -> bool {
+        self.editor.is_some()
+    }
+
+    /// The preview of the run under the cursor is shown.
+    fn rested(&mut self, _: &Cx<'_>) -> Reply {
         self.previewed = self.selected;
+        Reply::default()
     }
 
-    /// The last error of the list.
-    pub fn error(&self) -> Option<&Error> {
-        self.read.error()
-    }
-
-    /// The screen has another height: the selected row stays in sight if it was.
-    pub fn resized(&mut self, height: usize) {
+    /// The selected row stays in sight if it was.
+    fn settle(&mut self, cx: &Cx<'_>) {
         if let Some(index) = self.selected_index()
             && index >= self.top
         {
-            self.select(index, height);
+            self.select(index, Self::rows_in(cx.area.height));
         }
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw(cx.area, buffer, cx.look, cx.lost)
+    }
+
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
+        if self.editor.is_some() {
+            return Hint::of(&[
+                Command::FilterAccept,
+                Command::FilterComplete,
+                Command::FilterClear,
+                Command::AppBack,
+            ]);
+        }
+        let back = self.is_led().then_some(Command::AppBack);
+        let mut hints = vec![Hint::Runs];
+        hints.splice(0..0, Hint::of(back.as_slice()));
+        hints.extend(Hint::of(&[
+            Command::RowOpen,
+            Command::FilterEdit,
+            Command::MatchNext,
+            Command::AppPalette,
+            Command::PollPause,
+        ]));
+        hints
+    }
+
+    fn state(&self, _: &Cx<'_>) -> Option<State<'_>> {
+        Some(State { error: self.read.error(), has_data: !self.rows.is_empty() })
+    }
+
+    fn subject(&self, _: &Cx<'_>) -> Subject<'_> {
+        let nothing = Subject::Nothing("no run is selected", "no run is selected");
+        self.selected_run().map_or(nothing, Subject::Run)
+    }
+
+    fn copies(&self, _: &Cx<'_>) -> Option<String> {
+        self.selected.map(|id| id.to_string())
+    }
+
+    fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
+        self.editor.as_ref().map(|_| Slot::Names)
     }
 }
 

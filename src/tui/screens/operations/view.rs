@@ -79,7 +79,7 @@ impl Operations {
     }
 
     /// Draws the list; gives where the terminal's cursor belongs while a filter is typed.
-    pub fn draw(
+    pub(super) fn draw(
         &self,
         area: Rect,
         buffer: &mut Buffer,

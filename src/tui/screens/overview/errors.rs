@@ -7,12 +7,13 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::cells::{self, Cell, Row};
-use super::{Around, Opens};
 use crate::domain::failure::ReasonCode;
 use crate::domain::window::Window;
 use crate::ops::overview::{FingerprintGroup, FingerprintPage};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::remote::Remote;
+use crate::tui::screen::{Cx, Reply};
 use crate::tui::theme::Role;
 use crate::{Error, Result};
 
@@ -33,9 +34,7 @@ type Key = (String, String);
 /// The state of the list.
 #[derive(Debug, Default)]
 pub struct Errors {
-    page: Option<FingerprintPage>,
-    read_at: Option<DateTime<Utc>>,
-    error: Option<Error>,
+    read: Remote<FingerprintPage>,
     selected: Option<Key>,
     /// Where it stood, for when it goes.
     index: usize,
@@ -60,48 +59,35 @@ struct Parts {
 impl Errors {
     /// Takes an answer.
     pub fn take(&mut self, answer: Result<FingerprintPage>, now: DateTime<Utc>) {
-        match answer {
-            Ok(page) => {
-                self.error = None;
-                self.read_at = Some(now);
-                let found = self.selected.as_ref().and_then(|selected| {
-                    page.fingerprints.iter().position(|group| key(group) == *selected)
-                });
-                self.index =
-                    found.unwrap_or(self.index.min(page.fingerprints.len().saturating_sub(1)));
-                self.selected = page.fingerprints.get(self.index).map(key);
-                self.page = Some(page);
-            }
-            Err(error) => self.error = Some(error),
+        if let Ok(page) = &answer {
+            let groups = &page.fingerprints;
+            let found = self.selected.as_ref();
+            let found =
+                found.and_then(|found| groups.iter().position(|group| key(group) == *found));
+            self.index = found.unwrap_or(self.index.min(groups.len().saturating_sub(1)));
+            self.selected = groups.get(self.index).map(key);
         }
+        self.read.take(answer, now);
     }
 
     /// The list was found to be unchanged.
     pub fn confirm(&mut self, now: DateTime<Utc>) {
-        if self.page.is_some() {
-            self.error = None;
-            self.read_at = Some(now);
-        }
+        self.read.confirm(now);
     }
 
     /// The last error of the screen.
     pub fn error(&self) -> Option<&Error> {
-        self.error.as_ref()
+        self.read.error()
     }
 
     /// What was read, if it is of the chosen window.
     pub fn shown(&self, window: Option<Window>) -> Option<&FingerprintPage> {
-        self.page.as_ref().filter(|page| Some(page.window.key) == window)
+        self.read.value().filter(|page| Some(page.window.key) == window)
     }
 
     /// The error under the cursor.
     pub fn selected(&self, window: Option<Window>) -> Option<&FingerprintGroup> {
         self.shown(window)?.fingerprints.get(self.index)
-    }
-
-    /// Where the selected error leads: to the runs that have it.
-    pub fn open(&self, window: Option<Window>) -> Opens {
-        self.selected(window).map_or(Opens::Here, |group| Opens::Runs(group.filter.clone()))
     }
 
     /// One level back within the screen; false where it is to be left.
@@ -111,22 +97,22 @@ impl Errors {
     }
 
     /// Moves the cursor, or what is shown of the selected error where it is alone.
-    pub fn command(&mut self, command: Command, around: &Around<'_>) {
-        let Some(page) = self.shown(around.window) else { return };
+    pub fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let Some(page) = self.shown(cx.window) else { return Reply::up(command) };
         let keys: Vec<Key> = page.fingerprints.iter().map(key).collect();
         let last = keys.len().saturating_sub(1);
-        let parts = self.parts(around);
+        let parts = self.parts(cx);
         let height = usize::from(parts.list.height.max(2)) - 1;
         let to = match command {
             Command::FoldToggle => {
                 self.alone = !self.alone;
                 self.detail_top = 0;
-                self.settle(around);
-                return;
+                self.settle(cx);
+                return Reply::default();
             }
             Command::CursorPageDown | Command::CursorPageUp if self.alone => {
-                self.scroll_detail(command == Command::CursorPageDown, around);
-                return;
+                self.scroll_detail(command == Command::CursorPageDown, cx);
+                return Reply::default();
             }
             Command::CursorUp => self.index.saturating_sub(1),
             Command::CursorDown => self.index + 1,
@@ -134,18 +120,19 @@ impl Errors {
             Command::CursorPageDown => self.index + height,
             Command::CursorFirst => 0,
             Command::CursorLast => last,
-            _ => return,
+            _ => return Reply::up(command),
         };
         self.index = to.min(last);
         self.selected = keys.into_iter().nth(self.index);
         self.detail_top = 0;
-        self.settle(around);
+        self.settle(cx);
+        Reply::default()
     }
 
-    fn scroll_detail(&mut self, down: bool, around: &Around<'_>) {
-        let parts = self.parts(around);
-        let Some(group) = self.selected(around.window) else { return };
-        let lines = detail(group, around, usize::from(parts.detail.width)).len();
+    fn scroll_detail(&mut self, down: bool, cx: &Cx<'_>) {
+        let parts = self.parts(cx);
+        let Some(group) = self.selected(cx.window) else { return };
+        let lines = detail(group, cx, usize::from(parts.detail.width)).len();
         let height = usize::from(parts.detail.height);
         let page = height.saturating_sub(1).max(1);
         let to = if down { self.detail_top + page } else { self.detail_top.saturating_sub(page) };
@@ -153,22 +140,22 @@ impl Errors {
     }
 
     /// Keeps the selected row in sight after the data or the screen has changed.
-    pub fn settle(&mut self, around: &Around<'_>) {
-        let rows = usize::from(self.parts(around).list.height).max(1);
+    pub fn settle(&mut self, cx: &Cx<'_>) {
+        let rows = usize::from(self.parts(cx).list.height).max(1);
         if self.index < self.top {
             self.top = self.index;
         } else if self.index >= self.top + rows {
             self.top = self.index + 1 - rows;
         }
-        let count = self.shown(around.window).map_or(0, |page| page.fingerprints.len());
+        let count = self.shown(cx.window).map_or(0, |page| page.fingerprints.len());
         self.top = self.top.min(count.saturating_sub(rows));
     }
 
     /// A click on a row of the list selects it; true if it was selected before.
-    pub fn click(&mut self, column: u16, row: u16, around: &Around<'_>) -> bool {
-        let list = self.parts(around).list;
-        let y = around.area.y + row;
-        let Some(page) = self.shown(around.window) else { return false };
+    pub fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> bool {
+        let list = self.parts(cx).list;
+        let y = cx.area.y + row;
+        let Some(page) = self.shown(cx.window) else { return false };
         let index = self.top + usize::from(y.saturating_sub(list.y));
         if y < list.y || y >= list.bottom() || column >= list.right() {
             return false;
@@ -180,10 +167,10 @@ impl Errors {
         before
     }
 
-    fn parts(&self, around: &Around<'_>) -> Parts {
-        let area = around.area;
+    fn parts(&self, cx: &Cx<'_>) -> Parts {
+        let area = cx.area;
         let rest = Rect { y: area.y + HEAD, height: area.height.saturating_sub(HEAD), ..area };
-        let count = self.shown(around.window).map_or(0, |page| page.fingerprints.len());
+        let count = self.shown(cx.window).map_or(0, |page| page.fingerprints.len());
         if self.alone {
             let list = Rect { height: 1.min(rest.height), ..rest };
             let y = list.bottom();
@@ -197,8 +184,8 @@ impl Errors {
             return Parts { list: Rect { width, height, ..rest }, detail };
         }
         let needs = self
-            .selected(around.window)
-            .map_or(0, |group| detail(group, around, usize::from(area.width)).len());
+            .selected(cx.window)
+            .map_or(0, |group| detail(group, cx, usize::from(area.width)).len());
         let room = usize::from(rest.height);
         let list = room.saturating_sub(needs + 1).max(LEAST.min(room)).min(count.max(1));
         let list = Rect { height: u16::try_from(list).unwrap_or(rest.height), ..rest };
@@ -208,13 +195,13 @@ impl Errors {
     }
 
     /// Draws the screen.
-    pub fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) {
-        let (look, area) = (around.look, around.area);
+    pub fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) {
+        let (look, area) = (cx.look, cx.area);
         let width = usize::from(area.width);
-        let grey = around.greyed.then_some(1);
-        let mut rows = vec![window_row(self, around)];
-        let Some(page) = self.shown(around.window) else {
-            let (role, text) = match &self.error {
+        let grey = cx.lost.then_some(1);
+        let mut rows = vec![window_row(self, cx)];
+        let Some(page) = self.shown(cx.window) else {
+            let (role, text) = match self.error() {
                 Some(error) => (Role::Failed, error.to_string()),
                 None => (Role::Muted, "reading the failures ...".to_owned()),
             };
@@ -224,7 +211,7 @@ impl Errors {
         };
         rows.extend(plain(Role::Title, &sentence(page), width).into_iter().take(1));
         if page.fingerprints.is_empty() {
-            let keys = around.keymap.keys_for(Context::Errors, Command::WindowNext);
+            let keys = cx.keymap.keys_for(Context::Errors, Command::WindowNext);
             let advice = match (page.window.key, keys.first()) {
                 (Window::Month, _) | (_, None) => "This is the longest window.".to_owned(),
                 (_, Some(key)) => format!("{key} looks further back."),
@@ -232,7 +219,7 @@ impl Errors {
             rows.extend(plain(Role::Hint, &advice, width));
             return cells::draw(&rows, 0, None, grey, (area, buffer), look);
         }
-        let parts = self.parts(around);
+        let parts = self.parts(cx);
         let columns = Columns::of(page, usize::from(parts.list.width), look);
         rows.push(columns.head(look));
         let top = Rect { height: HEAD.min(area.height), ..area };
@@ -240,7 +227,7 @@ impl Errors {
         cells::draw(shown, 0, None, grey, (top, buffer), look);
         let groups = page.fingerprints.iter().enumerate().skip(self.top);
         for (y, (index, group)) in (parts.list.y..parts.list.bottom()).zip(groups) {
-            let line = columns.line(group, index == self.index, around);
+            let line = columns.line(group, index == self.index, cx);
             line.render(Rect { y, height: 1, ..parts.list }, buffer);
         }
         let below =
@@ -254,19 +241,19 @@ impl Errors {
             let row = Rect { y: parts.list.bottom(), height: 1, ..parts.list };
             Line::from(look.span(Role::Hint, text)).render(row, buffer);
         }
-        let Some(group) = self.selected(around.window) else { return };
-        let rows = detail(group, around, usize::from(parts.detail.width));
-        draw_detail(&rows, self.detail_top, around, (parts.detail, buffer));
+        let Some(group) = self.selected(cx.window) else { return };
+        let rows = detail(group, cx, usize::from(parts.detail.width));
+        draw_detail(&rows, self.detail_top, cx, (parts.detail, buffer));
     }
 }
 
 /// Draws the selected error, and says how much of it there is no room for.
-fn draw_detail(rows: &[Row], top: usize, around: &Around<'_>, (area, buffer): (Rect, &mut Buffer)) {
-    let look = around.look;
+fn draw_detail(rows: &[Row], top: usize, cx: &Cx<'_>, (area, buffer): (Rect, &mut Buffer)) {
+    let look = cx.look;
     let height = usize::from(area.height);
     let cut = rows.len() > height && height > 0;
-    let keys = around.keymap.keys_for(Context::Errors, Command::FoldToggle);
-    cells::draw(rows, top, None, around.greyed.then_some(0), (area, buffer), look);
+    let keys = cx.keymap.keys_for(Context::Errors, Command::FoldToggle);
+    cells::draw(rows, top, None, cx.lost.then_some(0), (area, buffer), look);
     if let (true, 0, Some(key)) = (cut, top, keys.first()) {
         let text = format!(" {} {} more: {key}", look.glyph("↓", "v"), rows.len() - height + 1);
         let width = u16::try_from(text.chars().count()).unwrap_or(0).min(area.width);
@@ -291,13 +278,13 @@ fn plain(role: Role, text: &str, width: usize) -> Vec<Row> {
     lines.map(|line| vec![Cell::plain(role, format!(" {line}"))]).collect()
 }
 
-fn window_row(errors: &Errors, around: &Around<'_>) -> Row {
-    let look = around.look;
-    let mut row = super::view::windows(around.window);
+fn window_row(errors: &Errors, cx: &Cx<'_>) -> Row {
+    let look = cx.look;
+    let mut row = super::view::windows(cx.window);
     row.push(Cell::plain(Role::Title, "   error groups"));
-    if let Some(at) = errors.read_at.filter(|_| !around.live) {
+    if let Some(at) = errors.read.at().filter(|_| !cx.live()) {
         let text = format!("   as of {} {}", look.short_time(at), look.zone_name());
-        if cells::width(&row) + text.len() < usize::from(around.area.width) {
+        if cells::width(&row) + text.len() < usize::from(cx.area.width) {
             row.push(Cell::plain(Role::Muted, text));
         }
     }
@@ -362,8 +349,8 @@ impl Columns {
         vec![Cell::plain(Role::Header, format!("  {text}"))]
     }
 
-    fn line(&self, group: &FingerprintGroup, selected: bool, around: &Around<'_>) -> Line<'static> {
-        let look = around.look;
+    fn line(&self, group: &FingerprintGroup, selected: bool, cx: &Cx<'_>) -> Line<'static> {
+        let look = cx.look;
         let text = self.row([
             "",
             &grouped(group.runs),
@@ -374,7 +361,7 @@ impl Columns {
             look.cut(&group.pattern, self.pattern).as_ref(),
         ]);
         let count = format!("{:>width$}", grouped(group.failures), width = self.failures);
-        let role = |role| if around.greyed { Role::Muted } else { role };
+        let role = |role| if cx.lost { Role::Muted } else { role };
         let (marker, strong) = if selected {
             (look.span(Role::Selected, look.glyph("▸ ", "> ")), Role::Selected)
         } else {
@@ -386,8 +373,8 @@ impl Columns {
 }
 
 /// Everything about an error: what it says, why, what to do, and where.
-fn detail(group: &FingerprintGroup, around: &Around<'_>, width: usize) -> Vec<Row> {
-    let look = around.look;
+fn detail(group: &FingerprintGroup, cx: &Cx<'_>, width: usize) -> Vec<Row> {
+    let look = cx.look;
     let reason = ReasonCode::of(&group.reason_code);
     let sample = &group.sample;
     let room = width.saturating_sub(NAME + 3);

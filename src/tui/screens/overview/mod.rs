@@ -9,48 +9,26 @@ pub mod errors;
 mod tables;
 mod view;
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use ratatui::layout::Rect;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
 
 use self::cells::{Place, Row};
 use self::errors::Errors;
-use super::super::app::Setup;
-use super::super::command::Command;
-use super::super::keymap::Keymap;
-use super::super::look::Look;
-use super::super::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::domain::health::ALERTS;
 use crate::domain::run::Run;
 use crate::domain::run_filter::{RunFilter, StatusWord, Term, TermKind, When};
 use crate::domain::window::Window;
+use crate::ops::AnyOutput;
 use crate::ops::overview::{
     ListFingerprints, Offender, Overview as OverviewData, ReadOverview, RunKpis,
 };
-use crate::{Error, Result};
-
-/// Sums over hours and days are asked for this many times more seldom than lists.
-const SELDOM: u32 = 5;
-/// But this often at least.
-const SLOWEST: Duration = Duration::from_secs(60);
-
-/// What is around the screen.
-#[derive(Debug, Clone, Copy)]
-pub struct Around<'a> {
-    /// The window that is chosen, once it is known.
-    pub window: Option<Window>,
-    /// How things look.
-    pub look: &'a Look,
-    /// The keys in force.
-    pub keymap: &'a Keymap,
-    /// The body.
-    pub area: Rect,
-    /// Whether what is shown is old.
-    pub greyed: bool,
-    /// Whether it is asked again and again, and answered.
-    pub live: bool,
-}
+use crate::tui::app::Setup;
+use crate::tui::command::{Command, Context};
+use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use crate::tui::remote::Remote;
+use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, State, Subject, Target};
+use crate::tui::tabs::Tab;
+use crate::tui::widgets::windows;
 
 /// Which trend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,30 +102,10 @@ pub enum Item {
     Unread,
 }
 
-/// Where something leads.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Opens {
-    /// The list of runs under a filter.
-    Runs(RunFilter),
-    /// A run.
-    Run(i64),
-    /// The inbox.
-    Inbox,
-    /// The workers.
-    Workers,
-    /// Nowhere: what to say instead.
-    Nothing(String),
-    /// It was done here.
-    Here,
-}
-
 /// The state of the tab.
 #[derive(Debug, Default)]
 pub struct Overview {
-    data: Option<OverviewData>,
-    /// When it was answered last.
-    read_at: Option<DateTime<Utc>>,
-    error: Option<Error>,
+    read: Remote<OverviewData>,
     selected: Option<Item>,
     /// Where it stood, for when it goes.
     place: (usize, usize),
@@ -170,19 +128,6 @@ impl Overview {
         Self::default()
     }
 
-    /// Asked again and again while it is shown; a window moves on by the passing of time alone.
-    pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
-        let every = every.max((every * SELDOM).min(SLOWEST));
-        let (slot, request) = self.request(window);
-        vec![Sub { slot, request, every, follows: Follows::Time }]
-    }
-
-    /// Asks now.
-    pub fn refresh(&self, window: Option<Window>) -> Vec<Effect> {
-        let (slot, request) = self.request(window);
-        vec![Effect::Ask(slot, request)]
-    }
-
     fn request(&self, window: Option<Window>) -> (Slot, Request) {
         if self.in_errors {
             (Slot::Errors, Request::of(ListFingerprints { window, limit: ERRORS }))
@@ -196,55 +141,9 @@ impl Overview {
         self.in_errors.then_some(&self.errors)
     }
 
-    /// The list of errors.
-    pub fn errors_mut(&mut self) -> &mut Errors {
-        &mut self.errors
-    }
-
-    /// Shows the list of errors, or the overview again.
-    pub fn show_errors(&mut self, shown: bool) {
-        self.in_errors = shown;
-    }
-
-    /// Takes an answer.
-    pub fn take(&mut self, answer: Result<OverviewData>, now: DateTime<Utc>) {
-        match answer {
-            Ok(data) => {
-                self.error = None;
-                self.read_at = Some(now);
-                self.data = Some(data);
-            }
-            Err(error) => self.error = Some(error),
-        }
-    }
-
-    /// What is shown was found to be unchanged.
-    pub fn confirm(&mut self, now: DateTime<Utc>) {
-        if self.in_errors {
-            self.errors.confirm(now);
-        } else if self.data.is_some() {
-            self.error = None;
-            self.read_at = Some(now);
-        }
-    }
-
-    /// The last error of what is shown.
-    pub fn error(&self) -> Option<&Error> {
-        if self.in_errors { self.errors.error() } else { self.error.as_ref() }
-    }
-
-    /// Whether there is something to show beside an error.
-    pub fn has_data(&self, window: Option<Window>) -> bool {
-        if self.in_errors {
-            self.errors.shown(window).is_some()
-        } else {
-            self.shown(window).is_some()
-        }
-    }
-
     /// What was read, if it is of the chosen window.
     pub fn shown(&self, window: Option<Window>) -> Option<&OverviewData> {
-        self.data.as_ref().filter(|data| Some(data.window.key) == window)
+        self.read.value().filter(|data| Some(data.window.key) == window)
     }
 
     /// What is under the cursor.
@@ -253,7 +152,7 @@ impl Overview {
     }
 
     /// The recent failure under the cursor.
-    pub fn selected_run(&self, window: Option<Window>) -> Option<&Run> {
+    fn selected_run(&self, window: Option<Window>) -> Option<&Run> {
         let Some(Item::Failure(id)) = self.selected else { return None };
         self.shown(window)?.recent_failures.iter().find(|run| run.id == id)
     }
@@ -275,46 +174,50 @@ impl Overview {
     }
 
     /// Opens what is under the cursor.
-    pub fn open(&mut self, around: &Around<'_>) -> Opens {
-        let Some(data) = self.shown(around.window) else {
-            return Opens::Nothing("the numbers are on their way".to_owned());
+    fn open_item(&mut self, cx: &Cx<'_>) -> Reply {
+        let Some(data) = self.shown(cx.window) else {
+            return Reply::default().say("the numbers are on their way", cx);
         };
         match &self.selected {
-            None => Opens::Here,
+            None => Reply::default(),
             Some(Item::Reasons) => {
                 self.unfolded = !self.unfolded;
-                self.settle(around);
-                Opens::Here
+                self.keep_in_sight(cx);
+                Reply::default()
             }
             Some(Item::Failures) => {
                 self.unfolded_failures = !self.unfolded_failures;
-                self.settle(around);
-                Opens::Here
+                self.keep_in_sight(cx);
+                Reply::default()
             }
             Some(Item::Reason(key)) => {
                 let reason = data.health.reasons.iter().find(|reason| reason.topic == *key);
                 match reason.and_then(|reason| reason.filter.clone()) {
-                    Some(filter) => Opens::Runs(filter),
-                    None if key == ALERTS => Opens::Nothing(
-                        "alerts are not runs; see: tenantpilot alerts list".to_owned(),
-                    ),
-                    None => Opens::Workers,
+                    Some(filter) => Reply::show(Target::Runs(filter)),
+                    None if key == ALERTS => {
+                        let why = "alerts are not runs; see: tenantpilot alerts list";
+                        Reply::default().say(why, cx)
+                    }
+                    None => Reply::default().go(Go::Tab(Tab::Workers)),
                 }
             }
-            Some(Item::Failure(id)) => Opens::Run(*id),
-            Some(Item::Unread) => Opens::Inbox,
-            Some(_) => self.counted(around.window).map_or(Opens::Here, |(_, f)| Opens::Runs(f)),
+            Some(Item::Failure(id)) => Reply::show(Target::Run(*id)),
+            Some(Item::Unread) => Reply::show(Target::Inbox),
+            Some(_) => match self.counted(cx.window) {
+                Some((_, filter)) => Reply::show(Target::Runs(filter)),
+                None => Reply::default(),
+            },
         }
     }
 
     /// Moves the cursor.
-    pub fn command(&mut self, command: Command, around: &Around<'_>) {
-        let rows = self.rows(around);
+    fn go(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let rows = self.rows(cx);
         let places = cells::places(&rows);
-        let Some(here) = self.here(&places) else { return };
-        let Some(from) = places.get(here) else { return };
+        let Some(here) = self.here(&places) else { return Reply::up(command) };
+        let Some(from) = places.get(here) else { return Reply::up(command) };
         let last = places.len() - 1;
-        let page = usize::from(around.area.height.max(2) - 1);
+        let page = usize::from(cx.area.height.max(2) - 1);
         let to = match command {
             Command::CursorUp => cells::vertical(&places, from, false).unwrap_or(0),
             Command::CursorDown => cells::vertical(&places, from, true).unwrap_or(last),
@@ -329,9 +232,10 @@ impl Overview {
                 let row = from.row.saturating_sub(page);
                 places.iter().rposition(|place| place.row <= row).unwrap_or(0)
             }
-            _ => return,
+            _ => return Reply::up(command),
         };
-        self.select(to, &places, &rows, around);
+        self.select(to, &places, &rows, cx);
+        Reply::default()
     }
 
     /// Where the cursor is among the places: on its item, or where that stood.
@@ -347,11 +251,11 @@ impl Overview {
         })
     }
 
-    fn select(&mut self, to: usize, places: &[Place], rows: &[Row], around: &Around<'_>) {
+    fn select(&mut self, to: usize, places: &[Place], rows: &[Row], cx: &Cx<'_>) {
         let Some(place) = places.get(to) else { return };
         self.selected = Some(place.item.clone());
         self.place = (place.row, place.column);
-        let height = usize::from(around.area.height.max(1));
+        let height = usize::from(cx.area.height.max(1));
         let (first, last) = (to == 0, to + 1 == places.len());
         // Above the first and below the last there is nothing to go to, but something to see.
         if first || rows.len() <= height {
@@ -368,32 +272,184 @@ impl Overview {
     }
 
     /// Keeps the cursor on its item, and that in sight, after the data or the screen has changed.
-    pub fn settle(&mut self, around: &Around<'_>) {
-        if self.shown(around.window).is_none() {
+    fn keep_in_sight(&mut self, cx: &Cx<'_>) {
+        if self.shown(cx.window).is_none() {
             return;
         }
-        let rows = self.rows(around);
+        let rows = self.rows(cx);
         let places = cells::places(&rows);
         if let Some(here) = self.here(&places) {
-            self.select(here, &places, &rows, around);
+            self.select(here, &places, &rows, cx);
         }
-    }
-
-    /// Whether the first row is the first on the screen.
-    pub fn is_at_top(&self) -> bool {
-        self.top == 0
     }
 
     /// A click selects what it hits; true if that was selected before.
-    pub fn click(&mut self, column: u16, row: u16, around: &Around<'_>) -> bool {
-        let rows = self.rows(around);
+    fn hit(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> bool {
+        let rows = self.rows(cx);
         let places = cells::places(&rows);
         let (row, column) = (self.top + usize::from(row), usize::from(column));
         let hit = places.iter().rposition(|place| place.row == row && place.column <= column);
         let Some(hit) = hit else { return false };
         let before = self.selected.clone();
-        self.select(hit, &places, &rows, around);
+        self.select(hit, &places, &rows, cx);
         before == self.selected
+    }
+}
+
+impl Screen for Overview {
+    fn context(&self, _: &Cx<'_>) -> Context {
+        if self.in_errors { Context::Errors } else { Context::Overview }
+    }
+
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        let (slot, request) = self.request(cx.window);
+        // A window moves on by the passing of time alone.
+        vec![Sub { slot, request, every: windows::every(cx), follows: Follows::Time }]
+    }
+
+    /// While updates are frozen, nothing asks again and again; the person does.
+    fn open(&mut self, cx: &Cx<'_>) -> Reply {
+        if cx.paused { self.refresh(cx) } else { Reply::default() }
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        let (asked, read) = match answer {
+            AnyOutput::ReadOverview(asked, read) => {
+                (asked.window, read.as_ref().map(|data| data.window.key))
+            }
+            AnyOutput::ListFingerprints(asked, read) => {
+                (asked.window, read.as_ref().map(|page| page.window.key))
+            }
+            _ => return None,
+        };
+        let (wanted, reply) = windows::answered(asked, read.ok(), cx);
+        match answer {
+            _ if !wanted => return Some(reply),
+            AnyOutput::ReadOverview(_, read) => self.read.take(read.clone(), cx.look.now),
+            AnyOutput::ListFingerprints(_, read) => self.errors.take(read.clone(), cx.look.now),
+            _ => {}
+        }
+        self.settle(&Cx { window: cx.window.or(read.ok()), ..*cx });
+        Some(reply)
+    }
+
+    fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
+        if !matches!((slot, answer), (Slot::Overview | Slot::Errors, Answer::Unchanged)) {
+        } else if self.in_errors {
+            self.errors.confirm(cx.look.now);
+        } else {
+            self.read.confirm(cx.look.now);
+        }
+        Reply::default()
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        match command {
+            // It is the overview that it goes to, not what was opened from it.
+            Command::TabOverview => {
+                self.in_errors = false;
+                Reply::default()
+            }
+            Command::AppBack if self.in_errors => {
+                let alone = self.errors.back();
+                self.in_errors = alone;
+                self.settle(cx);
+                if alone { Reply::default() } else { self.refresh(cx) }
+            }
+            Command::WindowNext | Command::WindowPrevious => windows::step(command, cx),
+            Command::PollNow => self.refresh(cx),
+            Command::OverviewErrors if !self.in_errors => {
+                self.in_errors = true;
+                self.refresh(cx)
+            }
+            Command::SampleOpen => match self.errors().and_then(|e| e.selected(cx.window)) {
+                Some(group) => Reply::show(Target::Run(group.sample.run_id)),
+                None => Reply::default(),
+            },
+            Command::RowOpen if self.in_errors => match self.errors.selected(cx.window) {
+                Some(group) => Reply::show(Target::Runs(group.filter.clone())),
+                None => Reply::default(),
+            },
+            Command::RowOpen => self.open_item(cx),
+            _ if self.in_errors => self.errors.command(command, cx),
+            _ => self.go(command, cx),
+        }
+    }
+
+    /// A click selects what it hits; one on what is selected opens it.
+    fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        if row == 0 && (self.in_errors || self.top == 0) {
+            return windows::click(column, cx);
+        }
+        let again = if self.in_errors {
+            self.errors.click(column, row, cx)
+        } else {
+            self.hit(column, row, cx)
+        };
+        if again { self.command(Command::RowOpen, cx) } else { Reply::default() }
+    }
+
+    fn settle(&mut self, cx: &Cx<'_>) {
+        self.keep_in_sight(cx);
+        self.errors.settle(cx);
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw(buffer, cx);
+        None
+    }
+
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
+        let mut hints = vec![Hint::Runs];
+        if self.in_errors {
+            hints.extend([
+                Hint::Does(Command::RowOpen, "list runs"),
+                Hint::own(Command::SampleOpen),
+                Hint::Does(Command::FoldToggle, "alone"),
+                Hint::own(Command::AppBack),
+                Hint::own(Command::WindowNext),
+                Hint::own(Command::AppPalette),
+            ]);
+            return hints;
+        }
+        hints.extend(Hint::of(&[
+            Command::RowOpen,
+            Command::CursorRight,
+            Command::WindowNext,
+            Command::OverviewErrors,
+            Command::AppBack,
+            Command::PollNow,
+            Command::AppPalette,
+        ]));
+        hints
+    }
+
+    fn state(&self, cx: &Cx<'_>) -> Option<State<'_>> {
+        Some(match self.errors() {
+            Some(errors) => {
+                State { error: errors.error(), has_data: errors.shown(cx.window).is_some() }
+            }
+            None => State { error: self.read.error(), has_data: self.shown(cx.window).is_some() },
+        })
+    }
+
+    fn subject(&self, cx: &Cx<'_>) -> Subject<'_> {
+        if let Some(errors) = self.errors() {
+            let nothing = Subject::Nothing("no error is selected", "no error is selected");
+            return errors.selected(cx.window).map_or(nothing, Subject::Group);
+        }
+        let nothing = Subject::Nothing(
+            "R retries the failure under the cursor; f shows errors, to retry all runs of one",
+            "support is for the failure under the cursor; none is selected",
+        );
+        self.selected_run(cx.window).map_or(nothing, Subject::Run)
+    }
+
+    fn copies(&self, cx: &Cx<'_>) -> Option<String> {
+        match self.errors() {
+            Some(errors) => errors.selected(cx.window).map(|group| group.fingerprint.clone()),
+            None => self.selected_run(cx.window).map(|run| run.id.to_string()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use super::cells::{self, Cell, Row};
 use super::change::{Good, of_bad, of_counts, of_durations, of_shares};
 use super::tables::{failures, offenders, usage};
-use super::{Around, Item, Number, Overview, chart};
+use super::{Cx, Item, Number, Overview, chart};
 use crate::domain::count::count;
 use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::time_zone;
@@ -35,25 +35,25 @@ const STEPS: [([u16; 2], bool); 5] =
 
 impl Overview {
     /// Draws the screen.
-    pub fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) {
+    pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) {
         if self.in_errors {
-            return self.errors.draw(buffer, around);
+            return self.errors.draw(buffer, cx);
         }
-        let rows = self.rows(around);
-        let top = self.top.min(rows.len().saturating_sub(usize::from(around.area.height)));
+        let rows = self.rows(cx);
+        let top = self.top.min(rows.len().saturating_sub(usize::from(cx.area.height)));
         let selected = self.selected.as_ref();
         // The choice of the window is not old.
-        let grey = around.greyed.then_some(1);
-        cells::draw(&rows, top, selected, grey, (around.area, buffer), around.look);
+        let grey = cx.lost.then_some(1);
+        cells::draw(&rows, top, selected, grey, (cx.area, buffer), cx.look);
     }
 
     /// Everything, as much apart as there is room for.
-    pub(super) fn rows(&self, around: &Around<'_>) -> Vec<Row> {
-        let look = around.look;
-        let Some(data) = self.shown(around.window) else {
-            let mut rows = vec![window_row(None, around, None)];
-            let width = usize::from(around.area.width).saturating_sub(2);
-            let (role, text) = match &self.error {
+    pub(super) fn rows(&self, cx: &Cx<'_>) -> Vec<Row> {
+        let look = cx.look;
+        let Some(data) = self.shown(cx.window) else {
+            let mut rows = vec![window_row(None, cx, None)];
+            let width = usize::from(cx.area.width).saturating_sub(2);
+            let (role, text) = match self.read.error() {
                 Some(error) => (Role::Failed, error.to_string()),
                 None => (Role::Muted, "reading the numbers ...".to_owned()),
             };
@@ -66,9 +66,9 @@ impl Overview {
         };
         let steps = STEPS.iter().rev();
         let mut candidates =
-            steps.map(|(heights, apart)| self.rows_with(data, *heights, *apart, around));
-        let fits = |rows: &Vec<Row>| rows.len() <= usize::from(around.area.height);
-        candidates.find(fits).unwrap_or_else(|| self.rows_with(data, [1, 1], false, around))
+            steps.map(|(heights, apart)| self.rows_with(data, *heights, *apart, cx));
+        let fits = |rows: &Vec<Row>| rows.len() <= usize::from(cx.area.height);
+        candidates.find(fits).unwrap_or_else(|| self.rows_with(data, [1, 1], false, cx))
     }
 
     fn rows_with(
@@ -76,26 +76,26 @@ impl Overview {
         data: &OverviewData,
         heights: [u16; 2],
         apart: bool,
-        around: &Around<'_>,
+        cx: &Cx<'_>,
     ) -> Vec<Row> {
-        let (look, width) = (around.look, usize::from(around.area.width));
-        let mut parts = vec![runs(data, around)];
+        let (look, width) = (cx.look, usize::from(cx.area.width));
+        let mut parts = vec![runs(data, cx)];
         if data.runs.current.started > 0 {
             let window = data.window.key;
             parts.push(chart::rows(&data.runs, window, heights, width, look));
         }
         parts.push(offenders(data, look, width));
-        parts.push(self.failures(data, around));
+        parts.push(self.failures(data, cx));
         parts.push(usage(data, look, width));
-        let at = self.read_at.filter(|_| !around.live);
+        let at = self.read.at().filter(|_| !cx.live());
         let as_of = at.map(|at| format!("as of {} {}", look.short_time(at), look.zone_name()));
         let explained = as_of.is_none();
-        let first = window_row(Some(data), around, as_of);
+        let first = window_row(Some(data), cx, as_of);
         if let (true, Some(legend)) = (width < LEGEND && explained, legends(data, look).first()) {
             parts.push(plain_rows(Role::Muted, legend, width));
         }
         let mut rows = vec![first];
-        rows.extend(self.reasons(data, around));
+        rows.extend(self.reasons(data, cx));
         for part in parts.into_iter().filter(|part| !part.is_empty()) {
             if apart {
                 rows.push(Row::new());
@@ -106,11 +106,11 @@ impl Overview {
     }
 
     /// Why the platform is as it is, worst first.
-    fn reasons(&self, data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
-        let look = around.look;
+    fn reasons(&self, data: &OverviewData, cx: &Cx<'_>) -> Vec<Row> {
+        let look = cx.look;
         let reasons = &data.health.reasons;
-        let width = usize::from(around.area.width).saturating_sub(5);
-        let little = around.area.height < TALL && reasons.len() > FEW + 1;
+        let width = usize::from(cx.area.width).saturating_sub(5);
+        let little = cx.area.height < TALL && reasons.len() > FEW + 1;
         let shown = if little && !self.unfolded { FEW } else { reasons.len() };
         let mut rows = Vec::new();
         for reason in reasons.iter().take(shown) {
@@ -143,12 +143,12 @@ impl Overview {
     }
 
     /// The newest runs that failed.
-    fn failures(&self, data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
+    fn failures(&self, data: &OverviewData, cx: &Cx<'_>) -> Vec<Row> {
         let runs = &data.recent_failures;
-        let little = around.area.height < TALL && runs.len() > FEW_FAILURES + 1;
+        let little = cx.area.height < TALL && runs.len() > FEW_FAILURES + 1;
         let shown = if little && !self.unfolded_failures { FEW_FAILURES } else { runs.len() };
         let runs = runs.get(..shown).unwrap_or(runs);
-        let mut rows = failures(runs, around.look, usize::from(around.area.width));
+        let mut rows = failures(runs, cx.look, usize::from(cx.area.width));
         if little {
             let text = match data.recent_failures.len() - shown {
                 0 => "fewer failures".to_owned(),
@@ -161,11 +161,11 @@ impl Overview {
 }
 
 /// What runs did, what is held now, and what is unread.
-fn runs(data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
-    let (look, width) = (around.look, usize::from(around.area.width));
+fn runs(data: &OverviewData, cx: &Cx<'_>) -> Vec<Row> {
+    let (look, width) = (cx.look, usize::from(cx.area.width));
     let (now, was) = (&data.runs.current, data.runs.before());
     let mut rows = if now.started == 0 {
-        nothing(data, around)
+        nothing(data, cx)
     } else {
         let mut groups = figures(&data.runs, look, width);
         if was.is_none() {
@@ -280,9 +280,9 @@ fn plain_rows(role: Role, text: &str, width: usize) -> Vec<Row> {
 }
 
 /// The window, what the marks mean, and at the right how the platform is.
-fn window_row(data: Option<&OverviewData>, around: &Around<'_>, as_of: Option<String>) -> Row {
-    let (look, width) = (around.look, usize::from(around.area.width));
-    let mut row = windows(around.window);
+fn window_row(data: Option<&OverviewData>, cx: &Cx<'_>, as_of: Option<String>) -> Row {
+    let (look, width) = (cx.look, usize::from(cx.area.width));
+    let mut row = windows(cx.window);
     let Some(data) = data else { return row };
     let level = data.health.level;
     let health = format!("{} {level} ", level.glyph(look.ascii));
@@ -392,15 +392,15 @@ fn duration(figure: DurationFigure, look: &Look) -> String {
 }
 
 /// The window without any run: said in words, with what to do about it.
-fn nothing(data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
+fn nothing(data: &OverviewData, cx: &Cx<'_>) -> Vec<Row> {
     let key = |command| {
-        let keys = around.keymap.keys_for(Context::Overview, command);
+        let keys = cx.keymap.keys_for(Context::Overview, command);
         keys.first().cloned().unwrap_or_else(|| command.id().to_owned())
     };
     let before = data.runs.before().map_or(0, |before| before.started);
     let mut text = match data.runs.missing_before() {
         Some(at) => {
-            format!("No run of {} is kept: {}.", data.window.label, missing(at, around.look))
+            format!("No run of {} is kept: {}.", data.window.label, missing(at, cx.look))
         }
         None => format!("No runs were started in {}.", data.window.label),
     };
@@ -414,7 +414,7 @@ fn nothing(data: &OverviewData, around: &Around<'_>) -> Vec<Row> {
     }
     let (runbooks, list) = (key(Command::TabRunbooks), key(Command::TabOperations));
     text.push_str(&format!(" {list} lists all runs, {runbooks} starts maintenance."));
-    let width = usize::from(around.area.width).saturating_sub(HEAD + 1);
+    let width = usize::from(cx.area.width).saturating_sub(HEAD + 1);
     let lines = wrapped(&text, width).into_iter().enumerate();
     lines
         .map(|(index, line)| {

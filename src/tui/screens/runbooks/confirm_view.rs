@@ -11,7 +11,7 @@ use super::super::super::theme::Role;
 use super::plan_view::{affects, plan_words};
 use super::scope::Way;
 use super::view::{below_head, fact, is_roomy, key, name, put, put_below, text};
-use super::{Around, Draft, settings};
+use super::{Cx, Draft, settings};
 use crate::domain::capability::Capability;
 use crate::ops::plans::Plan;
 
@@ -29,8 +29,8 @@ fn shown_of(lines: usize, room: u16) -> usize {
 }
 
 impl Draft {
-    fn summary(&self, area: Rect, around: &Around<'_>) -> Vec<Line<'static>> {
-        let look = around.look;
+    fn summary(&self, area: Rect, cx: &Cx<'_>) -> Vec<Line<'static>> {
+        let look = cx.look;
         let Some(plan) = self.plan.plan() else {
             return text(look, Role::Muted, "There is no plan.", area);
         };
@@ -41,7 +41,7 @@ impl Draft {
         // What a person has to know stands where the smallest screen shows it.
         say("affects", Role::Accent, &affects(plan, self.card.items));
         say("undo", Role::Text, self.card.undo);
-        say("scope", Role::Accent, &self.scope_in_full(around));
+        say("scope", Role::Accent, &self.scope_in_full(cx));
         if let Some(inputs) = plan.inputs.as_object().filter(|inputs| !inputs.is_empty()) {
             let inputs: Vec<String> =
                 inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -50,7 +50,7 @@ impl Draft {
         if let Ok(rollout) = settings::rollout(&self.rollout) {
             say("rollout", Role::Text, &rollout.words());
         }
-        let rule = self.reason_rule(around.always_reason);
+        let rule = self.reason_rule(cx.under_glass);
         match settings::reason(&self.reason, rule) {
             Ok(Some(reason)) => {
                 say("reason", Role::Text, &format!("{}: {}", reason.code, reason.text));
@@ -60,8 +60,8 @@ impl Draft {
         }
         say("plan", Role::Text, &plan_words(plan, look));
         say("changes", Role::Text, self.card.changes);
-        if let Some(command) = self.command_line(around.always_reason) {
-            let copy = key(around, Context::Phrase, Command::CommandCopy);
+        if let Some(command) = self.command_line(cx.under_glass) {
+            let copy = key(cx, Context::Phrase, Command::CommandCopy);
             say(
                 "command",
                 Role::Hint,
@@ -73,9 +73,9 @@ impl Draft {
     }
 
     /// The scope with the names of what was chosen one by one.
-    fn scope_in_full(&self, around: &Around<'_>) -> String {
+    fn scope_in_full(&self, cx: &Cx<'_>) -> String {
         let words = self.plan.plan().map_or_else(String::new, Plan::scope_words);
-        let look = around.look;
+        let look = cx.look;
         match self.scope.way {
             _ if self.card.is_platforms() => words,
             Way::Tenants if self.scope.marks.len() <= NAMED => {
@@ -100,10 +100,10 @@ impl Draft {
 
     /// The phrase to type or why it cannot be typed, with what is wrong; and the line of the
     /// field, if there is one.
-    fn ask(&self, area: Rect, around: &Around<'_>) -> (Vec<Line<'static>>, Option<usize>) {
-        let look = around.look;
+    fn ask(&self, area: Rect, cx: &Cx<'_>) -> (Vec<Line<'static>>, Option<usize>) {
+        let look = cx.look;
         let mut lines = Vec::new();
-        if is_roomy(around.area) {
+        if is_roomy(cx.area) {
             lines.push(Line::default());
         }
         let failed = |text_: &str| {
@@ -123,12 +123,12 @@ impl Draft {
                 Some(error) => lines.extend(failed(&error.to_string())),
                 None => lines.extend(failed("this plan has expired; nothing was started")),
             }
-            let renew = key(around, Context::Refused, Command::PreflightNew);
+            let renew = key(cx, Context::Refused, Command::PreflightNew);
             let hint = format!("{renew} makes a new preflight and keeps everything else.");
             lines.extend(text(look, Role::Hint, &hint, area));
             return (lines, None);
         }
-        if !around.held.has(Capability::RunbooksRun) {
+        if !cx.held.has(Capability::RunbooksRun) {
             let why = format!(
                 "starting it needs the capability {}; ask an administrator for it",
                 Capability::RunbooksRun
@@ -140,7 +140,7 @@ impl Draft {
             if !self.confirm.wait_for_worker {
                 lines.extend(failed(&format!("refused: {why}")));
                 if plan.support.lacks_worker() {
-                    let wait = key(around, Context::Phrase, Command::WaitForWorker);
+                    let wait = key(cx, Context::Phrase, Command::WaitForWorker);
                     let hint = format!("{wait} queues it all the same, to wait for one.");
                     lines.extend(text(look, Role::Hint, &hint, area));
                 }
@@ -156,7 +156,7 @@ impl Draft {
         lines.push(Line::default());
         match &self.confirm.error {
             Some(error) => lines.extend(failed(&error.to_string())),
-            None if around.lost => lines.extend(failed(
+            None if cx.lost => lines.extend(failed(
                 "starting is disabled: the database does not answer; what was typed stays",
             )),
             None => {}
@@ -165,15 +165,15 @@ impl Draft {
     }
 
     /// How many lines of the summary do not fit.
-    pub(super) fn summary_overflow(&self, around: &Around<'_>) -> usize {
-        let area = below_head(around.area);
-        let lines = self.summary(area, around).len();
-        lines - shown_of(lines, self.summary_room(area, lines, around))
+    pub(super) fn summary_overflow(&self, cx: &Cx<'_>) -> usize {
+        let area = below_head(cx.area);
+        let lines = self.summary(area, cx).len();
+        lines - shown_of(lines, self.summary_room(area, lines, cx))
     }
 
     /// Rows that the summary of so many lines has: what is asked stands right below it.
-    fn summary_room(&self, area: Rect, lines: usize, around: &Around<'_>) -> u16 {
-        let asked = u16::try_from(self.ask(area, around).0.len()).unwrap_or(u16::MAX);
+    fn summary_room(&self, area: Rect, lines: usize, cx: &Cx<'_>) -> u16 {
+        let asked = u16::try_from(self.ask(area, cx).0.len()).unwrap_or(u16::MAX);
         let free = area.height.saturating_sub(asked).max(KEPT.min(area.height));
         free.min(u16::try_from(lines).unwrap_or(u16::MAX))
     }
@@ -182,11 +182,11 @@ impl Draft {
         &self,
         area: Rect,
         buffer: &mut Buffer,
-        around: &Around<'_>,
+        cx: &Cx<'_>,
     ) -> Option<Position> {
-        let look = around.look;
-        let lines = self.summary(area, around);
-        let room = self.summary_room(area, lines.len(), around);
+        let look = cx.look;
+        let lines = self.summary(area, cx);
+        let room = self.summary_room(area, lines.len(), cx);
         let summary = Rect { height: room, ..area };
         let (all, shown) = (lines.len(), shown_of(lines.len(), room));
         let top = self.confirm.top.min(all - shown);
@@ -197,7 +197,7 @@ impl Draft {
             put_below(vec![Line::from(look.span(Role::Hint, text))], summary, buffer);
         }
         let below = Rect { y: area.y + room, height: area.height - room, ..area };
-        let (lines, field) = self.ask(area, around);
+        let (lines, field) = self.ask(area, cx);
         let shown = usize::from(below.height);
         // The field and what is wrong come first where not all of it fits.
         let skip = lines.len().saturating_sub(shown);

@@ -7,14 +7,17 @@ use super::super::super::command::{Command, Context};
 use super::super::super::export::ExportPlan;
 use super::super::super::widgets::form::Pasted;
 use super::scope::{Keys, Page};
-use super::{Around, Draft, Outcome, Runbooks, Step, view};
+use super::{Cx, Draft, Reply, Runbooks, Step, say, view};
 use crate::ops::AnyOutput;
-use crate::ops::plans::Counted;
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::Started;
+use crate::tui::screen::{Go, Target};
 use crate::{ErrorKind, Result};
 
-impl Around<'_> {
+/// What is said where something is to be chosen.
+const PICK: &str = "nothing can be pasted here: choose one";
+
+impl Cx<'_> {
     /// The keys that sentences of the scope name.
     pub(super) fn keys(&self) -> Keys {
         let key = |command| {
@@ -26,89 +29,95 @@ impl Around<'_> {
 }
 
 impl Runbooks {
-    /// Does a command.
-    pub fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+    /// Does a command of the step.
+    pub(super) fn step_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let registry = &self.registry;
         let Some(draft) = &mut self.draft else {
-            return self.choose(command, around);
+            return self.choose(command, cx);
         };
         match (draft.step, command) {
-            (Step::Scope, _) if draft.scope.editor.is_some() => draft.search(command, around),
-            (Step::Preflight, _) if draft.plan.editor.is_some() => draft.search(command, around),
-            (_, Command::AppBack) => draft.back(),
+            (Step::Scope, _) if draft.scope.editor.is_some() => draft.search(command, cx),
+            (Step::Preflight, _) if draft.plan.editor.is_some() => draft.search(command, cx),
+            (_, Command::AppBack) => draft.back(cx),
             (Step::Runbook | Step::Scope, _) => {
-                let Some(error) = draft.scope_command(command, around) else {
+                let Some(error) = draft.scope_command(command, cx) else {
                     let check = |inputs: &Value| registry.get(draft.card.key)?.check_inputs(inputs);
                     return match check(&draft.scope.given()) {
-                        Ok(()) => draft.count(around, false),
+                        Ok(()) => draft.count(cx, false),
                         Err(error) => {
                             // The first one that is wrong without those below it.
                             let mut fields = 0..draft.card.inputs.len();
                             let wrong =
                                 fields.find(|n| check(&draft.scope.first_given(n + 1)).is_err());
                             draft.refuse_input(wrong.unwrap_or(0), &error);
-                            Outcome::default()
+                            Reply::default()
                         }
                     };
                 };
                 error
             }
-            (Step::Preflight, _) => draft.plan_command(command, around),
-            (Step::Rollout | Step::Reason, _) => draft.form_command(command, around),
-            (Step::Confirm, _) => draft.confirm_command(command, around),
+            (Step::Preflight, _) => draft.plan_command(command, cx),
+            (Step::Rollout | Step::Reason, _) => draft.form_command(command, cx),
+            (Step::Confirm, _) => draft.confirm_command(command, cx),
         }
     }
 
     /// The first step.
-    fn choose(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+    fn choose(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let last = self.cards.len().saturating_sub(1);
         match command {
-            Command::AppBack => return Outcome { leave: true, ..Outcome::default() },
+            Command::AppBack => return Reply::up(command),
             Command::CursorUp => self.at = self.at.saturating_sub(1),
             Command::CursorDown => self.at = (self.at + 1).min(last),
             Command::CursorPageUp | Command::CursorFirst => self.at = 0,
             Command::CursorPageDown | Command::CursorLast => self.at = last,
             Command::RowOpen | Command::WizardNext => {
                 let Some(card) = self.cards.get(self.at).copied() else {
-                    return Outcome::default();
+                    return Reply::default();
                 };
-                if !around.held.has(card.capability) {
-                    return Outcome::say(format!(
-                        "this needs the capability {}; ask an administrator for it",
-                        card.capability
-                    ));
+                if !cx.held.has(card.capability) {
+                    return say(
+                        cx,
+                        format!(
+                            "this needs the capability {}; ask an administrator for it",
+                            card.capability
+                        ),
+                    );
                 }
                 let draft = Draft::of(card);
                 let effects = draft.scope.ask();
                 self.draft = Some(draft);
-                let missing = card.missing(&around.held);
-                let say = missing.map(|missing| {
-                    format!("you may look; to start it you need the capability {missing}")
-                });
-                return Outcome { effects, say, ..Outcome::default() };
+                let reply = Reply::of(effects);
+                return match card.missing(cx.held) {
+                    Some(missing) => reply.say(
+                        format!("you may look; to start it you need the capability {missing}"),
+                        cx,
+                    ),
+                    None => reply,
+                };
             }
             _ => {}
         }
-        Outcome::default()
+        Reply::default()
     }
 
     /// Puts the cursor on the row that was clicked.
-    pub fn click(&mut self, row: u16, around: &Around<'_>) -> Outcome {
+    pub(super) fn click_row(&mut self, row: u16, cx: &Cx<'_>) -> Reply {
         let Some(draft) = &mut self.draft else {
-            let top = view::head_rows(around.area);
+            let top = view::head_rows(cx.area);
             let line = usize::from(row).checked_sub(usize::from(top) + 1);
             let line = line.filter(|line| *line < self.cards.len());
             if let Some(line) = line {
                 if self.at == line {
-                    return self.choose(Command::RowOpen, around);
+                    return self.choose(Command::RowOpen, cx);
                 }
                 self.at = line;
             }
-            return Outcome::default();
+            return Reply::default();
         };
-        let (first, height) = draft.rows(around);
+        let (first, height) = draft.rows(cx);
         let Some(line) = row.checked_sub(first).map(usize::from) else {
-            return Outcome::default();
+            return Reply::default();
         };
         match draft.step {
             Step::Scope if draft.scope.page == Page::Choose => draft.scope.click(line, height),
@@ -117,20 +126,20 @@ impl Runbooks {
             }
             _ => {}
         }
-        Outcome::default()
+        Reply::default()
     }
 
     /// Types a key into the field that has the keys.
-    pub fn type_key(&mut self, event: &KeyEvent) -> Outcome {
+    pub(super) fn type_key(&mut self, event: &KeyEvent) -> Reply {
         let Some(draft) = &mut self.draft else {
-            return Outcome::default();
+            return Reply::default();
         };
         match draft.step {
             Step::Scope => match &mut draft.scope.editor {
                 Some(editor) => {
                     let typed = editor.key(event);
                     let effects = typed.map(|text| draft.scope.search_for(&text));
-                    return Outcome::effects(effects.unwrap_or_default());
+                    return Reply::of(effects.unwrap_or_default());
                 }
                 None => draft.scope.type_key(event),
             },
@@ -138,7 +147,7 @@ impl Runbooks {
                 if let Some(editor) = &mut draft.plan.editor {
                     let typed = editor.key(event);
                     let effects = typed.map(|text| draft.plan.search_for(&text));
-                    return Outcome::effects(effects.unwrap_or_default());
+                    return Reply::of(effects.unwrap_or_default());
                 }
             }
             Step::Rollout => drop(draft.rollout.key(event)),
@@ -146,98 +155,94 @@ impl Runbooks {
             Step::Confirm => draft.confirm.type_key(event),
             Step::Runbook => {}
         }
-        Outcome::default()
+        Reply::default()
     }
 
     /// Pastes text into the field that has the keys.
-    pub fn paste(&mut self, text: &str) -> Outcome {
+    pub(super) fn paste_in_step(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
         let Some(draft) = &mut self.draft else {
-            return Outcome::default();
+            return Reply::default();
         };
         let form = match draft.step {
             Step::Scope if draft.scope.editor.is_some() => {
                 let Some(editor) = &mut draft.scope.editor else {
-                    return Outcome::default();
+                    return Reply::default();
                 };
                 let whole = editor.field.paste(text);
                 let text = editor.field.text().to_owned();
                 let effects = draft.scope.search_for(&text);
-                return Outcome { say: cut(whole), effects, ..Outcome::default() };
+                return Reply::of(effects).pasted(cut(whole), PICK, cx);
             }
             Step::Preflight => {
                 let Some(editor) = &mut draft.plan.editor else {
-                    return Outcome::default();
+                    return Reply::default();
                 };
                 let whole = editor.field.paste(text);
                 let text = editor.field.text().to_owned();
                 let effects = draft.plan.search_for(&text);
-                return Outcome { say: cut(whole), effects, ..Outcome::default() };
+                return Reply::of(effects).pasted(cut(whole), PICK, cx);
             }
             Step::Scope => draft.scope.inputs.as_mut(),
             Step::Rollout => Some(&mut draft.rollout),
             Step::Reason => Some(&mut draft.reason),
             Step::Runbook | Step::Confirm => None,
         };
-        let say = match form.map(|form| form.paste(text)) {
-            Some(Pasted::Cut) => cut(false),
-            Some(Pasted::Refused) => Some("nothing can be pasted here: choose one".to_owned()),
-            _ => None,
-        };
-        Outcome { say, ..Outcome::default() }
+        let pasted = form.map_or(Pasted::Whole, |form| form.paste(text));
+        Reply::default().pasted(pasted, PICK, cx)
     }
 
-    /// Takes an answer.
-    pub fn take(&mut self, output: AnyOutput) -> Outcome {
-        let output = match output {
-            AnyOutput::StartRunbook(asked, done) => return self.started(&asked, done),
-            output => output,
-        };
-        let Some(draft) = &mut self.draft else {
-            return Outcome::default();
-        };
-        match output {
-            AnyOutput::ListScopeTenants(asked, found) => draft.scope.take_tenants(&asked, found),
+    /// Takes an answer; none where it is not one to what this asked.
+    pub(super) fn take(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        if let AnyOutput::StartRunbook(asked, done) = answer {
+            return Some(self.started(asked, done, cx));
+        }
+        let draft = self.draft.as_mut()?;
+        match answer {
+            AnyOutput::ListScopeTenants(asked, found) => {
+                draft.scope.take_tenants(asked, found.clone());
+            }
             AnyOutput::ListScopeWorkspaces(asked, found) => {
-                draft.scope.take_workspaces(&asked, found);
+                draft.scope.take_workspaces(asked, found.clone());
             }
             AnyOutput::Preflight(asked, plan) => {
-                return Outcome::effects(draft.plan.take(&asked, plan));
+                return Some(Reply::of(draft.plan.take(asked, plan.clone())));
             }
-            AnyOutput::ListPlanTargets(asked, found) => draft.plan.take_targets(&asked, found),
-            _ => {}
+            AnyOutput::ListPlanTargets(asked, found) => {
+                draft.plan.take_targets(asked, found.clone());
+            }
+            _ => return None,
         }
-        Outcome::default()
-    }
-
-    /// Takes how far the preflight is.
-    pub fn counted(&mut self, counted: Counted) {
-        if let Some(draft) = &mut self.draft {
-            draft.plan.take_progress(counted);
-        }
+        Some(Reply::default())
     }
 
     /// Takes what came of writing a plan into a file.
-    pub fn exported(&mut self, asked: &ExportPlan, written: Result<usize>) -> Outcome {
+    pub(super) fn exported(
+        &mut self,
+        asked: &ExportPlan,
+        written: &Result<usize>,
+        cx: &Cx<'_>,
+    ) -> Reply {
         let Some(draft) = &mut self.draft else {
-            return Outcome::default();
+            return Reply::default();
         };
         draft.plan.exporting = false;
         let id = asked.plan_id;
         let ours = draft.plan.plan().is_some_and(|plan| plan.id == id);
-        Outcome::say(match written {
+        let text = match written {
             Ok(rows) => {
                 let file = crate::paths::shown(&asked.file);
                 // The page has room for a long path.
                 draft.plan.exported = ours.then(|| file.clone());
-                let s = if rows == 1 { "" } else { "s" };
+                let s = if *rows == 1 { "" } else { "s" };
                 format!("{rows} target{s} of plan {id} written to {file}")
             }
             Err(error) => format!("plan {id} was not exported: {error}"),
-        })
+        };
+        say(cx, text)
     }
 
     /// Takes what came of a start.
-    fn started(&mut self, asked: &StartRunbook, done: Result<Started>) -> Outcome {
+    fn started(&mut self, asked: &StartRunbook, done: &Result<Started>, cx: &Cx<'_>) -> Reply {
         let request_id = asked.request_id.as_ref();
         let ours = |draft: &&mut Draft| Some(&draft.confirm.request_id) == request_id;
         match done {
@@ -254,7 +259,8 @@ impl Runbooks {
                         "nothing new was started: run {id} does the same already, enter to view"
                     )
                 };
-                Outcome { say: Some(text), view: Some(id), ..Outcome::default() }
+                // The notice goes; the run stays where runs are looked at.
+                Reply::default().lead(text, Some(id), cx).go(Go::Ready(Target::Run(id)))
             }
             Err(error) => match self.draft.as_mut().filter(ours) {
                 Some(draft) => {
@@ -265,15 +271,15 @@ impl Runbooks {
                     if matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound) {
                         draft.plan.dead = Some(error.message().to_owned());
                     }
-                    draft.confirm.failed(error);
-                    Outcome::default()
+                    draft.confirm.failed(error.clone());
+                    Reply::default()
                 }
-                None => Outcome::say(format!("{} was not started: {error}", asked.key)),
+                None => say(cx, format!("{} was not started: {error}", asked.key)),
             },
         }
     }
 }
 
-fn cut(whole: bool) -> Option<String> {
-    (!whole).then(|| "the paste was longer than the field and was cut off".to_owned())
+fn cut(whole: bool) -> Pasted {
+    if whole { Pasted::Whole } else { Pasted::Cut }
 }

@@ -6,15 +6,15 @@ use ratatui::text::Line;
 
 use super::super::super::theme::Role;
 use super::view::{fact, is_roomy, key, put};
-use super::{Around, Runbooks};
+use super::{Cx, Runbooks};
 use crate::tui::command::{Command, Context};
 
 /// Cells of a runbook's title.
 const TITLE: usize = 40;
 
 impl Runbooks {
-    pub(super) fn draw_list(&self, area: Rect, buffer: &mut Buffer, around: &Around<'_>) {
-        let look = around.look;
+    pub(super) fn draw_list(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
+        let look = cx.look;
         let width = usize::from(area.width);
         let title = TITLE.min(width.saturating_sub(4) / 2);
         let keys = width.saturating_sub(title + 4);
@@ -33,7 +33,7 @@ impl Runbooks {
                 look.span(Role::Muted, format!(" {}", look.cut(card.key, keys))),
             ]));
         }
-        if is_roomy(around.area) {
+        if is_roomy(cx.area) {
             lines.push(Line::default());
         }
         let area = put(lines, area, buffer);
@@ -43,7 +43,7 @@ impl Runbooks {
         let mut lines = fact(look, "changes", Role::Text, card.changes, area);
         lines.extend(fact(look, "undo", Role::Text, card.undo, area));
         let mut label = "needs";
-        let mut needs = card.needs(&around.held);
+        let mut needs = card.needs(cx.held);
         needs.sort_by_key(|(_, held)| *held);
         for (capability, held) in needs {
             let (role, text) = if held {
@@ -57,7 +57,7 @@ impl Runbooks {
         }
         lines.extend(fact(look, "aimed at", Role::Text, &card.aims(), area));
         if let Some(id) = self.last {
-            let tab = key(around, Context::Runbooks, Command::TabRun);
+            let tab = key(cx, Context::Runbooks, Command::TabRun);
             let said = format!("run {id} is the last one started here; {tab} shows it");
             lines.extend(fact(look, "started", Role::Accent, &said, area));
         }

@@ -17,25 +17,26 @@ mod settings;
 mod steps;
 mod view;
 
-use std::path::Path;
-
 use chrono::{DateTime, Utc};
-use ratatui::layout::Rect;
+use crossterm::event::KeyEvent;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
 
 use self::card::Card;
 use self::confirm::ConfirmStep;
 use self::plan::{PlanStep, Trouble};
 use self::scope::{Keys, Page, Scope, Way};
-use super::super::app::Setup;
-use super::super::command::{Command, Context};
-use super::super::keymap::Keymap;
-use super::super::look::Look;
-use super::super::msg::{Effect, Slot};
-use super::super::widgets::form::Form;
-use crate::domain::capability::{Capability, CapabilitySet};
+use crate::domain::capability::Capability;
 use crate::domain::confirmation::ReasonRule;
+use crate::ops::AnyOutput;
 use crate::ops::plans::Preflight;
 use crate::runbooks::Registry;
+use crate::tui::app::Setup;
+use crate::tui::command::{Command, Context};
+use crate::tui::msg::{Answer, Slot};
+use crate::tui::screen::{Cx, Go, Hint, NO_FIELD, Reply, Screen, UNTYPED};
+use crate::tui::tabs::HOME;
+use crate::tui::widgets::form::Form;
 
 /// A step of the wizard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,47 +73,15 @@ impl Step {
     }
 }
 
-/// What the wizard has to know of the console around it.
-pub struct Around<'a> {
-    /// What the person may do.
-    pub held: CapabilitySet,
-    /// Whether the database is lost.
-    pub lost: bool,
-    /// Whether every start needs a reason, whatever its scope.
-    pub always_reason: bool,
-    /// How things look, and what time it is.
-    pub look: &'a Look,
-    /// The keys in force.
-    pub keymap: &'a Keymap,
-    /// Where it is drawn.
-    pub area: Rect,
-    /// Where exports go; none where there is no such place.
-    pub exports: Option<&'a Path>,
-}
+/// What the question before the console is left says.
+const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \
+                     other key stays.";
+/// What the question before a draft is discarded says.
+const DISCARD: &str = "What was selected and typed for this runbook would be lost. y discards it, \
+                       any other key keeps it.";
 
-/// What a command asks of the console around.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// What is to be done.
-    pub effects: Vec<Effect>,
-    /// What is to be said.
-    pub say: Option<String>,
-    /// The run that is led to.
-    pub view: Option<i64>,
-    /// Whether to go back to where one came from.
-    pub leave: bool,
-    /// Whether to ask before the draft is thrown away.
-    pub ask: bool,
-}
-
-impl Outcome {
-    fn effects(effects: Vec<Effect>) -> Self {
-        Self { effects, ..Self::default() }
-    }
-
-    fn say(text: impl Into<String>) -> Self {
-        Self { say: Some(text.into()), ..Self::default() }
-    }
+fn say(cx: &Cx<'_>, text: impl Into<String>) -> Reply {
+    Reply::default().say(text, cx)
 }
 
 /// What was chosen and typed for one runbook.
@@ -189,47 +158,13 @@ impl Runbooks {
         Self { registry, cards, at: 0, draft: None, last: None }
     }
 
-    /// Whether there is anything to lose.
-    pub fn has_work(&self) -> bool {
-        self.draft.as_ref().is_some_and(Draft::has_work)
-    }
-
-    /// Forgets the draft, and stops what it asked for.
-    pub fn throw_away(&mut self) -> Vec<Effect> {
-        let counting = self.draft.as_mut().filter(|draft| draft.plan.is_counting());
-        let effects = counting.map_or_else(Vec::new, |draft| draft.plan.cancel());
-        self.draft = None;
-        effects
-    }
-
     /// The step that is shown.
     pub fn step(&self) -> Step {
         self.draft.as_ref().map_or(Step::Runbook, |draft| draft.step)
     }
 
-    /// Asks for what the step shows, when the tab is shown again.
-    pub fn refresh(&self) -> Vec<Effect> {
-        match &self.draft {
-            Some(draft) if draft.step == Step::Scope => draft.scope.ask(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The slot of what the step shows and asks once. A preflight only once it has failed: it counts
-    /// as long as it takes.
-    pub fn once(&self) -> Option<Slot> {
-        let draft = self.draft.as_ref()?;
-        let chooses = draft.scope.page == Page::Choose;
-        match draft.step {
-            Step::Scope => chooses.then_some(Slot::ScopeChoices),
-            Step::Preflight if draft.plan.plan().is_some() => Some(Slot::PlanTargets),
-            Step::Preflight => draft.plan.has_failed().then_some(Slot::Preflight),
-            _ => None,
-        }
-    }
-
     /// Where keys are looked up, at `now`.
-    pub fn context(&self, now: DateTime<Utc>) -> Context {
+    fn context_at(&self, now: DateTime<Utc>) -> Context {
         let Some(draft) = &self.draft else {
             return Context::Runbooks;
         };
@@ -249,7 +184,7 @@ impl Runbooks {
     }
 
     /// The commands that matter most in this step, for the footer, with their words.
-    pub fn footer(&self, now: DateTime<Utc>) -> Vec<(Command, &'static str)> {
+    fn offers(&self, now: DateTime<Utc>) -> Vec<(Command, &'static str)> {
         let Some(draft) = &self.draft else {
             return vec![
                 (Command::RowOpen, "select"),
@@ -258,7 +193,7 @@ impl Runbooks {
             ];
         };
         let back = (Command::AppBack, "back");
-        match self.context(now) {
+        match self.context_at(now) {
             Context::Filter => vec![
                 (Command::FilterAccept, "done"),
                 (Command::FilterClear, "clear"),
@@ -325,11 +260,109 @@ impl Runbooks {
             _ => Vec::new(),
         }
     }
+}
 
-    /// What keeps a person from the whole tab.
-    pub fn refusal(held: &CapabilitySet) -> Option<Capability> {
-        let needed = Capability::RunbooksView;
-        (!held.has(needed)).then_some(needed)
+/// What keeps a person from the whole tab.
+fn refusal(cx: &Cx<'_>) -> Option<Capability> {
+    let needed = Capability::RunbooksView;
+    (!cx.has(needed)).then_some(needed)
+}
+
+impl Screen for Runbooks {
+    fn context(&self, cx: &Cx<'_>) -> Context {
+        self.context_at(cx.look.now)
+    }
+
+    /// Asks for what the step shows.
+    fn open(&mut self, _: &Cx<'_>) -> Reply {
+        match &self.draft {
+            Some(draft) if draft.step == Step::Scope => Reply::of(draft.scope.ask()),
+            _ => Reply::default(),
+        }
+    }
+
+    /// A preflight is asked again only once it has failed: it counts as long as it takes.
+    fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
+        let draft = self.draft.as_ref()?;
+        let chooses = draft.scope.page == Page::Choose;
+        match draft.step {
+            Step::Scope => chooses.then_some(Slot::ScopeChoices),
+            Step::Preflight if draft.plan.plan().is_some() => Some(Slot::PlanTargets),
+            Step::Preflight => draft.plan.has_failed().then_some(Slot::Preflight),
+            _ => None,
+        }
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        self.take(answer, cx)
+    }
+
+    fn outcome(&mut self, _: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
+        match (answer, &mut self.draft) {
+            (Answer::Counted(counted), Some(draft)) => draft.plan.take_progress(*counted),
+            (Answer::PlanExported(asked, written), _) => {
+                return self.exported(asked, written, cx);
+            }
+            _ => {}
+        }
+        Reply::default()
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let context = self.context(cx);
+        let moves = matches!(command, Command::AppBack | Command::FilterEdit);
+        let own = context == Context::Filter || (context != Context::Runbooks && moves);
+        if !own && (moves || command.is_everywhere()) {
+            return Reply::up(command);
+        }
+        if refusal(cx).is_some() {
+            return if moves { Reply::default().go(Go::Tab(HOME)) } else { Reply::default() };
+        }
+        self.step_command(command, cx)
+    }
+
+    fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
+        // The field of the phrase is gone, but the hand may still be typing it.
+        if self.context(cx) == Context::Refused {
+            return Reply::default();
+        }
+        self.type_key(event)
+    }
+
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        match self.context(cx) {
+            Context::Phrase | Context::Refused => say(cx, UNTYPED),
+            context if context.is_text() => self.paste_in_step(text, cx),
+            _ => say(cx, NO_FIELD),
+        }
+    }
+
+    fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        if refusal(cx).is_some() { Reply::default() } else { self.click_row(row, cx) }
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw(buffer, cx)
+    }
+
+    fn hints(&self, cx: &Cx<'_>) -> Vec<Hint> {
+        if refusal(cx).is_some() {
+            return Vec::new();
+        }
+        let offers = self.offers(cx.look.now).into_iter();
+        offers.map(|(command, label)| Hint::Does(command, label)).collect()
+    }
+
+    fn unsaved(&self) -> Option<&'static str> {
+        self.draft.as_ref().is_some_and(Draft::has_work).then_some(LEAVE)
+    }
+
+    /// Forgets the draft, and stops what it asked for.
+    fn discard(&mut self, _: &Cx<'_>) -> Reply {
+        let counting = self.draft.as_mut().filter(|draft| draft.plan.is_counting());
+        let effects = counting.map_or_else(Vec::new, |draft| draft.plan.cancel());
+        self.draft = None;
+        Reply::of(effects)
     }
 }
 

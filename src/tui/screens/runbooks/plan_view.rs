@@ -11,7 +11,7 @@ use super::super::super::look::{Look, grouped};
 use super::super::super::theme::Role;
 use super::plan::{Counting, Trouble};
 use super::view::{fact, is_roomy, key, name, put, put_below, text};
-use super::{Around, Draft};
+use super::{Cx, Draft};
 use crate::domain::count::noun;
 use crate::ops::plans::{Plan, PlanTarget};
 
@@ -88,10 +88,10 @@ impl Draft {
     }
 
     /// Why it cannot go on, and what became of an earlier plan.
-    fn plan_foot(&self, area: Rect, around: &Around<'_>) -> Vec<Line<'static>> {
-        let look = around.look;
+    fn plan_foot(&self, area: Rect, cx: &Cx<'_>) -> Vec<Line<'static>> {
+        let look = cx.look;
         let mut lines = Vec::new();
-        let renew = key(around, Context::Plan, Command::PreflightNew);
+        let renew = key(cx, Context::Plan, Command::PreflightNew);
         let trouble = self.plan.trouble(look.now, self.card.items);
         let said = match trouble.filter(|_| !self.plan.is_counting()) {
             Some(Trouble::Nothing(why)) => Some(why),
@@ -118,10 +118,10 @@ impl Draft {
         lines
     }
 
-    pub(super) fn plan_layout(&self, area: Rect, around: &Around<'_>) -> Layout {
+    pub(super) fn plan_layout(&self, area: Rect, cx: &Cx<'_>) -> Layout {
         let rows_of = |lines: Vec<Line<'_>>| u16::try_from(lines.len()).unwrap_or(u16::MAX);
-        let facts = rows_of(self.facts(area, around.look)).min(area.height);
-        let foot = rows_of(self.plan_foot(area, around)).min(area.height - facts);
+        let facts = rows_of(self.facts(area, cx.look)).min(area.height);
+        let foot = rows_of(self.plan_foot(area, cx)).min(area.height - facts);
         let left = area.height - facts - foot;
         let head = 2.min(left);
         let below = area.y + facts;
@@ -137,11 +137,11 @@ impl Draft {
         &self,
         area: Rect,
         buffer: &mut Buffer,
-        around: &Around<'_>,
+        cx: &Cx<'_>,
     ) -> Option<Position> {
-        let look = around.look;
-        let layout = self.plan_layout(area, around);
-        put_below(self.plan_foot(area, around), layout.foot, buffer);
+        let look = cx.look;
+        let layout = self.plan_layout(area, cx);
+        put_below(self.plan_foot(area, cx), layout.foot, buffer);
         if self.plan.plan().is_none() {
             let role = match self.plan.counting {
                 Counting::Failed(_) => Role::Failed,
@@ -153,7 +153,7 @@ impl Draft {
             let mut lines: Vec<Line<'static>> =
                 lines.map(|line| Line::from(look.span(role, format!(" {line}")))).collect();
             if self.plan.is_counting() {
-                let cancel = key(around, Context::Plan, Command::PreflightCancel);
+                let cancel = key(cx, Context::Plan, Command::PreflightCancel);
                 let hint = format!("Nothing is changed by counting. esc or {cancel} cancels it.");
                 lines.extend(text(look, Role::Hint, &hint, area));
             }
@@ -170,7 +170,7 @@ impl Draft {
             .plan
             .targets
             .shown(rows)
-            .map(|(row, here)| columns.line(row, here, look, around.lost))
+            .map(|(row, here)| columns.line(row, here, look, cx.lost))
             .collect();
         let lines = match (lines.is_empty(), self.plan.targets.error()) {
             (_, Some(error)) => text(look, Role::Failed, &told(error), area),

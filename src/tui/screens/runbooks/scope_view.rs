@@ -9,7 +9,7 @@ use super::super::super::look::{Look, grouped};
 use super::super::super::theme::Role;
 use super::scope::{RESTRICTED, Scope, Way};
 use super::view::{draw_form, fact, is_roomy, name, put, put_below, text};
-use super::{Around, Draft};
+use super::{Cx, Draft};
 use crate::domain::plan::suspicion;
 use crate::ops::plans::{ScopeTenant, ScopeWorkspace};
 
@@ -28,8 +28,8 @@ pub(super) struct Layout {
 }
 
 impl Draft {
-    pub(super) fn scope_layout(&self, area: Rect, around: &Around<'_>) -> Layout {
-        let foot = u16::try_from(self.scope_foot(area, around.look).len()).unwrap_or(1);
+    pub(super) fn scope_layout(&self, area: Rect, cx: &Cx<'_>) -> Layout {
+        let foot = u16::try_from(self.scope_foot(area, cx.look).len()).unwrap_or(1);
         let foot = foot.min(area.height.saturating_sub(4));
         let head = 3.min(area.height);
         Layout {
@@ -57,10 +57,10 @@ impl Draft {
         &self,
         area: Rect,
         buffer: &mut Buffer,
-        around: &Around<'_>,
+        cx: &Cx<'_>,
     ) -> Option<Position> {
-        let (look, scope) = (around.look, &self.scope);
-        let layout = self.scope_layout(area, around);
+        let (look, scope) = (cx.look, &self.scope);
+        let layout = self.scope_layout(area, cx);
         let mut spans = vec![Span::raw(" ")];
         for way in &scope.ways {
             let word = match way {
@@ -93,7 +93,7 @@ impl Draft {
                 .shown(rows)
                 .map(|(row, here)| {
                     let marked = row.is_some_and(|row| scope.marks.contains_key(&row.id));
-                    columns.tenant(row, here, marked, look, around.lost)
+                    columns.tenant(row, here, marked, look, cx.lost)
                 })
                 .collect(),
             _ => scope
@@ -102,7 +102,7 @@ impl Draft {
                 .map(|(row, here)| {
                     let chosen = scope.workspace.as_ref().map(|chosen| chosen.id);
                     let marked = row.is_some_and(|row| chosen == Some(row.id));
-                    columns.workspace(row, here, marked, look, around.lost)
+                    columns.workspace(row, here, marked, look, cx.lost)
                 })
                 .collect(),
         };
@@ -123,9 +123,9 @@ impl Draft {
         &self,
         area: Rect,
         buffer: &mut Buffer,
-        around: &Around<'_>,
+        cx: &Cx<'_>,
     ) -> Option<Position> {
-        let look = around.look;
+        let look = cx.look;
         let mut lines = Vec::new();
         if self.card.is_platforms() {
             let aim = "It is aimed at the platform itself: there are no tenants to select.";
@@ -137,7 +137,7 @@ impl Draft {
         for input in self.card.inputs {
             lines.extend(fact(look, input.name, Role::Hint, input.about, area));
         }
-        if is_roomy(around.area) {
+        if is_roomy(cx.area) {
             lines.push(Line::default());
         }
         let area = put(lines, area, buffer);

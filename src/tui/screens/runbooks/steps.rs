@@ -9,26 +9,38 @@ use super::super::super::widgets::form::Form;
 use super::plan::{Counting, Trouble};
 use super::scope::Page;
 use super::settings::{self, Wrong};
-use super::{Around, Draft, Outcome, Step, command_line};
+use super::{Cx, DISCARD, Draft, Reply, Step, command_line, say};
 use crate::domain::capability::Capability;
 use crate::domain::count::count;
 use crate::domain::run::Source;
 use crate::ops::Consent;
 use crate::ops::runbooks::StartRunbook;
+use crate::tui::screen::Go;
+use crate::tui::screens::dialogs::question::Question;
 use crate::{Error, ErrorKind};
 
 /// Why nothing can be asked while the database does not answer.
 const LOST: &str = "this is disabled: the database does not answer; it comes back with it";
 
 impl Draft {
-    pub(super) fn back(&mut self) -> Outcome {
+    /// Asks before what was entered is thrown away, if anything was.
+    fn ask_to_discard(&self) -> Reply {
+        let leads = Go::Discard;
+        if !self.has_work() {
+            return Reply::default().go(leads);
+        }
+        let (title, why) = (" Discard it? ", DISCARD.to_owned());
+        Reply::default().push(Question { title, why, yes: "discard", leads })
+    }
+
+    pub(super) fn back(&mut self, cx: &Cx<'_>) -> Reply {
         match self.step {
             Step::Scope if self.scope.page == Page::Inputs && !self.card.is_platforms() => {
                 self.scope.page = Page::Choose;
             }
-            Step::Runbook | Step::Scope => return Outcome { ask: true, ..Outcome::default() },
+            Step::Runbook | Step::Scope => return self.ask_to_discard(),
             Step::Preflight if self.plan.is_counting() => {
-                return Outcome::effects(self.plan.cancel());
+                return Reply::of(self.plan.cancel());
             }
             Step::Preflight => {
                 self.plan.refusal = None;
@@ -38,25 +50,25 @@ impl Draft {
                     // It may be asked again at this moment.
                     effects.push(Effect::Stop(Slot::Preflight));
                 }
-                return Outcome::effects(effects);
+                return Reply::of(effects);
             }
             Step::Rollout => self.step = Step::Preflight,
             Step::Reason => self.step = Step::Rollout,
             Step::Confirm if self.confirm.sending => {
-                return Outcome::say("it is being sent; what was sent is not taken back");
+                return say(cx, "it is being sent; what was sent is not taken back");
             }
             Step::Confirm => self.step = Step::Reason,
         }
-        Outcome::default()
+        Reply::default()
     }
 
     /// A command while a search is typed.
-    pub(super) fn search(&mut self, command: Command, around: &Around<'_>) -> Outcome {
-        let height = self.rows(around).1;
+    pub(super) fn search(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let height = self.rows(cx).1;
         let scope = self.step == Step::Scope;
         let editor = if scope { &mut self.scope.editor } else { &mut self.plan.editor };
         let text = match (command, editor.take()) {
-            (Command::FilterAccept, _) => return Outcome::default(),
+            (Command::FilterAccept, _) => return Reply::default(),
             (Command::AppBack, Some(search)) => search.before,
             (Command::FilterClear, Some(mut search)) => {
                 search.field.clear();
@@ -70,48 +82,40 @@ impl Draft {
                 } else {
                     self.plan.command(command, height)
                 };
-                return Outcome::effects(effects);
+                return Reply::of(effects);
             }
         };
         let now = if scope { self.scope.search() } else { self.plan.targets.search() };
         if now == text {
-            return Outcome::default();
+            return Reply::default();
         }
-        Outcome::effects(if scope {
-            self.scope.search_for(&text)
-        } else {
-            self.plan.search_for(&text)
-        })
+        Reply::of(if scope { self.scope.search_for(&text) } else { self.plan.search_for(&text) })
     }
 
     /// A command of the scope; none where it goes on to the preflight.
-    pub(super) fn scope_command(
-        &mut self,
-        command: Command,
-        around: &Around<'_>,
-    ) -> Option<Outcome> {
+    pub(super) fn scope_command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
         let inputs = self.scope.page == Page::Inputs;
         match (command, &mut self.scope.inputs) {
             (Command::WizardNext, _) | (Command::FormSubmit, None) => {}
             (_, Some(form)) if inputs => {
                 self.scope.refusal = None;
                 if !form.command(command) {
-                    return Some(Outcome::default());
+                    return Some(Reply::default());
                 }
             }
             _ => {
-                let height = self.rows(around).1;
-                return Some(Outcome::effects(self.scope.command(command, height)));
+                let height = self.rows(cx).1;
+                return Some(Reply::of(self.scope.command(command, height)));
             }
         }
-        match self.scope.choice(&around.keys()) {
+        match self.scope.choice(&cx.keys()) {
             Err(why) => {
                 self.scope.refusal = Some(why);
-                Some(Outcome::default())
+                Some(Reply::default())
             }
             Ok(_) if !inputs && self.scope.inputs.is_some() => {
                 self.scope.page = Page::Inputs;
-                Some(Outcome::default())
+                Some(Reply::default())
             }
             Ok(_) => None,
         }
@@ -126,38 +130,38 @@ impl Draft {
 
     /// Goes to the plan of what is chosen: the one that is there, or (`anew` in any case) one
     /// that is made now.
-    pub(super) fn count(&mut self, around: &Around<'_>, anew: bool) -> Outcome {
-        let request = match self.request(&around.keys()) {
+    pub(super) fn count(&mut self, cx: &Cx<'_>, anew: bool) -> Reply {
+        let request = match self.request(&cx.keys()) {
             Ok(request) => request,
             Err(why) => {
                 self.step = Step::Scope;
                 self.scope.refusal = Some(why);
-                return Outcome::default();
+                return Reply::default();
             }
         };
         if self.plan.is_for(&request) && !anew {
             self.step = Step::Preflight;
-            return Outcome::default();
+            return Reply::default();
         }
-        if around.lost {
-            return Outcome::say(LOST);
+        if cx.lost {
+            return say(cx, LOST);
         }
         self.step = Step::Preflight;
         self.confirm = super::ConfirmStep::default();
-        Outcome::effects(self.plan.count(request))
+        Reply::of(self.plan.count(request))
     }
 
-    pub(super) fn plan_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+    pub(super) fn plan_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         self.plan.refusal = None;
         let counting = self.plan.is_counting();
         match command {
-            Command::PreflightCancel if counting => Outcome::effects(self.plan.cancel()),
-            Command::PreflightNew if !counting => self.count(around, true),
+            Command::PreflightCancel if counting => Reply::of(self.plan.cancel()),
+            Command::PreflightNew if !counting => self.count(cx, true),
             Command::WizardNext if counting => {
-                Outcome::say("it is still counting; wait for it, or cancel it")
+                say(cx, "it is still counting; wait for it, or cancel it")
             }
             Command::WizardNext => {
-                self.plan.refusal = match self.plan.trouble(around.look.now, self.card.items) {
+                self.plan.refusal = match self.plan.trouble(cx.look.now, self.card.items) {
                     None => {
                         self.plan.note = None;
                         self.step = Step::Rollout;
@@ -170,34 +174,34 @@ impl Draft {
                     }
                     Some(Trouble::Nothing(why) | Trouble::Dead(why)) => Some(why),
                 };
-                Outcome::default()
+                Reply::default()
             }
-            Command::PlanExport => self.export(around),
+            Command::PlanExport => self.export(cx),
             _ => {
-                let height = self.rows(around).1;
-                Outcome::effects(self.plan.command(command, height))
+                let height = self.rows(cx).1;
+                Reply::of(self.plan.command(command, height))
             }
         }
     }
 
-    fn export(&mut self, around: &Around<'_>) -> Outcome {
+    fn export(&mut self, cx: &Cx<'_>) -> Reply {
         let Some(plan) = self.plan.plan().filter(|_| !self.plan.exporting) else {
-            return Outcome::default();
+            return Reply::default();
         };
-        if around.lost {
-            return Outcome::say(LOST);
+        if cx.lost {
+            return say(cx, LOST);
         }
-        let Some(dir) = around.exports else {
-            return Outcome::say("there is no place for exports on this machine");
+        let Some(dir) = cx.exports else {
+            return say(cx, "there is no place for exports on this machine");
         };
-        let export = ExportPlan::new(plan.id, dir, around.look.now);
+        let export = ExportPlan::new(plan.id, dir, cx.look.now);
         self.plan.exporting = true;
-        Outcome::effects(vec![Effect::Ask(Slot::Export, Request::ExportPlan(export))])
+        Reply::of(vec![Effect::Ask(Slot::Export, Request::ExportPlan(export))])
     }
 
-    pub(super) fn form_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+    pub(super) fn form_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let rollout = self.step == Step::Rollout;
-        let rule = self.reason_rule(around.always_reason);
+        let rule = self.reason_rule(cx.under_glass);
         let form = if rollout { &mut self.rollout } else { &mut self.reason };
         // Enter goes on as soon as it can; what stands in the rollout is a whole proposal, the
         // reason is typed field by field.
@@ -208,7 +212,7 @@ impl Draft {
             _ => form.command(command),
         };
         if !done {
-            return Outcome::default();
+            return Reply::default();
         }
         form.forgive();
         if rollout {
@@ -228,25 +232,24 @@ impl Draft {
                 Err(wrong) => refuse(&mut self.reason, wrong),
             }
         }
-        Outcome::default()
+        Reply::default()
     }
 
-    pub(super) fn confirm_command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+    pub(super) fn confirm_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         match command {
-            Command::FormSubmit | Command::WizardNext => return self.start(around),
+            Command::FormSubmit | Command::WizardNext => return self.start(cx),
             Command::FilterClear if !self.confirm.sending => {
                 self.confirm.field.clear();
                 self.confirm.error = None;
             }
             Command::CommandCopy => {
-                let Some(text) = self.command_line(around.always_reason) else {
-                    return Outcome::default();
+                let Some(text) = self.command_line(cx.under_glass) else {
+                    return Reply::default();
                 };
-                let mut outcome = Outcome::say("the command was sent to the terminal's clipboard");
-                outcome.effects.push(Effect::Copy(text));
-                return outcome;
+                let outcome = say(cx, "the command was sent to the terminal's clipboard");
+                return outcome.and([Effect::Copy(text)]);
             }
-            Command::PreflightNew if !self.confirm.sending => return self.count(around, true),
+            Command::PreflightNew if !self.confirm.sending => return self.count(cx, true),
             Command::WaitForWorker if self.waits_for_worker() => {
                 self.confirm.wait_for_worker = true;
                 // Until now no field was shown.
@@ -259,8 +262,8 @@ impl Draft {
             Command::CursorPageDown | Command::CursorLast => self.confirm.top = usize::MAX / 2,
             _ => {}
         }
-        self.confirm.top = self.confirm.top.min(self.summary_overflow(around));
-        Outcome::default()
+        self.confirm.top = self.confirm.top.min(self.summary_overflow(cx));
+        Reply::default()
     }
 
     /// Whether the second choice is open: to queue what waits for a worker.
@@ -281,17 +284,17 @@ impl Draft {
     }
 
     /// Enter on the last page.
-    fn start(&mut self, around: &Around<'_>) -> Outcome {
+    fn start(&mut self, cx: &Cx<'_>) -> Reply {
         let (Some(plan), Some(asked)) = (self.plan.plan(), self.plan.asked()) else {
-            return Outcome::default();
+            return Reply::default();
         };
         let waits = self.plan.obstacle().is_some() && !self.confirm.wait_for_worker;
-        if self.confirm.sending || waits || self.is_refused(around.look.now) {
-            return Outcome::default();
+        if self.confirm.sending || waits || self.is_refused(cx.look.now) {
+            return Reply::default();
         }
-        if !around.held.has(Capability::RunbooksRun) {
+        if !cx.held.has(Capability::RunbooksRun) {
             self.confirm.error = Some(Error::forbidden(Capability::RunbooksRun));
-            return Outcome::default();
+            return Reply::default();
         }
         let (typed, confirmation) = (self.confirm.field.text(), plan.confirmation());
         let given = confirmation.read(typed);
@@ -301,17 +304,17 @@ impl Draft {
                 let why = format!("that is not {}; nothing was started", confirmation.asks());
                 self.confirm.error = Some(Error::usage(why));
             }
-            return Outcome::default();
+            return Reply::default();
         }
-        if around.lost {
+        if cx.lost {
             self.confirm.error = Some(Error::new(ErrorKind::Unreachable, LOST));
-            return Outcome::default();
+            return Reply::default();
         }
-        let rule = self.reason_rule(around.always_reason);
+        let rule = self.reason_rule(cx.under_glass);
         let reason = settings::reason(&self.reason, rule);
         let (Ok(rollout), Ok(reason)) = (settings::rollout(&self.rollout), reason) else {
             self.confirm.error = Some(Error::usage("the reason is missing; go back and give one"));
-            return Outcome::default();
+            return Reply::default();
         };
         let start = StartRunbook {
             plan_hash: Some(plan.hash.clone()),
@@ -324,7 +327,7 @@ impl Draft {
         };
         self.confirm.sending = true;
         self.confirm.error = None;
-        Outcome::effects(vec![Effect::ask(Slot::StartRunbook, start)])
+        Reply::of(vec![Effect::ask(Slot::StartRunbook, start)])
     }
 
     /// What is said of the preflight where there is no plan.

@@ -10,7 +10,7 @@ use super::super::super::look::{Look, wrapped};
 use super::super::super::theme::Role;
 use super::super::super::widgets::form::Form;
 use super::scope::Page;
-use super::{Around, Draft, Runbooks, Step, settings};
+use super::{Cx, Draft, Runbooks, Step, settings};
 use crate::domain::plan::suspicion;
 
 /// From this height on, there is room for empty lines.
@@ -88,16 +88,15 @@ pub(super) fn name(look: &Look, name: &str, columns: usize) -> String {
 }
 
 /// The key of a command here.
-pub(super) fn key(around: &Around<'_>, context: Context, command: Command) -> String {
-    let keys = around.keymap.keys_for(context, command);
-    keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
+pub(super) fn key(cx: &Cx<'_>, context: Context, command: Command) -> String {
+    cx.key(context, command).unwrap_or_else(|| format!(":{command}"))
 }
 
 impl Runbooks {
     /// Draws the step; gives where the terminal's cursor belongs.
-    pub fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
-        let (look, area) = (around.look, around.area);
-        if let Some(missing) = Self::refusal(&around.held) {
+    pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+        let (look, area) = (cx.look, cx.area);
+        if let Some(missing) = super::refusal(cx) {
             let why = format!("This needs the capability {missing}; ask an administrator for it.");
             put(text(look, Role::Failed, &why, area), area, buffer);
             return None;
@@ -109,7 +108,7 @@ impl Runbooks {
         let Some(draft) = &self.draft else {
             let why = "Select a runbook. Nothing starts before the last step.";
             Line::from(look.span(Role::Hint, format!(" {why}"))).render(second, buffer);
-            self.draw_list(below, buffer, around);
+            self.draw_list(below, buffer, cx);
             return None;
         };
         let title = format!(" {}", draft.card.title);
@@ -121,26 +120,26 @@ impl Runbooks {
         Line::from(spans).render(second, buffer);
         match draft.step {
             Step::Runbook | Step::Scope if draft.scope.page == Page::Inputs => {
-                draft.draw_inputs(below, buffer, around)
+                draft.draw_inputs(below, buffer, cx)
             }
-            Step::Runbook | Step::Scope => draft.draw_scope(below, buffer, around),
-            Step::Preflight => draft.draw_plan(below, buffer, around),
+            Step::Runbook | Step::Scope => draft.draw_scope(below, buffer, cx),
+            Step::Preflight => draft.draw_plan(below, buffer, cx),
             Step::Rollout => draft.draw_rollout(below, buffer, look),
-            Step::Reason => draft.draw_reason(below, buffer, around),
-            Step::Confirm => draft.draw_confirm(below, buffer, around),
+            Step::Reason => draft.draw_reason(below, buffer, cx),
+            Step::Confirm => draft.draw_confirm(below, buffer, cx),
         }
     }
 }
 
 impl Draft {
     /// Where the rows of the step's list begin in the body, and how many are shown.
-    pub(super) fn rows(&self, around: &Around<'_>) -> (u16, usize) {
-        let below = below_head(around.area);
+    pub(super) fn rows(&self, cx: &Cx<'_>) -> (u16, usize) {
+        let below = below_head(cx.area);
         let rows = match self.step {
-            Step::Preflight => self.plan_layout(below, around).rows,
-            _ => self.scope_layout(below, around).rows,
+            Step::Preflight => self.plan_layout(below, cx).rows,
+            _ => self.scope_layout(below, cx).rows,
         };
-        (rows.y - around.area.y, usize::from(rows.height))
+        (rows.y - cx.area.y, usize::from(rows.height))
     }
 
     fn draw_rollout(&self, area: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
@@ -164,14 +163,9 @@ impl Draft {
         cursor
     }
 
-    fn draw_reason(
-        &self,
-        area: Rect,
-        buffer: &mut Buffer,
-        around: &Around<'_>,
-    ) -> Option<Position> {
-        let look = around.look;
-        let intro = match self.needs_reason(around.always_reason) {
+    fn draw_reason(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+        let look = cx.look;
+        let intro = match self.needs_reason(cx.under_glass) {
             Some(why) => {
                 format!("Required: {why}. It is kept with the run and in the audit log.")
             }

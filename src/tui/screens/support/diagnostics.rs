@@ -4,21 +4,22 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::Position;
-
-use super::reader::{Act, Paper, PaperLine, Reader};
-use super::{Around, Outcome, Screen, Search, bundle};
+use super::bundle;
+use super::pages::{PaperPage, Papered};
+use super::reader::{Act, Paper, PaperLine};
+use crate::Error;
+use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
 use crate::domain::sanitize::{Rule, Tally};
 use crate::domain::support::{Bundle, Evidence, title};
+use crate::ops::AnyOutput;
 use crate::ops::support::{DiagnosticsSubject, OpenDiagnostics};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Effect, Slot, Sub};
+use crate::tui::export::ExportDiagnostics;
+use crate::tui::msg::{Answer, Effect, Request, Slot};
+use crate::tui::screen::{Cx, Hint, Reply, State};
 use crate::tui::theme::Role;
-use crate::{Error, Result};
 
 /// The state of the page.
 #[derive(Debug)]
@@ -32,88 +33,33 @@ pub struct Diagnostics {
     opening: bool,
     /// Where they were written to.
     files: Vec<PathBuf>,
-    reader: Reader,
 }
 
 impl Diagnostics {
-    /// A page for the diagnostics of a subject.
-    pub fn of(subject: DiagnosticsSubject) -> Self {
-        // All sections at a glance, with how fresh each is.
-        let reader = Reader::default();
-        Self {
+    /// A page for the diagnostics of a subject: all sections at a glance, with how fresh each is.
+    pub fn page(subject: DiagnosticsSubject) -> PaperPage<Self> {
+        let page = Self {
             subject,
             evidence: None,
             withheld: Tally::default(),
             error: None,
             opening: false,
             files: Vec::new(),
-            reader,
-        }
+        };
+        PaperPage::of(page, [])
     }
 
-    /// What they are of.
-    pub fn about(&self) -> DiagnosticsSubject {
-        self.subject
-    }
-
-    /// What was opened.
-    pub fn evidence(&self) -> Option<&Arc<Evidence>> {
-        self.evidence.as_ref()
-    }
-
-    /// Whether an opening is on its way.
-    pub fn is_opening(&self) -> bool {
-        self.opening
-    }
-
-    /// Takes what was opened; what was opened of something else is dropped.
-    pub fn take(&mut self, subject: DiagnosticsSubject, opened: &Result<Evidence>) {
-        if subject != self.subject {
-            return;
-        }
-        self.opening = false;
-        match opened {
-            Ok(evidence) => {
-                // Files hold what was opened before.
-                self.files.clear();
-                self.withheld = evidence.bundle().map(Bundle::tally).unwrap_or_default();
-                self.evidence = Some(Arc::new(evidence.clone()));
-                self.error = None;
-            }
-            Err(error) => self.error = Some(error.clone()),
-        }
-    }
-
-    /// Takes where they were written to.
-    pub fn exported(&mut self, files: &Result<Vec<PathBuf>>) {
-        if let Ok(files) = files {
-            self.files.clone_from(files);
-        }
-    }
-
-    fn lines(&self, around: &Around<'_>) -> Vec<PaperLine> {
-        let Some(evidence) = &self.evidence else { return Vec::new() };
-        let Some(opened) = evidence.bundle() else { return Vec::new() };
-        let look = around.look;
-        let mut paper = Paper::new(around);
-        paper.text(Role::Title, 0, &format!("Diagnostics of {}", title(evidence.subject())));
-        if let Some(run) = &evidence.subject().run {
-            let text = look.span(Role::Text, format!("open run {}", run.id));
-            paper.link(Act::Run(run.id), 0, vec![text]);
-        }
-        paper.gap();
-        answer(&mut paper, opened);
-        let again = around.key(Command::PollNow);
-        let again = again.map_or_else(String::new, |key| format!("; {key} reopens them"));
-        let at = look.full_time(opened.opened_at);
-        paper.text(Role::Muted, 0, &format!("opened at {at}, and audited{again}"));
-        redaction(&mut paper, &self.withheld);
-        for file in &self.files {
-            paper.text(Role::Accent, 0, &format!("written to {}", crate::paths::shown(file)));
-        }
-        paper.gap();
-        bundle::sections(&mut paper, opened, look);
-        paper.done()
+    /// Writes them into files, as they were opened.
+    fn export(&self, cx: &Cx<'_>) -> Reply {
+        let Some(evidence) = self.evidence.clone() else {
+            return Reply::default().say("no diagnostics are open", cx);
+        };
+        let Some(dir) = cx.exports else {
+            return Reply::default().say("there is no directory that exports could go to", cx);
+        };
+        let export = ExportDiagnostics { evidence, dir: dir.to_owned(), now: cx.look.now };
+        let request = Request::ExportDiagnostics(export);
+        Reply::of(vec![Effect::Ask(Slot::DiagnosticsExport, request)])
     }
 }
 
@@ -138,91 +84,130 @@ fn redaction(paper: &mut Paper<'_>, tally: &Tally) {
     paper.text(Role::Text, 0, &format!("{}{masks}", tally.sentence()));
 }
 
-impl Screen for Diagnostics {
-    fn context(&self) -> Context {
-        Context::Diagnostics
-    }
+impl Papered for Diagnostics {
+    const CONTEXT: Context = Context::Diagnostics;
 
-    fn subscriptions(&self, _: Duration) -> Vec<Sub> {
-        Vec::new()
-    }
-
-    fn refresh(&mut self) -> Vec<Effect> {
+    fn refresh(&mut self, _: &Cx<'_>) -> Reply {
         if std::mem::replace(&mut self.opening, true) {
-            return Vec::new();
+            return Reply::default();
         }
-        vec![Effect::ask(Slot::Diagnostics, OpenDiagnostics { subject: self.subject })]
+        Reply::ask(Slot::Diagnostics, OpenDiagnostics { subject: self.subject })
     }
 
-    fn search(&mut self) -> &mut Search {
-        &mut self.reader.search
-    }
-
-    fn is_typing(&self) -> bool {
-        self.reader.search.is_typing()
-    }
-
-    fn searched(&mut self, around: &Around<'_>) -> Vec<Effect> {
-        let lines = self.lines(around);
-        self.reader.searched(&lines, around);
-        Vec::new()
-    }
-
-    fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
-        let lines = self.lines(around);
-        self.reader.command(command, &lines, around).into()
-    }
-
-    fn click(&mut self, _: u16, row: u16, around: &Around<'_>) -> Outcome {
-        let lines = self.lines(around);
-        self.reader.click(row, &lines, around).into()
-    }
-
-    fn settle(&mut self, around: &Around<'_>) {
-        let lines = self.lines(around);
-        self.reader.settle(&lines, around);
-    }
-
-    fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
-        if self.evidence.is_some() {
-            return self.reader.draw(&self.lines(around), buffer, around);
+    /// What was opened of something else is dropped.
+    fn answer(&mut self, answer: &AnyOutput, _: &Cx<'_>) -> bool {
+        let AnyOutput::OpenDiagnostics(asked, opened) = answer else { return false };
+        if asked.subject != self.subject {
+            return false;
         }
-        let (role, text) = match &self.error {
+        self.opening = false;
+        match opened {
+            Ok(evidence) => {
+                // Files hold what was opened before.
+                self.files.clear();
+                self.withheld = evidence.bundle().map(Bundle::tally).unwrap_or_default();
+                self.evidence = Some(Arc::new(evidence.clone()));
+                self.error = None;
+            }
+            Err(error) => self.error = Some(error.clone()),
+        }
+        true
+    }
+
+    fn outcome(&mut self, answer: &Answer, _: &Cx<'_>) -> Reply {
+        if let Answer::DiagnosticsExported(Ok(files)) = answer {
+            self.files.clone_from(files);
+        }
+        Reply::default()
+    }
+
+    /// They are opened anew by the key that asks now, which says so.
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
+        let needed = Capability::SupportDiagnosticsView;
+        Some(match command {
+            Command::DiagnosticsExport => self.export(cx),
+            Command::PollNow if self.opening => {
+                Reply::default().say("the diagnostics are being opened", cx)
+            }
+            Command::PollNow if !cx.has(needed) => Reply::default()
+                .say(format!("this needs the capability {needed}; ask an admin"), cx),
+            Command::PollNow => {
+                self.refresh(cx).say("the diagnostics are reopened, which is audited", cx)
+            }
+            _ => return None,
+        })
+    }
+
+    fn lines(&self, cx: &Cx<'_>) -> Option<Vec<PaperLine>> {
+        let evidence = self.evidence.as_ref()?;
+        let Some(opened) = evidence.bundle() else { return Some(Vec::new()) };
+        let look = cx.look;
+        let mut paper = Paper::new(cx);
+        paper.text(Role::Title, 0, &format!("Diagnostics of {}", title(evidence.subject())));
+        if let Some(run) = &evidence.subject().run {
+            let text = look.span(Role::Text, format!("open run {}", run.id));
+            paper.link(Act::Run(run.id), 0, vec![text]);
+        }
+        paper.gap();
+        answer(&mut paper, opened);
+        let again = cx.key(Context::Diagnostics, Command::PollNow);
+        let again = again.map_or_else(String::new, |key| format!("; {key} reopens them"));
+        let at = look.full_time(opened.opened_at);
+        paper.text(Role::Muted, 0, &format!("opened at {at}, and audited{again}"));
+        redaction(&mut paper, &self.withheld);
+        for file in &self.files {
+            paper.text(Role::Accent, 0, &format!("written to {}", crate::paths::shown(file)));
+        }
+        paper.gap();
+        bundle::sections(&mut paper, opened, look);
+        Some(paper.done())
+    }
+
+    fn missing(&self, cx: &Cx<'_>) -> (Role, String) {
+        match &self.error {
             Some(error) => {
-                let key = around.key(Command::PollNow);
+                let key = cx.key(Context::Diagnostics, Command::PollNow);
                 let again = key.map_or_else(String::new, |key| format!(" {key} tries again."));
                 (Role::Failed, format!("Not opened: {error}.{again}"))
             }
             None => (Role::Muted, "opening the diagnostics ...".to_owned()),
-        };
-        super::draw_text(role, &text, buffer, around);
-        None
+        }
     }
 
-    fn error(&self) -> Option<&Error> {
-        self.error.as_ref()
+    fn state(&self) -> State<'_> {
+        State { error: self.error.as_ref(), has_data: self.evidence.is_some() }
     }
 
-    fn has_data(&self) -> bool {
-        self.evidence.is_some()
-    }
-
-    fn subject(&self) -> Option<DiagnosticsSubject> {
-        Some(self.subject)
-    }
-
-    fn tenant(&self) -> Option<i64> {
-        match (&self.evidence, self.subject) {
+    fn about(&self) -> (Option<DiagnosticsSubject>, Option<i64>) {
+        let tenant = match (&self.evidence, self.subject) {
             (Some(evidence), _) => Some(evidence.subject().tenant_id),
             (None, DiagnosticsSubject::Tenant(id)) => Some(id),
             (None, DiagnosticsSubject::Run { tenant_id, .. }) => tenant_id,
+        };
+        (Some(self.subject), tenant)
+    }
+
+    fn copies(&self) -> String {
+        match self.subject {
+            DiagnosticsSubject::Tenant(id) => id.to_string(),
+            DiagnosticsSubject::Run { run_id, .. } => run_id.to_string(),
         }
     }
 
-    fn copies(&self) -> Option<String> {
-        match self.subject {
-            DiagnosticsSubject::Tenant(id) => Some(id.to_string()),
-            DiagnosticsSubject::Run { run_id, .. } => Some(run_id.to_string()),
-        }
+    fn hints(&self) -> Vec<Hint> {
+        vec![
+            Hint::own(Command::SupportRequest),
+            Hint::own(Command::DiagnosticsExport),
+            Hint::own(Command::AppBack),
+            Hint::own(Command::FoldToggle),
+            Hint::Does(Command::FilterEdit, "search"),
+            Hint::Does(Command::PollNow, "reopen"),
+        ]
+    }
+
+    fn reads(&self, cx: &Cx<'_>) -> Option<Slot> {
+        let asked = Request::of(OpenDiagnostics { subject: self.subject });
+        let open = cx.link.asked_once(Slot::Diagnostics);
+        open.filter(|open| **open == asked).map(|_| Slot::Diagnostics)
     }
 }

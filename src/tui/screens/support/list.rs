@@ -1,17 +1,16 @@
 //! A list of a page: rows with a cursor that is bound to what a row is about, a search, and as
 //! many rows as were looked for.
 
-use chrono::{DateTime, Utc};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::Around;
 use super::search::Search;
-use crate::tui::command::Command;
+use crate::tui::command::{Command, Context};
 use crate::tui::look::{grouped, wrapped};
 use crate::tui::remote::Remote;
+use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
 use crate::{Error, Result};
 
@@ -78,6 +77,8 @@ pub struct Frame<'a, R> {
     pub title: &'a str,
     /// The word for its rows.
     pub noun: &'a str,
+    /// Where its keys are looked up.
+    pub context: Context,
     /// The column heads for so many columns.
     pub head: &'a dyn Fn(usize) -> String,
     /// A row in so many columns, without its marker; true where it is selected.
@@ -110,12 +111,8 @@ impl<R: Row> List<R> {
     }
 
     /// Takes rows: all of them, whether there are more, and how many match where that is known.
-    pub fn take(
-        &mut self,
-        answer: Result<(Vec<R>, bool, Option<i64>)>,
-        now: DateTime<Utc>,
-        around: &Around<'_>,
-    ) {
+    pub fn take(&mut self, answer: Result<(Vec<R>, bool, Option<i64>)>, cx: &Cx<'_>) {
+        let now = cx.look.now;
         match answer {
             Ok((rows, more, matching)) => {
                 let first = self.rows.get(self.top).map(Row::key);
@@ -137,7 +134,7 @@ impl<R: Row> List<R> {
                 self.index =
                     found.unwrap_or_else(|| self.index.min(self.rows.len().saturating_sub(1)));
                 self.selected = self.rows.get(self.index).map(Row::key);
-                self.settle(around);
+                self.settle(cx);
             }
             Err(error) => self.read.take(Err(error), now),
         }
@@ -151,10 +148,11 @@ impl<R: Row> List<R> {
         self.selected = None;
     }
 
-    /// Moves the cursor; true where more rows are to be asked for.
-    pub fn command(&mut self, command: Command, around: &Around<'_>) -> bool {
+    /// Moves the cursor; tells whether more rows are to be asked for, none where the command means
+    /// something else.
+    pub fn command(&mut self, command: Command, cx: &Cx<'_>) -> Option<bool> {
         let last = self.rows.len().saturating_sub(1);
-        let page = Self::rows_in(around).saturating_sub(1).max(1);
+        let page = Self::rows_in(cx).saturating_sub(1).max(1);
         let to = match command {
             Command::CursorUp => self.index.saturating_sub(1),
             Command::CursorDown => self.index + 1,
@@ -162,14 +160,14 @@ impl<R: Row> List<R> {
             Command::CursorPageDown => self.index + page,
             Command::CursorFirst => 0,
             Command::CursorLast => last,
-            Command::ListOlder => return self.grow(),
-            _ => return false,
+            Command::ListOlder => return Some(self.grow()),
+            _ => return None,
         };
         let forward = to > self.index;
         self.index = to.min(last);
         self.selected = self.rows.get(self.index).map(Row::key);
-        self.settle(around);
-        forward && self.index + AHEAD > last && self.grow()
+        self.settle(cx);
+        Some(forward && self.index + AHEAD > last && self.grow())
     }
 
     /// Asks for more rows than before; false where there are none, or too many.
@@ -184,10 +182,10 @@ impl<R: Row> List<R> {
     }
 
     /// A click on a row selects it; true if it was selected before.
-    pub fn click(&mut self, column: u16, line: u16, around: &Around<'_>) -> bool {
+    pub fn click(&mut self, column: u16, line: u16, cx: &Cx<'_>) -> bool {
         let Some(row) = line.checked_sub(HEAD) else { return false };
         let index = self.top + usize::from(row);
-        let Some(clicked) = self.rows.get(index).filter(|_| column < list_width(around)) else {
+        let Some(clicked) = self.rows.get(index).filter(|_| column < list_width(cx)) else {
             return false;
         };
         let before = self.index == index;
@@ -197,8 +195,8 @@ impl<R: Row> List<R> {
     }
 
     /// Keeps the selected row on the screen.
-    pub fn settle(&mut self, around: &Around<'_>) {
-        let rows = Self::rows_in(around).max(1);
+    pub fn settle(&mut self, cx: &Cx<'_>) {
+        let rows = Self::rows_in(cx).max(1);
         if self.index < self.top {
             self.top = self.index;
         } else if self.index >= self.top + rows {
@@ -207,18 +205,13 @@ impl<R: Row> List<R> {
         self.top = self.top.min(self.rows.len().saturating_sub(rows.min(self.rows.len())));
     }
 
-    fn rows_in(around: &Around<'_>) -> usize {
-        usize::from(around.area.height.saturating_sub(HEAD))
+    fn rows_in(cx: &Cx<'_>) -> usize {
+        usize::from(cx.area.height.saturating_sub(HEAD))
     }
 
     /// Draws the list; gives where the terminal's cursor belongs while a search is typed.
-    pub fn draw(
-        &self,
-        frame: &Frame<'_, R>,
-        buffer: &mut Buffer,
-        around: &Around<'_>,
-    ) -> Option<Position> {
-        let (look, area) = (around.look, around.area);
+    pub fn draw(&self, frame: &Frame<'_, R>, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+        let (look, area) = (cx.look, cx.area);
         let line = |y: u16| Rect { y: area.y + y, height: 1, ..area }.intersection(area);
         let title = Line::from(look.span(Role::Title, format!(" {}", frame.title)));
         let taken = title.width();
@@ -229,7 +222,7 @@ impl<R: Row> List<R> {
             count.right_aligned().render(room, buffer);
         }
         let cursor = self.search.draw(line(1), buffer, look);
-        let width = list_width(around);
+        let width = list_width(cx);
         let rows = Rect {
             y: area.y + HEAD.min(area.height),
             height: area.height.saturating_sub(HEAD),
@@ -237,7 +230,7 @@ impl<R: Row> List<R> {
             ..area
         };
         if self.rows.is_empty() {
-            self.draw_empty(&frame.empty, rows, buffer, around);
+            self.draw_empty(frame, rows, buffer, cx);
             return cursor;
         }
         let columns = usize::from(width).saturating_sub(2);
@@ -252,7 +245,7 @@ impl<R: Row> List<R> {
             let grey = look.style(Role::Muted);
             let spans_of_row = (frame.row)(row, columns, selected)
                 .into_iter()
-                .map(|span| if around.greyed { Span::styled(span.content, grey) } else { span });
+                .map(|span| if cx.lost { Span::styled(span.content, grey) } else { span });
             spans.extend(spans_of_row);
             Line::from(spans).render(Rect { y, height: 1, ..rows }, buffer);
         }
@@ -266,7 +259,7 @@ impl<R: Row> List<R> {
                 height: area.height.saturating_sub(2),
             };
             let lines = (frame.preview)(row, usize::from(right.width.saturating_sub(3)));
-            draw_preview(lines, right, buffer, around);
+            draw_preview(lines, right, buffer, cx);
         }
         cursor
     }
@@ -287,18 +280,17 @@ impl<R: Row> List<R> {
         }
     }
 
-    fn draw_empty(&self, why: &str, area: Rect, buffer: &mut Buffer, around: &Around<'_>) {
-        let look = around.look;
+    fn draw_empty(&self, frame: &Frame<'_, R>, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
+        let look = cx.look;
         let (role, text) = match (self.read.error(), self.read.value()) {
             (Some(error), _) => (Role::Failed, error.to_string()),
             (None, None) => (Role::Muted, "reading ...".to_owned()),
             (None, Some(())) if !self.search.text().is_empty() => {
-                let keys = around.keymap.keys_for(around.context, Command::FilterClear);
-                let clear =
-                    keys.first().map_or_else(String::new, |key| format!(" {key} clears it."));
+                let key = cx.key(frame.context, Command::FilterClear);
+                let clear = key.map_or_else(String::new, |key| format!(" {key} clears it."));
                 (Role::Text, format!("Nothing matches the search.{clear}"))
             }
-            (None, Some(())) => (Role::Text, why.to_owned()),
+            (None, Some(())) => (Role::Text, frame.empty.clone()),
         };
         let text = look.cut(&text, 1_000).to_string();
         let lines = wrapped(&text, usize::from(area.width.saturating_sub(4)));
@@ -310,30 +302,25 @@ impl<R: Row> List<R> {
 }
 
 /// The columns of the rows, beside the preview where there is room for one.
-fn list_width(around: &Around<'_>) -> u16 {
-    let width = around.area.width;
-    if width >= PREVIEW_FROM && !around.look.terse { width - PREVIEW } else { width }
+fn list_width(cx: &Cx<'_>) -> u16 {
+    let width = cx.area.width;
+    if width >= PREVIEW_FROM && !cx.look.terse { width - PREVIEW } else { width }
 }
 
-fn draw_preview(lines: Vec<Line<'static>>, area: Rect, buffer: &mut Buffer, around: &Around<'_>) {
-    let bar = around.look.glyph("│ ", "| ");
+fn draw_preview(lines: Vec<Line<'static>>, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
+    let bar = cx.look.glyph("│ ", "| ");
     let lines = lines.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     for (y, line) in (area.y..area.bottom()).zip(lines) {
-        let mut spans = vec![around.look.span(Role::Border, bar)];
+        let mut spans = vec![cx.look.span(Role::Border, bar)];
         spans.extend(line.into_iter().flat_map(|line| line.spans));
         Line::from(spans).render(Rect { y, height: 1, ..area }, buffer);
     }
 }
 
 /// A name and a text of a preview, wrapped beside it.
-pub fn preview_field(
-    name: &str,
-    text: &str,
-    width: usize,
-    around: &Around<'_>,
-) -> Vec<Line<'static>> {
+pub fn preview_field(name: &str, text: &str, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>> {
     const NAME: usize = 11;
-    let look = around.look;
+    let look = cx.look;
     let text = look.cut(text, 2_000).to_string();
     let pieces = wrapped(&text, width.saturating_sub(NAME));
     let lines = pieces.into_iter().enumerate().map(|(index, piece)| {

@@ -1,4 +1,5 @@
-//! Support: requests that were sent, tenants, and the diagnostics of a tenant or a run.
+//! Support: requests that were sent, tenants, the diagnostics of a tenant or a run, and requests that
+//! are written.
 //!
 //! The tab is a small stack of pages over the list of requests. A page remembers the place that
 //! it was opened from, so one level back leads there. Diagnostics that are open are the one thing that
@@ -9,6 +10,7 @@ pub mod compose;
 mod diagnostics;
 mod list;
 pub(crate) mod masked;
+mod pages;
 mod reader;
 mod request;
 mod requests;
@@ -17,280 +19,68 @@ mod search;
 mod tenant;
 mod tenants;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
+use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
-use ratatui::text::Line;
-use ratatui::widgets::Widget;
+use ratatui::layout::Position;
 
-pub use diagnostics::Diagnostics;
-pub use list::{List, Row};
-pub use reader::{Act, Paper, PaperLine, Read, Reader};
-pub use request::RequestPaper;
-pub use requests::Requests;
-pub use run_tenants::{Purpose, RunTenantChoice};
-pub use search::Search;
-pub use tenant::TenantPaper;
-pub use tenants::Tenants;
-
-use crate::Error;
-use crate::Result;
-use crate::domain::capability::{Capability, CapabilitySet};
-use crate::domain::support::{Evidence, Reference};
+use self::compose::desk::Desk;
+use self::compose::{Composition, Step};
+use self::diagnostics::Diagnostics;
+use self::pages::ListPage;
+use self::request::RequestPaper;
+use self::requests::Requests;
+use self::run_tenants::RunTenantChoice;
+use self::tenant::TenantPaper;
+use self::tenants::Tenants;
+use crate::ErrorKind;
+use crate::domain::capability::Capability;
+use crate::drafts::Drafts;
 use crate::ops::AnyOutput;
-use crate::ops::support::DiagnosticsSubject;
-use crate::tui::app::{Place, Setup};
+use crate::tui::app::Setup;
 use crate::tui::command::{Command, Context};
-use crate::tui::keymap::Keymap;
-use crate::tui::look::{Look, wrapped};
-use crate::tui::msg::{Effect, Sub};
-use crate::tui::theme::Role;
+use crate::tui::compose::Job;
+use crate::tui::msg::{Answer, Effect, Slot, Sub};
+use crate::tui::screen::{Cx, Go, Hint, Place, Reply, Screen, State, Subject, Target, Way};
 
 /// The most pages over the list; the oldest go.
 const DEPTH: usize = 12;
-
-/// What a page has to know of the console around it.
-#[derive(Debug, Clone, Copy)]
-pub struct Around<'a> {
-    /// How things look.
-    pub look: &'a Look,
-    /// The keys in force.
-    pub keymap: &'a Keymap,
-    /// Where it is drawn.
-    pub area: Rect,
-    /// Whether data is to be shown as old.
-    pub greyed: bool,
-    /// What the person holds.
-    pub held: Option<&'a CapabilitySet>,
-    /// Where its keys are looked up.
-    pub context: Context,
-}
-
-impl Around<'_> {
-    /// The first key of a command here, `r`.
-    pub fn key(&self, command: Command) -> Option<String> {
-        self.keymap.keys_for(self.context, command).into_iter().next()
-    }
-
-    /// Whether the person holds a capability.
-    pub fn has(&self, capability: Capability) -> bool {
-        self.held.is_some_and(|held| held.has(capability))
-    }
-}
-
-/// What a page leads to.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// Nothing outside of the page.
-    Stay,
-    /// Do these.
-    Ask(Vec<Effect>),
-    /// Another page.
-    Open(Target),
-    /// A run.
-    Run(i64),
-    /// A request for support about this is begun.
-    Compose(DiagnosticsSubject),
-    /// A notice.
-    Say(String),
-}
-
-/// A page to be opened.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Target {
-    /// A request.
-    Request(Reference),
-    /// The list of tenants.
-    Tenants,
-    /// A tenant.
-    Tenant(i64),
-    /// The choice of one of a run's tenants.
-    RunTenants(i64, Purpose),
-    /// Diagnostics; opening them is audited.
-    Diagnostics(DiagnosticsSubject),
-}
-
-/// What every page does.
-pub trait Screen {
-    /// Where its keys are looked up.
-    fn context(&self) -> Context;
-    /// What is asked again and again while it is shown.
-    fn subscriptions(&self, every: Duration) -> Vec<Sub>;
-    /// What is asked when it is opened, and by the key that asks now.
-    fn refresh(&mut self) -> Vec<Effect>;
-    /// Its search.
-    fn search(&mut self) -> &mut Search;
-    /// Whether its search is being typed.
-    fn is_typing(&self) -> bool;
-    /// Its search is another one now.
-    fn searched(&mut self, around: &Around<'_>) -> Vec<Effect>;
-    /// Does a command.
-    fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome;
-    /// Takes a click on a cell of the body.
-    fn click(&mut self, column: u16, row: u16, around: &Around<'_>) -> Outcome;
-    /// Keeps the cursor in sight.
-    fn settle(&mut self, around: &Around<'_>);
-    /// Draws it; gives where the terminal's cursor belongs while a search is typed.
-    fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position>;
-    /// The last error.
-    fn error(&self) -> Option<&Error>;
-    /// Whether there is something to show beside an error.
-    fn has_data(&self) -> bool;
-    /// What a request or diagnostics asked for here are about.
-    fn subject(&self) -> Option<DiagnosticsSubject>;
-    /// The tenant that is shown or selected.
-    fn tenant(&self) -> Option<i64>;
-    /// What is copied.
-    fn copies(&self) -> Option<String>;
-}
-
-/// A page.
-#[derive(Debug)]
-pub enum Page {
-    /// Requests that were sent.
-    Requests(Box<Requests>),
-    /// One of them.
-    Request(Box<RequestPaper>),
-    /// Tenants.
-    Tenants(Box<Tenants>),
-    /// One of them.
-    Tenant(Box<TenantPaper>),
-    /// The choice of one of a run's tenants.
-    RunTenants(Box<RunTenantChoice>),
-    /// Diagnostics.
-    Diagnostics(Box<Diagnostics>),
-}
-
-impl Page {
-    /// A page, with nothing on it yet.
-    pub fn of(target: Target) -> Self {
-        match target {
-            Target::Request(reference) => Self::Request(Box::new(RequestPaper::of(reference))),
-            Target::Tenants => Self::Tenants(Box::default()),
-            Target::Tenant(id) => Self::Tenant(Box::new(TenantPaper::of(id))),
-            Target::RunTenants(run_id, purpose) => {
-                Self::RunTenants(Box::new(RunTenantChoice::of(run_id, purpose)))
-            }
-            Target::Diagnostics(subject) => Self::Diagnostics(Box::new(Diagnostics::of(subject))),
-        }
-    }
-
-    /// What it does.
-    pub fn screen(&self) -> &dyn Screen {
-        match self {
-            Self::Requests(page) => page.as_ref(),
-            Self::Request(page) => page.as_ref(),
-            Self::Tenants(page) => page.as_ref(),
-            Self::Tenant(page) => page.as_ref(),
-            Self::RunTenants(page) => page.as_ref(),
-            Self::Diagnostics(page) => page.as_ref(),
-        }
-    }
-
-    /// What it does, and may change by.
-    pub fn screen_mut(&mut self) -> &mut dyn Screen {
-        match self {
-            Self::Requests(page) => page.as_mut(),
-            Self::Request(page) => page.as_mut(),
-            Self::Tenants(page) => page.as_mut(),
-            Self::Tenant(page) => page.as_mut(),
-            Self::RunTenants(page) => page.as_mut(),
-            Self::Diagnostics(page) => page.as_mut(),
-        }
-    }
-
-    /// Takes an answer, if it is one to what this page asked.
-    fn take(&mut self, answer: &AnyOutput, now: DateTime<Utc>, around: &Around<'_>) {
-        match (self, answer) {
-            (Self::Requests(page), AnyOutput::ListRequests(asked, found)) => {
-                page.take(asked, found, now, around);
-            }
-            (Self::Request(page), AnyOutput::GetRequest(asked, detail)) => {
-                page.take(asked.reference, detail, now);
-            }
-            (Self::Tenants(page), AnyOutput::ListTenants(asked, found)) => {
-                page.take(asked, found, now, around);
-            }
-            (Self::Tenant(page), AnyOutput::GetTenant(asked, view)) => {
-                page.take(asked.id, view, now);
-            }
-            (Self::RunTenants(page), AnyOutput::ListRunTenants(asked, found)) => {
-                page.take(asked, found, now, around);
-            }
-            (Self::Diagnostics(page), AnyOutput::OpenDiagnostics(asked, opened)) => {
-                page.take(asked.subject, opened);
-            }
-            _ => {}
-        }
-    }
-}
+/// What the question before the console is left with a draft says.
+const LEAVE: &str =
+    "A support request is being written. y leaves the console, any other key stays.";
 
 /// A page over the list, and where it was opened from if that was another tab.
 #[derive(Debug)]
 struct Layer {
-    page: Page,
+    page: Box<dyn Screen>,
     from: Option<Place>,
-}
-
-/// What going one level back has led to.
-#[derive(Debug, PartialEq)]
-pub(in crate::tui) enum Left {
-    /// There was no page to leave.
-    Nothing,
-    /// The page below is shown.
-    ForPageBelow,
-    /// The place that the page was opened from is to be shown.
-    For(Place),
 }
 
 /// The state of the tab.
 #[derive(Debug)]
 pub struct Support {
-    home: Page,
+    home: Box<dyn Screen>,
     above: Vec<Layer>,
-}
-
-impl Default for Support {
-    fn default() -> Self {
-        Self { home: Page::Requests(Box::default()), above: Vec::new() }
-    }
+    desk: Desk,
 }
 
 impl Support {
     /// It, with nothing on it yet.
-    pub fn new(_: &Setup) -> Self {
-        Self::default()
+    pub fn new(setup: &Setup) -> Self {
+        let home = Box::new(ListPage::of(Requests));
+        Self { home, above: Vec::new(), desk: Desk::new(setup.drafts.clone()) }
     }
 
     /// The page that is shown.
-    pub fn page(&self) -> &Page {
-        self.above.last().map_or(&self.home, |layer| &layer.page)
+    pub fn page(&self) -> &dyn Screen {
+        self.above.last().map_or(self.home.as_ref(), |layer| layer.page.as_ref())
     }
 
-    fn page_mut(&mut self) -> &mut Page {
+    fn page_mut(&mut self) -> &mut dyn Screen {
         match self.above.last_mut() {
-            Some(layer) => &mut layer.page,
-            None => &mut self.home,
+            Some(layer) => layer.page.as_mut(),
+            None => self.home.as_mut(),
         }
-    }
-
-    /// The page that is shown, by what it does.
-    pub fn screen(&self) -> &dyn Screen {
-        self.page().screen()
-    }
-
-    /// The page that is shown, by what it does and may change by.
-    pub fn screen_mut(&mut self) -> &mut dyn Screen {
-        self.page_mut().screen_mut()
-    }
-
-    /// Where keys are looked up.
-    pub fn context(&self) -> Context {
-        if self.screen().is_typing() { Context::Search } else { self.screen().context() }
     }
 
     /// Whether the list of requests is shown.
@@ -298,78 +88,258 @@ impl Support {
         self.above.is_empty()
     }
 
-    /// Opens a page over the one that is shown; `from` is the place outside of this tab that it
-    /// was opened from.
-    pub(in crate::tui) fn open(&mut self, target: Target, from: Option<Place>) -> Vec<Effect> {
+    /// The request that is being written.
+    pub fn composition(&self) -> Option<&Composition> {
+        self.desk.open.as_ref()
+    }
+
+    /// Has the request that is written do something.
+    fn compose(
+        &mut self,
+        cx: &Cx<'_>,
+        act: impl FnOnce(&mut Composition) -> compose::Outcome,
+    ) -> Reply {
+        let page = self.page().context(cx);
+        self.desk.act(page, cx, act)
+    }
+
+    /// Opens a page over the one that is shown.
+    fn push(&mut self, page: impl Screen + 'static, from: Option<Place>, cx: &Cx<'_>) -> Reply {
         if self.above.len() >= DEPTH {
             self.above.remove(0);
         }
-        self.above.push(Layer { page: Page::of(target), from });
-        self.screen_mut().refresh()
+        self.above.push(Layer { page: Box::new(page), from });
+        self.page_mut().refresh(cx)
     }
 
-    /// Leaves the page that is shown, for the one below it or for the place that it was opened
-    /// from.
-    pub(in crate::tui) fn back(&mut self) -> Left {
+    /// Leaves the page that is shown, for the one below it or for the place that it was opened from.
+    fn back(&mut self, cx: &Cx<'_>) -> Reply {
         match self.above.pop() {
-            None => Left::Nothing,
-            Some(Layer { from: None, .. }) => Left::ForPageBelow,
-            Some(Layer { from: Some(place), .. }) => Left::For(place),
-        }
-    }
-
-    /// Goes to the list of requests.
-    pub fn go_home(&mut self) {
-        self.above.clear();
-    }
-
-    /// Takes an answer to whichever page asked.
-    pub fn take(&mut self, answer: &AnyOutput, now: DateTime<Utc>, around: &Around<'_>) {
-        self.home.take(answer, now, around);
-        for layer in &mut self.above {
-            layer.page.take(answer, now, around);
-        }
-        self.screen_mut().settle(around);
-    }
-
-    /// Diagnostics were written into files, or could not be.
-    pub fn exported(&mut self, files: &Result<Vec<PathBuf>>, around: &Around<'_>) {
-        for layer in &mut self.above {
-            if let Page::Diagnostics(page) = &mut layer.page {
-                page.exported(files);
+            None => Reply::up(Command::AppBack),
+            Some(Layer { from: Some(place), .. }) => Reply::default().go(Go::Return(place)),
+            Some(Layer { from: None, .. }) => {
+                self.settle(cx);
+                Reply::default().go(Go::Poll)
             }
         }
-        self.screen_mut().settle(around);
+    }
+}
+
+/// What is said where a capability is missing.
+fn needs(capability: Capability) -> String {
+    format!("this needs the capability {capability}; ask an admin")
+}
+
+impl Screen for Support {
+    fn context(&self, cx: &Cx<'_>) -> Context {
+        self.composition().map_or_else(|| self.page().context(cx), Composition::context)
     }
 
-    /// The diagnostics that are shown.
-    pub fn evidence(&self) -> Option<&Arc<Evidence>> {
-        match self.page() {
-            Page::Diagnostics(page) => page.evidence(),
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        if self.composition().is_some() { Vec::new() } else { self.page().subscriptions(cx) }
+    }
+
+    fn reads(&self, cx: &Cx<'_>) -> Option<Slot> {
+        match self.composition() {
+            Some(open) => (open.step() != Step::Sent).then_some(Slot::Evidence),
+            None => self.page().reads(cx),
+        }
+    }
+
+    fn show(&mut self, target: &Target, way: Way, cx: &Cx<'_>) -> Option<Reply> {
+        if matches!(target, Target::Run(_) | Target::Runs(_) | Target::Inbox) {
+            return None;
+        }
+        if matches!(way, Way::Named(_)) {
+            if self.desk.has_work() {
+                let why = "a support request is being written; leave it first";
+                return Some(Reply::refuse(why, cx));
+            }
+            self.desk.open = None;
+        }
+        let needed = match target {
+            Target::Compose(_) => Some(Capability::SupportRequestsCreate),
+            Target::Tenants(_) => Some(Capability::OpsView),
             _ => None,
+        };
+        if let Some(needed) = needed.filter(|needed| !cx.has(*needed)) {
+            return Some(Reply::refuse(needs(needed), cx));
+        }
+        let from = match way {
+            Way::Led(place) | Way::Named(place) => (!cx.shown).then_some(place),
+            Way::Back(_) => None,
+        };
+        Some(match target {
+            Target::Request(reference) => self.push(RequestPaper::page(*reference), from, cx),
+            Target::Tenant(id) => self.push(TenantPaper::page(*id), from, cx),
+            Target::RunTenants(run, purpose) => {
+                self.push(ListPage::of(RunTenantChoice(*run, *purpose)), from, cx)
+            }
+            Target::Diagnostics(subject) => self.push(Diagnostics::page(*subject), from, cx),
+            Target::Tenants(name) => {
+                let reply = self.push(ListPage::of(Tenants), from, cx);
+                let page = self.page_mut();
+                // What is typed next is a name.
+                page.command(Command::FilterEdit, cx);
+                let Some(name) = name else { return Some(reply) };
+                let searched = page.paste(name, cx).effects;
+                page.command(Command::FilterAccept, cx);
+                reply.and(searched)
+            }
+            Target::Compose(subject) => self.desk.begin(*subject, from, cx),
+            Target::Run(_) | Target::Runs(_) | Target::Inbox => return None,
+        })
+    }
+
+    /// An answer is given to whichever page asked.
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        let page = self.page().context(cx);
+        if let Some(reply) = self.desk.answer(answer, page, cx) {
+            return Some(reply);
+        }
+        let pages = self.above.iter_mut().map(|layer| &mut layer.page);
+        let mut taken = None;
+        for page in [&mut self.home].into_iter().chain(pages) {
+            taken = page.answer(answer, cx).or(taken);
+        }
+        self.settle(cx);
+        taken
+    }
+
+    fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
+        for layer in &mut self.above {
+            layer.page.outcome(slot, answer, cx);
+        }
+        let files = match answer {
+            Answer::DiagnosticsExported(files) => files,
+            answer => return self.desk.outcome(answer),
+        };
+        self.settle(cx);
+        Reply::default().say(
+            match files {
+                Ok(files) => {
+                    // The page names each whole; here is room for what tells them apart.
+                    let stem = files.first().and_then(|file| file.file_stem());
+                    let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
+                    let ending = |file: &std::path::PathBuf| {
+                        Some(format!(".{}", file.extension()?.to_string_lossy()))
+                    };
+                    let endings: Vec<String> = files.iter().filter_map(ending).collect();
+                    format!("written: {}{}", stem.unwrap_or_default(), endings.join(" and "))
+                }
+                Err(error) => format!("the diagnostics were not written: {error}"),
+            },
+            cx,
+        )
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        if self.composition().is_some() {
+            if Desk::takes(command) {
+                return self.compose(cx, |open| open.command(command, cx));
+            }
+            return Reply::up(command);
+        }
+        match command {
+            Command::TabSupport if cx.shown => {
+                self.above.clear();
+                self.settle(cx);
+                Reply::default().go(Go::Poll)
+            }
+            Command::AppBack if !self.is_typing() => self.back(cx),
+            _ => self.page_mut().command(command, cx),
         }
     }
-}
 
-impl From<Read> for Outcome {
-    fn from(read: Read) -> Self {
-        match read {
-            Read::Act(Act::Run(id)) => Self::Run(id),
-            Read::Act(Act::Tenant(id)) => Self::Open(Target::Tenant(id)),
-            Read::Act(Act::Request(reference)) => Self::Open(Target::Request(reference)),
-            Read::NotFound => Self::Say("nothing here holds what is searched".to_owned()),
-            Read::Stay | Read::Act(Act::Fold(_)) => Self::Stay,
+    fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
+        if self.composition().is_some() {
+            return self.compose(cx, |open| open.type_key(event));
+        }
+        self.page_mut().key(event, cx)
+    }
+
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        if self.composition().is_some_and(|open| open.context().is_text()) {
+            return self.compose(cx, |open| open.paste(text));
+        }
+        self.page_mut().paste(text, cx)
+    }
+
+    fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        if self.composition().is_some() {
+            return Reply::default();
+        }
+        self.page_mut().click(column, row, cx)
+    }
+
+    fn is_typing(&self) -> bool {
+        self.composition().is_none() && self.page().is_typing()
+    }
+
+    fn rested(&mut self, cx: &Cx<'_>) -> Reply {
+        self.compose(cx, Composition::rest)
+    }
+
+    fn tick(&mut self, cx: &Cx<'_>) -> Reply {
+        Reply::of(self.desk.keep(cx.look.now))
+    }
+
+    fn settle(&mut self, cx: &Cx<'_>) {
+        self.page_mut().settle(cx);
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        match self.composition() {
+            Some(open) => open.draw(buffer, cx),
+            None => self.page().view(cx, buffer),
         }
     }
-}
 
-/// A page that has nothing to show but a sentence.
-fn draw_text(role: Role, text: &str, buffer: &mut Buffer, around: &Around<'_>) {
-    let (look, area) = (around.look, around.area);
-    let text = look.cut(text, 1_000).to_string();
-    let lines = wrapped(&text, usize::from(area.width.saturating_sub(4)));
-    for (y, text) in (area.y + 1..area.bottom()).zip(lines) {
-        let row = Rect { y, height: 1, ..area };
-        Line::from(look.span(role, format!("  {text}"))).render(row, buffer);
+    fn hints(&self, cx: &Cx<'_>) -> Vec<Hint> {
+        if let Some(open) = self.composition() {
+            let offers = open.footer().into_iter();
+            return offers.map(|(command, label)| Hint::Does(command, label)).collect();
+        }
+        let refused = |state: &State<'_>| {
+            state.error.is_some_and(|error| error.kind() == ErrorKind::Forbidden) && !state.has_data
+        };
+        // What may not be seen has nothing to be done to it.
+        let hidden = !self.is_typing() && self.state(cx).as_ref().is_some_and(refused);
+        if hidden { Vec::new() } else { self.page().hints(cx) }
+    }
+
+    fn state(&self, cx: &Cx<'_>) -> Option<State<'_>> {
+        if self.composition().is_some() { None } else { self.page().state(cx) }
+    }
+
+    fn subject(&self, cx: &Cx<'_>) -> Subject<'_> {
+        self.page().subject(cx)
+    }
+
+    fn copies(&self, cx: &Cx<'_>) -> Option<String> {
+        self.page().copies(cx)
+    }
+
+    fn unsaved(&self) -> Option<&'static str> {
+        self.desk.has_work().then_some(LEAVE)
+    }
+
+    fn discard(&mut self, cx: &Cx<'_>) -> Reply {
+        let page = self.page().context(cx);
+        self.desk.discard(page, cx)
+    }
+
+    fn begin(&mut self, cx: &Cx<'_>) -> Reply {
+        self.desk.offer(cx.name)
+    }
+
+    fn inherit(&mut self, mut old: Self, on_purpose: bool, now: DateTime<Utc>) -> Vec<Effect> {
+        let effects = old.desk.interrupt(on_purpose, now);
+        self.desk = old.desk;
+        effects
+    }
+
+    fn last(&mut self, now: DateTime<Utc>) -> Option<(Drafts, Vec<Job>)> {
+        self.desk.last(now)
     }
 }

@@ -9,11 +9,12 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
+use super::masked;
 use super::search::Search;
-use super::{Around, masked};
 use crate::domain::support::Reference;
 use crate::tui::command::Command;
 use crate::tui::look::{Look, wrapped};
+use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
 
 /// What enter does on a line.
@@ -53,10 +54,10 @@ pub struct Paper<'a> {
 
 impl<'a> Paper<'a> {
     /// An empty document in the columns that a screen leaves it.
-    pub fn new(around: &Around<'a>) -> Self {
+    pub fn new(cx: &Cx<'a>) -> Self {
         Self {
-            look: around.look,
-            width: usize::from(around.area.width.saturating_sub(3)),
+            look: cx.look,
+            width: usize::from(cx.area.width.saturating_sub(3)),
             lines: Vec::new(),
             section: None,
             sections: 0,
@@ -182,7 +183,7 @@ pub struct Reader {
 }
 
 /// What a command of a reader leads to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
     /// Nothing outside of the document.
     Stay,
@@ -190,6 +191,8 @@ pub enum Read {
     Act(Act),
     /// Nothing was found.
     NotFound,
+    /// The command means something else.
+    Unknown(Command),
 }
 
 impl Reader {
@@ -205,9 +208,9 @@ impl Reader {
     }
 
     /// The lines of a screen that the document has.
-    fn height(&self, around: &Around<'_>) -> usize {
+    fn height(&self, cx: &Cx<'_>) -> usize {
         let taken = u16::from(self.has_search_line());
-        usize::from(around.area.height.saturating_sub(taken)).max(1)
+        usize::from(cx.area.height.saturating_sub(taken)).max(1)
     }
 
     fn has_search_line(&self) -> bool {
@@ -235,9 +238,9 @@ impl Reader {
     }
 
     /// Does a command in a document of these lines.
-    pub fn command(&mut self, command: Command, lines: &[PaperLine], around: &Around<'_>) -> Read {
+    pub fn command(&mut self, command: Command, lines: &[PaperLine], cx: &Cx<'_>) -> Read {
         let shown = self.shown(lines);
-        let page = self.height(around).saturating_sub(1).max(1);
+        let page = self.height(cx).saturating_sub(1).max(1);
         let to = match command {
             Command::CursorUp => self.cursor.saturating_sub(1),
             Command::CursorDown => self.cursor + 1,
@@ -246,7 +249,7 @@ impl Reader {
             Command::CursorFirst => 0,
             Command::CursorLast => shown.len(),
             Command::MatchNext | Command::MatchPrevious => {
-                return self.jump(lines, command == Command::MatchNext, around);
+                return self.jump(lines, command == Command::MatchNext, cx);
             }
             Command::RowOpen | Command::FoldToggle => {
                 match shown.get(self.cursor).map(|(_, line)| (line.act, line.section)) {
@@ -267,7 +270,7 @@ impl Reader {
                     }
                     None => {}
                 }
-                self.settle(lines, around);
+                self.settle(lines, cx);
                 return Read::Stay;
             }
             Command::FoldAll => {
@@ -275,13 +278,13 @@ impl Reader {
                 let at = shown.get(self.cursor).map(|(index, _)| *index);
                 self.open = if all.is_subset(&self.open) { BTreeSet::new() } else { all };
                 self.go_to(at, lines);
-                self.settle(lines, around);
+                self.settle(lines, cx);
                 return Read::Stay;
             }
-            _ => return Read::Stay,
+            _ => return Read::Unknown(command),
         };
         self.cursor = to;
-        self.settle(lines, around);
+        self.settle(lines, cx);
         Read::Stay
     }
 
@@ -300,7 +303,7 @@ impl Reader {
 
     /// Goes to the next hit of the search, unfolding what it stands in; without a search, to the
     /// next line on which enter does something.
-    fn jump(&mut self, lines: &[PaperLine], forward: bool, around: &Around<'_>) -> Read {
+    fn jump(&mut self, lines: &[PaperLine], forward: bool, cx: &Cx<'_>) -> Read {
         let shown = self.shown(lines);
         let here = shown.get(self.cursor).map(|(index, _)| *index);
         let searches = !self.search.text().is_empty();
@@ -320,44 +323,44 @@ impl Reader {
         let Some(found) = found.copied() else {
             return if searches { Read::NotFound } else { Read::Stay };
         };
-        self.unfold_for(found, lines, around);
+        self.unfold_for(found, lines, cx);
         Read::Stay
     }
 
-    fn unfold_for(&mut self, at: usize, lines: &[PaperLine], around: &Around<'_>) {
+    fn unfold_for(&mut self, at: usize, lines: &[PaperLine], cx: &Cx<'_>) {
         if let Some(section) = lines.get(at).and_then(|line| line.section) {
             self.open.insert(section);
         }
         self.go_to(Some(at), lines);
-        self.settle(lines, around);
+        self.settle(lines, cx);
     }
 
     /// What was typed has changed: the first hit from here on is shown.
-    pub fn searched(&mut self, lines: &[PaperLine], around: &Around<'_>) {
+    pub fn searched(&mut self, lines: &[PaperLine], cx: &Cx<'_>) {
         let here = self.shown(lines).get(self.cursor).map_or(0, |(index, _)| *index);
         let hits = self.hits(lines);
         if let Some(hit) = hits.iter().find(|hit| **hit >= here).or(hits.first()).copied() {
-            self.unfold_for(hit, lines, around);
+            self.unfold_for(hit, lines, cx);
         }
-        self.settle(lines, around);
+        self.settle(lines, cx);
     }
 
     /// Puts the cursor where a click hit; what enter does there if it was there before.
-    pub fn click(&mut self, row: u16, lines: &[PaperLine], around: &Around<'_>) -> Read {
+    pub fn click(&mut self, row: u16, lines: &[PaperLine], cx: &Cx<'_>) -> Read {
         let index = self.top + usize::from(row);
-        if usize::from(row) >= self.height(around) || index >= self.shown(lines).len() {
+        if usize::from(row) >= self.height(cx) || index >= self.shown(lines).len() {
             return Read::Stay;
         }
         if self.cursor == index {
-            return self.command(Command::RowOpen, lines, around);
+            return self.command(Command::RowOpen, lines, cx);
         }
         self.cursor = index;
         Read::Stay
     }
 
     /// Keeps the cursor within the document and on the screen.
-    pub fn settle(&mut self, lines: &[PaperLine], around: &Around<'_>) {
-        let (count, height) = (self.shown(lines).len(), self.height(around));
+    pub fn settle(&mut self, lines: &[PaperLine], cx: &Cx<'_>) {
+        let (count, height) = (self.shown(lines).len(), self.height(cx));
         self.cursor = self.cursor.min(count.saturating_sub(1));
         if self.cursor < self.top {
             self.top = self.cursor;
@@ -368,15 +371,10 @@ impl Reader {
     }
 
     /// Draws the document; gives where the terminal's cursor belongs while a search is typed.
-    pub fn draw(
-        &self,
-        lines: &[PaperLine],
-        buffer: &mut Buffer,
-        around: &Around<'_>,
-    ) -> Option<Position> {
-        let (look, area) = (around.look, around.area);
+    pub fn draw(&self, lines: &[PaperLine], buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+        let (look, area) = (cx.look, cx.area);
         let shown = self.shown(lines);
-        let height = self.height(around);
+        let height = self.height(cx);
         let wanted = self.search.text().to_lowercase();
         for (row, (_, line)) in shown.iter().skip(self.top).take(height).enumerate() {
             let y = area.y + u16::try_from(row).unwrap_or(0);
@@ -390,7 +388,7 @@ impl Reader {
             }
             let grey = look.style(Role::Muted);
             for span in &line.spans {
-                let style = if around.greyed { grey } else { span.style };
+                let style = if cx.lost { grey } else { span.style };
                 mark_hits(span, &wanted, style, look.style(Role::Match), &mut spans);
             }
             Line::from(spans).render(Rect { y, height: 1, ..area }, buffer);

@@ -1,23 +1,20 @@
 //! A request that was sent, whole: what it says, what it is about, and what went with it.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Position;
 use serde_json::Value;
 
-use super::reader::{Act, Paper, PaperLine, Reader};
+use super::bundle;
+use super::pages::{PaperPage, Papered};
+use super::reader::{Act, Paper, PaperLine};
 use super::requests::{severity_label, severity_role, subject_of, tenant_of};
-use super::{Around, Outcome, Screen, Search, bundle};
 use crate::domain::capability::Capability;
 use crate::domain::support::{AttachmentMode, CONTEXT_SCHEMA_VERSION, Fact, Reference};
+use crate::ops::AnyOutput;
 use crate::ops::support::{DiagnosticsSubject, GetRequest, RequestDetail};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
+use crate::tui::screen::{Cx, Hint, Reply, State};
 use crate::tui::theme::Role;
-use crate::{Error, Result};
 
 /// Columns of the names in the head.
 const NAME: &str = "attached ";
@@ -27,43 +24,18 @@ const NAME: &str = "attached ";
 pub struct RequestPaper {
     reference: Reference,
     detail: Remote<RequestDetail>,
-    reader: Reader,
 }
 
 impl RequestPaper {
     /// A page for the request of a reference.
-    pub fn of(reference: Reference) -> Self {
-        Self { reference, detail: Remote::default(), reader: Reader::opened([0]) }
-    }
-
-    /// Takes an answer; one about another request is dropped.
-    pub fn take(
-        &mut self,
-        reference: Reference,
-        detail: &Result<RequestDetail>,
-        now: DateTime<Utc>,
-    ) {
-        if reference == self.reference {
-            self.detail.take(detail.clone(), now);
-        }
-    }
-
-    fn lines(&self, around: &Around<'_>) -> Vec<PaperLine> {
-        let Some(detail) = self.detail.value() else { return Vec::new() };
-        let mut paper = Paper::new(around);
-        head(&mut paper, detail, around);
-        paper.gap();
-        notes(&mut paper, detail);
-        context(&mut paper, detail, around);
-        redaction(&mut paper, detail);
-        attached(&mut paper, detail, around);
-        paper.done()
+    pub fn page(reference: Reference) -> PaperPage<Self> {
+        PaperPage::of(Self { reference, detail: Remote::default() }, [0])
     }
 }
 
 /// Whom and what it is about, and what it says in one line.
-fn head(paper: &mut Paper<'_>, detail: &RequestDetail, around: &Around<'_>) {
-    let look = around.look;
+fn head(paper: &mut Paper<'_>, detail: &RequestDetail, cx: &Cx<'_>) {
+    let look = cx.look;
     let request = &detail.request;
     paper.put(
         vec![
@@ -123,7 +95,7 @@ fn notes(paper: &mut Paper<'_>, detail: &RequestDetail) {
 }
 
 /// What was stored of the subject, under the version of its form.
-fn context(paper: &mut Paper<'_>, detail: &RequestDetail, around: &Around<'_>) {
+fn context(paper: &mut Paper<'_>, detail: &RequestDetail, cx: &Cx<'_>) {
     let version = detail.context_schema_version;
     paper.section("Stored context", &format!("version {version}"));
     if version > CONTEXT_SCHEMA_VERSION {
@@ -132,20 +104,20 @@ fn context(paper: &mut Paper<'_>, detail: &RequestDetail, around: &Around<'_>) {
         return paper.end_section();
     }
     let opened = detail.context["opened_at"].clone();
-    put(paper, "opened_at", opened, around);
+    put(paper, "opened_at", opened, cx);
     for subject in ["workspace", "tenant", "run"] {
         if let Some(facts) = detail.context[subject].as_object() {
             for (name, value) in facts {
-                put(paper, &format!("{subject}_{name}"), value.clone(), around);
+                put(paper, &format!("{subject}_{name}"), value.clone(), cx);
             }
         }
     }
     paper.end_section();
 }
 
-fn put(paper: &mut Paper<'_>, name: &str, value: Value, around: &Around<'_>) {
+fn put(paper: &mut Paper<'_>, name: &str, value: Value, cx: &Cx<'_>) {
     let name = name.to_owned();
-    bundle::put_fact(paper, &Fact { name, value }, around.look);
+    bundle::put_fact(paper, &Fact { name, value }, cx.look);
 }
 
 /// What was withheld from it, rule by rule.
@@ -166,13 +138,13 @@ fn redaction(paper: &mut Paper<'_>, detail: &RequestDetail) {
 }
 
 /// The diagnostics that went with it, or why they are not shown.
-fn attached(paper: &mut Paper<'_>, detail: &RequestDetail, around: &Around<'_>) {
+fn attached(paper: &mut Paper<'_>, detail: &RequestDetail, cx: &Cx<'_>) {
     paper.gap();
     let (role, text) = match (detail.bundle(), detail.request.attachment_mode) {
         (Some(opened), _) => {
-            let at = around.look.full_time(opened.opened_at);
+            let at = cx.look.full_time(opened.opened_at);
             paper.text(Role::Title, 0, &format!("Diagnostics that went with it, of {at}"));
-            return bundle::sections(paper, &opened, around.look);
+            return bundle::sections(paper, &opened, cx.look);
         }
         (None, AttachmentMode::ContextOnly) => {
             (Role::Muted, "No diagnostics went with it: ids, codes and times only.".to_owned())
@@ -192,86 +164,70 @@ fn attached(paper: &mut Paper<'_>, detail: &RequestDetail, around: &Around<'_>) 
     paper.text(role, 0, &text);
 }
 
-impl Screen for RequestPaper {
-    fn context(&self) -> Context {
-        Context::Request
-    }
+impl Papered for RequestPaper {
+    const CONTEXT: Context = Context::Request;
 
-    fn subscriptions(&self, every: Duration) -> Vec<Sub> {
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         // What was read once never changes.
         if self.detail.value().is_some() {
             return Vec::new();
         }
+        let (slot, follows) = (Slot::SupportRequest, Follows::Time);
         let request = Request::of(GetRequest { reference: self.reference });
-        vec![Sub { slot: Slot::SupportRequest, request, every, follows: Follows::Time }]
+        vec![Sub { slot, request, every: cx.every, follows }]
     }
 
-    fn refresh(&mut self) -> Vec<Effect> {
-        vec![Effect::ask(Slot::SupportRequest, GetRequest { reference: self.reference })]
+    fn refresh(&mut self, _: &Cx<'_>) -> Reply {
+        Reply::ask(Slot::SupportRequest, GetRequest { reference: self.reference })
     }
 
-    fn search(&mut self) -> &mut Search {
-        &mut self.reader.search
-    }
-
-    fn is_typing(&self) -> bool {
-        self.reader.search.is_typing()
-    }
-
-    fn searched(&mut self, around: &Around<'_>) -> Vec<Effect> {
-        let lines = self.lines(around);
-        self.reader.searched(&lines, around);
-        Vec::new()
-    }
-
-    fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
-        let lines = self.lines(around);
-        self.reader.command(command, &lines, around).into()
-    }
-
-    fn click(&mut self, _: u16, row: u16, around: &Around<'_>) -> Outcome {
-        let lines = self.lines(around);
-        self.reader.click(row, &lines, around).into()
-    }
-
-    fn settle(&mut self, around: &Around<'_>) {
-        let lines = self.lines(around);
-        self.reader.settle(&lines, around);
-    }
-
-    fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
-        if self.detail.value().is_some() {
-            return self.reader.draw(&self.lines(around), buffer, around);
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> bool {
+        let AnyOutput::GetRequest(asked, detail) = answer else { return false };
+        let ours = asked.reference == self.reference;
+        if ours {
+            self.detail.take(detail.clone(), cx.look.now);
         }
-        match self.detail.error() {
-            Some(error) => super::draw_text(Role::Failed, &error.to_string(), buffer, around),
-            None => super::draw_text(
-                Role::Muted,
-                &format!("reading {} ...", self.reference),
-                buffer,
-                around,
-            ),
-        }
-        None
+        ours
     }
 
-    fn error(&self) -> Option<&Error> {
-        self.detail.error()
+    fn lines(&self, cx: &Cx<'_>) -> Option<Vec<PaperLine>> {
+        let detail = self.detail.value()?;
+        let mut paper = Paper::new(cx);
+        head(&mut paper, detail, cx);
+        paper.gap();
+        notes(&mut paper, detail);
+        context(&mut paper, detail, cx);
+        redaction(&mut paper, detail);
+        attached(&mut paper, detail, cx);
+        Some(paper.done())
     }
 
-    fn has_data(&self) -> bool {
-        self.detail.value().is_some()
+    fn missing(&self, _: &Cx<'_>) -> (Role, String) {
+        let reading = || (Role::Muted, format!("reading {} ...", self.reference));
+        self.detail.error().map_or_else(reading, |error| (Role::Failed, error.to_string()))
     }
 
-    fn subject(&self) -> Option<DiagnosticsSubject> {
-        self.detail.value().map(|detail| subject_of(&detail.request))
+    fn state(&self) -> State<'_> {
+        State { error: self.detail.error(), has_data: self.detail.value().is_some() }
     }
 
-    fn tenant(&self) -> Option<i64> {
-        self.detail.value().map(|detail| detail.request.tenant_id)
+    fn about(&self) -> (Option<DiagnosticsSubject>, Option<i64>) {
+        let request = self.detail.value().map(|detail| &detail.request);
+        (request.map(subject_of), request.map(|request| request.tenant_id))
     }
 
-    fn copies(&self) -> Option<String> {
-        Some(self.reference.to_string())
+    fn copies(&self) -> String {
+        self.reference.to_string()
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        vec![
+            Hint::own(Command::AppBack),
+            Hint::Does(Command::FilterEdit, "search"),
+            Hint::own(Command::FoldToggle),
+            Hint::own(Command::CopyId),
+            Hint::own(Command::SupportTenant),
+            Hint::own(Command::SupportRequest),
+        ]
     }
 }

@@ -1,22 +1,19 @@
 //! The list of requests that were sent, newest first: the home of the tab.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Position;
 use ratatui::text::{Line, Span};
 
-use super::list::{Frame, List, Row, preview_field};
-use super::{Around, Outcome, Screen, Search, Target};
+use super::list::{Row, preview_field};
+use super::pages::{Listed, Rows};
+use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::support::Severity;
 use crate::ops::support::{DiagnosticsSubject, ListRequests, RequestPage, SupportRequest};
+use crate::ops::{AnyOperation, AnyOutput};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
+use crate::tui::msg::Slot;
+use crate::tui::screen::{Cx, Hint, Target};
 use crate::tui::theme::Role;
-use crate::{Error, ErrorKind, Result};
 
 const SENT: usize = 11;
 const REFERENCE: usize = 29;
@@ -32,37 +29,9 @@ impl Row for SupportRequest {
     }
 }
 
-/// The state of the list.
-#[derive(Debug, Default)]
-pub struct Requests {
-    list: List<SupportRequest>,
-}
-
-impl Requests {
-    fn ask(&self) -> ListRequests {
-        let search = self.list.search.text().to_owned();
-        ListRequests { search, limit: self.list.limit(), ..ListRequests::default() }
-    }
-
-    /// Takes an answer; one to another search is dropped.
-    pub fn take(
-        &mut self,
-        asked: &ListRequests,
-        found: &Result<RequestPage>,
-        now: DateTime<Utc>,
-        around: &Around<'_>,
-    ) {
-        if asked.search == self.list.search.text() {
-            let rows = found.clone().map(|page| (page.support_requests, page.next.is_some(), None));
-            self.list.take(rows, now, around);
-        }
-    }
-
-    /// The request under the cursor.
-    pub fn selected(&self) -> Option<&SupportRequest> {
-        self.list.selected()
-    }
-}
+/// The requests that were sent.
+#[derive(Debug)]
+pub struct Requests;
 
 /// What a request is about, as one who asks again would say it.
 pub(super) fn subject_of(request: &SupportRequest) -> DiagnosticsSubject {
@@ -120,161 +89,124 @@ fn columns(width: usize) -> (usize, usize) {
     (about, free - about)
 }
 
-fn head(width: usize, look: &Look) -> String {
-    let (about, summary) = columns(width);
-    let sent = look.time_heading("SENT");
-    let about = look.cell("ABOUT", about);
-    let rest = format!("{:<REFERENCE$} {:<SEVERITY$} {about}", "REFERENCE", "SEVERITY");
-    if width < ROOMY {
-        return rest;
-    }
-    format!("{} {rest} {}", look.cell(&sent, SENT), look.cut("SUMMARY", summary))
-}
+impl Listed for Requests {
+    type Row = SupportRequest;
+    const CONTEXT: Context = Context::Requests;
+    const SLOT: Slot = Slot::SupportRequests;
+    const HIDES: bool = true;
+    const NOUN: &'static str = "requests";
 
-fn row(request: &SupportRequest, width: usize, selected: bool, look: &Look) -> Vec<Span<'static>> {
-    let (columns, summary) = columns(width);
-    let role = if selected { Role::Selected } else { Role::Text };
-    let mut spans = Vec::new();
-    if width >= ROOMY {
-        let sent = format!("{:<SENT$} ", look.short_time(request.created_at));
-        spans.push(look.span(Role::Text, sent));
-    }
-    spans.push(look.span(role, format!("{:<REFERENCE$}", request.reference)));
-    let severity = severity_label(request.severity, look);
-    let severity = format!(" {severity:<SEVERITY$} ");
-    spans.push(look.span(severity_role(request.severity), severity));
-    spans.push(look.span(Role::Text, look.cell(&about(request), columns)));
-    if summary > 0 {
-        let text = look.cut(&request.summary, summary).to_string();
-        spans.push(Span::raw(" "));
-        spans.extend(super::masked::spans(look, Role::Text, &text));
-    }
-    spans
-}
-
-fn preview(request: &SupportRequest, width: usize, around: &Around<'_>) -> Vec<Line<'static>> {
-    let look = around.look;
-    let mut lines = vec![
-        Line::from(look.span(Role::Title, request.reference.to_string())),
-        Line::from(
-            look.span(severity_role(request.severity), severity_label(request.severity, look)),
-        ),
-        Line::default(),
-    ];
-    let mut field = |name: &str, text: &str| lines.extend(preview_field(name, text, width, around));
-    field("summary", &request.summary);
-    field("sent", &look.full_time(request.created_at));
-    field("by", &request.created_by_name);
-    if let Some(run) = request.run_id {
-        field("run", &run.to_string());
-    }
-    field("tenant", &format!("{} ({})", tenant_of(request), request.tenant_id));
-    if let Some(name) = &request.workspace_name {
-        field("workspace", &format!("{name} ({})", request.workspace_id));
-    }
-    field("attached", request.attachment_mode.label());
-    lines
-}
-
-/// Why there is nothing, and what to do.
-fn empty(around: &Around<'_>) -> String {
-    let mut text = "No request for support was sent yet, or none that you may see.".to_owned();
-    if around.has(Capability::SupportRequestsCreate)
-        && let Some(key) = around.key(Command::SupportRequest)
-    {
-        text.push_str(&format!(
-            " {key} in a run, in a tenant or in the list of runs asks for support for it."
-        ));
-    }
-    if around.has(Capability::OpsView)
-        && let Some(key) = around.key(Command::SupportTenants)
-    {
-        text.push_str(&format!(" {key} finds a tenant."));
-    }
-    text
-}
-
-impl Screen for Requests {
-    fn context(&self) -> Context {
-        Context::Requests
+    fn ask(&self, search: String, limit: i64) -> AnyOperation {
+        ListRequests { search, limit, ..ListRequests::default() }.into()
     }
 
-    fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let request = Request::of(self.ask());
-        vec![Sub { slot: Slot::SupportRequests, request, every, follows: Follows::Changes }]
+    fn take(&self, answer: &AnyOutput, search: &str) -> Option<Result<Rows<SupportRequest>>> {
+        let AnyOutput::ListRequests(asked, found) = answer else { return None };
+        let rows = |page: RequestPage| (page.support_requests, page.next.is_some(), None);
+        (asked.search == search).then(|| found.clone().map(rows))
     }
 
-    fn refresh(&mut self) -> Vec<Effect> {
-        vec![Effect::ask(Slot::SupportRequests, self.ask())]
+    fn open(&self, request: &SupportRequest) -> Target {
+        Target::Request(request.reference)
     }
 
-    fn search(&mut self) -> &mut Search {
-        &mut self.list.search
+    fn about(&self, request: &SupportRequest) -> (DiagnosticsSubject, i64) {
+        (subject_of(request), request.tenant_id)
     }
 
-    fn is_typing(&self) -> bool {
-        self.list.search.is_typing()
+    fn copies(&self, request: &SupportRequest) -> String {
+        request.reference.to_string()
     }
 
-    fn searched(&mut self, _: &Around<'_>) -> Vec<Effect> {
-        self.list.restart();
-        self.refresh()
+    fn title(&self) -> String {
+        "Support requests".to_owned()
     }
 
-    fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
-        if command == Command::RowOpen {
-            return match self.selected() {
-                Some(request) => Outcome::Open(Target::Request(request.reference)),
-                None => Outcome::Stay,
-            };
+    fn head(width: usize, look: &Look) -> String {
+        let (about, summary) = columns(width);
+        let sent = look.time_heading("SENT");
+        let about = look.cell("ABOUT", about);
+        let rest = format!("{:<REFERENCE$} {:<SEVERITY$} {about}", "REFERENCE", "SEVERITY");
+        if width < ROOMY {
+            return rest;
         }
-        let more = self.list.command(command, around);
-        if more { Outcome::Ask(self.refresh()) } else { Outcome::Stay }
+        format!("{} {rest} {}", look.cell(&sent, SENT), look.cut("SUMMARY", summary))
     }
 
-    fn click(&mut self, column: u16, row: u16, around: &Around<'_>) -> Outcome {
-        if self.list.click(column, row, around) {
-            return self.command(Command::RowOpen, around);
+    fn row(
+        request: &SupportRequest,
+        width: usize,
+        selected: bool,
+        look: &Look,
+    ) -> Vec<Span<'static>> {
+        let (columns, summary) = columns(width);
+        let role = if selected { Role::Selected } else { Role::Text };
+        let mut spans = Vec::new();
+        if width >= ROOMY {
+            let sent = format!("{:<SENT$} ", look.short_time(request.created_at));
+            spans.push(look.span(Role::Text, sent));
         }
-        Outcome::Stay
+        spans.push(look.span(role, format!("{:<REFERENCE$}", request.reference)));
+        let severity = severity_label(request.severity, look);
+        let severity = format!(" {severity:<SEVERITY$} ");
+        spans.push(look.span(severity_role(request.severity), severity));
+        spans.push(look.span(Role::Text, look.cell(&about(request), columns)));
+        if summary > 0 {
+            let text = look.cut(&request.summary, summary).to_string();
+            spans.push(Span::raw(" "));
+            spans.extend(super::masked::spans(look, Role::Text, &text));
+        }
+        spans
     }
 
-    fn settle(&mut self, around: &Around<'_>) {
-        self.list.settle(around);
+    fn preview(request: &SupportRequest, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>> {
+        let look = cx.look;
+        let mut lines = vec![
+            Line::from(look.span(Role::Title, request.reference.to_string())),
+            Line::from(
+                look.span(severity_role(request.severity), severity_label(request.severity, look)),
+            ),
+            Line::default(),
+        ];
+        let mut field = |name: &str, text: &str| lines.extend(preview_field(name, text, width, cx));
+        field("summary", &request.summary);
+        field("sent", &look.full_time(request.created_at));
+        field("by", &request.created_by_name);
+        if let Some(run) = request.run_id {
+            field("run", &run.to_string());
+        }
+        field("tenant", &format!("{} ({})", tenant_of(request), request.tenant_id));
+        if let Some(name) = &request.workspace_name {
+            field("workspace", &format!("{name} ({})", request.workspace_id));
+        }
+        field("attached", request.attachment_mode.label());
+        lines
     }
 
-    fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
-        let look = around.look;
-        let frame = Frame {
-            title: "Support requests",
-            noun: "requests",
-            head: &|width| head(width, look),
-            row: &|request, width, selected| row(request, width, selected, look),
-            preview: &|request, width| preview(request, width, around),
-            empty: empty(around),
-        };
-        self.list.draw(&frame, buffer, around)
+    fn empty(&self, cx: &Cx<'_>) -> String {
+        let mut text = "No request for support was sent yet, or none that you may see.".to_owned();
+        if cx.has(Capability::SupportRequestsCreate)
+            && let Some(key) = cx.key(Context::Requests, Command::SupportRequest)
+        {
+            text.push_str(&format!(
+                " {key} in a run, in a tenant or in the list of runs asks for support for it."
+            ));
+        }
+        if cx.has(Capability::OpsView)
+            && let Some(key) = cx.key(Context::Requests, Command::SupportTenants)
+        {
+            text.push_str(&format!(" {key} finds a tenant."));
+        }
+        text
     }
 
-    fn error(&self) -> Option<&Error> {
-        self.list.error()
-    }
-
-    fn has_data(&self) -> bool {
-        // What may no longer be seen is not shown beside the refusal.
-        !self.list.rows().is_empty()
-            && self.error().is_none_or(|error| error.kind() != ErrorKind::Forbidden)
-    }
-
-    fn subject(&self) -> Option<DiagnosticsSubject> {
-        self.selected().map(subject_of)
-    }
-
-    fn tenant(&self) -> Option<i64> {
-        self.selected().map(|request| request.tenant_id)
-    }
-
-    fn copies(&self) -> Option<String> {
-        self.selected().map(|request| request.reference.to_string())
+    fn hints(&self) -> Vec<Hint> {
+        vec![
+            Hint::own(Command::RowOpen),
+            Hint::Does(Command::FilterEdit, "search"),
+            Hint::own(Command::SupportTenants),
+            Hint::own(Command::CopyId),
+            Hint::own(Command::AppPalette),
+        ]
     }
 }

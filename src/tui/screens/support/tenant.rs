@@ -1,28 +1,23 @@
 //! A tenant at a glance: how it is connected, what is open, what ran, what was asked.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Position;
-
-use super::reader::{Act, Paper, PaperLine, Reader};
+use super::pages::{PaperPage, Papered};
+use super::reader::{Act, Paper, PaperLine};
 use super::requests::{severity_label, severity_role};
 use super::tenants::mark_of;
-use super::{Around, Outcome, Screen, Search};
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
 use crate::domain::run_state::RunState;
+use crate::ops::AnyOutput;
 use crate::ops::support::{
     Connection, DiagnosticsSubject, FindingSums, GetTenant, SupportRequest, TenantView,
 };
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, state_role};
-use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
+use crate::tui::screen::{Cx, Hint, Reply, State};
 use crate::tui::theme::Role;
-use crate::{Error, Result};
 
 /// Columns of the names in the head.
 const NAME: usize = 14;
@@ -32,32 +27,12 @@ const NAME: usize = 14;
 pub struct TenantPaper {
     id: i64,
     view: Remote<TenantView>,
-    reader: Reader,
 }
 
 impl TenantPaper {
     /// A page for a tenant.
-    pub fn of(id: i64) -> Self {
-        Self { id, view: Remote::default(), reader: Reader::opened([0, 1, 2]) }
-    }
-
-    /// Takes an answer; one about another tenant is dropped.
-    pub fn take(&mut self, id: i64, view: &Result<TenantView>, now: DateTime<Utc>) {
-        if id == self.id {
-            self.view.take(view.clone(), now);
-        }
-    }
-
-    fn lines(&self, around: &Around<'_>) -> Vec<PaperLine> {
-        let Some(view) = self.view.value() else { return Vec::new() };
-        let look = around.look;
-        let mut paper = Paper::new(around);
-        head(&mut paper, view, look);
-        paper.gap();
-        findings(&mut paper, &view.findings);
-        runs(&mut paper, view, look);
-        requests(&mut paper, view.requests.as_deref(), look);
-        paper.done()
+    pub fn page(id: i64) -> PaperPage<Self> {
+        PaperPage::of(Self { id, view: Remote::default() }, [0, 1, 2])
     }
 }
 
@@ -208,78 +183,64 @@ fn requests(paper: &mut Paper<'_>, requests: Option<&[SupportRequest]>, look: &L
     paper.end_section();
 }
 
-impl Screen for TenantPaper {
-    fn context(&self) -> Context {
-        Context::Tenant
-    }
+impl Papered for TenantPaper {
+    const CONTEXT: Context = Context::Tenant;
 
-    fn subscriptions(&self, every: Duration) -> Vec<Sub> {
-        let request = Request::of(GetTenant { id: self.id });
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        let (slot, request) = (Slot::SupportTenant, Request::of(GetTenant { id: self.id }));
         // Findings become overdue by the passing of time alone.
-        vec![Sub { slot: Slot::SupportTenant, request, every, follows: Follows::Time }]
+        vec![Sub { slot, request, every: cx.every, follows: Follows::Time }]
     }
 
-    fn refresh(&mut self) -> Vec<Effect> {
-        vec![Effect::ask(Slot::SupportTenant, GetTenant { id: self.id })]
+    fn refresh(&mut self, _: &Cx<'_>) -> Reply {
+        Reply::ask(Slot::SupportTenant, GetTenant { id: self.id })
     }
 
-    fn search(&mut self) -> &mut Search {
-        &mut self.reader.search
-    }
-
-    fn is_typing(&self) -> bool {
-        self.reader.search.is_typing()
-    }
-
-    fn searched(&mut self, around: &Around<'_>) -> Vec<Effect> {
-        let lines = self.lines(around);
-        self.reader.searched(&lines, around);
-        Vec::new()
-    }
-
-    fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
-        let lines = self.lines(around);
-        self.reader.command(command, &lines, around).into()
-    }
-
-    fn click(&mut self, _: u16, row: u16, around: &Around<'_>) -> Outcome {
-        let lines = self.lines(around);
-        self.reader.click(row, &lines, around).into()
-    }
-
-    fn settle(&mut self, around: &Around<'_>) {
-        let lines = self.lines(around);
-        self.reader.settle(&lines, around);
-    }
-
-    fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
-        if self.view.value().is_some() {
-            return self.reader.draw(&self.lines(around), buffer, around);
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> bool {
+        let AnyOutput::GetTenant(asked, view) = answer else { return false };
+        let ours = asked.id == self.id;
+        if ours {
+            self.view.take(view.clone(), cx.look.now);
         }
+        ours
+    }
+
+    fn lines(&self, cx: &Cx<'_>) -> Option<Vec<PaperLine>> {
+        let (view, look) = (self.view.value()?, cx.look);
+        let mut paper = Paper::new(cx);
+        head(&mut paper, view, look);
+        paper.gap();
+        findings(&mut paper, &view.findings);
+        runs(&mut paper, view, look);
+        requests(&mut paper, view.requests.as_deref(), look);
+        Some(paper.done())
+    }
+
+    fn missing(&self, _: &Cx<'_>) -> (Role, String) {
         let reading = || (Role::Muted, format!("reading tenant {} ...", self.id));
-        let (role, text) =
-            self.view.error().map_or_else(reading, |error| (Role::Failed, error.to_string()));
-        super::draw_text(role, &text, buffer, around);
-        None
+        self.view.error().map_or_else(reading, |error| (Role::Failed, error.to_string()))
     }
 
-    fn error(&self) -> Option<&Error> {
-        self.view.error()
+    fn state(&self) -> State<'_> {
+        State { error: self.view.error(), has_data: self.view.value().is_some() }
     }
 
-    fn has_data(&self) -> bool {
-        self.view.value().is_some()
+    fn about(&self) -> (Option<DiagnosticsSubject>, Option<i64>) {
+        (Some(DiagnosticsSubject::Tenant(self.id)), Some(self.id))
     }
 
-    fn subject(&self) -> Option<DiagnosticsSubject> {
-        Some(DiagnosticsSubject::Tenant(self.id))
+    fn copies(&self) -> String {
+        self.id.to_string()
     }
 
-    fn tenant(&self) -> Option<i64> {
-        Some(self.id)
-    }
-
-    fn copies(&self) -> Option<String> {
-        Some(self.id.to_string())
+    fn hints(&self) -> Vec<Hint> {
+        vec![
+            Hint::own(Command::SupportRequest),
+            Hint::own(Command::SupportDiagnostics),
+            Hint::own(Command::AppBack),
+            Hint::own(Command::RowOpen),
+            Hint::Does(Command::FilterEdit, "search"),
+            Hint::own(Command::FoldToggle),
+        ]
     }
 }

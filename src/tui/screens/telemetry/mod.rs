@@ -3,48 +3,28 @@
 mod chart;
 mod view;
 
-pub(in crate::tui) use view::window_at;
-
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
-use super::super::app::Setup;
-use super::super::keymap::Keymap;
-use super::super::look::Look;
-use super::super::msg::{Effect, Follows, Request, Slot, Sub};
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
+
+use crate::Result;
 use crate::domain::window::{Step, Window};
+use crate::ops::AnyOutput;
 use crate::ops::telemetry::{Summarise, Summary};
-use crate::{Error, Result};
-
-/// Sums over hours and days are asked for this many times more seldom than lists.
-const SELDOM: u32 = 5;
-/// But this often at least.
-const SLOWEST: Duration = Duration::from_secs(60);
-
-/// What is around the screen when it is drawn.
-#[derive(Debug, Clone, Copy)]
-pub struct Around<'a> {
-    /// The window that is chosen, once it is known.
-    pub window: Option<Window>,
-    /// How things look.
-    pub look: &'a Look,
-    /// The keys in force.
-    pub keymap: &'a Keymap,
-    /// Whether what is shown is old.
-    pub greyed: bool,
-    /// Whether it is asked again and again, and answered.
-    pub live: bool,
-}
+use crate::tui::app::Setup;
+use crate::tui::command::{Command, Context};
+use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use crate::tui::remote::Remote;
+use crate::tui::screen::{Cx, Hint, Reply, Screen, State};
+use crate::tui::widgets::windows;
 
 /// The state of the screen.
 #[derive(Debug, Default)]
 pub struct Telemetry {
     /// The numbers, as they were when they came first.
-    summary: Option<Summary>,
-    /// When they were last found to be the same.
-    confirmed: Option<DateTime<Utc>>,
-    error: Option<Error>,
+    read: Remote<Summary>,
 }
 
 impl Telemetry {
@@ -53,52 +33,92 @@ impl Telemetry {
         Self::default()
     }
 
-    /// Asked again and again while it is shown; a window moves on by the passing of time alone.
-    pub fn subscriptions(&self, window: Option<Window>, every: Duration) -> Vec<Sub> {
-        let every = every.max((every * SELDOM).min(SLOWEST));
-        let request = Request::of(Summarise { window });
-        vec![Sub { slot: Slot::Usage, request, every, follows: Follows::Time }]
-    }
-
-    /// Asks now.
-    pub fn refresh(&self, window: Option<Window>) -> Vec<Effect> {
-        vec![Effect::ask(Slot::Usage, Summarise { window })]
-    }
-
-    /// What is shown was found to be unchanged.
-    pub fn confirm(&mut self, now: DateTime<Utc>) {
-        self.error = None;
-        self.confirmed = Some(now);
-    }
-
     /// Takes an answer. Numbers that say the same as those that are there do not replace
     /// them, so that nothing is drawn while nothing changes.
-    pub fn take(&mut self, answer: Result<Summary>, now: DateTime<Utc>) {
-        match answer {
-            Ok(summary) => {
-                self.error = None;
-                self.confirmed = Some(now);
-                if !self.summary.as_ref().is_some_and(|shown| says_the_same(shown, &summary)) {
-                    self.summary = Some(summary);
-                }
-            }
-            Err(error) => self.error = Some(error),
+    fn take(&mut self, answer: Result<Summary>, now: DateTime<Utc>) {
+        let same = |summary| self.read.value().is_some_and(|shown| says_the_same(shown, summary));
+        if answer.as_ref().is_ok_and(same) {
+            self.read.confirm(now);
+        } else {
+            self.read.take(answer, now);
         }
-    }
-
-    /// The last error.
-    pub fn error(&self) -> Option<&Error> {
-        self.error.as_ref()
-    }
-
-    /// Whether there is something to show beside an error.
-    pub fn has_data(&self, window: Option<Window>) -> bool {
-        self.shown(window).is_some()
     }
 
     /// The numbers, if they are of the chosen window.
     fn shown(&self, window: Option<Window>) -> Option<&Summary> {
-        self.summary.as_ref().filter(|summary| Some(summary.window.key) == window)
+        self.read.value().filter(|summary| Some(summary.window.key) == window)
+    }
+}
+
+impl Screen for Telemetry {
+    fn context(&self, _: &Cx<'_>) -> Context {
+        Context::Telemetry
+    }
+
+    fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
+        let request = Request::of(Summarise { window: cx.window });
+        // A window moves on by the passing of time alone.
+        vec![Sub { slot: Slot::Usage, request, every: windows::every(cx), follows: Follows::Time }]
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        let AnyOutput::Summarise(asked, answer) = answer else { return None };
+        let read = answer.as_ref().map(|summary| summary.window.key).ok();
+        let (wanted, reply) = windows::answered(asked.window, read, cx);
+        if wanted {
+            self.take(answer.clone(), cx.look.now);
+        }
+        Some(reply)
+    }
+
+    fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
+        if let (Slot::Usage, Answer::Unchanged) = (slot, answer) {
+            self.read.confirm(cx.look.now);
+        }
+        Reply::default()
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        match command {
+            Command::WindowNext | Command::WindowPrevious => windows::step(command, cx),
+            Command::PollNow => self.refresh(cx),
+            // Behind the numbers are customers.
+            Command::RowOpen => {
+                Reply::default().say("telemetry numbers are sums only: they open nothing", cx)
+            }
+            _ => Reply::up(command),
+        }
+    }
+
+    fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
+        match event.code {
+            KeyCode::Enter => self.command(Command::RowOpen, cx),
+            _ => Reply::default(),
+        }
+    }
+
+    fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        if row == 0 { windows::click(column, cx) } else { Reply::default() }
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw(cx.area, buffer, cx);
+        None
+    }
+
+    fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
+        Hint::of(&[
+            Command::WindowNext,
+            Command::WindowPrevious,
+            Command::PollNow,
+            Command::AppBack,
+            Command::AppPalette,
+        ])
+    }
+
+    fn state(&self, cx: &Cx<'_>) -> Option<State<'_>> {
+        let (error, has_data) = (self.read.error(), self.shown(cx.window).is_some());
+        Some(State { error, has_data })
     }
 }
 

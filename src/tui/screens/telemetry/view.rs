@@ -9,10 +9,12 @@ use super::super::super::command::{Command, Context};
 use super::super::super::look::{Look, grouped, wrapped};
 use super::super::super::theme::Role;
 use super::super::super::trend::{change, short_change};
+use super::Telemetry;
 use super::chart::{Chart, short_label};
-use super::{Around, Telemetry};
 use crate::domain::window::Window;
 use crate::ops::telemetry::{NOT_KEPT, Summary};
+use crate::tui::screen::Cx;
+use crate::tui::widgets::windows::{LEADING, marked};
 
 /// Rows of the sums, without their blanks: the window, the sentence, workspaces, events.
 const HEAD: u16 = 4;
@@ -22,8 +24,6 @@ const AXIS: u16 = 2;
 const FAMILIES: u16 = 5;
 /// The tallest bars.
 const TALLEST: u16 = 8;
-/// What stands before the windows.
-const LEADING: &str = " window ";
 /// Columns of a usual change, so that windows do not shift the trends.
 const CHANGE: usize = 14;
 /// Columns that the labels of an axis need.
@@ -171,29 +171,29 @@ impl Layout {
 
 impl Telemetry {
     /// Draws the screen.
-    pub fn draw(&self, area: Rect, buffer: &mut Buffer, around: &Around<'_>) {
+    pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
         let width = usize::from(area.width);
-        let mut lines = vec![self.window_line(around, width)];
-        match (self.shown(around.window), &self.error) {
+        let mut lines = vec![self.window_line(cx, width)];
+        match (self.shown(cx.window), self.read.error()) {
             (Some(summary), _) if !summary.has_events() => {
-                nothing(summary, around, area, &mut lines);
+                nothing(summary, cx, area, &mut lines);
             }
-            (Some(summary), _) => something(summary, around, area, &mut lines),
+            (Some(summary), _) => something(summary, cx, area, &mut lines),
             (None, Some(error)) => {
                 for text in wrapped(&error.to_string(), width.saturating_sub(2)) {
-                    lines.push(around.look.span(Role::Failed, format!(" {text}")).into());
+                    lines.push(cx.look.span(Role::Failed, format!(" {text}")).into());
                 }
             }
             (None, None) => {
-                let of = around.window.map_or_else(String::new, |w| format!(" of {}", w.label()));
+                let of = cx.window.map_or_else(String::new, |w| format!(" of {}", w.label()));
                 let text = format!(" reading the numbers{of} ...");
-                lines.push(around.look.span(Role::Muted, text).into());
+                lines.push(cx.look.span(Role::Muted, text).into());
             }
         }
-        let grey = around.look.style(Role::Muted);
+        let grey = cx.look.style(Role::Muted);
         for (index, (y, mut line)) in (area.y..area.bottom()).zip(lines).enumerate() {
             // The choice of the window is not old.
-            if around.greyed && index > 0 {
+            if cx.lost && index > 0 {
                 line.spans.iter_mut().for_each(|span| span.style = grey);
             }
             line.render(Rect { y, height: 1, ..area }, buffer);
@@ -201,45 +201,30 @@ impl Telemetry {
     }
 
     /// The windows, the chosen one in brackets, and when the numbers were read.
-    fn window_line(&self, around: &Around<'_>, width: usize) -> Line<'static> {
-        let look = around.look;
+    fn window_line(&self, cx: &Cx<'_>, width: usize) -> Line<'static> {
+        let look = cx.look;
         let mut spans = vec![look.span(Role::Muted, LEADING)];
         for window in Window::ALL {
-            let chosen = around.window == Some(*window);
+            let chosen = cx.window == Some(*window);
             let role = if chosen { Role::TabActive } else { Role::Text };
             spans.push(Span::raw(" "));
-            spans.push(look.span(role, marked(*window, around.window)));
+            spans.push(look.span(role, marked(*window, cx.window)));
         }
         let mut line = Line::from(spans);
-        if let Some(summary) = self.shown(around.window) {
+        if let Some(summary) = self.shown(cx.window) {
             // Numbers that stay the same stand still; once nobody confirms them, they have the
             // time at which somebody did last.
-            let confirmed = self.confirmed.filter(|_| !around.live);
+            let confirmed = self.read.at().filter(|_| !cx.live());
             let at = confirmed.unwrap_or(summary.as_of);
             let today = look.format(at, "%F") == look.format(look.now, "%F");
             let at = look.format(at, if today { "%H:%M:%S" } else { "%m-%d %H:%M:%S" });
             let short = format!("as of {at} {}", look.zone_name());
             let long = format!("{short}, unchanged since");
-            let offers = if around.live { vec![long, short] } else { vec![short] };
+            let offers = if cx.live() { vec![long, short] } else { vec![short] };
             at_the_right(&mut line, &offers, width, look);
         }
         line
     }
-}
-
-/// The window whose name stands in a column of the line of windows.
-pub(in crate::tui) fn window_at(column: u16, chosen: Option<Window>) -> Option<Window> {
-    let mut end = LEADING.len();
-    Window::ALL.iter().copied().find(|window| {
-        let start = end + 1;
-        end = start + marked(*window, chosen).len();
-        (start..end).contains(&usize::from(column))
-    })
-}
-
-/// A window's name, in brackets if it is the chosen one.
-fn marked(window: Window, chosen: Option<Window>) -> String {
-    if chosen == Some(window) { format!("[{window}]") } else { window.to_string() }
 }
 
 /// Puts the first of some texts that fits to the right end of a line.
@@ -259,8 +244,8 @@ fn sums(summary: &Summary, columns: &Columns, look: &Look, lines: &mut Vec<Line<
     }
 }
 
-fn something(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
-    let look = around.look;
+fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
+    let look = cx.look;
     let width = usize::from(area.width);
     let layout = Layout::of(area.height);
     let columns = Columns::of(summary, width);
@@ -306,12 +291,12 @@ fn something(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec
 }
 
 /// The window without any event: said in words, with what to do about it.
-fn nothing(summary: &Summary, around: &Around<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
-    let look = around.look;
+fn nothing(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
+    let look = cx.look;
     let width = usize::from(area.width).saturating_sub(2);
     let roomy = area.height > HEAD + FAMILIES + 4;
     lines.push(look.span(Role::Title, format!(" {}", summary.sentence())).into());
-    let key = around.keymap.keys_for(Context::Telemetry, Command::WindowNext);
+    let key = cx.keymap.keys_for(Context::Telemetry, Command::WindowNext);
     let key = key.first().map_or(Command::WindowNext.id(), String::as_str);
     let advice = if summary.total_events.is_none() {
         "Its events were pruned; the setting product_usage.retention_days says for how long they are kept."

@@ -28,7 +28,7 @@ pub(super) struct ScreenLine {
 
 impl Workers {
     /// Draws the screen.
-    pub fn draw(&self, area: Rect, buffer: &mut Buffer, look: &Look, greyed: bool) {
+    pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer, look: &Look, greyed: bool) {
         let lines = self.lines(look, usize::from(area.width));
         let height = usize::from(area.height);
         let top = self.top.min(lines.len().saturating_sub(height.min(lines.len())));

@@ -7,7 +7,7 @@ use crossterm::event::KeyEvent;
 
 use super::form::Pasted;
 use super::preview::{PreviewLine, Spot, counted, section_of};
-use super::{Around, Composition, Cursor, File, Origin, Outcome, Source, Step, suggest, view};
+use super::{Composition, Cursor, Cx, File, Origin, Outcome, Source, Step, suggest, view};
 use crate::domain::sanitize::Rule;
 use crate::domain::support::{Draft, Evidence, Prepared, Reference, SectionKey};
 use crate::drafts::{Found, Kept};
@@ -23,11 +23,11 @@ const PASSAGE: usize = 1_000;
 
 impl Composition {
     /// Does a command.
-    pub fn command(&mut self, command: Command, around: &Around<'_>) -> Outcome {
+    pub fn command(&mut self, command: Command, cx: &Cx<'_>) -> Outcome {
         match self.step {
             Step::Write => self.write(command),
             Step::Preview if self.cursor.prompt.is_some() => self.answer_prompt(command),
-            Step::Preview => self.look(command, around),
+            Step::Preview => self.look(command, cx),
             Step::Sent => self.after(command),
         }
     }
@@ -73,11 +73,11 @@ impl Composition {
         };
     }
 
-    fn look(&mut self, command: Command, around: &Around<'_>) -> Outcome {
-        let columns = view::preview_columns(around.area);
-        let lines = self.lines(around.look, columns);
+    fn look(&mut self, command: Command, cx: &Cx<'_>) -> Outcome {
+        let columns = view::preview_columns(cx.area);
+        let lines = self.lines(cx.look, columns);
         let last = lines.len().saturating_sub(1);
-        let page = usize::from(view::preview_rows(around.area)).max(1);
+        let page = usize::from(view::preview_rows(cx.area)).max(1);
         self.cursor.at = self.cursor.at.min(last);
         match command {
             Command::AppBack if self.sending => {
@@ -108,16 +108,16 @@ impl Composition {
                 return Outcome { open: true, ..Outcome::default() };
             }
             Command::ComposeDiscard => return self.discard(),
-            Command::ComposeSend => return self.send(&lines, around.look.now),
+            Command::ComposeSend => return self.send(&lines, cx.look.now),
             // What is on its way is not changed any more.
             _ if self.sending => {}
-            _ => return self.change(command, &lines, around),
+            _ => return self.change(command, &lines, cx),
         }
         Outcome::default()
     }
 
     /// What can be done to the line under the cursor.
-    fn change(&mut self, command: Command, lines: &[PreviewLine], around: &Around<'_>) -> Outcome {
+    fn change(&mut self, command: Command, lines: &[PreviewLine], cx: &Cx<'_>) -> Outcome {
         let line = lines.get(self.cursor.at);
         let spot = line.map_or(&Spot::Text, |line| &line.spot);
         let suspect = line.and_then(|line| line.suspect.clone());
@@ -134,7 +134,7 @@ impl Composition {
                 Outcome::default()
             }
             (Command::RowOpen, Spot::Item(path)) => {
-                self.go_to_item(path, around);
+                self.go_to_item(path, cx);
                 Outcome::default()
             }
             (Command::ComposeWithhold | Command::FoldToggle, Spot::Item(path)) => {
@@ -179,11 +179,11 @@ impl Composition {
     }
 
     /// Unfolds the section of an item and goes to it.
-    fn go_to_item(&mut self, path: &str, around: &Around<'_>) {
+    fn go_to_item(&mut self, path: &str, cx: &Cx<'_>) {
         let key = self.prepared().and_then(|prepared| section_of(prepared, path));
         let Some(key) = key else { return };
         self.cursor.open.insert(key);
-        let lines = self.lines(around.look, view::preview_columns(around.area));
+        let lines = self.lines(cx.look, view::preview_columns(cx.area));
         let head = lines.iter().position(|line| line.spot == Spot::Section(key)).unwrap_or(0);
         let item = Spot::Item(path.to_owned());
         let find = |suspect: bool| {

@@ -1,6 +1,7 @@
 //! A support request from the first word to its reference: a form, what would be stored of it,
 //! and what became of it. Nothing that was typed is lost on the way.
 
+pub(super) mod desk;
 mod flow;
 mod form;
 mod preview;
@@ -11,18 +12,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use ratatui::layout::Rect;
 
 pub use self::form::{ComposeForm, Field};
 use self::preview::PreviewLine;
 use crate::Error;
-use crate::domain::capability::CapabilitySet;
 use crate::domain::support::{Draft, Evidence, Prepared, Reference, SectionKey};
 use crate::drafts::{DraftKey, Kept};
 use crate::ops::support::{CreateRequest, Created};
 use crate::tui::command::{Command, Context};
-use crate::tui::keymap::Keymap;
 use crate::tui::look::Look;
+use crate::tui::screen::Cx;
 use crate::tui::widgets::text_field::TextField;
 
 /// From so many columns on, form and preview stand beside each other.
@@ -37,22 +36,6 @@ pub enum Step {
     Preview,
     /// It was sent.
     Sent,
-}
-
-/// What the screen has to know of the console around it.
-pub struct Around<'a> {
-    /// What the person may do.
-    pub held: &'a CapabilitySet,
-    /// Whether the database is lost.
-    pub lost: bool,
-    /// How things look, and what time it is.
-    pub look: &'a Look,
-    /// The keys in force.
-    pub keymap: &'a Keymap,
-    /// Where it is drawn.
-    pub area: Rect,
-    /// Where drafts are kept, as it is shown; none where there is no such place.
-    pub folder: Option<&'a str>,
 }
 
 /// What the screen asks of the console around it.
@@ -168,12 +151,15 @@ pub struct Composition {
     /// Something that has to be known, and stays until the next step.
     notes: Vec<String>,
     sent: Option<Box<Created>>,
+    /// Where drafts are kept, as it is shown; none where there is no such place.
+    folder: Option<String>,
 }
 
 impl Composition {
-    /// A new one; `name` is whom to ask, as long as nobody else is named.
-    pub fn new(key: DraftKey, name: &str) -> Self {
-        let draft = Draft { contact_name: name.to_owned(), ..Draft::default() };
+    /// A new one, whose draft is kept in `folder`; it names the person, as long as no other is named.
+    pub fn new(key: DraftKey, folder: Option<String>) -> Self {
+        let name = &key.person;
+        let draft = Draft { contact_name: name.clone(), ..Draft::default() };
         Self {
             key,
             step: Step::Write,
@@ -192,6 +178,7 @@ impl Composition {
             refusal: None,
             notes: Vec::new(),
             sent: None,
+            folder,
         }
     }
 

@@ -8,7 +8,7 @@ use ratatui::widgets::Widget;
 
 use super::form::Field;
 use super::preview::counted;
-use super::{Around, Composition, File, Origin, Source, Step, WIDE};
+use super::{Composition, Cx, File, Origin, Source, Step, WIDE};
 use crate::ErrorKind;
 use crate::domain::capability::Capability;
 use crate::domain::safe_text::SafeText;
@@ -40,22 +40,22 @@ fn left_columns(area: Rect) -> u16 {
 }
 
 struct Canvas<'a> {
-    around: &'a Around<'a>,
+    cx: &'a Cx<'a>,
     buffer: &'a mut Buffer,
 }
 
 impl Composition {
     /// Draws it; gives where the terminal's cursor belongs.
-    pub fn draw(&self, buffer: &mut Buffer, around: &Around<'_>) -> Option<Position> {
-        let area = around.area;
-        let mut canvas = Canvas { around, buffer };
+    pub fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+        let area = cx.area;
+        let mut canvas = Canvas { cx, buffer };
         self.draw_head(Rect { height: 1, ..area }, &mut canvas);
         let mut body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         if self.step == Step::Sent {
             self.draw_sent(body, &mut canvas);
             return None;
         }
-        let mut status = self.status(around);
+        let mut status = self.status(cx);
         let room = usize::from(body.height.saturating_sub(FORM));
         if status.len() > room {
             status.truncate(room);
@@ -73,7 +73,7 @@ impl Composition {
         }
         let left = Rect { width: left_columns(area), ..body };
         let right = Rect { x: left.right() + 1, width: area.width - left.width - 1, ..body };
-        let bar = around.look.glyph("│", "|");
+        let bar = cx.look.glyph("│", "|");
         for y in body.y..body.bottom() {
             let row = Rect { x: left.right(), y, width: 1, height: 1 };
             canvas.line(row, vec![canvas.span(Role::Border, bar)]);
@@ -84,7 +84,7 @@ impl Composition {
     }
 
     fn draw_head(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let look = canvas.around.look;
+        let look = canvas.cx.look;
         let bar = look.glyph(" ─ ", " - ");
         let mut steps = Vec::new();
         let all = [(Step::Write, "write"), (Step::Preview, "preview"), (Step::Sent, "sent")];
@@ -125,17 +125,17 @@ impl Composition {
     }
 
     /// What has to be known apart from the fields, most important first.
-    fn status(&self, around: &Around<'_>) -> Vec<(Role, String)> {
-        let look = around.look;
+    fn status(&self, cx: &Cx<'_>) -> Vec<(Role, String)> {
+        let look = cx.look;
         let cross = look.glyph("✗", "x");
         let mut said: Vec<(Role, String)> = Vec::new();
-        let folder = around.folder.filter(|_| !matches!(self.file, File::Failed(_)));
+        let folder = self.folder.as_deref().filter(|_| !matches!(self.file, File::Failed(_)));
         let kept = match folder {
             Some(folder) => format!("draft kept in {folder}"),
             None => "the draft is kept as long as this console runs".to_owned(),
         };
         let key = |command| {
-            let keys = around.keymap.keys_for(Context::Preview, command);
+            let keys = cx.keymap.keys_for(Context::Preview, command);
             keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
         };
         if let Some(error) = &self.refusal {
@@ -180,17 +180,17 @@ impl Composition {
             }
             said.push((Role::Accent, text));
         }
-        if self.attaches_nothing(around) {
+        if self.attaches_nothing(cx) {
             let needed = Capability::SupportDiagnosticsView;
             let text = format!("no diagnostics go with it: this needs the capability {needed}");
             said.push((Role::Muted, text));
         }
-        if around.lost && self.refusal.is_none() && !matches!(self.source, Source::Failed(_)) {
+        if cx.lost && self.refusal.is_none() && !matches!(self.source, Source::Failed(_)) {
             said.push((Role::Lost, format!("the database does not answer; {kept}")));
         } else if self.has_work() && !said.iter().any(|(_, text)| text.contains(&kept)) {
             said.push((Role::Muted, kept));
         }
-        let columns = usize::from(around.area.width.saturating_sub(2));
+        let columns = usize::from(cx.area.width.saturating_sub(2));
         let wrap = |(role, text): (Role, String)| {
             wrapped(&text, columns).into_iter().map(move |line| (role, line))
         };
@@ -253,7 +253,7 @@ impl Composition {
         canvas: &mut Canvas<'_>,
         wrong: bool,
     ) -> Option<Position> {
-        let look = canvas.around.look;
+        let look = canvas.cx.look;
         let here = self.form.focus() == field && self.step == Step::Write;
         let marker = if here { look.glyph("▸ ", "> ") } else { "  " };
         let role = if here { Role::Selected } else { Role::Muted };
@@ -276,7 +276,7 @@ impl Composition {
             Field::ContactName => text(&self.form.contact_name, canvas),
             Field::ContactEmail => text(&self.form.contact_email, canvas),
             Field::Attach => {
-                if self.attaches_nothing(canvas.around) {
+                if self.attaches_nothing(canvas.cx) {
                     canvas.line(room, vec![look.span(Role::Muted, "ids and codes only")]);
                 } else {
                     let on = self.form.attach;
@@ -292,10 +292,10 @@ impl Composition {
     }
 
     /// Whether the person may not open diagnostics.
-    fn attaches_nothing(&self, around: &Around<'_>) -> bool {
+    fn attaches_nothing(&self, cx: &Cx<'_>) -> bool {
         match &self.source {
             Source::Open(evidence) => evidence.bundle().is_none(),
-            _ => !around.held.has(Capability::SupportDiagnosticsView),
+            _ => !cx.held.has(Capability::SupportDiagnosticsView),
         }
     }
 
@@ -312,7 +312,7 @@ impl Composition {
     }
 
     fn draw_preview(&self, area: Rect, canvas: &mut Canvas<'_>) -> Option<Position> {
-        let look = canvas.around.look;
+        let look = canvas.cx.look;
         let Some(prepared) = &self.prepared else {
             let text = match &self.source {
                 Source::Opening => "What would be stored is shown as soon as it was opened.",
@@ -338,7 +338,7 @@ impl Composition {
         let prompt = self.cursor.prompt.as_ref().filter(|_| active);
         let feet = u16::try_from(foot.len() + usize::from(prompt.is_some())).unwrap_or(u16::MAX);
         let body = Rect { height: area.height.saturating_sub(feet), ..area };
-        let lines = self.lines(look, preview_columns(canvas.around.area));
+        let lines = self.lines(look, preview_columns(canvas.cx.area));
         let rows = usize::from(body.height);
         let at = self.cursor.at.min(lines.len().saturating_sub(1));
         let top = if active { at.saturating_sub(rows / 2) } else { 0 };
@@ -367,9 +367,9 @@ impl Composition {
 
     /// Whether it can be sent, and how.
     fn verdict(&self, prepared: &Prepared, canvas: &Canvas<'_>) -> (Role, String) {
-        let look = canvas.around.look;
+        let look = canvas.cx.look;
         let key = |command| {
-            let keys = canvas.around.keymap.keys_for(Context::Preview, command);
+            let keys = canvas.cx.keymap.keys_for(Context::Preview, command);
             keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
         };
         if self.sending {
@@ -396,7 +396,7 @@ impl Composition {
 
     fn draw_sent(&self, area: Rect, canvas: &mut Canvas<'_>) {
         let Some(created) = &self.sent else { return };
-        let look = canvas.around.look;
+        let look = canvas.cx.look;
         let request = &created.request;
         let tenant = request.tenant_name.as_deref().unwrap_or("-");
         let about = match request.run_id {
@@ -432,7 +432,7 @@ impl Composition {
 
 impl Canvas<'_> {
     fn span(&self, role: Role, text: impl Into<String>) -> Span<'static> {
-        self.around.look.span(role, text)
+        self.cx.look.span(role, text)
     }
 
     fn line(&mut self, area: Rect, spans: Vec<Span<'static>>) {

@@ -1,0 +1,155 @@
+//! Which screen gets what happens, and what is done that it asks for.
+
+use super::App;
+use crate::ops::AnyOutput;
+use crate::tui::msg::{Effect, Slot};
+use crate::tui::screen::{Cx, Go, Nav, Reply, Screen};
+use crate::tui::tabs::Tab;
+
+impl App {
+    /// What is shown on the tab, or before there is a session.
+    pub(in crate::tui) fn below(&self) -> &dyn Screen {
+        if self.session.is_some() { self.tabs.get(self.tab) } else { &self.login }
+    }
+
+    /// What gets the keys: what lies on top.
+    pub(in crate::tui) fn front(&self) -> &dyn Screen {
+        self.modals.last().map_or_else(|| self.below(), |top| top.as_ref())
+    }
+
+    /// What a screen may read.
+    pub fn cx(&self) -> Cx<'_> {
+        Cx { lost: self.greyed(), ..self.cx_of_link() }
+    }
+
+    /// The same, without whether what is shown is old, which depends on it.
+    pub(super) fn cx_of_link(&self) -> Cx<'_> {
+        let Self { look, setup, session, link, platform, paused, window, .. } = self;
+        Cx {
+            area: self.body(),
+            paused: *paused,
+            every: self.poll_every(),
+            window: *window,
+            under_glass: self.break_glass().is_some(),
+            ..Cx::new(look, setup, session.as_ref(), link, platform)
+        }
+    }
+
+    /// Has the screen of a tab do something, or without one what gets the keys.
+    pub(super) fn act<T>(
+        &mut self,
+        on: Option<Tab>,
+        act: impl FnOnce(&mut dyn Screen, &Cx<'_>) -> T,
+    ) -> T {
+        let Cx { area, lost, paused, every, window, under_glass, .. } = self.cx();
+        let Self { look, setup, session, link, platform, modals, login, tabs, tab, .. } = self;
+        let screen: &mut dyn Screen = match (on, modals.last_mut()) {
+            (Some(tab), _) => tabs.get_mut(tab),
+            (None, Some(top)) => top.as_mut(),
+            (None, None) if session.is_none() => login,
+            (None, None) => tabs.get_mut(*tab),
+        };
+        let shown = on.is_none_or(|on| on == *tab);
+        let cx = Cx::new(look, setup, session.as_ref(), link, platform);
+        act(screen, &Cx { area, lost, paused, every, window, under_glass, shown, ..cx })
+    }
+
+    /// Lays a screen over what is shown.
+    pub fn push(&mut self, mut screen: Box<dyn Screen>) -> Vec<Effect> {
+        let reply = screen.open(&self.cx());
+        self.modals.push(screen);
+        self.follow(reply)
+    }
+
+    /// Has what gets the keys do something.
+    pub(super) fn ask_front(
+        &mut self,
+        act: impl FnOnce(&mut dyn Screen, &Cx<'_>) -> Reply,
+    ) -> Vec<Effect> {
+        let reply = self.act(None, act);
+        if reply.closes() {
+            self.modals.pop();
+        }
+        self.follow(reply)
+    }
+
+    /// Has the screens of all tabs do something.
+    pub(super) fn ask_tabs(
+        &mut self,
+        act: impl Fn(&mut dyn Screen, &Cx<'_>) -> Reply,
+    ) -> Vec<Effect> {
+        let replies: Vec<Reply> =
+            Tab::ALL.iter().map(|tab| self.act(Some(*tab), |s, cx| act(s, cx))).collect();
+        replies.into_iter().flat_map(|reply| self.follow(reply)).collect()
+    }
+
+    /// Closes the top one; what it has sent is answered all the same.
+    pub(super) fn close_top(&mut self) {
+        self.closed.extend(self.modals.pop().filter(|top| top.awaits().is_some()));
+    }
+
+    /// Whether a change that one of them has sent in this slot is not answered yet.
+    pub(super) fn awaits(&self, slot: Slot) -> bool {
+        self.modals.iter().chain(&self.closed).any(|screen| screen.awaits() == Some(slot))
+    }
+
+    /// Gives an answer to whichever asked for it.
+    pub(super) fn answer_screens(&mut self, answer: &AnyOutput) -> Vec<Effect> {
+        let mut replies = Vec::new();
+        let (mut modals, mut closed) =
+            (std::mem::take(&mut self.modals), std::mem::take(&mut self.closed));
+        for (shown, screens) in [(true, &mut modals), (false, &mut closed)] {
+            let cx = Cx { shown, ..self.cx() };
+            screens.retain_mut(|screen| {
+                let Some(reply) = screen.answer(answer, &cx) else { return true };
+                let stays = !reply.closes() && (shown || screen.awaits().is_some());
+                replies.push(reply);
+                stays
+            });
+        }
+        (self.modals, self.closed) = (modals, closed);
+        let mut effects: Vec<Effect> =
+            replies.into_iter().flat_map(|reply| self.follow(reply)).collect();
+        effects.extend(self.ask_tabs(|tab, cx| tab.answer(answer, cx).unwrap_or_default()));
+        effects
+    }
+
+    /// Does what a screen asks of the console.
+    pub(super) fn follow(&mut self, reply: Reply) -> Vec<Effect> {
+        let mut effects = reply.effects;
+        if reply.toast.is_some() {
+            self.toast = reply.toast;
+        }
+        for nav in reply.nav {
+            effects.extend(match nav {
+                Nav::Close | Nav::Stay => Vec::new(),
+                Nav::Push(screen) => self.push(screen),
+                Nav::Up(command) => self.navigate(command),
+                Nav::Go(go) => self.go_on(go),
+            });
+        }
+        effects
+    }
+
+    fn go_on(&mut self, go: Go) -> Vec<Effect> {
+        match go {
+            Go::Command(command) => self.command(command),
+            Go::To(target) => self.go_to(target),
+            Go::Show(target) => self.visit(&target, false),
+            Go::Ready(target) => self.ready(&target),
+            Go::Tab(tab) => self.go(tab),
+            Go::Return(place) => self.return_to(place),
+            Go::Window(window) => self.choose_window(window),
+            Go::WindowKnown(window) => {
+                self.window.get_or_insert(window);
+                Vec::new()
+            }
+            Go::Discard => self.ask_front(|front, cx| front.discard(cx)),
+            Go::Refresh => {
+                let reply = self.act(Some(self.tab), |tab, cx| tab.refresh(cx));
+                self.follow(reply)
+            }
+            Go::Poll => self.ask_now(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The choice of the window of everything that sums up, and its line of names.
+
+use std::time::Duration;
+
+use crate::domain::window::Window;
+use crate::tui::command::Command;
+use crate::tui::screen::{Cx, Go, Reply};
+
+/// What stands before the windows.
+pub const LEADING: &str = " window ";
+
+/// Sums over hours and days are asked for this many times more seldom than lists.
+const SELDOM: u32 = 5;
+/// But this often at least.
+const SLOWEST: Duration = Duration::from_secs(60);
+
+/// How often sums are asked for.
+pub fn every(cx: &Cx<'_>) -> Duration {
+    cx.every.max((cx.every * SELDOM).min(SLOWEST))
+}
+
+/// Chooses the window after (or before) the one in force, round and round.
+pub fn step(command: Command, cx: &Cx<'_>) -> Reply {
+    let Some(window) = cx.window else {
+        let why = "the window is not known yet: the first numbers are on their way";
+        return Reply::default().say(why, cx);
+    };
+    let (all, count) = (Window::ALL, Window::ALL.len());
+    let here = all.iter().position(|other| *other == window).unwrap_or(0);
+    let by = if command == Command::WindowNext { 1 } else { count - 1 };
+    let next = all.get((here + by) % count).copied().unwrap_or(window);
+    Reply::default().go(Go::Window(next))
+}
+
+/// A click on the name of a window chooses it.
+pub fn click(column: u16, cx: &Cx<'_>) -> Reply {
+    let mut end = LEADING.len();
+    let clicked = Window::ALL.iter().copied().find(|window| {
+        let start = end + 1;
+        end = start + marked(*window, cx.window).len();
+        (start..end).contains(&usize::from(column))
+    });
+    match clicked {
+        Some(window) if cx.window.is_some_and(|chosen| chosen != window) => {
+            Reply::default().go(Go::Window(window))
+        }
+        _ => Reply::default(),
+    }
+}
+
+/// Whether an answer about the window `read` (none where it was an error) is still wanted. The first
+/// one says which window the person chose last.
+pub fn answered(asked: Option<Window>, read: Option<Window>, cx: &Cx<'_>) -> (bool, Reply) {
+    match (read, cx.window) {
+        (None, _) => (asked == cx.window, Reply::default()),
+        (Some(read), None) => (true, Reply::default().go(Go::WindowKnown(read))),
+        (Some(read), Some(chosen)) => (read == chosen, Reply::default()),
+    }
+}
+
+/// A window's name, in brackets if it is the chosen one.
+pub fn marked(window: Window, chosen: Option<Window>) -> String {
+    if chosen == Some(window) { format!("[{window}]") } else { window.to_string() }
+}
