@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::ops::AnyOutput;
+use crate::ops::dashboard::ChooseWindow;
 use crate::tui::msg::{Effect, Slot};
 use crate::tui::screen::{Cx, Go, Nav, Reply, Screen};
 use crate::tui::tabs::Tab;
@@ -139,7 +140,13 @@ impl App {
             Go::Ready(target) => self.ready(&target),
             Go::Tab(tab) => self.go(tab),
             Go::Return(place) => self.return_to(place),
-            Go::Window(window) => self.choose_window(window),
+            // Its numbers are asked for, paused or not, and it is remembered for the person.
+            Go::Window(window) => {
+                self.window = Some(window);
+                let mut effects = self.go_on(Go::Refresh);
+                effects.push(Effect::ask(Slot::Window, ChooseWindow { window }));
+                effects
+            }
             Go::WindowKnown(window) => {
                 self.window.get_or_insert(window);
                 Vec::new()

@@ -11,7 +11,6 @@ pub(in crate::tui) mod once;
 mod places;
 mod polling;
 mod subject;
-mod window;
 
 use std::path::PathBuf;
 use std::time::Duration;

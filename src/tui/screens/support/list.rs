@@ -6,8 +6,9 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
+use super::pages::{Listed, Rows};
 use super::search::Search;
-use crate::tui::command::{Command, Context};
+use crate::tui::command::Command;
 use crate::tui::look::{grouped, wrapped};
 use crate::tui::remote::Remote;
 use crate::tui::screen::Cx;
@@ -27,19 +28,10 @@ const PREVIEW_FROM: u16 = 120;
 /// The columns of that.
 const PREVIEW: u16 = 46;
 
-/// Something that stands in a row.
-pub trait Row {
-    /// What tells it from the others.
-    type Key: Clone + PartialEq + std::fmt::Debug;
-
-    /// What it is.
-    fn key(&self) -> Self::Key;
-}
-
 /// The state of a list.
 #[derive(Debug)]
-pub struct List<R: Row> {
-    rows: Vec<R>,
+pub struct List<L: Listed> {
+    rows: Vec<L::Row>,
     read: Remote<()>,
     /// The search, and the field that it is typed into.
     pub search: Search,
@@ -48,14 +40,14 @@ pub struct List<R: Row> {
     matching: Option<i64>,
     /// Whether there are more rows than are held.
     more: bool,
-    selected: Option<R::Key>,
+    selected: Option<i64>,
     /// Where the selected row stood, for when it goes.
     index: usize,
     /// Index of the first row on the screen.
     top: usize,
 }
 
-impl<R: Row> Default for List<R> {
+impl<L: Listed> Default for List<L> {
     fn default() -> Self {
         Self {
             rows: Vec::new(),
@@ -71,37 +63,19 @@ impl<R: Row> Default for List<R> {
     }
 }
 
-/// What is drawn around the rows.
-pub struct Frame<'a, R> {
-    /// The title of the list.
-    pub title: &'a str,
-    /// The word for its rows.
-    pub noun: &'a str,
-    /// Where its keys are looked up.
-    pub context: Context,
-    /// The column heads for so many columns.
-    pub head: &'a dyn Fn(usize) -> String,
-    /// A row in so many columns, without its marker; true where it is selected.
-    pub row: &'a dyn Fn(&R, usize, bool) -> Vec<Span<'static>>,
-    /// The selected row told in full, in so many columns.
-    pub preview: &'a dyn Fn(&R, usize) -> Vec<Line<'static>>,
-    /// Why there is nothing, and what to do.
-    pub empty: String,
-}
-
-impl<R: Row> List<R> {
+impl<L: Listed> List<L> {
     /// How many rows are to be asked for.
     pub fn limit(&self) -> i64 {
         self.limit
     }
 
     /// The row under the cursor.
-    pub fn selected(&self) -> Option<&R> {
+    pub fn selected(&self) -> Option<&L::Row> {
         self.rows.get(self.index)
     }
 
     /// The rows held.
-    pub fn rows(&self) -> &[R] {
+    pub fn rows(&self) -> &[L::Row] {
         &self.rows
     }
 
@@ -111,29 +85,27 @@ impl<R: Row> List<R> {
     }
 
     /// Takes rows: all of them, whether there are more, and how many match where that is known.
-    pub fn take(&mut self, answer: Result<(Vec<R>, bool, Option<i64>)>, cx: &Cx<'_>) {
+    pub fn take(&mut self, answer: Result<Rows<L::Row>>, cx: &Cx<'_>) {
         let now = cx.look.now;
         match answer {
             Ok((rows, more, matching)) => {
-                let first = self.rows.get(self.top).map(Row::key);
+                let first = self.rows.get(self.top).map(L::key);
                 self.rows = rows;
                 self.more = more;
                 self.matching = matching;
                 self.read.take(Ok(()), now);
-                let place = |key: &Option<R::Key>| {
-                    let key = key.as_ref()?;
-                    self.rows.iter().position(|row| row.key() == *key)
-                };
+                let place =
+                    |key: Option<i64>| self.rows.iter().position(|row| Some(L::key(row)) == key);
                 // Rows that come above move nothing, but where the newest are looked at.
                 if self.top > 0
-                    && let Some(top) = place(&first)
+                    && let Some(top) = place(first)
                 {
                     self.top = top;
                 }
-                let found = place(&self.selected);
+                let found = place(self.selected);
                 self.index =
                     found.unwrap_or_else(|| self.index.min(self.rows.len().saturating_sub(1)));
-                self.selected = self.rows.get(self.index).map(Row::key);
+                self.selected = self.rows.get(self.index).map(L::key);
                 self.settle(cx);
             }
             Err(error) => self.read.take(Err(error), now),
@@ -165,7 +137,7 @@ impl<R: Row> List<R> {
         };
         let forward = to > self.index;
         self.index = to.min(last);
-        self.selected = self.rows.get(self.index).map(Row::key);
+        self.selected = self.rows.get(self.index).map(L::key);
         self.settle(cx);
         Some(forward && self.index + AHEAD > last && self.grow())
     }
@@ -189,7 +161,7 @@ impl<R: Row> List<R> {
             return false;
         };
         let before = self.index == index;
-        self.selected = Some(clicked.key());
+        self.selected = Some(L::key(clicked));
         self.index = index;
         before
     }
@@ -210,13 +182,13 @@ impl<R: Row> List<R> {
     }
 
     /// Draws the list; gives where the terminal's cursor belongs while a search is typed.
-    pub fn draw(&self, frame: &Frame<'_, R>, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+    pub fn draw(&self, of: &L, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
         let (look, area) = (cx.look, cx.area);
         let line = |y: u16| Rect { y: area.y + y, height: 1, ..area }.intersection(area);
-        let title = Line::from(look.span(Role::Title, format!(" {}", frame.title)));
+        let title = Line::from(look.span(Role::Title, format!(" {}", of.title())));
         let taken = title.width();
         title.render(line(0), buffer);
-        let count = Line::from(look.span(Role::Muted, self.count(frame.noun)));
+        let count = Line::from(look.span(Role::Muted, self.count(L::NOUN)));
         if taken + count.width() + 2 <= usize::from(area.width) {
             let room = Rect { width: area.width.saturating_sub(1), ..line(0) };
             count.right_aligned().render(room, buffer);
@@ -230,11 +202,11 @@ impl<R: Row> List<R> {
             ..area
         };
         if self.rows.is_empty() {
-            self.draw_empty(frame, rows, buffer, cx);
+            self.draw_empty(of, rows, buffer, cx);
             return cursor;
         }
         let columns = usize::from(width).saturating_sub(2);
-        let head = format!("  {}", (frame.head)(columns));
+        let head = format!("  {}", L::head(columns, look));
         Line::from(look.span(Role::Header, head)).render(Rect { width, ..line(2) }, buffer);
         let shown = self.rows.iter().enumerate().skip(self.top);
         for (y, (index, row)) in (rows.y..rows.bottom()).zip(shown) {
@@ -243,7 +215,7 @@ impl<R: Row> List<R> {
             let role = if selected { Role::Selected } else { Role::Text };
             let mut spans = vec![look.span(role, marker)];
             let grey = look.style(Role::Muted);
-            let spans_of_row = (frame.row)(row, columns, selected)
+            let spans_of_row = L::row(row, columns, selected, look)
                 .into_iter()
                 .map(|span| if cx.lost { Span::styled(span.content, grey) } else { span });
             spans.extend(spans_of_row);
@@ -258,7 +230,7 @@ impl<R: Row> List<R> {
                 width: area.width - width,
                 height: area.height.saturating_sub(2),
             };
-            let lines = (frame.preview)(row, usize::from(right.width.saturating_sub(3)));
+            let lines = L::preview(row, usize::from(right.width.saturating_sub(3)), cx);
             draw_preview(lines, right, buffer, cx);
         }
         cursor
@@ -280,17 +252,17 @@ impl<R: Row> List<R> {
         }
     }
 
-    fn draw_empty(&self, frame: &Frame<'_, R>, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
+    fn draw_empty(&self, of: &L, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
         let look = cx.look;
         let (role, text) = match (self.read.error(), self.read.value()) {
             (Some(error), _) => (Role::Failed, error.to_string()),
             (None, None) => (Role::Muted, "reading ...".to_owned()),
             (None, Some(())) if !self.search.text().is_empty() => {
-                let key = cx.key(frame.context, Command::FilterClear);
+                let key = cx.key(L::CONTEXT, Command::FilterClear);
                 let clear = key.map_or_else(String::new, |key| format!(" {key} clears it."));
                 (Role::Text, format!("Nothing matches the search.{clear}"))
             }
-            (None, Some(())) => (Role::Text, frame.empty.clone()),
+            (None, Some(())) => (Role::Text, of.empty(cx)),
         };
         let text = look.cut(&text, 1_000).to_string();
         let lines = wrapped(&text, usize::from(area.width.saturating_sub(4)));

@@ -9,7 +9,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::list::{Frame, List, Row};
+use super::list::List;
 use super::reader::{Act, PaperLine, Read, Reader};
 use super::search::Search;
 use crate::ErrorKind;
@@ -29,7 +29,7 @@ pub type Rows<R> = (Vec<R>, bool, Option<i64>);
 /// What is listed.
 pub trait Listed: Debug + Send {
     /// What stands in a row.
-    type Row: Row<Key: Send> + Debug + Send;
+    type Row: Debug + Send;
     /// Where its keys are looked up.
     const CONTEXT: Context;
     /// The slot of its rows.
@@ -45,6 +45,8 @@ pub trait Listed: Debug + Send {
     fn ask(&self, search: String, limit: i64) -> AnyOperation;
     /// The rows that an answer holds; none where it is one to something else.
     fn take(&self, answer: &AnyOutput, search: &str) -> Option<Result<Rows<Self::Row>>>;
+    /// What tells a row from the others.
+    fn key(row: &Self::Row) -> i64;
     /// Where a row leads.
     fn open(&self, row: &Self::Row) -> Target;
     /// What a row is about, and its tenant.
@@ -69,7 +71,7 @@ pub trait Listed: Debug + Send {
 #[derive(Debug)]
 pub struct ListPage<L: Listed> {
     of: L,
-    list: List<L::Row>,
+    list: List<L>,
 }
 
 impl<L: Listed> ListPage<L> {
@@ -193,17 +195,7 @@ impl<L: Listed> Screen for ListPage<L> {
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
-        let look = cx.look;
-        let frame = Frame {
-            title: &self.of.title(),
-            noun: L::NOUN,
-            context: L::CONTEXT,
-            head: &|width| L::head(width, look),
-            row: &|row, width, selected| L::row(row, width, selected, look),
-            preview: &|row, width| L::preview(row, width, cx),
-            empty: self.of.empty(cx),
-        };
-        self.list.draw(&frame, buffer, cx)
+        self.list.draw(&self.of, buffer, cx)
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {

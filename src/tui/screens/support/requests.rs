@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::list::{Row, preview_field};
+use super::list::preview_field;
 use super::pages::{Listed, Rows};
 use crate::Result;
 use crate::domain::capability::Capability;
@@ -20,14 +20,6 @@ const REFERENCE: usize = 29;
 const SEVERITY: usize = 10;
 /// With fewer columns than this, when a request was sent is told by the request alone.
 const ROOMY: usize = 76;
-
-impl Row for SupportRequest {
-    type Key = i64;
-
-    fn key(&self) -> i64 {
-        self.id
-    }
-}
 
 /// The requests that were sent.
 #[derive(Debug)]
@@ -104,6 +96,10 @@ impl Listed for Requests {
         let AnyOutput::ListRequests(asked, found) = answer else { return None };
         let rows = |page: RequestPage| (page.support_requests, page.next.is_some(), None);
         (asked.search == search).then(|| found.clone().map(rows))
+    }
+
+    fn key(request: &SupportRequest) -> i64 {
+        request.id
     }
 
     fn open(&self, request: &SupportRequest) -> Target {

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::list::{Row, preview_field};
+use super::list::preview_field;
 use super::pages::{Listed, Rows};
 use crate::Result;
 use crate::domain::failure::ReasonCode;
@@ -23,14 +23,6 @@ impl Purpose {
             Self::Diagnostics => "open diagnostics of which tenant?",
             Self::Tenant => "show which tenant?",
         }
-    }
-}
-
-impl Row for RunTenant {
-    type Key = i64;
-
-    fn key(&self) -> i64 {
-        self.tenant_id
     }
 }
 
@@ -74,6 +66,10 @@ impl Listed for RunTenantChoice {
             (found.tenants, found.matching > held, Some(found.matching))
         };
         (asked.run_id == self.0 && asked.search == search).then(|| found.clone().map(rows))
+    }
+
+    fn key(tenant: &RunTenant) -> i64 {
+        tenant.tenant_id
     }
 
     fn open(&self, tenant: &RunTenant) -> Target {

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::list::{Row, preview_field};
+use super::list::preview_field;
 use super::pages::{Listed, Rows};
 use crate::Result;
 use crate::ops::support::{DiagnosticsSubject, ListTenants, SupportTenant, TenantPage};
@@ -12,14 +12,6 @@ use crate::tui::look::Look;
 use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Target};
 use crate::tui::theme::Role;
-
-impl Row for SupportTenant {
-    type Key = i64;
-
-    fn key(&self) -> i64 {
-        self.id
-    }
-}
 
 /// All tenants.
 #[derive(Debug)]
@@ -61,6 +53,10 @@ impl Listed for Tenants {
             (page.tenants, page.matching > held, Some(page.matching))
         };
         (asked.search == search).then(|| found.clone().map(rows))
+    }
+
+    fn key(tenant: &SupportTenant) -> i64 {
+        tenant.id
     }
 
     fn open(&self, tenant: &SupportTenant) -> Target {

@@ -194,36 +194,8 @@ impl Desk {
 
     /// Whether a command means the composition rather than the console, while it has the keys.
     pub fn takes(command: Command) -> bool {
-        matches!(
-            command,
-            Command::AppBack
-                | Command::RowOpen
-                | Command::CopyId
-                | Command::PollNow
-                | Command::CursorUp
-                | Command::CursorDown
-                | Command::CursorPageUp
-                | Command::CursorPageDown
-                | Command::CursorFirst
-                | Command::CursorLast
-                | Command::MatchNext
-                | Command::MatchPrevious
-                | Command::FoldToggle
-                | Command::FoldAll
-                | Command::FieldNext
-                | Command::FieldPrevious
-                | Command::FormSubmit
-                | Command::FilterClear
-                | Command::TextUndo
-                | Command::TextRedo
-                | Command::ComposePreview
-                | Command::ComposeSend
-                | Command::ComposeWithhold
-                | Command::ComposeMask
-                | Command::ComposeUnmask
-                | Command::ComposeDiscard
-                | Command::ComposeShow
-        )
+        let consoles = command.is_everywhere() || command == Command::FilterEdit;
+        !consoles || command == Command::CopyId
     }
 
     /// Has the composition do something.
