@@ -97,8 +97,8 @@ impl Role {
 #[serde(transparent)]
 pub struct CapabilitySet(BTreeSet<Capability>);
 
-/// What somebody holds who has not logged in.
-pub static NOBODY: CapabilitySet = CapabilitySet(BTreeSet::new());
+/// What is held before a login.
+pub static NOTHING_HELD: CapabilitySet = CapabilitySet(BTreeSet::new());
 
 impl CapabilitySet {
     /// Whether `capability` is in it.

@@ -21,7 +21,7 @@ use super::tabs::Tab;
 use super::widgets::form::Pasted;
 use super::widgets::go_to::GoTo;
 use crate::Error;
-use crate::domain::capability::{Capability, CapabilitySet, NOBODY};
+use crate::domain::capability::{Capability, CapabilitySet, NOTHING_HELD};
 use crate::domain::run::Run;
 use crate::domain::run_filter::RunFilter;
 use crate::domain::support::Reference;
@@ -218,7 +218,7 @@ impl<'a> Cx<'a> {
             keymap: &setup.keymap,
             exports: setup.exports.as_deref(),
             name: session.map_or("", |session| &session.username),
-            held: session.map_or(&NOBODY, |session| &session.capabilities),
+            held: session.map_or(&NOTHING_HELD, |session| &session.capabilities),
             link,
             platform,
             area: Rect::default(),

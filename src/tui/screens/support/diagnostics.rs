@@ -121,7 +121,7 @@ impl Papered for Diagnostics {
         Reply::default()
     }
 
-    /// They are opened anew by the key that asks now, which says so.
+    /// The key that asks now opens them again, which says so.
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
         let needed = Capability::SupportDiagnosticsView;
         Some(match command {

@@ -120,7 +120,7 @@ impl<L: Listed> List<L> {
         self.selected = None;
     }
 
-    /// Moves the cursor; tells whether more rows are to be asked for, none where the command means
+    /// Moves the cursor; says whether more rows are to be asked for, none where the command means
     /// something else.
     pub fn command(&mut self, command: Command, cx: &Cx<'_>) -> Option<bool> {
         let last = self.rows.len().saturating_sub(1);

@@ -45,7 +45,7 @@ pub trait Listed: Debug + Send {
     fn ask(&self, search: String, limit: i64) -> AnyOperation;
     /// The rows that an answer holds; none where it is one to something else.
     fn take(&self, answer: &AnyOutput, search: &str) -> Option<Result<Rows<Self::Row>>>;
-    /// What tells a row from the others.
+    /// What sets a row apart from the others.
     fn key(row: &Self::Row) -> i64;
     /// Where a row leads.
     fn open(&self, row: &Self::Row) -> Target;
@@ -59,7 +59,7 @@ pub trait Listed: Debug + Send {
     fn head(width: usize, look: &Look) -> String;
     /// A row in so many columns, without its marker.
     fn row(row: &Self::Row, width: usize, selected: bool, look: &Look) -> Vec<Span<'static>>;
-    /// A row told in full, in so many columns.
+    /// A row in full, in so many columns.
     fn preview(row: &Self::Row, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>>;
     /// Why there is nothing, and what to do.
     fn empty(&self, cx: &Cx<'_>) -> String;

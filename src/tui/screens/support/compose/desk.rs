@@ -136,7 +136,7 @@ impl Desk {
     }
 
     /// The session ends: what was being written is kept, and offered again after the next login.
-    /// What somebody else held is forgotten.
+    /// What another person held is forgotten.
     pub fn interrupt(&mut self, on_purpose: bool, now: DateTime<Utc>) -> Vec<Effect> {
         let open = self.open.as_ref().filter(|open| open.has_work());
         let key = open.map(|open| open.key().clone());
@@ -150,7 +150,7 @@ impl Desk {
         effects
     }
 
-    /// Somebody has logged in: their interrupted draft is offered.
+    /// A person has logged in: their interrupted draft is offered.
     pub fn offer(&mut self, person: &str) -> Reply {
         self.held.retain(|held| held.key.person == person);
         let interrupted = self.interrupted.take();
