@@ -63,6 +63,8 @@ struct Running {
     awaited: Awaited,
     /// Nothing that is shown needs its answer any more.
     unwanted: bool,
+    /// A key asked for it, too, since this poll began: that nothing has changed is no answer to that.
+    pressed: bool,
 }
 
 #[derive(Default)]
@@ -199,6 +201,7 @@ impl Runner {
             Some(running) if kept => running.unwanted = false,
             Some(running) if running.request == request => {
                 running.unwanted = false;
+                running.pressed |= poll.is_none();
                 // What waited was asked before and is no longer wanted.
                 state.waiting = None;
             }
@@ -248,7 +251,8 @@ impl Runner {
                 work.await;
             }
         });
-        state.running = Some(Running { generation, request, task, awaited, unwanted: false });
+        state.running =
+            Some(Running { generation, request, task, awaited, unwanted: false, pressed: false });
     }
 
     /// Gives up what a slot asks. Only for what changes nothing half-way.
@@ -325,8 +329,13 @@ impl Runner {
         if let Some(quickest) = quickest.filter(|_| self.ops.engine() == Engine::Postgres) {
             self.trip.note(quickest);
         }
+        let not_read = matches!(answer, Answer::Unchanged | Answer::Later);
+        if not_read && running.pressed && state.waiting.is_none() {
+            self.start(slot, running.request, None, Instant::now());
+            return None;
+        }
         match (&answer, answer.error()) {
-            (Answer::Unchanged | Answer::Later, _) => {}
+            _ if not_read => {}
             (_, None) => {
                 let waited = state.shown.is_none() || self.slow.is_some_and(|(of, ..)| of == slot);
                 if waited && !slot.is_aside() {

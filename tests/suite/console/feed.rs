@@ -26,7 +26,7 @@ use super::states::{of_console, platform};
 use crate::chaos::cluster::Cluster;
 use crate::support::postgres::{fresh_postgres_database, with_database};
 use crate::support::proxy::Proxy;
-use crate::support::stores::{ORIGIN, PASSWORD, Store, block_on};
+use crate::support::stores::{ORIGIN, PASSWORD, Store, block_on, both_engines};
 
 /// The requests of a console without its screens.
 struct Asking {
@@ -65,6 +65,16 @@ impl Asking {
                 return answered;
             }
         }
+    }
+
+    /// What is answered until nothing is asked any more.
+    async fn idle(&mut self) -> Vec<(Slot, Answer)> {
+        let mut answered = Vec::new();
+        while !self.runner.busy().is_empty() {
+            let arrived = self.answers.recv().await.unwrap();
+            answered.extend(self.runner.take(arrived));
+        }
+        answered
     }
 
     /// What is answered until all of it says that nothing has changed.
@@ -168,6 +178,30 @@ fn fr_047_004_while_nothing_changes_a_poll_is_one_question() {
             assert!((least..=1).contains(&reads(&polled, slot)), "{slot:?}: {polled:?}");
         }
     });
+}
+
+both_engines! {
+    async fn fr_047_004_what_a_key_asks_for_is_read_while_a_poll_of_it_is_under_way(store) {
+        let store = store.with_platform().await;
+        let session = store.administrator().await;
+        let mut asking = Asking::as_user(store.ops.clone(), &session);
+        let list = Request::of(ListRuns { limit: 50, ..ListRuns::default() });
+        asking.runner.ask(Slot::List, list.clone());
+        assert_eq!(reads(&asking.idle().await, Slot::List), 1);
+        let every = Duration::from_millis(1);
+        let poll = Sub { slot: Slot::List, request: list.clone(), every, follows: Follows::Changes };
+        for pressed in [false, true] {
+            asking.runner.subscribe(vec![poll.clone()]);
+            tokio::time::sleep(every * 2).await;
+            asking.runner.poll_due();
+            assert!(asking.runner.busy().contains(&Slot::List));
+            if pressed {
+                asking.runner.ask(Slot::List, list.clone());
+            }
+            let answered = asking.idle().await;
+            assert_eq!(reads(&answered, Slot::List), usize::from(pressed), "{answered:?}");
+        }
+    }
 }
 
 #[test]
