@@ -217,19 +217,21 @@ fn fr_038_003_a_commit_that_is_never_answered_is_looked_up_once_patience_ends() 
     block_on(async {
         let (store, administrator) = prepared().await;
         let proxy = Proxy::start(&store.url);
-        let settings = OpsSettings { patience: Duration::from_secs(1), ..OpsSettings::default() };
-        let ops = Ops::open(&proxy.url(&store.url), Create::Never, store.clock.clone(), settings)
-            .unwrap();
-        let run_id = store.start("policy.sync", 1).await;
-        proxy.trap(Cut::Silent, None, 0, false);
-        ops.run(
-            &administrator.actor,
-            CancelRun { run_id, consent: crate::support::starts::sure("CANCEL", run_id) },
-        )
-        .await
-        .unwrap();
-        assert!(proxy.sprung());
-        assert_eq!(store.number(&run_is(run_id, "outcome = 'cancelled'")).await, 1);
+        let second = Duration::from_secs(1);
+        // An answer that has a limit of its own is waited for no longer than that.
+        for (patience, answer) in [(second, None), (second * 600, Some(second))] {
+            let limits = ConnectionLimits { answer, ..ConnectionLimits::default() };
+            let settings = OpsSettings { patience, limits, ..OpsSettings::default() };
+            let url = proxy.url(&store.url);
+            let ops = Ops::open(&url, Create::Never, store.clock.clone(), settings).unwrap();
+            let run_id = store.start("policy.sync", 1).await;
+            proxy.trap(Cut::Silent, None, 0, false);
+            let consent = crate::support::starts::sure("CANCEL", run_id);
+            let cancelled = ops.run(&administrator.actor, CancelRun { run_id, consent });
+            tokio::time::timeout(second * 60, cancelled).await.unwrap().unwrap();
+            assert!(proxy.sprung());
+            assert_eq!(store.number(&run_is(run_id, "outcome = 'cancelled'")).await, 1);
+        }
     });
 }
 

@@ -48,6 +48,8 @@ pub struct Own {
     trail: Trail,
     /// How long an answer is waited for.
     pub answer: Option<Duration>,
+    /// The same of the answer to COMMIT, however long a statement may take.
+    commit_answer: Option<Duration>,
     /// Whether statements are prepared once, and kept by a name.
     pub named: bool,
     /// Statements that go with the next one.
@@ -137,6 +139,7 @@ impl PgTx {
             patience: limits.look_up,
             trail: Trail { path: limits.path("local"), ..Trail::default() },
             answer,
+            commit_answer: limits.answer,
             named: limits.named_statements,
             due: Vec::new(),
             failed: None,
@@ -208,24 +211,27 @@ impl PgTx {
 
     async fn commit(self, limit: Option<Duration>) -> Result<()> {
         let Kind::Own(own) = self.0 else { return Err(sqlx::Error::BeginFailed.into()) };
-        let Own { transaction, server, patience, trail, failed, answer, held, .. } = *own;
+        let Own {
+            transaction, server, patience, trail, failed, answer, commit_answer, held, ..
+        } = *own;
         // The server would undo it, and call that a success.
         if let Some(error) = failed {
             let _ = within(answer, transaction.rollback()).await;
             return Err(error);
         }
-        let error = match within(limit.or(Some(ANSWER)), transaction.commit()).await {
-            Some(Ok(())) => {
-                if let Some(held) = held {
-                    let held_us = held.elapsed().as_micros();
-                    tracing::debug!(held_us, "locks were released");
+        let error =
+            match within(commit_answer.or(limit).or(Some(ANSWER)), transaction.commit()).await {
+                Some(Ok(())) => {
+                    if let Some(held) = held {
+                        let held_us = held.elapsed().as_micros();
+                        tracing::debug!(held_us, "locks were released");
+                    }
+                    return Ok(());
                 }
-                return Ok(());
-            }
-            Some(Err(error)) if is_answer(&error) => return Err(error.into()),
-            Some(Err(error)) => Error::from(error),
-            None => Error::new(ErrorKind::TimedOut, NO_ANSWER).hint("nothing was changed"),
-        };
+                Some(Err(error)) if is_answer(&error) => return Err(error.into()),
+                Some(Err(error)) => Error::from(error),
+                None => Error::new(ErrorKind::TimedOut, NO_ANSWER).hint("nothing was changed"),
+            };
         match trail.look_up(&server, patience).await {
             Some(Fate::Committed) => Ok(()),
             // The server has just answered, whatever became of the connection.

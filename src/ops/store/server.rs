@@ -295,7 +295,7 @@ impl Server {
         let turn = self.turn().await?;
         let options = self.keeper.options();
         let text = connect::opening(&options, self.opening(begin)?);
-        let answer = self.limits.answer.map(|limit| limit * begin.patience);
+        let answer = self.limits.answer;
         let (keeper, writes) = (Arc::clone(&self.keeper), begin.writes);
         let overhears = Arc::clone(&self.overhears);
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -348,6 +348,7 @@ impl Server {
         let options = self.keeper.options();
         let takes_no_writes = opened.standby || opened.read_only;
         let limits = &self.limits;
+        let answer = answer.map(|limit| limit * begin.patience);
         let tx = PgTx::new(transaction, options, limits, answer, takes_no_writes, turn);
         Ok((tx, opened))
     }
