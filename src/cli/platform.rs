@@ -11,6 +11,7 @@ use super::users::FIRST_STEP;
 use super::{Env, VERSION, text};
 use crate::config::definition;
 use crate::domain::count::count;
+use crate::domain::database_fault::Condition;
 use crate::domain::safe_text::SafeText;
 use crate::domain::setting::SettingKey;
 use crate::logging;
@@ -232,6 +233,7 @@ async fn look_at(env: &Env) -> Result<Found> {
     }
     if schema.0.is_usable() {
         let platform = ops.run(&env.anonymous(), PlatformInfo).await?;
+        notes.extend(platform.refuses.map(refused));
         notes.extend(ops.run(&env.anonymous(), SettingWarnings).await?);
         notes.extend(looser_retention(env, platform.usage_retention_days));
         notes.extend(clock_notes(&ops));
@@ -239,6 +241,11 @@ async fn look_at(env: &Env) -> Result<Found> {
     }
     ops.close().await;
     Ok(Found { schema, usage_retention_days: days, notes })
+}
+
+fn refused(condition: Condition) -> String {
+    let why = if condition == Condition::Full { "its disk is full" } else { "it is read-only" };
+    format!("the database takes no writes: {why}; no login and no change is taken")
 }
 
 /// A client may keep usage events for longer than the platform, not for less.

@@ -1,10 +1,11 @@
 //! What a console needs to know of the platform itself.
 
-use super::store::{names, settings};
+use super::store::{condition, names, settings};
 use super::{Access, Context, Engine, Operation, settings as policy};
 use crate::Result;
 use crate::access::Requirement;
 use crate::domain::capability::Capability;
+use crate::domain::database_fault::Condition;
 use crate::domain::setting::{SettingKey, number};
 
 /// The environment's label where the database has none: on PostgreSQL nobody has said what it is.
@@ -29,6 +30,8 @@ pub struct Platform {
     pub host: Option<String>,
     /// Whether the server has another host and the connection no TLS.
     pub in_the_open: bool,
+    /// Why the database takes no writes; none where it does.
+    pub refuses: Option<Condition>,
     /// A note for the login screen, from the database: a demo's accounts.
     pub login_note: Option<String>,
     /// For how many days the platform keeps product usage events; a client may keep them longer.
@@ -79,6 +82,7 @@ impl Operation for PlatformInfo {
         let label = policy::lenient(tx, SettingKey::EnvironmentLabel).await?;
         let environment_color = policy::lenient(tx, SettingKey::EnvironmentColor).await?;
         let login_note = settings::get(tx, "login_note").await?;
+        let refuses = condition::of_database(tx).await?;
         let labelled = !label.is_empty();
         let environment = match engine {
             _ if labelled => label,
@@ -94,6 +98,7 @@ impl Operation for PlatformInfo {
             engine,
             host,
             in_the_open,
+            refuses,
             login_note,
             usage_retention_days,
         })

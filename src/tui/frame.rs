@@ -172,11 +172,10 @@ fn link_texts(app: &App) -> (Role, Vec<String>) {
     }
 }
 
-/// Whether the database takes writes, which is not kept up with before a login, and how far away it
-/// is.
+/// Whether the database takes writes, and how far away it is.
 fn live(app: &App) -> (Role, Vec<String>) {
     let look = &app.look;
-    if let Some(trouble) = app.session.as_ref().and_then(|_| app.link.writes.trouble()) {
+    if let Some(trouble) = app.link.writes.trouble(app.session.is_some()) {
         return (Role::Stale, vec![format!("{} {trouble}", look.glyph("‼", "!"))]);
     }
     let (live, dot) = (format!("{} live", look.glyph("●", "*")), look.glyph("·", "-"));

@@ -28,6 +28,9 @@ struct Refused {
 impl Writes {
     /// Takes note of what an answer tells.
     pub(super) fn note(&mut self, answer: &Answer) {
+        if let Answer::Op(AnyOutput::PlatformInfo(_, Ok(platform))) = answer {
+            self.known.refuses = platform.refuses;
+        }
         if let Answer::Op(AnyOutput::ReadCondition(_, Ok(known))) = answer {
             // A worker that wrote since shows that the refusal is over.
             match &mut self.refused {
@@ -49,13 +52,17 @@ impl Writes {
         }
     }
 
-    /// What the header says instead of "live"; none while nothing is known against it.
-    pub fn trouble(&self) -> Option<String> {
-        let refuses = self.known.refuses.or(self.refused.map(|refused| refused.condition));
-        match refuses {
+    /// What the header says instead of "live"; none while nothing is known against it. Before a login,
+    /// when a refused write is over is not kept up with, nor what workers wait for.
+    pub fn trouble(&self, logged_in: bool) -> Option<String> {
+        let refused = self.refused.filter(|_| logged_in).map(|refused| refused.condition);
+        match self.known.refuses.or(refused) {
             Some(Condition::ReadOnly) => Some("read-only".to_owned()),
             Some(Condition::Full) => Some("disk full".to_owned()),
-            _ => self.known.outage.as_ref().map(|_| "worker outage".to_owned()),
+            _ => {
+                let outage = self.known.outage.as_ref().filter(|_| logged_in);
+                outage.map(|_| "worker outage".to_owned())
+            }
         }
     }
 }

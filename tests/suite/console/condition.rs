@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenantpilot::ops::Engine;
+use tenantpilot::ops::{Engine, OpsSettings};
 
 use crate::support::console::Console;
 use crate::support::postgres::administer;
@@ -40,8 +40,12 @@ fn fr_037_016_a_database_that_is_read_only_or_full_is_not_live() {
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            let header = header(&mut console);
-            assert!(header.contains(shown), "{on}: {header}");
+            let text = header(&mut console);
+            assert!(text.contains(shown), "{on}: {text}");
+            // So it is where nobody has logged in.
+            let mut other = Console::open(&store.another(OpsSettings::default()), 80, 24).await;
+            let text = header(&mut other);
+            assert!(text.contains(shown), "{on}: {text}");
         }
         // Other sessions of that time would be given up later.
         administer(&end).await;
