@@ -202,7 +202,9 @@ fn fr_048_003_a_password_comes_from_the_password_file() {
 
     let named = person.dir("passwords");
     let folder = cluster.socket_folder().to_str().unwrap().to_owned();
-    write(&named, &format!("localhost:{port}:*:*:{password}\n"), 0o600);
+    // That line is for the usual directories of sockets only.
+    let lines = format!("localhost:*:*:*:wrong\n{folder}:{port}:*:*:{password}\n");
+    write(&named, &lines, 0o600);
     let named = named.to_str().unwrap();
     let done = with_home(&person, &["runs", "list"], &[("PGPASSFILE", named)]).ends(7);
     assert!(done.err.contains("name or password"), "{done:?}");
@@ -245,6 +247,8 @@ fn fr_048_004_of_several_hosts_the_one_that_fits_is_connected() {
     let mut primary = Cluster::start();
     at(&primary.url("postgres", "postgres"), &["migrate"], &[]).ends(0);
     let standby = primary.standby();
+    let done = at(&standby.url("postgres", "postgres"), &["info"], &[]).ends(0);
+    assert!(done.out.contains("takes no writes: it is read-only"), "{done:?}");
     let user = format!("postgres:{}", primary.password());
     // Their hosts tell them apart.
     let p = format!("127.0.0.1:{}", primary.port());

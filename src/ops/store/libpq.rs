@@ -235,7 +235,7 @@ impl Login<'_> {
         for wanted in [self.host, &port, self.database, self.user] {
             let (field, after) = field(rest)?;
             let is_any = rest.starts_with("*:");
-            let is_socket = wanted.starts_with('/') && field == LOCALHOST;
+            let is_socket = SOCKET_FOLDERS.contains(&wanted) && field == LOCALHOST;
             if !is_any && field != wanted && !is_socket {
                 return None;
             }
