@@ -96,6 +96,11 @@ impl Ops {
         self.engine() == Engine::Postgres && !off
     }
 
+    /// Whether they are listened for at another address.
+    pub fn listens_elsewhere(&self) -> bool {
+        self.listens() && matches!(self.inner.settings.limits.listen, Listen::At(_))
+    }
+
     /// The state of a server's data, by one cheap question, and when it was asked; none for a file. A
     /// message is sent to the channel `proof` with it.
     pub async fn snapshot(&self, proof: Option<&str>) -> Result<Option<(Instant, Snapshot)>> {

@@ -84,7 +84,7 @@ impl Ends {
         let mut listens = self.ops.listens();
         loop {
             if listens {
-                match self.ops.watch().await {
+                match self.watch().await {
                     Ok(watch) => {
                         self.feed.listening(watch.proof());
                         let ended = self.hear(watch).await;
@@ -103,6 +103,20 @@ impl Ends {
                     },
                     () = sleep_until(again), if listens => break,
                 }
+            }
+        }
+    }
+
+    /// Begins to listen. At another address that may take long, and what is waited for is looked for
+    /// meanwhile; at the same one, both would be a connection too many.
+    async fn watch(&mut self) -> Result<ChangeWatch> {
+        let ops = self.ops.clone();
+        let elsewhere = ops.listens_elsewhere();
+        let mut watch = Box::pin(ops.watch());
+        loop {
+            tokio::select! {
+                watch = &mut watch => return watch,
+                Some(()) = self.looks.recv(), if elsewhere => self.look(None).await,
             }
         }
     }

@@ -137,6 +137,24 @@ fn fr_047_002_a_lock_is_said_soon_on_tabs_that_are_read_seldom() {
 }
 
 #[test]
+fn fr_047_002_a_lock_is_named_while_the_address_to_listen_at_does_not_answer() {
+    block_on(async {
+        let store = platform().await;
+        let hole = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("postgres://u@{}/x", hole.local_addr().unwrap());
+        let ops = store.another(of_console(Listen::At(address.into())));
+        let running = Running::on(ops, Duration::from_secs(1));
+        running.log_in().await;
+        running.screen.until("live", |text| text.contains("● live")).await;
+        let _lock = locked(&store).await;
+        let since = Instant::now();
+        let held = "Waiting for a lock on operation_runs, held by psql of ";
+        running.screen.until("the lock", |text| text.contains(held)).await;
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    });
+}
+
+#[test]
 fn fr_047_002_a_lock_is_said_whatever_grant_a_role_has_lost() {
     block_on(async {
         let store = platform().await;
