@@ -294,8 +294,10 @@ mod tests {
         ] {
             assert_eq!(of(line).as_deref(), password, "{line}");
         }
+        let usual = Login { host: SOCKET_FOLDERS[0], ..LOGIN };
+        assert_eq!(usual.password("localhost:*:*:*:one").as_deref(), Some("one"));
         let socket = Login { host: "/run/pg", ..LOGIN };
-        assert_eq!(socket.password("localhost:*:*:*:one").as_deref(), Some("one"));
+        assert_eq!(socket.password("localhost:*:*:*:one"), None);
         assert_eq!(socket.password("/run/pg:*:*:*:two").as_deref(), Some("two"));
     }
 
