@@ -108,7 +108,7 @@ impl Plan {
         Self { scope_names, support, ..plan }
     }
 
-    /// What stands before the number of records that would change.
+    /// What precedes the number of records that would change.
     pub fn affected_prefix(&self) -> &'static str {
         if self.affected_at_least { "at least " } else { "" }
     }

@@ -46,7 +46,7 @@ pub const MINIMUM: Size = Size { width: 60, height: 15 };
 /// The fastest and the slowest poll.
 const POLL_RANGE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 /// Without the focus, or on a slow line, polls are this many times slower.
-const SELDOM: u32 = 5;
+const POLL_FACTOR: u32 = 5;
 /// How often keys are reported as a sign of life.
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::seconds(60);
 /// How much later than expected an answer may come before the data counts as old.

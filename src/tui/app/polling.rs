@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, GRACE, POLL_RANGE, SELDOM};
+use super::{App, GRACE, POLL_FACTOR, POLL_RANGE};
 use crate::ops::platform::PlatformInfo;
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::tabs::Tab;
@@ -16,7 +16,7 @@ impl App {
     pub fn poll_every(&self) -> Duration {
         let every = self.setup.poll;
         let often = self.focused && !self.look.terse;
-        if often { every } else { (every * SELDOM).min(POLL_RANGE.1) }
+        if often { every } else { (every * POLL_FACTOR).min(POLL_RANGE.1) }
     }
 
     /// Whether the database answered last time.

@@ -6,17 +6,17 @@ use crate::domain::window::Window;
 use crate::tui::command::Command;
 use crate::tui::screen::{Cx, Go, Reply};
 
-/// What stands before the windows.
+/// What precedes the windows.
 pub const LEADING: &str = " window ";
 
-/// Sums over hours and days are asked for this many times more seldom than lists.
-const SELDOM: u32 = 5;
+/// Sums over hours and days are read once in so many poll intervals.
+const POLL_FACTOR: u32 = 5;
 /// But this often at least.
 const SLOWEST: Duration = Duration::from_secs(60);
 
 /// How often sums are asked for.
 pub fn every(cx: &Cx<'_>) -> Duration {
-    cx.every.max((cx.every * SELDOM).min(SLOWEST))
+    cx.every.max((cx.every * POLL_FACTOR).min(SLOWEST))
 }
 
 /// Chooses the window after (or before) the one in force, round and round.

@@ -128,9 +128,9 @@ impl Draft {
         }
     }
 
-    /// Goes to the plan of what is chosen: the one that is there, or (`anew` in any case) one
+    /// Goes to the plan of what is chosen: the one that is there, or (`again` in any case) one
     /// that is made now.
-    pub(super) fn count(&mut self, cx: &Cx<'_>, anew: bool) -> Reply {
+    pub(super) fn count(&mut self, cx: &Cx<'_>, again: bool) -> Reply {
         let request = match self.request(&cx.keys()) {
             Ok(request) => request,
             Err(why) => {
@@ -139,7 +139,7 @@ impl Draft {
                 return Reply::default();
             }
         };
-        if self.plan.is_for(&request) && !anew {
+        if self.plan.is_for(&request) && !again {
             self.step = Step::Preflight;
             return Reply::default();
         }

@@ -218,7 +218,7 @@ impl Screen for Support {
         Reply::default().say(
             match files {
                 Ok(files) => {
-                    // The page names each whole; here is room for what tells them apart.
+                    // The page names each whole; there is room here only for what differs.
                     let stem = files.first().and_then(|file| file.file_stem());
                     let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
                     let ending = |file: &std::path::PathBuf| {

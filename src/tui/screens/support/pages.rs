@@ -28,14 +28,14 @@ pub type Rows<R> = (Vec<R>, bool, Option<i64>);
 
 /// What is listed.
 pub trait Listed: Debug + Send {
-    /// What stands in a row.
+    /// A row of it.
     type Row: Debug + Send;
     /// Where its keys are looked up.
     const CONTEXT: Context;
     /// The slot of its rows.
     const SLOT: Slot;
-    /// They are asked so many times less often than the rest.
-    const SELDOM: u32 = 1;
+    /// How many poll intervals pass between two reads.
+    const POLL_FACTOR: u32 = 1;
     /// Whether rows that may no longer be seen are not shown beside the refusal.
     const HIDES: bool = false;
     /// The word for its rows.
@@ -143,7 +143,7 @@ impl<L: Listed> Screen for ListPage<L> {
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let asked = self.of.ask(self.list.search.text().to_owned(), self.list.limit());
-        let (request, every) = (Request::of(asked), cx.every * L::SELDOM);
+        let (request, every) = (Request::of(asked), cx.every * L::POLL_FACTOR);
         vec![Sub { slot: L::SLOT, request, every, follows: Follows::Changes }]
     }
 

@@ -38,8 +38,8 @@ impl Listed for Tenants {
     type Row = SupportTenant;
     const CONTEXT: Context = Context::Tenants;
     const SLOT: Slot = Slot::SupportTenants;
-    // Names seldom change.
-    const SELDOM: u32 = 5;
+    // Names change rarely.
+    const POLL_FACTOR: u32 = 5;
     const NOUN: &'static str = "tenants";
 
     fn ask(&self, search: String, limit: i64) -> AnyOperation {
