@@ -1,6 +1,6 @@
 //! What a console needs to know of the platform itself.
 
-use super::store::{condition, names, settings};
+use super::store::{condition, names, settings, together};
 use super::{Access, Context, Engine, Operation, settings as policy};
 use crate::Result;
 use crate::access::Requirement;
@@ -79,9 +79,13 @@ impl Operation for PlatformInfo {
         let ops = context.ops();
         let (engine, host, in_the_open) = (ops.engine(), ops.host(), ops.in_the_open());
         let tx = context.tx()?;
-        let label = policy::lenient(tx, SettingKey::EnvironmentLabel).await?;
-        let environment_color = policy::lenient(tx, SettingKey::EnvironmentColor).await?;
-        let login_note = settings::get(tx, "login_note").await?;
+        let (label, environment_color, login_note, retention) = together!(
+            tx,
+            |tx| policy::lenient(tx, SettingKey::EnvironmentLabel),
+            |tx| policy::lenient(tx, SettingKey::EnvironmentColor),
+            |tx| settings::get(tx, "login_note"),
+            |tx| policy::lenient(tx, SettingKey::UsageRetentionDays),
+        )?;
         let refuses = condition::of_database(tx).await?;
         let labelled = !label.is_empty();
         let environment = match engine {
@@ -89,7 +93,6 @@ impl Operation for PlatformInfo {
             Engine::Postgres => UNLABELLED.to_owned(),
             Engine::Sqlite => LOCAL.to_owned(),
         };
-        let retention = policy::lenient(tx, SettingKey::UsageRetentionDays).await?;
         let usage_retention_days = number(&retention);
         Ok(Platform {
             environment,

@@ -125,7 +125,7 @@ async fn output(
         AnyOperation::Preflight(asked) => preflight(ops, actor, asked, report).await,
         // A schema that this version does not know is refused at the first question, with a text that
         // says what to do.
-        AnyOperation::PlatformInfo(asked) => match ops.require_current_schema().await {
+        AnyOperation::PlatformInfo(asked) => match ops.require_current_schema_first().await {
             Ok(()) => AnyOperation::from(asked).run(ops, actor).await,
             Err(error) => AnyOutput::PlatformInfo(asked, Err(error)),
         },

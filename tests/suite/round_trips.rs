@@ -4,12 +4,18 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tenantpilot::ops::auth::Login;
+use tenantpilot::ops::break_glass::CurrentBreakGlass;
+use tenantpilot::ops::condition::ReadCondition;
+use tenantpilot::ops::notifications::{CountUnread, ListNotifications};
 use tenantpilot::ops::overview::ReadOverview;
+use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::ops::runs::{CountRuns, GetRun, ListRuns};
 use tenantpilot::ops::support::ListRequests;
 use tenantpilot::ops::telemetry::Summarise;
 use tenantpilot::ops::workers::ListWorkers;
-use tenantpilot::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
+use tenantpilot::ops::{ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
+use tenantpilot::tui::effects::Runner;
+use tenantpilot::tui::msg::{Request, Slot};
 use tenantpilot::worker::alerts::AlertSettings;
 use tenantpilot::worker::{Worker, WorkerSettings};
 use tenantpilot::{
@@ -107,7 +113,8 @@ fn fr_046_002_a_screen_waits_for_at_most_three_answers() {
         store.administrator().await;
         let run = store.ended("policy.sync", 1, 4, 4, 5).await;
         let proxy = Proxy::start(&store.url);
-        let limits = ConnectionLimits { connections: 1, ..ConnectionLimits::default() };
+        let listen = Listen::Off;
+        let limits = ConnectionLimits { connections: 1, listen, ..ConnectionLimits::default() };
         let settings = OpsSettings { limits, ..OpsSettings::default() };
         let url = proxy.url(&store.url);
         let ops = Ops::open(&url, Create::Never, Clock::system(), settings).unwrap();
@@ -131,7 +138,20 @@ fn fr_046_002_a_screen_waits_for_at_most_three_answers() {
             ListRequests::default() => 3;
             Summarise::default() => 3;
             ReadOverview::default() => 4;
+            PlatformInfo => 3;
+            ReadCondition => 3;
+            CurrentBreakGlass => 3;
+            CountUnread => 3;
+            ListNotifications::default() => 3;
         }
+        // What a login screen asks comes with a look at the schema.
+        let (mut runner, mut answers, _hints) =
+            Runner::new(ops.clone(), "test".to_owned(), ClientKind::Console);
+        proxy.counted();
+        runner.ask(Slot::Platform, Request::of(PlatformInfo));
+        answers.recv().await.unwrap();
+        let (trips, _) = proxy.counted();
+        assert!((1..=3).contains(&trips), "a login screen: {trips}");
         ops.close().await;
     });
 }
