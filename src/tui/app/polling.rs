@@ -37,6 +37,10 @@ impl App {
     pub(super) fn wanted(&self) -> Vec<Sub> {
         let every = self.poll_every();
         if self.session.is_none() {
+            // The answer to a login says as much, and nothing else is to be in its way.
+            if self.login.is_checking() {
+                return Vec::new();
+            }
             return vec![Sub {
                 slot: Slot::Platform,
                 request: Request::of(PlatformInfo),

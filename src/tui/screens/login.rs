@@ -62,6 +62,11 @@ impl Login {
         Self { message: error, ..Self::default() }
     }
 
+    /// Whether its answer is awaited.
+    pub const fn is_checking(&self) -> bool {
+        self.checking
+    }
+
     fn submit(&mut self) -> Vec<Effect> {
         if self.checking {
             return Vec::new();

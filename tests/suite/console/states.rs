@@ -10,12 +10,12 @@ use tenantpilot::ops::overview::ReadOverview;
 use tenantpilot::ops::runs::CountRuns;
 use tenantpilot::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
 use tenantpilot::tui::effects::Runner;
-use tenantpilot::tui::msg::{Answer, Effect, Request, Slot};
+use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
 
 use super::live::{fill, under_cursor};
 use super::session::Running;
 use crate::grants::Role;
-use crate::support::console::{Console, setup};
+use crate::support::console::{Console, events, setup};
 use crate::support::postgres::administer;
 use crate::support::proxy::Proxy;
 use crate::support::stores::{ORIGIN, Store, block_on};
@@ -299,6 +299,13 @@ fn fr_047_003_a_login_screen_is_disconnected_and_comes_back_too() {
         assert!(console.screen().contains("● live"), "{}", console.screen());
         let asked: Vec<_> = console.app.subscriptions().iter().map(|sub| sub.every).collect();
         assert_eq!(asked, [console.app.poll_every()]);
+        // Nothing is in the way of a login, and a refused one is followed by polls again.
+        console.keys("administrator<tab>wrong<enter>").await;
+        assert_eq!(console.app.subscriptions().len(), 1);
+        for event in events("right<enter>") {
+            console.app.update(Msg::Key(event), store.clock.now());
+        }
+        assert!(console.app.subscriptions().is_empty());
         let proxy = Proxy::start(&store.url);
         let ops = service(&store, &proxy.url(&store.url), Listen::Here);
         let running = Running::on(ops, Duration::from_secs(1));
