@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use tenantpilot::ops::{Engine, Listen};
+use tenantpilot::tui::msg::{Msg, Slot};
 
 use super::errors::at_errors;
 use super::run_control::{hides, shows};
 use super::runbook_wizard::{at_runbooks, prepared};
 use super::session::Running;
 use super::states::{locked_table, of_console, platform, service};
-use crate::support::console::Console;
+use crate::support::console::{Console, events};
 use crate::support::proxy::Proxy;
 use crate::support::stores::{Store, block_on, both_engines};
 
@@ -79,6 +80,25 @@ both_engines! {
         without(&store, &mut console, "operation_run_targets", "R", "").await;
         shows!(console, " and press enter.");
         hides!(console, "schema");
+    }
+
+    async fn fr_047_010_a_preflight_that_counts_is_waited_for(store) {
+        let store = prepared(store).await;
+        let mut console = at_runbooks(&store.ops).await;
+        console.keys("<enter><space>").await;
+        let waited = |console: &Console| {
+            console.app.subscriptions().iter().any(|sub| sub.slot == Slot::Preflight)
+        };
+        assert!(!waited(&console));
+        for event in events("<enter>") {
+            console.app.update(Msg::Key(event), store.clock.now());
+        }
+        shows!(console, "counting ...");
+        assert!(waited(&console));
+        for event in events("X") {
+            console.app.update(Msg::Key(event), store.clock.now());
+        }
+        assert!(!waited(&console));
     }
 
     async fn fr_047_010_diagnostics_that_were_not_opened_are_opened_once(store) {

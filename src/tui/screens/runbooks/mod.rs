@@ -281,14 +281,13 @@ impl Screen for Runbooks {
         }
     }
 
-    /// A preflight is asked again only once it has failed: it counts as long as it takes.
     fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
         let draft = self.draft.as_ref()?;
         let chooses = draft.scope.page == Page::Choose;
         match draft.step {
             Step::Scope => chooses.then_some(Slot::ScopeChoices),
             Step::Preflight if draft.plan.plan().is_some() => Some(Slot::PlanTargets),
-            Step::Preflight => draft.plan.has_failed().then_some(Slot::Preflight),
+            Step::Preflight => Some(Slot::Preflight),
             _ => None,
         }
     }
