@@ -271,6 +271,42 @@ both_engines! {
         assert_eq!(store.number("select count(*) from stored_reports").await, 5);
     }
 
+    async fn fr_049_003_what_becomes_old_after_its_preflight_is_planned_again(store) {
+        let store = store.with_platform().await;
+        Person::administrator(&store.url);
+        let now = Clock::system().now();
+        store.aged_rows(now, [-1; 10]).await;
+        let report = |days| format!("insert into stored_reports (workspace_id, tenant_id, report_type, created_at) select 1, 1, 'a', {}", ago(now, days));
+        for days in [100, 0] {
+            store.sql(&report(days)).await.unwrap();
+        }
+        // Another one that is old comes with the first plan.
+        let first = "where (select count(*) from runbook_plans where runbook = 'retention.prune') = 1;";
+        let body = format!("{} {first} {} {first}", report(100), report(0));
+        store.sql(&match store.engine {
+            Engine::Sqlite => format!("create trigger late after insert on runbook_plans begin {body} end"),
+            Engine::Postgres => format!(
+                "create function late() returns trigger language plpgsql as $$begin {body} return null; end$$; \
+                 create trigger late after insert on runbook_plans for each row execute function late()"
+            ),
+        }).await.unwrap();
+        let old = format!("select count(*) from stored_reports where created_at < {}", ago(now, 90));
+        let stop = tokio::sync::watch::Sender::new(false);
+        let (worker, mut events) = tenantpilot::worker::Worker::open(&store.url, tenantpilot::worker::WorkerSettings::default(), &OpsSettings::default(), Clock::system(), stop.subscribe()).unwrap();
+        let worker = tokio::spawn(worker.run());
+        for _ in 0..1_000 {
+            if store.number(&old).await == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        stop.send_replace(true);
+        worker.await.unwrap().unwrap();
+        events.close();
+        assert_eq!(store.number(&old).await, 0);
+        assert_eq!(store.number("select count(*) from runbook_plans where runbook = 'retention.prune'").await, 2);
+    }
+
     async fn fr_049_004_no_kind_is_emptied_unasked(store) {
         let store = store.with_platform().await;
         let admin = store.administrator().await.actor;
