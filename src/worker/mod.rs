@@ -407,7 +407,7 @@ async fn wait_for_database(shared: &Shared) -> Result<()> {
             Err(error) => error,
         };
         let away = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
-        let goes_on = away || is_to_be_migrated(&shared.ops, waited).await;
+        let goes_on = away || may_change(&shared.ops, waited).await;
         if !goes_on {
             return Err(error);
         }
@@ -423,11 +423,12 @@ async fn look_at_database(ops: &Ops) -> Result<()> {
     ops.require_worker_grants().await
 }
 
-/// Whether migrations are missing, or it went away again. An empty database may be the wrong one, unless
-/// it is `new`.
-async fn is_to_be_migrated(ops: &Ops, new: bool) -> bool {
+/// Whether migrations are missing or were applied meanwhile, or it went away again. An empty database
+/// may be the wrong one, unless it is `new`.
+async fn may_change(ops: &Ops, new: bool) -> bool {
     match ops.schema_state().await {
         Ok(SchemaState::Older { .. }) => true,
+        Ok(state) if state.is_usable() => look_at_database(ops).await.is_ok(),
         Ok(state) => new && state == SchemaState::Empty,
         Err(error) => matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut),
     }
