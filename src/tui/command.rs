@@ -72,12 +72,12 @@ commands! {
     CursorRight, "cursor.right", "next", "Move to what stands next, in the row or below";
     RowOpen, "row.open", "open", "Open the selected row";
     ListOlder, "list.older", "older", "Load the next page of older rows";
-    FilterEdit, "filter.edit", "filter", "Edit the filter of the list";
+    FilterEdit, "filter.edit", "filter", "Edit the filter of the list, or search a text";
     FilterClear, "filter.clear", "clear", "Clear the text being typed, or the filter";
     FilterAccept, "filter.accept", "accept", "Apply what was typed";
     FilterComplete, "filter.complete", "complete", "Complete the word being typed";
-    MatchNext, "match.next", "next problem", "Move to the next problem";
-    MatchPrevious, "match.previous", "prev. problem", "Move to the previous problem";
+    MatchNext, "match.next", "next problem", "Move to the next problem or hit";
+    MatchPrevious, "match.previous", "prev. problem", "Move to the previous problem or hit";
     PollPause, "poll.pause", "freeze", "Freeze or resume live updates";
     PollFaster, "poll.faster", "faster", "Ask for updates more often";
     PollSlower, "poll.slower", "slower", "Ask for updates less often";

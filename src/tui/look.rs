@@ -40,6 +40,11 @@ impl Look {
         Span::styled(text.into(), self.style(role))
     }
 
+    /// The mark before a line: whether it is the one under the cursor.
+    pub fn marker(&self, here: bool) -> Span<'static> {
+        if here { self.span(Role::Selected, self.glyph("▸ ", "> ")) } else { Span::raw("  ") }
+    }
+
     /// Foreign text, cleaned, in exactly `columns` columns.
     pub fn cell(&self, text: &str, columns: usize) -> String {
         let text = self.cut(text, columns);

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::screen::State;
 use crate::{Error, Result};
 
 /// The last good value of something, when it came, and what went wrong since.
@@ -52,5 +53,10 @@ impl<T> Remote<T> {
     /// What went wrong since the last good answer.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> State<'_> {
+        State { error: self.error(), has_data: self.value.is_some() }
     }
 }

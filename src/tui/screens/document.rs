@@ -3,13 +3,9 @@
 mod evidence;
 mod live;
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use ratatui::text::Span;
 
-use super::super::look::{Look, grouped, state_role, wrapped};
-use super::super::theme::Role;
 use super::run::Told;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::operation_type;
@@ -20,119 +16,28 @@ use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::domain::time_zone;
 use crate::ops::runs::{RunDetail, RunFault};
+use crate::tui::command::Command;
+use crate::tui::look::{grouped, state_role};
+use crate::tui::screen::Target;
+use crate::tui::theme::Role;
+use crate::tui::widgets::paper::{Act, Paper};
 
 /// Failures shown under each reason.
 const SAMPLES: usize = 3;
 
-/// A part of the detail that can be folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Section {
-    /// Its targets.
-    Targets,
-    /// Every failure.
-    Failures,
-    /// Inputs and other facts.
-    Context,
-    /// Audit rows about it.
-    Audit,
-}
-
-impl Section {
-    /// Every section, in order.
-    pub const ALL: &'static [Self] = &[Self::Targets, Self::Failures, Self::Context, Self::Audit];
-}
-
-/// What enter does on a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing: it is text.
-    None,
-    /// Opens or closes a section.
-    Fold(Section),
-    /// Lists the runs that failed for the same reason.
-    SameFailures,
-    /// Opens another run.
-    Open(i64),
-    /// Asks to retry what failed or never ran.
-    Retry,
-}
-
-/// One line of the document.
-#[derive(Debug, Clone)]
-pub struct DocumentLine {
-    /// What it says.
-    pub spans: Vec<Span<'static>>,
-    /// What enter does there.
-    pub action: Action,
-}
-
-/// Collects lines.
-struct Writer<'a> {
-    look: &'a Look,
-    width: usize,
-    lines: Vec<DocumentLine>,
-}
-
-impl Writer<'_> {
-    fn put(&mut self, spans: Vec<Span<'static>>) {
-        self.lines.push(DocumentLine { spans, action: Action::None });
-    }
-
-    /// A line on which enter does something.
-    fn link(&mut self, action: Action, text: &str, hint: &str) {
-        let marker = self.look.glyph("▹", "+");
-        let spans = vec![
-            self.look.span(Role::Accent, format!("{marker} {text}")),
-            self.look.span(Role::Muted, hint.to_owned()),
-        ];
-        self.lines.push(DocumentLine { spans, action });
-    }
-
-    fn gap(&mut self) {
-        self.put(Vec::new());
-    }
-
-    fn text(&mut self, role: Role, indent: usize, text: &str) {
-        for line in wrapped(text, self.width.saturating_sub(indent)) {
-            self.put(vec![Span::raw(" ".repeat(indent)), self.look.span(role, line)]);
-        }
-    }
-
-    /// A label and a text that is wrapped beside it.
-    fn labelled(&mut self, role: Role, indent: usize, label: &str, text: &str) {
-        let head = indent + label.len() + 1;
-        for (i, line) in wrapped(text, self.width.saturating_sub(head)).into_iter().enumerate() {
-            let first = if i == 0 { label } else { "" };
-            self.put(vec![
-                Span::raw(" ".repeat(indent)),
-                self.look.span(Role::Muted, format!("{first:<width$} ", width = label.len())),
-                self.look.span(role, line),
-            ]);
-        }
-    }
-}
-
-/// The lines of a run's detail in `width` columns; `told` is how fast it gets on.
-pub fn lines(
-    detail: &RunDetail,
-    told: Option<Told>,
-    open: &BTreeSet<Section>,
-    look: &Look,
-    width: usize,
-) -> Vec<DocumentLine> {
-    let mut w = Writer { look, width, lines: Vec::new() };
-    head(&mut w, detail);
+/// Writes a run's detail; `told` is how fast it gets on.
+pub fn write(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
+    head(w, detail);
     w.gap();
-    verdict(&mut w, detail, told);
-    links(&mut w, detail);
+    verdict(w, detail, told);
+    links(w, detail);
     w.gap();
-    counts(&mut w, &detail.run);
-    timeline(&mut w, detail);
-    evidence::sections(&mut w, detail, open);
-    w.lines
+    counts(w, &detail.run);
+    timeline(w, detail);
+    evidence::sections(w, detail);
 }
 
-fn head(w: &mut Writer<'_>, detail: &RunDetail) {
+fn head(w: &mut Paper<'_>, detail: &RunDetail) {
     let (look, run) = (w.look, &detail.run);
     let state = RunState::of(run, look.now);
     w.put(vec![
@@ -168,7 +73,7 @@ fn head(w: &mut Writer<'_>, detail: &RunDetail) {
 }
 
 /// What happened, why, and what to do: the reason anybody opens a run.
-fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
+fn verdict(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
     let run = &detail.run;
     let look = w.look;
     let get = |key| run.summary_counts.get(key).unwrap_or(0);
@@ -251,7 +156,7 @@ fn verdict(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
 }
 
 /// Where else to go from here, and what to try.
-fn links(w: &mut Writer<'_>, detail: &RunDetail) {
+fn links(w: &mut Paper<'_>, detail: &RunDetail) {
     let facts = detail.facts(w.look.now);
     let retry = facts.retry();
     let advised = retry.targets();
@@ -268,18 +173,24 @@ fn links(w: &mut Writer<'_>, detail: &RunDetail) {
             _ => None,
         };
         let hint = format!("; {}", hint.as_deref().unwrap_or("asks first"));
-        w.link(Action::Retry, &text, &hint);
+        link(w, Command::RunRetry, text, hint);
     }
     for RetriedAs { run_id, state } in &detail.retried_by {
         let text = format!("retried as run {run_id} ({})", state.word());
-        w.link(Action::Open(*run_id), &text, "");
+        link(w, Target::Run(*run_id), text, String::new());
     }
     if let Some(id) = detail.retry_of {
-        w.link(Action::Open(id), &format!("tries again what run {id} left"), "");
+        link(w, Target::Run(id), format!("tries again what run {id} left"), String::new());
     }
 }
 
-fn reason(w: &mut Writer<'_>, detail: &RunDetail, code: &str, count: Option<i64>) {
+/// A line on which enter does something, and what it says of that.
+fn link(w: &mut Paper<'_>, act: impl Into<Act>, text: String, hint: String) {
+    let spans = vec![w.look.span(Role::Accent, text), w.look.span(Role::Muted, hint)];
+    w.link(act, 0, spans);
+}
+
+fn reason(w: &mut Paper<'_>, detail: &RunDetail, code: &str, count: Option<i64>) {
     let look = w.look;
     let known = ReasonCode::of(code);
     let facts = detail.facts(look.now);
@@ -310,7 +221,7 @@ fn reason(w: &mut Writer<'_>, detail: &RunDetail, code: &str, count: Option<i64>
     }
 }
 
-fn counts(w: &mut Writer<'_>, run: &Run) {
+fn counts(w: &mut Paper<'_>, run: &Run) {
     let text: Vec<String> = run
         .summary_counts
         .iter()
@@ -320,7 +231,7 @@ fn counts(w: &mut Writer<'_>, run: &Run) {
     w.labelled(Role::Text, 0, "counts  ", &text);
 }
 
-fn timeline(w: &mut Writer<'_>, detail: &RunDetail) {
+fn timeline(w: &mut Paper<'_>, detail: &RunDetail) {
     let (look, run) = (w.look, &detail.run);
     let bar = look.glyph(" ─ ", " - ");
     let mut text = format!("created {}", look.short_time(run.created_at));

@@ -12,6 +12,7 @@ use crate::tui::command::{Command, Context};
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, Reply, Screen, State, Target};
+use crate::tui::widgets::cursor::Cursor;
 
 /// What a line is about; the cursor stays on it while lines come and go around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,21 +64,17 @@ impl Workers {
     }
 
     fn go(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        let area = cx.area;
         let keys = self.keys();
         let last = keys.len().saturating_sub(1);
-        let page = usize::from(area.height.saturating_sub(1).max(1));
         let troubled = |i: &usize| keys.get(*i).is_some_and(|key| self.is_trouble(key));
+        let here = Cursor { at: self.index, top: self.top };
         let to = match command {
-            Command::CursorUp => self.index.saturating_sub(1),
-            Command::CursorDown => self.index + 1,
-            Command::CursorPageUp => self.index.saturating_sub(page),
-            Command::CursorPageDown => self.index + page,
-            Command::CursorFirst => 0,
-            Command::CursorLast => last,
             Command::MatchNext => (self.index + 1..keys.len()).find(troubled).unwrap_or(self.index),
             Command::MatchPrevious => (0..self.index).rev().find(troubled).unwrap_or(self.index),
-            _ => return Reply::up(command),
+            _ => match here.led(command, usize::from(cx.area.height)) {
+                Some(to) => to,
+                None => return Reply::up(command),
+            },
         };
         self.index = to.min(last);
         self.selected = keys.into_iter().nth(self.index);
@@ -166,8 +163,7 @@ impl Screen for Workers {
     }
 
     fn state(&self, _: &Cx<'_>) -> Option<State<'_>> {
-        let (error, has_data) = (self.view.error(), self.view.value().is_some());
-        Some(State { error, has_data })
+        Some(self.view.state())
     }
 
     fn copies(&self, _: &Cx<'_>) -> Option<String> {

@@ -165,7 +165,8 @@ both_engines! {
         console.keys("2<enter>z").await;
         let rows = console.screen().lines().count() - 4;
         console.keys(&"<down>".repeat(rows)).await;
-        let line = |screen: &str| screen.lines().find(|line| line.starts_with("▸ ")).map(str::to_owned);
+        let words = |line: &str| line.split('↓').next().map(|line| line.trim_end().to_owned());
+        let line = |screen: &str| screen.lines().find(|line| line.starts_with("▸ ")).and_then(words);
         let before = line(&console.screen()).expect("a marker");
         take(&store, &root, 45).await.unwrap();
         console.poll().await;

@@ -15,6 +15,7 @@ mod input_palette;
 mod input_streams;
 mod input_terminals;
 mod keys;
+mod lists;
 mod live;
 mod lost;
 mod many;

@@ -18,6 +18,7 @@ use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, Target};
 use crate::tui::theme::Role;
+use crate::tui::widgets::cursor::Cursor;
 use crate::tui::widgets::dialog;
 
 /// How many of the new runs a list can be told.
@@ -173,13 +174,18 @@ pub struct GroupReport {
     started: Vec<(i64, i64)>,
     refused: Vec<Skipped>,
     unknown: Vec<i64>,
-    top: usize,
+    shown: Cursor,
 }
 
 impl GroupReport {
     /// Tells what came of it.
     pub fn of(done: GroupRetried) -> Self {
-        Self { started: done.started, refused: done.refused, unknown: done.unknown, top: 0 }
+        Self {
+            started: done.started,
+            refused: done.refused,
+            unknown: done.unknown,
+            shown: Cursor::default(),
+        }
     }
 
     /// The new runs, as far as a list can be told; none where there is none.
@@ -237,21 +243,13 @@ impl Screen for GroupReport {
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let lines = self.lines(dialog::columns(cx.area), cx.look).len();
         let height = usize::from(cx.area.height.saturating_sub(2));
-        let page = height.saturating_sub(1).max(1);
-        let to = match command {
-            Command::CursorUp => self.top.saturating_sub(1),
-            Command::CursorDown => self.top + 1,
-            Command::CursorPageUp => self.top.saturating_sub(page),
-            Command::CursorPageDown => self.top + page,
-            Command::CursorFirst => 0,
-            Command::CursorLast => lines,
+        match command {
             Command::RowOpen => match self.filter() {
                 Some(filter) => return Reply::close().go(Go::Show(Target::Runs(filter))),
                 None => return Reply::close(),
             },
-            _ => self.top,
+            _ => self.shown.scroll(command, lines, height),
         };
-        self.top = to.min(lines.saturating_sub(height));
         Reply::default()
     }
 
@@ -260,10 +258,10 @@ impl Screen for GroupReport {
         let lines = self.lines(dialog::columns(body), look);
         let total = lines.len();
         let room = dialog::draw(body, total, " Retried ", buffer, look);
-        for (y, line) in (room.y..room.bottom()).zip(lines.into_iter().skip(self.top)) {
+        for (y, line) in (room.y..room.bottom()).zip(lines.into_iter().skip(self.shown.at)) {
             line.render(Rect { y, height: 1, ..room }, buffer);
         }
-        let below = total.saturating_sub(self.top + usize::from(room.height));
+        let below = total.saturating_sub(self.shown.at + usize::from(room.height));
         if below > 0 {
             let text = format!(" {} {below} more ", look.glyph("↓", "v"));
             let at = Rect { y: room.bottom(), height: 1, ..room };

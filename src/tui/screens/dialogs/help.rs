@@ -10,6 +10,7 @@ use crate::tui::command::{Command, Context};
 use crate::tui::keymap::{Key, Keymap, Resolved};
 use crate::tui::screen::{Cx, Hint, Reply, Screen};
 use crate::tui::theme::Role;
+use crate::tui::widgets::cursor::Cursor;
 
 /// Columns of the keys.
 const KEYS: usize = 22;
@@ -19,13 +20,13 @@ const KEYS: usize = 22;
 pub struct Help {
     /// The context it explains.
     pub context: Context,
-    top: usize,
+    shown: Cursor,
 }
 
 impl Help {
     /// Help for a context.
     pub fn of(context: Context) -> Self {
-        Self { context, top: 0 }
+        Self { context, shown: Cursor::default() }
     }
 }
 
@@ -39,18 +40,7 @@ impl Screen for Help {
             return Reply::close();
         }
         let count = rows(self.context, cx.keymap).len();
-        let page = usize::from(cx.area.height.saturating_sub(1).max(1));
-        let last = count.saturating_sub(page);
-        self.top = match command {
-            Command::CursorUp => self.top.saturating_sub(1),
-            Command::CursorDown => self.top + 1,
-            Command::CursorPageUp => self.top.saturating_sub(page),
-            Command::CursorPageDown => self.top + page,
-            Command::CursorFirst => 0,
-            Command::CursorLast => last,
-            _ => self.top,
-        }
-        .min(last);
+        self.shown.scroll(command, count, usize::from(cx.area.height.saturating_sub(1)));
         Reply::default()
     }
 
@@ -59,7 +49,7 @@ impl Screen for Help {
         Clear.render(area, buffer);
         let rows = rows(self.context, keymap);
         let shown = usize::from(area.height.saturating_sub(1));
-        let more = rows.len().saturating_sub(self.top + shown);
+        let more = rows.len().saturating_sub(self.shown.at + shown);
         let title = match more {
             0 => "Keys in force".to_owned(),
             n => format!(
@@ -69,7 +59,7 @@ impl Screen for Help {
         };
         Line::from(look.span(Role::Title, format!(" {title}")))
             .render(Rect { height: 1, ..area }, buffer);
-        for (y, row) in (area.y + 1..area.bottom()).zip(rows.iter().skip(self.top)) {
+        for (y, row) in (area.y + 1..area.bottom()).zip(rows.iter().skip(self.shown.at)) {
             let taken = match row {
                 Row::Key(keys, _) => keys.chars().count().max(KEYS) + 4,
                 Row::Head(_) => 1,

@@ -329,7 +329,7 @@ fn makes_sense(command: Command, context: Context) -> bool {
         Context::Operations => {
             of_run || of_inbox || matches!(command, Command::RunPause | Command::RunClose)
         }
-        Context::Run => of_inbox || matches!(command, Command::ListOlder | Command::FilterClear),
+        Context::Run => of_inbox || command == Command::ListOlder,
         Context::Inbox => {
             let of_operations = matches!(
                 command,

@@ -1,59 +1,41 @@
 //! The evidence below the answer: sections that can be folded.
 
-use std::collections::BTreeSet;
-
 use ratatui::text::Span;
 use serde_json::Value;
 
-use super::super::super::look::{bounded, grouped, state_role};
-use super::super::super::theme::Role;
-use super::{Action, DocumentLine, Section, Writer};
 use crate::domain::run::TargetStatus;
 use crate::domain::run_state::RunState;
 use crate::ops::runs::{ELSEWHERE_BOUND, RunDetail, TARGETS_SHOWN};
+use crate::tui::command::Command;
+use crate::tui::look::{bounded, grouped, state_role};
+use crate::tui::theme::Role;
+use crate::tui::widgets::paper::Paper;
 
-pub(super) fn sections(w: &mut Writer<'_>, detail: &RunDetail, open: &BTreeSet<Section>) {
+pub(super) fn sections(w: &mut Paper<'_>, detail: &RunDetail) {
     let look = w.look;
-    for section in Section::ALL {
-        let (title, count) = match section {
-            Section::Targets => ("targets", Some(detail.run.target_count)),
-            Section::Failures => {
-                ("failures", Some(detail.groups.iter().map(|group| group.count).sum()))
-            }
-            Section::Context => ("context", None),
-            Section::Audit => {
-                ("audit", detail.audit.as_ref().map(|rows| i64::try_from(rows.len()).unwrap_or(0)))
-            }
-        };
-        let is_open = open.contains(section);
-        let marker = if is_open { look.glyph("▾", "v") } else { look.glyph("▹", "+") };
-        let count = count.map_or_else(String::new, |n| format!(" {}", grouped(n)));
-        w.lines.push(DocumentLine {
-            spans: vec![look.span(Role::Accent, format!("{marker} {title}{count}"))],
-            action: Action::Fold(*section),
-        });
-        if is_open {
-            match section {
-                Section::Targets => targets(w, detail),
-                Section::Failures => failures(w, detail),
-                Section::Context => context(w, &detail.context),
-                Section::Audit => audit(w, detail),
-            }
-        }
-    }
+    let counted = |title: &str, n: i64| format!("{title} {}", grouped(n));
+    w.section(&counted("targets", detail.run.target_count), "");
+    targets(w, detail);
+    let failed = detail.groups.iter().map(|group| group.count).sum();
+    w.section(&counted("failures", failed), "");
+    failures(w, detail);
+    w.section("context", "");
+    context(w, &detail.context);
+    let audited = |rows: &Vec<_>| counted("audit", i64::try_from(rows.len()).unwrap_or(0));
+    w.section(&detail.audit.as_ref().map_or_else(|| "audit".to_owned(), audited), "");
+    audit(w, detail);
+    w.end_section();
     if let Some(n) = detail.elsewhere {
-        w.lines.push(DocumentLine {
-            spans: vec![
-                look.span(Role::Accent, format!("{} same failure elsewhere", look.glyph("▹", "+"))),
-                look.span(Role::Text, format!(" {}", bounded(n, ELSEWHERE_BOUND))),
-                look.span(Role::Muted, " in 24 h; enter lists them"),
-            ],
-            action: Action::SameFailures,
-        });
+        let spans = vec![
+            look.span(Role::Accent, "same failure elsewhere"),
+            look.span(Role::Text, format!(" {}", bounded(n, ELSEWHERE_BOUND))),
+            look.span(Role::Muted, " in 24 h; enter lists them"),
+        ];
+        w.link(Command::DetailSameFailures, 0, spans);
     }
 }
 
-fn targets(w: &mut Writer<'_>, detail: &RunDetail) {
+fn targets(w: &mut Paper<'_>, detail: &RunDetail) {
     let look = w.look;
     for target in &detail.targets {
         let (state, word) = match target.status {
@@ -93,7 +75,7 @@ fn targets(w: &mut Writer<'_>, detail: &RunDetail) {
     }
 }
 
-fn failures(w: &mut Writer<'_>, detail: &RunDetail) {
+fn failures(w: &mut Paper<'_>, detail: &RunDetail) {
     let look = w.look;
     if detail.failures.is_empty() {
         w.text(Role::Muted, 4, "none");
@@ -110,7 +92,7 @@ fn failures(w: &mut Writer<'_>, detail: &RunDetail) {
     }
 }
 
-fn context(w: &mut Writer<'_>, value: &Value) {
+fn context(w: &mut Paper<'_>, value: &Value) {
     let mut rows = Vec::new();
     flatten("", value, &mut rows);
     if rows.is_empty() {
@@ -136,7 +118,7 @@ fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     }
 }
 
-fn audit(w: &mut Writer<'_>, detail: &RunDetail) {
+fn audit(w: &mut Paper<'_>, detail: &RunDetail) {
     let look = w.look;
     let Some(rows) = &detail.audit else {
         let capability = crate::domain::capability::Capability::AuditView;

@@ -1,21 +1,21 @@
 //! A run that has not ended: how far it is, who is at it, and what is asked of it. Never more
 //! is said than the database says.
 
-use super::super::super::look::{ago, grouped};
-use super::super::super::theme::Role;
 use super::super::run::Told;
-use super::Writer;
 use crate::domain::run::Lease;
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::domain::time_zone;
 use crate::ops::runs::{RequestRow, RunDetail};
+use crate::tui::look::{ago, grouped};
+use crate::tui::theme::Role;
+use crate::tui::widgets::paper::Paper;
 
 /// Cells of the progress bar.
 const BAR: u64 = 30;
 
 /// A run in the queue: since when, why, and what to do next.
-pub(super) fn waiting(w: &mut Writer<'_>, detail: &RunDetail, state: RunState) {
+pub(super) fn waiting(w: &mut Paper<'_>, detail: &RunDetail, state: RunState) {
     let facts = detail.facts(w.look.now);
     let why = facts.wait_text().unwrap_or_default();
     let (role, text) = match state {
@@ -33,7 +33,7 @@ pub(super) fn waiting(w: &mut Writer<'_>, detail: &RunDetail, state: RunState) {
 }
 
 /// A run that a worker holds, or held when its lease ran out.
-pub(super) fn running(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
+pub(super) fn running(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
     progress(w, detail, told);
     let facts = detail.facts(w.look.now);
     if let Some(why) = facts.wait_text() {
@@ -58,7 +58,7 @@ pub(super) fn running(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>
     }
 }
 
-fn progress(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
+fn progress(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
     let (look, run) = (w.look, &detail.run);
     let get = |key| run.summary_counts.get(key).unwrap_or(0);
     let (done, total) = (get(CountKey::Processed), get(CountKey::Total));
@@ -96,7 +96,7 @@ fn progress(w: &mut Writer<'_>, detail: &RunDetail, told: Option<Told>) {
     }
 }
 
-fn holder(w: &mut Writer<'_>, detail: &RunDetail, lease: &Lease) {
+fn holder(w: &mut Paper<'_>, detail: &RunDetail, lease: &Lease) {
     let look = w.look;
     let name = lease.worker.as_deref().unwrap_or(&lease.owner);
     let text = format!(
@@ -123,7 +123,7 @@ fn holder(w: &mut Writer<'_>, detail: &RunDetail, lease: &Lease) {
     }
 }
 
-fn asked(w: &mut Writer<'_>, detail: &RunDetail, request: &RequestRow) {
+fn asked(w: &mut Paper<'_>, detail: &RunDetail, request: &RequestRow) {
     let look = w.look;
     let by = request
         .requested_by
@@ -148,7 +148,7 @@ fn stopping(word: &str, in_flight: i64) -> String {
 }
 
 /// Who asked for the cancel that ended a run.
-pub(super) fn who_cancelled(w: &mut Writer<'_>, detail: &RunDetail) {
+pub(super) fn who_cancelled(w: &mut Paper<'_>, detail: &RunDetail) {
     if let Some(request) = detail.requests.iter().find(|request| request.kind == "cancel") {
         let look = w.look;
         let by = request.requested_by.as_deref().unwrap_or("the system");

@@ -25,6 +25,7 @@ use crate::tui::msg::{Answer, Effect, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, State, Target, Way};
 use crate::tui::tabs::{HOME, Tab};
+use crate::tui::widgets::table::{Row, Table};
 use crate::{Error, Result};
 
 /// The most rows that are held at once.
@@ -35,7 +36,7 @@ const AHEAD: usize = 20;
 /// The state of the inbox.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    rows: Vec<Notification>,
+    table: Table<Notification>,
     /// When the rows were read or confirmed, and what went wrong since.
     read: Remote<()>,
     /// How many are unread, on every screen.
@@ -43,9 +44,6 @@ pub struct Inbox {
     unread_only: bool,
     /// Where older rows start, if there are more.
     older: Option<Cursor>,
-    selected: Option<i64>,
-    /// Index of the first row on the screen.
-    top: usize,
     /// Ids that are being marked as read. A request names all of them, so one that takes the
     /// place of another loses none.
     marking: BTreeSet<i64>,
@@ -59,12 +57,12 @@ pub struct Inbox {
 impl Inbox {
     /// An empty inbox.
     pub fn new(setup: &Setup) -> Self {
-        Self { page_size: setup.page_size, ..Self::default() }
+        Self { page_size: setup.page_size, table: Table::loose(), ..Self::default() }
     }
 
     /// The rows held, newest first.
     pub fn rows(&self) -> &[Notification] {
-        &self.rows
+        self.table.rows()
     }
 
     /// How many are unread, as far as is known.
@@ -74,15 +72,7 @@ impl Inbox {
 
     /// The notification under the cursor.
     pub fn selected(&self) -> Option<&Notification> {
-        self.rows.get(self.selected_index()?)
-    }
-
-    fn selected_index(&self) -> Option<usize> {
-        self.index_of(self.selected?)
-    }
-
-    fn index_of(&self, id: i64) -> Option<usize> {
-        self.rows.iter().position(|row| row.id == id)
+        self.table.selected()
     }
 
     /// Asks for rows and count without waiting for the next poll.
@@ -91,7 +81,7 @@ impl Inbox {
     }
 
     fn newest(&self) -> ListNotifications {
-        let held = i64::try_from(self.rows.len()).unwrap_or(MAX_LIMIT);
+        let held = i64::try_from(self.table.count()).unwrap_or(MAX_LIMIT);
         let limit = held.clamp(self.page_size.min(MAX_LIMIT), MAX_LIMIT);
         ListNotifications { unread_only: self.unread_only, before: None, limit }
     }
@@ -116,76 +106,33 @@ impl Inbox {
             return;
         }
         self.read.take(Ok(()), now);
-        let before = self.here();
-        if asked.before.is_some() {
-            self.rows.extend(page.notifications);
-            self.older = page.next;
-        } else {
-            // What was loaded beyond the end of this page stays.
-            let beyond = |row: &Notification| match page.next {
-                Some(end) => (row.created_at, row.id) < (end.created_at, end.id),
-                None => false,
-            };
-            let mut rows = page.notifications;
-            let newest = rows.len();
-            rows.extend(std::mem::take(&mut self.rows).into_iter().filter(beyond));
-            if rows.len() == newest {
-                self.older = page.next;
+        let older = &mut self.older;
+        self.table.update(height, |rows| {
+            if asked.before.is_some() {
+                rows.extend(page.notifications);
+                *older = page.next;
+            } else {
+                // What was loaded beyond the end of this page stays.
+                let beyond = |row: &Notification| match page.next {
+                    Some(end) => (row.created_at, row.id) < (end.created_at, end.id),
+                    None => false,
+                };
+                rows.retain(beyond);
+                if rows.is_empty() {
+                    *older = page.next;
+                }
+                rows.splice(0..0, page.notifications);
             }
-            self.rows = rows;
-        }
-        if self.rows.len() > HELD {
-            self.rows.truncate(HELD);
-            self.older = self.rows.last().map(Notification::place);
-        }
-        self.keep_place(before, height);
-    }
-
-    /// The first row on the screen, and the index of the selected one.
-    fn here(&self) -> (Option<i64>, Option<usize>) {
-        (self.rows.get(self.top).map(|row| row.id), self.selected_index())
-    }
-
-    /// Rows came and went: the first row on the screen stays there, unless it is the newest
-    /// one; a selected row that is gone gives way to its neighbour.
-    fn keep_place(&mut self, (first, selected): (Option<i64>, Option<usize>), height: usize) {
-        if self.top > 0
-            && let Some(index) = first.and_then(|id| self.index_of(id))
-        {
-            self.top = index;
-        }
-        if self.selected_index().is_none() {
-            let index = selected.unwrap_or(0).min(self.rows.len().saturating_sub(1));
-            self.selected = self.rows.get(index).map(|row| row.id);
-        }
-        self.top = self.top.min(self.rows.len().saturating_sub(height));
-    }
-
-    fn step(&mut self, by: isize, height: usize) -> Vec<Effect> {
-        let Some(last) = self.rows.len().checked_sub(1) else {
-            return Vec::new();
-        };
-        let index = self.selected_index().unwrap_or(0).saturating_add_signed(by).min(last);
-        self.select(index, height);
-        if by > 0 && index + AHEAD > last { self.ask_older() } else { Vec::new() }
-    }
-
-    /// Selects a row and brings it into sight, half a screen at once at an edge.
-    fn select(&mut self, index: usize, height: usize) {
-        self.selected = self.rows.get(index).map(|row| row.id);
-        let half = height / 2;
-        let last_top = self.rows.len().saturating_sub(height);
-        if index == 0 {
-            self.top = 0;
-        } else if index < self.top {
-            self.top = index.saturating_sub(half);
-        } else if height > 0 && index >= self.top + height {
-            self.top = (index + 1 - height + half).min(last_top).max(index + 1 - height);
-        }
+            if rows.len() > HELD {
+                rows.truncate(HELD);
+                *older = rows.last().map(Notification::place);
+            }
+            true
+        });
     }
 
     fn ask_older(&self) -> Vec<Effect> {
-        if self.rows.len() >= HELD {
+        if self.table.count() >= HELD {
             return Vec::new();
         }
         let ask = |before| {
@@ -211,7 +158,7 @@ impl Inbox {
     /// Marks everything as read up to the newest row held: nobody has seen what came after
     /// it. Nothing where no row is held, or while it is being done.
     fn mark_all(&mut self) -> Vec<Effect> {
-        let Some(up_to) = self.rows.iter().map(|row| row.id).max() else {
+        let Some(up_to) = self.rows().iter().map(|row| row.id).max() else {
             return Vec::new();
         };
         if std::mem::replace(&mut self.marking_all, true) {
@@ -236,14 +183,22 @@ impl Inbox {
         height: usize,
         now: DateTime<Utc>,
     ) {
-        let before = self.here();
-        for row in self.rows.iter_mut().filter(|row| which(row)) {
-            row.read_at.get_or_insert(now);
-        }
-        if self.unread_only {
-            self.rows.retain(Notification::is_unread);
-        }
-        self.keep_place(before, height);
+        let unread_only = self.unread_only;
+        self.table.update(height, |rows| {
+            for row in rows.iter_mut().filter(|row| which(row)) {
+                row.read_at.get_or_insert(now);
+            }
+            rows.retain(|row| row.is_unread() || !unread_only);
+            true
+        });
+    }
+}
+
+impl Row for Notification {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.id
     }
 }
 
@@ -330,7 +285,6 @@ impl Screen for Inbox {
 
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let height = Self::rows_in(cx.area.height);
-        let page = isize::try_from(height.saturating_sub(1).max(1)).unwrap_or(1);
         Reply::of(match command {
             Command::AppBack => return Reply::default().go(Go::Tab(self.from)),
             // Opening the run of a notice counts as having read it.
@@ -346,55 +300,45 @@ impl Screen for Inbox {
             }
             Command::InboxMarkAllRead => {
                 let effects = self.mark_all();
-                if effects.is_empty() && self.rows.is_empty() {
+                if effects.is_empty() && self.rows().is_empty() {
                     let why = "there is no notification to mark as read";
                     return Reply::default().say(why, cx);
                 }
                 effects
             }
-            Command::CursorUp => self.step(-1, height),
-            Command::CursorDown => self.step(1, height),
-            Command::CursorPageUp => self.step(-page, height),
-            Command::CursorPageDown => self.step(page, height),
-            Command::CursorFirst => self.step(isize::MIN / 2, height),
-            Command::CursorLast => self.step(isize::MAX / 2, height),
             Command::ListOlder => self.ask_older(),
             Command::InboxUnreadOnly => {
                 self.unread_only = !self.unread_only;
-                self.rows.clear();
+                self.table.clear();
                 self.read = Remote::default();
                 self.older = None;
-                self.selected = None;
-                self.top = 0;
                 self.ask()
             }
             Command::InboxMarkRead => self.mark(),
             Command::PollNow => self.ask(),
-            _ => return Reply::up(command),
+            _ => match self.table.command(command, height) {
+                Some(true) if self.table.at() + AHEAD >= self.table.count() => self.ask_older(),
+                Some(_) => Vec::new(),
+                None => return Reply::up(command),
+            },
         })
     }
 
     /// A click selects a notice; one on the selected notice views its run.
     fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
-        let row = Self::row_at(row).and_then(|row| self.rows.get(self.top + row));
-        let Some(id) = row.map(|row| row.id) else { return Reply::default() };
-        if self.selected.replace(id) == Some(id) {
-            return self.command(Command::RowOpen, cx);
+        let height = Self::rows_in(cx.area.height);
+        match Self::row_at(row).and_then(|line| self.table.click(line, height)) {
+            Some(true) => self.command(Command::RowOpen, cx),
+            _ => Reply::default(),
         }
-        Reply::default()
     }
 
-    /// The selected row stays in sight if it was.
     fn settle(&mut self, cx: &Cx<'_>) {
-        if let Some(index) = self.selected_index()
-            && index >= self.top
-        {
-            self.select(index, Self::rows_in(cx.area.height));
-        }
+        self.table.settle(Self::rows_in(cx.area.height));
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
-        self.draw(cx.area, buffer, cx.look, cx.lost, cx.keymap);
+        self.draw(buffer, cx);
         None
     }
 
@@ -415,7 +359,7 @@ impl Screen for Inbox {
     }
 
     fn state(&self, _: &Cx<'_>) -> Option<State<'_>> {
-        Some(State { error: self.read.error(), has_data: !self.rows.is_empty() })
+        Some(State { error: self.read.error(), has_data: self.table.count() > 0 })
     }
 
     fn copies(&self, _: &Cx<'_>) -> Option<String> {

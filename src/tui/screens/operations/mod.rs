@@ -32,6 +32,7 @@ use crate::tui::screen::{
 };
 use crate::tui::tabs::{HOME, Tab};
 use crate::tui::widgets::form::Pasted;
+use crate::tui::widgets::table::{Row, Table};
 
 /// The most rows that are held at once.
 const HELD: usize = 1_000;
@@ -43,7 +44,7 @@ const AHEAD: usize = 2;
 pub struct Operations {
     filter: RunFilter,
     editor: Option<FilterEditor>,
-    rows: Vec<Run>,
+    table: Table<Run>,
     /// Where the rows held start.
     anchor: Page,
     /// When the rows were read or confirmed, and what went wrong since.
@@ -54,9 +55,6 @@ pub struct Operations {
     searched: Option<i64>,
     /// At the oldest end of the list: the moment before which ended runs are not kept.
     missing_before: Option<DateTime<Utc>>,
-    selected: Option<i64>,
-    /// Index of the first row on the screen.
-    top: usize,
     /// The run whose preview is shown: the selected one, once the cursor has rested.
     previewed: Option<i64>,
     counts: Remote<RunCounts>,
@@ -69,7 +67,7 @@ pub struct Operations {
 impl Operations {
     /// An empty list.
     pub fn new(setup: &Setup) -> Self {
-        Self { page_size: setup.page_size, ..Self::default() }
+        Self { page_size: setup.page_size, table: Table::loose(), ..Self::default() }
     }
 
     /// The filter in force.
@@ -84,22 +82,12 @@ impl Operations {
 
     /// The rows held.
     pub fn rows(&self) -> &[Run] {
-        &self.rows
+        self.table.rows()
     }
 
     /// The run under the cursor.
     pub fn selected(&self) -> Option<i64> {
-        self.selected
-    }
-
-    /// The run under the cursor, as it was read last.
-    pub fn selected_run(&self) -> Option<&Run> {
-        self.rows.get(self.selected_index()?)
-    }
-
-    fn selected_index(&self) -> Option<usize> {
-        let id = self.selected?;
-        self.rows.iter().position(|run| run.id == id)
+        self.table.selected().map(|run| run.id)
     }
 
     /// Whether the newest rows are held.
@@ -112,15 +100,14 @@ impl Operations {
         self.editor = None;
         if filter != self.filter {
             self.filter = filter;
-            self.rows.clear();
-            self.selected = None;
+            self.table.clear();
             self.read = Remote::default();
         }
         self.anchor = Page::Newest;
         self.older = None;
         self.searched = None;
         self.missing_before = None;
-        self.top = 0;
+        self.table.show_top();
         vec![self.update()]
     }
 
@@ -130,7 +117,7 @@ impl Operations {
     }
 
     fn current_page(&self) -> ListRuns {
-        let held = i64::try_from(self.rows.len()).unwrap_or(self.page_size);
+        let held = i64::try_from(self.table.count()).unwrap_or(self.page_size);
         ListRuns {
             filter: self.filter.clone(),
             page: self.anchor,
@@ -154,112 +141,68 @@ impl Operations {
             Err(error) => return self.read.take(Err(error), now),
         };
         self.read.take(Ok(()), now);
-        let first_before = self.rows.get(self.top).map(|run| run.id);
-        let index_before = self.selected_index();
-        match asked.page {
-            Page::Newest | Page::From(_) if asked.page == self.anchor => {
-                self.rows = page.runs;
-                self.older = page.next;
-                self.searched = page.searched;
-                self.missing_before = page.missing_before;
-            }
-            Page::OlderThan(_) => {
-                self.rows.extend(page.runs);
-                self.older = page.next;
-                self.searched = page.searched;
-                self.missing_before = page.missing_before;
-                self.drop_head();
-            }
-            Page::NewerThan(_) => {
-                let mut rows = page.runs;
-                rows.append(&mut self.rows);
+        let before = self.selected();
+        if let Page::NewerThan(_) = asked.page {
+            let more = page.more;
+            self.table.update(height, |rows| {
+                rows.splice(0..0, page.runs);
                 rows.truncate(HELD);
-                self.rows = rows;
-                self.anchor = if page.more { self.anchor_here() } else { Page::Newest };
-                self.older = self.rows.last().map(place_of);
-            }
-            Page::Oldest => {
-                self.rows = page.runs;
-                self.anchor = if page.more { self.anchor_here() } else { Page::Newest };
-                self.older = None;
-                self.searched = page.searched;
-                self.missing_before = page.missing_before;
-                self.selected = self.rows.last().map(|run| run.id);
-                self.top = self.rows.len().saturating_sub(height);
+                !more
+            });
+            self.anchor = if more { self.anchor_here() } else { Page::Newest };
+            self.older = self.rows().last().map(place_of);
+        } else {
+            // The list may have been moved while the answer was on its way.
+            if matches!(asked.page, Page::Newest | Page::From(_)) && asked.page != self.anchor {
                 return;
             }
-            // The list was moved while the answer was on its way.
-            Page::Newest | Page::From(_) => return,
+            self.older = page.next;
+            self.searched = page.searched;
+            self.missing_before = page.missing_before;
+            let mut surplus = 0;
+            match asked.page {
+                Page::OlderThan(_) => self.table.update(height, |rows| {
+                    rows.extend(page.runs);
+                    surplus = rows.len().saturating_sub(HELD);
+                    rows.drain(..surplus);
+                    surplus == 0 && self.anchor == Page::Newest
+                }),
+                Page::Oldest => {
+                    surplus = usize::from(page.more);
+                    self.anchor = Page::Newest;
+                    self.older = None;
+                    self.table.take(page.runs, height);
+                    self.table.command(Command::CursorLast, height);
+                }
+                _ => self.table.update(height, |rows| {
+                    *rows = page.runs;
+                    self.anchor == Page::Newest
+                }),
+            }
+            if surplus > 0 {
+                self.anchor = self.anchor_here();
+            }
         }
-        self.keep_place(first_before, index_before, height);
-    }
-
-    /// Rows came and went: the first row on the screen stays there, unless the newest rows
-    /// are shown; a selected row that is gone gives way to its neighbour.
-    fn keep_place(
-        &mut self,
-        first_before: Option<i64>,
-        index_before: Option<usize>,
-        height: usize,
-    ) {
-        let pinned = self.top == 0 && self.at_newest();
-        if !pinned && let Some(index) = first_before.and_then(|id| self.index_of(id)) {
-            self.top = index;
+        if self.selected() != before && asked.page != Page::Oldest {
+            self.previewed = self.selected();
         }
-        if self.selected_index().is_none() {
-            let index = index_before.unwrap_or(0).min(self.rows.len().saturating_sub(1));
-            self.selected = self.rows.get(index).map(|run| run.id);
-            self.previewed = self.selected;
-        }
-        self.top = self.top.min(self.rows.len().saturating_sub(height.min(self.rows.len())));
-    }
-
-    fn index_of(&self, id: i64) -> Option<usize> {
-        self.rows.iter().position(|run| run.id == id)
     }
 
     fn anchor_here(&self) -> Page {
-        self.rows.first().map_or(Page::Newest, |run| Page::From(place_of(run)))
+        self.rows().first().map_or(Page::Newest, |run| Page::From(place_of(run)))
     }
 
-    fn drop_head(&mut self) {
-        if self.rows.len() > HELD {
-            let surplus = self.rows.len() - HELD;
-            self.rows.drain(..surplus);
-            self.top = self.top.saturating_sub(surplus);
-            self.anchor = self.anchor_here();
-        }
-    }
-
-    fn step(&mut self, by: isize, height: usize) -> Vec<Effect> {
-        if self.rows.is_empty() {
-            return Vec::new();
-        }
-        let last = self.rows.len() - 1;
-        let index = self.selected_index().unwrap_or(0).saturating_add_signed(by).min(last);
-        self.select(index, height);
+    fn step(&mut self, command: Command, height: usize) -> Option<Vec<Effect>> {
+        let on = self.table.command(command, height)?;
+        let (index, count, near) = (self.table.at(), self.table.count(), AHEAD * height);
         let mut effects = vec![Effect::WaitForRest];
-        let near = AHEAD * height;
-        if by > 0 && index + near > last {
+        if on && index + near >= count {
             effects.extend(self.ask_older());
         }
-        if by < 0 && index < near && !self.at_newest() {
+        if !on && index < near && !self.at_newest() {
             effects.extend(self.ask_newer());
         }
-        effects
-    }
-
-    fn select(&mut self, index: usize, height: usize) {
-        self.selected = self.rows.get(index).map(|run| run.id);
-        // At an edge half a screen goes by at once: line by line, every further key would
-        // write the whole list anew, which a slow link feels.
-        let half = height / 2;
-        let last_top = self.rows.len().saturating_sub(height);
-        if index < self.top {
-            self.top = index.saturating_sub(half);
-        } else if height > 0 && index >= self.top + height {
-            self.top = (index + 1 - height + half).min(last_top).max(index + 1 - height);
-        }
+        Some(effects)
     }
 
     fn ask_older(&self) -> Vec<Effect> {
@@ -270,7 +213,7 @@ impl Operations {
     }
 
     fn ask_newer(&self) -> Vec<Effect> {
-        let Some(first) = self.rows.first() else {
+        let Some(first) = self.rows().first() else {
             return Vec::new();
         };
         vec![self.ask_page(Page::NewerThan(place_of(first)))]
@@ -283,9 +226,6 @@ impl Operations {
 
     /// Goes to the next run that needs somebody: failed, partial, blocked, stale or stuck.
     fn find_trouble(&mut self, forward: bool, height: usize) -> Vec<Effect> {
-        let Some(from) = self.selected_index() else {
-            return Vec::new();
-        };
         let now = self.read.at().unwrap_or_default();
         let in_trouble = |run: &Run| {
             let state = RunState::of(run, now);
@@ -298,14 +238,9 @@ impl Operations {
                     | RunState::Stuck
             )
         };
-        let found = if forward {
-            (from + 1..self.rows.len()).find(|i| self.rows.get(*i).is_some_and(in_trouble))
-        } else {
-            (0..from).rev().find(|i| self.rows.get(*i).is_some_and(in_trouble))
-        };
-        match found {
+        match self.table.find(forward, in_trouble) {
             Some(index) => {
-                self.select(index, height);
+                self.table.go(index, height);
                 vec![Effect::WaitForRest]
             }
             None if forward => self.ask_older(),
@@ -351,9 +286,9 @@ impl Screen for Operations {
         };
         // Under a filter like since:24h rows leave the list by themselves, a lease runs out and
         // a worker goes silent by itself.
-        let held = self.rows.iter().any(|run| run.status != RunStatus::Completed);
+        let held = self.rows().iter().any(|run| run.status != RunStatus::Completed);
         let moves =
-            self.rows.iter().any(|run| run.status == RunStatus::Running && !run.lease_overdue);
+            self.rows().iter().any(|run| run.status == RunStatus::Running && !run.lease_overdue);
         let timed = self.filter.terms.iter().any(|term| relative(&term.kind));
         let by_time = |timed| if timed { Follows::Time } else { Follows::Changes };
         let follows = if moves { Follows::Progress } else { by_time(held || timed) };
@@ -414,12 +349,10 @@ impl Screen for Operations {
             return Reply::of(self.edit(command));
         }
         let height = Self::rows_in(cx.area.height);
-        let page = isize::try_from(height.saturating_sub(1).max(1)).unwrap_or(1);
         Reply::of(match command {
             Command::RowOpen => {
-                return self
-                    .selected
-                    .map_or_else(Reply::default, |id| Reply::show(Target::Run(id)));
+                let show = |id| Reply::show(Target::Run(id));
+                return self.selected().map_or_else(Reply::default, show);
             }
             // From a list that a run or a number led to back there, and to the filter before it.
             Command::AppBack if self.is_led() => {
@@ -427,23 +360,12 @@ impl Screen for Operations {
                 return Reply::default().go(Go::Return(place));
             }
             Command::AppBack => Vec::new(),
-            Command::CursorUp => self.step(-1, height),
-            Command::CursorDown => self.step(1, height),
-            Command::CursorPageUp => self.step(-page, height),
-            Command::CursorPageDown => self.step(page, height),
-            Command::CursorFirst => {
-                self.top = 0;
-                if self.at_newest() {
-                    self.selected = self.rows.first().map(|run| run.id);
-                    vec![Effect::WaitForRest]
-                } else {
-                    self.selected = None;
-                    self.anchor = Page::Newest;
-                    vec![self.update()]
-                }
+            Command::CursorFirst if !self.at_newest() => {
+                self.table.restart(None);
+                self.anchor = Page::Newest;
+                vec![self.update()]
             }
-            Command::CursorLast if self.older.is_none() => self.step(isize::MAX / 2, height),
-            Command::CursorLast => vec![self.ask_page(Page::Oldest)],
+            Command::CursorLast if self.older.is_some() => vec![self.ask_page(Page::Oldest)],
             Command::ListOlder => self.ask_older(),
             Command::MatchNext => self.find_trouble(true, height),
             Command::MatchPrevious => self.find_trouble(false, height),
@@ -455,7 +377,10 @@ impl Screen for Operations {
             }
             Command::FilterClear if !self.filter.is_empty() => self.apply(RunFilter::default()),
             Command::PollNow => vec![self.update(), Effect::ask(Slot::Counts, CountRuns)],
-            _ => return Reply::up(command),
+            _ => match self.step(command, height) {
+                Some(effects) => effects,
+                None => return Reply::up(command),
+            },
         })
     }
 
@@ -477,13 +402,10 @@ impl Screen for Operations {
     /// A click selects a run; one on the selected run opens it. One beside the rows changes
     /// nothing, and does not open what is selected.
     fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
-        let clicked = Self::row_at(row).and_then(|row| self.rows.get(self.top + row));
-        match clicked.map(|run| run.id) {
-            Some(id) if self.selected == Some(id) => self.command(Command::RowOpen, cx),
-            clicked => {
-                self.selected = clicked.or(self.selected);
-                Reply::of(vec![Effect::WaitForRest])
-            }
+        let height = Self::rows_in(cx.area.height);
+        match Self::row_at(row).and_then(|line| self.table.click(line, height)) {
+            Some(true) => self.command(Command::RowOpen, cx),
+            _ => Reply::of(vec![Effect::WaitForRest]),
         }
     }
 
@@ -493,21 +415,16 @@ impl Screen for Operations {
 
     /// The preview of the run under the cursor is shown.
     fn rested(&mut self, _: &Cx<'_>) -> Reply {
-        self.previewed = self.selected;
+        self.previewed = self.selected();
         Reply::default()
     }
 
-    /// The selected row stays in sight if it was.
     fn settle(&mut self, cx: &Cx<'_>) {
-        if let Some(index) = self.selected_index()
-            && index >= self.top
-        {
-            self.select(index, Self::rows_in(cx.area.height));
-        }
+        self.table.settle(Self::rows_in(cx.area.height));
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
-        self.draw(cx.area, buffer, cx.look, cx.lost)
+        self.draw(buffer, cx)
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
@@ -533,20 +450,28 @@ impl Screen for Operations {
     }
 
     fn state(&self, _: &Cx<'_>) -> Option<State<'_>> {
-        Some(State { error: self.read.error(), has_data: !self.rows.is_empty() })
+        Some(State { error: self.read.error(), has_data: self.table.count() > 0 })
     }
 
     fn subject(&self, _: &Cx<'_>) -> Subject<'_> {
         let nothing = Subject::Nothing("no run is selected", "no run is selected");
-        self.selected_run().map_or(nothing, Subject::Run)
+        self.table.selected().map_or(nothing, Subject::Run)
     }
 
     fn copies(&self, _: &Cx<'_>) -> Option<String> {
-        self.selected.map(|id| id.to_string())
+        self.selected().map(|id| id.to_string())
     }
 
     fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
         self.editor.as_ref().map(|_| Slot::Names)
+    }
+}
+
+impl Row for Run {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.id
     }
 }
 

@@ -2,12 +2,9 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::super::super::look::{Look, SHORT_TIME, bounded, grouped, state_role, wrapped};
-use super::super::super::theme::Role;
 use super::{FilterEditor, Operations};
 use crate::domain::failure::ReasonCode;
 use crate::domain::operation_type;
@@ -18,11 +15,14 @@ use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone;
 use crate::ops::runs::{COUNT_BOUND, RunCounts};
 use crate::ops::telemetry::NOT_KEPT;
+use crate::tui::look::{Look, SHORT_TIME, bounded, grouped, state_role, wrapped};
+use crate::tui::screen::Cx;
+use crate::tui::theme::Role;
+use crate::tui::widgets::table::Column;
+use crate::tui::widgets::{beside, draw_beside, say};
 
 /// Lines above the rows: counts, filter, column heads.
 const HEAD: u16 = 3;
-/// From this width on, the selected run's preview is shown on the right, unless that writes too much.
-const PREVIEW_FROM: u16 = 120;
 /// The preview's width.
 const PREVIEW: u16 = 42;
 /// From this width on, more columns are shown.
@@ -30,42 +30,9 @@ const MORE_FROM: u16 = 160;
 /// Offers shown under the filter line.
 const OFFERS: usize = 6;
 
-/// Widths of the columns.
-struct Columns {
-    id: usize,
-    run_type: usize,
-    tenant: usize,
-    workspace: usize,
-    by: usize,
-    reason: usize,
-}
-
 const CREATED: usize = SHORT_TIME;
 const STATE: usize = 11;
 const TOOK: usize = 6;
-
-impl Columns {
-    fn of(width: usize, rows: &[Run]) -> Self {
-        let id = rows.iter().map(|run| run.id).max().unwrap_or(0).to_string().len().max(5);
-        // Not by the rows held: a long type that comes along must not move the others.
-        let run_type = match width {
-            78.. => 27,
-            66.. => 18,
-            _ => 14,
-        };
-        let fixed = 2 + id + 1 + CREATED + 1 + run_type + 1 + 1 + STATE + 1 + TOOK;
-        let free = width.saturating_sub(fixed);
-        if width >= usize::from(MORE_FROM - PREVIEW) {
-            let free = free.saturating_sub(3);
-            let reason = 22.min(free / 4);
-            let by = 12.min(free / 5);
-            let workspace = (free - reason - by) / 2;
-            Self { id, run_type, workspace, by, reason, tenant: free - reason - by - workspace }
-        } else {
-            Self { id, run_type, tenant: free, workspace: 0, by: 0, reason: 0 }
-        }
-    }
-}
 
 impl Operations {
     /// Which row of the screen a line of the body shows.
@@ -79,40 +46,23 @@ impl Operations {
     }
 
     /// Draws the list; gives where the terminal's cursor belongs while a filter is typed.
-    pub(super) fn draw(
-        &self,
-        area: Rect,
-        buffer: &mut Buffer,
-        look: &Look,
-        greyed: bool,
-    ) -> Option<Position> {
-        let with_preview = area.width >= PREVIEW_FROM && !look.terse;
-        let list = Rect { width: area.width - if with_preview { PREVIEW } else { 0 }, ..area };
+    pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+        let (look, area) = (cx.look, cx.area);
+        let (list, preview) = beside(cx, PREVIEW);
+        let below = |area: Rect, head: u16| {
+            let head = head.min(area.height);
+            Rect { y: area.y + head, height: area.height - head, ..area }
+        };
         self.draw_counts(Rect { height: 1, ..area }, buffer, look, Self::rows_in(area.height));
         let filter_row = Rect { y: area.y + 1, height: 1, ..area };
         let cursor = self.draw_filter(filter_row, buffer, look);
-        let rows = Rect {
-            y: area.y + HEAD.min(area.height),
-            height: area.height.saturating_sub(HEAD),
-            ..list
-        };
-        let columns = Columns::of(usize::from(list.width), &self.rows);
-        let head = Rect { y: area.y + 2, height: 1, ..list };
-        head_line(&columns, look).render(head, buffer);
-        if self.rows.is_empty() {
-            self.draw_empty(rows, buffer, look);
+        let columns = columns(usize::from(list.width), self.rows(), look);
+        self.table.draw(&columns, below(list, HEAD - 1), buffer, look, cx.lost);
+        if self.rows().is_empty() {
+            self.draw_empty(below(list, HEAD + 1), buffer, look);
         }
-        for (i, run) in self.rows.iter().skip(self.top).take(usize::from(rows.height)).enumerate() {
-            let y = rows.y + u16::try_from(i).unwrap_or(0);
-            let selected = Some(run.id) == self.selected;
-            row_line(run, selected, greyed, &columns, look)
-                .render(Rect { y, height: 1, ..rows }, buffer);
-        }
-        if with_preview {
-            let x = list.right();
-            let right =
-                Rect { x, y: area.y + 2, width: PREVIEW, height: area.height.saturating_sub(2) };
-            self.draw_preview(right, buffer, look);
+        if let Some(area) = preview {
+            self.draw_preview(below(area, HEAD - 1), buffer, look);
         }
         if let Some(editor) = &self.editor {
             draw_offers(
@@ -157,18 +107,12 @@ impl Operations {
     /// Where the cursor is, if it is not in view; which part of the list is held,
     /// `newest 200 of ~1,204,311`; and what is not kept beyond its end.
     fn place_text(&self, visible: usize, look: &Look) -> (String, String, String) {
-        if self.rows.is_empty() {
+        if self.rows().is_empty() {
             return Default::default();
         }
-        let n = grouped(i64::try_from(self.rows.len()).unwrap_or(0));
+        let n = grouped(i64::try_from(self.rows().len()).unwrap_or(0));
         let what = if self.at_newest() { "newest" } else { "older" };
-        let below = match self.selected_index() {
-            Some(index) if index < self.top => format!("{} cursor above", look.glyph("↑", "^")),
-            Some(index) if index >= self.top + visible => {
-                format!("{} cursor below", look.glyph("↓", "v"))
-            }
-            _ => String::new(),
-        };
+        let below = self.table.astray(visible, look);
         let place = if !self.filter.is_empty() {
             let more = if self.older.is_some() || !self.at_newest() { "+" } else { "" };
             match self.searched {
@@ -230,33 +174,17 @@ impl Operations {
                 "No runs yet, or none that you may see. They appear here as they start.".to_owned(),
             ),
         };
-        let width = usize::from(area.width.saturating_sub(4));
-        for (i, line) in wrapped(&text, width).into_iter().enumerate() {
-            let y = area.y + 1 + u16::try_from(i).unwrap_or(0);
-            if y < area.bottom() {
-                Line::from(look.span(role, format!("  {line}")))
-                    .render(Rect { y, height: 1, ..area }, buffer);
-            }
-        }
+        say(role, &text, area, buffer, look);
     }
 
     fn draw_preview(&self, area: Rect, buffer: &mut Buffer, look: &Look) {
-        let Some(run) = self.previewed.and_then(|id| self.rows.iter().find(|run| run.id == id))
+        let Some(run) = self.previewed.and_then(|id| self.rows().iter().find(|run| run.id == id))
         else {
             return;
         };
         let width = usize::from(area.width.saturating_sub(3));
-        let bar = look.glyph("│ ", "| ");
-        for (y, line) in (area.y..area.bottom()).zip(
-            preview_lines(run, look, width)
-                .into_iter()
-                .map(Some)
-                .chain(std::iter::repeat_with(|| None)),
-        ) {
-            let mut spans = vec![look.span(Role::Border, bar)];
-            spans.extend(line.into_iter().flatten());
-            Line::from(spans).render(Rect { y, height: 1, ..area }, buffer);
-        }
+        let lines = preview_lines(run, look, width).into_iter().map(Line::from).collect();
+        draw_beside(lines, area, buffer, look);
     }
 }
 
@@ -349,32 +277,73 @@ fn counts_line(counts: &RunCounts, look: &Look, gap: usize, failed: &'static str
     line
 }
 
-fn head_line(columns: &Columns, look: &Look) -> Line<'static> {
-    let created = look.time_heading("CREATED");
-    let mut text = format!(
-        "  {:>id$} {:<CREATED$} {:<run_type$} {:<tenant$} {:<STATE$} {:>TOOK$}",
-        "ID",
-        created,
-        "TYPE",
-        look.cut("TENANT", columns.tenant),
-        "STATE",
-        "TOOK",
-        id = columns.id,
-        run_type = columns.run_type,
-        tenant = columns.tenant,
-    );
-    if columns.workspace > 0 {
-        text.push_str(&format!(
-            " {:<workspace$} {:<by$} {:<reason$}",
-            "WORKSPACE",
-            "BY",
-            "REASON",
-            workspace = columns.workspace,
-            by = columns.by,
-            reason = columns.reason,
-        ));
+/// The columns of the list in so many of the screen.
+fn columns<'a>(width: usize, rows: &[Run], look: &'a Look) -> Vec<Column<'a, Run>> {
+    let id = rows.iter().map(|run| run.id).max().unwrap_or(0).to_string().len().max(5);
+    // Not by the rows held: a long type that comes along must not move the others.
+    let run_type = match width {
+        78.. => 27,
+        66.. => 18,
+        _ => 14,
+    };
+    let fixed = 2 + id + 1 + CREATED + 1 + run_type + 1 + 1 + STATE + 1 + TOOK;
+    let free = width.saturating_sub(fixed);
+    let (mut tenant, mut workspace, mut by, mut reason) = (free, 0, 0, 0);
+    if width >= usize::from(MORE_FROM - PREVIEW) {
+        let free = free.saturating_sub(3);
+        (reason, by) = (22.min(free / 4), 12.min(free / 5));
+        workspace = (free - reason - by) / 2;
+        tenant = free - reason - by - workspace;
     }
-    Line::from(look.span(Role::Header, text))
+    let initiator = |run: &Run| run.initiator_name.clone().unwrap_or("the system".to_owned());
+    let why = move |run: &Run| {
+        let why = run.reason_code.clone().or_else(|| wait(run, reason, look));
+        (Role::Failed, why.unwrap_or_default())
+    };
+    vec![
+        Column::new("ID", id, |run: &Run| run.id.to_string()).right().chief(),
+        Column::new(look.time_heading("CREATED"), CREATED, |run: &Run| {
+            look.short_time(run.created_at)
+        }),
+        Column::new("TYPE", run_type, |run: &Run| run.run_type.clone()),
+        Column::new("TENANT", tenant, tenant_text),
+        Column::new(
+            format!("{:<STATE$} {:>TOOK$}", "STATE", "TOOK"),
+            STATE + 1 + TOOK,
+            move |run| state_and_time(run, reason == 0, look),
+        ),
+        Column::new("WORKSPACE", workspace, |run: &Run| {
+            run.workspace_name.clone().unwrap_or_default()
+        }),
+        Column::new("BY", by, initiator),
+        Column::new("REASON", reason, why),
+    ]
+}
+
+/// Why a run waits, in so many columns.
+fn wait(run: &Run, room: usize, look: &Look) -> Option<String> {
+    let facts = RunFacts::of(run, look.now);
+    let wait = facts.wait()?;
+    let short = wait.short().filter(|text| text.chars().count() <= room);
+    short.or_else(|| wait.least().map(str::to_owned))
+}
+
+/// The state of a run and how long it took, or instead of that why it waits.
+fn state_and_time(run: &Run, tells_wait: bool, look: &Look) -> Vec<Span<'static>> {
+    let state = RunState::of(run, look.now);
+    let room = STATE + 1 + TOOK;
+    if let Some(wait) = wait(run, room - 2, look).filter(|_| tells_wait) {
+        let text = look.cell(&format!("{} {wait}", state.glyph(look.ascii)), room);
+        return vec![look.span(state_role(state), text)];
+    }
+    // How long an active run has been at it would change every second; its last sign of
+    // life does not.
+    let took = run.took(run.updated_at).filter(|_| run.completed_at.is_some());
+    let took = took.map_or_else(String::new, time_zone::took);
+    vec![
+        look.span(state_role(state), look.cell(&state_cell(run, state, look), STATE)),
+        look.span(Role::Text, format!(" {took:>TOOK$}")),
+    ]
 }
 
 /// The state of a row: a running one shows how far it is.
@@ -386,66 +355,6 @@ fn state_cell(run: &Run, state: RunState, look: &Look) -> String {
         }
         _ => state.label(look.ascii),
     }
-}
-
-fn row_line(
-    run: &Run,
-    selected: bool,
-    greyed: bool,
-    columns: &Columns,
-    look: &Look,
-) -> Line<'static> {
-    let state = RunState::of(run, look.now);
-    let style = |role: Role| -> Style { look.style(if greyed { Role::Muted } else { role }) };
-    let (marker, id_role) =
-        if selected { (look.glyph("▸ ", "> "), Role::Selected) } else { ("  ", Role::Text) };
-    // How long an active run has been at it would change every second; its last sign of
-    // life does not.
-    let took = run.took(run.updated_at).filter(|_| run.completed_at.is_some());
-    let took = took.map_or_else(String::new, time_zone::took);
-    let facts = RunFacts::of(run, look.now);
-    let wait = |room: usize| {
-        let wait = facts.wait()?;
-        let short = wait.short().filter(|text| text.chars().count() <= room);
-        short.or_else(|| wait.least().map(str::to_owned))
-    };
-    let (mut state_text, mut rest) =
-        (look.cell(&state_cell(run, state, look), STATE), format!(" {took:>TOOK$}"));
-    // It has taken no time yet: why it waits stands in that column, too.
-    let room = STATE + 1 + TOOK;
-    if let Some(wait) = wait(room - 2).filter(|_| columns.reason == 0) {
-        state_text = look.cell(&format!("{} {wait}", state.glyph(look.ascii)), room);
-        rest = String::new();
-    }
-    let mut spans = vec![
-        Span::styled(marker, if selected { look.style(Role::Selected) } else { style(Role::Text) }),
-        Span::styled(
-            format!("{:>width$}", run.id, width = columns.id),
-            if selected { look.style(id_role) } else { style(Role::Text) },
-        ),
-        Span::styled(format!(" {:<CREATED$} ", look.short_time(run.created_at)), style(Role::Text)),
-        Span::styled(look.cell(&run.run_type, columns.run_type), style(Role::Text)),
-        Span::raw(" "),
-        Span::styled(look.cell(&tenant_text(run), columns.tenant), style(Role::Text)),
-        Span::raw(" "),
-        Span::styled(state_text, style(state_role(state))),
-        Span::styled(rest, style(Role::Text)),
-    ];
-    if columns.workspace > 0 {
-        let workspace = run.workspace_name.as_deref().unwrap_or("");
-        let by = run.initiator_name.as_deref().unwrap_or("the system");
-        let reason = run.reason_code.clone().or_else(|| wait(columns.reason)).unwrap_or_default();
-        spans.push(Span::styled(
-            format!(" {}", look.cell(workspace, columns.workspace)),
-            style(Role::Text),
-        ));
-        spans.push(Span::styled(format!(" {}", look.cell(by, columns.by)), style(Role::Text)));
-        spans.push(Span::styled(
-            format!(" {}", look.cell(&reason, columns.reason)),
-            style(Role::Failed),
-        ));
-    }
-    Line::from(spans)
 }
 
 /// The error or the offers under the filter line, over the top of the list.

@@ -15,6 +15,8 @@ use crate::tui::look::{Look, grouped, wrapped};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Reply};
 use crate::tui::theme::Role;
+use crate::tui::widgets::cursor::Cursor;
+use crate::tui::widgets::table::{self, Column, Table};
 use crate::{Error, Result};
 
 /// From this width on, the selected error stands beside the list.
@@ -28,26 +30,24 @@ const LEAST: usize = 3;
 /// Columns of the names in the detail.
 const NAME: usize = 10;
 
-/// What tells an error from the others: its fingerprint, or its reason where it has none.
-type Key = (String, String);
-
 /// The state of the list.
 #[derive(Debug, Default)]
 pub struct Errors {
     read: Remote<FingerprintPage>,
-    selected: Option<Key>,
-    /// Where it stood, for when it goes.
-    index: usize,
-    /// Index of the first row on the screen.
-    top: usize,
+    table: Table<FingerprintGroup>,
     /// Whether the selected error has the screen for itself.
     alone: bool,
     /// The first line of it on the screen then.
-    detail_top: usize,
+    detail: Cursor,
 }
 
-fn key(group: &FingerprintGroup) -> Key {
-    (group.fingerprint.clone(), group.reason_code.clone())
+impl table::Row for FingerprintGroup {
+    /// Its fingerprint, or its reason where it has none.
+    type Key = (String, String);
+
+    fn key(&self) -> Self::Key {
+        (self.fingerprint.clone(), self.reason_code.clone())
+    }
 }
 
 /// The screen, cut into the list and the selected error.
@@ -60,12 +60,7 @@ impl Errors {
     /// Takes an answer.
     pub fn take(&mut self, answer: Result<FingerprintPage>, now: DateTime<Utc>) {
         if let Ok(page) = &answer {
-            let groups = &page.fingerprints;
-            let found = self.selected.as_ref();
-            let found =
-                found.and_then(|found| groups.iter().position(|group| key(group) == *found));
-            self.index = found.unwrap_or(self.index.min(groups.len().saturating_sub(1)));
-            self.selected = groups.get(self.index).map(key);
+            self.table.take(page.fingerprints.clone(), 1);
         }
         self.read.take(answer, now);
     }
@@ -87,90 +82,55 @@ impl Errors {
 
     /// The error under the cursor.
     pub fn selected(&self, window: Option<Window>) -> Option<&FingerprintGroup> {
-        self.shown(window)?.fingerprints.get(self.index)
+        self.shown(window).and_then(|_| self.table.selected())
     }
 
     /// One level back within the screen; false where it is to be left.
     pub fn back(&mut self) -> bool {
-        self.detail_top = 0;
+        self.detail = Cursor::default();
         std::mem::take(&mut self.alone)
     }
 
     /// Moves the cursor, or what is shown of the selected error where it is alone.
     pub fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        let Some(page) = self.shown(cx.window) else { return Reply::up(command) };
-        let keys: Vec<Key> = page.fingerprints.iter().map(key).collect();
-        let last = keys.len().saturating_sub(1);
-        let parts = self.parts(cx);
-        let height = usize::from(parts.list.height.max(2)) - 1;
-        let to = match command {
-            Command::FoldToggle => {
-                self.alone = !self.alone;
-                self.detail_top = 0;
-                self.settle(cx);
-                return Reply::default();
-            }
-            Command::CursorPageDown | Command::CursorPageUp if self.alone => {
-                self.scroll_detail(command == Command::CursorPageDown, cx);
-                return Reply::default();
-            }
-            Command::CursorUp => self.index.saturating_sub(1),
-            Command::CursorDown => self.index + 1,
-            Command::CursorPageUp => self.index.saturating_sub(height),
-            Command::CursorPageDown => self.index + height,
-            Command::CursorFirst => 0,
-            Command::CursorLast => last,
-            _ => return Reply::up(command),
-        };
-        self.index = to.min(last);
-        self.selected = keys.into_iter().nth(self.index);
-        self.detail_top = 0;
-        self.settle(cx);
-        Reply::default()
-    }
-
-    fn scroll_detail(&mut self, down: bool, cx: &Cx<'_>) {
-        let parts = self.parts(cx);
-        let Some(group) = self.selected(cx.window) else { return };
-        let lines = detail(group, cx, usize::from(parts.detail.width)).len();
-        let height = usize::from(parts.detail.height);
-        let page = height.saturating_sub(1).max(1);
-        let to = if down { self.detail_top + page } else { self.detail_top.saturating_sub(page) };
-        self.detail_top = to.min(lines.saturating_sub(height));
-    }
-
-    /// Keeps the selected row in sight after the data or the screen has changed.
-    pub fn settle(&mut self, cx: &Cx<'_>) {
-        let rows = usize::from(self.parts(cx).list.height).max(1);
-        if self.index < self.top {
-            self.top = self.index;
-        } else if self.index >= self.top + rows {
-            self.top = self.index + 1 - rows;
+        if self.shown(cx.window).is_none() {
+            return Reply::up(command);
         }
-        let count = self.shown(cx.window).map_or(0, |page| page.fingerprints.len());
-        self.top = self.top.min(count.saturating_sub(rows));
+        let parts = self.parts(cx);
+        match command {
+            Command::FoldToggle => self.alone = !self.alone,
+            Command::CursorPageDown | Command::CursorPageUp if self.alone => {
+                let group = self.selected(cx.window);
+                let rows = group.map(|group| detail(group, cx, usize::from(parts.detail.width)));
+                let count = rows.map_or(0, |rows| rows.len());
+                self.detail.scroll(command, count, usize::from(parts.detail.height));
+                return Reply::default();
+            }
+            _ => {
+                if self.table.command(command, usize::from(parts.list.height)).is_none() {
+                    return Reply::up(command);
+                }
+            }
+        }
+        self.detail = Cursor::default();
+        Reply::default()
     }
 
     /// A click on a row of the list selects it; true if it was selected before.
     pub fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> bool {
         let list = self.parts(cx).list;
         let y = cx.area.y + row;
-        let Some(page) = self.shown(cx.window) else { return false };
-        let index = self.top + usize::from(y.saturating_sub(list.y));
-        if y < list.y || y >= list.bottom() || column >= list.right() {
+        if self.shown(cx.window).is_none() || y < list.y || column >= list.right() {
             return false;
         }
-        let Some(group) = page.fingerprints.get(index) else { return false };
-        let before = self.index == index;
-        self.selected = Some(key(group));
-        self.index = index;
-        before
+        let line = usize::from(y - list.y);
+        self.table.click(line, usize::from(list.height)) == Some(true)
     }
 
     fn parts(&self, cx: &Cx<'_>) -> Parts {
         let area = cx.area;
         let rest = Rect { y: area.y + HEAD, height: area.height.saturating_sub(HEAD), ..area };
-        let count = self.shown(cx.window).map_or(0, |page| page.fingerprints.len());
+        let count = self.shown(cx.window).map_or(0, |_| self.table.count());
         if self.alone {
             let list = Rect { height: 1.min(rest.height), ..rest };
             let y = list.bottom();
@@ -220,18 +180,14 @@ impl Errors {
             return cells::draw(&rows, 0, None, grey, (area, buffer), look);
         }
         let parts = self.parts(cx);
-        let columns = Columns::of(page, usize::from(parts.list.width), look);
-        rows.push(columns.head(look));
-        let top = Rect { height: HEAD.min(area.height), ..area };
+        let top = Rect { height: (HEAD - 1).min(area.height), ..area };
         let shown = rows.get(..usize::from(top.height)).unwrap_or(&rows);
         cells::draw(shown, 0, None, grey, (top, buffer), look);
-        let groups = page.fingerprints.iter().enumerate().skip(self.top);
-        for (y, (index, group)) in (parts.list.y..parts.list.bottom()).zip(groups) {
-            let line = columns.line(group, index == self.index, cx);
-            line.render(Rect { y, height: 1, ..parts.list }, buffer);
-        }
-        let below =
-            page.fingerprints.len().saturating_sub(self.top + usize::from(parts.list.height));
+        let list =
+            Rect { y: top.bottom(), height: parts.list.bottom() - top.bottom(), ..parts.list };
+        let columns = columns(page, usize::from(list.width), look);
+        self.table.draw(&columns, list, buffer, look, cx.lost);
+        let below = self.table.below(usize::from(parts.list.height));
         if below > 0 && !self.alone && parts.list.bottom() < area.bottom() {
             let text = format!(
                 "  {} {below} more {}",
@@ -243,7 +199,7 @@ impl Errors {
         }
         let Some(group) = self.selected(cx.window) else { return };
         let rows = detail(group, cx, usize::from(parts.detail.width));
-        draw_detail(&rows, self.detail_top, cx, (parts.detail, buffer));
+        draw_detail(&rows, self.detail.at, cx, (parts.detail, buffer));
     }
 }
 
@@ -291,85 +247,43 @@ fn window_row(errors: &Errors, cx: &Cx<'_>) -> Row {
     row
 }
 
-/// Columns of the list.
-struct Columns {
-    failures: usize,
-    runs: usize,
-    tenants: usize,
-    first: usize,
-    last: usize,
-    reason: usize,
-    pattern: usize,
-}
-
-impl Columns {
-    fn of(page: &FingerprintPage, width: usize, look: &Look) -> Self {
-        let groups = &page.fingerprints;
-        let widest = |name: &str, text: &dyn Fn(&FingerprintGroup) -> usize| {
-            groups.iter().map(text).max().unwrap_or(0).max(name.len())
-        };
-        let failures = widest("FAILURES", &|group| grouped(group.failures).len());
-        let runs = widest("RUNS", &|group| grouped(group.runs).len());
-        let tenants = widest("TENANTS", &|group| grouped(group.tenants).len());
-        let (first, last) = (look.time_heading("FIRST"), look.time_heading("LAST"));
-        let last = widest(&last, &|group| look.short_time(group.last_seen_at).len());
-        let first = if width >= WIDE {
-            widest(&first, &|group| look.short_time(group.first_seen_at).len()) + 1
-        } else {
-            0
-        };
-        let free =
-            width.saturating_sub(2 + failures + 1 + runs + 1 + tenants + 1 + first + last + 2);
-        let reason = widest("REASON", &|group| group.label.chars().count()).min(free * 2 / 5);
-        let pattern = free.saturating_sub(reason + 1);
-        Self { failures, runs, tenants, first, last, reason, pattern }
-    }
-
-    fn row(&self, cells: [&str; 7]) -> String {
-        let [failures, runs, tenants, first, last, reason, pattern] = cells;
-        let left = |text: &str, columns: usize| format!("{text:<columns$}");
-        let right = |text: &str, columns: usize| format!("{text:>columns$} ");
-        [
-            right(failures, self.failures),
-            right(runs, self.runs),
-            right(tenants, self.tenants),
-            left(if self.first > 0 { first } else { "" }, self.first),
-            left(last, self.last + 2),
-            left(reason, self.reason + 1),
-            pattern.to_owned(),
-        ]
-        .concat()
-    }
-
-    fn head(&self, look: &Look) -> Row {
-        let cut = |text: &str, columns| look.cut(text, columns).to_string();
-        let (reason, pattern) = (cut("REASON", self.reason), cut("WHAT IT SAYS", self.pattern));
-        let (first, last) = (look.time_heading("FIRST"), look.time_heading("LAST"));
-        let text = self.row(["FAILURES", "RUNS", "TENANTS", &first, &last, &reason, &pattern]);
-        vec![Cell::plain(Role::Header, format!("  {text}"))]
-    }
-
-    fn line(&self, group: &FingerprintGroup, selected: bool, cx: &Cx<'_>) -> Line<'static> {
-        let look = cx.look;
-        let text = self.row([
-            "",
-            &grouped(group.runs),
-            &grouped(group.tenants),
-            &look.short_time(group.first_seen_at),
-            &look.short_time(group.last_seen_at),
-            &look.cell(group.label, self.reason),
-            look.cut(&group.pattern, self.pattern).as_ref(),
-        ]);
-        let count = format!("{:>width$}", grouped(group.failures), width = self.failures);
-        let role = |role| if cx.lost { Role::Muted } else { role };
-        let (marker, strong) = if selected {
-            (look.span(Role::Selected, look.glyph("▸ ", "> ")), Role::Selected)
-        } else {
-            (look.span(Role::Text, "  "), role(Role::Title))
-        };
-        let rest = text.get(self.failures..).unwrap_or_default().to_owned();
-        Line::from(vec![marker, look.span(strong, count), look.span(role(Role::Text), rest)])
-    }
+/// The columns of the list in so many of the screen.
+fn columns<'a>(
+    page: &FingerprintPage,
+    width: usize,
+    look: &'a Look,
+) -> Vec<Column<'a, FingerprintGroup>> {
+    let widest = |name: &str, text: &dyn Fn(&FingerprintGroup) -> usize| {
+        page.fingerprints.iter().map(text).max().unwrap_or(0).max(name.len())
+    };
+    let failures = widest("FAILURES", &|group| grouped(group.failures).len());
+    let runs = widest("RUNS", &|group| grouped(group.runs).len());
+    let tenants = widest("TENANTS", &|group| grouped(group.tenants).len());
+    let (first_head, last_head) = (look.time_heading("FIRST"), look.time_heading("LAST"));
+    let last = widest(&last_head, &|group| look.short_time(group.last_seen_at).len()) + 1;
+    let first = widest(&first_head, &|group| look.short_time(group.first_seen_at).len());
+    let first = if width >= WIDE { first } else { 0 };
+    let fixed = 2 + failures + 1 + runs + 1 + tenants + 1 + first + usize::from(first > 0) + last;
+    let free = width.saturating_sub(fixed + 1);
+    let reason = widest("REASON", &|group| group.label.chars().count()).min(free * 2 / 5);
+    let pattern = free.saturating_sub(reason + 1);
+    vec![
+        Column::new("FAILURES", failures, |group: &FingerprintGroup| {
+            (Role::Title, grouped(group.failures))
+        })
+        .right()
+        .chief(),
+        Column::new("RUNS", runs, |group: &FingerprintGroup| grouped(group.runs)).right(),
+        Column::new("TENANTS", tenants, |group: &FingerprintGroup| grouped(group.tenants)).right(),
+        Column::new(first_head, first, |group: &FingerprintGroup| {
+            look.short_time(group.first_seen_at)
+        }),
+        Column::new(last_head, last, |group: &FingerprintGroup| {
+            look.short_time(group.last_seen_at)
+        }),
+        Column::new("REASON", reason, |group: &FingerprintGroup| group.label.to_owned()),
+        Column::new("WHAT IT SAYS", pattern, |group: &FingerprintGroup| group.pattern.clone()),
+    ]
 }
 
 /// Everything about an error: what it says, why, what to do, and where.

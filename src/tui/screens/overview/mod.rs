@@ -391,7 +391,6 @@ impl Screen for Overview {
 
     fn settle(&mut self, cx: &Cx<'_>) {
         self.keep_in_sight(cx);
-        self.errors.settle(cx);
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {

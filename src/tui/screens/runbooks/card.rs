@@ -3,6 +3,7 @@
 use crate::domain::capability::{Capability, CapabilitySet};
 use crate::domain::run::ScopeKind;
 use crate::runbooks::{Input, Runbook};
+use crate::tui::widgets::table::Row;
 
 /// A runbook as the wizard shows it.
 #[derive(Debug, Clone, Copy)]
@@ -65,5 +66,13 @@ impl Card {
     /// The first of them that is missing.
     pub(super) fn missing(self, held: &CapabilitySet) -> Option<Capability> {
         self.needs(held).into_iter().find(|(_, held)| !held).map(|(capability, _)| capability)
+    }
+}
+
+impl Row for Card {
+    type Key = &'static str;
+
+    fn key(&self) -> &'static str {
+        self.key
     }
 }

@@ -36,8 +36,7 @@ impl Runbooks {
             return self.choose(command, cx);
         };
         match (draft.step, command) {
-            (Step::Scope, _) if draft.scope.editor.is_some() => draft.search(command, cx),
-            (Step::Preflight, _) if draft.plan.editor.is_some() => draft.search(command, cx),
+            _ if draft.is_typing() => draft.search(command, cx),
             (_, Command::AppBack) => draft.back(cx),
             (Step::Runbook | Step::Scope, _) => {
                 let Some(error) = draft.scope_command(command, cx) else {
@@ -64,15 +63,10 @@ impl Runbooks {
 
     /// The first step.
     fn choose(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        let last = self.cards.len().saturating_sub(1);
         match command {
             Command::AppBack => return Reply::up(command),
-            Command::CursorUp => self.at = self.at.saturating_sub(1),
-            Command::CursorDown => self.at = (self.at + 1).min(last),
-            Command::CursorPageUp | Command::CursorFirst => self.at = 0,
-            Command::CursorPageDown | Command::CursorLast => self.at = last,
             Command::RowOpen | Command::WizardNext => {
-                let Some(card) = self.cards.get(self.at).copied() else {
+                let Some(card) = self.cards.selected().copied() else {
                     return Reply::default();
                 };
                 if !cx.held.has(card.capability) {
@@ -96,7 +90,7 @@ impl Runbooks {
                     None => reply,
                 };
             }
-            _ => {}
+            _ => _ = self.cards.command(command, view::list_rows(cx.area)),
         }
         Reply::default()
     }
@@ -106,12 +100,9 @@ impl Runbooks {
         let Some(draft) = &mut self.draft else {
             let top = view::head_rows(cx.area);
             let line = usize::from(row).checked_sub(usize::from(top) + 1);
-            let line = line.filter(|line| *line < self.cards.len());
-            if let Some(line) = line {
-                if self.at == line {
-                    return self.choose(Command::RowOpen, cx);
-                }
-                self.at = line;
+            let clicked = line.and_then(|line| self.cards.click(line, view::list_rows(cx.area)));
+            if clicked == Some(true) {
+                return self.choose(Command::RowOpen, cx);
             }
             return Reply::default();
         };
@@ -122,7 +113,7 @@ impl Runbooks {
         match draft.step {
             Step::Scope if draft.scope.page == Page::Choose => draft.scope.click(line, height),
             Step::Preflight => {
-                draft.plan.targets.click(line, height);
+                draft.plan.targets.table.click(line, height);
             }
             _ => {}
         }
@@ -134,26 +125,15 @@ impl Runbooks {
         let Some(draft) = &mut self.draft else {
             return Reply::default();
         };
+        if draft.is_typing() {
+            return draft.change(|search| search.key(event));
+        }
         match draft.step {
-            Step::Scope => match &mut draft.scope.editor {
-                Some(editor) => {
-                    let typed = editor.key(event);
-                    let effects = typed.map(|text| draft.scope.search_for(&text));
-                    return Reply::of(effects.unwrap_or_default());
-                }
-                None => draft.scope.type_key(event),
-            },
-            Step::Preflight => {
-                if let Some(editor) = &mut draft.plan.editor {
-                    let typed = editor.key(event);
-                    let effects = typed.map(|text| draft.plan.search_for(&text));
-                    return Reply::of(effects.unwrap_or_default());
-                }
-            }
+            Step::Scope => draft.scope.type_key(event),
             Step::Rollout => drop(draft.rollout.key(event)),
             Step::Reason => drop(draft.reason.key(event)),
             Step::Confirm => draft.confirm.type_key(event),
-            Step::Runbook => {}
+            Step::Runbook | Step::Preflight => {}
         }
         Reply::default()
     }
@@ -163,29 +143,16 @@ impl Runbooks {
         let Some(draft) = &mut self.draft else {
             return Reply::default();
         };
+        if draft.is_typing() {
+            let mut whole = true;
+            let reply = draft.change(|search| whole = search.paste(text));
+            return reply.pasted(if whole { Pasted::Whole } else { Pasted::Cut }, PICK, cx);
+        }
         let form = match draft.step {
-            Step::Scope if draft.scope.editor.is_some() => {
-                let Some(editor) = &mut draft.scope.editor else {
-                    return Reply::default();
-                };
-                let whole = editor.field.paste(text);
-                let text = editor.field.text().to_owned();
-                let effects = draft.scope.search_for(&text);
-                return Reply::of(effects).pasted(cut(whole), PICK, cx);
-            }
-            Step::Preflight => {
-                let Some(editor) = &mut draft.plan.editor else {
-                    return Reply::default();
-                };
-                let whole = editor.field.paste(text);
-                let text = editor.field.text().to_owned();
-                let effects = draft.plan.search_for(&text);
-                return Reply::of(effects).pasted(cut(whole), PICK, cx);
-            }
             Step::Scope => draft.scope.inputs.as_mut(),
             Step::Rollout => Some(&mut draft.rollout),
             Step::Reason => Some(&mut draft.reason),
-            Step::Runbook | Step::Confirm => None,
+            Step::Runbook | Step::Preflight | Step::Confirm => None,
         };
         let pasted = form.map_or(Pasted::Whole, |form| form.paste(text));
         Reply::default().pasted(pasted, PICK, cx)
@@ -278,8 +245,4 @@ impl Runbooks {
             },
         }
     }
-}
-
-fn cut(whole: bool) -> Pasted {
-    if whole { Pasted::Whole } else { Pasted::Cut }
 }

@@ -2,12 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
 
-use super::super::super::theme::Role;
-use super::view::{fact, is_roomy, key, put};
+use super::card::Card;
+use super::view::{fact, is_roomy, key, list_rows, put};
 use super::{Cx, Runbooks};
 use crate::tui::command::{Command, Context};
+use crate::tui::theme::Role;
+use crate::tui::widgets::table::Column;
 
 /// Cells of a runbook's title.
 const TITLE: usize = 40;
@@ -18,26 +19,17 @@ impl Runbooks {
         let width = usize::from(area.width);
         let title = TITLE.min(width.saturating_sub(4) / 2);
         let keys = width.saturating_sub(title + 4);
-        let head = format!("   {:<title$} {}", "RUNBOOK", "KEY");
-        let area = put(vec![Line::from(look.span(Role::Header, head))], area, buffer);
-        let room = usize::from(area.height / 2).max(1);
-        let top = (self.at + 1).saturating_sub(room);
-        let mut lines = Vec::new();
-        for (i, card) in self.cards.iter().enumerate().skip(top).take(room) {
-            let here = i == self.at;
-            let marker = if here { look.glyph(" ▸ ", " > ") } else { "   " };
-            let role = if here { Role::Selected } else { Role::Text };
-            lines.push(Line::from(vec![
-                look.span(role, marker),
-                look.span(role, look.cell(card.title, title)),
-                look.span(Role::Muted, format!(" {}", look.cut(card.key, keys))),
-            ]));
-        }
-        if is_roomy(cx.area) {
-            lines.push(Line::default());
-        }
-        let area = put(lines, area, buffer);
-        let Some(card) = self.cards.get(self.at) else {
+        let columns = [
+            Column::new("RUNBOOK", title, |card: &Card| card.title.to_owned()).chief(),
+            Column::new("KEY", keys, |card: &Card| (Role::Muted, card.key.to_owned())),
+        ];
+        let rows = self.cards.count().min(list_rows(cx.area));
+        let height = u16::try_from(rows + 1).unwrap_or(u16::MAX).min(area.height);
+        let list = Rect { x: area.x + 1, width: area.width.saturating_sub(1), height, ..area };
+        self.cards.draw(&columns, list, buffer, look, false);
+        let used = (height + u16::from(is_roomy(cx.area))).min(area.height);
+        let area = Rect { y: area.y + used, height: area.height - used, ..area };
+        let Some(card) = self.cards.selected() else {
             return;
         };
         let mut lines = fact(look, "changes", Role::Text, card.changes, area);

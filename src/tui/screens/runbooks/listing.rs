@@ -1,7 +1,17 @@
 //! A list of any length of which a part is held: the rows around the cursor are asked for as
 //! they are needed, and a search asks anew from the top.
 
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::view::{put, text};
+use crate::tui::app::once::told;
 use crate::tui::command::Command;
+use crate::tui::look::{Look, grouped};
+use crate::tui::screen::Cx;
+use crate::tui::theme::Role;
+use crate::tui::widgets::search::Search;
+use crate::tui::widgets::table::{Column, Row, Table};
 use crate::{Error, Result};
 
 /// Rows that are asked for at once.
@@ -9,45 +19,20 @@ const PAGE: usize = 200;
 /// The next part is asked for when the cursor is this near to the end of what is held.
 const AHEAD: usize = 20;
 
-/// What has an identity that the cursor stays on.
-pub(super) trait Row {
-    /// Its id.
-    fn id(&self) -> i64;
-}
-
 /// The list.
-#[derive(Debug, Clone)]
-pub(super) struct Listing<T> {
-    rows: Vec<T>,
-    /// Position of the first row held.
-    offset: usize,
-    /// How many rows there are under the search.
-    matching: Option<usize>,
-    /// Position of the cursor.
-    at: usize,
-    /// Position of the first row on the screen.
-    top: usize,
-    /// The search in force.
-    search: String,
-    /// The search is new: the cursor goes to this row with its answer, or else to the first.
-    fresh: bool,
-    keep: Option<i64>,
-    error: Option<Error>,
+#[derive(Debug)]
+pub(super) struct Listing<T: Row> {
+    pub(super) table: Table<T>,
+    pub(super) search: Search,
+    /// Whether it is known how many rows there are.
+    known: bool,
+    pub(super) error: Option<Error>,
 }
 
-impl<T> Default for Listing<T> {
+impl<T: Row> Default for Listing<T> {
     fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            offset: 0,
-            matching: None,
-            at: 0,
-            top: 0,
-            search: String::new(),
-            fresh: false,
-            keep: None,
-            error: None,
-        }
+        let (table, search) = (Table::default(), Search::default());
+        Self { table, search, known: false, error: None }
     }
 }
 
@@ -55,117 +40,88 @@ impl<T> Default for Listing<T> {
 pub(super) type Part = (i64, i64);
 
 impl<T: Row> Listing<T> {
-    pub(super) fn search(&self) -> &str {
-        &self.search
-    }
-
     /// How many rows match; none before the first answer.
     pub(super) fn matching(&self) -> Option<usize> {
-        self.matching
+        self.known.then(|| self.table.count())
     }
 
-    pub(super) fn error(&self) -> Option<&Error> {
-        self.error.as_ref()
-    }
-
-    /// The row under the cursor, if it is held.
-    pub(super) fn selected(&self) -> Option<&T> {
-        self.rows.get(self.at.checked_sub(self.offset)?)
-    }
-
-    /// What the screen shows in `height` lines: each row with whether the cursor is on it. A
-    /// row that is still being read is none.
-    pub(super) fn shown(&self, height: usize) -> impl Iterator<Item = (Option<&T>, bool)> {
-        let top = self.top_in(height);
-        let end = (top + height).min(self.matching.unwrap_or(0));
-        (top..end).map(|at| {
-            let row = at.checked_sub(self.offset).and_then(|index| self.rows.get(index));
-            (row, at == self.at)
-        })
-    }
-
-    /// How many rows are above and below what the screen shows.
-    pub(super) fn beyond(&self, height: usize) -> (usize, usize) {
-        let top = self.top_in(height);
-        (top, self.matching.unwrap_or(0).saturating_sub(top + height))
-    }
-
-    fn top_in(&self, height: usize) -> usize {
-        let height = height.max(1);
-        let last = self.matching.unwrap_or(0).saturating_sub(height);
-        self.top.min(last).clamp((self.at + 1).saturating_sub(height), self.at)
-    }
-
-    /// Puts the cursor on the row on line `line` of the screen; false where there is none.
-    pub(super) fn click(&mut self, line: usize, height: usize) -> bool {
-        let at = self.top_in(height) + line;
-        let there = line < height && at < self.matching.unwrap_or(0);
-        if there {
-            self.top = self.top_in(height);
-            self.at = at;
+    /// Draws the heads of its columns, and its rows or why there are none.
+    pub(super) fn draw(
+        &self,
+        columns: &[Column<'_, T>],
+        nothing: &str,
+        area: Rect,
+        buffer: &mut Buffer,
+        cx: &Cx<'_>,
+    ) {
+        let said = match (&self.error, self.matching()) {
+            (Some(error), _) => Some((Role::Failed, told(error))),
+            (None, None) => Some((Role::Muted, "reading ...".to_owned())),
+            (None, Some(0)) => Some((Role::Muted, nothing.to_owned())),
+            (None, Some(_)) => None,
+        };
+        let height = if said.is_some() { area.height.min(1) } else { area.height };
+        let list = Rect { x: area.x + 1, width: area.width.saturating_sub(1), height, ..area };
+        self.table.draw(columns, list, buffer, cx.look, cx.lost);
+        if let Some((role, said)) = said {
+            let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+            put(text(cx.look, role, &said, rows), rows, buffer);
         }
-        there
+    }
+
+    /// How many rows are below what is shown of it, in words.
+    pub(super) fn more(&self, height: u16, look: &Look) -> String {
+        match self.table.below(usize::from(height)) {
+            0 => String::new(),
+            n => {
+                let n = grouped(i64::try_from(n).unwrap_or(i64::MAX));
+                format!("{} {n} more below   ", look.glyph("↓", "v"))
+            }
+        }
+    }
+
+    /// Changes the search; gives the part to ask for where it is another one then.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Search)) -> Option<Part> {
+        let before = self.search.text().to_owned();
+        change(&mut self.search);
+        (self.search.text() != before).then(|| self.restart())
     }
 
     /// Asks anew, from the top. Where a search is taken away, the cursor stays on its row if
     /// that is near enough.
-    pub(super) fn search_for(&mut self, text: &str) -> Part {
-        self.keep = self.selected().map(Row::id).filter(|_| text.is_empty());
-        self.fresh = true;
-        text.clone_into(&mut self.search);
-        (self.at, self.top) = (0, 0);
+    pub(super) fn restart(&mut self) -> Part {
+        let key = self.table.key().cloned().filter(|_| self.search.text().is_empty());
+        self.table.restart(key);
         self.part()
     }
 
     /// The part around the cursor.
     pub(super) fn part(&self) -> Part {
-        let offset = self.at.saturating_sub(PAGE / 2);
+        let offset = self.table.at().saturating_sub(PAGE / 2);
         (i64::try_from(offset).unwrap_or(0), i64::try_from(PAGE).unwrap_or(0))
     }
 
     /// Moves the cursor; gives the part to ask for, if one is needed.
     pub(super) fn command(&mut self, command: Command, height: usize) -> Option<Part> {
-        let count = self.matching.unwrap_or(0);
-        let page = height.saturating_sub(1).max(1);
-        let to = match command {
-            Command::CursorUp => self.at.saturating_sub(1),
-            Command::CursorDown => self.at + 1,
-            Command::CursorPageUp => self.at.saturating_sub(page),
-            Command::CursorPageDown => self.at + page,
-            Command::CursorFirst => 0,
-            Command::CursorLast => count,
-            _ => return None,
-        };
-        self.at = to.min(count.saturating_sub(1));
-        self.top = self.top_in(height);
-        let end = self.offset + self.rows.len();
-        let early = self.offset > 0 && self.at < self.offset + AHEAD;
-        let late = end < count && self.at + AHEAD >= end;
+        self.table.command(command, height)?;
+        let (at, count, (start, end)) = (self.table.at(), self.table.count(), self.table.held());
+        let early = start > 0 && at < start + AHEAD;
+        let late = end < count && at + AHEAD >= end;
         (early || late).then(|| self.part())
     }
 
     /// Takes a part that was asked for under `search`. The cursor stays on its row, if that
     /// is still in it.
     pub(super) fn take(&mut self, search: &str, offset: i64, answer: Result<(Vec<T>, i64)>) {
-        if search != self.search {
+        if search != self.search.text() {
             return;
         }
         match answer {
             Ok((rows, matching)) => {
-                let here = self.selected().map(Row::id);
-                let before = if self.fresh { self.keep } else { here };
-                self.fresh = false;
-                let offset = usize::try_from(offset).unwrap_or(0);
-                let index = before.and_then(|id| rows.iter().position(|row| row.id() == id));
-                let matching = usize::try_from(matching).unwrap_or(0);
-                if let Some(index) = index.filter(|_| self.matching.is_some()) {
-                    let on_screen = self.at.saturating_sub(self.top);
-                    self.at = offset + index;
-                    self.top = self.at.saturating_sub(on_screen);
-                }
-                self.at = self.at.min(matching.saturating_sub(1));
-                (self.rows, self.offset, self.matching) = (rows, offset, Some(matching));
-                self.error = None;
+                let (offset, count) =
+                    (usize::try_from(offset).unwrap_or(0), usize::try_from(matching).unwrap_or(0));
+                self.table.take_part(rows, offset, count, 1);
+                (self.known, self.error) = (true, None);
             }
             Err(error) => self.error = Some(error),
         }
@@ -177,7 +133,9 @@ mod tests {
     use super::*;
 
     impl Row for i64 {
-        fn id(&self) -> i64 {
+        type Key = Self;
+
+        fn key(&self) -> Self {
             *self
         }
     }
@@ -186,32 +144,28 @@ mod tests {
         ((offset..(offset + limit).min(of)).collect(), of)
     }
 
-    fn shown(list: &Listing<i64>, height: usize) -> Vec<i64> {
-        list.shown(height).filter_map(|(row, _)| row.copied()).collect()
-    }
-
     #[test]
     fn every_row_of_a_long_list_is_reached_and_shown() {
         let mut list = Listing::default();
         let part = list.part();
         list.take("", part.0, Ok(rows(part, 1_000)));
         for expected in 0..1_000 {
-            assert_eq!(list.selected(), Some(&expected));
+            assert_eq!(list.table.selected(), Some(&expected));
             if let Some(part) = list.command(Command::CursorDown, 10) {
                 list.take("", part.0, Ok(rows(part, 1_000)));
             }
-            assert_eq!(shown(&list, 10).len(), 10);
+            assert!(list.table.top(10) + list.table.below(10) == 990);
         }
         for expected in (0..1_000).rev() {
-            assert_eq!(list.selected(), Some(&expected));
+            assert_eq!(list.table.selected(), Some(&expected));
             if let Some(part) = list.command(Command::CursorUp, 10) {
                 list.take("", part.0, Ok(rows(part, 1_000)));
             }
         }
         let part = list.command(Command::CursorLast, 10).unwrap();
-        assert_eq!(list.selected(), None, "it is being read");
+        assert_eq!(list.table.selected(), None, "it is being read");
         list.take("", part.0, Ok(rows(part, 1_000)));
-        assert_eq!((list.selected(), list.beyond(10)), (Some(&999), (990, 0)));
+        assert_eq!((list.table.selected(), list.table.below(10)), (Some(&999), 0));
     }
 
     #[test]
@@ -220,12 +174,12 @@ mod tests {
         list.take("", 0, Ok((vec![3, 5, 7], 3)));
         list.command(Command::CursorLast, 10);
         list.take("", 0, Ok((vec![1, 2, 3, 5, 7, 9], 6)));
-        assert_eq!(list.selected(), Some(&7));
-        let part = list.search_for("x");
+        assert_eq!(list.table.selected(), Some(&7));
+        let part = list.change(|search| search.set("x")).unwrap();
         list.take("", 0, Ok((vec![8], 1)));
         assert_eq!(list.matching(), Some(6));
         list.take("x", part.0, Ok((vec![], 0)));
-        assert_eq!((list.selected(), list.matching()), (None, Some(0)));
-        assert!(!list.click(0, 10));
+        assert_eq!((list.table.selected(), list.matching()), (None, Some(0)));
+        assert_eq!(list.table.click(0, 10), None);
     }
 }

@@ -12,7 +12,6 @@ mod plan;
 mod plan_view;
 mod scope;
 mod scope_view;
-mod search;
 mod settings;
 mod steps;
 mod view;
@@ -37,6 +36,7 @@ use crate::tui::msg::{Answer, Slot};
 use crate::tui::screen::{Cx, Go, Hint, NO_FIELD, Reply, Screen, UNTYPED};
 use crate::tui::tabs::HOME;
 use crate::tui::widgets::form::Form;
+use crate::tui::widgets::table::Table;
 
 /// A step of the wizard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,9 +142,7 @@ impl Draft {
 #[derive(Debug)]
 pub struct Runbooks {
     registry: Registry,
-    cards: Vec<Card>,
-    /// The runbook under the cursor.
-    at: usize,
+    cards: Table<Card>,
     draft: Option<Draft>,
     /// The run that was started here last.
     last: Option<i64>,
@@ -154,8 +152,9 @@ impl Runbooks {
     /// A wizard over the runbooks of a service, at its first step.
     pub fn new(setup: &Setup) -> Self {
         let registry = setup.registry.clone();
-        let cards = registry.iter().map(|runbook| Card::of(runbook.as_ref())).collect();
-        Self { registry, cards, at: 0, draft: None, last: None }
+        let mut cards = Table::default();
+        cards.take(registry.iter().map(|runbook| Card::of(runbook.as_ref())).collect(), 1);
+        Self { registry, cards, draft: None, last: None }
     }
 
     /// The step that is shown.
@@ -170,12 +169,12 @@ impl Runbooks {
         };
         match draft.step {
             Step::Runbook => Context::Runbooks,
-            Step::Scope if draft.scope.editor.is_some() => Context::Filter,
+            Step::Scope if draft.is_typing() => Context::Filter,
             Step::Scope if draft.scope.page == Page::Inputs && draft.scope.inputs.is_some() => {
                 Context::Form
             }
             Step::Scope => Context::Scope,
-            Step::Preflight if draft.plan.editor.is_some() => Context::Filter,
+            Step::Preflight if draft.is_typing() => Context::Filter,
             Step::Preflight => Context::Plan,
             Step::Rollout | Step::Reason => Context::Form,
             Step::Confirm if draft.is_refused(now) => Context::Refused,

@@ -2,18 +2,21 @@
 
 use chrono::{DateTime, Utc};
 
-use super::listing::{Listing, Part, Row};
-use super::search::Search;
+use super::listing::{Listing, Part};
 use crate::domain::count::noun;
 use crate::domain::type_support::Support;
 use crate::ops::plans::{Counted, ListPlanTargets, Plan, PlanTarget, PlanTargets, Preflight};
 use crate::tui::command::Command;
 use crate::tui::look::grouped;
 use crate::tui::msg::{Effect, Slot};
+use crate::tui::widgets::search::Search;
+use crate::tui::widgets::table::Row;
 use crate::{Error, Result};
 
 impl Row for PlanTarget {
-    fn id(&self) -> i64 {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
         self.tenant_id.unwrap_or(0)
     }
 }
@@ -40,7 +43,6 @@ pub(super) struct PlanStep {
     plan: Option<Plan>,
     pub(super) targets: Listing<PlanTarget>,
     pub(super) affected_only: bool,
-    pub(super) editor: Option<Search>,
     /// What became of an earlier plan.
     pub(super) note: Option<String>,
     /// Why it cannot go on.
@@ -60,7 +62,6 @@ impl Default for PlanStep {
             plan: None,
             targets: Listing::default(),
             affected_only: false,
-            editor: None,
             note: None,
             refusal: None,
             dead: None,
@@ -163,7 +164,7 @@ impl PlanStep {
         };
         let request = ListPlanTargets {
             plan_id: plan.id,
-            search: self.targets.search().to_owned(),
+            search: self.targets.search.text().to_owned(),
             affected_only: self.affected_only,
             offset,
             limit,
@@ -187,14 +188,13 @@ impl PlanStep {
         match command {
             Command::PlanAffectedOnly => {
                 self.affected_only = !self.affected_only;
-                let search = self.targets.search().to_owned();
-                self.search_for(&search)
+                let part = self.targets.restart();
+                self.ask(part)
             }
-            Command::FilterEdit => {
-                self.editor = Some(Search::over(self.targets.search()));
-                Vec::new()
-            }
-            Command::FilterClear if !self.targets.search().is_empty() => self.search_for(""),
+            Command::FilterEdit
+            | Command::FilterClear
+            | Command::FilterAccept
+            | Command::AppBack => self.change(|search| _ = search.command(command)),
             Command::PollNow => self.ask(self.targets.part()),
             _ => {
                 let part = self.targets.command(command, height);
@@ -203,9 +203,10 @@ impl PlanStep {
         }
     }
 
-    pub(super) fn search_for(&mut self, text: &str) -> Vec<Effect> {
-        let part = self.targets.search_for(text);
-        self.ask(part)
+    /// Changes the search of the targets.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Search)) -> Vec<Effect> {
+        let part = self.targets.change(change);
+        part.map_or_else(Vec::new, |part| self.ask(part))
     }
 
     /// Why the plan cannot be gone on with; none where it can.

@@ -2,18 +2,17 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
+use ratatui::text::Line;
 
-use super::super::super::app::once::told;
-use super::super::super::command::{Command, Context};
-use super::super::super::look::{Look, grouped};
-use super::super::super::theme::Role;
 use super::plan::{Counting, Trouble};
-use super::view::{fact, is_roomy, key, name, put, put_below, text};
+use super::view::{draw_search, fact, is_roomy, key, name, put, put_below, text};
 use super::{Cx, Draft};
 use crate::domain::count::noun;
 use crate::ops::plans::{Plan, PlanTarget};
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, grouped};
+use crate::tui::theme::Role;
+use crate::tui::widgets::table::Column;
 
 /// Cells of an id.
 const ID: usize = 8;
@@ -162,132 +161,55 @@ impl Draft {
         }
         put(self.facts(area, look), layout.facts, buffer);
         let more = self.plan.plan().is_some_and(|plan| plan.affected_at_least);
-        let columns = Columns { more, ..Columns::of(area) };
-        let second = Rect { y: layout.head.y + 1, height: layout.head.height.min(1), ..area };
-        put(vec![columns.head(look)], second, buffer);
-        let rows = usize::from(layout.rows.height);
-        let lines: Vec<Line<'static>> = self
-            .plan
-            .targets
-            .shown(rows)
-            .map(|(row, here)| columns.line(row, here, look, cx.lost))
-            .collect();
-        let lines = match (lines.is_empty(), self.plan.targets.error()) {
-            (_, Some(error)) => text(look, Role::Failed, &told(error), area),
-            (false, None) => lines,
-            (true, None) => {
-                let none = match self.plan.targets.matching() {
-                    None => "reading ...",
-                    Some(_) if self.plan.affected_only => "No such target has anything to change.",
-                    Some(_) => "No target matches this search.",
-                };
-                text(look, Role::Muted, none, area)
-            }
-        };
-        put(lines, layout.rows, buffer);
-        self.draw_narrowing(
-            Rect { height: layout.head.height.min(1), ..layout.head },
-            rows,
-            buffer,
-            look,
-        )
-    }
-
-    /// The search, whether only the affected are shown, and how many that leaves.
-    fn draw_narrowing(
-        &self,
-        area: Rect,
-        rows: usize,
-        buffer: &mut Buffer,
-        look: &Look,
-    ) -> Option<Position> {
+        let columns = columns(area, more, look);
+        let first = Rect { height: layout.head.height.min(1), ..layout.head };
+        let list =
+            Rect { y: first.bottom(), height: layout.rows.bottom() - first.bottom(), ..area };
         let targets = &self.plan.targets;
-        let count = |n: usize| grouped(i64::try_from(n).unwrap_or(i64::MAX));
-        let below = match targets.beyond(rows).1 {
-            0 => String::new(),
-            n => format!("{} {} more below   ", look.glyph("↓", "v"), count(n)),
+        let nothing = if self.plan.affected_only {
+            "No such target has anything to change."
+        } else {
+            "No target matches this search."
         };
+        targets.draw(&columns, nothing, list, buffer, cx);
+        let count = |n: usize| grouped(i64::try_from(n).unwrap_or(i64::MAX));
         let only = if self.plan.affected_only { "affected only" } else { "all targets" };
         let found = targets.matching().map_or_else(String::new, count);
-        let right = Line::from(look.span(Role::Muted, format!("{below}{only} {found} ")));
-        let room = usize::from(area.width).saturating_sub(right.width() + 10);
-        right.right_aligned().render(area, buffer);
-        let label = look.span(Role::Muted, " search  ");
-        let at = Rect { x: area.x + 9, width: u16::try_from(room.min(40)).unwrap_or(0), ..area };
-        let line = Rect { width: at.right().saturating_sub(area.x).min(area.width), ..area };
-        match &self.plan.editor {
-            Some(editor) => {
-                put(vec![Line::from(label)], Rect { width: 9, ..area }, buffer);
-                Some(editor.field.draw(at, buffer, look.style(Role::Input), None))
-            }
-            None if targets.search().is_empty() => None,
-            None => {
-                let text = look.cut(targets.search(), usize::from(at.width)).to_string();
-                put(vec![Line::from(vec![label, look.span(Role::Input, text)])], line, buffer);
-                None
-            }
-        }
+        let below = targets.more(layout.rows.height, look);
+        draw_search(&targets.search, &format!("{below}{only} {found} "), first, buffer, look)
     }
 }
 
-/// Widths of the columns that vary.
-struct Columns {
-    name: usize,
-    /// 0: there is no room for it.
-    workspace: usize,
-    /// Whether there may be more to change than was counted.
-    more: bool,
-}
-
-impl Columns {
-    fn of(area: Rect) -> Self {
-        let free = usize::from(area.width).saturating_sub(3 + ID + 2 + 2 * (COUNT + 1) + 1);
-        let workspace = if free >= 36 { (free * 2 / 5).min(NAME_MAX) } else { 0 };
-        let name = free.saturating_sub(workspace + usize::from(workspace > 0)).min(NAME_MAX);
-        Self { name, workspace, more: false }
-    }
-
-    fn head(&self, look: &Look) -> Line<'static> {
-        let (name, workspace) = (self.name, self.workspace);
-        let mut text = format!("   {:>ID$}  {:<name$} ", "TENANT", "NAME");
-        if workspace > 0 {
-            text.push_str(&format!("{:<workspace$} ", "WORKSPACE (ID)"));
-        }
-        text.push_str(&format!("{:>COUNT$} {:>COUNT$}", "CHANGES", "OF"));
-        Line::from(look.span(Role::Header, text))
-    }
-
-    fn line(
-        &self,
-        row: Option<&PlanTarget>,
-        here: bool,
-        look: &Look,
-        greyed: bool,
-    ) -> Line<'static> {
-        let cursor = if here { look.glyph(" ▸ ", " > ") } else { "   " };
-        let Some(row) = row else {
-            return Line::from(look.span(Role::Muted, format!("{cursor}reading ...")));
-        };
-        let plain = if greyed || row.affected_count == 0 { Role::Muted } else { Role::Text };
-        let role = if here && !greyed { Role::Selected } else { plain };
-        let id = row.tenant_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        let called = row.tenant_name.as_deref().unwrap_or("the platform itself");
-        let called = look.cell(&name(look, called, self.name), self.name);
-        let mut spans = vec![
-            look.span(role, format!("{cursor}{id:>ID$}")),
-            Span::raw("  "),
-            look.span(plain, format!("{called} ")),
-        ];
-        if self.workspace > 0 {
-            let workspace = row.workspace_id.map_or_else(String::new, |id| {
-                format!("{} ({id})", row.workspace_name.as_deref().unwrap_or_default())
-            });
-            spans.push(look.span(plain, format!("{} ", look.cell(&workspace, self.workspace))));
-        }
-        let affected =
-            format!("{}{}", grouped(row.affected_count), if self.more { "+" } else { "" });
-        let counts = format!("{affected:>COUNT$} {:>COUNT$}", grouped(row.total_count));
-        spans.push(look.span(plain, counts));
-        Line::from(spans)
-    }
+/// The columns of the targets; there may be `more` to change than was counted.
+fn columns(area: Rect, more: bool, look: &Look) -> Vec<Column<'_, PlanTarget>> {
+    let free = usize::from(area.width).saturating_sub(3 + ID + 2 + 2 * (COUNT + 1) + 1);
+    let workspace = if free >= 36 { (free * 2 / 5).min(NAME_MAX) } else { 0 };
+    let width = free.saturating_sub(workspace + usize::from(workspace > 0)).min(NAME_MAX);
+    let role = |row: &PlanTarget| if row.affected_count == 0 { Role::Muted } else { Role::Text };
+    let place = |row: &PlanTarget| {
+        let id = row.workspace_id?;
+        Some(format!("{} ({id})", row.workspace_name.as_deref().unwrap_or_default()))
+    };
+    vec![
+        Column::new("TENANT", ID, move |row: &PlanTarget| {
+            (role(row), row.tenant_id.map_or_else(|| "-".to_owned(), |id| id.to_string()))
+        })
+        .right()
+        .chief(),
+        Column::new("NAME", width, move |row: &PlanTarget| {
+            let called = row.tenant_name.as_deref().unwrap_or("the platform itself");
+            (role(row), name(look, called, width))
+        })
+        .apart(2),
+        Column::new("WORKSPACE (ID)", workspace, move |row| {
+            (role(row), place(row).unwrap_or_default())
+        }),
+        Column::new("CHANGES", COUNT, move |row: &PlanTarget| {
+            let more = if more { "+" } else { "" };
+            (role(row), format!("{}{more}", grouped(row.affected_count)))
+        })
+        .right(),
+        Column::new("OF", COUNT, move |row: &PlanTarget| (role(row), grouped(row.total_count)))
+            .right(),
+    ]
 }

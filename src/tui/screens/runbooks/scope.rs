@@ -7,8 +7,7 @@ use crossterm::event::KeyEvent;
 use serde_json::{Map, Value};
 
 use super::card::Card;
-use super::listing::{Listing, Part, Row};
-use super::search::Search;
+use super::listing::{Listing, Part};
 use crate::Result;
 use crate::domain::count::noun;
 use crate::domain::name_pattern::NamePattern;
@@ -22,6 +21,8 @@ use crate::tui::command::Command;
 use crate::tui::look::grouped;
 use crate::tui::msg::{Effect, Slot};
 use crate::tui::widgets::form::{Field, Form};
+use crate::tui::widgets::search::Search;
+use crate::tui::widgets::table::Row;
 
 /// The longest value of an input.
 const INPUT_LIMIT: usize = 60;
@@ -61,20 +62,23 @@ pub(super) struct Scope {
     seen: BTreeSet<i64>,
     pub(super) workspace: Option<ScopeWorkspace>,
     pub(super) all: bool,
-    pub(super) editor: Option<Search>,
     pub(super) inputs: Option<Form>,
     /// Why it cannot go on.
     pub(super) refusal: Option<String>,
 }
 
 impl Row for ScopeTenant {
-    fn id(&self) -> i64 {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
         self.id
     }
 }
 
 impl Row for ScopeWorkspace {
-    fn id(&self) -> i64 {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
         self.id
     }
 }
@@ -120,7 +124,6 @@ impl Scope {
             seen: BTreeSet::new(),
             workspace: None,
             all: false,
-            editor: None,
             inputs: (!card.inputs.is_empty()).then(|| Form::new(fields.collect())),
             refusal: None,
         }
@@ -146,13 +149,13 @@ impl Scope {
     }
 
     fn ask_tenants(&self, (offset, limit): Part) -> Effect {
-        let search = self.tenants.search().to_owned();
+        let search = self.tenants.search.text().to_owned();
         let request = ListScopeTenants { search, offset, limit };
         Effect::ask(Slot::ScopeChoices, request)
     }
 
     fn ask_workspaces(&self, (offset, limit): Part) -> Effect {
-        let search = self.workspaces.search().to_owned();
+        let search = self.workspaces.search.text().to_owned();
         let request = ListScopeWorkspaces { search, offset, limit };
         Effect::ask(Slot::ScopeChoices, request)
     }
@@ -160,7 +163,7 @@ impl Scope {
     pub(super) fn take_tenants(&mut self, asked: &ListScopeTenants, answer: Result<ScopeTenants>) {
         let answer = answer.map(|answer| {
             self.allowed = Some((answer.allowed, answer.all_allowed));
-            if asked.search == self.tenants.search() {
+            if asked.search == self.tenants.search.text() {
                 self.seen.extend(answer.tenants.iter().map(|tenant| tenant.id));
             }
             (answer.tenants, answer.matching)
@@ -191,10 +194,10 @@ impl Scope {
                     Way::All => self.all = false,
                 }
             }
-            Command::FilterEdit if self.way != Way::All => {
-                self.editor = Some(Search::over(self.search()));
-            }
-            Command::FilterClear if !self.search().is_empty() => return self.search_for(""),
+            Command::FilterEdit
+            | Command::FilterClear
+            | Command::FilterAccept
+            | Command::AppBack => return self.change(|search| _ = search.command(command)),
             Command::PollNow => return self.ask(),
             _ => return self.step(command, height),
         }
@@ -228,14 +231,14 @@ impl Scope {
         self.refusal = None;
         match self.way {
             Way::Tenants => {
-                if let Some(tenant) = self.tenants.selected()
+                if let Some(tenant) = self.tenants.table.selected()
                     && self.marks.remove(&tenant.id).is_none()
                 {
                     self.marks.insert(tenant.id, tenant.clone());
                 }
             }
             Way::Workspace => {
-                let under = self.workspaces.selected().cloned();
+                let under = self.workspaces.table.selected().cloned();
                 self.workspace = under.filter(|under| {
                     self.workspace.as_ref().is_none_or(|chosen| chosen.id != under.id)
                 });
@@ -251,26 +254,35 @@ impl Scope {
     /// The search in force.
     pub(super) fn search(&self) -> &str {
         match self.way {
-            Way::Tenants => self.tenants.search(),
-            Way::Workspace => self.workspaces.search(),
+            Way::Tenants => self.tenants.search.text(),
+            Way::Workspace => self.workspaces.search.text(),
             Way::All => "",
         }
     }
 
-    pub(super) fn search_for(&mut self, text: &str) -> Vec<Effect> {
-        self.refusal = None;
+    /// Whether the search is being typed.
+    pub(super) fn is_typing(&self) -> bool {
         match self.way {
-            Way::Tenants => {
-                self.seen.clear();
-                let part = self.tenants.search_for(text);
-                vec![self.ask_tenants(part)]
-            }
-            Way::Workspace => {
-                let part = self.workspaces.search_for(text);
-                vec![self.ask_workspaces(part)]
-            }
-            Way::All => Vec::new(),
+            Way::Tenants => self.tenants.search.is_typing(),
+            Way::Workspace => self.workspaces.search.is_typing(),
+            Way::All => false,
         }
+    }
+
+    /// Changes the search of the way.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Search)) -> Vec<Effect> {
+        let effect = match self.way {
+            Way::Tenants => self.tenants.change(change).map(|part| {
+                self.seen.clear();
+                self.ask_tenants(part)
+            }),
+            Way::Workspace => self.workspaces.change(change).map(|part| self.ask_workspaces(part)),
+            Way::All => None,
+        };
+        if effect.is_some() {
+            self.refusal = None;
+        }
+        effect.into_iter().collect()
     }
 
     /// Types into the inputs.
@@ -288,7 +300,7 @@ impl Scope {
         }
         match self.way {
             Way::Tenants => {
-                let finds = finder(self.tenants.search());
+                let finds = finder(self.tenants.search.text());
                 let shown = |tenant: &&ScopeTenant| {
                     self.seen.contains(&tenant.id)
                         || finds(tenant.id, &[&tenant.name, &tenant.workspace_name])
@@ -296,7 +308,7 @@ impl Scope {
                 self.marks.len() - self.marks.values().filter(shown).count()
             }
             Way::Workspace => {
-                let finds = finder(self.workspaces.search());
+                let finds = finder(self.workspaces.search.text());
                 let hides = |chosen: &&ScopeWorkspace| !finds(chosen.id, &[&chosen.name]);
                 usize::from(self.workspace.as_ref().is_some_and(|chosen| hides(&chosen)))
             }

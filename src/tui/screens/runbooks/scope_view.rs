@@ -4,14 +4,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::super::super::app::once::told;
-use super::super::super::look::{Look, grouped};
-use super::super::super::theme::Role;
 use super::scope::{RESTRICTED, Scope, Way};
-use super::view::{draw_form, fact, is_roomy, name, put, put_below, text};
+use super::view::{draw_form, draw_search, fact, is_roomy, name, put, put_below, text};
 use super::{Cx, Draft};
 use crate::domain::plan::suspicion;
 use crate::ops::plans::{ScopeTenant, ScopeWorkspace};
+use crate::tui::app::once::told;
+use crate::tui::look::{Look, grouped};
+use crate::tui::theme::Role;
+use crate::tui::widgets::table::{Column, Row};
 
 /// Cells of an id.
 const ID: usize = 8;
@@ -83,40 +84,35 @@ impl Draft {
             return None;
         }
         let second = Rect { y: layout.head.y + 1, height: 1, ..area };
-        let columns = Columns::of(area, look, scope.way);
-        let third = Rect { y: layout.head.y + 2, height: 1, ..area };
-        put(vec![columns.head(look)], third, buffer);
-        let rows = usize::from(layout.rows.height);
-        let lines: Vec<Line<'static>> = match scope.way {
-            Way::Tenants => scope
-                .tenants
-                .shown(rows)
-                .map(|(row, here)| {
-                    let marked = row.is_some_and(|row| scope.marks.contains_key(&row.id));
-                    columns.tenant(row, here, marked, look, cx.lost)
-                })
-                .collect(),
-            _ => scope
-                .workspaces
-                .shown(rows)
-                .map(|(row, here)| {
-                    let chosen = scope.workspace.as_ref().map(|chosen| chosen.id);
-                    let marked = row.is_some_and(|row| chosen == Some(row.id));
-                    columns.workspace(row, here, marked, look, cx.lost)
-                })
-                .collect(),
+        let list = Rect { y: second.bottom(), height: layout.rows.height + 1, ..area };
+        let (nothing, height) = (nothing(scope), layout.rows.height);
+        let (search, matching, below) = if scope.way == Way::Tenants {
+            let shown = |row: &ScopeTenant| Choice {
+                mark: if scope.marks.contains_key(&row.id) { "[x]" } else { "[ ]" },
+                name: row.name.clone(),
+                rest: format!("{} ({})", row.workspace_name, row.workspace_id),
+            };
+            let columns = columns(area, "TENANT", "WORKSPACE (ID)", look, shown);
+            let tenants = &scope.tenants;
+            tenants.draw(&columns, nothing, list, buffer, cx);
+            (&tenants.search, tenants.matching(), tenants.more(height, look))
+        } else {
+            let chosen = scope.workspace.as_ref().map(|chosen| chosen.id);
+            let shown = |row: &ScopeWorkspace| Choice {
+                mark: if chosen == Some(row.id) { "(x)" } else { "( )" },
+                name: row.name.clone(),
+                rest: grouped(row.tenant_count),
+            };
+            let columns = columns(area, "WORKSPACE", "TENANTS", look, shown);
+            let workspaces = &scope.workspaces;
+            workspaces.draw(&columns, nothing, list, buffer, cx);
+            (&workspaces.search, workspaces.matching(), workspaces.more(height, look))
         };
-        let (matching, error) = match scope.way {
-            Way::Tenants => (scope.tenants.matching(), scope.tenants.error()),
-            _ => (scope.workspaces.matching(), scope.workspaces.error()),
-        };
-        let lines = match (lines.is_empty(), error) {
-            (_, Some(error)) => text(look, Role::Failed, &told(error), layout.rows),
-            (false, None) => lines,
-            (true, None) => text(look, Role::Muted, nothing(scope, matching), layout.rows),
-        };
-        put(lines, layout.rows, buffer);
-        draw_search(scope, matching, rows, second, buffer, look)
+        let found = matching.map_or_else(String::new, |n| {
+            let what = if search.text().is_empty() { scope.way.rows(n) } else { "match" };
+            format!("{below}{} {what} ", grouped(i64::try_from(n).unwrap_or(i64::MAX)))
+        });
+        draw_search(search, &found, second, buffer, look)
     }
 
     pub(super) fn draw_inputs(
@@ -153,9 +149,9 @@ impl Scope {
     /// Puts the cursor on the row that was clicked; one on the cursor's row marks it.
     pub(super) fn click(&mut self, line: usize, height: usize) {
         match self.way {
-            Way::Tenants => self.tenants.click(line, height),
-            Way::Workspace => self.workspaces.click(line, height),
-            Way::All => false,
+            Way::Tenants => self.tenants.table.click(line, height),
+            Way::Workspace => self.workspaces.table.click(line, height),
+            Way::All => None,
         };
     }
 }
@@ -173,65 +169,17 @@ impl Way {
 }
 
 /// What stands where no row does.
-fn nothing(scope: &Scope, matching: Option<usize>) -> &'static str {
-    match (matching, scope.search().trim().is_empty()) {
-        (None, _) => "reading ...",
-        (Some(_), false) => "Nothing that may be selected matches this search.",
-        (Some(_), true) => {
-            "There is nothing to select: no tenant that maintenance may touch is in your view."
-        }
-    }
-}
-
-/// The search, and how much it leaves.
-fn draw_search(
-    scope: &Scope,
-    matching: Option<usize>,
-    rows: usize,
-    area: Rect,
-    buffer: &mut Buffer,
-    look: &Look,
-) -> Option<Position> {
-    let count = |n: usize| grouped(i64::try_from(n).unwrap_or(i64::MAX));
-    let below = match scope.way {
-        Way::Tenants => scope.tenants.beyond(rows).1,
-        _ => scope.workspaces.beyond(rows).1,
-    };
-    let more = match below {
-        0 => String::new(),
-        n => format!("{} {} more below   ", look.glyph("↓", "v"), count(n)),
-    };
-    let found = matching.map_or_else(String::new, |n| match scope.search().trim() {
-        "" => format!("{more}{} {} ", count(n), scope.way.rows(n)),
-        _ => format!("{more}{} match ", count(n)),
-    });
-    let right = Line::from(look.span(Role::Muted, found));
-    let room = usize::from(area.width).saturating_sub(right.width() + 1);
-    ratatui::widgets::Widget::render(right.right_aligned(), area, buffer);
-    let label = look.span(Role::Muted, " search  ");
-    let at = Rect {
-        x: area.x + 9,
-        width: u16::try_from(room.saturating_sub(9).min(40)).unwrap_or(0),
-        ..area
-    };
-    match &scope.editor {
-        Some(editor) => {
-            put(vec![Line::from(label)], Rect { width: 9, ..area }, buffer);
-            Some(editor.field.draw(at, buffer, look.style(Role::Input), None))
-        }
-        None if scope.search().is_empty() => None,
-        None => {
-            let text = look.cut(scope.search(), usize::from(at.width)).to_string();
-            let line = Line::from(vec![label, look.span(Role::Input, text)]);
-            put(vec![line], Rect { width: at.right() - area.x, ..area }, buffer);
-            None
-        }
+fn nothing(scope: &Scope) -> &'static str {
+    if scope.search().is_empty() {
+        "There is nothing to select: no tenant that maintenance may touch is in your view."
+    } else {
+        "Nothing that may be selected matches this search."
     }
 }
 
 fn draw_all(scope: &Scope, area: Rect, buffer: &mut Buffer, look: &Look) {
     let lines = match scope.allowed {
-        None => match scope.tenants.error() {
+        None => match &scope.tenants.error {
             Some(error) => text(look, Role::Failed, &told(error), area),
             None => text(look, Role::Muted, "reading ...", area),
         },
@@ -251,93 +199,38 @@ fn draw_all(scope: &Scope, area: Rect, buffer: &mut Buffer, look: &Look) {
     put(lines, area, buffer);
 }
 
-/// Widths of the columns that vary.
-struct Columns {
-    way: Way,
-    name: usize,
-    rest: usize,
+/// What is shown of something that can be chosen.
+struct Choice {
+    mark: &'static str,
+    name: String,
+    rest: String,
 }
 
-impl Columns {
-    fn of(area: Rect, _look: &Look, way: Way) -> Self {
-        let free = usize::from(area.width).saturating_sub(3 + BOX + ID + 2);
-        let name = (free * 3 / 5).min(NAME_MAX);
-        Self { way, name, rest: free.saturating_sub(name + 1).min(NAME_MAX) }
-    }
-
-    fn head(&self, look: &Look) -> Line<'static> {
-        let (what, rest) = match self.way {
-            Way::Tenants => ("TENANT", "WORKSPACE (ID)"),
-            _ => ("WORKSPACE", "TENANTS"),
-        };
-        let name = self.name;
-        let text = format!("   {:<BOX$}{what:>ID$}  {:<name$} {rest}", "", "NAME");
-        let text = if what.len() > ID {
-            format!("   {what:>width$}  {:<name$} {rest}", "NAME", width = BOX + ID)
-        } else {
-            text
-        };
-        Line::from(look.span(Role::Header, text))
-    }
-
-    fn tenant(
-        &self,
-        row: Option<&ScopeTenant>,
-        here: bool,
-        marked: bool,
-        look: &Look,
-        greyed: bool,
-    ) -> Line<'static> {
-        let mark = if marked { "[x]" } else { "[ ]" };
-        let shown = row.map(|row| {
-            let workspace = format!("{} ({})", row.workspace_name, row.workspace_id);
-            (row.id, row.name.as_str(), workspace)
-        });
-        self.line(shown, here, mark, marked, look, greyed)
-    }
-
-    fn workspace(
-        &self,
-        row: Option<&ScopeWorkspace>,
-        here: bool,
-        chosen: bool,
-        look: &Look,
-        greyed: bool,
-    ) -> Line<'static> {
-        let mark = if chosen { "(x)" } else { "( )" };
-        let shown = row.map(|row| (row.id, row.name.as_str(), grouped(row.tenant_count)));
-        self.line(shown, here, mark, chosen, look, greyed)
-    }
-
-    fn line(
-        &self,
-        row: Option<(i64, &str, String)>,
-        here: bool,
-        mark: &str,
-        marked: bool,
-        look: &Look,
-        greyed: bool,
-    ) -> Line<'static> {
-        let cursor = if here { look.glyph(" ▸ ", " > ") } else { "   " };
-        let Some((id, called, rest)) = row else {
-            return Line::from(look.span(Role::Muted, format!("{cursor}reading ...")));
-        };
-        let role = match (greyed, here, marked) {
-            (true, ..) => Role::Muted,
-            (_, true, _) => Role::Selected,
-            (_, _, true) => Role::Accent,
-            _ => Role::Text,
-        };
-        let plain = if greyed { Role::Muted } else { Role::Text };
-        let warned = suspicion(called).is_some();
-        let called = name(look, called, self.name);
-        Line::from(vec![
-            look.span(role, cursor),
-            look.span(role, format!("{mark:<BOX$}{id:>ID$}")),
-            Span::raw("  "),
-            look.span(if warned { Role::Warning } else { plain }, look.cell(&called, self.name)),
-            Span::raw(" "),
-            look.span(plain, look.cut(&rest, self.rest).to_string()),
-        ])
-    }
+fn columns<'a, R: Row<Key = i64>>(
+    area: Rect,
+    what: &'static str,
+    rest: &'static str,
+    look: &'a Look,
+    shown: impl Fn(&R) -> Choice + Copy + 'a,
+) -> Vec<Column<'a, R>> {
+    let free = usize::from(area.width).saturating_sub(3 + BOX + ID + 2);
+    let width = (free * 3 / 5).min(NAME_MAX);
+    vec![
+        Column::new(what, BOX + ID, move |row: &R| {
+            let mark = shown(row).mark;
+            let role = if mark.contains('x') { Role::Accent } else { Role::Text };
+            (role, format!("{mark:<BOX$}{:>ID$}", row.key()))
+        })
+        .right()
+        .chief(),
+        Column::new("NAME", width, move |row: &R| {
+            let called = shown(row).name;
+            let role = if suspicion(&called).is_some() { Role::Warning } else { Role::Text };
+            (role, name(look, &called, width))
+        })
+        .apart(2),
+        Column::new(rest, free.saturating_sub(width + 1).min(NAME_MAX), move |row: &R| {
+            shown(row).rest
+        }),
+    ]
 }

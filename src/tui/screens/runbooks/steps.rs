@@ -17,6 +17,7 @@ use crate::ops::Consent;
 use crate::ops::runbooks::StartRunbook;
 use crate::tui::screen::Go;
 use crate::tui::screens::dialogs::question::Question;
+use crate::tui::widgets::search::Search;
 use crate::{Error, ErrorKind};
 
 /// Why nothing can be asked while the database does not answer.
@@ -62,34 +63,30 @@ impl Draft {
         Reply::default()
     }
 
+    /// Whether a search is being typed.
+    pub(super) fn is_typing(&self) -> bool {
+        match self.step {
+            Step::Scope => self.scope.is_typing(),
+            Step::Preflight => self.plan.targets.search.is_typing(),
+            _ => false,
+        }
+    }
+
+    /// Changes the search of the step.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Search)) -> Reply {
+        let scope = self.step == Step::Scope;
+        Reply::of(if scope { self.scope.change(change) } else { self.plan.change(change) })
+    }
+
     /// A command while a search is typed.
     pub(super) fn search(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let height = self.rows(cx).1;
         let scope = self.step == Step::Scope;
-        let editor = if scope { &mut self.scope.editor } else { &mut self.plan.editor };
-        let text = match (command, editor.take()) {
-            (Command::FilterAccept, _) => return Reply::default(),
-            (Command::AppBack, Some(search)) => search.before,
-            (Command::FilterClear, Some(mut search)) => {
-                search.field.clear();
-                *editor = Some(search);
-                String::new()
-            }
-            (_, kept) => {
-                *editor = kept;
-                let effects = if scope {
-                    self.scope.command(command, height)
-                } else {
-                    self.plan.command(command, height)
-                };
-                return Reply::of(effects);
-            }
-        };
-        let now = if scope { self.scope.search() } else { self.plan.targets.search() };
-        if now == text {
-            return Reply::default();
-        }
-        Reply::of(if scope { self.scope.search_for(&text) } else { self.plan.search_for(&text) })
+        Reply::of(if scope {
+            self.scope.command(command, height)
+        } else {
+            self.plan.command(command, height)
+        })
     }
 
     /// A command of the scope; none where it goes on to the preflight.

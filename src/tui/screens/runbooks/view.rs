@@ -9,6 +9,7 @@ use super::super::super::command::{Command, Context};
 use super::super::super::look::{Look, wrapped};
 use super::super::super::theme::Role;
 use super::super::super::widgets::form::Form;
+use super::super::super::widgets::search::Search;
 use super::scope::Page;
 use super::{Cx, Draft, Runbooks, Step, settings};
 use crate::domain::plan::suspicion;
@@ -17,6 +18,8 @@ use crate::domain::plan::suspicion;
 const ROOMY: u16 = 16;
 /// From this width on, every step is named.
 const NAMED: u16 = 72;
+/// The widest line of a search.
+const SEARCH: usize = 50;
 /// Cells of a label.
 const LABEL: usize = 11;
 
@@ -36,6 +39,11 @@ pub(super) fn below_head(area: Rect) -> Rect {
     Rect { y: area.y + head, height: area.height - head, ..area }
 }
 
+/// How many runbooks are shown at once: what is to be known of one has the other half.
+pub(super) fn list_rows(area: Rect) -> usize {
+    usize::from(below_head(area).height.saturating_sub(1) / 2).max(1)
+}
+
 /// Lines one below the other; gives the area that is left below them.
 pub(super) fn put(lines: Vec<Line<'_>>, area: Rect, buffer: &mut Buffer) -> Rect {
     let count = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
@@ -51,6 +59,23 @@ pub(super) fn put_below(lines: Vec<Line<'_>>, area: Rect, buffer: &mut Buffer) -
     let at = Rect { y: area.bottom() - count, height: count, ..area };
     put(lines, at, buffer);
     Rect { height: area.height - count, ..area }
+}
+
+/// The search of a list, and at the right how much it leaves.
+pub(super) fn draw_search(
+    search: &Search,
+    left: &str,
+    area: Rect,
+    buffer: &mut Buffer,
+    look: &Look,
+) -> Option<Position> {
+    let right = Line::from(look.span(Role::Muted, left.to_owned()));
+    let room = usize::from(area.width).saturating_sub(right.width() + 1);
+    right.right_aligned().render(area, buffer);
+    if !search.is_typing() && search.text().is_empty() {
+        return None;
+    }
+    search.draw(Rect { width: u16::try_from(room.min(SEARCH)).unwrap_or(0), ..area }, buffer, look)
 }
 
 /// A text in lines of `area`'s width, one column in.

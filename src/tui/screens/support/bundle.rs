@@ -3,10 +3,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::reader::{Act, Paper};
 use crate::domain::support::{Bundle, Fact, Item, Section, SectionKey};
 use crate::tui::look::{Look, grouped};
+use crate::tui::screen::Target;
 use crate::tui::theme::Role;
+use crate::tui::widgets::masked;
+use crate::tui::widgets::paper::Paper;
 
 /// Columns of the names of facts.
 const NAME: usize = 22;
@@ -55,13 +57,13 @@ fn note(section: &Section, look: &Look) -> String {
 /// The title of an item; one that is about a run leads there.
 fn title(paper: &mut Paper<'_>, item: &Item, look: &Look) {
     let text = look.cut(&item.title, paper.width.saturating_sub(6)).to_string();
-    let spans = super::masked::spans(look, Role::Title, &text);
+    let spans = masked::spans(look, Role::Title, &text);
     if let Some(id) = run_of(item) {
-        return paper.link(Act::Run(id), 2, spans);
+        return paper.link(Target::Run(id), 2, spans);
     }
     let mut line = vec![look.span(Role::Text, "  ")];
     line.extend(spans);
-    paper.put(line, None);
+    paper.put(line);
 }
 
 /// The run that an item is, or is about.
@@ -83,5 +85,5 @@ pub(super) fn put_fact(paper: &mut Paper<'_>, fact: &Fact, look: &Look) {
         "dominant_issue" | "headline" => Role::Title,
         _ => Role::Text,
     };
-    paper.labelled(role, 4, &look.cell(&fact.label(), NAME), &text, None);
+    paper.labelled(role, 4, &look.cell(&fact.label(), NAME), &text);
 }

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::bundle;
-use super::pages::{PaperPage, Papered};
-use super::reader::{Act, Paper, PaperLine};
 use crate::Error;
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
@@ -18,8 +16,10 @@ use crate::ops::support::{DiagnosticsSubject, OpenDiagnostics};
 use crate::tui::command::{Command, Context};
 use crate::tui::export::ExportDiagnostics;
 use crate::tui::msg::{Answer, Effect, Request, Slot};
-use crate::tui::screen::{Cx, Hint, Reply, State};
+use crate::tui::screen::{Cx, Hint, Reply, State, Subject, Target};
 use crate::tui::theme::Role;
+use crate::tui::widgets::page::{Document, Page};
+use crate::tui::widgets::paper::Paper;
 
 /// The state of the page.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// A page for the diagnostics of a subject: all sections at a glance, with how fresh each is.
-    pub fn page(subject: DiagnosticsSubject) -> PaperPage<Self> {
+    pub fn page(subject: DiagnosticsSubject) -> Page<Self> {
         let page = Self {
             subject,
             evidence: None,
@@ -46,7 +46,7 @@ impl Diagnostics {
             opening: false,
             files: Vec::new(),
         };
-        PaperPage::of(page, [])
+        Page::of(page)
     }
 
     /// Writes them into files, as they were opened.
@@ -65,15 +65,15 @@ impl Diagnostics {
 
 /// What is wrong, and what to do next.
 fn answer(paper: &mut Paper<'_>, bundle: &Bundle) {
-    paper.labelled(Role::Title, 0, "headline ", bundle.headline(), None);
+    paper.labelled(Role::Title, 0, "headline ", bundle.headline());
     let code = bundle.dominant_issue();
     if code == "none" || code == "-" {
-        return paper.labelled(Role::Text, 0, "issue    ", "none stands out", None);
+        return paper.labelled(Role::Text, 0, "issue    ", "none stands out");
     }
     let reason = ReasonCode::of(code);
     let text = format!("{code}: {}", reason.explanation());
-    paper.labelled(Role::Failed, 0, "issue    ", &text, None);
-    paper.labelled(Role::Text, 0, "next     ", reason.next_step(), None);
+    paper.labelled(Role::Failed, 0, "issue    ", &text);
+    paper.labelled(Role::Text, 0, "next     ", reason.next_step());
 }
 
 /// What was withheld, by which rules and how often.
@@ -84,7 +84,7 @@ fn redaction(paper: &mut Paper<'_>, tally: &Tally) {
     paper.text(Role::Text, 0, &format!("{}{masks}", tally.sentence()));
 }
 
-impl Papered for Diagnostics {
+impl Document for Diagnostics {
     const CONTEXT: Context = Context::Diagnostics;
 
     fn refresh(&mut self, _: &Cx<'_>) -> Reply {
@@ -114,11 +114,10 @@ impl Papered for Diagnostics {
         true
     }
 
-    fn outcome(&mut self, answer: &Answer, _: &Cx<'_>) -> Reply {
+    fn outcome(&mut self, _: Slot, answer: &Answer, _: &Cx<'_>) {
         if let Answer::DiagnosticsExported(Ok(files)) = answer {
             self.files.clone_from(files);
         }
-        Reply::default()
     }
 
     /// The key that asks now opens them again, which says so.
@@ -138,60 +137,57 @@ impl Papered for Diagnostics {
         })
     }
 
-    fn lines(&self, cx: &Cx<'_>) -> Option<Vec<PaperLine>> {
+    fn write(&self, paper: &mut Paper<'_>, cx: &Cx<'_>) -> Option<()> {
         let evidence = self.evidence.as_ref()?;
-        let Some(opened) = evidence.bundle() else { return Some(Vec::new()) };
+        let Some(opened) = evidence.bundle() else { return Some(()) };
         let look = cx.look;
-        let mut paper = Paper::new(cx);
         paper.text(Role::Title, 0, &format!("Diagnostics of {}", title(evidence.subject())));
         if let Some(run) = &evidence.subject().run {
             let text = look.span(Role::Text, format!("open run {}", run.id));
-            paper.link(Act::Run(run.id), 0, vec![text]);
+            paper.link(Target::Run(run.id), 0, vec![text]);
         }
         paper.gap();
-        answer(&mut paper, opened);
+        answer(paper, opened);
         let again = cx.key(Context::Diagnostics, Command::PollNow);
         let again = again.map_or_else(String::new, |key| format!("; {key} reopens them"));
         let at = look.full_time(opened.opened_at);
         paper.text(Role::Muted, 0, &format!("opened at {at}, and audited{again}"));
-        redaction(&mut paper, &self.withheld);
+        redaction(paper, &self.withheld);
         for file in &self.files {
             paper.text(Role::Accent, 0, &format!("written to {}", crate::paths::shown(file)));
         }
         paper.gap();
-        bundle::sections(&mut paper, opened, look);
-        Some(paper.done())
+        bundle::sections(paper, opened, look);
+        Some(())
     }
 
-    fn missing(&self, cx: &Cx<'_>) -> (Role, String) {
-        match &self.error {
-            Some(error) => {
-                let key = cx.key(Context::Diagnostics, Command::PollNow);
-                let again = key.map_or_else(String::new, |key| format!(" {key} tries again."));
-                (Role::Failed, format!("Not opened: {error}.{again}"))
-            }
-            None => (Role::Muted, "opening the diagnostics ...".to_owned()),
-        }
+    fn reading(&self) -> String {
+        "opening the diagnostics ...".to_owned()
+    }
+
+    fn failed(&self, error: &Error, cx: &Cx<'_>) -> String {
+        let key = cx.key(Context::Diagnostics, Command::PollNow);
+        let again = key.map_or_else(String::new, |key| format!(" {key} tries again."));
+        format!("Not opened: {error}.{again}")
     }
 
     fn state(&self) -> State<'_> {
         State { error: self.error.as_ref(), has_data: self.evidence.is_some() }
     }
 
-    fn about(&self) -> (Option<DiagnosticsSubject>, Option<i64>) {
+    fn subject(&self) -> Subject<'_> {
         let tenant = match (&self.evidence, self.subject) {
             (Some(evidence), _) => Some(evidence.subject().tenant_id),
             (None, DiagnosticsSubject::Tenant(id)) => Some(id),
             (None, DiagnosticsSubject::Run { tenant_id, .. }) => tenant_id,
         };
-        (Some(self.subject), tenant)
+        Subject::Support(self.subject, tenant)
     }
 
-    fn copies(&self) -> String {
-        match self.subject {
-            DiagnosticsSubject::Tenant(id) => id.to_string(),
-            DiagnosticsSubject::Run { run_id, .. } => run_id.to_string(),
-        }
+    fn copies(&self) -> Option<String> {
+        let (DiagnosticsSubject::Tenant(id) | DiagnosticsSubject::Run { run_id: id, .. }) =
+            self.subject;
+        Some(id.to_string())
     }
 
     fn hints(&self) -> Vec<Hint> {

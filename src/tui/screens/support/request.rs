@@ -3,18 +3,19 @@
 use serde_json::Value;
 
 use super::bundle;
-use super::pages::{PaperPage, Papered};
-use super::reader::{Act, Paper, PaperLine};
+use super::list::NOTHING;
 use super::requests::{severity_label, severity_role, subject_of, tenant_of};
 use crate::domain::capability::Capability;
 use crate::domain::support::{AttachmentMode, CONTEXT_SCHEMA_VERSION, Fact, Reference};
 use crate::ops::AnyOutput;
-use crate::ops::support::{DiagnosticsSubject, GetRequest, RequestDetail};
+use crate::ops::support::{GetRequest, RequestDetail};
 use crate::tui::command::{Command, Context};
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
-use crate::tui::screen::{Cx, Hint, Reply, State};
+use crate::tui::screen::{Cx, Hint, Reply, State, Subject, Target};
 use crate::tui::theme::Role;
+use crate::tui::widgets::page::{Document, Page};
+use crate::tui::widgets::paper::{Act, Paper};
 
 /// Columns of the names in the head.
 const NAME: &str = "attached ";
@@ -28,8 +29,8 @@ pub struct RequestPaper {
 
 impl RequestPaper {
     /// A page for the request of a reference.
-    pub fn page(reference: Reference) -> PaperPage<Self> {
-        PaperPage::of(Self { reference, detail: Remote::default() }, [0])
+    pub fn page(reference: Reference) -> Page<Self> {
+        Page::of(Self { reference, detail: Remote::default() })
     }
 }
 
@@ -37,28 +38,25 @@ impl RequestPaper {
 fn head(paper: &mut Paper<'_>, detail: &RequestDetail, cx: &Cx<'_>) {
     let look = cx.look;
     let request = &detail.request;
-    paper.put(
-        vec![
-            look.span(Role::Title, request.reference.to_string()),
-            look.span(Role::Text, "  "),
-            look.span(severity_role(request.severity), severity_label(request.severity, look)),
-        ],
-        None,
-    );
+    paper.put(vec![
+        look.span(Role::Title, request.reference.to_string()),
+        look.span(Role::Text, "  "),
+        look.span(severity_role(request.severity), severity_label(request.severity, look)),
+    ]);
     paper.text(Role::Title, 0, &request.summary);
     paper.gap();
     let mut line = |name: &str, text: &str, act: Option<Act>| {
         let name = format!("{name:<width$}", width = NAME.len());
-        paper.labelled(Role::Text, 0, &name, text, act);
+        paper.leading(Role::Text, 0, &name, text, act);
     };
     let at = look.full_time(request.created_at);
     line("sent", &format!("{at} by {}", request.created_by_name), None);
     if let Some(run) = request.run_id {
         let kind = detail.context["run"]["type"].as_str().unwrap_or("");
-        line("run", &format!("{run} {kind}; enter opens it"), Some(Act::Run(run)));
+        line("run", &format!("{run} {kind}; enter opens it"), Some(Target::Run(run).into()));
     }
     let tenant = format!("{} ({}); enter shows it", tenant_of(request), request.tenant_id);
-    line("tenant", &tenant, Some(Act::Tenant(request.tenant_id)));
+    line("tenant", &tenant, Some(Target::Tenant(request.tenant_id).into()));
     if let Some(name) = &request.workspace_name {
         line("workspace", &format!("{name} ({})", request.workspace_id), None);
     }
@@ -125,7 +123,7 @@ fn redaction(paper: &mut Paper<'_>, detail: &RequestDetail) {
     let tally = detail.withheld();
     paper.section("Redaction", &tally.sentence());
     for (rule, count) in tally.counts() {
-        paper.labelled(Role::Text, 4, &format!("{:<28}", rule.mask()), &rule.counted(count), None);
+        paper.labelled(Role::Text, 4, &format!("{:<28}", rule.mask()), &rule.counted(count));
     }
     match detail.context["redaction"]["items_left_out"].as_u64() {
         Some(1) => paper.text(Role::Text, 4, "1 item of the diagnostics was left out"),
@@ -164,8 +162,9 @@ fn attached(paper: &mut Paper<'_>, detail: &RequestDetail, cx: &Cx<'_>) {
     paper.text(role, 0, &text);
 }
 
-impl Papered for RequestPaper {
+impl Document for RequestPaper {
     const CONTEXT: Context = Context::Request;
+    const OPEN: &'static [usize] = &[0];
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         // What was read once never changes.
@@ -190,34 +189,35 @@ impl Papered for RequestPaper {
         ours
     }
 
-    fn lines(&self, cx: &Cx<'_>) -> Option<Vec<PaperLine>> {
+    fn write(&self, paper: &mut Paper<'_>, cx: &Cx<'_>) -> Option<()> {
         let detail = self.detail.value()?;
-        let mut paper = Paper::new(cx);
-        head(&mut paper, detail, cx);
+        head(paper, detail, cx);
         paper.gap();
-        notes(&mut paper, detail);
-        context(&mut paper, detail, cx);
-        redaction(&mut paper, detail);
-        attached(&mut paper, detail, cx);
-        Some(paper.done())
+        notes(paper, detail);
+        context(paper, detail, cx);
+        redaction(paper, detail);
+        attached(paper, detail, cx);
+        Some(())
     }
 
-    fn missing(&self, _: &Cx<'_>) -> (Role, String) {
-        let reading = || (Role::Muted, format!("reading {} ...", self.reference));
-        self.detail.error().map_or_else(reading, |error| (Role::Failed, error.to_string()))
+    fn reading(&self) -> String {
+        format!("reading {} ...", self.reference)
     }
 
     fn state(&self) -> State<'_> {
-        State { error: self.detail.error(), has_data: self.detail.value().is_some() }
+        self.detail.state()
     }
 
-    fn about(&self) -> (Option<DiagnosticsSubject>, Option<i64>) {
-        let request = self.detail.value().map(|detail| &detail.request);
-        (request.map(subject_of), request.map(|request| request.tenant_id))
+    fn subject(&self) -> Subject<'_> {
+        let about = |detail: &RequestDetail| {
+            let request = &detail.request;
+            Subject::Support(subject_of(request), Some(request.tenant_id))
+        };
+        self.detail.value().map_or(NOTHING, about)
     }
 
-    fn copies(&self) -> String {
-        self.reference.to_string()
+    fn copies(&self) -> Option<String> {
+        Some(self.reference.to_string())
     }
 
     fn hints(&self) -> Vec<Hint> {

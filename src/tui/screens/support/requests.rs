@@ -1,9 +1,8 @@
 //! The list of requests that were sent, newest first: the home of the tab.
 
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
-use super::list::preview_field;
-use super::pages::{Listed, Rows};
+use super::list::{Listed, Rows, preview_field};
 use crate::Result;
 use crate::domain::capability::Capability;
 use crate::domain::support::Severity;
@@ -14,6 +13,8 @@ use crate::tui::look::Look;
 use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Target};
 use crate::tui::theme::Role;
+use crate::tui::widgets::masked;
+use crate::tui::widgets::table::{Column, Row};
 
 const SENT: usize = 11;
 const REFERENCE: usize = 29;
@@ -70,15 +71,12 @@ fn about(request: &SupportRequest) -> String {
     }
 }
 
-/// Columns of what it is about, and of the summary.
-fn columns(width: usize) -> (usize, usize) {
-    let fixed = REFERENCE + 1 + SEVERITY + 1;
-    if width < ROOMY {
-        return (width.saturating_sub(fixed), 0);
+impl Row for SupportRequest {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.id
     }
-    let free = width.saturating_sub(fixed + SENT + 2);
-    let about = (free * 2 / 5).max(10).min(free);
-    (about, free - about)
 }
 
 impl Listed for Requests {
@@ -98,10 +96,6 @@ impl Listed for Requests {
         (asked.search == search).then(|| found.clone().map(rows))
     }
 
-    fn key(request: &SupportRequest) -> i64 {
-        request.id
-    }
-
     fn open(&self, request: &SupportRequest) -> Target {
         Target::Request(request.reference)
     }
@@ -118,41 +112,31 @@ impl Listed for Requests {
         "Support requests".to_owned()
     }
 
-    fn head(width: usize, look: &Look) -> String {
-        let (about, summary) = columns(width);
-        let sent = look.time_heading("SENT");
-        let about = look.cell("ABOUT", about);
-        let rest = format!("{:<REFERENCE$} {:<SEVERITY$} {about}", "REFERENCE", "SEVERITY");
-        if width < ROOMY {
-            return rest;
-        }
-        format!("{} {rest} {}", look.cell(&sent, SENT), look.cut("SUMMARY", summary))
-    }
-
-    fn row(
-        request: &SupportRequest,
-        width: usize,
-        selected: bool,
-        look: &Look,
-    ) -> Vec<Span<'static>> {
-        let (columns, summary) = columns(width);
-        let role = if selected { Role::Selected } else { Role::Text };
-        let mut spans = Vec::new();
-        if width >= ROOMY {
-            let sent = format!("{:<SENT$} ", look.short_time(request.created_at));
-            spans.push(look.span(Role::Text, sent));
-        }
-        spans.push(look.span(role, format!("{:<REFERENCE$}", request.reference)));
-        let severity = severity_label(request.severity, look);
-        let severity = format!(" {severity:<SEVERITY$} ");
-        spans.push(look.span(severity_role(request.severity), severity));
-        spans.push(look.span(Role::Text, look.cell(&about(request), columns)));
-        if summary > 0 {
-            let text = look.cut(&request.summary, summary).to_string();
-            spans.push(Span::raw(" "));
-            spans.extend(super::masked::spans(look, Role::Text, &text));
-        }
-        spans
+    fn columns(width: usize, look: &Look) -> Vec<Column<'_, SupportRequest>> {
+        let roomy = width >= ROOMY;
+        let sent = if roomy { SENT } else { 0 };
+        let free =
+            width.saturating_sub(REFERENCE + 1 + SEVERITY + 1 + if roomy { SENT + 2 } else { 0 });
+        let subject = if roomy { (free * 2 / 5).max(10).min(free) } else { free };
+        let summary = free - subject;
+        let severity = |request: &SupportRequest| {
+            (severity_role(request.severity), severity_label(request.severity, look))
+        };
+        let said = move |request: &SupportRequest| {
+            masked::spans(look, Role::Text, look.cut(&request.summary, summary).as_str())
+        };
+        vec![
+            Column::new(look.time_heading("SENT"), sent, |request: &SupportRequest| {
+                look.short_time(request.created_at)
+            }),
+            Column::new("REFERENCE", REFERENCE, |request: &SupportRequest| {
+                request.reference.to_string()
+            })
+            .chief(),
+            Column::new("SEVERITY", SEVERITY, severity),
+            Column::new("ABOUT", subject, about),
+            Column::new("SUMMARY", summary, said),
+        ]
     }
 
     fn preview(request: &SupportRequest, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>> {

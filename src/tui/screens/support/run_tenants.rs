@@ -1,9 +1,8 @@
 //! The choice of one of a run's tenants: failed ones first, with why they failed.
 
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
-use super::list::preview_field;
-use super::pages::{Listed, Rows};
+use super::list::{Listed, Rows, preview_field};
 use crate::Result;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run_state::RunState;
@@ -14,6 +13,7 @@ use crate::tui::look::{Look, state_role};
 use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Purpose, Target};
 use crate::tui::theme::Role;
+use crate::tui::widgets::table::{Column, Row};
 
 impl Purpose {
     /// What the list asks.
@@ -33,11 +33,6 @@ pub struct RunTenantChoice(pub i64, pub Purpose);
 const ID: usize = 8;
 const STATE: usize = 11;
 
-fn columns(width: usize) -> (usize, usize) {
-    let free = width.saturating_sub(STATE + 1 + ID + 1 + 1);
-    (free / 2, free - free / 2)
-}
-
 /// The state of a tenant's share, by its stored word.
 fn share(tenant: &RunTenant) -> (RunState, &str) {
     let state = match tenant.status.as_str() {
@@ -47,6 +42,14 @@ fn share(tenant: &RunTenant) -> (RunState, &str) {
         _ => RunState::Queued,
     };
     (state, tenant.status.as_str())
+}
+
+impl Row for RunTenant {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.tenant_id
+    }
 }
 
 impl Listed for RunTenantChoice {
@@ -66,10 +69,6 @@ impl Listed for RunTenantChoice {
             (found.tenants, found.matching > held, Some(found.matching))
         };
         (asked.run_id == self.0 && asked.search == search).then(|| found.clone().map(rows))
-    }
-
-    fn key(tenant: &RunTenant) -> i64 {
-        tenant.tenant_id
     }
 
     fn open(&self, tenant: &RunTenant) -> Target {
@@ -94,22 +93,21 @@ impl Listed for RunTenantChoice {
         format!("Run {}: {}", self.0, self.1.question())
     }
 
-    fn head(width: usize, look: &Look) -> String {
-        let (name, _) = columns(width);
-        format!("{:<STATE$} {:>ID$} {} REASON", "STATE", "ID", look.cell("TENANT", name))
-    }
-
-    fn row(tenant: &RunTenant, width: usize, selected: bool, look: &Look) -> Vec<Span<'static>> {
-        let (name, reason) = columns(width);
-        let role = if selected { Role::Selected } else { Role::Text };
-        let (state, word) = share(tenant);
-        let label = format!("{} {word}", state.glyph(look.ascii));
-        let code = tenant.reason_code.as_deref().unwrap_or("");
+    fn columns(width: usize, look: &Look) -> Vec<Column<'_, RunTenant>> {
+        let free = width.saturating_sub(STATE + 1 + ID + 1 + 1);
+        let (name, reason) = (free / 2, free - free / 2);
+        let state = |tenant: &RunTenant| {
+            let (state, word) = share(tenant);
+            (state_role(state), format!("{} {word}", state.glyph(look.ascii)))
+        };
+        let code = |tenant: &RunTenant| tenant.reason_code.clone().unwrap_or_default();
         vec![
-            look.span(state_role(state), look.cell(&label, STATE)),
-            look.span(role, format!(" {:>ID$}", tenant.tenant_id)),
-            look.span(Role::Text, format!(" {}", look.cell(&tenant.tenant_name, name))),
-            look.span(Role::Failed, format!(" {}", look.cut(code, reason))),
+            Column::new("STATE", STATE, state),
+            Column::new("ID", ID, |tenant: &RunTenant| tenant.tenant_id.to_string())
+                .right()
+                .chief(),
+            Column::new("TENANT", name, |tenant: &RunTenant| tenant.tenant_name.clone()),
+            Column::new("REASON", reason, move |tenant| (Role::Failed, code(tenant))),
         ]
     }
 

@@ -1,7 +1,5 @@
 //! A tenant at a glance: how it is connected, what is open, what ran, what was asked.
 
-use super::pages::{PaperPage, Papered};
-use super::reader::{Act, Paper, PaperLine};
 use super::requests::{severity_label, severity_role};
 use super::tenants::mark_of;
 use crate::domain::capability::Capability;
@@ -16,8 +14,11 @@ use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, state_role};
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
-use crate::tui::screen::{Cx, Hint, Reply, State};
+use crate::tui::screen::{Cx, Hint, State, Subject, Target};
 use crate::tui::theme::Role;
+use crate::tui::widgets::masked;
+use crate::tui::widgets::page::{Document, Page};
+use crate::tui::widgets::paper::Paper;
 
 /// Columns of the names in the head.
 const NAME: usize = 14;
@@ -31,8 +32,8 @@ pub struct TenantPaper {
 
 impl TenantPaper {
     /// A page for a tenant.
-    pub fn page(id: i64) -> PaperPage<Self> {
-        PaperPage::of(Self { id, view: Remote::default() }, [0, 1, 2])
+    pub fn page(id: i64) -> Page<Self> {
+        Page::of(Self { id, view: Remote::default() })
     }
 }
 
@@ -42,7 +43,7 @@ fn head(paper: &mut Paper<'_>, view: &TenantView, look: &Look) {
     let mark = if mark.is_empty() { String::new() } else { format!(", {mark}") };
     paper.text(Role::Title, 0, &format!("{} (tenant {}){mark}", tenant.name, tenant.id));
     let mut line = |role: Role, name: &str, text: &str| {
-        paper.labelled(role, 0, &format!("{name:<NAME$}"), text, None);
+        paper.labelled(role, 0, &format!("{name:<NAME$}"), text);
     };
     let workspace = format!("{} ({})", tenant.workspace_name, tenant.workspace_id);
     line(Role::Text, "workspace", &workspace);
@@ -152,7 +153,7 @@ fn run_line(paper: &mut Paper<'_>, run: &Run, look: &Look) {
         look.span(state_role(state), state_text),
         look.span(Role::Text, text),
     ];
-    paper.link(Act::Run(run.id), 2, spans);
+    paper.link(Target::Run(run.id), 2, spans);
 }
 
 fn requests(paper: &mut Paper<'_>, requests: Option<&[SupportRequest]>, look: &Look) {
@@ -177,23 +178,20 @@ fn requests(paper: &mut Paper<'_>, requests: Option<&[SupportRequest]>, look: &L
             look.span(Role::Text, head),
             look.span(severity_role(request.severity), format!("{severity:<10}  ")),
         ];
-        spans.extend(super::masked::spans(look, Role::Text, &text));
-        paper.link(Act::Request(request.reference), 2, spans);
+        spans.extend(masked::spans(look, Role::Text, &text));
+        paper.link(Target::Request(request.reference), 2, spans);
     }
     paper.end_section();
 }
 
-impl Papered for TenantPaper {
+impl Document for TenantPaper {
     const CONTEXT: Context = Context::Tenant;
+    const OPEN: &'static [usize] = &[0, 1, 2];
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let (slot, request) = (Slot::SupportTenant, Request::of(GetTenant { id: self.id }));
         // Findings become overdue by the passing of time alone.
         vec![Sub { slot, request, every: cx.every, follows: Follows::Time }]
-    }
-
-    fn refresh(&mut self, _: &Cx<'_>) -> Reply {
-        Reply::ask(Slot::SupportTenant, GetTenant { id: self.id })
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> bool {
@@ -205,32 +203,30 @@ impl Papered for TenantPaper {
         ours
     }
 
-    fn lines(&self, cx: &Cx<'_>) -> Option<Vec<PaperLine>> {
+    fn write(&self, paper: &mut Paper<'_>, cx: &Cx<'_>) -> Option<()> {
         let (view, look) = (self.view.value()?, cx.look);
-        let mut paper = Paper::new(cx);
-        head(&mut paper, view, look);
+        head(paper, view, look);
         paper.gap();
-        findings(&mut paper, &view.findings);
-        runs(&mut paper, view, look);
-        requests(&mut paper, view.requests.as_deref(), look);
-        Some(paper.done())
+        findings(paper, &view.findings);
+        runs(paper, view, look);
+        requests(paper, view.requests.as_deref(), look);
+        Some(())
     }
 
-    fn missing(&self, _: &Cx<'_>) -> (Role, String) {
-        let reading = || (Role::Muted, format!("reading tenant {} ...", self.id));
-        self.view.error().map_or_else(reading, |error| (Role::Failed, error.to_string()))
+    fn reading(&self) -> String {
+        format!("reading tenant {} ...", self.id)
     }
 
     fn state(&self) -> State<'_> {
-        State { error: self.view.error(), has_data: self.view.value().is_some() }
+        self.view.state()
     }
 
-    fn about(&self) -> (Option<DiagnosticsSubject>, Option<i64>) {
-        (Some(DiagnosticsSubject::Tenant(self.id)), Some(self.id))
+    fn subject(&self) -> Subject<'_> {
+        Subject::Support(DiagnosticsSubject::Tenant(self.id), Some(self.id))
     }
 
-    fn copies(&self) -> String {
-        self.id.to_string()
+    fn copies(&self) -> Option<String> {
+        Some(self.id.to_string())
     }
 
     fn hints(&self) -> Vec<Hint> {

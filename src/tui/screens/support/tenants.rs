@@ -1,9 +1,8 @@
 //! The list of tenants, by name: where one is found to look at.
 
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
-use super::list::preview_field;
-use super::pages::{Listed, Rows};
+use super::list::{Listed, Rows, preview_field};
 use crate::Result;
 use crate::ops::support::{DiagnosticsSubject, ListTenants, SupportTenant, TenantPage};
 use crate::ops::{AnyOperation, AnyOutput};
@@ -12,6 +11,7 @@ use crate::tui::look::Look;
 use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Target};
 use crate::tui::theme::Role;
+use crate::tui::widgets::table::{Column, Row};
 
 /// All tenants.
 #[derive(Debug)]
@@ -29,9 +29,12 @@ pub(super) fn mark_of(tenant: &SupportTenant) -> &'static str {
 const ID: usize = 8;
 const MARK: usize = 15;
 
-fn columns(width: usize) -> (usize, usize) {
-    let free = width.saturating_sub(ID + 1 + 1 + 1 + MARK);
-    (free / 2, free - free / 2)
+impl Row for SupportTenant {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.id
+    }
 }
 
 impl Listed for Tenants {
@@ -55,10 +58,6 @@ impl Listed for Tenants {
         (asked.search == search).then(|| found.clone().map(rows))
     }
 
-    fn key(tenant: &SupportTenant) -> i64 {
-        tenant.id
-    }
-
     fn open(&self, tenant: &SupportTenant) -> Target {
         Target::Tenant(tenant.id)
     }
@@ -75,25 +74,18 @@ impl Listed for Tenants {
         "Tenants".to_owned()
     }
 
-    fn head(width: usize, look: &Look) -> String {
-        let (name, workspace) = columns(width);
-        let (name, workspace) = (look.cell("TENANT", name), look.cell("WORKSPACE", workspace));
-        format!("{:>ID$} {name} {workspace}", "ID")
-    }
-
-    fn row(
-        tenant: &SupportTenant,
-        width: usize,
-        selected: bool,
-        look: &Look,
-    ) -> Vec<Span<'static>> {
-        let (name, workspace) = columns(width);
-        let role = if selected { Role::Selected } else { Role::Text };
+    fn columns(width: usize, _: &Look) -> Vec<Column<'_, SupportTenant>> {
+        let free = width.saturating_sub(ID + 1 + 1 + 1 + MARK);
+        let (name, workspace) = (free / 2, free - free / 2);
         vec![
-            look.span(role, format!("{:>ID$}", tenant.id)),
-            look.span(Role::Text, format!(" {}", look.cell(&tenant.name, name))),
-            look.span(Role::Text, format!(" {}", look.cell(&tenant.workspace_name, workspace))),
-            look.span(Role::Muted, format!(" {}", mark_of(tenant))),
+            Column::new("ID", ID, |tenant: &SupportTenant| tenant.id.to_string()).right().chief(),
+            Column::new("TENANT", name, |tenant: &SupportTenant| tenant.name.clone()),
+            Column::new("WORKSPACE", workspace, |tenant: &SupportTenant| {
+                tenant.workspace_name.clone()
+            }),
+            Column::new("", MARK, |tenant: &SupportTenant| {
+                (Role::Muted, mark_of(tenant).to_owned())
+            }),
         ]
     }
 

@@ -5,13 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::super::super::look::{Look, grouped, wrapped};
-use super::super::super::theme::Role;
 use super::{Key, Workers};
 use crate::domain::clock_offset;
 use crate::domain::count::count;
 use crate::domain::run_state::RunState;
 use crate::ops::workers::{HeldRow, WorkerRow, WorkersView};
+use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::theme::Role;
+use crate::tui::widgets::more_below;
 
 /// Cells of a short time.
 const TIME: usize = 11;
@@ -34,22 +35,14 @@ impl Workers {
         let top = self.top.min(lines.len().saturating_sub(height.min(lines.len())));
         for (y, line) in (area.y..area.bottom()).zip(lines.iter().skip(top)) {
             let selected = line.key.is_some() && line.key == self.selected;
-            let marker = if selected { look.glyph("▸ ", "> ") } else { "  " };
-            let style = if selected { look.style(Role::Selected) } else { look.style(Role::Text) };
-            let mut spans = vec![Span::styled(marker, style)];
+            let mut spans = vec![look.marker(selected)];
             let grey = look.style(Role::Muted);
             spans.extend(line.spans.iter().map(|span| {
                 Span::styled(span.content.clone(), if greyed { grey } else { span.style })
             }));
             Line::from(spans).render(Rect { y, height: 1, ..area }, buffer);
         }
-        let below = lines.len().saturating_sub(top + height);
-        if below > 0 && height > 0 {
-            let text = format!("{} {below} more", look.glyph("↓", "v"));
-            let width = u16::try_from(text.chars().count()).unwrap_or(0).min(area.width);
-            let at = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
-            Line::from(look.span(Role::Hint, text)).render(at, buffer);
-        }
+        more_below(lines.len().saturating_sub(top + height), area, buffer, look);
     }
 
     /// The lines in `width` columns, the marker's two included.

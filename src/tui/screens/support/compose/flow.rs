@@ -15,6 +15,7 @@ use crate::ops::support::{CreateRequest, Created};
 use crate::paths::shown;
 use crate::tui::command::Command;
 use crate::tui::compose::Done;
+use crate::tui::widgets;
 use crate::tui::widgets::text_field::TextField;
 use crate::{Error, Result};
 
@@ -77,19 +78,17 @@ impl Composition {
         let columns = view::preview_columns(cx.area);
         let lines = self.lines(cx.look, columns);
         let last = lines.len().saturating_sub(1);
-        let page = usize::from(view::preview_rows(cx.area)).max(1);
-        self.cursor.at = self.cursor.at.min(last);
+        let here = widgets::cursor::Cursor { at: self.cursor.at.min(last), top: 0 };
+        self.cursor.at = here.at;
+        if let Some(to) = here.led(command, usize::from(view::preview_rows(cx.area))) {
+            self.cursor.at = to.min(last);
+            return Outcome::default();
+        }
         match command {
             Command::AppBack if self.sending => {
                 return Outcome::say("it is being sent; what comes of it is shown here");
             }
             Command::AppBack => self.step = Step::Write,
-            Command::CursorUp => self.cursor.at = self.cursor.at.saturating_sub(1),
-            Command::CursorDown => self.cursor.at = (self.cursor.at + 1).min(last),
-            Command::CursorPageUp => self.cursor.at = self.cursor.at.saturating_sub(page),
-            Command::CursorPageDown => self.cursor.at = (self.cursor.at + page).min(last),
-            Command::CursorFirst => self.cursor.at = 0,
-            Command::CursorLast => self.cursor.at = last,
             Command::MatchNext | Command::MatchPrevious => {
                 return self.next_issue(&lines, command == Command::MatchNext);
             }

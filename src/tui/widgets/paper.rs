@@ -1,0 +1,183 @@
+//! A document while it is written: texts that are wrapped, lines that lead somewhere, and sections
+//! that fold.
+
+use ratatui::text::Span;
+
+use super::masked;
+use crate::tui::command::Command;
+use crate::tui::look::{Look, wrapped};
+use crate::tui::screen::{Cx, Target};
+use crate::tui::theme::Role;
+
+/// What enter does on a line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// Opens or closes the section of this number.
+    Fold(usize),
+    /// Shows something.
+    Show(Target),
+    /// Does a command.
+    Do(Command),
+}
+
+impl From<Target> for Act {
+    fn from(target: Target) -> Self {
+        Self::Show(target)
+    }
+}
+
+impl From<Command> for Act {
+    fn from(command: Command) -> Self {
+        Self::Do(command)
+    }
+}
+
+/// One line of a document.
+#[derive(Debug, Clone)]
+pub struct PaperLine {
+    /// What it says.
+    pub spans: Vec<Span<'static>>,
+    /// What enter does there.
+    pub act: Option<Act>,
+    /// The section that it is folded away with.
+    pub section: Option<usize>,
+    /// Lines of one text have the same number: a search looks at the whole of it.
+    pub block: usize,
+}
+
+/// A document while it is written, with everything unfolded.
+pub struct Paper<'a> {
+    /// How things look.
+    pub look: &'a Look,
+    /// Columns of a line.
+    pub width: usize,
+    lines: Vec<PaperLine>,
+    section: Option<usize>,
+    sections: usize,
+    block: usize,
+}
+
+impl<'a> Paper<'a> {
+    /// An empty document in the columns that a screen leaves it.
+    pub fn new(cx: &Cx<'a>) -> Self {
+        Self {
+            look: cx.look,
+            width: usize::from(cx.area.width.saturating_sub(3)),
+            lines: Vec::new(),
+            section: None,
+            sections: 0,
+            block: 0,
+        }
+    }
+
+    /// A line as it is.
+    pub fn put(&mut self, spans: Vec<Span<'static>>) {
+        self.block += 1;
+        self.push(spans, None);
+    }
+
+    fn push(&mut self, spans: Vec<Span<'static>>, act: Option<Act>) {
+        let (section, block) = (self.section, self.block);
+        self.lines.push(PaperLine { spans, act, section, block });
+    }
+
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.put(Vec::new());
+    }
+
+    /// A text, wrapped; masks in it are marked.
+    pub fn text(&mut self, role: Role, indent: usize, text: &str) {
+        self.labelled(role, indent, "", text);
+    }
+
+    /// A name and a text that is wrapped beside it.
+    pub fn labelled(&mut self, role: Role, indent: usize, name: &str, text: &str) {
+        self.leading(role, indent, name, text, None);
+    }
+
+    /// The same, and enter does `act` on its first line.
+    pub fn leading(
+        &mut self,
+        role: Role,
+        indent: usize,
+        name: &str,
+        text: &str,
+        mut act: Option<Act>,
+    ) {
+        self.block += 1;
+        let look = self.look;
+        let name = look.cut(name, self.width / 2);
+        let gap = usize::from(name.width() > 0);
+        let head = name.width() + gap;
+        let mut first = format!("{name}{:gap$}", "");
+        // Clean, and in the characters that the terminal has, before it is cut into lines.
+        let text = look.cut(text, usize::from(u16::MAX)).to_string();
+        for piece in wrapped(&text, self.width.saturating_sub(indent + head)) {
+            let mut spans = vec![Span::raw(" ".repeat(indent)), look.span(Role::Muted, first)];
+            first = " ".repeat(head);
+            spans.extend(masked::spans(look, role, &piece));
+            self.push(spans, act.take());
+        }
+    }
+
+    /// A name and figures beside it, whose blanks are kept; cut where there is no room.
+    pub fn columns(&mut self, role: Role, indent: usize, name: &str, figures: &str) {
+        let room = self.width.saturating_sub(indent);
+        let name = self.look.cut(name, room).to_string();
+        let figures = self.look.cut(figures, room.saturating_sub(name.chars().count() + 1));
+        let spans = vec![
+            Span::raw(" ".repeat(indent)),
+            self.look.span(Role::Muted, format!("{name} ")),
+            self.look.span(role, figures.to_string()),
+        ];
+        self.put(spans);
+    }
+
+    /// A line on which enter leads somewhere.
+    pub fn link(&mut self, act: impl Into<Act>, indent: usize, spans: Vec<Span<'static>>) {
+        let marker = self.look.glyph("▹ ", "+ ");
+        let mut line = vec![Span::raw(" ".repeat(indent)), self.look.span(Role::Accent, marker)];
+        line.extend(spans);
+        self.block += 1;
+        self.push(line, Some(act.into()));
+    }
+
+    /// The heading of a section; what is written until it ends is folded away with it.
+    pub fn section(&mut self, title: &str, note: &str) {
+        self.section = None;
+        let number = self.sections;
+        self.sections += 1;
+        // Where the marker goes; it depends on whether the section is open.
+        let head = title.chars().count() + 4;
+        let mut notes = wrapped(note, self.width.saturating_sub(head)).into_iter();
+        let spans = vec![
+            self.look.span(Role::Accent, title.to_owned()),
+            self.look.span(Role::Muted, format!("  {}", notes.next().unwrap_or_default())),
+        ];
+        self.block += 1;
+        self.push(spans, Some(Act::Fold(number)));
+        // The rest of a long note stands under it, folded or not.
+        for rest in notes {
+            self.text(Role::Muted, head, &rest);
+        }
+        self.section = Some(number);
+    }
+
+    /// Ends a section.
+    pub fn end_section(&mut self) {
+        self.section = None;
+    }
+
+    /// The lines.
+    pub fn done(self) -> Vec<PaperLine> {
+        self.lines
+    }
+}
+
+impl PaperLine {
+    /// Its text.
+    pub fn text(&self) -> String {
+        self.spans.iter().map(|span| span.content.as_ref()).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! A search that a list or a document has: what is typed searches at once.
+
+use crossterm::event::KeyEvent;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::Widget;
+
+use crate::tui::command::Command;
+use crate::tui::look::Look;
+use crate::tui::screen::{Cx, Hint, NO_FIELD, Reply, Screen};
+use crate::tui::theme::Role;
+use crate::tui::widgets::form::Pasted;
+use crate::tui::widgets::text_field::TextField;
+
+/// The longest search, in characters.
+const LIMIT: usize = 60;
+
+/// The search of a page.
+#[derive(Debug, Clone)]
+pub struct Search {
+    field: TextField,
+    typing: bool,
+    /// What was searched before the field was opened, for going back to.
+    before: String,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { field: TextField::new(LIMIT), typing: false, before: String::new() }
+    }
+}
+
+impl Search {
+    /// What is searched, without blanks around it.
+    pub fn text(&self) -> &str {
+        self.field.text().trim()
+    }
+
+    /// Searches this.
+    #[cfg(test)]
+    pub fn set(&mut self, text: &str) {
+        self.field.set(text, text.len());
+    }
+
+    /// Whether it is being typed.
+    pub fn is_typing(&self) -> bool {
+        self.typing
+    }
+
+    /// Opens the field.
+    fn open(&mut self) {
+        self.typing = true;
+        self.before = self.field.text().to_owned();
+    }
+
+    /// Closes the field and goes back to what was searched before.
+    fn cancel(&mut self) {
+        self.typing = false;
+        let before = std::mem::take(&mut self.before);
+        self.field.set(&before, before.chars().count());
+    }
+
+    /// Does a command of the search; false where it is another one.
+    pub fn command(&mut self, command: Command) -> bool {
+        match command {
+            Command::AppBack if self.typing => self.cancel(),
+            Command::FilterClear => self.field.clear(),
+            Command::FilterAccept if self.typing => self.typing = false,
+            Command::FilterEdit => self.open(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Types a key.
+    pub fn key(&mut self, event: &KeyEvent) {
+        self.field.key(event);
+    }
+
+    /// Pastes text; false if not all of it had room.
+    pub fn paste(&mut self, text: &str) -> bool {
+        self.field.paste(text)
+    }
+
+    /// Draws it in one row, `none` where nothing is searched; gives where the terminal's cursor
+    /// belongs while it is typed.
+    pub fn draw(&self, area: Rect, buffer: &mut Buffer, look: &Look) -> Option<Position> {
+        let label = " search  ";
+        let left = u16::try_from(label.len()).unwrap_or(0).min(area.width);
+        let rest = Rect {
+            x: area.x + left,
+            width: area.width.saturating_sub(left + 1),
+            height: 1,
+            ..area
+        };
+        Line::from(look.span(Role::Muted, label)).render(area, buffer);
+        if self.typing {
+            return Some(self.field.draw(rest, buffer, look.style(Role::Input), None));
+        }
+        let (role, text) = match self.text() {
+            "" => (Role::Muted, "none"),
+            text => (Role::Accent, text),
+        };
+        let text = look.cut(text, usize::from(rest.width)).to_string();
+        Line::from(look.span(role, text)).render(rest, buffer);
+        None
+    }
+}
+
+/// A page that is searched.
+pub trait Searched: Screen {
+    /// Its search.
+    fn search(&mut self) -> &mut Search;
+    /// Its search is another one now.
+    fn searched(&mut self, cx: &Cx<'_>) -> Reply;
+
+    /// Changes what is searched.
+    fn change(&mut self, cx: &Cx<'_>, change: impl FnOnce(&mut Search)) -> Reply {
+        let before = self.search().text().to_owned();
+        change(self.search());
+        if self.search().text() == before { Reply::default() } else { self.searched(cx) }
+    }
+
+    /// Does a command of the search; none where it is another one.
+    fn search_command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
+        let mut known = false;
+        let reply = self.change(cx, |search| known = search.command(command));
+        if known {
+            self.settle(cx);
+        }
+        known.then_some(reply)
+    }
+
+    /// Types a key into it.
+    fn search_key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
+        if !self.is_typing() {
+            return Reply::default();
+        }
+        self.change(cx, |search| search.key(event))
+    }
+
+    /// Pastes text into it.
+    fn search_paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        if !self.is_typing() {
+            return Reply::default().say(NO_FIELD, cx);
+        }
+        let mut whole = true;
+        let reply = self.change(cx, |search| whole = search.paste(text));
+        reply.pasted(if whole { Pasted::Whole } else { Pasted::Cut }, NO_FIELD, cx)
+    }
+}
+
+/// What the footer offers while a search is typed.
+pub fn search_hints() -> Vec<Hint> {
+    Hint::of(&[Command::FilterAccept, Command::FilterClear, Command::AppBack])
+}
