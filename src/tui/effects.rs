@@ -368,7 +368,7 @@ impl Runner {
                 return None;
             }
         }
-        (!matches!(answer, Answer::Later)).then_some((slot, answer))
+        Some((slot, answer))
     }
 
     /// A lock that came or went concerns what is read seldom, too; so does a database that is read-only.

@@ -15,12 +15,12 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Tx;
 use super::database::ConnectionLimits;
 use super::error::{is_of_aborted, of_driver, unreachable_database};
 use super::pg_transaction::Transaction;
 use super::sql;
 use super::together::Counter;
+use super::{Tx, awaited};
 use crate::{Error, ErrorKind, Result};
 
 /// How long the answer to COMMIT is waited for where nothing else is said.
@@ -205,7 +205,8 @@ impl PgTx {
     pub async fn rollback(self) {
         if let Kind::Own(own) = self.0 {
             // Given up after a while, its connection is closed, which undoes it as well.
-            let _ = within(own.answer, own.transaction.rollback()).await;
+            let undone = awaited::answer(own.transaction.rollback());
+            let _ = within(own.answer, undone).await;
         }
     }
 
@@ -219,19 +220,19 @@ impl PgTx {
             let _ = within(answer, transaction.rollback()).await;
             return Err(error);
         }
-        let error =
-            match within(commit_answer.or(limit).or(Some(ANSWER)), transaction.commit()).await {
-                Some(Ok(())) => {
-                    if let Some(held) = held {
-                        let held_us = held.elapsed().as_micros();
-                        tracing::debug!(held_us, "locks were released");
-                    }
-                    return Ok(());
+        let limit = commit_answer.or(limit).unwrap_or(ANSWER);
+        let error = match timeout(limit, transaction.commit()).await {
+            Ok(Ok(())) => {
+                if let Some(held) = held {
+                    let held_us = held.elapsed().as_micros();
+                    tracing::debug!(held_us, "locks were released");
                 }
-                Some(Err(error)) if is_answer(&error) => return Err(error.into()),
-                Some(Err(error)) => Error::from(error),
-                None => Error::new(ErrorKind::TimedOut, NO_ANSWER).hint("nothing was changed"),
-            };
+                return Ok(());
+            }
+            Ok(Err(error)) if is_answer(&error) => return Err(error.into()),
+            Ok(Err(error)) => Error::from(error),
+            Err(_) => Error::new(ErrorKind::TimedOut, NO_ANSWER).hint("nothing was changed"),
+        };
         match trail.look_up(&server, patience).await {
             Some(Fate::Committed) => Ok(()),
             // The server has just answered, whatever became of the connection.
@@ -348,7 +349,8 @@ impl Tx {
     /// The same, and waits no longer than `limit` for the answer before it is looked up.
     pub async fn commit_within(self, limit: Option<Duration>) -> Result<()> {
         match self {
-            Self::Postgres(transaction) => transaction.commit(limit).await,
+            // One answer, also where it is looked up.
+            Self::Postgres(transaction) => awaited::answer(transaction.commit(limit)).await,
             Self::Sqlite(transaction) => commit_sqlite(transaction, limit).await,
         }
     }

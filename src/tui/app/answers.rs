@@ -22,6 +22,7 @@ impl App {
         // An answer that comes after the logout belongs to no one who is here; files go on.
         let here = self.session.is_some();
         match answer {
+            Answer::Later => Vec::new(),
             Answer::Op(output) => {
                 let screens = if here { self.answer_screens(&output) } else { Vec::new() };
                 screens.into_iter().chain(self.take(output, here)).collect()

@@ -117,7 +117,7 @@ impl Link {
     /// Takes note of an answer.
     pub fn note(&mut self, slot: Slot, answer: &Answer, now: DateTime<Utc>) {
         self.writes.note(answer);
-        if answer.is_progress() {
+        if answer.is_progress() || matches!(answer, Answer::Later) {
             return self.answered(now);
         }
         self.once.answer(slot, answer.error());
@@ -127,7 +127,8 @@ impl Link {
             return self.answered(now);
         };
         if is_late(error) {
-            state.slow = Some(error.clone());
+            // A login is asked again by a key alone, and its form says why it was not answered.
+            state.slow = (slot != Slot::Session).then(|| error.clone());
             return self.answered(now);
         }
         if is_silence(error) {

@@ -33,6 +33,8 @@ struct Asking {
     runner: Runner,
     answers: UnboundedReceiver<Arrived>,
     hints: Receiver<()>,
+    /// How often something had changed that is read later.
+    later: usize,
 }
 
 impl Asking {
@@ -45,7 +47,14 @@ impl Asking {
     fn as_user(ops: Ops, session: &Session) -> Self {
         let (mut runner, answers, hints) = Runner::new(ops, ORIGIN.to_owned(), ClientKind::Console);
         runner.set_session(Some(session));
-        Self { runner, answers, hints }
+        Self { runner, answers, hints, later: 0 }
+    }
+
+    fn take(&mut self, arrived: Arrived) -> Option<(Slot, Answer)> {
+        let taken = self.runner.take(arrived);
+        let later = matches!(taken, Some((_, Answer::Later)));
+        self.later += usize::from(later);
+        taken.filter(|_| !later)
     }
 
     /// What is answered until `until`, without what waits for later.
@@ -56,7 +65,7 @@ impl Asking {
             let due = self.runner.next_due().map_or(until, |due| due.min(until));
             tokio::select! {
                 arrived = self.answers.recv() => {
-                    answered.extend(self.runner.take(arrived.unwrap()));
+                    answered.extend(self.take(arrived.unwrap()));
                 }
                 Some(()) = self.hints.recv() => self.runner.hinted(),
                 () = tokio::time::sleep_until(due) => self.runner.poll_due(),
@@ -72,7 +81,7 @@ impl Asking {
         let mut answered = Vec::new();
         while !self.runner.busy().is_empty() {
             let arrived = self.answers.recv().await.unwrap();
-            answered.extend(self.runner.take(arrived));
+            answered.extend(self.take(arrived));
         }
         answered
     }
@@ -299,6 +308,8 @@ fn fr_047_006_however_much_changes_a_slot_is_read_every_two_seconds() {
                 _ => None,
             });
             assert_eq!(shown, Some(last));
+            // Each time the database has answered.
+            assert!(asking.later > 0);
         }
     });
 }

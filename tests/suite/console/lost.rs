@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use tenantpilot::ops::{ConnectionLimits, Create, Engine, Ops, OpsSettings};
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+use tenantpilot::ops::{ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
 use tenantpilot::tui::msg::{Effect, Msg};
 
+use super::session::Running;
+use super::states::{locked_table, of_console, platform};
 use crate::support::console::Console;
-use crate::support::proxy::Proxy;
-use crate::support::stores::{Store, block_on};
+use crate::support::proxy::{Cut, Proxy};
+use crate::support::stores::{PASSWORD, Store, block_on, both_engines};
 
 /// A console on PostgreSQL behind a proxy that can be cut and frozen.
 pub(super) async fn behind_a_proxy() -> (Store, Proxy, Ops) {
@@ -151,4 +154,57 @@ fn fr_005_038_only_captures_of_a_lost_database_show_one() {
         seen += usize::from(named && shows);
     }
     assert!(seen > 0, "no capture shows a lost database");
+}
+
+#[test]
+fn fr_047_001_the_answer_to_a_commit_is_awaited_as_any_other() {
+    block_on(async {
+        let store = platform().await;
+        let proxy = Proxy::start(&store.url);
+        let mut settings = of_console(Listen::Off);
+        settings.limits.answer = Some(Duration::from_millis(2_500));
+        let ops = Ops::open(&proxy.url(&store.url), Create::Never, store.clock.clone(), settings);
+        let running = Running::on(ops.unwrap(), Duration::from_secs(1));
+        running.screen.until("live", |text| text.contains("● live")).await;
+        proxy.trap(Cut::Silent, None, 0, false);
+        let login = format!("administrator<tab>{}<enter>", PASSWORD.replace(' ', "<space>"));
+        running.type_keys(&login);
+        let waits = |text: &str| {
+            let known = text.contains("○ slow") || text.contains("✗ disconnected");
+            text.contains("checking") && known
+        };
+        running.screen.until("slow", waits).await;
+        // What became of it is looked up, and the login goes on.
+        let there = |text: &str| text.contains("● live") && text.contains("inventory.sync");
+        running.screen.until("the list", there).await;
+    });
+}
+
+both_engines! {
+    async fn fr_047_002_a_login_that_met_a_lock_leaves_nothing_slow(store) {
+        let store = store.with_scene().await;
+        store.administrator().await;
+        let mut settings = of_console(Listen::Off);
+        settings.limits.lock = Some(Duration::from_millis(300));
+        settings.patience = Duration::from_millis(600);
+        let mut console = Console::open(&store.another(settings), 80, 24).await;
+        let (mut table, mut file) = (None, None);
+        match store.engine {
+            Engine::Postgres => table = Some(locked_table(&store, "platform_users").await),
+            Engine::Sqlite => {
+                let mut other = SqliteConnection::connect(&store.url).await.unwrap();
+                other.execute("begin exclusive").await.unwrap();
+                file = Some(other);
+            }
+        }
+        console.log_in("administrator").await;
+        let why = match store.engine {
+            Engine::Postgres => "another session holds it",
+            Engine::Sqlite => "busy with another writer",
+        };
+        assert!(console.screen().contains(why), "{}", console.screen());
+        drop((table, file));
+        console.poll().await;
+        assert!(console.screen().contains("● live"), "{}", console.screen());
+    }
 }
