@@ -25,11 +25,11 @@ use crate::tui::widgets::paper::{Act, Paper};
 /// Failures shown under each reason.
 const SAMPLES: usize = 3;
 
-/// Writes a run's detail; `told` is how fast it gets on.
-pub fn write(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
+/// Writes a run's detail; `pace` is how fast it gets on.
+pub fn write(w: &mut Paper<'_>, detail: &RunDetail, pace: Option<Told>) {
     head(w, detail);
     w.gap();
-    verdict(w, detail, told);
+    verdict(w, detail, pace);
     links(w, detail);
     w.gap();
     counts(w, &detail.run);
@@ -73,7 +73,7 @@ fn head(w: &mut Paper<'_>, detail: &RunDetail) {
 }
 
 /// What happened, why, and what to do: the reason anybody opens a run.
-fn verdict(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
+fn verdict(w: &mut Paper<'_>, detail: &RunDetail, pace: Option<Told>) {
     let run = &detail.run;
     let look = w.look;
     let get = |key| run.summary_counts.get(key).unwrap_or(0);
@@ -82,7 +82,7 @@ fn verdict(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
         RunState::Queued | RunState::Stale => live::waiting(w, detail, state),
         RunState::Paused => live::waiting(w, detail, state),
         RunState::Running | RunState::Cancelling | RunState::Stuck => {
-            live::running(w, detail, told);
+            live::running(w, detail, pace);
         }
         RunState::Succeeded => {
             let total = get(CountKey::Total);

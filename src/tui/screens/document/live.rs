@@ -33,8 +33,8 @@ pub(super) fn waiting(w: &mut Paper<'_>, detail: &RunDetail, state: RunState) {
 }
 
 /// A run that a worker holds, or held when its lease ran out.
-pub(super) fn running(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
-    progress(w, detail, told);
+pub(super) fn running(w: &mut Paper<'_>, detail: &RunDetail, pace: Option<Told>) {
+    progress(w, detail, pace);
     let facts = detail.facts(w.look.now);
     if let Some(why) = facts.wait_text() {
         w.text(Role::Warning, 0, &format!("Waiting: {why}."));
@@ -58,7 +58,7 @@ pub(super) fn running(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>)
     }
 }
 
-fn progress(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
+fn progress(w: &mut Paper<'_>, detail: &RunDetail, pace: Option<Told>) {
     let (look, run) = (w.look, &detail.run);
     let get = |key| run.summary_counts.get(key).unwrap_or(0);
     let (done, total) = (get(CountKey::Processed), get(CountKey::Total));
@@ -89,9 +89,9 @@ fn progress(w: &mut Paper<'_>, detail: &RunDetail, told: Option<Told>) {
         let what = if records == 1 { "record" } else { "records" };
         w.text(Role::Muted, 0, &format!("{} {what} looked at so far", number(records)));
     }
-    if let Some(told) = told {
-        let rate = grouped(told.per_minute);
-        let left = time_zone::took(told.left);
+    if let Some(pace) = pace {
+        let rate = grouped(pace.per_minute);
+        let left = time_zone::took(pace.left);
         w.text(Role::Muted, 0, &format!("{rate} a minute, about {left} left at this rate"));
     }
 }
