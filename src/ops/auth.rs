@@ -217,7 +217,8 @@ impl Operation for Login {
                     None => Ok(()),
                 }
             },
-        )?;
+        )
+        .map_err(after_attempt)?;
         // None of it stays where the user is another one by now.
         let same = |now: &CredentialRow| {
             now.active && now.id == user.id && now.credential_version == user.credential_version
@@ -299,8 +300,8 @@ pub(super) async fn note(
 ) -> Result<()> {
     let mut tx = context.begin(true).await.map_err(after_attempt)?;
     let row = attempt(context, action, origin, username, status);
-    store::audit::insert(&mut tx, &row).await?;
-    commit_record(tx).await
+    store::audit::insert(&mut tx, &row).await.map_err(after_attempt)?;
+    commit_record(tx).await.map_err(after_attempt)
 }
 
 fn attempt(

@@ -9,6 +9,7 @@ use chrono::{DateTime, Duration, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use super::store::commit::after_attempt;
 use super::store::{self, sessions};
 use super::{About, Access, AuditStatus, Consent, Context, Operation, auth, password};
 use crate::access::{BreakGlass, Permit, Requirement};
@@ -106,54 +107,58 @@ impl Operation for EnterBreakGlass {
             });
         }
         let user = auth::reserve(context, Self::NAME, &origin, name, (name, None)).await?.0;
-        let stored = user.filter(|user| user.active).map(|user| user.password_hash);
-        let program = context.settings().program.clone();
-        let places = &context.ops().inner.hashing;
-        if !password::verify(places, &self.password, stored, program).await? {
-            auth::note(context, Self::NAME, &origin, name, AuditStatus::Failed).await?;
-            return Err(Error::refused("the password is not right")
-                .hint("it is the one you log in with; break-glass was not taken"));
-        }
-
-        // A change of the user ends the session, so this also sees a password that was
-        // changed while the old one was checked.
-        if let Err(error) = context.begin_checked(&Self::REQUIREMENT, true).await {
-            if error.kind() == ErrorKind::Forbidden {
-                auth::note(context, Self::NAME, &origin, name, AuditStatus::Denied).await?;
-                context.refusal_audited();
+        let entered = async {
+            let stored = user.filter(|user| user.active).map(|user| user.password_hash);
+            let program = context.settings().program.clone();
+            let places = &context.ops().inner.hashing;
+            if !password::verify(places, &self.password, stored, program).await? {
+                auth::note(context, Self::NAME, &origin, name, AuditStatus::Failed).await?;
+                return Err(Error::refused("the password is not right")
+                    .hint("it is the one you log in with; break-glass was not taken"));
             }
-            return Err(error);
-        }
-        let granted_at = context.now();
-        let expires_at = granted_at + Duration::minutes(i64::from(self.minutes));
-        let id = holder.platform_user_id;
-        let tx = context.tx()?;
-        store::break_glass::close_expired(tx, id, granted_at).await?;
-        let made = store::break_glass::insert(tx, id, &reason, granted_at, expires_at).await?;
-        let Some(grant_id) = made else {
-            // Another session of the same person was faster.
-            let until = store::break_glass::open_until(tx, id).await?;
-            let row = context.audit_row(Self::NAME, AuditStatus::Refused);
+
+            // A change of the user ends the session, so this also sees a password that was
+            // changed while the old one was checked.
+            if let Err(error) = context.begin_checked(&Self::REQUIREMENT, true).await {
+                if error.kind() == ErrorKind::Forbidden {
+                    auth::note(context, Self::NAME, &origin, name, AuditStatus::Denied).await?;
+                    context.refusal_audited();
+                }
+                return Err(error);
+            }
+            let granted_at = context.now();
+            let expires_at = granted_at + Duration::minutes(i64::from(self.minutes));
+            let id = holder.platform_user_id;
+            let tx = context.tx()?;
+            store::break_glass::close_expired(tx, id, granted_at).await?;
+            let made = store::break_glass::insert(tx, id, &reason, granted_at, expires_at).await?;
+            let Some(grant_id) = made else {
+                // Another session of the same person was faster.
+                let until = store::break_glass::open_until(tx, id).await?;
+                let row = context.audit_row(Self::NAME, AuditStatus::Refused);
+                context.audit(&row).await?;
+                context.end_refused(true).await?;
+                return Err(already(until.unwrap_or(expires_at)));
+            };
+            sessions::clear_attempts(tx, Some(&origin), name).await?;
+            let glass = BreakGlass {
+                grant_id,
+                reason_code: reason.code,
+                reason: reason.text,
+                granted_at,
+                expires_at,
+            };
+            let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
+            row.origin = Some(origin);
+            row.target_type = Some("break_glass_grant");
+            row.target_id = Some(grant_id.to_string());
+            row.after = Some(facts(&glass));
+            row.metadata = json!({ "minutes": self.minutes });
+            row.break_glass = true;
             context.audit(&row).await?;
-            context.end_refused(true).await?;
-            return Err(already(until.unwrap_or(expires_at)));
+            Ok(glass)
         };
-        sessions::clear_attempts(tx, Some(&origin), name).await?;
-        let glass = BreakGlass {
-            grant_id,
-            reason_code: reason.code,
-            reason: reason.text,
-            granted_at,
-            expires_at,
-        };
-        let mut row = context.audit_row(Self::NAME, AuditStatus::Succeeded);
-        row.origin = Some(origin);
-        row.target_type = Some("break_glass_grant");
-        row.target_id = Some(grant_id.to_string());
-        row.after = Some(facts(&glass));
-        row.metadata = json!({ "minutes": self.minutes });
-        row.break_glass = true;
-        context.audit(&row).await?;
+        let glass = entered.await.map_err(after_attempt)?;
         context.end(true).await?;
         Ok(glass)
     }

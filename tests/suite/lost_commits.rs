@@ -7,13 +7,14 @@ pub mod scene;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tenantpilot::access::{Actor, ClientKind, Requirement};
 use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::operation_type::started_by_customers;
 use tenantpilot::domain::run::Source;
 use tenantpilot::domain::window::Window;
 use tenantpilot::ops::auth::{Login, Session};
-use tenantpilot::ops::break_glass::EndBreakGlass;
+use tenantpilot::ops::break_glass::{EndBreakGlass, EnterBreakGlass};
 use tenantpilot::ops::overview::{ListFingerprints, RetryGroup};
 use tenantpilot::ops::retention::PruneUsage;
 use tenantpilot::ops::runs::CancelRun;
@@ -311,6 +312,46 @@ fn fr_038_017_a_login_that_loses_the_database_says_at_most_that_it_was_counted()
             let counted = format!("select count(*) from login_attempts where origin = 'host{n}'");
             assert_eq!(store.number(&counted).await, 1);
             ops.close().await;
+        }
+    });
+}
+
+#[test]
+fn fr_038_017_what_follows_a_counted_attempt_does_not_say_that_nothing_was_changed() {
+    block_on(async {
+        let (store, administrator) = prepared().await;
+        let answer = Some(Duration::from_millis(700));
+        let limits = ConnectionLimits { answer, ..ConnectionLimits::default() };
+        let ops = store.another(OpsSettings { limits, ..OpsSettings::default() });
+        let lock = async |table: &str| {
+            let mut other = PgConnection::connect(&store.url).await.unwrap();
+            let lock = format!("begin; lock table {table} in exclusive mode");
+            other.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
+            other
+        };
+        let counted = "select coalesce(sum(n), 0)::bigint from login_attempts";
+        let held = lock("platform_sessions").await;
+        let login = Login::new("administrator", PASSWORD, ClientKind::Console);
+        let actor = Actor::Anonymous { origin: "host".to_owned() };
+        let login = ops.run(&actor, login).await.map(drop).unwrap_err();
+        drop(held);
+        assert_eq!(store.number(counted).await, 1, "{login}");
+        let held = lock("break_glass_grants").await;
+        let enter = EnterBreakGlass {
+            consent: Consent::yes().because(Some(reason())),
+            minutes: 5,
+            password: password::secret(PASSWORD),
+        };
+        let enter = ops.run(&administrator.actor, enter).await.map(drop).unwrap_err();
+        drop(held);
+        assert_eq!(store.number(counted).await, 2, "{enter}");
+        for error in [login, enter] {
+            let said = error.next_step();
+            assert_eq!(
+                said,
+                Some("at most the attempt was counted; check that it runs"),
+                "{error}"
+            );
         }
     });
 }

@@ -420,7 +420,7 @@ pub fn before_anything(error: Error) -> Error {
 
 /// The error of something that had to follow what was written down so.
 pub fn after_attempt(error: Error) -> Error {
-    if error.kind() == ErrorKind::Unreachable {
+    if error.kind() == ErrorKind::Unreachable && !error.is_uncertain() {
         return error.hint("at most the attempt was counted; check that it runs");
     }
     error
