@@ -79,7 +79,7 @@ async fn take(ground: &Ground, outages: &mut u32) -> Option<Begun> {
         }
         let planned = ground.plan.lock().await.next(&ground.shared.ops).await;
         let target = match planned {
-            Ok(target) => target?,
+            Ok(planned) => planned?.target,
             Err(error) => {
                 wait_out(ground, Source::Run(ground.run_id, STEPS), &error, outages).await;
                 continue;
@@ -150,7 +150,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
         let planned = ground.plan.lock().await.next(&ground.shared.ops).await;
         // Without an answer there is no reservation, and the step may fare better.
         let then = planned.unwrap_or_default();
-        let ordinal = then.as_ref().map(|target| target.ordinal);
+        let ordinal = then.as_ref().map(|then| then.target.ordinal);
         let tried = step(ground, &begun, ordinal).await;
         let taken = matches!(&tried, Tried::Stepped(Stepped::Finished { begun: Some(_), .. }));
         if let Some(then) = then
@@ -168,7 +168,7 @@ async fn advance(ground: &Ground, begun: Begun, outages: &mut u32) -> Next {
             ground.starts.began(&begun);
             let mut plan = ground.plan.lock().await;
             if plan.has_due() {
-                plan.put_back(pending(&begun));
+                plan.put_back(pending(&begun).into());
                 return Next::Plan;
             }
             Next::Same(begun)

@@ -29,6 +29,21 @@ struct Later {
     locked: bool,
 }
 
+/// A target that was given out, and where it came from.
+#[derive(Debug)]
+pub struct Planned {
+    /// The target.
+    pub target: Pending,
+    /// Since when it waits because it met an outage, and whether that was a lock; none for any other.
+    met: Option<(Instant, bool)>,
+}
+
+impl From<Pending> for Planned {
+    fn from(target: Pending) -> Self {
+        Self { target, met: None }
+    }
+}
+
 /// One pass over the pending targets of a run.
 #[derive(Debug)]
 pub struct Plan {
@@ -66,16 +81,22 @@ impl Plan {
     }
 
     /// The next target that nobody works on; none once the pass is over.
-    pub async fn next(&mut self, ops: &Ops) -> Result<Option<Pending>> {
-        if (!self.turn || self.later.len() >= MANY)
-            && let Some(due) = self.take_due(true)
-        {
-            self.turn = true;
+    pub async fn next(&mut self, ops: &Ops) -> Result<Option<Planned>> {
+        if let Some(due) = self.due_in_turn() {
             return Ok(Some(due));
         }
         let next = self.next_of_pass(ops).await?;
         self.turn = false;
-        Ok(next.or_else(|| self.take_due(false)))
+        Ok(next.map(Planned::from).or_else(|| self.take_due(false)))
+    }
+
+    fn due_in_turn(&mut self) -> Option<Planned> {
+        if self.turn && self.later.len() < MANY {
+            return None;
+        }
+        let due = self.take_due(true)?;
+        self.turn = true;
+        Some(due)
     }
 
     async fn next_of_pass(&mut self, ops: &Ops) -> Result<Option<Pending>> {
@@ -116,9 +137,10 @@ impl Plan {
         })
     }
 
-    fn take_due(&mut self, others: bool) -> Option<Pending> {
+    fn take_due(&mut self, others: bool) -> Option<Planned> {
         let due = self.due(others)?;
-        self.later.remove(due).map(|later| later.target)
+        let Later { target, since, locked } = self.later.remove(due)?;
+        Some(Planned { target, met: Some((since, locked)) })
     }
 
     /// Whether a target that met an outage is to be tried again before the one at hand goes on.
@@ -140,9 +162,12 @@ impl Plan {
         self.out.remove(&ordinal);
     }
 
-    /// Gives a target back that is to be the next again.
-    pub fn put_back(&mut self, target: Pending) {
-        if self.out.remove(&target.ordinal) {
+    /// Gives a target back that is to be the next again. One that met an outage still has its turn.
+    pub fn put_back(&mut self, Planned { target, met }: Planned) {
+        if let Some((since, locked)) = met {
+            self.later.push_front(Later { target, since, locked });
+            self.turn = false;
+        } else if self.out.remove(&target.ordinal) {
             self.queue.push_front(target);
         }
     }
@@ -155,5 +180,29 @@ impl Plan {
         self.after = -1;
         self.queue.clear();
         self.passed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(ordinal: i64) -> Pending {
+        Pending { ordinal, tenant_id: Some(ordinal), steps: 0, errors: 0, starts: 0 }
+    }
+
+    #[test]
+    fn a_target_that_met_an_outage_and_was_reserved_in_vain_still_comes_first() {
+        let mut plan = Plan::new(1);
+        plan.put_off(target(7), false);
+        plan.later[0].since = Instant::now().checked_sub(LATER).expect("the machine is up");
+        // It is reserved for the end of a step of another, which goes on instead.
+        for _ in 0..3 {
+            let reserved = plan.due_in_turn().expect("it is due");
+            assert!(!plan.has_due());
+            plan.put_back(reserved);
+            assert!(plan.has_due());
+        }
+        assert_eq!(plan.due_in_turn().map(|due| due.target.ordinal), Some(7));
     }
 }
