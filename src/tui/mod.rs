@@ -1,6 +1,8 @@
 //! The console: state and its changes, what keys mean, how things look, and the loop that
 //! ties them to a terminal and to the service.
 
+#![expect(missing_docs, reason = "a name that says it all needs no sentence")]
+
 pub mod app;
 mod banner;
 pub mod command;

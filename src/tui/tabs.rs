@@ -24,12 +24,10 @@ macro_rules! tabs {
     ($($tab:ident, $field:ident: $screen:ty, $command:ident, $context:ident, $titles:expr;)+) => {
         /// A tab of the console.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[expect(missing_docs, reason = "the screens say what they are")]
         pub enum Tab { $($tab,)+ }
 
         /// The screens of all tabs.
         #[derive(Debug)]
-        #[expect(missing_docs, reason = "the screens say what they are")]
         pub struct Tabs { $(pub $field: $screen,)+ }
 
         impl Tab {
