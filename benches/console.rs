@@ -22,10 +22,11 @@ use tenantpilot::ops::runs::{ListRuns, Page, RunPage};
 use tenantpilot::ops::{AnyOutput, password};
 use tenantpilot::runbooks::Registry;
 use tenantpilot::term::{ColorSupport, SizedBackend};
-use tenantpilot::tui::app::{App, Setup};
+use tenantpilot::tui::app::App;
 use tenantpilot::tui::frame;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::setup::Setup;
 use tenantpilot::tui::theme::Theme;
 
 fn now() -> DateTime<Utc> {

@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::app::App;
-use super::command::Command;
-use super::theme::Role;
 use crate::domain::capability::Capability;
+use crate::tui::app::App;
+use crate::tui::command::Command;
+use crate::tui::theme::Role;
 
 /// The columns that the reason should have.
 const REASON: usize = 12;

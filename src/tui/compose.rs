@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::msg::{Effect, Request, Slot};
 use crate::Result;
 use crate::drafts::{DraftKey, Drafts, Found, Kept};
+use crate::tui::msg::{Effect, Request, Slot};
 
 /// One piece of work on the file of a draft.
 #[derive(Debug, Clone, PartialEq)]

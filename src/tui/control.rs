@@ -1,7 +1,5 @@
 //! What the console can ask of a run: the words for it, what has to be typed, what is sent.
 
-use super::look::grouped;
-use super::screens::operations_tenant_text;
 use crate::domain::confirmation::{Action, Confirmation};
 use crate::domain::run::{Run, RunStatus, Source};
 use crate::domain::run_facts::RunFacts;
@@ -9,6 +7,8 @@ use crate::ops::runs::{
     CancelRun, CloseRun, Controlled, PauseRun, ResumeRun, Retried, RetryPlan, RetryRun,
 };
 use crate::ops::{AnyOperation, Consent};
+use crate::tui::look::grouped;
+use crate::tui::screens::operations_tenant_text;
 use crate::{Error, ErrorKind};
 
 /// Why nothing can be changed while the database does not answer.

@@ -8,19 +8,18 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::app::link;
-use super::app::{App, MINIMUM};
-use super::banner;
-use super::command::{Command, Context};
-use super::look::wrapped;
-use super::screen::{Cx, Hint, State};
-use super::tabs::Tab;
-use super::theme::Role;
 use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone;
 use crate::ops::platform::Platform;
+use crate::tui::app::link;
+use crate::tui::app::{App, MINIMUM};
+use crate::tui::banner;
+use crate::tui::command::{Command, Context};
+use crate::tui::look::wrapped;
+use crate::tui::screen::{Cx, Hint, State};
+use crate::tui::tabs::Tab;
+use crate::tui::theme::Role;
 
-/// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
@@ -237,7 +236,7 @@ fn tab_texts(app: &App) -> Vec<(Tab, String)> {
 /// What the tab line says of a tab: with the open run's id and apart at 0, closer at 1, in
 /// short at 2 and as short as it can be at 3.
 fn tab_text(app: &App, tab: Tab, brevity: usize) -> String {
-    let key = app.setup.keymap.keys_for(app.tab.context(), tab.command());
+    let key = app.setup.keymap.keys_for(Context::of(app.tab), Command::to(tab));
     let key = key.first().map_or_else(String::new, |key| format!("{key} "));
     let [full, short, shortest] = tab.titles();
     match (brevity, app.tabs.get(tab).caption()) {

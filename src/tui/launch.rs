@@ -3,11 +3,6 @@
 use ratatui::Terminal;
 use ratatui::layout::Size;
 
-use super::app::{App, Setup};
-use super::command::{Command, Context};
-use super::keymap::{Key, Keymap, Resolved};
-use super::session::{self, Client, End, Host};
-use super::theme::Theme;
 use crate::access::ClientKind;
 use crate::config::{Color, Config, locale};
 use crate::domain::sanitize;
@@ -16,21 +11,22 @@ use crate::ops::Ops;
 use crate::paths::Paths;
 use crate::term::fence::Fence;
 use crate::term::{ColorSupport, Modes, SizedBackend, TerminalGuard, local, signals};
+use crate::tui::app::App;
+use crate::tui::command::{Command, Context};
+use crate::tui::keymap::{Key, Keymap, Resolved};
+use crate::tui::session::{self, Client, End, Host};
+use crate::tui::setup::Setup;
+use crate::tui::theme::Theme;
 use crate::{Error, Result, logging};
 
-/// What a console is opened with.
 pub struct Launch {
-    /// The service.
     pub ops: Ops,
-    /// The settings.
     pub config: Config,
-    /// Where files are.
     pub paths: Paths,
     /// Where drafts of support requests are kept, apart for each database.
     pub drafts: Drafts,
 }
 
-/// The exit code after a panic.
 const CRASHED: u8 = 101;
 
 /// Opens the console and stays until it is left; gives the exit code.

@@ -6,12 +6,11 @@ use chrono::{DateTime, Duration, FixedOffset, Utc};
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::theme::{Role, Theme};
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
 use crate::domain::time_zone::{TimeZone, short_time};
+use crate::tui::theme::{Role, Theme};
 
-/// The widest time of a list.
 pub const SHORT_TIME: usize = 11;
 
 /// Everything that a view needs beside its data.
@@ -19,23 +18,18 @@ pub const SHORT_TIME: usize = 11;
 pub struct Look {
     /// The theme, cut to what the terminal can show.
     pub theme: Theme,
-    /// Whether glyphs are ASCII.
     pub ascii: bool,
     /// Whether to write little: the line to the terminal is slow.
     pub terse: bool,
-    /// The zone that times are shown in.
     pub zone: TimeZone,
-    /// The moment of the last message.
     pub now: DateTime<Utc>,
 }
 
 impl Look {
-    /// The style of a role.
     pub fn style(&self, role: Role) -> Style {
         self.theme.style(role)
     }
 
-    /// A span of text of ours.
     pub fn span(&self, role: Role, text: impl Into<String>) -> Span<'static> {
         Span::styled(text.into(), self.style(role))
     }
@@ -57,12 +51,10 @@ impl Look {
         if self.ascii { text.truncated_ascii(columns) } else { text.truncated(columns) }
     }
 
-    /// One of two glyphs.
     pub fn glyph(&self, rich: &'static str, plain: &'static str) -> &'static str {
         if self.ascii { plain } else { rich }
     }
 
-    /// The zone's name, as headings print it.
     pub fn zone_name(&self) -> String {
         match self.zone {
             TimeZone::Utc => "UTC".to_owned(),
@@ -94,7 +86,6 @@ impl Look {
             .unwrap_or_else(|| format!("AT {zone}"))
     }
 
-    /// A time in full, with its zone.
     pub fn full_time(&self, at: DateTime<Utc>) -> String {
         format!("{} {}", self.format(at, "%F %H:%M:%S"), self.zone_name())
     }
@@ -110,7 +101,6 @@ impl Look {
     }
 }
 
-/// The role of a run's state.
 pub fn state_role(state: RunState) -> Role {
     match state {
         RunState::Queued => Role::Queued,

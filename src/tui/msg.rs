@@ -8,50 +8,36 @@ use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 
-use super::compose::{Done, Job};
-use super::export::{ExportDiagnostics, ExportPlan};
 use crate::access::Requirement;
 use crate::drafts::{DraftKey, Drafts};
 use crate::ops::plans::Counted;
 use crate::ops::{AnyOperation, AnyOutput, Blocker};
+use crate::tui::compose::{Done, Job};
+use crate::tui::export::{ExportDiagnostics, ExportPlan};
 use crate::{Error, ErrorKind, Result};
 
-/// Something that happened.
 #[derive(Debug)]
 pub enum Msg {
-    /// A key was pressed.
     Key(KeyEvent),
-    /// Text was pasted in one piece.
     Paste(String),
     /// The wheel was turned, away from the person (up) or towards them.
     Wheel {
-        /// Up.
         up: bool,
     },
-    /// A cell was clicked.
     Click {
-        /// Column, from 0.
         column: u16,
-        /// Row, from 0.
         row: u16,
     },
     /// The terminal has a new size, in cells.
     Resize(u16, u16),
-    /// The terminal got or lost the focus.
     Focus(bool),
     /// The line to the terminal was found to be slow, or is no longer.
     Terse(bool),
-    /// Time went by.
     Tick,
-    /// What is waited for has changed.
     Waiting(Waiting),
-    /// The cursor has rested for a moment.
     Rested,
-    /// A request was answered.
     Done {
-        /// Whose answer.
         slot: Slot,
-        /// The answer.
         answer: Box<Answer>,
     },
 }
@@ -59,81 +45,46 @@ pub enum Msg {
 /// Requests of one slot replace each other: one runs, at most one waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Slot {
-    /// The header's facts.
     Platform,
-    /// Whether the database takes writes.
     Condition,
-    /// Login and logout.
     Session,
-    /// Signs of life of the person.
     Touch,
-    /// The operations list.
     List,
-    /// The counts above it.
     Counts,
-    /// Names for completing a filter.
     Names,
-    /// What a text of the palette names.
     Named,
-    /// The run that is open.
     Detail,
-    /// How much is unread in the inbox.
     Unread,
-    /// The inbox.
     Notices,
-    /// Marking some notices as read.
     MarkRead,
-    /// Marking all notices as read.
     MarkAllRead,
-    /// What a retry would cover.
     Plan,
-    /// A change of a run.
     Control,
-    /// Workers and what they hold.
     Workers,
-    /// Health, numbers and failures of a window.
     Overview,
     /// The failures of a window by what they say.
     Errors,
-    /// What customers use.
     Usage,
-    /// Remembering the window that was chosen.
     Window,
-    /// The person's break-glass.
     BreakGlass,
-    /// Taking break-glass, or ending it.
     BreakGlassChange,
-    /// What a scope can be chosen from.
     ScopeChoices,
-    /// What a runbook would change.
     Preflight,
-    /// The targets of a plan.
     PlanTargets,
-    /// The start of a runbook.
     StartRunbook,
-    /// Writing a file.
     Export,
-    /// The list of support requests.
     SupportRequests,
-    /// The support request that is open.
     SupportRequest,
-    /// The list of tenants.
     SupportTenants,
-    /// The tenant that is open.
     SupportTenant,
-    /// The tenants of a run.
     RunTenants,
     /// An opening of diagnostics; asked by a key only, for each is audited.
     Diagnostics,
-    /// Writing diagnostics into files.
     DiagnosticsExport,
     /// What a support request is made of; asked by a key only, for it is audited.
     Evidence,
-    /// Sending a support request.
     SendRequest,
-    /// Files of drafts.
     Drafts,
-    /// What a request waits for.
     Blocker,
 }
 
@@ -145,20 +96,16 @@ impl Slot {
     }
 }
 
-/// What requests wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Waiting {
     /// Whose answer is awaited longest, and for how many seconds.
     pub longest: Option<(Slot, u64)>,
-    /// All that wait with it.
     pub slots: BTreeSet<Slot>,
     /// The database has answered nothing for seconds.
     pub silent: bool,
-    /// The lock that it waits for.
     pub blocker: Option<Blocker>,
     /// How long the way to the database and back takes, where that is long.
     pub trip: Option<&'static str>,
-    /// How long it takes at least.
     pub least: Duration,
 }
 
@@ -174,25 +121,20 @@ impl Waiting {
 /// What is asked of the service, or of this machine's disk. Two equal requests are the same request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    /// An operation.
     Op(Box<AnyOperation>),
     /// An operation, once a draft's file was written, or could not be.
     Kept(Box<(Drafts, Job)>, Box<AnyOperation>),
     /// Work on files of drafts, in this order.
     Files(Drafts, Vec<Job>),
-    /// A plan in a file.
     ExportPlan(ExportPlan),
-    /// Diagnostics in files.
     ExportDiagnostics(ExportDiagnostics),
 }
 
 impl Request {
-    /// An operation.
     pub fn of(operation: impl Into<AnyOperation>) -> Self {
         Self::Op(Box::new(operation.into()))
     }
 
-    /// Whether it needs no login.
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Op(asked) if asked.requirement() == Requirement::BeforeLogin)
     }
@@ -208,11 +150,9 @@ impl Request {
     }
 }
 
-/// What came of a request.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a message holds it in a box")]
 pub enum Answer {
-    /// What came of an operation.
     Op(AnyOutput),
     /// How far a preflight is; its plan is still to come.
     Counted(Counted),
@@ -220,20 +160,17 @@ pub enum Answer {
     Files(Vec<(DraftKey, Done)>),
     /// How many targets of a plan were written into a file.
     PlanExported(ExportPlan, Result<usize>),
-    /// Diagnostics were written into these files.
     DiagnosticsExported(Result<Vec<PathBuf>>),
     /// Nothing has changed since the last answer to the same request.
     Unchanged,
     /// Something has, and is read a moment later.
     Later,
-    /// The lock that a request waits for.
     Looked(Result<Option<Blocker>>),
     /// Whether something has changed could not be found out.
     Unknown(Error),
 }
 
 impl Answer {
-    /// Whether a login succeeded.
     pub fn logs_in(&self) -> bool {
         matches!(self, Self::Op(AnyOutput::Login(_, Ok(_))))
     }
@@ -248,7 +185,6 @@ impl Answer {
         matches!(self, Self::Counted(_))
     }
 
-    /// What went wrong, if something did.
     pub fn error(&self) -> Option<&Error> {
         match self {
             Self::Op(output) => output.error(),
@@ -262,29 +198,22 @@ impl Answer {
     }
 }
 
-/// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Ask the service.
     Ask(Slot, Request),
     /// Give up what is asked; it is read only, so nothing is left of it.
     Stop(Slot),
     /// Give up what is read, once it turns out to be slow.
     Leave(Slot),
-    /// Send text to the terminal's clipboard.
     Copy(String),
     /// Say [`Msg::Rested`] when nothing else was asked to for a moment.
     WaitForRest,
-    /// Go into the background.
     Suspend,
-    /// Draw every cell again.
     Repaint,
-    /// Leave.
     Quit,
 }
 
 impl Effect {
-    /// Ask the service to do an operation.
     pub fn ask(slot: Slot, operation: impl Into<AnyOperation>) -> Self {
         Self::Ask(slot, Request::of(operation))
     }
@@ -293,20 +222,15 @@ impl Effect {
 /// Something to be asked again and again while the state wants it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sub {
-    /// Its slot.
     pub slot: Slot,
-    /// The request.
     pub request: Request,
-    /// How often.
     pub every: Duration,
-    /// What its answer follows.
     pub follows: Follows,
 }
 
 /// What an answer follows, and with that when a poll may be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follows {
-    /// Changes of the database alone.
     Changes,
     /// The passing of time, too: leases run out and workers go silent by it.
     Time,

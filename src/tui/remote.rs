@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 
-use super::screen::State;
 use crate::{Error, Result};
 
 /// The last good value of something, when it came, and what went wrong since.
@@ -11,6 +10,14 @@ pub struct Remote<T> {
     value: Option<T>,
     at: Option<DateTime<Utc>>,
     error: Option<Error>,
+}
+
+/// How the data of a screen stands.
+#[derive(Debug, Clone, Copy)]
+pub struct State<'a> {
+    pub error: Option<&'a Error>,
+    /// Whether there is something to show beside it.
+    pub has_data: bool,
 }
 
 impl<T> Default for Remote<T> {
@@ -40,7 +47,6 @@ impl<T> Remote<T> {
         }
     }
 
-    /// The last good value.
     pub fn value(&self) -> Option<&T> {
         self.value.as_ref()
     }
@@ -55,7 +61,6 @@ impl<T> Remote<T> {
         self.error.as_ref()
     }
 
-    /// How it stands.
     pub fn state(&self) -> State<'_> {
         State { error: self.error(), has_data: self.value.is_some() }
     }

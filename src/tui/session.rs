@@ -13,18 +13,18 @@ use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
 use tokio::time::{Instant, sleep_until};
 
-use super::app::App;
-use super::compose::worked_off;
-use super::effects::Runner;
-use super::export;
-use super::frame;
-use super::msg::{Effect, Msg};
 use crate::access::ClientKind;
 use crate::ops::Ops;
 use crate::paths;
 use crate::term::fence::{FENCE, Fence};
 use crate::term::signals::{self, Job};
 use crate::term::{Crash, SizedBackend, TerminalGuard, local};
+use crate::tui::app::App;
+use crate::tui::compose::worked_off;
+use crate::tui::export;
+use crate::tui::frame;
+use crate::tui::msg::{Effect, Msg};
+use crate::tui::runner::Runner;
 
 /// Frames are at least this far apart.
 const FRAME: Duration = Duration::from_millis(16);
@@ -46,35 +46,26 @@ const CLIPBOARD_LIMIT: usize = 8 * 1024;
 pub struct Host<'a> {
     /// The terminal's modes, for going into the background.
     pub guard: Option<&'a TerminalGuard>,
-    /// Being told to end.
     pub signals: Option<signals::EndSignals>,
     /// Being told to step into the background, and coming back.
     pub jobs: Option<signals::JobSignals>,
-    /// Something has panicked.
     pub crash: Option<Crash>,
-    /// When frames may be drawn.
     pub fence: Fence,
 }
 
-/// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The person left.
     Quit,
     /// A signal came, with its number.
     Signal(u8),
-    /// The terminal is gone.
     Gone,
-    /// A part of the program panicked.
     Crashed,
 }
 
 /// Who is at the terminal, as far as the throttle and sessions care.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// What the throttle counts by.
     pub origin: String,
-    /// What kind of client.
     pub kind: ClientKind,
 }
 
@@ -245,7 +236,6 @@ where
     Ok(end)
 }
 
-/// Draws a frame.
 fn draw<W: Write>(
     terminal: &mut Terminal<SizedBackend<W>>,
     app: &App,
@@ -259,7 +249,6 @@ fn draw<W: Write>(
     Ok(())
 }
 
-/// Writes what draws nothing.
 fn write_now<W: Write>(terminal: &mut Terminal<SizedBackend<W>>, bytes: &[u8]) -> io::Result<()> {
     let writer = terminal.backend_mut().writer_mut();
     writer.write_all(bytes)?;

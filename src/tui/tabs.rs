@@ -1,34 +1,55 @@
 //! The tabs: one row each, in the order of the tab line.
 
-use chrono::{DateTime, Utc};
-
-use super::app::Setup;
-use super::command::{Command, Context};
-use super::msg::Effect;
-use super::screen::Screen;
-use super::screens::inbox::Inbox;
-use super::screens::operations::Operations;
-use super::screens::overview::Overview;
-use super::screens::run::RunScreen;
-use super::screens::runbooks::Runbooks;
-use super::screens::support::Support;
-use super::screens::telemetry::Telemetry;
-use super::screens::workers::Workers;
-
 /// The tab that a console begins with, and that leads on from everywhere.
 pub const HOME: Tab = Tab::Operations;
 
-/// A row: the tab, its screen, the command of its key, where that is looked up from it, and its
-/// name on the tab line: in full, short, and as short as it can be.
+/// Hands the tabs to a macro. A row: the tab, its screen in `screens`, its name on the tab line (in
+/// full, short, and as short as it can be); the command of its key, with its id, its words in the
+/// footer and in help, and the capability without which it shows nothing; the context of its keys, with
+/// the section of keymaps and its heading in help.
 macro_rules! tabs {
-    ($($tab:ident, $field:ident: $screen:ty, $command:ident, $context:ident, $titles:expr;)+) => {
-        /// A tab of the console.
+    ($with:ident! $($more:tt)*) => {
+        $with! {
+            {
+                Overview, overview: overview::Overview, ["Overview", "Overview", "Over"],
+                    TabOverview, "tab.overview", "overview", "Go to the overview: is anything wrong, what, what next", None,
+                    Overview, "overview", "In the overview";
+                Operations, operations: operations::Operations, ["Operations", "Ops", "Ops"],
+                    TabOperations, "tab.operations", "operations", "Go to the list of operation runs", Some(Capability::OpsView),
+                    Operations, "operations", "In the list of runs";
+                Run, run: run::RunScreen, ["Run"; 3],
+                    TabRun, "tab.run", "run", "Go to the run opened last", Some(Capability::OpsView),
+                    Run, "run", "In a run";
+                Telemetry, telemetry: telemetry::Telemetry, ["Telemetry", "Telemetry", "Tele"],
+                    TabTelemetry, "tab.telemetry", "telemetry", "Go to the telemetry: what customers use", None,
+                    Telemetry, "telemetry", "In the telemetry";
+                Support, support: support::Support, ["Support", "Support", "Supp"],
+                    TabSupport, "tab.support", "support", "Go to support: requests, tenants and diagnostics", None,
+                    Requests, "requests", "In the list of support requests";
+                Runbooks, runbooks: runbooks::Runbooks, ["Runbooks", "Runbooks", "Books"],
+                    TabRunbooks, "tab.runbooks", "runbooks", "Go to the runbooks: start maintenance step by step", Some(Capability::RunbooksView),
+                    Runbooks, "runbooks", "In the list of runbooks";
+                Inbox, inbox: inbox::Inbox, ["Inbox"; 3],
+                    TabInbox, "tab.inbox", "inbox", "Go to the inbox: what you started and has ended", None,
+                    Inbox, "inbox", "In the inbox";
+                Workers, workers: workers::Workers, ["Workers", "Workers", "Work"],
+                    TabWorkers, "tab.workers", "workers", "Go to the workers and what they hold", Some(Capability::OpsView),
+                    Workers, "workers", "In the list of workers";
+            }
+            $($more)*
+        }
+    };
+}
+pub(in crate::tui) use tabs;
+
+macro_rules! tab {
+    ({$(
+        $tab:ident, $field:ident: $screen:ty, $titles:expr,
+        $command:ident, $id:literal, $help:literal, $description:literal, $capability:expr,
+        $context:ident, $section:literal, $heading:literal;
+    )+}) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Tab { $($tab,)+ }
-
-        /// The screens of all tabs.
-        #[derive(Debug)]
-        pub struct Tabs { $(pub $field: $screen,)+ }
 
         impl Tab {
             /// Every tab, in the order of the tab line.
@@ -38,59 +59,11 @@ macro_rules! tabs {
             pub const fn titles(self) -> [&'static str; 3] {
                 match self { $(Self::$tab => $titles,)+ }
             }
-
-            /// The command that goes there.
-            pub const fn command(self) -> Command {
-                match self { $(Self::$tab => Command::$command,)+ }
-            }
-
-            /// Where the keys of tabs are looked up from there.
-            pub const fn context(self) -> Context {
-                match self { $(Self::$tab => Context::$context,)+ }
-            }
-        }
-
-        impl Tabs {
-            /// The tabs of a console, with nothing on them yet.
-            pub fn new(setup: &Setup) -> Self {
-                Self { $($field: <$screen>::new(setup),)+ }
-            }
-
-            /// The screen of a tab.
-            pub fn get(&self, tab: Tab) -> &dyn Screen {
-                match tab { $(Tab::$tab => &self.$field,)+ }
-            }
-
-            /// The screen of a tab, to be changed.
-            pub fn get_mut(&mut self, tab: Tab) -> &mut dyn Screen {
-                match tab { $(Tab::$tab => &mut self.$field,)+ }
-            }
-
-            /// Takes what outlives the session from those before, which ended `on_purpose` or not.
-            pub fn inherit(
-                &mut self,
-                old: Self,
-                on_purpose: bool,
-                now: DateTime<Utc>,
-            ) -> Vec<Effect> {
-                let mut effects = Vec::new();
-                $(effects.extend(self.$field.inherit(old.$field, on_purpose, now));)+
-                effects
-            }
         }
     };
 }
 
-tabs! {
-    Overview, overview: Overview, TabOverview, Overview, ["Overview", "Overview", "Over"];
-    Operations, operations: Operations, TabOperations, Operations, ["Operations", "Ops", "Ops"];
-    Run, run: RunScreen, TabRun, Run, ["Run"; 3];
-    Telemetry, telemetry: Telemetry, TabTelemetry, Telemetry, ["Telemetry", "Telemetry", "Tele"];
-    Support, support: Support, TabSupport, Requests, ["Support", "Support", "Supp"];
-    Runbooks, runbooks: Runbooks, TabRunbooks, Runbooks, ["Runbooks", "Runbooks", "Books"];
-    Inbox, inbox: Inbox, TabInbox, Inbox, ["Inbox"; 3];
-    Workers, workers: Workers, TabWorkers, Workers, ["Workers", "Workers", "Work"];
-}
+tabs!(tab!);
 
 impl Default for Tab {
     fn default() -> Self {
@@ -106,10 +79,5 @@ impl Tab {
         let here = Self::ALL.iter().position(|tab| *tab == self).unwrap_or(0);
         let next = if forward { here + 1 } else { here + count - 1 } % count;
         Self::ALL.get(next).copied().unwrap_or(self)
-    }
-
-    /// The tab that a command goes to.
-    pub fn of(command: Command) -> Option<Self> {
-        Self::ALL.iter().copied().find(|tab| tab.command() == command)
     }
 }

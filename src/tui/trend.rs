@@ -1,6 +1,6 @@
 //! Numbers over time: bars, and the change against the time before.
 
-use super::look::grouped;
+use crate::tui::look::grouped;
 
 /// What a bar's cell looks like by its eighths, from one to eight.
 const RICH: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];

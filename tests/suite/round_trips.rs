@@ -14,8 +14,8 @@ use tenantpilot::ops::support::ListRequests;
 use tenantpilot::ops::telemetry::Summarise;
 use tenantpilot::ops::workers::ListWorkers;
 use tenantpilot::ops::{ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
-use tenantpilot::tui::effects::Runner;
 use tenantpilot::tui::msg::{Request, Slot};
+use tenantpilot::tui::runner::Runner;
 use tenantpilot::worker::alerts::AlertSettings;
 use tenantpilot::worker::{Worker, WorkerSettings};
 use tenantpilot::{

@@ -7,7 +7,6 @@ use crate::tui::msg::{Answer, Effect, Slot};
 use crate::tui::screens::login::Login;
 
 impl App {
-    /// Takes an answer.
     pub(super) fn done(&mut self, slot: Slot, answer: Answer) -> Vec<Effect> {
         // The disk's answer says nothing about the database.
         if !matches!(answer, Answer::Files(_)) {

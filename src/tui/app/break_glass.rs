@@ -9,10 +9,8 @@ use crate::tui::control::LOST;
 use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::screens::dialogs::break_glass::GlassDialog;
 
-/// What is known of the person's break-glass.
 #[derive(Debug, Default)]
 pub struct Glass {
-    /// As the database told last.
     active: Option<BreakGlass>,
     /// A change was made here since the last poll: an answer that contradicts it may have been
     /// read before.
@@ -49,7 +47,6 @@ impl App {
         Vec::new()
     }
 
-    /// Takes what a poll found.
     pub(super) fn take_glass(&mut self, found: Result<Option<BreakGlass>>) -> Vec<Effect> {
         let Ok(found) = found else {
             // What is known stands until the database answers again.

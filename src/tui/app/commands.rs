@@ -11,7 +11,7 @@ use crate::tui::msg::{Effect, Slot};
 use crate::tui::screen::Target;
 use crate::tui::screens::dialogs::help::Help;
 use crate::tui::screens::dialogs::palette::Palette;
-use crate::tui::tabs::{HOME, Tab};
+use crate::tui::tabs::HOME;
 use crate::tui::theme::{self, Theme};
 
 /// Rows that one notch of the wheel moves.
@@ -90,7 +90,7 @@ impl App {
 
     /// Does a command that what is shown leaves to the console.
     pub(super) fn navigate(&mut self, command: Command) -> Vec<Effect> {
-        if let Some(tab) = Tab::of(command) {
+        if let Some(tab) = command.tab() {
             self.act(Some(tab), |screen, cx| screen.command(command, cx));
             return self.go(tab);
         }

@@ -18,7 +18,6 @@ impl App {
         self.modals.last().map_or_else(|| self.below(), |top| top.as_ref())
     }
 
-    /// What a screen may read.
     pub fn cx(&self) -> Cx<'_> {
         Cx { lost: self.greyed(), ..self.cx_of_link() }
     }
@@ -55,14 +54,12 @@ impl App {
         act(screen, &Cx { area, lost, paused, every, window, under_glass, shown, ..cx })
     }
 
-    /// Lays a screen over what is shown.
     pub fn push(&mut self, mut screen: Box<dyn Screen>) -> Vec<Effect> {
         let reply = screen.open(&self.cx());
         self.modals.push(screen);
         self.follow(reply)
     }
 
-    /// Has what gets the keys do something.
     pub(super) fn ask_front(
         &mut self,
         act: impl FnOnce(&mut dyn Screen, &Cx<'_>) -> Reply,

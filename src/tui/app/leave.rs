@@ -50,7 +50,6 @@ impl App {
         Vec::new()
     }
 
-    /// Goes to what was named.
     pub(super) fn go_to(&mut self, target: GoTo) -> Vec<Effect> {
         match target {
             GoTo::Run(id) => self.visit(&Target::Run(id), true),

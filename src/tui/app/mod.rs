@@ -3,16 +3,14 @@
 mod answers;
 mod break_glass;
 mod commands;
-mod condition;
 mod front;
 mod leave;
 pub mod link;
-pub(in crate::tui) mod once;
+mod once;
 mod places;
 mod polling;
 mod subject;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,30 +18,25 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::{Rect, Size};
 
 use crate::Error;
-use crate::domain::time_zone::TimeZone;
 use crate::domain::window::Window;
 use crate::drafts::Drafts;
 use crate::ops::auth::{Session, Touch};
 use crate::ops::platform::{Platform, PlatformInfo};
-use crate::runbooks::Registry;
-use crate::term::ColorSupport;
 use crate::tui::command::{Command, Context};
 use crate::tui::compose::Job;
-use crate::tui::keymap::Key;
-use crate::tui::keymap::{Keymap, Resolved};
+use crate::tui::keymap::{Key, Resolved};
+use crate::tui::link::Link;
 use crate::tui::look::Look;
 use crate::tui::msg::{Effect, Msg, Slot};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Place, Reply, Screen, Target, Toast};
+use crate::tui::screens::Tabs;
 use crate::tui::screens::login::Login;
-use crate::tui::tabs::{HOME, Tab, Tabs};
-use crate::tui::theme::Theme;
+use crate::tui::setup::Setup;
+use crate::tui::tabs::{HOME, Tab};
 use break_glass::Glass;
-use link::Link;
 
-/// The smallest terminal that everything fits into.
 pub const MINIMUM: Size = Size { width: 60, height: 15 };
-/// The fastest and the slowest poll.
 const POLL_RANGE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 /// Without the focus, or on a slow line, polls are this many times slower.
 const POLL_FACTOR: u32 = 5;
@@ -52,36 +45,6 @@ const TOUCH_EVERY: chrono::Duration = chrono::Duration::seconds(60);
 /// How much later than expected an answer may come before the data counts as old.
 const GRACE: chrono::Duration = chrono::Duration::seconds(2);
 
-/// What a console is made with.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The keys in force.
-    pub keymap: Keymap,
-    /// The theme, as loaded.
-    pub theme: Theme,
-    /// What the terminal can show.
-    pub colors: ColorSupport,
-    /// Whether glyphs are ASCII.
-    pub ascii: bool,
-    /// The zone of times.
-    pub zone: TimeZone,
-    /// How often to poll.
-    pub poll: Duration,
-    /// Rows of a page.
-    pub page_size: i64,
-    /// The terminal's size.
-    pub size: Size,
-    /// Now.
-    pub now: DateTime<Utc>,
-    /// The runbooks that the service knows.
-    pub registry: Registry,
-    /// Where exports go; none where there is no such place.
-    pub exports: Option<PathBuf>,
-    /// Where drafts of support requests are kept; none where there is no such place.
-    pub drafts: Option<Drafts>,
-}
-
-/// The whole state of one console.
 #[derive(Debug)]
 pub struct App {
     pub(in crate::tui) setup: Setup,
@@ -89,7 +52,6 @@ pub struct App {
     pub(in crate::tui) session: Option<Session>,
     pub(in crate::tui) platform: Remote<Platform>,
     pub(in crate::tui) login: Login,
-    /// The tabs' screens.
     pub tabs: Tabs,
     /// The window of everything that sums up; none until an answer told the remembered one.
     pub(in crate::tui) window: Option<Window>,
@@ -112,7 +74,6 @@ pub struct App {
 }
 
 impl App {
-    /// A console before its first frame.
     pub fn new(setup: Setup) -> Self {
         let look = Look {
             theme: setup.theme.downgrade(setup.colors),
@@ -137,7 +98,7 @@ impl App {
             paused: false,
             pending: Vec::new(),
             focused: true,
-            theme_index: super::theme::index_of(&setup.theme),
+            theme_index: crate::tui::theme::index_of(&setup.theme),
             back: Vec::new(),
             forward: Vec::new(),
             touched: None,
@@ -150,12 +111,10 @@ impl App {
         vec![Effect::ask(Slot::Platform, PlatformInfo)]
     }
 
-    /// The session, once there is one.
     pub fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
 
-    /// Whether little is written.
     pub fn is_terse(&self) -> bool {
         self.look.terse
     }
@@ -237,7 +196,7 @@ impl App {
             }
             Msg::Tick => self.ask_tabs(|tab, cx| tab.tick(cx)),
             Msg::Waiting(waiting) => {
-                self.take_waiting(waiting);
+                self.link.wait(waiting);
                 Vec::new()
             }
             Msg::Rested => self.ask_tabs(|tab, cx| tab.rested(cx)),

@@ -9,13 +9,11 @@ use crate::tui::tabs::Tab;
 const PLACES: usize = 100;
 
 impl App {
-    /// What is shown.
     fn here(&self) -> Place {
         let shown = Tab::ALL.iter().filter_map(|tab| self.tabs.get(*tab).place());
         Place { tab: self.tab, shown: shown.collect() }
     }
 
-    /// Remembers a place that is left.
     fn remember(&mut self, place: Place) {
         if self.back.last() != Some(&place) {
             self.back.push(place);
@@ -26,7 +24,6 @@ impl App {
         }
     }
 
-    /// Goes to a tab.
     pub(super) fn go(&mut self, tab: Tab) -> Vec<Effect> {
         if tab == self.tab {
             return Vec::new();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{App, GRACE, POLL_FACTOR, POLL_RANGE};
+use crate::ops::condition::ReadCondition;
 use crate::ops::platform::PlatformInfo;
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::tabs::Tab;
@@ -19,7 +20,6 @@ impl App {
         if often { every } else { (every * POLL_FACTOR).min(POLL_RANGE.1) }
     }
 
-    /// Whether the database answered last time.
     pub fn reachable(&self) -> bool {
         !self.link.is_lost() && self.stale_for().is_none()
     }
@@ -52,12 +52,16 @@ impl App {
         let cx = self.cx_of_link();
         subs.extend(Tab::ALL.iter().flat_map(|tab| self.tabs.get(*tab).always(&cx)));
         subs.push(self.glass_poll());
-        subs.push(self.condition_poll());
+        subs.push(Sub {
+            slot: Slot::Condition,
+            request: Request::of(ReadCondition),
+            every,
+            follows: Follows::Time,
+        });
         subs.extend(self.once_subs());
         subs
     }
 
-    /// What the tab reads.
     fn tab_subs(&self) -> Vec<Sub> {
         if self.session.is_none() {
             return Vec::new();
@@ -65,7 +69,6 @@ impl App {
         self.below().subscriptions(&self.cx_of_link())
     }
 
-    /// The slots that the tab reads.
     pub(super) fn tab_slots(&self) -> Vec<Slot> {
         self.tab_subs().into_iter().map(|sub| sub.slot).collect()
     }

@@ -17,14 +17,11 @@ const NOT_OPENED: &str = "diagnostics are not opened while the database does not
 
 /// A change that makes sense, and is asked about first.
 enum Change {
-    /// Of a run.
     Run(Box<Run>, Control),
-    /// Of the runs of an error.
     Group(GroupQuestion),
 }
 
 impl App {
-    /// What the tab at hand is about.
     fn subject(&self) -> Subject<'_> {
         self.below().subject(&self.cx())
     }

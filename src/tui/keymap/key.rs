@@ -4,40 +4,25 @@ use std::fmt;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-/// The key itself, without modifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
     /// A printable character, upper case when shift was held.
     Char(char),
     /// `f1` to `f12`.
     Function(u8),
-    /// Return.
     Enter,
-    /// Escape.
     Esc,
-    /// Tab; with shift it is `shift-tab`.
     Tab,
-    /// Backspace.
     Backspace,
-    /// Delete.
     Delete,
-    /// Insert.
     Insert,
-    /// Arrow up.
     Up,
-    /// Arrow down.
     Down,
-    /// Arrow left.
     Left,
-    /// Arrow right.
     Right,
-    /// Home.
     Home,
-    /// End.
     End,
-    /// Page up.
     PageUp,
-    /// Page down.
     PageDown,
 }
 
@@ -71,28 +56,22 @@ const INTRODUCERS: [char; 7] = ['[', 'O', ']', 'P', 'X', '^', '_'];
 /// A key with its modifiers, normalised so that what terminals cannot tell apart is equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// The key.
     pub code: Code,
-    /// Control was held.
     pub ctrl: bool,
-    /// Alt (or Meta) was held.
     pub alt: bool,
     /// Shift was held; only for keys that are not characters.
     pub shift: bool,
 }
 
 impl Key {
-    /// The character `character`, without modifiers.
     pub const fn char(character: char) -> Self {
         Self::plain(Code::Char(character))
     }
 
-    /// `code` without modifiers.
     pub const fn plain(code: Code) -> Self {
         Self { code, ctrl: false, alt: false, shift: false }
     }
 
-    /// Control and the character.
     pub const fn ctrl(character: char) -> Self {
         Self { code: Code::Char(character), ctrl: true, alt: false, shift: false }
     }

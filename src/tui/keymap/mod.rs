@@ -15,8 +15,8 @@ pub use key::{ALLOWED_KEYS, Code, Key};
 
 use self::key::write_sequence;
 use self::trie::{Lookup, Trie};
-use super::command::{Command, Context};
-use super::source_file::{self, Found};
+use crate::tui::command::{Command, Context};
+use crate::tui::source_file::{self, Found};
 use crate::{Error, Result};
 
 /// The keymaps that are part of the program: name and text.
@@ -27,10 +27,8 @@ pub const EMBEDDED: &[(&str, &str)] = &[
 
 const SUSPEND: Key = Key::ctrl('z');
 
-/// What pressing a key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolved {
-    /// Do this.
     Command(Command),
     /// A sequence has begun; remember the key and wait for the next one.
     Pending,
@@ -52,7 +50,6 @@ struct Section {
     trie: Trie,
 }
 
-/// The keys in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
     sections: BTreeMap<Context, Section>,

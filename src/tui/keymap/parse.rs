@@ -14,7 +14,6 @@ use crate::tui::command::{Command, Context};
 use crate::tui::source_file::SourceFile;
 use crate::{Error, Result};
 
-/// One line of a file.
 struct Entry {
     context: Context,
     keys: Vec<Key>,
@@ -22,7 +21,6 @@ struct Entry {
     span: Range<usize>,
 }
 
-/// Reads `text` into a keymap.
 pub(super) fn parse(file_name: &str, text: &str) -> Result<Keymap> {
     let file = SourceFile::new(file_name, text);
     let table = file.table()?;

@@ -5,30 +5,23 @@ use std::collections::BTreeMap;
 use super::key::Key;
 use crate::tui::command::Command;
 
-/// What a sequence of keys leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lookup {
-    /// A command.
     Command(Command),
     /// Deliberately nothing, also not what the key means elsewhere.
     Blocked,
-    /// A longer sequence starts like this.
     Pending,
-    /// Not known here.
     Unknown,
 }
 
-/// What a sequence that ends here does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Leaf {
-    /// No sequence ends here.
     #[default]
     Absent,
     Blocked,
     Bound(Command),
 }
 
-/// A node of the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Trie {
     leaf: Leaf,
@@ -44,7 +37,6 @@ impl Trie {
         }
     }
 
-    /// Follows `keys`.
     pub(super) fn look_up(&self, keys: impl IntoIterator<Item = Key>) -> Lookup {
         let mut node = self;
         for key in keys {

@@ -9,7 +9,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 pub use crate::term::color::ColorSupport;
 
-use super::source_file::{self, Found};
+use crate::tui::source_file::{self, Found};
 use crate::{Error, Result};
 
 /// The themes that are part of the program: name and text. [`Theme::embedded`] reads them,
@@ -30,7 +30,6 @@ pub fn index_of(theme: &Theme) -> usize {
 
 macro_rules! roles {
     ($($variant:ident = $id:literal, $doc:literal;)+) => {
-        /// What a piece of the screen means.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Role { $(#[doc = $doc] $variant,)+ }
 
@@ -38,12 +37,10 @@ macro_rules! roles {
             /// Every role, in the order in which theme files list them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The name that theme files use.
             pub const fn id(self) -> &'static str {
                 match self { $(Self::$variant => $id,)+ }
             }
 
-            /// The role with this name.
             pub fn parse(id: &str) -> Option<Self> {
                 match id { $($id => Some(Self::$variant),)+ _ => None }
             }
@@ -104,7 +101,6 @@ impl Role {
     }
 }
 
-/// A style for every role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Theme {
     /// One for each of [`Role::ALL`], in that order.
@@ -112,7 +108,6 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// The embedded theme `name`.
     pub fn embedded(name: &str) -> Result<Self> {
         match source_file::find("theme", name, None, EMBEDDED)? {
             Found::Embedded(text) => Self::parse(&format!("themes/{name}.toml"), text),
@@ -134,7 +129,6 @@ impl Theme {
         }
     }
 
-    /// How `role` looks.
     pub fn style(&self, role: Role) -> Style {
         self.styles[role as usize]
     }

@@ -42,7 +42,6 @@ const MODIFIERS: &[(&str, Modifier)] = &[
 
 type Palette = BTreeMap<String, Color>;
 
-/// Reads `text` into a theme.
 pub(super) fn parse(file_name: &str, text: &str) -> Result<Theme> {
     let file = SourceFile::new(file_name, text);
     let table = file.table()?;

@@ -7,8 +7,8 @@ use tenantpilot::ops::break_glass::EndBreakGlass;
 use tenantpilot::ops::break_glass::{CurrentBreakGlass, EnterBreakGlass};
 use tenantpilot::ops::password;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Answer, Effect, Msg, Slot};
+use tenantpilot::tui::setup::Setup;
 use tenantpilot::{Error, ErrorKind};
 
 use super::captures::capture;

@@ -7,9 +7,9 @@ use tenantpilot::domain::support::{Reference, Severity};
 use tenantpilot::drafts::Drafts;
 use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::support::DiagnosticsSubject;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Effect, Msg};
 use tenantpilot::tui::screens::support::compose::{Field, Step};
+use tenantpilot::tui::setup::Setup;
 
 use super::run_control::shows;
 use super::runbook_wizard::{KEY, prepared as wizard_prepared};

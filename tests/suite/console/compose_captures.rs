@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 use tenantpilot::domain::support::Reference;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::compose::{TO_THE_FORM, keeping, prepared, reference_of};

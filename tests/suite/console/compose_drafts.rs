@@ -126,7 +126,7 @@ both_engines! {
         other.keys(TO_THE_FORM).await;
         assert_eq!(draft(&other).notes, "");
         let elsewhere = tenantpilot::drafts::Drafts::new(folder.path().join("drafts"), "another".to_owned());
-        let setup = tenantpilot::tui::app::Setup { drafts: Some(elsewhere), ..keeping(&store, &folder, 80, 24) };
+        let setup = tenantpilot::tui::setup::Setup { drafts: Some(elsewhere), ..keeping(&store, &folder, 80, 24) };
         let mut other = Console::with(&store.ops, setup).await;
         other.log_in("administrator").await;
         other.keys(TO_THE_FORM).await;

@@ -4,8 +4,8 @@ use tenantpilot::domain::capability::Role;
 use tenantpilot::domain::failure::ReasonCode;
 use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Effect, Msg};
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::run_control::{hides, shows};

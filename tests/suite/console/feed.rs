@@ -18,8 +18,8 @@ use tenantpilot::ops::runs::ListRuns;
 use tenantpilot::ops::runs::Page;
 use tenantpilot::ops::users::CreateFirstAdministrator;
 use tenantpilot::ops::{Create, Engine, Listen, Ops, password};
-use tenantpilot::tui::effects::{Arrived, Runner};
 use tenantpilot::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use tenantpilot::tui::runner::{Arrived, Runner};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use super::states::{of_console, platform};

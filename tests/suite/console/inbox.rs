@@ -9,10 +9,10 @@ use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::OpsSettings;
 use tenantpilot::ops::notifications::{CountUnread, MarkRead};
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
-use tenantpilot::tui::effects::Runner;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use tenantpilot::tui::runner::Runner;
+use tenantpilot::tui::setup::Setup;
 
 use crate::notifications::{ended_for, user_id};
 use crate::support::console::{Console, events, setup};

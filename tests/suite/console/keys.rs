@@ -7,9 +7,10 @@ use tenantpilot::domain::capability::CapabilitySet;
 use tenantpilot::ops::auth::Login;
 use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::{App, Setup};
+use tenantpilot::tui::app::App;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::msg::{Effect, Msg, Slot};
+use tenantpilot::tui::setup::Setup;
 use tenantpilot::tui::theme::{self, Theme};
 
 use crate::support::console::{Console, events, setup};

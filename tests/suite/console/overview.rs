@@ -12,11 +12,11 @@ use tenantpilot::ops::overview::FillFingerprints;
 use tenantpilot::ops::runs::{ListRuns, Page};
 use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::look::grouped;
 use tenantpilot::tui::msg::{Effect, Msg, Slot};
 use tenantpilot::tui::screens::overview::{Item, Number};
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::run_control::{hides, shows};

@@ -1,8 +1,8 @@
 //! What the overview looks like at every size, with data and with none.
 
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::screens::overview::{Item, Number};
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::overview::to;

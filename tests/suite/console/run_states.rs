@@ -4,8 +4,8 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::time_zone::TimeZone;
 use tenantpilot::ops::runs::Pulse;
 use tenantpilot::ops::runs::ReleaseRun;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Follows, Slot};
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::run_control::{at_run, beat, begin, claim, hides, refresh, service, shows, start, step};

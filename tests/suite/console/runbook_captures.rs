@@ -2,8 +2,8 @@
 
 use tenantpilot::ops::plans::Counted;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::runbook_wizard::prepared;

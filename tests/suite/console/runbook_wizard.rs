@@ -12,10 +12,10 @@ use tenantpilot::ops::plans::{Counted, Preflight};
 use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::{AnyOutput, Ops, OpsSettings};
 use tenantpilot::runbooks::Registry;
-use tenantpilot::tui::app::Setup;
-use tenantpilot::tui::effects::Runner;
 use tenantpilot::tui::msg::{Answer, Msg, Request, Slot};
+use tenantpilot::tui::runner::Runner;
 use tenantpilot::tui::screens::runbooks::Step;
+use tenantpilot::tui::setup::Setup;
 use tenantpilot::worker::{Worker, WorkerSettings};
 use tenantpilot::{Error, ErrorKind};
 

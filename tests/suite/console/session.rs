@@ -14,8 +14,9 @@ use tenantpilot::domain::run::Source;
 use tenantpilot::ops::Ops;
 use tenantpilot::ops::runs::StartRun;
 use tenantpilot::term::{ColorSupport, SizedBackend};
-use tenantpilot::tui::app::{App, Setup};
+use tenantpilot::tui::app::App;
 use tenantpilot::tui::session::{self, Client, End, Host};
+use tenantpilot::tui::setup::Setup;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 

@@ -9,8 +9,8 @@ use tenantpilot::ops::notifications::CountUnread;
 use tenantpilot::ops::overview::ReadOverview;
 use tenantpilot::ops::runs::CountRuns;
 use tenantpilot::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
-use tenantpilot::tui::effects::Runner;
 use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use tenantpilot::tui::runner::Runner;
 
 use super::live::{fill, under_cursor};
 use super::session::Running;

@@ -10,11 +10,11 @@ use tenantpilot::ops::Consent;
 use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::support::DiagnosticsSubject;
 use tenantpilot::ops::users::SetActive;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::command::Context;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::msg::{Effect, Msg};
 use tenantpilot::tui::screen::Screen;
+use tenantpilot::tui::setup::Setup;
 
 use super::lost::behind_a_proxy;
 use crate::support::console::{Console, setup};

@@ -2,8 +2,8 @@
 
 use tenantpilot::domain::capability::{Capability, CapabilitySet};
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::Msg;
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use crate::support::console::{Console, setup};

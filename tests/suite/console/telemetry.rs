@@ -11,9 +11,9 @@ use tenantpilot::domain::window::Window;
 use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::telemetry::Summarise;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::lost::behind_a_proxy;

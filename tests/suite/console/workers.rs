@@ -1,8 +1,8 @@
 //! The tab of workers.
 
 use tenantpilot::ops::Engine;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::Slot;
+use tenantpilot::tui::setup::Setup;
 
 use super::captures::capture;
 use super::run_control::{beat, claim, service, start};

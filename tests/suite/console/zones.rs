@@ -13,9 +13,9 @@ use tenantpilot::ops::Engine;
 use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::ops::runs::CountRuns;
 use tenantpilot::ops::runs::RunCounts;
-use tenantpilot::tui::app::Setup;
 use tenantpilot::tui::msg::{Answer, Msg, Slot};
 use tenantpilot::tui::session::keep_if_long;
+use tenantpilot::tui::setup::Setup;
 
 use super::live::fill;
 use super::run_control::shows;

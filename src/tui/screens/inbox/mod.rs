@@ -18,12 +18,12 @@ use crate::ops::notifications::{
     NotificationPage,
 };
 use crate::ops::runs::Cursor;
-use crate::tui::app::Setup;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped};
 use crate::tui::msg::{Answer, Effect, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, State, Target, Way};
+use crate::tui::setup::Setup;
 use crate::tui::tabs::{HOME, Tab};
 use crate::tui::widgets::table::{Row, Table};
 use crate::{Error, Result};

@@ -23,13 +23,13 @@ use crate::domain::run_state::RunState;
 use crate::ops::AnyOutput;
 use crate::ops::platform::{FilterNames, NameValues};
 use crate::ops::runs::{CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
-use crate::tui::app::Setup;
 use crate::tui::command::{Command, Context};
 use crate::tui::msg::{Answer, Effect, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{
     Cx, Go, Hint, NO_FIELD, Place, Reply, Screen, State, Subject, Target, Way,
 };
+use crate::tui::setup::Setup;
 use crate::tui::tabs::{HOME, Tab};
 use crate::tui::widgets::form::Pasted;
 use crate::tui::widgets::table::{Row, Table};

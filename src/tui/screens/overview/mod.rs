@@ -22,11 +22,11 @@ use crate::ops::AnyOutput;
 use crate::ops::overview::{
     ListFingerprints, Offender, Overview as OverviewData, ReadOverview, RunKpis,
 };
-use crate::tui::app::Setup;
 use crate::tui::command::{Command, Context};
 use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, State, Subject, Target};
+use crate::tui::setup::Setup;
 use crate::tui::tabs::Tab;
 use crate::tui::widgets::windows;
 

@@ -5,8 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::view::{put, text};
-use crate::tui::app::once::told;
 use crate::tui::command::Command;
+use crate::tui::link::once::told;
 use crate::tui::look::{Look, grouped};
 use crate::tui::screen::Cx;
 use crate::tui::theme::Role;

@@ -9,7 +9,7 @@ use super::view::{draw_form, draw_search, fact, is_roomy, name, put, put_below, 
 use super::{Cx, Draft};
 use crate::domain::plan::suspicion;
 use crate::ops::plans::{ScopeTenant, ScopeWorkspace};
-use crate::tui::app::once::told;
+use crate::tui::link::once::told;
 use crate::tui::look::{Look, grouped};
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::{Column, Row};

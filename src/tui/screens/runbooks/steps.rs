@@ -1,6 +1,5 @@
 //! What commands do to a draft, step by step.
 
-use super::super::super::app::once::told;
 use super::super::super::command::Command;
 use super::super::super::export::ExportPlan;
 use super::super::super::look::wrapped;
@@ -15,6 +14,7 @@ use crate::domain::count::count;
 use crate::domain::run::Source;
 use crate::ops::Consent;
 use crate::ops::runbooks::StartRunbook;
+use crate::tui::link::once::told;
 use crate::tui::screen::Go;
 use crate::tui::screens::dialogs::question::Question;
 use crate::tui::widgets::search::Search;

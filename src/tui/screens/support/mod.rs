@@ -33,11 +33,11 @@ use crate::ErrorKind;
 use crate::domain::capability::Capability;
 use crate::drafts::Drafts;
 use crate::ops::AnyOutput;
-use crate::tui::app::Setup;
 use crate::tui::command::{Command, Context};
 use crate::tui::compose::Job;
 use crate::tui::msg::{Answer, Effect, Slot, Sub};
 use crate::tui::screen::{Cx, Go, Hint, Place, Reply, Screen, State, Subject, Target, Way};
+use crate::tui::setup::Setup;
 
 /// The most pages over the list; the oldest go.
 const DEPTH: usize = 12;

@@ -13,11 +13,11 @@ use crate::Result;
 use crate::domain::window::{Step, Window};
 use crate::ops::AnyOutput;
 use crate::ops::telemetry::{Summarise, Summary};
-use crate::tui::app::Setup;
 use crate::tui::command::{Command, Context};
 use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, Reply, Screen, State};
+use crate::tui::setup::Setup;
 use crate::tui::widgets::windows;
 
 /// The state of the screen.

@@ -16,7 +16,6 @@ const STEPS: [(Duration, &str); 6] = [
 /// So many requests are looked at: some of them wait for more than the way.
 const LOOKED_AT: usize = 4;
 
-/// What is known of the round trip.
 #[derive(Debug, Default)]
 pub struct RoundTrip {
     /// The quickest round trips of the last requests.

@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::compose::worked_off;
 use super::feed::{Due, Feed, Seen};
-use super::msg::{Answer, Follows, Request, Slot};
 use crate::access::{Actor, ClientKind};
 use crate::ops::overview::RetryGroup;
 use crate::ops::plans::{Counted, Preflight};
 use crate::ops::runs::RetryRun;
 use crate::ops::{About, AnyOperation, AnyOutput, Engine, Ops};
+use crate::tui::compose::worked_off;
+use crate::tui::msg::{Answer, Follows, Request, Slot};
 use crate::{Error, ErrorKind};
 
 /// How far a preflight is, is said at most this often.
@@ -25,23 +25,15 @@ pub type Poll = Option<Follows>;
 
 /// A request with all that it needs, moved into its task.
 pub struct Asked {
-    /// The service.
     pub ops: Ops,
-    /// Who asks.
     pub actor: Actor,
-    /// Through what.
     pub kind: ClientKind,
-    /// For what.
     pub slot: Slot,
-    /// What.
     pub request: Request,
-    /// Whether it is a poll.
     pub poll: Poll,
     /// The state that the same request's last answer shows.
     pub shown: Option<Seen>,
-    /// What is known of changes.
     pub feed: Arc<Feed>,
-    /// When.
     pub at: Instant,
 }
 

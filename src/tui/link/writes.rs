@@ -2,13 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::App;
 use crate::domain::database_fault::Condition;
 use crate::ops::AnyOutput;
-use crate::ops::condition::{DatabaseCondition, ReadCondition};
-use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use crate::ops::condition::DatabaseCondition;
+use crate::tui::msg::Answer;
 
-/// What was heard of writes.
 #[derive(Debug, Clone, Default)]
 pub struct Writes {
     /// The refusal of a write of this console that none has followed which succeeded.
@@ -19,15 +17,13 @@ pub struct Writes {
 #[derive(Debug, Clone, Copy)]
 struct Refused {
     condition: Condition,
-    /// Whether the database was looked at since.
     looked: bool,
     /// The newest heartbeat of a worker that the first look found.
     written_at: Option<DateTime<Utc>>,
 }
 
 impl Writes {
-    /// Takes note of what an answer tells.
-    pub(super) fn note(&mut self, answer: &Answer) {
+    pub(in crate::tui) fn note(&mut self, answer: &Answer) {
         if let Answer::Op(AnyOutput::PlatformInfo(_, Ok(platform))) = answer {
             self.known.refuses = platform.refuses;
         }
@@ -63,18 +59,6 @@ impl Writes {
                 let outage = self.known.outage.as_ref().filter(|_| logged_in);
                 outage.map(|_| "worker outage".to_owned())
             }
-        }
-    }
-}
-
-impl App {
-    /// How the database's condition is kept up with.
-    pub(super) fn condition_poll(&self) -> Sub {
-        Sub {
-            slot: Slot::Condition,
-            request: Request::of(ReadCondition),
-            every: self.poll_every(),
-            follows: Follows::Time,
         }
     }
 }

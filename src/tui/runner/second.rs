@@ -7,7 +7,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::effects::Arrived;
+use super::Arrived;
 use super::feed::Feed;
 use crate::ops::{Blocker, ChangeWatch, Hint, Ops};
 use crate::{ErrorKind, Result};

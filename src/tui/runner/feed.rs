@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Turn, MutexGuard, Notify};
 use tokio::time::Instant;
 
-use super::msg::{Follows, Slot};
 use crate::Result;
 use crate::ops::{ChangeWatch, Engine, Ops, Snapshot};
+use crate::tui::msg::{Follows, Slot};
 
 /// What a server is asked again and again is read at most this often, however much changes.
 const DISTANCE: Duration = Duration::from_millis(2_500);
@@ -35,9 +35,7 @@ pub struct Seen {
 /// What is to be done about a subscription that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Read it.
     Read,
-    /// What is shown is what there is.
     Unchanged,
     /// It has changed, and was read a moment ago.
     Later,
@@ -47,7 +45,6 @@ pub enum Due {
 #[derive(Default)]
 pub struct Feed {
     looks: Turn<Looks>,
-    /// Held by the poll under way.
     poll: Turn<()>,
     /// Held by the next poll of a slot that is no tab's own.
     aside: Turn<()>,
@@ -59,13 +56,10 @@ pub struct Feed {
     locked: AtomicBool,
     /// Whether what waited for it was read since: one that is there now is another one.
     passed: AtomicBool,
-    /// Whether hints are known to arrive.
     proven: AtomicBool,
     /// The channel to which a message is to be sent that shows whether hints arrive.
     proof: Mutex<Option<String>>,
-    /// The message was sent.
     pub sent: Notify,
-    /// When the database answered last.
     answered: Mutex<Option<Instant>>,
 }
 
@@ -86,7 +80,6 @@ impl Feed {
         turn
     }
 
-    /// What is known, without a question.
     pub fn known(&self) -> Seen {
         let version = self.version.load(Ordering::Acquire);
         let hints = self.hints.load(Ordering::Acquire);
@@ -200,12 +193,10 @@ impl Feed {
         *lock(&self.proof) = None;
     }
 
-    /// Whether hints are known to arrive.
     pub fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Acquire)
     }
 
-    /// A hint has arrived.
     pub fn hint(&self) {
         self.hints.fetch_add(1, Ordering::AcqRel);
     }
@@ -235,12 +226,10 @@ impl Feed {
         self.bars() != shown.bars
     }
 
-    /// The database has answered.
     pub fn answered(&self) {
         *lock(&self.answered) = Some(Instant::now());
     }
 
-    /// When it answered last.
     pub fn answered_at(&self) -> Option<Instant> {
         *lock(&self.answered)
     }

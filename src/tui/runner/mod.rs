@@ -1,6 +1,13 @@
 //! Runs requests: per slot one runs and one waits, and a newer one replaces what waits. An
 //! answer that a newer request has made old is dropped here and nowhere else.
 
+mod feed;
+mod polls;
+mod requests;
+mod round_trip;
+mod second;
+mod waiting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,39 +17,27 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::app::link::is_late;
-use super::feed::{Feed, Seen};
-use super::msg::{Answer, Request, Slot, Sub, Waiting};
-use super::requests::{Asked, Poll};
-use super::round_trip::RoundTrip;
-use super::second::{Looked, Second};
+use feed::{Feed, Seen};
+use polls::Scheduled;
+use requests::{Asked, Poll};
+use round_trip::RoundTrip;
+use second::{Looked, Second};
+
 use crate::ErrorKind;
 use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Logout, Session};
 use crate::ops::{Awaited, Blocker, Engine, Ops};
+use crate::tui::link::is_late;
+use crate::tui::msg::{Answer, Request, Slot};
 
-/// An answer that is awaited for so long is slow, unless the way alone takes half of it.
-const SLOW: Duration = Duration::from_millis(800);
-/// A way that takes so long is a long one.
-const LONG: Duration = Duration::from_millis(150);
-/// Polls that are due within this time are asked together.
-const TOGETHER: Duration = Duration::from_secs(1);
-/// What a request waits for is looked up this often.
-const LOOK: Duration = Duration::from_millis(1_500);
-/// A database that has answered nothing for `QUIET`, and to which one question has been open for
-/// `OPEN`, is disconnected; both are longer where the way is.
-const QUIET: Duration = Duration::from_millis(3_500);
-const OPEN: Duration = Duration::from_millis(2_700);
 /// A statement that was given up has ended after so long.
 const ENDED: Duration = Duration::from_secs(5);
 
 /// An answer on its way to the application.
 #[derive(Debug)]
 pub struct Arrived {
-    /// Whose.
     pub slot: Slot,
     generation: u64,
-    /// The answer.
     pub answer: Answer,
     /// The state of the database that it shows at least.
     seen: Option<Seen>,
@@ -75,25 +70,6 @@ struct SlotState {
     shown: Option<(Request, Option<Seen>)>,
 }
 
-struct Scheduled {
-    sub: Sub,
-    asked: Instant,
-}
-
-impl Scheduled {
-    fn due(&self) -> Instant {
-        self.asked + self.sub.every
-    }
-
-    /// Makes it due at `at`, unless it is before.
-    fn due_at(&mut self, at: Instant) {
-        if at < self.due() {
-            self.asked = at.checked_sub(self.sub.every).unwrap_or(self.asked);
-        }
-    }
-}
-
-/// Runs requests and subscriptions of one session.
 pub struct Runner {
     ops: Ops,
     /// Who logs in, and who acts once they have.
@@ -158,7 +134,6 @@ impl Runner {
         (runner, receiver, hinted)
     }
 
-    /// Who acts from now on.
     pub fn set_session(&mut self, session: Option<&Session>) {
         let actor = match session {
             Some(session) => session.actor.clone(),
@@ -371,163 +346,9 @@ impl Runner {
         Some((slot, answer))
     }
 
-    /// A lock that came or went concerns what is read seldom, too; so does a database that is read-only.
-    fn follow_bars(&mut self) {
-        let bars = self.feed.bars();
-        if std::mem::replace(&mut self.bars, bars) != bars {
-            self.due_now();
-        }
-    }
-
-    fn due_now(&mut self) {
-        let now = Instant::now();
-        self.scheduled.iter_mut().for_each(|scheduled| scheduled.due_at(now));
-    }
-
-    /// What has changed since a moment ago, or while it was read, is read soon.
-    fn follow_up(&mut self, slot: Slot, shown: Option<Seen>, later: bool) {
-        let Some(shown) = shown else { return };
-        let missed = !self.terse && slot.follows_hints() && self.feed.missed(shown);
-        let scheduled = self.scheduled.iter_mut().find(|scheduled| scheduled.sub.slot == slot);
-        if let Some(scheduled) = scheduled.filter(|_| later || missed) {
-            scheduled.due_at(shown.at + slot.distance());
-        }
-    }
-
-    /// Takes over what the state wants to be polled: new subscriptions start their wait now,
-    /// those that are gone stop.
-    pub fn subscribe(&mut self, subs: Vec<Sub>) {
-        let now = Instant::now();
-        let mut before: Vec<Scheduled> = std::mem::take(&mut self.scheduled);
-        for sub in subs {
-            let asked = before
-                .iter()
-                .position(|old| old.sub.slot == sub.slot)
-                .map_or(now, |index| before.swap_remove(index).asked);
-            self.scheduled.push(Scheduled { sub, asked });
-        }
-    }
-
-    /// When there is something to do next without an answer.
-    pub fn next_due(&self) -> Option<Instant> {
-        let due = self.scheduled.iter().map(Scheduled::due).min();
-        let waiting = match self.longest() {
-            Some((_, since)) => {
-                let open = since.elapsed();
-                let second = Duration::from_secs(open.as_secs() + 1);
-                let marks =
-                    [self.slow_after(), self.open_for()].into_iter().filter(|at| *at > open);
-                Some(since + marks.fold(second, Duration::min))
-            }
-            // Its next answer may be one that does not come.
-            None => (!self.busy().is_empty()).then(|| Instant::now() + SLOW / 2),
-        };
-        due.into_iter().chain(waiting).min()
-    }
-
-    /// Asks what is due, gives up what is not wanted, and looks what is waited for.
-    pub fn poll_due(&mut self) {
-        self.follow_bars();
-        let now = Instant::now();
-        let mut due = Vec::new();
-        let any = self.scheduled.iter().any(|scheduled| scheduled.due() <= now);
-        for scheduled in self.scheduled.iter_mut().filter(|_| any) {
-            // Asked together from now on, they need one question instead of two.
-            if scheduled.due() <= now + (scheduled.sub.every / 2).min(TOGETHER) {
-                scheduled.asked = now;
-                due.push(scheduled.sub.clone());
-            }
-        }
-        for sub in due {
-            // Due together: one question is enough.
-            self.put(sub.slot, sub.request, Some(sub.follows), now);
-        }
-        self.give_up();
-        if self.longest().is_none_or(|(_, since)| now - since < self.slow_after()) {
-            self.blocker = None;
-        } else if self.looked.is_none_or(|looked| now - looked >= LOOK) {
-            self.looked = Some(now);
-            if let Some(second) = &self.second {
-                second.look();
-            }
-        }
-    }
-
-    /// The request whose answer is awaited longest, and since when. On a server all requests share
-    /// one connection; a file is read by each on its own, and only what is shown counts.
-    fn longest(&self) -> Option<(Slot, Instant)> {
-        let shown = |slot: &Slot| self.scheduled.iter().any(|s| s.sub.slot == *slot);
-        let counts = |slot: &Slot| self.ops.engine() == Engine::Postgres || shown(slot);
-        let running = self.slots.iter().filter(|(slot, _)| counts(slot));
-        let since = running
-            .filter_map(|(slot, state)| Some((*slot, state.running.as_ref()?.awaited.since()?)));
-        since.min_by_key(|(_, since)| *since)
-    }
-
-    fn usually_slow_after(&self) -> Duration {
-        SLOW.max(self.trip.least() * 2)
-    }
-
-    /// How long an answer takes that is slow.
-    fn slow_after(&self) -> Duration {
-        let trip = self.trip.least();
-        // Where a lock was seen, what takes longer than the way waits for it.
-        let suspect = self.feed.is_locked() && trip >= LONG;
-        if suspect { trip + LONG } else { self.usually_slow_after() }
-    }
-
-    /// How long a question is open to a database that is disconnected.
-    fn open_for(&self) -> Duration {
-        OPEN.max(self.trip.least() * 2)
-    }
-
-    /// What is waited for, in whole seconds; nothing while answers come in time. What was slow is so
-    /// until it is answered.
-    pub fn waiting(&mut self) -> Waiting {
-        let longest = self.longest().map(|(slot, since)| (slot, since.elapsed()));
-        let longest = longest.filter(|(_, open)| *open >= self.slow_after());
-        let generation = |slot: &Slot| Some(self.slots.get(slot)?.running.as_ref()?.generation);
-        let slow = match longest {
-            Some((slot, open)) => generation(&slot).map(|at| (slot, at, open.as_secs().max(1))),
-            None => self.slow.filter(|(slot, at, _)| generation(slot) == Some(*at)),
-        };
-        self.slow = slow;
-        let trip = self.trip.text();
-        let Some((slot, _, seconds)) = slow else {
-            return Waiting { trip, least: self.trip.least(), ..Waiting::default() };
-        };
-        let silence = QUIET.max(self.trip.least() * 5 / 2);
-        let quiet = self.feed.answered_at().is_none_or(|at| at.elapsed() >= silence);
-        Waiting {
-            longest: Some((slot, seconds)),
-            slots: self.busy(),
-            silent: quiet && longest.is_some_and(|(_, open)| open >= self.open_for()),
-            blocker: self.blocker.clone(),
-            trip,
-            least: self.trip.least(),
-        }
-    }
-
     /// Whether changes are to be shown with the next poll only.
     pub fn set_terse(&mut self, terse: bool) {
         self.terse = terse;
-    }
-
-    /// The database says that something has changed: what is subscribed is asked soon.
-    pub fn hinted(&mut self) {
-        if self.terse {
-            return;
-        }
-        let now = Instant::now();
-        for scheduled in &mut self.scheduled {
-            if scheduled.sub.slot.follows_hints() {
-                let slot = scheduled.sub.slot;
-                let shown = self.slots.get(&slot).and_then(|state| state.shown.as_ref());
-                let seen = shown.and_then(|(_, seen)| *seen);
-                let next = seen.map_or(now, |seen| seen.at + slot.distance());
-                scheduled.due_at(next.max(now));
-            }
-        }
     }
 
     /// Whether hints of changes are known to arrive.
