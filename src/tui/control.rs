@@ -14,7 +14,6 @@ use crate::{Error, ErrorKind};
 /// Why nothing can be changed while the database does not answer.
 pub const LOST: &str = "changes are disabled: the database does not answer; they come back with it";
 
-/// What can be asked of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Control {
     /// End it; what is not done is skipped.
@@ -30,7 +29,6 @@ pub enum Control {
 }
 
 impl Control {
-    /// The verb.
     pub fn word(self) -> &'static str {
         match self {
             Self::Cancel => "cancel",
@@ -91,7 +89,6 @@ impl Control {
         }
     }
 
-    /// What confirms it; none for a retry before its targets are counted.
     pub fn confirmation(self, run: &Run, plan: Option<&RetryPlan>) -> Option<Confirmation> {
         let action = match self {
             Self::Retry => return plan.map(|plan| plan.confirmation.clone()),
@@ -103,7 +100,6 @@ impl Control {
         Confirmation::of(&action).ok()
     }
 
-    /// What will happen.
     pub fn consequence(self, run: &Run, targets: Option<usize>) -> String {
         // Of a lost worker nothing is asked.
         let held = run.status == RunStatus::Running && !run.lease_overdue;
@@ -150,7 +146,6 @@ impl Control {
     }
 }
 
-/// What is said of a retry that was done.
 pub fn retry_outcome(retried: &Retried) -> String {
     let new = retried.started.run_id;
     if !retried.started.created {
@@ -172,12 +167,10 @@ pub fn covered(run: &Run) -> String {
     }
 }
 
-/// What is said where a change was confirmed and the database does not answer.
 pub fn lost() -> Error {
     Error::new(ErrorKind::Unreachable, LOST)
 }
 
-/// What is said where the typed text is not the phrase.
 pub fn mistyped(phrase: &str) -> Error {
     Error::usage(format!("that is not {phrase}; nothing was changed"))
 }

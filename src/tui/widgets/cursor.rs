@@ -6,9 +6,7 @@ use crate::tui::command::Command;
 /// The place, counted from the first line.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The line under the cursor.
     pub at: usize,
-    /// The first line on the screen.
     pub top: usize,
 }
 

@@ -11,9 +11,7 @@ use super::super::look::Look;
 use super::super::screen::Hint;
 use super::super::theme::Role;
 
-/// The widest box.
 const WIDTH: u16 = 74;
-/// A box of ASCII characters.
 const PLAIN: border::Set<'static> = border::Set {
     top_left: "+",
     top_right: "+",

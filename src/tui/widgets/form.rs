@@ -12,12 +12,9 @@ use super::super::look::{Look, wrapped};
 use super::super::theme::Role;
 use super::text_field::TextField;
 
-/// What a field takes.
 #[derive(Debug, Clone)]
 enum Input {
-    /// A line of text, or a secret.
     Text(TextField),
-    /// One of a few words.
     Choice {
         options: Vec<String>,
         /// Nothing is chosen before somebody does.
@@ -25,7 +22,6 @@ enum Input {
     },
 }
 
-/// A field of a form.
 #[derive(Debug, Clone)]
 pub struct Field {
     label: String,
@@ -40,7 +36,6 @@ impl Field {
         Self::with(label, Input::Text(TextField::new(limit)))
     }
 
-    /// The same, shown as dots.
     pub fn secret(label: &str, limit: usize) -> Self {
         Self::with(label, Input::Text(TextField::secret(limit)))
     }
@@ -75,18 +70,13 @@ impl Field {
     }
 }
 
-/// What became of a paste.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pasted {
-    /// All of it was taken.
     Whole,
-    /// It was longer than the field.
     Cut,
-    /// The field takes none.
     Refused,
 }
 
-/// A form: its fields, and which one has the keys. Fields are named by their position.
 #[derive(Debug, Clone)]
 pub struct Form {
     fields: Vec<Field>,
@@ -99,12 +89,10 @@ impl Form {
         Self { fields, focus: 0 }
     }
 
-    /// The position of the field that has the keys.
     pub fn focus(&self) -> usize {
         self.focus
     }
 
-    /// Gives a field the keys.
     pub fn go(&mut self, field: usize) {
         self.focus = field.min(self.fields.len().saturating_sub(1));
     }
@@ -138,12 +126,10 @@ impl Form {
         }
     }
 
-    /// Whether something is wrong with a field.
     pub fn is_wrong(&self) -> bool {
         self.fields.iter().any(|field| field.error.is_some())
     }
 
-    /// Forgets what was wrong.
     pub fn forgive(&mut self) {
         for field in &mut self.fields {
             field.error = None;

@@ -7,20 +7,14 @@ use crate::domain::support::Reference;
 use crate::ops::named::run_id;
 use crate::ops::support::SupportTenant;
 
-/// Something to go to, or to change to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GoTo {
-    /// A run.
     Run(i64),
-    /// A support request.
     Request(Reference),
-    /// A tenant that there is.
     Tenant(Box<SupportTenant>),
     /// The tenants of this name, or of a part of it.
     Tenants(String),
-    /// An embedded theme.
     Theme(&'static str),
-    /// An embedded keymap.
     Keymap(&'static str),
 }
 
@@ -48,7 +42,6 @@ impl GoTo {
         found
     }
 
-    /// How it is written in the palette.
     pub fn name(&self) -> String {
         match self {
             Self::Run(id) => format!("run {id}"),
@@ -60,7 +53,6 @@ impl GoTo {
         }
     }
 
-    /// What is typed to name it.
     pub fn typed(&self) -> String {
         match self {
             Self::Run(id) => id.to_string(),
@@ -71,7 +63,6 @@ impl GoTo {
         }
     }
 
-    /// What it does.
     pub fn description(&self) -> String {
         match self {
             Self::Run(_) => "Open this run".to_owned(),
@@ -85,7 +76,6 @@ impl GoTo {
         }
     }
 
-    /// The capability that it needs.
     pub const fn capability(&self) -> Option<Capability> {
         match self {
             Self::Run(_) | Self::Request(_) | Self::Tenant(_) | Self::Tenants(_) => {

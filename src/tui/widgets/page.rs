@@ -22,22 +22,17 @@ use crate::tui::screen::{Cx, Hint, Reply, Screen, State, Subject, Target, Way};
 use crate::tui::tabs::Tab;
 use crate::tui::theme::Role;
 
-/// What is read.
 pub trait Document: Debug + Send {
-    /// Where its keys are looked up.
     const CONTEXT: Context;
     /// The sections that are unfolded at first.
     const OPEN: &'static [usize] = &[];
 
-    /// What is asked again and again.
     fn subscriptions(&self, _cx: &Cx<'_>) -> Vec<Sub> {
         Vec::new()
     }
-    /// Asks now.
     fn refresh(&mut self, cx: &Cx<'_>) -> Reply {
         Reply::asks(&self.subscriptions(cx))
     }
-    /// Takes an answer; false where it is not one to what this asked.
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> bool;
     /// Takes what came of a request that is no operation's answer.
     fn outcome(&mut self, _slot: Slot, _answer: &Answer, _cx: &Cx<'_>) {}
@@ -45,35 +40,25 @@ pub trait Document: Debug + Send {
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
         (command == Command::PollNow).then(|| self.refresh(cx))
     }
-    /// Writes all of it; none where there is nothing to read yet.
     fn write(&self, paper: &mut Paper<'_>, cx: &Cx<'_>) -> Option<()>;
-    /// What is said before there is something to read.
     fn reading(&self) -> String;
-    /// What is said where something went wrong before that.
     fn failed(&self, error: &crate::Error, _cx: &Cx<'_>) -> String {
         error.to_string()
     }
-    /// How its data stands.
     fn state(&self) -> State<'_>;
-    /// What the keys for runs and for support are about.
     fn subject(&self) -> Subject<'_>;
     /// What is copied, which is another text for another document.
     fn copies(&self) -> Option<String>;
-    /// What the footer offers.
     fn hints(&self) -> Vec<Hint>;
-    /// The slot of what is asked once.
     fn reads(&self, _cx: &Cx<'_>) -> Option<Slot> {
         None
     }
-    /// What the tab line says beside its name.
     fn caption(&self) -> Option<String> {
         None
     }
-    /// What is shown in particular, and the tab that one level back leads to.
     fn place(&self) -> Option<(Target, Tab)> {
         None
     }
-    /// Shows what was named; none where that is another screen's.
     fn show(&mut self, _target: &Target, _way: Way, _cx: &Cx<'_>) -> Option<Reply> {
         None
     }
@@ -90,7 +75,6 @@ pub struct Page<D> {
 }
 
 impl<D: Document> Page<D> {
-    /// A page with this document.
     pub fn of(of: D) -> Self {
         let open = D::OPEN.iter().copied().collect();
         Self { of, open, search: Search::default(), cursor: Cursor::default() }
@@ -108,7 +92,6 @@ impl<D: Document> Page<D> {
         lines.iter().enumerate().filter(|(_, line)| seen(line)).collect()
     }
 
-    /// The lines of a screen that the document has.
     fn height(&self, cx: &Cx<'_>) -> usize {
         let taken = u16::from(self.has_search_line());
         usize::from(cx.area.height.saturating_sub(taken)).max(1)

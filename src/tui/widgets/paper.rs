@@ -9,14 +9,10 @@ use crate::tui::look::{Look, wrapped};
 use crate::tui::screen::{Cx, Target};
 use crate::tui::theme::Role;
 
-/// What enter does on a line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
-    /// Opens or closes the section of this number.
     Fold(usize),
-    /// Shows something.
     Show(Target),
-    /// Does a command.
     Do(Command),
 }
 
@@ -32,12 +28,9 @@ impl From<Command> for Act {
     }
 }
 
-/// One line of a document.
 #[derive(Debug, Clone)]
 pub struct PaperLine {
-    /// What it says.
     pub spans: Vec<Span<'static>>,
-    /// What enter does there.
     pub act: Option<Act>,
     /// The section that it is folded away with.
     pub section: Option<usize>,
@@ -47,9 +40,7 @@ pub struct PaperLine {
 
 /// A document while it is written, with everything unfolded.
 pub struct Paper<'a> {
-    /// How things look.
     pub look: &'a Look,
-    /// Columns of a line.
     pub width: usize,
     lines: Vec<PaperLine>,
     section: Option<usize>,
@@ -70,7 +61,6 @@ impl<'a> Paper<'a> {
         }
     }
 
-    /// A line as it is.
     pub fn put(&mut self, spans: Vec<Span<'static>>) {
         self.block += 1;
         self.push(spans, None);
@@ -81,7 +71,6 @@ impl<'a> Paper<'a> {
         self.lines.push(PaperLine { spans, act, section, block });
     }
 
-    /// An empty line.
     pub fn gap(&mut self) {
         self.put(Vec::new());
     }
@@ -164,19 +153,16 @@ impl<'a> Paper<'a> {
         self.section = Some(number);
     }
 
-    /// Ends a section.
     pub fn end_section(&mut self) {
         self.section = None;
     }
 
-    /// The lines.
     pub fn done(self) -> Vec<PaperLine> {
         self.lines
     }
 }
 
 impl PaperLine {
-    /// Its text.
     pub fn text(&self) -> String {
         self.spans.iter().map(|span| span.content.as_ref()).collect()
     }

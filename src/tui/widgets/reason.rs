@@ -4,14 +4,11 @@ use super::form::{Field, Form};
 use crate::domain::confirmation::ReasonRule;
 use crate::domain::start_reason::{MAX_REASON, StartReason, StartReasonCode};
 
-/// The position of the code.
 pub const CODE: usize = 0;
-/// The position of the text.
 pub const TEXT: usize = 1;
 /// More can be typed than is allowed, so that too much is refused and not cut off unseen.
 const LIMIT: usize = MAX_REASON + 100;
 
-/// The fields.
 pub fn fields() -> Vec<Field> {
     let codes = StartReasonCode::ALL.iter().map(|code| code.as_str());
     vec![Field::choice("code", codes), Field::text("reason", LIMIT)]

@@ -16,7 +16,6 @@ use crate::tui::widgets::text_field::TextField;
 /// The longest search, in characters.
 const LIMIT: usize = 60;
 
-/// The search of a page.
 #[derive(Debug, Clone)]
 pub struct Search {
     field: TextField,
@@ -37,18 +36,15 @@ impl Search {
         self.field.text().trim()
     }
 
-    /// Searches this.
     #[cfg(test)]
     pub fn set(&mut self, text: &str) {
         self.field.set(text, text.len());
     }
 
-    /// Whether it is being typed.
     pub fn is_typing(&self) -> bool {
         self.typing
     }
 
-    /// Opens the field.
     fn open(&mut self) {
         self.typing = true;
         self.before = self.field.text().to_owned();
@@ -73,7 +69,6 @@ impl Search {
         true
     }
 
-    /// Types a key.
     pub fn key(&mut self, event: &KeyEvent) {
         self.field.key(event);
     }
@@ -108,14 +103,11 @@ impl Search {
     }
 }
 
-/// A page that is searched.
 pub trait Searched: Screen {
-    /// Its search.
     fn search(&mut self) -> &mut Search;
     /// Its search is another one now.
     fn searched(&mut self, cx: &Cx<'_>) -> Reply;
 
-    /// Changes what is searched.
     fn change(&mut self, cx: &Cx<'_>, change: impl FnOnce(&mut Search)) -> Reply {
         let before = self.search().text().to_owned();
         change(self.search());
@@ -132,7 +124,6 @@ pub trait Searched: Screen {
         known.then_some(reply)
     }
 
-    /// Types a key into it.
     fn search_key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
         if !self.is_typing() {
             return Reply::default();
@@ -140,7 +131,6 @@ pub trait Searched: Screen {
         self.change(cx, |search| search.key(event))
     }
 
-    /// Pastes text into it.
     fn search_paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
         if !self.is_typing() {
             return Reply::default().say(NO_FIELD, cx);
@@ -151,7 +141,6 @@ pub trait Searched: Screen {
     }
 }
 
-/// What the footer offers while a search is typed.
 pub fn search_hints() -> Vec<Hint> {
     Hint::of(&[Command::FilterAccept, Command::FilterClear, Command::AppBack])
 }

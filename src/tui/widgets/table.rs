@@ -13,11 +13,9 @@ use crate::tui::command::Command;
 use crate::tui::look::Look;
 use crate::tui::theme::Role;
 
-/// A row of a list.
 pub trait Row {
     /// What sets it apart from the others.
     type Key: Clone + PartialEq + Debug + Send;
-    /// That of this row.
     fn key(&self) -> Self::Key;
 }
 
@@ -27,7 +25,6 @@ pub struct Table<R: Row> {
     rows: Vec<R>,
     /// The place of the first row held.
     offset: usize,
-    /// How many rows there are.
     count: usize,
     key: Option<R::Key>,
     cursor: Cursor,
@@ -48,7 +45,6 @@ impl<R: Row> Table<R> {
         Self { loose: true, ..Self::default() }
     }
 
-    /// The rows held.
     pub fn rows(&self) -> &[R] {
         &self.rows
     }
@@ -58,7 +54,6 @@ impl<R: Row> Table<R> {
         self.count
     }
 
-    /// Where the cursor is.
     pub fn at(&self) -> usize {
         self.cursor.at
     }
@@ -107,12 +102,10 @@ impl<R: Row> Table<R> {
         self.cursor.top = 0;
     }
 
-    /// Holds no row.
     pub fn clear(&mut self) {
         *self = Self { loose: self.loose, ..Self::default() };
     }
 
-    /// Takes all rows there are.
     pub fn take(&mut self, rows: Vec<R>, height: usize) {
         let count = rows.len();
         self.take_part(rows, 0, count, height);
@@ -228,12 +221,10 @@ pub struct Column<'a, R> {
     width: usize,
     right: bool,
     chief: bool,
-    /// Blanks before it.
     apart: usize,
     text: Box<dyn Fn(&R) -> Text + 'a>,
 }
 
-/// The text of a cell.
 pub enum Text {
     /// Text, cut where there is no room.
     Plain(Role, String),
@@ -276,7 +267,6 @@ impl<'a, R> Column<'a, R> {
         Self { right: true, ..self }
     }
 
-    /// The same, with so many blanks before it.
     #[must_use]
     pub fn apart(self, apart: usize) -> Self {
         Self { apart, ..self }

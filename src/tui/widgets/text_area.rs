@@ -15,19 +15,14 @@ use super::super::look::{Look, grouped};
 use super::super::theme::Role;
 use crate::domain::safe_text::{REPLACEMENT, SafeText, clean};
 
-/// The most bytes it holds.
 pub const MAX_BYTES: usize = 256 * 1024;
-/// The most lines it holds.
 pub const MAX_LINES: usize = 20_000;
-/// How many edits can be undone.
 const UNDO: usize = 500;
 
-/// A text field of several lines.
 #[derive(Debug, Clone)]
 pub struct TextArea {
     editor: Editor<'static>,
     bytes: usize,
-    /// Rows of the last drawing.
     rows: Cell<u16>,
 }
 
@@ -54,7 +49,6 @@ impl TextArea {
         Self { editor, bytes, rows: Cell::new(1) }
     }
 
-    /// The text.
     pub fn text(&self) -> String {
         self.editor.lines().join("\n")
     }
@@ -65,7 +59,6 @@ impl TextArea {
         lines.iter().map(|line| line.chars().count() + 1).sum::<usize>().saturating_sub(1)
     }
 
-    /// How many lines there are.
     pub fn lines(&self) -> usize {
         self.editor.lines().len()
     }

@@ -8,33 +8,26 @@ use tui_input::{Input, InputRequest};
 
 use crate::domain::safe_text::SafeText;
 
-/// A text field: what was typed, and where the cursor stands.
 #[derive(Debug, Clone, Default)]
 pub struct TextField {
     input: Input,
-    /// The most characters it takes.
     limit: usize,
-    /// Whether what is typed is shown as dots.
     secret: bool,
 }
 
 impl TextField {
-    /// A field of at most `limit` characters.
     pub fn new(limit: usize) -> Self {
         Self { input: Input::default(), limit, secret: false }
     }
 
-    /// A field that shows dots.
     pub fn secret(limit: usize) -> Self {
         Self { input: Input::default(), limit, secret: true }
     }
 
-    /// The text.
     pub fn text(&self) -> &str {
         self.input.value()
     }
 
-    /// The most characters it takes.
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -49,12 +42,10 @@ impl TextField {
         self.input = Input::new(text.to_owned()).with_cursor(cursor);
     }
 
-    /// Empties it.
     pub fn clear(&mut self) {
         self.input.reset();
     }
 
-    /// Takes the text out.
     pub fn take(&mut self) -> String {
         self.input.value_and_reset()
     }

@@ -6,15 +6,12 @@ use crate::domain::window::Window;
 use crate::tui::command::Command;
 use crate::tui::screen::{Cx, Go, Reply};
 
-/// What precedes the windows.
 pub const LEADING: &str = " window ";
 
 /// Sums over hours and days are read once in so many poll intervals.
 const POLL_FACTOR: u32 = 5;
-/// But this often at least.
 const SLOWEST: Duration = Duration::from_secs(60);
 
-/// How often sums are asked for.
 pub fn every(cx: &Cx<'_>) -> Duration {
     cx.every.max((cx.every * POLL_FACTOR).min(SLOWEST))
 }
@@ -32,7 +29,6 @@ pub fn step(command: Command, cx: &Cx<'_>) -> Reply {
     Reply::default().go(Go::Window(next))
 }
 
-/// A click on the name of a window chooses it.
 pub fn click(column: u16, cx: &Cx<'_>) -> Reply {
     let mut end = LEADING.len();
     let clicked = Window::ALL.iter().copied().find(|window| {

@@ -19,7 +19,6 @@ pub struct Pace {
     points: Vec<(DateTime<Utc>, u64)>,
 }
 
-/// How fast, and for how much longer at that rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
     /// Per minute.
@@ -52,7 +51,6 @@ impl Pace {
         self.points.drain(..old);
     }
 
-    /// What can be told; none where it cannot.
     pub fn tell(&self, run: &Run) -> Option<Told> {
         let (done, total) = counts(run);
         let goes_on = run.status == RunStatus::Running

@@ -5,7 +5,6 @@ use crate::domain::run::ScopeKind;
 use crate::runbooks::{Input, Runbook};
 use crate::tui::widgets::table::Row;
 
-/// A runbook as the wizard shows it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Card {
     pub(super) key: &'static str,
@@ -41,7 +40,6 @@ impl Card {
         self.scopes == [ScopeKind::Platform]
     }
 
-    /// What it may be aimed at, in words.
     pub(super) fn aims(self) -> String {
         let words: Vec<&str> = self
             .scopes
@@ -63,7 +61,6 @@ impl Card {
             .map(|capability| (capability, held.has(capability)))
     }
 
-    /// The first of them that is missing.
     pub(super) fn missing(self, held: &CapabilitySet) -> Option<Capability> {
         self.needs(held).into_iter().find(|(_, held)| !held).map(|(capability, _)| capability)
     }

@@ -6,10 +6,8 @@ use uuid::Uuid;
 use crate::tui::widgets::text_field::TextField;
 use crate::{Error, ErrorKind};
 
-/// The longest text that can be typed.
 const LIMIT: usize = 120;
 
-/// The state of the step.
 #[derive(Debug)]
 pub(super) struct ConfirmStep {
     pub(super) field: TextField,

@@ -6,18 +6,16 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
-use super::super::super::command::{Command, Context};
-use super::super::super::theme::Role;
 use super::plan_view::{affects, plan_words};
 use super::scope::Way;
 use super::view::{below_head, fact, is_roomy, key, name, put, put_below, text};
 use super::{Cx, Draft, settings};
 use crate::domain::capability::Capability;
 use crate::ops::plans::Plan;
+use crate::tui::command::{Command, Context};
+use crate::tui::theme::Role;
 
-/// So many tenants are named.
 const NAMED: usize = 6;
-/// The widest name.
 const NAME_MAX: usize = 40;
 /// Lines of the summary that stay in sight.
 const KEPT: u16 = 3;
@@ -164,7 +162,6 @@ impl Draft {
         (lines, Some(field))
     }
 
-    /// How many lines of the summary do not fit.
     pub(super) fn summary_overflow(&self, cx: &Cx<'_>) -> usize {
         let area = below_head(cx.area);
         let lines = self.summary(area, cx).len();

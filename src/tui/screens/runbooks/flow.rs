@@ -1,42 +1,192 @@
 //! What commands, keys and answers do to the wizard.
 
 use crossterm::event::KeyEvent;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
 use serde_json::Value;
 
-use super::super::super::command::{Command, Context};
-use super::super::super::export::ExportPlan;
-use super::super::super::widgets::form::Pasted;
-use super::scope::{Keys, Page};
-use super::{Cx, Draft, Reply, Runbooks, Step, say, view};
+use super::scope::{Page, Way};
+use super::{Cx, Draft, Reply, Runbooks, Step, refusal, say, view};
 use crate::ops::AnyOutput;
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::Started;
-use crate::tui::screen::{Go, Target};
+use crate::tui::command::{Command, Context};
+use crate::tui::export::ExportPlan;
+use crate::tui::msg::{Answer, Slot};
+use crate::tui::screen::{Go, Hint, NO_FIELD, Screen, Target, UNTYPED};
+use crate::tui::tabs::HOME;
+use crate::tui::widgets::form::Pasted;
 use crate::{ErrorKind, Result};
 
-/// What is said where something is to be chosen.
+const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \
+                     other key stays.";
 const PICK: &str = "nothing can be pasted here: choose one";
 
-impl Cx<'_> {
-    /// The keys that sentences of the scope name.
-    pub(super) fn keys(&self) -> Keys {
-        let key = |command| {
-            let keys = self.keymap.keys_for(Context::Scope, command);
-            keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
+impl Screen for Runbooks {
+    fn context(&self, cx: &Cx<'_>) -> Context {
+        self.context_at(cx.look.now)
+    }
+
+    /// Asks for what the step shows.
+    fn open(&mut self, _: &Cx<'_>) -> Reply {
+        match &self.draft {
+            Some(draft) if draft.step == Step::Scope => Reply::of(draft.scope.ask()),
+            _ => Reply::default(),
+        }
+    }
+
+    fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
+        let draft = self.draft.as_ref()?;
+        let chooses = draft.scope.page == Page::Choose;
+        match draft.step {
+            Step::Scope => chooses.then_some(Slot::ScopeChoices),
+            Step::Preflight if draft.plan.plan().is_some() => Some(Slot::PlanTargets),
+            Step::Preflight => Some(Slot::Preflight),
+            _ => None,
+        }
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
+        if let AnyOutput::StartRunbook(asked, done) = answer {
+            return Some(self.started(asked, done, cx));
+        }
+        let draft = self.draft.as_mut()?;
+        match answer {
+            AnyOutput::ListScopeTenants(asked, found) => {
+                draft.scope.take_tenants(asked, found.clone());
+            }
+            AnyOutput::ListScopeWorkspaces(asked, found) => {
+                draft.scope.take_workspaces(asked, found.clone());
+            }
+            AnyOutput::Preflight(asked, plan) => {
+                return Some(Reply::of(draft.plan.take(asked, plan.clone())));
+            }
+            AnyOutput::ListPlanTargets(asked, found) => {
+                draft.plan.take_targets(asked, found.clone());
+            }
+            _ => return None,
+        }
+        Some(Reply::default())
+    }
+
+    fn outcome(&mut self, _: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
+        match (answer, &mut self.draft) {
+            (Answer::Counted(counted), Some(draft)) => draft.plan.take_progress(*counted),
+            (Answer::PlanExported(asked, written), _) => {
+                return self.exported(asked, written, cx);
+            }
+            _ => {}
+        }
+        Reply::default()
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        let context = self.context(cx);
+        let moves = matches!(command, Command::AppBack | Command::FilterEdit);
+        let own = context == Context::Filter || (context != Context::Runbooks && moves);
+        if !own && (moves || command.is_everywhere()) {
+            return Reply::up(command);
+        }
+        if refusal(cx).is_some() {
+            return if moves { Reply::default().go(Go::Tab(HOME)) } else { Reply::default() };
+        }
+        self.step_command(command, cx)
+    }
+
+    fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
+        // The field of the phrase is gone, but the hand may still be typing it.
+        let refused = self.context(cx) == Context::Refused;
+        let Some(draft) = self.draft.as_mut().filter(|_| !refused) else {
+            return Reply::default();
         };
-        Keys { mark: key(Command::ScopeMark), clear: key(Command::FilterClear) }
+        if draft.is_typing() {
+            return draft.change(|search| search.key(event));
+        }
+        match draft.step {
+            Step::Scope => draft.scope.refusal = None,
+            Step::Confirm => draft.confirm.type_key(event),
+            _ => {}
+        }
+        if let Some(form) = draft.form() {
+            form.key(event);
+        }
+        Reply::default()
+    }
+
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        let context = self.context(cx);
+        let phrase = matches!(context, Context::Phrase | Context::Refused);
+        let Some(draft) = self.draft.as_mut().filter(|_| context.is_text() && !phrase) else {
+            return say(cx, if phrase { UNTYPED } else { NO_FIELD });
+        };
+        if draft.is_typing() {
+            let mut whole = true;
+            let reply = draft.change(|search| whole = search.paste(text));
+            return reply.pasted(if whole { Pasted::Whole } else { Pasted::Cut }, PICK, cx);
+        }
+        let pasted = draft.form().map_or(Pasted::Whole, |form| form.paste(text));
+        Reply::default().pasted(pasted, PICK, cx)
+    }
+
+    fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        if refusal(cx).is_some() {
+            return Reply::default();
+        }
+        let Some(draft) = &mut self.draft else {
+            let top = view::head_rows(cx.area);
+            let line = usize::from(row).checked_sub(usize::from(top) + 1);
+            let clicked = line.and_then(|line| self.cards.click(line, view::list_rows(cx.area)));
+            if clicked == Some(true) {
+                return self.choose(Command::RowOpen, cx);
+            }
+            return Reply::default();
+        };
+        let (first, height) = draft.rows(cx);
+        let Some(line) = row.checked_sub(first).map(usize::from) else {
+            return Reply::default();
+        };
+        match draft.step {
+            Step::Scope if draft.scope.page == Page::Choose && draft.scope.way != Way::All => {
+                _ = draft.scope.list_mut().table.click(line, height);
+            }
+            Step::Preflight => _ = draft.plan.targets.table.click(line, height),
+            _ => {}
+        }
+        Reply::default()
+    }
+
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw(buffer, cx)
+    }
+
+    fn hints(&self, cx: &Cx<'_>) -> Vec<Hint> {
+        if refusal(cx).is_some() {
+            return Vec::new();
+        }
+        self.offers(cx.look.now)
+    }
+
+    fn unsaved(&self) -> Option<&'static str> {
+        self.draft.as_ref().is_some_and(Draft::has_work).then_some(LEAVE)
+    }
+
+    /// Forgets the draft, and stops what it asked for.
+    fn discard(&mut self, _: &Cx<'_>) -> Reply {
+        let counting = self.draft.as_mut().filter(|draft| draft.plan.is_counting());
+        let effects = counting.map_or_else(Vec::new, |draft| draft.plan.cancel());
+        self.draft = None;
+        Reply::of(effects)
     }
 }
 
 impl Runbooks {
-    /// Does a command of the step.
-    pub(super) fn step_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+    fn step_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let registry = &self.registry;
         let Some(draft) = &mut self.draft else {
             return self.choose(command, cx);
         };
         match (draft.step, command) {
-            _ if draft.is_typing() => draft.search(command, cx),
+            _ if draft.is_typing() => draft.list_command(command, cx),
             (_, Command::AppBack) => draft.back(cx),
             (Step::Runbook | Step::Scope, _) => {
                 let Some(error) = draft.scope_command(command, cx) else {
@@ -61,7 +211,6 @@ impl Runbooks {
         }
     }
 
-    /// The first step.
     fn choose(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         match command {
             Command::AppBack => return Reply::up(command),
@@ -95,100 +244,7 @@ impl Runbooks {
         Reply::default()
     }
 
-    /// Puts the cursor on the row that was clicked.
-    pub(super) fn click_row(&mut self, row: u16, cx: &Cx<'_>) -> Reply {
-        let Some(draft) = &mut self.draft else {
-            let top = view::head_rows(cx.area);
-            let line = usize::from(row).checked_sub(usize::from(top) + 1);
-            let clicked = line.and_then(|line| self.cards.click(line, view::list_rows(cx.area)));
-            if clicked == Some(true) {
-                return self.choose(Command::RowOpen, cx);
-            }
-            return Reply::default();
-        };
-        let (first, height) = draft.rows(cx);
-        let Some(line) = row.checked_sub(first).map(usize::from) else {
-            return Reply::default();
-        };
-        match draft.step {
-            Step::Scope if draft.scope.page == Page::Choose => draft.scope.click(line, height),
-            Step::Preflight => {
-                draft.plan.targets.table.click(line, height);
-            }
-            _ => {}
-        }
-        Reply::default()
-    }
-
-    /// Types a key into the field that has the keys.
-    pub(super) fn type_key(&mut self, event: &KeyEvent) -> Reply {
-        let Some(draft) = &mut self.draft else {
-            return Reply::default();
-        };
-        if draft.is_typing() {
-            return draft.change(|search| search.key(event));
-        }
-        match draft.step {
-            Step::Scope => draft.scope.type_key(event),
-            Step::Rollout => drop(draft.rollout.key(event)),
-            Step::Reason => drop(draft.reason.key(event)),
-            Step::Confirm => draft.confirm.type_key(event),
-            Step::Runbook | Step::Preflight => {}
-        }
-        Reply::default()
-    }
-
-    /// Pastes text into the field that has the keys.
-    pub(super) fn paste_in_step(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
-        let Some(draft) = &mut self.draft else {
-            return Reply::default();
-        };
-        if draft.is_typing() {
-            let mut whole = true;
-            let reply = draft.change(|search| whole = search.paste(text));
-            return reply.pasted(if whole { Pasted::Whole } else { Pasted::Cut }, PICK, cx);
-        }
-        let form = match draft.step {
-            Step::Scope => draft.scope.inputs.as_mut(),
-            Step::Rollout => Some(&mut draft.rollout),
-            Step::Reason => Some(&mut draft.reason),
-            Step::Runbook | Step::Preflight | Step::Confirm => None,
-        };
-        let pasted = form.map_or(Pasted::Whole, |form| form.paste(text));
-        Reply::default().pasted(pasted, PICK, cx)
-    }
-
-    /// Takes an answer; none where it is not one to what this asked.
-    pub(super) fn take(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
-        if let AnyOutput::StartRunbook(asked, done) = answer {
-            return Some(self.started(asked, done, cx));
-        }
-        let draft = self.draft.as_mut()?;
-        match answer {
-            AnyOutput::ListScopeTenants(asked, found) => {
-                draft.scope.take_tenants(asked, found.clone());
-            }
-            AnyOutput::ListScopeWorkspaces(asked, found) => {
-                draft.scope.take_workspaces(asked, found.clone());
-            }
-            AnyOutput::Preflight(asked, plan) => {
-                return Some(Reply::of(draft.plan.take(asked, plan.clone())));
-            }
-            AnyOutput::ListPlanTargets(asked, found) => {
-                draft.plan.take_targets(asked, found.clone());
-            }
-            _ => return None,
-        }
-        Some(Reply::default())
-    }
-
-    /// Takes what came of writing a plan into a file.
-    pub(super) fn exported(
-        &mut self,
-        asked: &ExportPlan,
-        written: &Result<usize>,
-        cx: &Cx<'_>,
-    ) -> Reply {
+    fn exported(&mut self, asked: &ExportPlan, written: &Result<usize>, cx: &Cx<'_>) -> Reply {
         let Some(draft) = &mut self.draft else {
             return Reply::default();
         };
@@ -208,7 +264,6 @@ impl Runbooks {
         say(cx, text)
     }
 
-    /// Takes what came of a start.
     fn started(&mut self, asked: &StartRunbook, done: &Result<Started>, cx: &Cx<'_>) -> Reply {
         let request_id = asked.request_id.as_ref();
         let ours = |draft: &&mut Draft| Some(&draft.confirm.request_id) == request_id;

@@ -10,7 +10,6 @@ use crate::tui::command::{Command, Context};
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::Column;
 
-/// Cells of a runbook's title.
 const TITLE: usize = 40;
 
 impl Runbooks {

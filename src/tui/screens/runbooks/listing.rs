@@ -14,17 +14,14 @@ use crate::tui::widgets::search::Search;
 use crate::tui::widgets::table::{Column, Row, Table};
 use crate::{Error, Result};
 
-/// Rows that are asked for at once.
 const PAGE: usize = 200;
 /// The next part is asked for when the cursor is this near to the end of what is held.
 const AHEAD: usize = 20;
 
-/// The list.
 #[derive(Debug)]
 pub(super) struct Listing<T: Row> {
     pub(super) table: Table<T>,
     pub(super) search: Search,
-    /// Whether it is known how many rows there are.
     known: bool,
     pub(super) error: Option<Error>,
 }
@@ -69,7 +66,6 @@ impl<T: Row> Listing<T> {
         }
     }
 
-    /// How many rows are below what is shown of it, in words.
     pub(super) fn more(&self, height: u16, look: &Look) -> String {
         match self.table.below(usize::from(height)) {
             0 => String::new(),
@@ -95,7 +91,6 @@ impl<T: Row> Listing<T> {
         self.part()
     }
 
-    /// The part around the cursor.
     pub(super) fn part(&self) -> Part {
         let offset = self.table.at().saturating_sub(PAGE / 2);
         (i64::try_from(offset).unwrap_or(0), i64::try_from(PAGE).unwrap_or(0))

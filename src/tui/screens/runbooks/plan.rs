@@ -21,54 +21,30 @@ impl Row for PlanTarget {
     }
 }
 
-/// How the preflight stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum Counting {
-    /// None is under way.
+    #[default]
     No,
-    /// It counts.
     Now(Counted),
-    /// It was cancelled.
     Cancelled,
     /// It was refused, or broke.
     Failed(Error),
 }
 
-/// The state of the step.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PlanStep {
-    /// What was asked last.
-    asked: Option<Preflight>,
+    pub(super) asked: Option<Preflight>,
     pub(super) counting: Counting,
     plan: Option<Plan>,
     pub(super) targets: Listing<PlanTarget>,
     pub(super) affected_only: bool,
     /// What became of an earlier plan.
     pub(super) note: Option<String>,
-    /// Why it cannot go on.
-    pub(super) refusal: Option<String>,
     /// Why no start of it will be taken any more.
     pub(super) dead: Option<String>,
     pub(super) exporting: bool,
     /// Where the plan was written to.
     pub(super) exported: Option<String>,
-}
-
-impl Default for PlanStep {
-    fn default() -> Self {
-        Self {
-            asked: None,
-            counting: Counting::No,
-            plan: None,
-            targets: Listing::default(),
-            affected_only: false,
-            note: None,
-            refusal: None,
-            dead: None,
-            exporting: false,
-            exported: None,
-        }
-    }
 }
 
 impl PlanStep {
@@ -89,11 +65,6 @@ impl PlanStep {
         }
     }
 
-    /// What the plan is for.
-    pub(super) fn asked(&self) -> Option<&Preflight> {
-        self.asked.as_ref()
-    }
-
     pub(super) fn is_counting(&self) -> bool {
         matches!(self.counting, Counting::Now(_))
     }
@@ -109,7 +80,6 @@ impl PlanStep {
         some && self.asked.as_ref() == Some(request)
     }
 
-    /// Starts to count; an earlier plan is gone.
     pub(super) fn count(&mut self, request: Preflight) -> Vec<Effect> {
         let changed = self.asked.as_ref().is_some_and(|asked| *asked != request);
         let note = self.plan.as_ref().map(|plan| {
@@ -126,7 +96,6 @@ impl PlanStep {
         vec![Effect::ask(Slot::Preflight, request)]
     }
 
-    /// Stops counting.
     pub(super) fn cancel(&mut self) -> Vec<Effect> {
         self.counting = Counting::Cancelled;
         vec![Effect::Stop(Slot::Preflight)]
@@ -138,7 +107,6 @@ impl PlanStep {
         }
     }
 
-    /// Takes the plan; asks for its targets.
     pub(super) fn take(&mut self, asked: &Preflight, answer: Result<Plan>) -> Vec<Effect> {
         // One that failed for the database is asked again.
         let awaited = self.is_counting() || self.has_failed();
@@ -149,13 +117,10 @@ impl PlanStep {
             Ok(plan) => {
                 self.plan = Some(plan);
                 self.counting = Counting::No;
-                self.ask(self.targets.part())
             }
-            Err(error) => {
-                self.counting = Counting::Failed(error);
-                Vec::new()
-            }
+            Err(error) => self.counting = Counting::Failed(error),
         }
+        self.ask(self.targets.part())
     }
 
     fn ask(&self, (offset, limit): Part) -> Vec<Effect> {
@@ -203,13 +168,11 @@ impl PlanStep {
         }
     }
 
-    /// Changes the search of the targets.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Search)) -> Vec<Effect> {
         let part = self.targets.change(change);
         part.map_or_else(Vec::new, |part| self.ask(part))
     }
 
-    /// Why the plan cannot be gone on with; none where it can.
     pub(super) fn trouble(&self, now: DateTime<Utc>, items: &str) -> Option<Trouble> {
         let Some(plan) = &self.plan else {
             return Some(Trouble::NoPlan);
@@ -231,15 +194,10 @@ impl PlanStep {
     }
 }
 
-/// Why a plan cannot be gone on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// There is none.
     NoPlan,
-    /// It is too old.
     Expired,
-    /// A start of it was refused.
     Dead(String),
-    /// It changes nothing.
     Nothing(String),
 }

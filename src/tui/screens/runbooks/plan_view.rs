@@ -14,16 +14,11 @@ use crate::tui::look::{Look, grouped};
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::Column;
 
-/// Cells of an id.
 const ID: usize = 8;
-/// Cells of a count.
 const COUNT: usize = 10;
-/// The widest name.
 const NAME_MAX: usize = 50;
-/// Digits of a plan's hash that are shown.
 const HASH: usize = 8;
 
-/// Where the parts of the page are.
 pub(super) struct Layout {
     facts: Rect,
     head: Rect,
@@ -99,7 +94,7 @@ impl Draft {
                 Some(format!("this plan has expired: {renew} makes a new preflight"))
             }
             Some(Trouble::NoPlan) => Some(format!("{renew} makes a new preflight, esc goes back")),
-            None => self.plan.refusal.clone(),
+            None => None,
         };
         if let Some(note) = &self.plan.note {
             lines.extend(text(look, Role::Warning, note, area));

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossterm::event::KeyEvent;
 use serde_json::{Map, Value};
 
 use super::card::Card;
 use super::listing::{Listing, Part};
+use super::view::key;
 use crate::Result;
 use crate::domain::count::noun;
 use crate::domain::name_pattern::NamePattern;
@@ -17,19 +17,17 @@ use crate::ops::plans::{
     ScopeWorkspaces,
 };
 use crate::ops::runs::RunScope;
-use crate::tui::command::Command;
+use crate::tui::command::{Command, Context};
 use crate::tui::look::grouped;
 use crate::tui::msg::{Effect, Slot};
+use crate::tui::screen::Cx;
 use crate::tui::widgets::form::{Field, Form};
 use crate::tui::widgets::search::Search;
 use crate::tui::widgets::table::Row;
 
-/// The longest value of an input.
 const INPUT_LIMIT: usize = 60;
-/// So many ids are named in one line.
 const NAMED: usize = 6;
 
-/// A way to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Tenants,
@@ -37,37 +35,45 @@ pub(super) enum Way {
     All,
 }
 
-/// What the step shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
-    /// The choice.
     Choose,
-    /// The runbook's inputs.
     Inputs,
 }
 
-/// The state of the step.
 #[derive(Debug)]
 pub(super) struct Scope {
     card: Card,
     pub(super) ways: Vec<Way>,
     pub(super) way: Way,
     pub(super) page: Page,
-    pub(super) tenants: Listing<ScopeTenant>,
-    pub(super) workspaces: Listing<ScopeWorkspace>,
+    pub(super) tenants: Listing<Candidate>,
+    workspaces: Listing<Candidate>,
     /// How many tenants there are, and whether all of them may be chosen at once.
     pub(super) allowed: Option<(i64, bool)>,
-    pub(super) marks: BTreeMap<i64, ScopeTenant>,
+    pub(super) marks: BTreeMap<i64, Candidate>,
     /// Tenants that the search in force has shown.
     seen: BTreeSet<i64>,
-    pub(super) workspace: Option<ScopeWorkspace>,
+    pub(super) workspace: Option<Candidate>,
     pub(super) all: bool,
     pub(super) inputs: Option<Form>,
     /// Why it cannot go on.
     pub(super) refusal: Option<String>,
 }
 
-impl Row for ScopeTenant {
+/// A tenant or a workspace.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) id: i64,
+    pub(super) name: String,
+    /// What is said of it beside its name.
+    pub(super) rest: String,
+    /// The name of a tenant's workspace.
+    within: String,
+    tenants: i64,
+}
+
+impl Row for Candidate {
     type Key = i64;
 
     fn key(&self) -> i64 {
@@ -75,11 +81,17 @@ impl Row for ScopeTenant {
     }
 }
 
-impl Row for ScopeWorkspace {
-    type Key = i64;
+impl From<ScopeTenant> for Candidate {
+    fn from(tenant: ScopeTenant) -> Self {
+        let ScopeTenant { id, name, workspace_id, workspace_name: within } = tenant;
+        Self { id, name, rest: format!("{within} ({workspace_id})"), within, tenants: 1 }
+    }
+}
 
-    fn key(&self) -> i64 {
-        self.id
+impl From<ScopeWorkspace> for Candidate {
+    fn from(workspace: ScopeWorkspace) -> Self {
+        let ScopeWorkspace { id, name, tenant_count: tenants } = workspace;
+        Self { id, name, rest: grouped(tenants), within: String::new(), tenants }
     }
 }
 
@@ -137,27 +149,29 @@ impl Scope {
         typed || !self.marks.is_empty() || self.workspace.is_some() || self.all
     }
 
-    /// Asks for the rows that the way shows.
     pub(super) fn ask(&self) -> Vec<Effect> {
-        if self.card.is_platforms() {
-            return Vec::new();
-        }
-        match self.way {
-            Way::Tenants | Way::All => vec![self.ask_tenants(self.tenants.part())],
-            Way::Workspace => vec![self.ask_workspaces(self.workspaces.part())],
-        }
+        if self.card.is_platforms() { Vec::new() } else { self.ask_part(self.list().part()) }
     }
 
-    fn ask_tenants(&self, (offset, limit): Part) -> Effect {
-        let search = self.tenants.search.text().to_owned();
-        let request = ListScopeTenants { search, offset, limit };
-        Effect::ask(Slot::ScopeChoices, request)
+    fn ask_part(&self, (offset, limit): Part) -> Vec<Effect> {
+        let search = self.list().search.text().to_owned();
+        vec![match self.way {
+            Way::Tenants | Way::All => {
+                Effect::ask(Slot::ScopeChoices, ListScopeTenants { search, offset, limit })
+            }
+            Way::Workspace => {
+                Effect::ask(Slot::ScopeChoices, ListScopeWorkspaces { search, offset, limit })
+            }
+        }]
     }
 
-    fn ask_workspaces(&self, (offset, limit): Part) -> Effect {
-        let search = self.workspaces.search.text().to_owned();
-        let request = ListScopeWorkspaces { search, offset, limit };
-        Effect::ask(Slot::ScopeChoices, request)
+    /// The rows of the way; with all tenants, none of them is shown.
+    pub(super) fn list(&self) -> &Listing<Candidate> {
+        if self.way == Way::Workspace { &self.workspaces } else { &self.tenants }
+    }
+
+    pub(super) fn list_mut(&mut self) -> &mut Listing<Candidate> {
+        if self.way == Way::Workspace { &mut self.workspaces } else { &mut self.tenants }
     }
 
     pub(super) fn take_tenants(&mut self, asked: &ListScopeTenants, answer: Result<ScopeTenants>) {
@@ -166,7 +180,7 @@ impl Scope {
             if asked.search == self.tenants.search.text() {
                 self.seen.extend(answer.tenants.iter().map(|tenant| tenant.id));
             }
-            (answer.tenants, answer.matching)
+            (answer.tenants.into_iter().map(Candidate::from).collect(), answer.matching)
         });
         self.tenants.take(&asked.search, asked.offset, answer);
     }
@@ -176,8 +190,10 @@ impl Scope {
         asked: &ListScopeWorkspaces,
         answer: Result<ScopeWorkspaces>,
     ) {
-        let answer = answer.map(|answer| (answer.workspaces, answer.matching));
-        self.workspaces.take(&asked.search, asked.offset, answer);
+        let rows = |answer: ScopeWorkspaces| {
+            (answer.workspaces.into_iter().map(Candidate::from).collect(), answer.matching)
+        };
+        self.workspaces.take(&asked.search, asked.offset, answer.map(rows));
     }
 
     /// Does a command of the choice, where `height` rows are shown.
@@ -199,23 +215,13 @@ impl Scope {
             | Command::FilterAccept
             | Command::AppBack => return self.change(|search| _ = search.command(command)),
             Command::PollNow => return self.ask(),
-            _ => return self.step(command, height),
+            _ if self.way == Way::All => {}
+            _ => {
+                let part = self.list_mut().command(command, height);
+                return part.map_or_else(Vec::new, |part| self.ask_part(part));
+            }
         }
         Vec::new()
-    }
-
-    fn step(&mut self, command: Command, height: usize) -> Vec<Effect> {
-        match self.way {
-            Way::Tenants => {
-                let part = self.tenants.command(command, height);
-                part.map(|part| self.ask_tenants(part)).into_iter().collect()
-            }
-            Way::Workspace => {
-                let part = self.workspaces.command(command, height);
-                part.map(|part| self.ask_workspaces(part)).into_iter().collect()
-            }
-            Way::All => Vec::new(),
-        }
     }
 
     fn turn(&mut self, forward: bool) -> Vec<Effect> {
@@ -251,67 +257,34 @@ impl Scope {
         }
     }
 
-    /// The search in force.
     pub(super) fn search(&self) -> &str {
-        match self.way {
-            Way::Tenants => self.tenants.search.text(),
-            Way::Workspace => self.workspaces.search.text(),
-            Way::All => "",
-        }
+        if self.way == Way::All { "" } else { self.list().search.text() }
     }
 
-    /// Whether the search is being typed.
     pub(super) fn is_typing(&self) -> bool {
-        match self.way {
-            Way::Tenants => self.tenants.search.is_typing(),
-            Way::Workspace => self.workspaces.search.is_typing(),
-            Way::All => false,
-        }
+        self.way != Way::All && self.list().search.is_typing()
     }
 
-    /// Changes the search of the way.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Search)) -> Vec<Effect> {
-        let effect = match self.way {
-            Way::Tenants => self.tenants.change(change).map(|part| {
-                self.seen.clear();
-                self.ask_tenants(part)
-            }),
-            Way::Workspace => self.workspaces.change(change).map(|part| self.ask_workspaces(part)),
-            Way::All => None,
+        let all = self.way == Way::All;
+        let Some(part) = (!all).then(|| self.list_mut().change(change)).flatten() else {
+            return Vec::new();
         };
-        if effect.is_some() {
-            self.refusal = None;
+        if self.way == Way::Tenants {
+            self.seen.clear();
         }
-        effect.into_iter().collect()
-    }
-
-    /// Types into the inputs.
-    pub(super) fn type_key(&mut self, event: &KeyEvent) {
         self.refusal = None;
-        if let Some(form) = &mut self.inputs {
-            form.key(event);
-        }
+        self.ask_part(part)
     }
 
-    /// How many of what is chosen the search hides.
     fn hidden(&self) -> usize {
-        if self.search().trim().is_empty() {
-            return 0;
-        }
+        let finds = finder(self.search());
+        let hides = |chosen: &&Candidate| !finds(chosen.id, &[&chosen.name, &chosen.within]);
+        let unseen = |tenant: &&Candidate| !self.seen.contains(&tenant.id) && hides(tenant);
         match self.way {
-            Way::Tenants => {
-                let finds = finder(self.tenants.search.text());
-                let shown = |tenant: &&ScopeTenant| {
-                    self.seen.contains(&tenant.id)
-                        || finds(tenant.id, &[&tenant.name, &tenant.workspace_name])
-                };
-                self.marks.len() - self.marks.values().filter(shown).count()
-            }
-            Way::Workspace => {
-                let finds = finder(self.workspaces.search.text());
-                let hides = |chosen: &&ScopeWorkspace| !finds(chosen.id, &[&chosen.name]);
-                usize::from(self.workspace.as_ref().is_some_and(|chosen| hides(&chosen)))
-            }
+            _ if self.search().is_empty() => 0,
+            Way::Tenants => self.marks.values().filter(unseen).count(),
+            Way::Workspace => self.workspace.iter().filter(hides).count(),
             Way::All => 0,
         }
     }
@@ -320,7 +293,7 @@ impl Scope {
     ///
     /// # Errors
     /// Why it cannot be taken, in words.
-    pub(super) fn choice(&self, keys: &Keys) -> Result<RunScope, String> {
+    pub(super) fn choice(&self, cx: &Cx<'_>) -> Result<RunScope, String> {
         if self.card.is_platforms() {
             return Ok(RunScope::Platform);
         }
@@ -331,25 +304,24 @@ impl Scope {
                 (_, 1) => "1 selected tenant is".to_owned(),
                 (_, n) => format!("{n} selected tenants are"),
             };
+            let clear = key(cx, Context::Scope, Command::FilterClear);
             return Err(format!(
-                "{which} hidden by the search; {} clears the search and shows what is selected",
-                keys.clear
+                "{which} hidden by the search; {clear} clears the search and shows what is selected"
             ));
         }
-        let mark = &keys.mark;
+        let mark = key(cx, Context::Scope, Command::ScopeMark);
         match self.way {
             Way::Tenants => match self.marks.keys().copied().collect::<Vec<i64>>().as_slice() {
                 [] => Err(format!("nothing is selected: {mark} marks the tenant under the cursor")),
                 [one] => Ok(RunScope::Tenant(*one)),
                 many => Ok(RunScope::Tenants(many.to_vec())),
             },
-            Way::Workspace => self
-                .workspace
-                .as_ref()
-                .map(|workspace| RunScope::Workspace(workspace.id))
-                .ok_or_else(|| {
-                    format!("nothing is selected: {mark} selects the workspace under the cursor")
-                }),
+            Way::Workspace => match &self.workspace {
+                Some(workspace) => Ok(RunScope::Workspace(workspace.id)),
+                None => Err(format!(
+                    "nothing is selected: {mark} selects the workspace under the cursor"
+                )),
+            },
             Way::All if self.all => Ok(RunScope::All),
             Way::All if self.allowed.is_some_and(|(_, all)| !all) => Err(RESTRICTED.to_owned()),
             Way::All => Err(format!("nothing is selected: {mark} selects all tenants")),
@@ -397,7 +369,7 @@ impl Scope {
             }
             Way::Workspace => match &self.workspace {
                 Some(chosen) => {
-                    let n = chosen.tenant_count;
+                    let n = chosen.tenants;
                     let tenants = noun(self.allowed.map_or(n, |(all, _)| all), "tenants");
                     format!("selected workspace {} ({}{of} {tenants})", chosen.id, grouped(n))
                 }
@@ -429,13 +401,6 @@ impl Scope {
 /// Why all tenants cannot be chosen by somebody who does not see all.
 pub(super) const RESTRICTED: &str = "all tenants cannot be selected: your view is restricted to \
      some workspaces, so all that you see would not be all there are; select a workspace or tenants";
-
-/// The keys that sentences name.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Keys {
-    pub(super) mark: String,
-    pub(super) clear: String,
-}
 
 #[cfg(test)]
 mod tests {

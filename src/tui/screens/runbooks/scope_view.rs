@@ -4,24 +4,19 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::scope::{RESTRICTED, Scope, Way};
+use super::scope::{Candidate, RESTRICTED, Scope, Way};
 use super::view::{draw_form, draw_search, fact, is_roomy, name, put, put_below, text};
 use super::{Cx, Draft};
 use crate::domain::plan::suspicion;
-use crate::ops::plans::{ScopeTenant, ScopeWorkspace};
 use crate::tui::link::once::told;
 use crate::tui::look::{Look, grouped};
 use crate::tui::theme::Role;
-use crate::tui::widgets::table::{Column, Row};
+use crate::tui::widgets::table::Column;
 
-/// Cells of an id.
 const ID: usize = 8;
-/// Cells of a box to mark.
 const BOX: usize = 4;
-/// The widest name.
 const NAME_MAX: usize = 50;
 
-/// Where the parts of the page are.
 pub(super) struct Layout {
     head: Rect,
     pub(super) rows: Rect,
@@ -85,34 +80,14 @@ impl Draft {
         }
         let second = Rect { y: layout.head.y + 1, height: 1, ..area };
         let list = Rect { y: second.bottom(), height: layout.rows.height + 1, ..area };
-        let (nothing, height) = (nothing(scope), layout.rows.height);
-        let (search, matching, below) = if scope.way == Way::Tenants {
-            let shown = |row: &ScopeTenant| Choice {
-                mark: if scope.marks.contains_key(&row.id) { "[x]" } else { "[ ]" },
-                name: row.name.clone(),
-                rest: format!("{} ({})", row.workspace_name, row.workspace_id),
-            };
-            let columns = columns(area, "TENANT", "WORKSPACE (ID)", look, shown);
-            let tenants = &scope.tenants;
-            tenants.draw(&columns, nothing, list, buffer, cx);
-            (&tenants.search, tenants.matching(), tenants.more(height, look))
-        } else {
-            let chosen = scope.workspace.as_ref().map(|chosen| chosen.id);
-            let shown = |row: &ScopeWorkspace| Choice {
-                mark: if chosen == Some(row.id) { "(x)" } else { "( )" },
-                name: row.name.clone(),
-                rest: grouped(row.tenant_count),
-            };
-            let columns = columns(area, "WORKSPACE", "TENANTS", look, shown);
-            let workspaces = &scope.workspaces;
-            workspaces.draw(&columns, nothing, list, buffer, cx);
-            (&workspaces.search, workspaces.matching(), workspaces.more(height, look))
-        };
-        let found = matching.map_or_else(String::new, |n| {
-            let what = if search.text().is_empty() { scope.way.rows(n) } else { "match" };
+        let rows = scope.list();
+        rows.draw(&columns(area, scope, look), nothing(scope), list, buffer, cx);
+        let found = rows.matching().map_or_else(String::new, |n| {
+            let what = if scope.search().is_empty() { scope.way.rows(n) } else { "match" };
+            let below = rows.more(layout.rows.height, look);
             format!("{below}{} {what} ", grouped(i64::try_from(n).unwrap_or(i64::MAX)))
         });
-        draw_search(search, &found, second, buffer, look)
+        draw_search(&rows.search, &found, second, buffer, look)
     }
 
     pub(super) fn draw_inputs(
@@ -145,19 +120,7 @@ impl Draft {
     }
 }
 
-impl Scope {
-    /// Puts the cursor on the row that was clicked; one on the cursor's row marks it.
-    pub(super) fn click(&mut self, line: usize, height: usize) {
-        match self.way {
-            Way::Tenants => self.tenants.table.click(line, height),
-            Way::Workspace => self.workspaces.table.click(line, height),
-            Way::All => None,
-        };
-    }
-}
-
 impl Way {
-    /// What its rows are.
     fn rows(self, n: usize) -> &'static str {
         match (self, n) {
             (Self::Workspace, 1) => "workspace",
@@ -168,7 +131,6 @@ impl Way {
     }
 }
 
-/// What stands where no row does.
 fn nothing(scope: &Scope) -> &'static str {
     if scope.search().is_empty() {
         "There is nothing to select: no tenant that maintenance may touch is in your view."
@@ -199,38 +161,33 @@ fn draw_all(scope: &Scope, area: Rect, buffer: &mut Buffer, look: &Look) {
     put(lines, area, buffer);
 }
 
-/// What is shown of something that can be chosen.
-struct Choice {
-    mark: &'static str,
-    name: String,
-    rest: String,
-}
-
-fn columns<'a, R: Row<Key = i64>>(
-    area: Rect,
-    what: &'static str,
-    rest: &'static str,
-    look: &'a Look,
-    shown: impl Fn(&R) -> Choice + Copy + 'a,
-) -> Vec<Column<'a, R>> {
+fn columns<'a>(area: Rect, scope: &'a Scope, look: &'a Look) -> Vec<Column<'a, Candidate>> {
     let free = usize::from(area.width).saturating_sub(3 + BOX + ID + 2);
     let width = (free * 3 / 5).min(NAME_MAX);
+    let workspaces = scope.way == Way::Workspace;
+    let (what, rest) =
+        if workspaces { ("WORKSPACE", "TENANTS") } else { ("TENANT", "WORKSPACE (ID)") };
+    let chosen = scope.workspace.as_ref().map(|chosen| chosen.id);
+    let marked = move |id| match workspaces {
+        true if chosen == Some(id) => (Role::Accent, "(x)"),
+        true => (Role::Text, "( )"),
+        false if scope.marks.contains_key(&id) => (Role::Accent, "[x]"),
+        false => (Role::Text, "[ ]"),
+    };
     vec![
-        Column::new(what, BOX + ID, move |row: &R| {
-            let mark = shown(row).mark;
-            let role = if mark.contains('x') { Role::Accent } else { Role::Text };
-            (role, format!("{mark:<BOX$}{:>ID$}", row.key()))
+        Column::new(what, BOX + ID, move |row: &Candidate| {
+            let (role, mark) = marked(row.id);
+            (role, format!("{mark:<BOX$}{:>ID$}", row.id))
         })
         .right()
         .chief(),
-        Column::new("NAME", width, move |row: &R| {
-            let called = shown(row).name;
-            let role = if suspicion(&called).is_some() { Role::Warning } else { Role::Text };
-            (role, name(look, &called, width))
+        Column::new("NAME", width, move |row: &Candidate| {
+            let role = if suspicion(&row.name).is_some() { Role::Warning } else { Role::Text };
+            (role, name(look, &row.name, width))
         })
         .apart(2),
-        Column::new(rest, free.saturating_sub(width + 1).min(NAME_MAX), move |row: &R| {
-            shown(row).rest
+        Column::new(rest, free.saturating_sub(width + 1).min(NAME_MAX), |row: &Candidate| {
+            row.rest.clone()
         }),
     ]
 }

@@ -1,19 +1,16 @@
 //! The fourth and the fifth step: how the targets are worked through, and why.
 
 use crate::domain::rollout::{MAX_CONCURRENCY, Rollout};
-pub(super) use crate::domain::start_reason::MAX_REASON;
 use crate::tui::widgets::form::{Field, Form};
 pub(super) use crate::tui::widgets::reason::judge as reason;
 use crate::tui::widgets::reason::{CODE, TEXT, fields};
 
-/// The longest number that can be typed.
 const NUMBER_LIMIT: usize = 8;
 
 const CONCURRENCY: usize = 0;
 const THRESHOLD: usize = 1;
 const CANARY: usize = 2;
 
-/// The form of the rollout.
 pub(super) fn rollout_form() -> Form {
     let usual = Rollout::default();
     Form::new(vec![
@@ -27,7 +24,6 @@ pub(super) fn rollout_form() -> Form {
     ])
 }
 
-/// The form of the reason.
 pub(super) fn reason_form() -> Form {
     Form::new(fields())
 }

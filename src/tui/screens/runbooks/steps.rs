@@ -1,22 +1,21 @@
 //! What commands do to a draft, step by step.
 
-use super::super::super::command::Command;
-use super::super::super::export::ExportPlan;
-use super::super::super::look::wrapped;
-use super::super::super::msg::{Effect, Request, Slot};
-use super::super::super::widgets::form::Form;
-use super::plan::{Counting, Trouble};
+use super::plan::Counting;
 use super::scope::Page;
-use super::settings::{self, Wrong};
-use super::{Cx, DISCARD, Draft, Reply, Step, command_line, say};
+use super::{Cx, DISCARD, Draft, Reply, Step, command_line, say, settings};
 use crate::domain::capability::Capability;
 use crate::domain::count::count;
 use crate::domain::run::Source;
 use crate::ops::Consent;
 use crate::ops::runbooks::StartRunbook;
+use crate::tui::command::Command;
+use crate::tui::export::ExportPlan;
 use crate::tui::link::once::told;
+use crate::tui::look::wrapped;
+use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screen::Go;
 use crate::tui::screens::dialogs::question::Question;
+use crate::tui::widgets::reason;
 use crate::tui::widgets::search::Search;
 use crate::{Error, ErrorKind};
 
@@ -24,7 +23,6 @@ use crate::{Error, ErrorKind};
 const LOST: &str = "this is disabled: the database does not answer; it comes back with it";
 
 impl Draft {
-    /// Asks before what was entered is thrown away, if anything was.
     fn ask_to_discard(&self) -> Reply {
         let leads = Go::Discard;
         if !self.has_work() {
@@ -44,7 +42,6 @@ impl Draft {
                 return Reply::of(self.plan.cancel());
             }
             Step::Preflight => {
-                self.plan.refusal = None;
                 self.step = Step::Scope;
                 let mut effects = self.scope.ask();
                 if self.plan.has_failed() {
@@ -63,7 +60,6 @@ impl Draft {
         Reply::default()
     }
 
-    /// Whether a search is being typed.
     pub(super) fn is_typing(&self) -> bool {
         match self.step {
             Step::Scope => self.scope.is_typing(),
@@ -72,14 +68,13 @@ impl Draft {
         }
     }
 
-    /// Changes the search of the step.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Search)) -> Reply {
         let scope = self.step == Step::Scope;
         Reply::of(if scope { self.scope.change(change) } else { self.plan.change(change) })
     }
 
-    /// A command while a search is typed.
-    pub(super) fn search(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+    /// A command of the step's list, or of its search.
+    pub(super) fn list_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let height = self.rows(cx).1;
         let scope = self.step == Step::Scope;
         Reply::of(if scope {
@@ -101,21 +96,15 @@ impl Draft {
                 }
             }
             _ => {
-                let height = self.rows(cx).1;
-                return Some(Reply::of(self.scope.command(command, height)));
+                return Some(self.list_command(command, cx));
             }
         }
-        match self.scope.choice(&cx.keys()) {
-            Err(why) => {
-                self.scope.refusal = Some(why);
-                Some(Reply::default())
-            }
-            Ok(_) if !inputs && self.scope.inputs.is_some() => {
-                self.scope.page = Page::Inputs;
-                Some(Reply::default())
-            }
-            Ok(_) => None,
+        match self.scope.choice(cx) {
+            Err(why) => self.scope.refusal = Some(why),
+            Ok(_) if !inputs && self.scope.inputs.is_some() => self.scope.page = Page::Inputs,
+            Ok(_) => return None,
         }
+        Some(Reply::default())
     }
 
     pub(super) fn refuse_input(&mut self, field: usize, error: &Error) {
@@ -128,7 +117,7 @@ impl Draft {
     /// Goes to the plan of what is chosen: the one that is there, or (`again` in any case) one
     /// that is made now.
     pub(super) fn count(&mut self, cx: &Cx<'_>, again: bool) -> Reply {
-        let request = match self.request(&cx.keys()) {
+        let request = match self.request(cx) {
             Ok(request) => request,
             Err(why) => {
                 self.step = Step::Scope;
@@ -149,7 +138,6 @@ impl Draft {
     }
 
     pub(super) fn plan_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        self.plan.refusal = None;
         let counting = self.plan.is_counting();
         match command {
             Command::PreflightCancel if counting => Reply::of(self.plan.cancel()),
@@ -158,26 +146,16 @@ impl Draft {
                 say(cx, "it is still counting; wait for it, or cancel it")
             }
             Command::WizardNext => {
-                self.plan.refusal = match self.plan.trouble(cx.look.now, self.card.items) {
-                    None => {
-                        self.plan.note = None;
-                        self.step = Step::Rollout;
-                        self.rollout.go(0);
-                        None
-                    }
-                    Some(Trouble::NoPlan) => Some("there is no plan to go on with".to_owned()),
-                    Some(Trouble::Expired) => {
-                        Some("this plan has expired: a new preflight is needed".to_owned())
-                    }
-                    Some(Trouble::Nothing(why) | Trouble::Dead(why)) => Some(why),
-                };
+                // What is wrong with it stands below it.
+                if self.plan.trouble(cx.look.now, self.card.items).is_none() {
+                    self.plan.note = None;
+                    self.step = Step::Rollout;
+                    self.rollout.go(0);
+                }
                 Reply::default()
             }
             Command::PlanExport => self.export(cx),
-            _ => {
-                let height = self.rows(cx).1;
-                Reply::of(self.plan.command(command, height))
-            }
+            _ => self.list_command(command, cx),
         }
     }
 
@@ -213,21 +191,16 @@ impl Draft {
         }
         form.forgive();
         if rollout {
-            match settings::rollout(&self.rollout) {
+            match settings::rollout(form) {
                 Ok(_) => {
                     self.step = Step::Reason;
                     self.reason.go(0);
                 }
-                Err(wrong) => refuse(&mut self.rollout, wrong),
+                Err(wrong) => wrong.into_iter().for_each(|(field, why)| form.refuse(field, why)),
             }
-        } else {
-            match settings::reason(&self.reason, rule) {
-                Ok(_) => {
-                    self.step = Step::Confirm;
-                    self.confirm.enter();
-                }
-                Err(wrong) => refuse(&mut self.reason, wrong),
-            }
+        } else if reason::read(form, rule).is_some() {
+            self.step = Step::Confirm;
+            self.confirm.enter();
         }
         Reply::default()
     }
@@ -270,9 +243,8 @@ impl Draft {
         none && !self.confirm.wait_for_worker && !self.confirm.sending
     }
 
-    /// The command that does the same, once everything for it is there.
     pub(super) fn command_line(&self, always_reason: bool) -> Option<String> {
-        let (plan, asked) = (self.plan.plan()?, self.plan.asked()?);
+        let (plan, asked) = (self.plan.plan()?, self.plan.asked.as_ref()?);
         let rollout = settings::rollout(&self.rollout).ok()?;
         let rule = self.reason_rule(always_reason);
         let reason = settings::reason(&self.reason, rule).ok()?;
@@ -280,9 +252,8 @@ impl Draft {
         Some(command_line::of(plan, &asked.scope, rollout, reason.as_ref(), wait))
     }
 
-    /// Enter on the last page.
     fn start(&mut self, cx: &Cx<'_>) -> Reply {
-        let (Some(plan), Some(asked)) = (self.plan.plan(), self.plan.asked()) else {
+        let (Some(plan), Some(asked)) = (self.plan.plan(), &self.plan.asked) else {
             return Reply::default();
         };
         let waits = self.plan.obstacle().is_some() && !self.confirm.wait_for_worker;
@@ -341,11 +312,5 @@ impl Draft {
             Counting::No => "There is no plan yet.".to_owned(),
         };
         wrapped(&text, columns)
-    }
-}
-
-fn refuse(form: &mut Form, wrong: Wrong) {
-    for (field, why) in wrong {
-        form.refuse(field, why);
     }
 }

@@ -5,35 +5,40 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::super::super::command::{Command, Context};
-use super::super::super::look::{Look, wrapped};
-use super::super::super::theme::Role;
-use super::super::super::widgets::form::Form;
-use super::super::super::widgets::search::Search;
 use super::scope::Page;
 use super::{Cx, Draft, Runbooks, Step, settings};
 use crate::domain::plan::suspicion;
+use crate::domain::start_reason::MAX_REASON;
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, wrapped};
+use crate::tui::theme::Role;
+use crate::tui::widgets::form::Form;
+use crate::tui::widgets::search::Search;
+
+const STEPS: [(Step, &str); 6] = [
+    (Step::Runbook, "runbook"),
+    (Step::Scope, "scope"),
+    (Step::Preflight, "preflight"),
+    (Step::Rollout, "rollout"),
+    (Step::Reason, "reason"),
+    (Step::Confirm, "confirm"),
+];
 
 /// From this height on, there is room for empty lines.
 const ROOMY: u16 = 16;
 /// From this width on, every step is named.
 const NAMED: u16 = 72;
-/// The widest line of a search.
 const SEARCH: usize = 50;
-/// Cells of a label.
 const LABEL: usize = 11;
 
-/// Whether a page has room for empty lines.
 pub(super) fn is_roomy(area: Rect) -> bool {
     area.height >= ROOMY
 }
 
-/// Rows that the head of every page takes.
 pub(super) fn head_rows(area: Rect) -> u16 {
     if is_roomy(area) { 3 } else { 2 }
 }
 
-/// The area below the head.
 pub(super) fn below_head(area: Rect) -> Rect {
     let head = head_rows(area).min(area.height);
     Rect { y: area.y + head, height: area.height - head, ..area }
@@ -112,13 +117,11 @@ pub(super) fn name(look: &Look, name: &str, columns: usize) -> String {
     format!("{}{warning}", look.cut(name, columns.saturating_sub(warning.len())))
 }
 
-/// The key of a command here.
 pub(super) fn key(cx: &Cx<'_>, context: Context, command: Command) -> String {
     cx.key(context, command).unwrap_or_else(|| format!(":{command}"))
 }
 
 impl Runbooks {
-    /// Draws the step; gives where the terminal's cursor belongs.
     pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
         let (look, area) = (cx.look, cx.area);
         if let Some(missing) = super::refusal(cx) {
@@ -207,8 +210,8 @@ impl Draft {
         let area = put(lines, area, buffer);
         let (cursor, area) = draw_form(&self.reason, area, buffer, look);
         let typed = self.reason.value(1).chars().count();
-        let left = format!("{typed} of at most {} characters", settings::MAX_REASON);
-        let wrong = typed > settings::MAX_REASON;
+        let left = format!("{typed} of at most {MAX_REASON} characters");
+        let wrong = typed > MAX_REASON;
         let role = if wrong { Role::Failed } else { Role::Muted };
         let mut lines = fact(look, "", role, &left, area);
         let hint = "left and right choose the code, or its first letter";
@@ -218,7 +221,6 @@ impl Draft {
     }
 }
 
-/// A form, and the area that is left below it.
 pub(super) fn draw_form(
     form: &Form,
     area: Rect,
@@ -237,16 +239,15 @@ pub(super) fn draw_form(
 
 fn steps_line(look: &Look, current: Step, area: Rect) -> Line<'static> {
     let mut spans = vec![Span::raw(" ")];
-    for (n, step) in (1..).zip(Step::ALL) {
+    for (n, (step, word)) in (1..).zip(STEPS) {
         if n > 1 {
             spans.push(look.span(Role::Muted, look.glyph(" ─ ", " - ")));
         }
-        if *step == current {
-            spans.push(look.span(Role::TabActive, format!("[{n} {}]", step.word())));
+        if step == current {
+            spans.push(look.span(Role::TabActive, format!("[{n} {word}]")));
         } else {
-            let role = if *step < current { Role::Text } else { Role::Muted };
-            let word =
-                if area.width >= NAMED { format!(" {}", step.word()) } else { String::new() };
+            let role = if step < current { Role::Text } else { Role::Muted };
+            let word = if area.width >= NAMED { format!(" {word}") } else { String::new() };
             spans.push(look.span(role, format!("{n}{word}")));
         }
     }

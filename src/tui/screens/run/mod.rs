@@ -18,10 +18,8 @@ use crate::tui::tabs::Tab;
 use crate::tui::widgets::page::{Document, Page};
 use crate::tui::widgets::paper::Paper;
 
-/// The screen of a run.
 pub type RunScreen = Page<RunDocument>;
 
-/// The run that is open.
 #[derive(Debug, Default)]
 pub struct RunDocument {
     id: Option<i64>,
@@ -32,12 +30,10 @@ pub struct RunDocument {
 }
 
 impl RunScreen {
-    /// It, with nothing on it yet.
     pub fn new(_: &Setup) -> Self {
         Self::of(RunDocument::default())
     }
 
-    /// The run that is open.
     pub fn id(&self) -> Option<i64> {
         self.of.id
     }
