@@ -11,7 +11,6 @@ use crate::tui::look::grouped;
 use crate::tui::screens::operations_tenant_text;
 use crate::{Error, ErrorKind};
 
-/// Why nothing can be changed while the database does not answer.
 pub const LOST: &str = "changes are disabled: the database does not answer; they come back with it";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,19 +62,16 @@ impl Control {
 
     /// What is said once it was done to run `id`, or asked of its worker.
     pub fn outcome(self, id: i64, done: Controlled) -> String {
-        match (self, done) {
-            (Self::Cancel, Controlled::Done) => format!("run {id} is cancelled"),
-            (Self::Cancel, Controlled::Requested) => format!("cancel requested of run {id}"),
-            (Self::Cancel, Controlled::AlreadyRequested) => {
-                format!("a cancel of run {id} was requested before")
-            }
-            (Self::Pause, Controlled::Done) => format!("run {id} is paused"),
-            (Self::Pause, Controlled::Requested) => format!("pause requested of run {id}"),
-            (Self::Pause, Controlled::AlreadyRequested) => {
-                format!("a pause of run {id} was requested before")
-            }
-            (Self::Close, _) => format!("run {id} is closed"),
-            (Self::Resume | Self::Retry, _) => format!("run {id} is not paused any more"),
+        let (asked, ended) = match self {
+            Self::Cancel => ("cancel", "cancelled"),
+            Self::Pause => ("pause", "paused"),
+            Self::Close => return format!("run {id} is closed"),
+            Self::Resume | Self::Retry => return format!("run {id} is not paused any more"),
+        };
+        match done {
+            Controlled::Done => format!("run {id} is {ended}"),
+            Controlled::Requested => format!("{asked} requested of run {id}"),
+            Controlled::AlreadyRequested => format!("a {asked} of run {id} was requested before"),
         }
     }
 
@@ -103,46 +99,46 @@ impl Control {
     pub fn consequence(self, run: &Run, targets: Option<usize>) -> String {
         // Of a lost worker nothing is asked.
         let held = run.status == RunStatus::Running && !run.lease_overdue;
-        match self {
+        let text = match self {
             Self::Cancel if held => {
-                "Its worker is asked to stop. What is in flight is finished, what \
-                                     is not done yet is skipped, what is done stays done."
-                    .to_owned()
+                "Its worker is asked to stop. What is in flight is finished, what is not done yet \
+                 is skipped, what is done stays done."
             }
             Self::Cancel => {
                 "It ends at once. What is not done yet is skipped, what is done stays done."
-                    .to_owned()
             }
-            Self::Close => "It ends now, whatever its worker does: nothing that the worker still \
-                            tries has an effect. What is not done yet is skipped."
-                .to_owned(),
+            Self::Close => {
+                "It ends now, whatever its worker does: nothing that the worker still tries has an \
+                 effect. What is not done yet is skipped."
+            }
             Self::Pause if held => {
-                "Its worker lets go of it once the steps in flight are done; it \
-                                    waits until somebody resumes it."
-                    .to_owned()
+                "Its worker lets go of it once the steps in flight are done; it waits until \
+                 somebody resumes it."
             }
-            Self::Pause => "No worker claims it until somebody resumes it.".to_owned(),
-            Self::Resume if held => "The pause that was asked for is taken back.".to_owned(),
+            Self::Pause => "No worker claims it until somebody resumes it.",
+            Self::Resume if held => "The pause that was asked for is taken back.",
             Self::Resume => match run.basis.support.obstacle(&run.run_type) {
-                Some(why) => format!("It goes back into the queue, and waits there: {why}."),
-                None => {
-                    "It goes back into the queue; the next free worker goes on with it.".to_owned()
+                Some(why) => {
+                    return format!("It goes back into the queue, and waits there: {why}.");
                 }
+                None => "It goes back into the queue; the next free worker goes on with it.",
             },
             Self::Retry => match targets {
-                None => "Counting what failed or never ran ...".to_owned(),
+                None => "Counting what failed or never ran ...",
                 Some(1) => {
                     "A new run does again, with the same inputs, the one target that failed or \
-                            never ran."
-                        .to_owned()
+                     never ran."
                 }
-                Some(n) => format!(
-                    "A new run does again, with the same inputs, the {} targets that failed or never \
-                     ran. The others are not touched.",
-                    grouped(i64::try_from(n).unwrap_or(i64::MAX))
-                ),
+                Some(n) => {
+                    let n = grouped(i64::try_from(n).unwrap_or(i64::MAX));
+                    return format!(
+                        "A new run does again, with the same inputs, the {n} targets that failed \
+                         or never ran. The others are not touched."
+                    );
+                }
             },
-        }
+        };
+        text.to_owned()
     }
 }
 

@@ -9,9 +9,9 @@ const PLAIN: [&str; 8] = ["_", "_", "-", "-", "=", "=", "#", "#"];
 
 /// The bars of `values`, as rows of cells from the top down: one cell per value and row. The
 /// greatest value has the whole height, the least one that is not nothing can still be seen,
-/// and nothing has a glyph of its own.
-pub fn bars(values: &[i64], height: u16, ascii: bool) -> Vec<Vec<&'static str>> {
-    let top = values.iter().copied().max().unwrap_or(0).max(1);
+/// and nothing has a glyph of its own, as has what is not kept.
+pub fn kept_bars(values: &[Option<i64>], height: u16, ascii: bool) -> Vec<Vec<&'static str>> {
+    let top = values.iter().flatten().copied().max().unwrap_or(0).max(1);
     let (cells, nothing) = if ascii { (PLAIN, ".") } else { (RICH, "·") };
     let eighths = |value: i64| -> i128 {
         let whole = 8 * i128::from(height);
@@ -19,28 +19,16 @@ pub fn bars(values: &[i64], height: u16, ascii: bool) -> Vec<Vec<&'static str>> 
         let rounded = (exact + i128::from(top) / 2) / i128::from(top);
         if value > 0 { rounded.max(1) } else { 0 }
     };
-    let cell = |value: i64, from_below: u16| -> &'static str {
+    let cell = |value: Option<i64>, from_below: u16| -> &'static str {
+        let lowest = from_below == 0;
+        let Some(value) = value else { return if lowest { not_kept(ascii) } else { " " } };
         let left = eighths(value) - 8 * i128::from(from_below);
         let at = usize::try_from(left.min(8)).unwrap_or(0);
         let drawn = at.checked_sub(1).and_then(|at| cells.get(at));
-        drawn.copied().unwrap_or(if value <= 0 && from_below == 0 { nothing } else { " " })
+        drawn.copied().unwrap_or(if value <= 0 && lowest { nothing } else { " " })
     };
     let rows = (0..height).rev();
     rows.map(|row| values.iter().map(|value| cell(*value, row)).collect()).collect()
-}
-
-/// The same of values some of which are not kept, which have a glyph of their own.
-pub fn kept_bars(values: &[Option<i64>], height: u16, ascii: bool) -> Vec<Vec<&'static str>> {
-    let known: Vec<i64> = values.iter().map(|value| value.unwrap_or(0)).collect();
-    let mut rows = bars(&known, height, ascii);
-    if let Some(lowest) = rows.last_mut() {
-        for (cell, value) in lowest.iter_mut().zip(values) {
-            if value.is_none() {
-                *cell = not_kept(ascii);
-            }
-        }
-    }
-    rows
 }
 
 /// What stands for a value that is not kept.
@@ -89,7 +77,8 @@ mod tests {
     use super::*;
 
     fn drawn(values: &[i64], height: u16, ascii: bool) -> Vec<String> {
-        bars(values, height, ascii).into_iter().map(|row| row.concat()).collect()
+        let values: Vec<Option<i64>> = values.iter().copied().map(Some).collect();
+        kept_bars(&values, height, ascii).into_iter().map(|row| row.concat()).collect()
     }
 
     #[test]

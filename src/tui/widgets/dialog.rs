@@ -32,7 +32,6 @@ pub fn phrase_hints(second: Command) -> Vec<Hint> {
     ]
 }
 
-/// What the footer offers where a form confirms.
 pub fn form_hints() -> Vec<Hint> {
     use Command::{AppBack, FieldNext, FieldPrevious, FormSubmit};
     Hint::of(&[FormSubmit, FieldNext, AppBack, FieldPrevious])

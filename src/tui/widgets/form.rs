@@ -50,7 +50,6 @@ impl Field {
         Self { label: label.to_owned(), input, note: String::new(), error: None }
     }
 
-    /// The same field with this text in it, or with this option chosen.
     #[must_use]
     pub fn filled(mut self, text: &str) -> Self {
         match &mut self.input {
@@ -62,7 +61,6 @@ impl Field {
         self
     }
 
-    /// The same field with a word of advice behind it.
     #[must_use]
     pub fn note(mut self, note: &str) -> Self {
         note.clone_into(&mut self.note);
@@ -84,7 +82,6 @@ pub struct Form {
 }
 
 impl Form {
-    /// A form of these fields; the first one has the keys.
     pub fn new(fields: Vec<Field>) -> Self {
         Self { fields, focus: 0 }
     }
@@ -97,7 +94,6 @@ impl Form {
         self.focus = field.min(self.fields.len().saturating_sub(1));
     }
 
-    /// What was typed into a field, or the option that was chosen.
     pub fn value(&self, field: usize) -> &str {
         match self.fields.get(field).map(|field| &field.input) {
             Some(Input::Text(field)) => field.text(),
@@ -108,7 +104,6 @@ impl Form {
         }
     }
 
-    /// Takes the text out of a field, as is right for a secret.
     pub fn take(&mut self, field: usize) -> String {
         match self.fields.get_mut(field).map(|field| &mut field.input) {
             Some(Input::Text(field)) => field.take(),
@@ -158,11 +153,8 @@ impl Form {
         false
     }
 
-    /// Types a key; false if it means nothing here.
     pub fn key(&mut self, event: &KeyEvent) -> bool {
-        let Some(field) = self.fields.get_mut(self.focus) else {
-            return false;
-        };
+        let Some(field) = self.fields.get_mut(self.focus) else { return false };
         let typed = match &mut field.input {
             Input::Text(field) => field.key(event),
             Input::Choice { options, chosen } => choose(options, chosen, event),
@@ -175,17 +167,12 @@ impl Form {
 
     /// Pastes text into the field that has the keys; it never sends anything.
     pub fn paste(&mut self, text: &str) -> Pasted {
-        let Some(field) = self.fields.get_mut(self.focus) else {
-            return Pasted::Refused;
-        };
-        let Input::Text(input) = &mut field.input else {
-            return Pasted::Refused;
-        };
+        let Some(field) = self.fields.get_mut(self.focus) else { return Pasted::Refused };
+        let Input::Text(input) = &mut field.input else { return Pasted::Refused };
         field.error = None;
         if input.paste(text.trim_end_matches(['\n', '\r'])) { Pasted::Whole } else { Pasted::Cut }
     }
 
-    /// How many rows it takes in `columns` columns.
     pub fn rows(&self, columns: usize) -> usize {
         self.fields.iter().map(|field| 1 + self.errors(field, columns).len()).sum()
     }
@@ -293,24 +280,19 @@ fn choose(options: &[String], chosen: &mut Option<usize>, event: &KeyEvent) -> b
         return false;
     }
     let next = match (event.code, *chosen) {
-        (KeyCode::Right | KeyCode::Char(' ') | KeyCode::Home, None) => 0,
-        (KeyCode::Left | KeyCode::End, None) => count - 1,
+        (KeyCode::Home, _) | (KeyCode::Right | KeyCode::Char(' '), None) => 0,
+        (KeyCode::End, _) | (KeyCode::Left, None) => count - 1,
         (KeyCode::Right | KeyCode::Char(' '), Some(i)) => (i + 1) % count,
         (KeyCode::Left, Some(i)) => (i + count - 1) % count,
-        (KeyCode::Home, Some(_)) => 0,
-        (KeyCode::End, Some(_)) => count - 1,
         (KeyCode::Char(c), chosen) => {
             let first = chosen.map_or(0, |i| i + 1);
             let begins = |i: &usize| {
-                options
-                    .get(*i)
-                    .and_then(|option| option.chars().next())
-                    .is_some_and(|initial| initial.to_lowercase().eq(c.to_lowercase()))
+                let initial = options.get(*i).and_then(|option| option.chars().next());
+                initial.is_some_and(|initial| initial.to_lowercase().eq(c.to_lowercase()))
             };
-            match (first..first + count).map(|i| i % count).find(begins) {
-                Some(i) => i,
-                None => return false,
-            }
+            let found = (first..first + count).map(|i| i % count).find(begins);
+            let Some(found) = found else { return false };
+            found
         }
         _ => return false,
     };

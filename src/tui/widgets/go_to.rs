@@ -76,12 +76,8 @@ impl GoTo {
         }
     }
 
-    pub const fn capability(&self) -> Option<Capability> {
-        match self {
-            Self::Run(_) | Self::Request(_) | Self::Tenant(_) | Self::Tenants(_) => {
-                Some(Capability::OpsView)
-            }
-            Self::Theme(_) | Self::Keymap(_) => None,
-        }
+    pub fn capability(&self) -> Option<Capability> {
+        let looks_only = matches!(self, Self::Theme(_) | Self::Keymap(_));
+        (!looks_only).then_some(Capability::OpsView)
     }
 }

@@ -17,7 +17,6 @@ pub fn masks(text: &str) -> Vec<Range<usize>> {
     found.collect()
 }
 
-/// A text in `role`, with its masks marked.
 pub fn spans(look: &Look, role: Role, text: &str) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut done = 0;

@@ -23,7 +23,6 @@ use super::look::{Look, wrapped};
 use super::screen::Cx;
 use super::theme::Role;
 
-/// Says in words why there is nothing else.
 pub fn say(role: Role, text: &str, area: Rect, buffer: &mut Buffer, look: &Look) {
     let text = look.cut(text, 1_000).to_string();
     let lines = wrapped(&text, usize::from(area.width.saturating_sub(4)));
@@ -60,7 +59,6 @@ pub fn beside(cx: &Cx<'_>, columns: u16) -> (Rect, Option<Rect>) {
     (list, Some(Rect { x: list.right(), width: columns, ..area }))
 }
 
-/// Draws lines beside a list, behind a bar.
 pub fn draw_beside(lines: Vec<Line<'static>>, area: Rect, buffer: &mut Buffer, look: &Look) {
     let bar = look.glyph("│ ", "| ");
     let lines = lines.into_iter().chain(std::iter::repeat_with(Line::default));

@@ -34,7 +34,6 @@ pub trait Document: Debug + Send {
         Reply::asks(&self.subscriptions(cx))
     }
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> bool;
-    /// Takes what came of a request that is no operation's answer.
     fn outcome(&mut self, _slot: Slot, _answer: &Answer, _cx: &Cx<'_>) {}
     /// Does a command that is its own; none where it is another one.
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
@@ -64,7 +63,6 @@ pub trait Document: Debug + Send {
     }
 }
 
-/// A document, and where a person is in it.
 #[derive(Debug)]
 pub struct Page<D> {
     pub(in crate::tui) of: D,
@@ -202,7 +200,6 @@ impl<D: Document> Page<D> {
         self.go_to(Some(at), lines, cx);
     }
 
-    /// Keeps the cursor within the document and on the screen.
     fn keep(&mut self, lines: &[PaperLine], cx: &Cx<'_>) {
         self.cursor.go(self.cursor.at, self.shown(lines).len(), self.height(cx));
     }

@@ -32,13 +32,11 @@ impl From<Command> for Act {
 pub struct PaperLine {
     pub spans: Vec<Span<'static>>,
     pub act: Option<Act>,
-    /// The section that it is folded away with.
     pub section: Option<usize>,
     /// Lines of one text have the same number: a search looks at the whole of it.
     pub block: usize,
 }
 
-/// A document while it is written, with everything unfolded.
 pub struct Paper<'a> {
     pub look: &'a Look,
     pub width: usize,
@@ -49,7 +47,6 @@ pub struct Paper<'a> {
 }
 
 impl<'a> Paper<'a> {
-    /// An empty document in the columns that a screen leaves it.
     pub fn new(cx: &Cx<'a>) -> Self {
         Self {
             look: cx.look,
@@ -80,12 +77,10 @@ impl<'a> Paper<'a> {
         self.labelled(role, indent, "", text);
     }
 
-    /// A name and a text that is wrapped beside it.
     pub fn labelled(&mut self, role: Role, indent: usize, name: &str, text: &str) {
         self.leading(role, indent, name, text, None);
     }
 
-    /// The same, and enter does `act` on its first line.
     pub fn leading(
         &mut self,
         role: Role,
@@ -123,7 +118,6 @@ impl<'a> Paper<'a> {
         self.put(spans);
     }
 
-    /// A line on which enter leads somewhere.
     pub fn link(&mut self, act: impl Into<Act>, indent: usize, spans: Vec<Span<'static>>) {
         let marker = self.look.glyph("▹ ", "+ ");
         let mut line = vec![Span::raw(" ".repeat(indent)), self.look.span(Role::Accent, marker)];

@@ -50,14 +50,12 @@ impl Search {
         self.before = self.field.text().to_owned();
     }
 
-    /// Closes the field and goes back to what was searched before.
     fn cancel(&mut self) {
         self.typing = false;
         let before = std::mem::take(&mut self.before);
         self.field.set(&before, before.chars().count());
     }
 
-    /// Does a command of the search; false where it is another one.
     pub fn command(&mut self, command: Command) -> bool {
         match command {
             Command::AppBack if self.typing => self.cancel(),
@@ -105,7 +103,6 @@ impl Search {
 
 pub trait Searched: Screen {
     fn search(&mut self) -> &mut Search;
-    /// Its search is another one now.
     fn searched(&mut self, cx: &Cx<'_>) -> Reply;
 
     fn change(&mut self, cx: &Cx<'_>, change: impl FnOnce(&mut Search)) -> Reply {
@@ -114,7 +111,6 @@ pub trait Searched: Screen {
         if self.search().text() == before { Reply::default() } else { self.searched(cx) }
     }
 
-    /// Does a command of the search; none where it is another one.
     fn search_command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
         let mut known = false;
         let reply = self.change(cx, |search| known = search.command(command));

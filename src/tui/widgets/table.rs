@@ -14,12 +14,10 @@ use crate::tui::look::Look;
 use crate::tui::theme::Role;
 
 pub trait Row {
-    /// What sets it apart from the others.
     type Key: Clone + PartialEq + Debug + Send;
     fn key(&self) -> Self::Key;
 }
 
-/// The rows that are held, and where a person is among all of them.
 #[derive(Debug)]
 pub struct Table<R: Row> {
     rows: Vec<R>,
@@ -58,12 +56,10 @@ impl<R: Row> Table<R> {
         self.cursor.at
     }
 
-    /// What the row under the cursor is about.
     pub fn key(&self) -> Option<&R::Key> {
         self.key.as_ref()
     }
 
-    /// The row under the cursor, if it is held.
     pub fn selected(&self) -> Option<&R> {
         self.row(self.cursor.at)
     }
@@ -77,12 +73,10 @@ impl<R: Row> Table<R> {
         Some(self.offset + self.rows.iter().position(|row| row.key() == *key)?)
     }
 
-    /// The first row on a screen of `height` rows.
     pub fn top(&self, height: usize) -> usize {
         if self.loose { self.cursor.top } else { self.cursor.top_in(self.count, height) }
     }
 
-    /// How many rows there are below those on the screen.
     pub fn below(&self, height: usize) -> usize {
         self.count.saturating_sub(self.top(height) + height)
     }
@@ -111,7 +105,6 @@ impl<R: Row> Table<R> {
         self.take_part(rows, 0, count, height);
     }
 
-    /// Takes a part of `count` rows, from the row at `offset` on.
     pub fn take_part(&mut self, rows: Vec<R>, offset: usize, count: usize, height: usize) {
         let first = self.row(self.cursor.top).map(R::key).filter(|_| self.cursor.top > 0);
         (self.rows, self.offset, self.count) = (rows, offset, count);
@@ -137,7 +130,6 @@ impl<R: Row> Table<R> {
         self.key = self.selected().map(R::key);
     }
 
-    /// Goes to a row, which is brought into sight.
     pub fn go(&mut self, to: usize, height: usize) {
         self.cursor.go(to, self.count, height);
         self.key = self.selected().map(R::key);
@@ -251,7 +243,6 @@ impl From<Vec<Span<'static>>> for Text {
 }
 
 impl<'a, R> Column<'a, R> {
-    /// A column whose texts begin at its left.
     pub fn new<T: Into<Text>>(
         head: impl Into<String>,
         width: usize,
@@ -261,7 +252,6 @@ impl<'a, R> Column<'a, R> {
         Self { head: head.into(), width, right: false, chief: false, apart: 1, text }
     }
 
-    /// The same, with texts that end at its right.
     #[must_use]
     pub fn right(self) -> Self {
         Self { right: true, ..self }

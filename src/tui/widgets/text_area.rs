@@ -53,7 +53,6 @@ impl TextArea {
         self.editor.lines().join("\n")
     }
 
-    /// How many characters there are, line ends among them.
     pub fn characters(&self) -> usize {
         let lines = self.editor.lines();
         lines.iter().map(|line| line.chars().count() + 1).sum::<usize>().saturating_sub(1)
@@ -69,7 +68,6 @@ impl TextArea {
         self.editor.move_cursor(CursorMove::Jump(u16::try_from(row).unwrap_or(u16::MAX), 0));
     }
 
-    /// Types a key; false if it means nothing here.
     pub fn key(&mut self, event: &KeyEvent) -> bool {
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
         let alt = event.modifiers.contains(KeyModifiers::ALT);
@@ -112,7 +110,6 @@ impl TextArea {
         true
     }
 
-    /// Does a command; false if it means nothing here.
     pub fn command(&mut self, command: Command) -> bool {
         let page = i32::from(self.rows.get());
         match command {
@@ -129,12 +126,8 @@ impl TextArea {
                     self.drop_orphans();
                 }
             }
-            Command::TextUndo => {
-                self.editor.undo();
-            }
-            Command::TextRedo => {
-                self.editor.redo();
-            }
+            Command::TextUndo => _ = self.editor.undo(),
+            Command::TextRedo => _ = self.editor.redo(),
             _ => return false,
         }
         self.count();
@@ -148,20 +141,17 @@ impl TextArea {
     /// What there is too much of.
     pub fn paste(&mut self, text: &str) -> Result<(), String> {
         let bytes = self.bytes + text.len();
+        let refused = |n: usize, what: &str, most: usize| {
+            let (n, most) = (thousands(n), thousands(most));
+            let why = format!("the pasted text has {n} {what}, the field holds {most} at most");
+            Err(format!("{why}; nothing was taken"))
+        };
         if bytes > MAX_BYTES {
-            return Err(format!(
-                "the pasted text has {} bytes, the field holds {} at most; nothing was taken",
-                thousands(text.len()),
-                thousands(MAX_BYTES)
-            ));
+            return refused(text.len(), "bytes", MAX_BYTES);
         }
         let piece = cleaned(text);
         if self.lines() + piece.len() > MAX_LINES {
-            return Err(format!(
-                "the pasted text has {} lines, the field holds {} at most; nothing was taken",
-                thousands(piece.len()),
-                thousands(MAX_LINES)
-            ));
+            return refused(piece.len(), "lines", MAX_LINES);
         }
         self.editor.insert_str(piece.join("\n"));
         self.count();
@@ -230,7 +220,6 @@ impl TextArea {
     }
 }
 
-/// The lines of a text, each clean.
 fn cleaned(text: &str) -> Vec<String> {
     let unix = text.replace("\r\n", "\n").replace('\r', "\n");
     unix.split('\n').map(|line| clean(line).into_owned()).collect()

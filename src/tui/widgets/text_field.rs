@@ -50,7 +50,6 @@ impl TextField {
         self.input.value_and_reset()
     }
 
-    /// Types a key; false if it means nothing here.
     pub fn key(&mut self, event: &KeyEvent) -> bool {
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
         let alt = event.modifiers.contains(KeyModifiers::ALT);

@@ -16,7 +16,6 @@ pub fn every(cx: &Cx<'_>) -> Duration {
     cx.every.max((cx.every * POLL_FACTOR).min(SLOWEST))
 }
 
-/// Chooses the window after (or before) the one in force, round and round.
 pub fn step(command: Command, cx: &Cx<'_>) -> Reply {
     let Some(window) = cx.window else {
         let why = "the window is not known yet: the first numbers are on their way";

@@ -23,7 +23,6 @@ pub type RunScreen = Page<RunDocument>;
 #[derive(Debug, Default)]
 pub struct RunDocument {
     id: Option<i64>,
-    /// The tab that it was chosen from.
     from: Tab,
     detail: Remote<RunDetail>,
     pace: Pace,
@@ -40,12 +39,9 @@ impl RunScreen {
 }
 
 impl RunDocument {
-    /// The runs of the last day that failed for this run's main reason.
     fn same_failures(&self) -> Reply {
         let reason = self.detail.value().and_then(|detail| detail.run.reason_code.clone());
-        let Some(text) = reason else {
-            return Reply::default();
-        };
+        let Some(text) = reason else { return Reply::default() };
         let term = |kind| Term { negated: false, kind };
         Reply::show(Target::Runs(RunFilter {
             terms: vec![
@@ -129,17 +125,17 @@ impl Document for RunDocument {
     }
 
     fn hints(&self) -> Vec<Hint> {
-        let mut hints = vec![Hint::Runs];
-        hints.extend(Hint::of(&[
-            Command::SupportRequest,
-            Command::SupportDiagnostics,
-            Command::AppBack,
-            Command::FoldToggle,
-            Command::DetailSameFailures,
-            Command::CopyId,
-        ]));
-        hints.extend([Hint::Does(Command::FilterEdit, "search"), Hint::own(Command::AppPalette)]);
-        hints
+        vec![
+            Hint::Runs,
+            Hint::own(Command::SupportRequest),
+            Hint::own(Command::SupportDiagnostics),
+            Hint::own(Command::AppBack),
+            Hint::own(Command::FoldToggle),
+            Hint::own(Command::DetailSameFailures),
+            Hint::own(Command::CopyId),
+            Hint::Does(Command::FilterEdit, "search"),
+            Hint::own(Command::AppPalette),
+        ]
     }
 
     fn caption(&self) -> Option<String> {

@@ -5,11 +5,8 @@ use chrono::{DateTime, Duration, Utc};
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::summary_counts::CountKey;
 
-/// The longest history that is looked back on.
 const WINDOW: Duration = Duration::minutes(5);
-/// A history shorter than this tells nothing.
 const SHORTEST: Duration = Duration::seconds(5);
-/// The most that is told of the future.
 const FARTHEST: Duration = Duration::days(7);
 
 /// Counts of one claim of a run, as they were seen, oldest first.
@@ -21,9 +18,7 @@ pub struct Pace {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
-    /// Per minute.
     pub per_minute: i64,
-    /// Until it is done.
     pub left: Duration,
 }
 
@@ -59,11 +54,8 @@ impl Pace {
         if !goes_on || done == 0 || done >= total {
             return None;
         }
-        let seen = self
-            .points
-            .first()
-            .copied()
-            .filter(|(at, n)| run.updated_at - *at >= SHORTEST && *n < done);
+        let long_ago = |(at, n): &(_, u64)| run.updated_at - *at >= SHORTEST && *n < done;
+        let seen = self.points.first().copied().filter(long_ago);
         // Its first claim has been at it since the start, whether or not it was watched.
         let whole = run.started_at.filter(|_| run.fence == 1).map(|at| (at, 0));
         let (since, before) = seen.or(whole)?;

@@ -14,9 +14,7 @@ pub(super) fn of(
     reason: Option<&StartReason>,
     wait_for_worker: bool,
 ) -> String {
-    let mut words: Vec<String> =
-        ["tenantpilot", "runbooks", "start"].iter().map(|word| (*word).to_owned()).collect();
-    words.push(quoted(&plan.runbook));
+    let mut words = vec![format!("tenantpilot runbooks start {}", quoted(&plan.runbook))];
     match scope {
         RunScope::Tenant(id) => words.push(format!("--tenant {id}")),
         RunScope::Tenants(ids) => words.extend(ids.iter().map(|id| format!("--tenant {id}"))),

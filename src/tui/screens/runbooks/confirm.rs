@@ -15,7 +15,6 @@ pub(super) struct ConfirmStep {
     pub(super) request_id: String,
     pub(super) sending: bool,
     pub(super) error: Option<Error>,
-    /// Whether it was chosen that the run may wait for a worker.
     pub(super) wait_for_worker: bool,
     /// Index of the first line of the summary on the screen.
     pub(super) top: usize,
@@ -38,11 +37,15 @@ impl ConfirmStep {
     /// What was typed before for other settings does not count for these.
     pub(super) fn enter(&mut self) {
         if !self.sending {
-            self.field.clear();
-            self.error = None;
+            self.empty();
             self.wait_for_worker = false;
         }
         self.top = 0;
+    }
+
+    pub(super) fn empty(&mut self) {
+        self.field.clear();
+        self.error = None;
     }
 
     pub(super) fn type_key(&mut self, event: &KeyEvent) {
@@ -57,11 +60,5 @@ impl ConfirmStep {
             matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound) && !self.sending
         };
         self.error.as_ref().is_some_and(refused)
-    }
-
-    /// It went wrong: the page stays, and says why.
-    pub(super) fn failed(&mut self, error: Error) {
-        self.sending = false;
-        self.error = Some(error);
     }
 }

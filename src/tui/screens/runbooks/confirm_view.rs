@@ -7,8 +7,8 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
 use super::plan_view::{affects, plan_words};
-use super::scope::Way;
-use super::view::{below_head, fact, is_roomy, key, name, put, put_below, text};
+use super::scope::{Candidate, Way};
+use super::view::{below_head, fact, failed, is_roomy, key, name, put, put_below, text};
 use super::{Cx, Draft, settings};
 use crate::domain::capability::Capability;
 use crate::ops::plans::Plan;
@@ -37,8 +37,8 @@ impl Draft {
             lines.extend(fact(look, label, role, words, area));
         };
         // What a person has to know stands where the smallest screen shows it.
-        say("affects", Role::Accent, &affects(plan, self.card.items));
-        say("undo", Role::Text, self.card.undo);
+        say("affects", Role::Accent, &affects(plan, self.card.items()));
+        say("undo", Role::Text, self.card.undo());
         say("scope", Role::Accent, &self.scope_in_full(cx));
         if let Some(inputs) = plan.inputs.as_object().filter(|inputs| !inputs.is_empty()) {
             let inputs: Vec<String> =
@@ -57,20 +57,16 @@ impl Draft {
             Err(_) => say("reason", Role::Failed, "missing: go back and give one"),
         }
         say("plan", Role::Text, &plan_words(plan, look));
-        say("changes", Role::Text, self.card.changes);
+        say("changes", Role::Text, self.card.changes());
         if let Some(command) = self.command_line(cx.under_glass) {
             let copy = key(cx, Context::Phrase, Command::CommandCopy);
-            say(
-                "command",
-                Role::Hint,
-                &format!("the same without the console ({copy} copies it):"),
-            );
+            let hint = format!("the same without the console ({copy} copies it):");
+            say("command", Role::Hint, &hint);
             say("", Role::Text, &command);
         }
         lines
     }
 
-    /// The scope with the names of what was chosen one by one.
     fn scope_in_full(&self, cx: &Cx<'_>) -> String {
         let words = self.plan.plan().map_or_else(String::new, Plan::scope_words);
         let look = cx.look;
@@ -80,12 +76,10 @@ impl Draft {
                 if let [one] = self.scope.marks.values().collect::<Vec<_>>().as_slice() {
                     return format!("{words}, {}", name(look, &one.name, NAME_MAX));
                 }
-                let names: Vec<String> = self
-                    .scope
-                    .marks
-                    .values()
-                    .map(|tenant| format!("{} {}", tenant.id, name(look, &tenant.name, NAME_MAX)))
-                    .collect();
+                let named = |tenant: &Candidate| {
+                    format!("{} {}", tenant.id, name(look, &tenant.name, NAME_MAX))
+                };
+                let names: Vec<String> = self.scope.marks.values().map(named).collect();
                 format!("{words}: {}", names.join(", "))
             }
             Way::Workspace => match &self.scope.workspace {
@@ -104,15 +98,10 @@ impl Draft {
         if is_roomy(cx.area) {
             lines.push(Line::default());
         }
-        let failed = |text_: &str| {
-            let why = format!("{} {text_}", look.glyph("✗", "x"));
-            text(look, Role::Failed, &why, area)
-        };
-        let Some(plan) = self.plan.plan() else {
-            return (lines, None);
-        };
+        let failed = |why: &str| failed(look, why, area);
+        let Some(plan) = self.plan.plan() else { return (lines, None) };
         if self.confirm.sending {
-            let say = format!("starting {} ...", self.card.key);
+            let say = format!("starting {} ...", self.card.key());
             lines.extend(text(look, Role::Running, &say, area));
             return (lines, None);
         }
@@ -126,12 +115,10 @@ impl Draft {
             lines.extend(text(look, Role::Hint, &hint, area));
             return (lines, None);
         }
-        if !cx.held.has(Capability::RunbooksRun) {
-            let why = format!(
-                "starting it needs the capability {}; ask an administrator for it",
-                Capability::RunbooksRun
-            );
-            lines.extend(failed(&why));
+        let needed = Capability::RunbooksRun;
+        if !cx.held.has(needed) {
+            let why = format!("starting it needs the capability {needed}");
+            lines.extend(failed(&format!("{why}; ask an administrator for it")));
             return (lines, None);
         }
         if let Some(why) = self.plan.obstacle() {

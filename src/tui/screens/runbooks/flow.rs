@@ -3,10 +3,10 @@
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
-use serde_json::Value;
 
 use super::scope::{Page, Way};
 use super::{Cx, Draft, Reply, Runbooks, Step, refusal, say, view};
+use crate::domain::count::count;
 use crate::ops::AnyOutput;
 use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::Started;
@@ -20,6 +20,7 @@ use crate::{ErrorKind, Result};
 
 const LEAVE: &str = "What was entered for the runbook would be lost. y leaves the console, any \
                      other key stays.";
+const NOTHING_NEW: &str = "nothing new was started";
 const PICK: &str = "nothing can be pasted here: choose one";
 
 impl Screen for Runbooks {
@@ -27,7 +28,6 @@ impl Screen for Runbooks {
         self.context_at(cx.look.now)
     }
 
-    /// Asks for what the step shows.
     fn open(&mut self, _: &Cx<'_>) -> Reply {
         match &self.draft {
             Some(draft) if draft.step == Step::Scope => Reply::of(draft.scope.ask()),
@@ -96,9 +96,7 @@ impl Screen for Runbooks {
     fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
         // The field of the phrase is gone, but the hand may still be typing it.
         let refused = self.context(cx) == Context::Refused;
-        let Some(draft) = self.draft.as_mut().filter(|_| !refused) else {
-            return Reply::default();
-        };
+        let Some(draft) = self.draft.as_mut().filter(|_| !refused) else { return Reply::default() };
         if draft.is_typing() {
             return draft.change(|search| search.key(event));
         }
@@ -142,9 +140,7 @@ impl Screen for Runbooks {
             return Reply::default();
         };
         let (first, height) = draft.rows(cx);
-        let Some(line) = row.checked_sub(first).map(usize::from) else {
-            return Reply::default();
-        };
+        let Some(line) = row.checked_sub(first).map(usize::from) else { return Reply::default() };
         match draft.step {
             Step::Scope if draft.scope.page == Page::Choose && draft.scope.way != Way::All => {
                 _ = draft.scope.list_mut().table.click(line, height);
@@ -170,7 +166,6 @@ impl Screen for Runbooks {
         self.draft.as_ref().is_some_and(Draft::has_work).then_some(LEAVE)
     }
 
-    /// Forgets the draft, and stops what it asked for.
     fn discard(&mut self, _: &Cx<'_>) -> Reply {
         let counting = self.draft.as_mut().filter(|draft| draft.plan.is_counting());
         let effects = counting.map_or_else(Vec::new, |draft| draft.plan.cancel());
@@ -181,29 +176,23 @@ impl Screen for Runbooks {
 
 impl Runbooks {
     fn step_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        let registry = &self.registry;
-        let Some(draft) = &mut self.draft else {
-            return self.choose(command, cx);
-        };
+        let Some(draft) = &mut self.draft else { return self.choose(command, cx) };
         match (draft.step, command) {
             _ if draft.is_typing() => draft.list_command(command, cx),
             (_, Command::AppBack) => draft.back(cx),
             (Step::Runbook | Step::Scope, _) => {
-                let Some(error) = draft.scope_command(command, cx) else {
-                    let check = |inputs: &Value| registry.get(draft.card.key)?.check_inputs(inputs);
-                    return match check(&draft.scope.given()) {
-                        Ok(()) => draft.count(cx, false),
-                        Err(error) => {
-                            // The first one that is wrong without those below it.
-                            let mut fields = 0..draft.card.inputs.len();
-                            let wrong =
-                                fields.find(|n| check(&draft.scope.first_given(n + 1)).is_err());
-                            draft.refuse_input(wrong.unwrap_or(0), &error);
-                            Reply::default()
-                        }
-                    };
-                };
-                error
+                if let Some(reply) = draft.scope_command(command, cx) {
+                    return reply;
+                }
+                if let Err(error) = draft.card.check_inputs(&draft.scope.given()) {
+                    // The first one that is wrong without those below it.
+                    let checked = |n| draft.card.check_inputs(&draft.scope.first_given(n));
+                    let fields = 0..draft.card.inputs().len();
+                    let wrong = fields.into_iter().find(|n| checked(n + 1).is_err());
+                    draft.refuse_input(wrong.unwrap_or(0), &error);
+                    return Reply::default();
+                }
+                draft.count(cx, false)
             }
             (Step::Preflight, _) => draft.plan_command(command, cx),
             (Step::Rollout | Step::Reason, _) => draft.form_command(command, cx),
@@ -215,29 +204,18 @@ impl Runbooks {
         match command {
             Command::AppBack => return Reply::up(command),
             Command::RowOpen | Command::WizardNext => {
-                let Some(card) = self.cards.selected().copied() else {
-                    return Reply::default();
-                };
-                if !cx.held.has(card.capability) {
-                    return say(
-                        cx,
-                        format!(
-                            "this needs the capability {}; ask an administrator for it",
-                            card.capability
-                        ),
-                    );
+                let Some(card) = self.cards.selected().cloned() else { return Reply::default() };
+                let needed = card.capability();
+                if !cx.held.has(needed) {
+                    let why = format!("this needs the capability {needed}");
+                    return say(cx, format!("{why}; ask an administrator for it"));
                 }
-                let draft = Draft::of(card);
-                let effects = draft.scope.ask();
+                let (draft, missing) = (Draft::of(card.clone()), card.missing(cx.held));
+                let reply = Reply::of(draft.scope.ask());
                 self.draft = Some(draft);
-                let reply = Reply::of(effects);
-                return match card.missing(cx.held) {
-                    Some(missing) => reply.say(
-                        format!("you may look; to start it you need the capability {missing}"),
-                        cx,
-                    ),
-                    None => reply,
-                };
+                let Some(missing) = missing else { return reply };
+                let only = format!("you may look; to start it you need the capability {missing}");
+                return reply.say(only, cx);
             }
             _ => _ = self.cards.command(command, view::list_rows(cx.area)),
         }
@@ -245,9 +223,7 @@ impl Runbooks {
     }
 
     fn exported(&mut self, asked: &ExportPlan, written: &Result<usize>, cx: &Cx<'_>) -> Reply {
-        let Some(draft) = &mut self.draft else {
-            return Reply::default();
-        };
+        let Some(draft) = &mut self.draft else { return Reply::default() };
         draft.plan.exporting = false;
         let id = asked.plan_id;
         let ours = draft.plan.plan().is_some_and(|plan| plan.id == id);
@@ -256,8 +232,7 @@ impl Runbooks {
                 let file = crate::paths::shown(&asked.file);
                 // The page has room for a long path.
                 draft.plan.exported = ours.then(|| file.clone());
-                let s = if *rows == 1 { "" } else { "s" };
-                format!("{rows} target{s} of plan {id} written to {file}")
+                format!("{} of plan {id} written to {file}", count(*rows, "target"))
             }
             Err(error) => format!("plan {id} was not exported: {error}"),
         };
@@ -277,9 +252,7 @@ impl Runbooks {
                 let text = if started.created {
                     format!("queued as run {id}, enter to view")
                 } else {
-                    format!(
-                        "nothing new was started: run {id} does the same already, enter to view"
-                    )
+                    format!("{NOTHING_NEW}: run {id} does the same already, enter to view")
                 };
                 // The notice goes; the run stays where runs are looked at.
                 Reply::default().lead(text, Some(id), cx).go(Go::Ready(Target::Run(id)))
@@ -293,7 +266,8 @@ impl Runbooks {
                     if matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound) {
                         draft.plan.dead = Some(error.message().to_owned());
                     }
-                    draft.confirm.failed(error.clone());
+                    draft.confirm.sending = false;
+                    draft.confirm.error = Some(error.clone());
                     Reply::default()
                 }
                 None => say(cx, format!("{} was not started: {error}", asked.key)),

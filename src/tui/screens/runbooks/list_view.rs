@@ -19,8 +19,8 @@ impl Runbooks {
         let title = TITLE.min(width.saturating_sub(4) / 2);
         let keys = width.saturating_sub(title + 4);
         let columns = [
-            Column::new("RUNBOOK", title, |card: &Card| card.title.to_owned()).chief(),
-            Column::new("KEY", keys, |card: &Card| (Role::Muted, card.key.to_owned())),
+            Column::new("RUNBOOK", title, |card: &Card| card.title().to_owned()).chief(),
+            Column::new("KEY", keys, |card: &Card| (Role::Muted, card.key().to_owned())),
         ];
         let rows = self.cards.count().min(list_rows(cx.area));
         let height = u16::try_from(rows + 1).unwrap_or(u16::MAX).min(area.height);
@@ -28,11 +28,9 @@ impl Runbooks {
         self.cards.draw(&columns, list, buffer, look, false);
         let used = (height + u16::from(is_roomy(cx.area))).min(area.height);
         let area = Rect { y: area.y + used, height: area.height - used, ..area };
-        let Some(card) = self.cards.selected() else {
-            return;
-        };
-        let mut lines = fact(look, "changes", Role::Text, card.changes, area);
-        lines.extend(fact(look, "undo", Role::Text, card.undo, area));
+        let Some(card) = self.cards.selected() else { return };
+        let mut lines = fact(look, "changes", Role::Text, card.changes(), area);
+        lines.extend(fact(look, "undo", Role::Text, card.undo(), area));
         let mut label = "needs";
         let mut needs = card.needs(cx.held);
         needs.sort_by_key(|(_, held)| *held);

@@ -37,12 +37,10 @@ impl<T: Row> Default for Listing<T> {
 pub(super) type Part = (i64, i64);
 
 impl<T: Row> Listing<T> {
-    /// How many rows match; none before the first answer.
     pub(super) fn matching(&self) -> Option<usize> {
         self.known.then(|| self.table.count())
     }
 
-    /// Draws the heads of its columns, and its rows or why there are none.
     pub(super) fn draw(
         &self,
         columns: &[Column<'_, T>],
@@ -69,10 +67,7 @@ impl<T: Row> Listing<T> {
     pub(super) fn more(&self, height: u16, look: &Look) -> String {
         match self.table.below(usize::from(height)) {
             0 => String::new(),
-            n => {
-                let n = grouped(i64::try_from(n).unwrap_or(i64::MAX));
-                format!("{} {n} more below   ", look.glyph("↓", "v"))
-            }
+            n => format!("{} {} more below   ", look.glyph("↓", "v"), number(n)),
         }
     }
 
@@ -96,7 +91,6 @@ impl<T: Row> Listing<T> {
         (i64::try_from(offset).unwrap_or(0), i64::try_from(PAGE).unwrap_or(0))
     }
 
-    /// Moves the cursor; gives the part to ask for, if one is needed.
     pub(super) fn command(&mut self, command: Command, height: usize) -> Option<Part> {
         self.table.command(command, height)?;
         let (at, count, (start, end)) = (self.table.at(), self.table.count(), self.table.held());
@@ -121,6 +115,10 @@ impl<T: Row> Listing<T> {
             Err(error) => self.error = Some(error),
         }
     }
+}
+
+pub(super) fn number(n: usize) -> String {
+    grouped(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

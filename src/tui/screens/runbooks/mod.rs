@@ -25,12 +25,12 @@ use self::scope::{Page, Scope, Way};
 use crate::domain::capability::Capability;
 use crate::domain::confirmation::ReasonRule;
 use crate::ops::plans::Preflight;
-use crate::runbooks::Registry;
 use crate::tui::command::{Command, Context};
 use crate::tui::screen::Hint::{self, Does};
 use crate::tui::screen::{Cx, Reply};
 use crate::tui::setup::Setup;
 use crate::tui::widgets::form::Form;
+use crate::tui::widgets::reason::fields;
 use crate::tui::widgets::table::Table;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,12 +64,12 @@ struct Draft {
 impl Draft {
     fn of(card: Card) -> Self {
         Self {
-            card,
             step: Step::Scope,
-            scope: Scope::new(card),
+            scope: Scope::new(card.clone()),
+            card,
             plan: PlanStep::default(),
             rollout: settings::rollout_form(),
-            reason: settings::reason_form(),
+            reason: Form::new(fields()),
             confirm: ConfirmStep::default(),
         }
     }
@@ -81,13 +81,13 @@ impl Draft {
     }
 
     fn reason_rule(&self, always: bool) -> ReasonRule {
-        match self.needs_reason(always) {
-            Some(_) => ReasonRule::Required,
-            None => ReasonRule::Optional,
+        if self.needs_reason(always).is_some() {
+            ReasonRule::Required
+        } else {
+            ReasonRule::Optional
         }
     }
 
-    /// Whether a reason is required, and why.
     fn needs_reason(&self, always: bool) -> Option<&'static str> {
         let several = self.plan.plan().is_some_and(|p| p.confirmation().reason.is_required());
         if always {
@@ -96,14 +96,12 @@ impl Draft {
         several.then_some("a start on more than one tenant needs a reason")
     }
 
-    /// Whether the page of the confirmation can only be left.
     fn is_refused(&self, now: DateTime<Utc>) -> bool {
-        let trouble = self.plan.trouble(now, self.card.items);
+        let trouble = self.plan.trouble(now, self.card.items());
         let dead = matches!(trouble, Some(Trouble::Expired | Trouble::Dead(_)));
         !self.confirm.sending && (self.confirm.is_refused() || dead)
     }
 
-    /// The form of the step.
     fn form(&mut self) -> Option<&mut Form> {
         match self.step {
             Step::Scope => self.scope.inputs.as_mut(),
@@ -115,36 +113,30 @@ impl Draft {
 
     fn request(&self, cx: &Cx<'_>) -> Result<Preflight, String> {
         let scope = self.scope.choice(cx)?;
-        Ok(Preflight { inputs: self.scope.given(), ..Preflight::new(self.card.key, scope) })
+        Ok(Preflight { inputs: self.scope.given(), ..Preflight::new(self.card.key(), scope) })
     }
 }
 
 #[derive(Debug)]
 pub struct Runbooks {
-    registry: Registry,
     cards: Table<Card>,
     draft: Option<Draft>,
-    /// The run that was started here last.
     last: Option<i64>,
 }
 
 impl Runbooks {
     pub fn new(setup: &Setup) -> Self {
-        let registry = setup.registry.clone();
         let mut cards = Table::default();
-        cards.take(registry.iter().map(|runbook| Card::of(runbook.as_ref())).collect(), 1);
-        Self { registry, cards, draft: None, last: None }
+        cards.take(setup.registry.iter().cloned().map(Card).collect(), 1);
+        Self { cards, draft: None, last: None }
     }
 
     pub fn step(&self) -> Step {
         self.draft.as_ref().map_or(Step::Runbook, |draft| draft.step)
     }
 
-    /// Where keys are looked up, at `now`.
     fn context_at(&self, now: DateTime<Utc>) -> Context {
-        let Some(draft) = &self.draft else {
-            return Context::Runbooks;
-        };
+        let Some(draft) = &self.draft else { return Context::Runbooks };
         match draft.step {
             Step::Runbook => Context::Runbooks,
             Step::Scope if draft.is_typing() => Context::Filter,
@@ -202,7 +194,7 @@ impl Runbooks {
             }
             Context::Plan => {
                 let mut offers = vec![Does(Command::PreflightNew, "new preflight")];
-                if draft.plan.trouble(now, draft.card.items).is_none() {
+                if draft.plan.trouble(now, draft.card.items()).is_none() {
                     offers.insert(0, Does(Command::WizardNext, "go on"));
                 }
                 if draft.plan.plan().is_some() {

@@ -27,7 +27,6 @@ pub(super) enum Counting {
     No,
     Now(Counted),
     Cancelled,
-    /// It was refused, or broke.
     Failed(Error),
 }
 
@@ -38,12 +37,10 @@ pub(super) struct PlanStep {
     plan: Option<Plan>,
     pub(super) targets: Listing<PlanTarget>,
     pub(super) affected_only: bool,
-    /// What became of an earlier plan.
     pub(super) note: Option<String>,
     /// Why no start of it will be taken any more.
     pub(super) dead: Option<String>,
     pub(super) exporting: bool,
-    /// Where the plan was written to.
     pub(super) exported: Option<String>,
 }
 
@@ -58,7 +55,6 @@ impl PlanStep {
         plan.support.obstacle(&plan.runbook)
     }
 
-    /// No active worker supports the runbook any more.
     pub(super) fn lose_workers(&mut self) {
         if let Some(plan) = &mut self.plan {
             plan.support = Support::NoWorker;
@@ -69,7 +65,6 @@ impl PlanStep {
         matches!(self.counting, Counting::Now(_))
     }
 
-    /// Whether the last preflight was refused, or broke.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.counting, Counting::Failed(_))
     }
@@ -82,14 +77,13 @@ impl PlanStep {
 
     pub(super) fn count(&mut self, request: Preflight) -> Vec<Effect> {
         let changed = self.asked.as_ref().is_some_and(|asked| *asked != request);
-        let note = self.plan.as_ref().map(|plan| {
-            let why = if changed { "the scope or the inputs were changed" } else { "a new one" };
-            format!("plan {} was discarded: {why}", plan.id)
+        let note = self.plan.as_ref().filter(|_| changed).map(|plan| {
+            format!("plan {} was discarded: the scope or the inputs were changed", plan.id)
         });
         *self = Self {
             asked: Some(request.clone()),
             counting: Counting::Now(Counted::default()),
-            note: note.filter(|_| changed),
+            note,
             affected_only: self.affected_only,
             ..Self::default()
         };
@@ -124,9 +118,7 @@ impl PlanStep {
     }
 
     fn ask(&self, (offset, limit): Part) -> Vec<Effect> {
-        let Some(plan) = &self.plan else {
-            return Vec::new();
-        };
+        let Some(plan) = &self.plan else { return Vec::new() };
         let request = ListPlanTargets {
             plan_id: plan.id,
             search: self.targets.search.text().to_owned(),
@@ -145,7 +137,6 @@ impl PlanStep {
         }
     }
 
-    /// Does a command of the list of targets, where `height` rows are shown.
     pub(super) fn command(&mut self, command: Command, height: usize) -> Vec<Effect> {
         if self.plan.is_none() {
             return Vec::new();
@@ -174,9 +165,7 @@ impl PlanStep {
     }
 
     pub(super) fn trouble(&self, now: DateTime<Utc>, items: &str) -> Option<Trouble> {
-        let Some(plan) = &self.plan else {
-            return Some(Trouble::NoPlan);
-        };
+        let Some(plan) = &self.plan else { return Some(Trouble::NoPlan) };
         if plan.expires_at <= now {
             return Some(Trouble::Expired);
         }

@@ -4,13 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
+use super::listing::number;
 use super::plan::{Counting, Trouble};
-use super::view::{draw_search, fact, is_roomy, key, name, put, put_below, text};
+use super::view::{draw_search, fact, failed, is_roomy, key, name, parts, put, put_below, text};
 use super::{Cx, Draft};
 use crate::domain::count::noun;
 use crate::ops::plans::{Plan, PlanTarget};
 use crate::tui::command::{Command, Context};
-use crate::tui::look::{Look, grouped};
+use crate::tui::look::{Look, grouped, wrapped};
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::Column;
 
@@ -18,13 +19,6 @@ const ID: usize = 8;
 const COUNT: usize = 10;
 const NAME_MAX: usize = 50;
 const HASH: usize = 8;
-
-pub(super) struct Layout {
-    facts: Rect,
-    head: Rect,
-    pub(super) rows: Rect,
-    foot: Rect,
-}
 
 /// `18,204 of 1,030,551 findings in 388 tenants`.
 pub(super) fn affects(plan: &Plan, items: &str) -> String {
@@ -41,9 +35,7 @@ pub(super) fn affects(plan: &Plan, items: &str) -> String {
 
 /// `usually 4 m (last 3 runs)`.
 fn usually(plan: &Plan) -> String {
-    let Some(seconds) = plan.expected_seconds else {
-        return "no history yet".to_owned();
-    };
+    let Some(seconds) = plan.expected_seconds else { return "no history yet".to_owned() };
     let time = match seconds {
         ..90 => format!("{seconds} s"),
         90..5_400 => format!("{} m", (seconds + 30) / 60),
@@ -66,11 +58,9 @@ pub(super) fn plan_words(plan: &Plan, look: &Look) -> String {
 
 impl Draft {
     fn facts(&self, area: Rect, look: &Look) -> Vec<Line<'static>> {
-        let Some(plan) = self.plan.plan() else {
-            return Vec::new();
-        };
+        let Some(plan) = self.plan.plan() else { return Vec::new() };
         let mut lines = fact(look, "scope", Role::Text, &plan.scope_named(), area);
-        lines.extend(fact(look, "affects", Role::Accent, &affects(plan, self.card.items), area));
+        lines.extend(fact(look, "affects", Role::Accent, &affects(plan, self.card.items()), area));
         lines.extend(fact(look, "duration", Role::Text, &usually(plan), area));
         let expired = plan.expires_at <= look.now;
         let role = if expired { Role::Stale } else { Role::Text };
@@ -81,12 +71,11 @@ impl Draft {
         lines
     }
 
-    /// Why it cannot go on, and what became of an earlier plan.
     fn plan_foot(&self, area: Rect, cx: &Cx<'_>) -> Vec<Line<'static>> {
         let look = cx.look;
         let mut lines = Vec::new();
         let renew = key(cx, Context::Plan, Command::PreflightNew);
-        let trouble = self.plan.trouble(look.now, self.card.items);
+        let trouble = self.plan.trouble(look.now, self.card.items());
         let said = match trouble.filter(|_| !self.plan.is_counting()) {
             Some(Trouble::Nothing(why)) => Some(why),
             Some(Trouble::Dead(why)) => Some(format!("{why}; {renew} makes a new preflight")),
@@ -106,25 +95,19 @@ impl Draft {
             lines.extend(text(look, Role::Success, &format!("written to {file}"), area));
         }
         if let Some(said) = said {
-            let why = format!("{} {said}", look.glyph("✗", "x"));
-            lines.extend(text(look, Role::Failed, &why, area));
+            lines.extend(failed(look, &said, area));
         }
         lines
     }
 
-    pub(super) fn plan_layout(&self, area: Rect, cx: &Cx<'_>) -> Layout {
+    /// The facts, the search and the column heads, the rows, and what is below them.
+    pub(super) fn plan_parts(&self, area: Rect, cx: &Cx<'_>) -> [Rect; 4] {
         let rows_of = |lines: Vec<Line<'_>>| u16::try_from(lines.len()).unwrap_or(u16::MAX);
         let facts = rows_of(self.facts(area, cx.look)).min(area.height);
         let foot = rows_of(self.plan_foot(area, cx)).min(area.height - facts);
         let left = area.height - facts - foot;
         let head = 2.min(left);
-        let below = area.y + facts;
-        Layout {
-            facts: Rect { height: facts, ..area },
-            head: Rect { y: below, height: head, ..area },
-            rows: Rect { y: below + head, height: left - head, ..area },
-            foot: Rect { y: area.bottom() - foot, height: foot, ..area },
-        }
+        parts(area, [facts, head, left - head, foot])
     }
 
     pub(super) fn draw_plan(
@@ -134,8 +117,8 @@ impl Draft {
         cx: &Cx<'_>,
     ) -> Option<Position> {
         let look = cx.look;
-        let layout = self.plan_layout(area, cx);
-        put_below(self.plan_foot(area, cx), layout.foot, buffer);
+        let [facts, head, rows, foot] = self.plan_parts(area, cx);
+        put_below(self.plan_foot(area, cx), foot, buffer);
         if self.plan.plan().is_none() {
             let role = match self.plan.counting {
                 Counting::Failed(_) => Role::Failed,
@@ -143,23 +126,22 @@ impl Draft {
                 _ => Role::Text,
             };
             let columns = usize::from(area.width.saturating_sub(2));
-            let lines = self.counting_words(columns).into_iter();
-            let mut lines: Vec<Line<'static>> =
-                lines.map(|line| Line::from(look.span(role, format!(" {line}")))).collect();
+            let line = |line| Line::from(look.span(role, format!(" {line}")));
+            let words = wrapped(&self.counting_words(), columns);
+            let mut lines: Vec<Line<'static>> = words.into_iter().map(line).collect();
             if self.plan.is_counting() {
                 let cancel = key(cx, Context::Plan, Command::PreflightCancel);
                 let hint = format!("Nothing is changed by counting. esc or {cancel} cancels it.");
                 lines.extend(text(look, Role::Hint, &hint, area));
             }
-            put(lines, Rect { height: area.height - layout.foot.height, ..area }, buffer);
+            put(lines, Rect { height: area.height - foot.height, ..area }, buffer);
             return None;
         }
-        put(self.facts(area, look), layout.facts, buffer);
+        put(self.facts(area, look), facts, buffer);
         let more = self.plan.plan().is_some_and(|plan| plan.affected_at_least);
         let columns = columns(area, more, look);
-        let first = Rect { height: layout.head.height.min(1), ..layout.head };
-        let list =
-            Rect { y: first.bottom(), height: layout.rows.bottom() - first.bottom(), ..area };
+        let first = Rect { height: head.height.min(1), ..head };
+        let list = Rect { y: first.bottom(), height: rows.bottom() - first.bottom(), ..area };
         let targets = &self.plan.targets;
         let nothing = if self.plan.affected_only {
             "No such target has anything to change."
@@ -167,10 +149,9 @@ impl Draft {
             "No target matches this search."
         };
         targets.draw(&columns, nothing, list, buffer, cx);
-        let count = |n: usize| grouped(i64::try_from(n).unwrap_or(i64::MAX));
         let only = if self.plan.affected_only { "affected only" } else { "all targets" };
-        let found = targets.matching().map_or_else(String::new, count);
-        let below = targets.more(layout.rows.height, look);
+        let found = targets.matching().map_or_else(String::new, number);
+        let below = targets.more(rows.height, look);
         draw_search(&targets.search, &format!("{below}{only} {found} "), first, buffer, look)
     }
 }

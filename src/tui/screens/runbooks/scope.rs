@@ -9,7 +9,7 @@ use super::card::Card;
 use super::listing::{Listing, Part};
 use super::view::key;
 use crate::Result;
-use crate::domain::count::noun;
+use crate::domain::count::{count, noun};
 use crate::domain::name_pattern::NamePattern;
 use crate::domain::run::ScopeKind;
 use crate::ops::plans::{
@@ -61,7 +61,6 @@ pub(super) struct Scope {
     pub(super) refusal: Option<String>,
 }
 
-/// A tenant or a workspace.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) id: i64,
@@ -110,22 +109,18 @@ fn finder(search: &str) -> impl Fn(i64, &[&str]) -> bool {
 
 impl Scope {
     pub(super) fn new(card: Card) -> Self {
-        let mut ways = Vec::new();
-        if card.takes(ScopeKind::Tenant) || card.takes(ScopeKind::Tenants) {
-            ways.push(Way::Tenants);
-        }
-        if card.takes(ScopeKind::Workspace) {
-            ways.push(Way::Workspace);
-        }
-        if card.takes(ScopeKind::All) {
-            ways.push(Way::All);
-        }
-        let fields = card.inputs.iter().map(|input| {
+        let takes = |way: &Way| match way {
+            Way::Tenants => card.takes(ScopeKind::Tenant) || card.takes(ScopeKind::Tenants),
+            Way::Workspace => card.takes(ScopeKind::Workspace),
+            Way::All => card.takes(ScopeKind::All),
+        };
+        let mut ways = vec![Way::Tenants, Way::Workspace, Way::All];
+        ways.retain(takes);
+        let fields = card.inputs().iter().map(|input| {
             let field = Field::text(input.name, INPUT_LIMIT);
             field.note(&format!("{} where left empty", input.default))
         });
         Self {
-            card,
             way: ways.first().copied().unwrap_or(Way::All),
             page: if card.is_platforms() { Page::Inputs } else { Page::Choose },
             ways,
@@ -136,15 +131,15 @@ impl Scope {
             seen: BTreeSet::new(),
             workspace: None,
             all: false,
-            inputs: (!card.inputs.is_empty()).then(|| Form::new(fields.collect())),
+            inputs: (!card.inputs().is_empty()).then(|| Form::new(fields.collect())),
             refusal: None,
+            card,
         }
     }
 
-    /// Whether somebody has chosen or typed anything.
     pub(super) fn has_work(&self) -> bool {
         let typed = self.inputs.as_ref().is_some_and(|form| {
-            (0..self.card.inputs.len()).any(|field| !form.value(field).is_empty())
+            (0..self.card.inputs().len()).any(|field| !form.value(field).is_empty())
         });
         typed || !self.marks.is_empty() || self.workspace.is_some() || self.all
     }
@@ -196,7 +191,6 @@ impl Scope {
         self.workspaces.take(&asked.search, asked.offset, answer.map(rows));
     }
 
-    /// Does a command of the choice, where `height` rows are shown.
     pub(super) fn command(&mut self, command: Command, height: usize) -> Vec<Effect> {
         match command {
             Command::ScopeNextWay => return self.turn(true),
@@ -330,13 +324,13 @@ impl Scope {
 
     /// The inputs that were given; numbers and true or false are what they look like.
     pub(super) fn given(&self) -> Value {
-        self.first_given(self.card.inputs.len())
+        self.first_given(self.card.inputs().len())
     }
 
     /// The same of the first so many inputs only.
     pub(super) fn first_given(&self, fields: usize) -> Value {
         let mut given = Map::new();
-        for (field, input) in self.card.inputs.iter().take(fields).enumerate() {
+        for (field, input) in self.card.inputs().iter().take(fields).enumerate() {
             let text = self.inputs.as_ref().map_or("", |form| form.value(field)).trim();
             if text.is_empty() {
                 continue;
@@ -354,6 +348,7 @@ impl Scope {
     /// What is chosen, in one line: `selected 3 of 412 tenants: 4, 7, 9`.
     pub(super) fn chosen_words(&self) -> String {
         let of = self.allowed.map_or_else(String::new, |(n, _)| format!(" of {}", grouped(n)));
+        let tenants = |n| noun(self.allowed.map_or(n, |(all, _)| all), "tenants");
         let mut words = match self.way {
             Way::Tenants => {
                 let n = self.marks.len();
@@ -363,15 +358,13 @@ impl Scope {
                     ids.push("...".to_owned());
                 }
                 let ids = if n == 0 { String::new() } else { format!(": {}", ids.join(", ")) };
-                let all = self.allowed.map(|(all, _)| all);
-                let tenants = noun(all.unwrap_or(i64::try_from(n).unwrap_or(i64::MAX)), "tenants");
+                let tenants = tenants(i64::try_from(n).unwrap_or(i64::MAX));
                 format!("selected {n}{of} {tenants}{ids}")
             }
             Way::Workspace => match &self.workspace {
                 Some(chosen) => {
-                    let n = chosen.tenants;
-                    let tenants = noun(self.allowed.map_or(n, |(all, _)| all), "tenants");
-                    format!("selected workspace {} ({}{of} {tenants})", chosen.id, grouped(n))
+                    let (id, n) = (chosen.id, chosen.tenants);
+                    format!("selected workspace {id} ({}{of} {})", grouped(n), tenants(n))
                 }
                 None => "selected no workspace".to_owned(),
             },
@@ -380,8 +373,7 @@ impl Scope {
         };
         let marked = self.marks.len();
         if self.way != Way::Tenants && marked > 0 {
-            let s = if marked == 1 { "" } else { "s" };
-            words.push_str(&format!("; {marked} marked tenant{s} not counted here"));
+            words.push_str(&format!("; {} not counted here", count(marked, "marked tenant")));
         }
         match self.hidden() {
             0 => words,

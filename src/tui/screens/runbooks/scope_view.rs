@@ -4,12 +4,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
+use super::listing::number;
 use super::scope::{Candidate, RESTRICTED, Scope, Way};
-use super::view::{draw_form, draw_search, fact, is_roomy, name, put, put_below, text};
+use super::view::{
+    draw_form, draw_search, fact, failed, is_roomy, name, parts, put, put_below, text,
+};
 use super::{Cx, Draft};
 use crate::domain::plan::suspicion;
 use crate::tui::link::once::told;
-use crate::tui::look::{Look, grouped};
+use crate::tui::look::Look;
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::Column;
 
@@ -17,34 +20,19 @@ const ID: usize = 8;
 const BOX: usize = 4;
 const NAME_MAX: usize = 50;
 
-pub(super) struct Layout {
-    head: Rect,
-    pub(super) rows: Rect,
-    foot: Rect,
-}
-
 impl Draft {
-    pub(super) fn scope_layout(&self, area: Rect, cx: &Cx<'_>) -> Layout {
+    /// The ways, the search and the column heads; the rows; and what is below them.
+    pub(super) fn scope_parts(&self, area: Rect, cx: &Cx<'_>) -> [Rect; 3] {
         let foot = u16::try_from(self.scope_foot(area, cx.look).len()).unwrap_or(1);
         let foot = foot.min(area.height.saturating_sub(4));
         let head = 3.min(area.height);
-        Layout {
-            head: Rect { height: head, ..area },
-            rows: Rect {
-                y: area.y + head,
-                height: area.height.saturating_sub(head + foot),
-                ..area
-            },
-            foot: Rect { y: area.bottom() - foot, height: foot, ..area },
-        }
+        parts(area, [head, area.height.saturating_sub(head + foot), foot])
     }
 
-    /// What is chosen, and why it cannot go on.
     fn scope_foot(&self, area: Rect, look: &Look) -> Vec<Line<'static>> {
         let mut lines = text(look, Role::Accent, &self.scope.chosen_words(), area);
         if let Some(why) = &self.scope.refusal {
-            let why = format!("{} {why}", look.glyph("✗", "x"));
-            lines.extend(text(look, Role::Failed, &why, area));
+            lines.extend(failed(look, why, area));
         }
         lines
     }
@@ -56,7 +44,7 @@ impl Draft {
         cx: &Cx<'_>,
     ) -> Option<Position> {
         let (look, scope) = (cx.look, &self.scope);
-        let layout = self.scope_layout(area, cx);
+        let [head, rows, foot] = self.scope_parts(area, cx);
         let mut spans = vec![Span::raw(" ")];
         for way in &scope.ways {
             let word = match way {
@@ -71,23 +59,23 @@ impl Draft {
             }
             spans.push(Span::raw(" "));
         }
-        put(vec![Line::from(spans)], layout.head, buffer);
-        put_below(self.scope_foot(area, look), layout.foot, buffer);
+        put(vec![Line::from(spans)], head, buffer);
+        put_below(self.scope_foot(area, look), foot, buffer);
         if scope.way == Way::All {
-            let all = Rect { y: layout.head.y + 2, height: layout.rows.height + 1, ..area };
+            let all = Rect { y: head.y + 2, height: rows.height + 1, ..area };
             draw_all(scope, all, buffer, look);
             return None;
         }
-        let second = Rect { y: layout.head.y + 1, height: 1, ..area };
-        let list = Rect { y: second.bottom(), height: layout.rows.height + 1, ..area };
-        let rows = scope.list();
-        rows.draw(&columns(area, scope, look), nothing(scope), list, buffer, cx);
-        let found = rows.matching().map_or_else(String::new, |n| {
+        let second = Rect { y: head.y + 1, height: 1, ..area };
+        let list = Rect { y: second.bottom(), height: rows.height + 1, ..area };
+        let listed = scope.list();
+        listed.draw(&columns(area, scope, look), nothing(scope), list, buffer, cx);
+        let found = listed.matching().map_or_else(String::new, |n| {
             let what = if scope.search().is_empty() { scope.way.rows(n) } else { "match" };
-            let below = rows.more(layout.rows.height, look);
-            format!("{below}{} {what} ", grouped(i64::try_from(n).unwrap_or(i64::MAX)))
+            let below = listed.more(rows.height, look);
+            format!("{below}{} {what} ", number(n))
         });
-        draw_search(&rows.search, &found, second, buffer, look)
+        draw_search(&listed.search, &found, second, buffer, look)
     }
 
     pub(super) fn draw_inputs(
@@ -105,7 +93,7 @@ impl Draft {
         if self.scope.inputs.is_none() {
             lines.extend(text(look, Role::Text, "It takes no inputs. Enter goes on.", area));
         }
-        for input in self.card.inputs {
+        for input in self.card.inputs() {
             lines.extend(fact(look, input.name, Role::Hint, input.about, area));
         }
         if is_roomy(cx.area) {

@@ -3,7 +3,7 @@
 use crate::domain::rollout::{MAX_CONCURRENCY, Rollout};
 use crate::tui::widgets::form::{Field, Form};
 pub(super) use crate::tui::widgets::reason::judge as reason;
-use crate::tui::widgets::reason::{CODE, TEXT, fields};
+use crate::tui::widgets::reason::{CODE, TEXT};
 
 const NUMBER_LIMIT: usize = 8;
 
@@ -24,26 +24,18 @@ pub(super) fn rollout_form() -> Form {
     ])
 }
 
-pub(super) fn reason_form() -> Form {
-    Form::new(fields())
-}
-
-/// Whether anybody has typed anything else than was there.
 pub(super) fn is_touched(rollout: &Form, reason: &Form) -> bool {
     let usual = rollout_form();
     (CONCURRENCY..=CANARY).any(|field| rollout.value(field) != usual.value(field))
         || [CODE, TEXT].iter().any(|field| !reason.value(*field).is_empty())
 }
 
-/// What is wrong with fields: the field, and the words.
-pub(super) type Wrong = Vec<(usize, String)>;
-
 /// The rollout that was typed.
 ///
 /// # Errors
 /// What is wrong with which field.
-pub(super) fn rollout(form: &Form) -> Result<Rollout, Wrong> {
-    let mut wrong = Wrong::new();
+pub(super) fn rollout(form: &Form) -> Result<Rollout, Vec<(usize, String)>> {
+    let mut wrong = Vec::new();
     let mut rollout = Rollout::default();
     match form.value(CONCURRENCY).trim().parse() {
         Ok(n) if (1..=MAX_CONCURRENCY).contains(&n) => rollout.concurrency = n,

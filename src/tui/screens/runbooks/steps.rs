@@ -11,7 +11,6 @@ use crate::ops::runbooks::StartRunbook;
 use crate::tui::command::Command;
 use crate::tui::export::ExportPlan;
 use crate::tui::link::once::told;
-use crate::tui::look::wrapped;
 use crate::tui::msg::{Effect, Request, Slot};
 use crate::tui::screen::Go;
 use crate::tui::screens::dialogs::question::Question;
@@ -19,7 +18,6 @@ use crate::tui::widgets::reason;
 use crate::tui::widgets::search::Search;
 use crate::{Error, ErrorKind};
 
-/// Why nothing can be asked while the database does not answer.
 const LOST: &str = "this is disabled: the database does not answer; it comes back with it";
 
 impl Draft {
@@ -147,7 +145,7 @@ impl Draft {
             }
             Command::WizardNext => {
                 // What is wrong with it stands below it.
-                if self.plan.trouble(cx.look.now, self.card.items).is_none() {
+                if self.plan.trouble(cx.look.now, self.card.items()).is_none() {
                     self.plan.note = None;
                     self.step = Step::Rollout;
                     self.rollout.go(0);
@@ -190,14 +188,13 @@ impl Draft {
             return Reply::default();
         }
         form.forgive();
-        if rollout {
-            match settings::rollout(form) {
-                Ok(_) => {
-                    self.step = Step::Reason;
-                    self.reason.go(0);
-                }
-                Err(wrong) => wrong.into_iter().for_each(|(field, why)| form.refuse(field, why)),
+        if let Some(wrong) = settings::rollout(form).err().filter(|_| rollout) {
+            for (field, why) in wrong {
+                form.refuse(field, why);
             }
+        } else if rollout {
+            self.step = Step::Reason;
+            self.reason.go(0);
         } else if reason::read(form, rule).is_some() {
             self.step = Step::Confirm;
             self.confirm.enter();
@@ -208,14 +205,9 @@ impl Draft {
     pub(super) fn confirm_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         match command {
             Command::FormSubmit | Command::WizardNext => return self.start(cx),
-            Command::FilterClear if !self.confirm.sending => {
-                self.confirm.field.clear();
-                self.confirm.error = None;
-            }
+            Command::FilterClear if !self.confirm.sending => self.confirm.empty(),
             Command::CommandCopy => {
-                let Some(text) = self.command_line(cx.under_glass) else {
-                    return Reply::default();
-                };
+                let Some(text) = self.command_line(cx.under_glass) else { return Reply::default() };
                 let outcome = say(cx, "the command was sent to the terminal's clipboard");
                 return outcome.and([Effect::Copy(text)]);
             }
@@ -223,8 +215,7 @@ impl Draft {
             Command::WaitForWorker if self.waits_for_worker() => {
                 self.confirm.wait_for_worker = true;
                 // Until now no field was shown.
-                self.confirm.field.clear();
-                self.confirm.error = None;
+                self.confirm.empty();
             }
             Command::CursorUp => self.confirm.top = self.confirm.top.saturating_sub(1),
             Command::CursorDown => self.confirm.top += 1,
@@ -236,7 +227,6 @@ impl Draft {
         Reply::default()
     }
 
-    /// Whether the second choice is open: to queue what waits for a worker.
     pub(super) fn waits_for_worker(&self) -> bool {
         let plan = self.plan.plan();
         let none = plan.is_some_and(|plan| plan.support.lacks_worker());
@@ -291,16 +281,15 @@ impl Draft {
             consent: Consent::of(given).because(reason),
             request_id: Some(self.confirm.request_id.clone()),
             wait_for_worker: self.confirm.wait_for_worker,
-            ..StartRunbook::of_plan(self.card.key, plan.id, Source::Console)
+            ..StartRunbook::of_plan(self.card.key(), plan.id, Source::Console)
         };
         self.confirm.sending = true;
         self.confirm.error = None;
-        Reply::of(vec![Effect::ask(Slot::StartRunbook, start)])
+        Reply::ask(Slot::StartRunbook, start)
     }
 
-    /// What is said of the preflight where there is no plan.
-    pub(super) fn counting_words(&self, columns: usize) -> Vec<String> {
-        let text = match &self.plan.counting {
+    pub(super) fn counting_words(&self) -> String {
+        match &self.plan.counting {
             Counting::Now(counted) if counted.total > 0 && !self.card.is_platforms() => {
                 format!("counting {} of {} ...", counted.done, count(counted.total, "tenant"))
             }
@@ -310,7 +299,6 @@ impl Draft {
             }
             Counting::Failed(error) => told(error),
             Counting::No => "There is no plan yet.".to_owned(),
-        };
-        wrapped(&text, columns)
+        }
     }
 }

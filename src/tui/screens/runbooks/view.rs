@@ -44,12 +44,19 @@ pub(super) fn below_head(area: Rect) -> Rect {
     Rect { y: area.y + head, height: area.height - head, ..area }
 }
 
-/// How many runbooks are shown at once: what is to be known of one has the other half.
 pub(super) fn list_rows(area: Rect) -> usize {
     usize::from(below_head(area).height.saturating_sub(1) / 2).max(1)
 }
 
-/// Lines one below the other; gives the area that is left below them.
+/// Parts of an area one below the other, of these heights.
+pub(super) fn parts<const N: usize>(area: Rect, heights: [u16; N]) -> [Rect; N] {
+    let mut y = area.y;
+    heights.map(|height| {
+        y += height;
+        Rect { y: y - height, height, ..area }
+    })
+}
+
 pub(super) fn put(lines: Vec<Line<'_>>, area: Rect, buffer: &mut Buffer) -> Rect {
     let count = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     for (y, line) in (area.y..area.bottom()).zip(lines) {
@@ -90,7 +97,10 @@ pub(super) fn text(look: &Look, role: Role, text: &str, area: Rect) -> Vec<Line<
     wrapped(text, columns).into_iter().map(line).collect()
 }
 
-/// A label and what it says, wrapped beside it.
+pub(super) fn failed(look: &Look, why: &str, area: Rect) -> Vec<Line<'static>> {
+    text(look, Role::Failed, &format!("{} {why}", look.glyph("✗", "x")), area)
+}
+
 pub(super) fn fact(
     look: &Look,
     label: &str,
@@ -110,9 +120,7 @@ pub(super) fn fact(
 
 /// A foreign name, with a word of warning where it could be taken for another.
 pub(super) fn name(look: &Look, name: &str, columns: usize) -> String {
-    let Some(why) = suspicion(name) else {
-        return look.cut(name, columns).to_string();
-    };
+    let Some(why) = suspicion(name) else { return look.cut(name, columns).to_string() };
     let warning = format!(" ({why})");
     format!("{}{warning}", look.cut(name, columns.saturating_sub(warning.len())))
 }
@@ -139,11 +147,11 @@ impl Runbooks {
             self.draw_list(below, buffer, cx);
             return None;
         };
-        let title = format!(" {}", draft.card.title);
+        let title = format!(" {}", draft.card.title());
         let room = usize::from(area.width).saturating_sub(title.chars().count() + 2);
         let mut spans = vec![look.span(Role::Title, title)];
-        if draft.card.key.len() <= room {
-            spans.push(look.span(Role::Muted, format!("  {}", draft.card.key)));
+        if draft.card.key().len() <= room {
+            spans.push(look.span(Role::Muted, format!("  {}", draft.card.key())));
         }
         Line::from(spans).render(second, buffer);
         match draft.step {
@@ -164,8 +172,8 @@ impl Draft {
     pub(super) fn rows(&self, cx: &Cx<'_>) -> (u16, usize) {
         let below = below_head(cx.area);
         let rows = match self.step {
-            Step::Preflight => self.plan_layout(below, cx).rows,
-            _ => self.scope_layout(below, cx).rows,
+            Step::Preflight => self.plan_parts(below, cx)[2],
+            _ => self.scope_parts(below, cx)[1],
         };
         (rows.y - cx.area.y, usize::from(rows.height))
     }
@@ -176,15 +184,9 @@ impl Draft {
         } else {
             "How the tenants are worked through."
         };
-        let mut lines = text(look, Role::Text, intro, area);
-        if is_roomy(area) {
-            lines.push(Line::default());
-        }
-        let area = put(lines, area, buffer);
-        let (cursor, area) = draw_form(&self.rollout, area, buffer, look);
-        let words = settings::rollout(&self.rollout).map(|rollout| rollout.words());
-        let (role, said) = match words {
-            Ok(words) => (Role::Accent, words),
+        let (cursor, area) = draw_with_intro(intro, &self.rollout, area, buffer, look);
+        let (role, said) = match settings::rollout(&self.rollout) {
+            Ok(rollout) => (Role::Accent, rollout.words()),
             Err(_) => (Role::Muted, "not right yet; enter says what is wrong".to_owned()),
         };
         put(fact(look, "in words", role, &said, area), area, buffer);
@@ -193,32 +195,36 @@ impl Draft {
 
     fn draw_reason(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
         let look = cx.look;
+        let kept = "It is kept with the run and in the audit log.";
         let intro = match self.needs_reason(cx.under_glass) {
-            Some(why) => {
-                format!("Required: {why}. It is kept with the run and in the audit log.")
-            }
-            None => {
-                "For one target a reason may be left empty. It is kept with the run and in the \
-                     audit log."
-                    .to_owned()
-            }
+            Some(why) => format!("Required: {why}. {kept}"),
+            None => format!("For one target a reason may be left empty. {kept}"),
         };
-        let mut lines = text(look, Role::Text, &intro, area);
-        if is_roomy(area) {
-            lines.push(Line::default());
-        }
-        let area = put(lines, area, buffer);
-        let (cursor, area) = draw_form(&self.reason, area, buffer, look);
+        let (cursor, area) = draw_with_intro(&intro, &self.reason, area, buffer, look);
         let typed = self.reason.value(1).chars().count();
         let left = format!("{typed} of at most {MAX_REASON} characters");
-        let wrong = typed > MAX_REASON;
-        let role = if wrong { Role::Failed } else { Role::Muted };
+        let role = if typed > MAX_REASON { Role::Failed } else { Role::Muted };
         let mut lines = fact(look, "", role, &left, area);
         let hint = "left and right choose the code, or its first letter";
         lines.extend(fact(look, "", Role::Hint, hint, area));
         put(lines, area, buffer);
         cursor
     }
+}
+
+fn draw_with_intro(
+    intro: &str,
+    form: &Form,
+    area: Rect,
+    buffer: &mut Buffer,
+    look: &Look,
+) -> (Option<Position>, Rect) {
+    let mut lines = text(look, Role::Text, intro, area);
+    if is_roomy(area) {
+        lines.push(Line::default());
+    }
+    let area = put(lines, area, buffer);
+    draw_form(form, area, buffer, look)
 }
 
 pub(super) fn draw_form(
