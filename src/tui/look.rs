@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Duration, FixedOffset, Utc};
 use ratatui::style::Style;
-use ratatui::text::Span;
+use ratatui::text::{Line, Span};
 
 use crate::domain::run_state::RunState;
 use crate::domain::safe_text::SafeText;
@@ -32,6 +32,11 @@ impl Look {
 
     pub fn span(&self, role: Role, text: impl Into<String>) -> Span<'static> {
         Span::styled(text.into(), self.style(role))
+    }
+
+    /// Text of ours in lines of at most `columns` columns.
+    pub fn lines(&self, role: Role, text: &str, columns: usize) -> Vec<Line<'static>> {
+        wrapped(text, columns).into_iter().map(|line| self.span(role, line).into()).collect()
     }
 
     /// The mark before a line: whether it is the one under the cursor.

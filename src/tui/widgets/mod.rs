@@ -23,6 +23,12 @@ use super::look::{Look, wrapped};
 use super::screen::Cx;
 use super::theme::Role;
 
+/// What an area has below its first rows.
+pub fn below(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
 pub fn say(role: Role, text: &str, area: Rect, buffer: &mut Buffer, look: &Look) {
     let text = look.cut(text, 1_000).to_string();
     let lines = wrapped(&text, usize::from(area.width.saturating_sub(4)));

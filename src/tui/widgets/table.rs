@@ -274,7 +274,8 @@ impl<'a, R> Column<'a, R> {
     }
 }
 
-fn head<R>(columns: &[Column<'_, R>], look: &Look) -> Line<'static> {
+/// The heads of columns as a line.
+pub fn head<R>(columns: &[Column<'_, R>], look: &Look) -> Line<'static> {
     let mut text = "  ".to_owned();
     for column in columns.iter().filter(|column| column.width > 0) {
         let apart = if text.len() > 2 { column.apart } else { 0 };
@@ -283,7 +284,8 @@ fn head<R>(columns: &[Column<'_, R>], look: &Look) -> Line<'static> {
     Line::from(look.span(Role::Header, text))
 }
 
-fn row_line<R>(
+/// A row as a line; without one, it is being read.
+pub fn row_line<R>(
     columns: &[Column<'_, R>],
     row: Option<&R>,
     here: bool,

@@ -3,21 +3,18 @@
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Position;
 use ratatui::text::Line;
-use ratatui::widgets::Widget;
 
-use crate::Error;
+use super::sheet::{Entry, Sheet};
 use crate::access::BreakGlass;
 use crate::domain::confirmation::ReasonRule;
 use crate::domain::start_reason::{MAX_REASON, StartReason, StartReasonCode};
 use crate::ops::break_glass::{
     DEFAULT_MINUTES, EndBreakGlass, EnterBreakGlass, MAX_MINUTES, MIN_MINUTES, check_minutes,
 };
-use crate::ops::{AnyOperation, AnyOutput, Consent, password};
+use crate::ops::{AnyOutput, Consent, password};
 use crate::tui::command::{Command, Context};
-use crate::tui::control::{lost, mistyped};
-use crate::tui::look::wrapped;
 use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Reply, Screen, UNTYPED};
 use crate::tui::theme::Role;
@@ -39,27 +36,16 @@ const MEANING: &str = "It allows nothing more. While it is active, every start n
 const END: &str = "Starts need a reason only where they always do, and are no longer marked.";
 
 #[derive(Debug)]
-enum Kind {
-    /// It is to be taken.
-    Enter(Form),
-    /// It is to be ended.
-    End(TextField),
-}
-
-/// The dialog.
-#[derive(Debug)]
 pub struct GlassDialog {
-    kind: Kind,
-    sending: bool,
-    error: Option<Error>,
+    sheet: Sheet,
 }
 
 impl GlassDialog {
     /// The form to take break-glass, or the question before it is ended.
     pub fn over(active: Option<&BreakGlass>) -> Self {
-        let kind = match active {
-            Some(_) => Kind::End(TextField::new(YES.len() + 9)),
-            None => Kind::Enter(Form::new(vec![
+        let entry = match active {
+            Some(_) => Entry::Phrase(TextField::new(YES.len() + 9)),
+            None => Entry::Form(Form::new(vec![
                 Field::choice("reason code", StartReasonCode::ALL.iter().map(|code| code.as_str())),
                 Field::text("reason", MAX_REASON),
                 Field::text("minutes", 3)
@@ -68,71 +54,39 @@ impl GlassDialog {
                 Field::secret("password", password::MAX_LENGTH).note("your own, once more"),
             ])),
         };
-        Self { kind, sending: false, error: None }
+        Self { sheet: Sheet::of(entry) }
     }
 
     /// Whether it takes break-glass, rather than ending it.
     fn takes(&self) -> bool {
-        matches!(self.kind, Kind::Enter(_))
-    }
-
-    /// Does a command; gives what is to be sent.
-    fn confirm(&mut self, command: Command) -> Option<AnyOperation> {
-        if self.sending {
-            return None;
-        }
-        let request = match &mut self.kind {
-            Kind::Enter(form) => {
-                if !form.command(command) {
-                    return None;
-                }
-                form.forgive();
-                read(form)?
-            }
-            Kind::End(field) => match command {
-                Command::FormSubmit if field.text().trim() == YES => {
-                    AnyOperation::from(EndBreakGlass { consent: Consent::yes() })
-                }
-                Command::FormSubmit => {
-                    if !field.text().is_empty() {
-                        self.error = Some(mistyped(YES));
-                    }
-                    return None;
-                }
-                Command::FilterClear => {
-                    field.clear();
-                    return None;
-                }
-                _ => return None,
-            },
-        };
-        self.sending = true;
-        self.error = None;
-        Some(request)
-    }
-
-    /// It went wrong: the dialog stays, and says why.
-    fn failed(&mut self, error: Error) {
-        self.sending = false;
-        self.error = Some(error);
+        matches!(self.sheet.entry, Entry::Form(_))
     }
 }
 
 impl Screen for GlassDialog {
     fn context(&self, _: &Cx<'_>) -> Context {
-        match self.kind {
-            Kind::Enter(_) => Context::Form,
-            Kind::End(_) => Context::Confirm,
-        }
+        self.sheet.context()
     }
 
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        match self.confirm(command) {
-            Some(_) if cx.lost => self.failed(lost()),
-            Some(operation) => return Reply::ask(Slot::BreakGlassChange, operation),
-            None => {}
+        if !self.sheet.command(command) {
+            return Reply::default();
         }
-        Reply::default()
+        match &mut self.sheet.entry {
+            Entry::Form(form) => match read(form) {
+                Some(operation) => self.sheet.send(Slot::BreakGlassChange, operation, cx),
+                None => Reply::default(),
+            },
+            Entry::Phrase(field) => {
+                let typed = field.text().trim().to_owned();
+                if typed == YES {
+                    let consent = Consent::yes();
+                    return self.sheet.send(Slot::BreakGlassChange, EndBreakGlass { consent }, cx);
+                }
+                self.sheet.mistyped(&typed, YES);
+                Reply::default()
+            }
+        }
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
@@ -148,7 +102,7 @@ impl Screen for GlassDialog {
             }
             Ok(_) => Reply::close().say("break-glass has ended", cx),
             Err(error) if cx.shown => {
-                self.failed(error.clone());
+                self.sheet.failed(error.clone());
                 Reply::default()
             }
             Err(error) => Reply::close().say(format!("break-glass: {error}"), cx),
@@ -156,93 +110,46 @@ impl Screen for GlassDialog {
     }
 
     fn awaits(&self) -> Option<Slot> {
-        self.sending.then_some(Slot::BreakGlassChange)
+        self.sheet.sending.then_some(Slot::BreakGlassChange)
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
-        match self.kind {
-            Kind::Enter(_) => dialog::form_hints(),
-            Kind::End(_) => dialog::phrase_hints(Command::FilterClear),
-        }
+        if self.takes() { dialog::form_hints() } else { dialog::phrase_hints(Command::FilterClear) }
     }
 
     fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
-        let typed = !self.sending
-            && match &mut self.kind {
-                Kind::Enter(form) => form.key(event),
-                Kind::End(field) => field.key(event),
-            };
-        if typed {
-            self.error = None;
-        }
+        self.sheet.key(event);
         Reply::default()
     }
 
     fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
         let refusal = if self.takes() { "this field takes no pasted text" } else { UNTYPED };
-        let pasted = match &mut self.kind {
-            Kind::Enter(form) if !self.sending => form.paste(text),
+        let pasted = match &mut self.sheet.entry {
+            Entry::Form(form) if !self.sheet.sending => form.paste(text),
             _ => Pasted::Refused,
         };
         Reply::default().pasted(pasted, refusal, cx)
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
-        let Cx { look, area: body, .. } = *cx;
-        let columns = dialog::columns(body);
-        let (title, meaning, fields) = match &self.kind {
-            Kind::Enter(form) => (" Take break-glass? ", MEANING, form.rows(columns)),
-            Kind::End(_) => (" End break-glass? ", END, 1),
+        let columns = dialog::columns(cx.area);
+        let (title, meaning) = if self.takes() {
+            (" Take break-glass? ", MEANING)
+        } else {
+            (" End break-glass? ", END)
         };
-        let mut above = wrapped(meaning, columns);
+        let mut lines = cx.look.lines(Role::Text, meaning, columns);
         if !self.takes() {
             let hint = format!("Type {YES} and press enter. esc leaves everything as it is.");
-            above.extend(wrapped(&hint, columns));
+            lines.extend(cx.look.lines(Role::Text, &hint, columns));
         }
-        above.push(String::new());
-        let below = match (self.sending, &self.error) {
-            (true, _) => (
-                Role::Running,
-                "sending ... esc closes this; what was sent is not taken back".to_owned(),
-            ),
-            (false, Some(error)) => (Role::Failed, error.to_string()),
-            (false, None) => (Role::Text, String::new()),
-        };
-        let mut end = wrapped(&below.1, columns);
-        if end.is_empty() {
-            end.push(String::new());
-        }
-        // Where room is short, what can be typed and what went wrong come first.
-        let fits = usize::from(body.height.saturating_sub(2));
-        above.truncate(fits.saturating_sub(fields + end.len()));
-        let room = dialog::draw(body, above.len() + fields + end.len(), title, buffer, look);
-        let mut y = room.y;
-        for line in above {
-            let row = Rect { y, height: 1, ..room };
-            Line::from(look.span(Role::Text, line)).render(row, buffer);
-            y += 1;
-        }
-        let left = room.bottom().saturating_sub(y);
-        let rows = u16::try_from(fields).unwrap_or(left);
-        let rows = rows.min(left.saturating_sub(u16::try_from(end.len()).unwrap_or(left)).max(1));
-        let area = Rect { y, height: rows, ..room };
-        let cursor = match &self.kind {
-            Kind::Enter(form) => form.draw(area, buffer, look),
-            Kind::End(field) => {
-                let area = Rect { width: area.width.min(12), ..area };
-                Some(field.draw(area, buffer, look.style(Role::Input), None))
-            }
-        };
-        for (line, y) in end.into_iter().zip(y + rows..room.bottom()) {
-            let row = Rect { y, height: 1, ..room };
-            Line::from(look.span(below.0, line)).render(row, buffer);
-        }
-        cursor.filter(|_| !self.sending)
+        lines.push(Line::default());
+        self.sheet.draw(title, lines, true, cx, buffer)
     }
 }
 
 /// What the form asks for, or none, with what is wrong beside its fields.
-fn read(form: &mut Form) -> Option<AnyOperation> {
+fn read(form: &mut Form) -> Option<EnterBreakGlass> {
     let code = form.value(CODE).parse::<StartReasonCode>();
     if code.is_err() {
         form.refuse(CODE, "choose the kind of reason");
@@ -265,5 +172,5 @@ fn read(form: &mut Form) -> Option<AnyOperation> {
     }
     let password = password::secret(form.take(PASSWORD));
     let consent = Consent::yes().because(Some(reason.ok()?));
-    Some(EnterBreakGlass { consent, minutes, password }.into())
+    Some(EnterBreakGlass { consent, minutes, password })
 }

@@ -3,27 +3,26 @@
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Position;
 use ratatui::text::Line;
-use ratatui::widgets::Widget;
 use uuid::Uuid;
 
 use super::group::{GroupQuestion, GroupReport};
+use super::sheet::{Entry, Sheet};
 use crate::domain::confirmation::Confirmation;
 use crate::domain::run::Run;
 use crate::ops::overview::GroupRetryPlan;
 use crate::ops::runs::{PlanRetry, RetryPlan};
 use crate::ops::{AnyOperation, AnyOutput, Consent};
 use crate::tui::command::{Command, Context};
-use crate::tui::control::{Control, covered, lost, mistyped, retry_outcome};
-use crate::tui::look::{Look, wrapped};
+use crate::tui::control::{Control, covered, retry_outcome};
+use crate::tui::look::Look;
 use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, UNTYPED};
 use crate::tui::theme::Role;
-use crate::tui::widgets::dialog;
 use crate::tui::widgets::form::{Field, Form, Pasted};
-use crate::tui::widgets::reason;
 use crate::tui::widgets::text_field::TextField;
+use crate::tui::widgets::{dialog, reason};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest text that can be typed.
@@ -33,19 +32,9 @@ const ROOMY: u16 = 16;
 /// The field of the form that is typed and never pasted.
 const PHRASE: usize = 2;
 
-/// How far a dialog is.
-#[derive(Debug)]
-enum Stage {
-    /// Something is to be typed.
-    Typing,
-    /// The request is on its way.
-    Sending,
-}
-
 /// What it asks about.
 #[derive(Debug)]
 enum Subject {
-    /// A run.
     Run {
         run: Box<Run>,
         control: Control,
@@ -56,28 +45,16 @@ enum Subject {
     Group(GroupQuestion),
 }
 
-/// Where it is typed.
-#[derive(Debug)]
-enum Entry {
-    /// Only what confirms it.
-    Phrase(TextField),
-    /// A reason, too.
-    Reasoned(Form),
-}
-
-/// The dialog.
 #[derive(Debug)]
 pub struct Confirm {
     subject: Subject,
-    entry: Entry,
-    stage: Stage,
-    error: Option<Error>,
+    sheet: Sheet,
     request_id: String,
     waiting: Waiting,
 }
 
 /// Whether a new run would wait for a worker.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Waiting {
     /// It would not, as far as is known.
     No,
@@ -99,14 +76,8 @@ impl Confirm {
     }
 
     fn about(subject: Subject) -> Self {
-        Self {
-            subject,
-            entry: Entry::Phrase(TextField::new(LIMIT)),
-            stage: Stage::Typing,
-            error: None,
-            request_id: Uuid::new_v4().to_string(),
-            waiting: Waiting::No,
-        }
+        let sheet = Sheet::of(Entry::Phrase(TextField::new(LIMIT)));
+        Self { subject, sheet, request_id: Uuid::new_v4().to_string(), waiting: Waiting::No }
     }
 
     /// Whether the second choice is open: to queue what waits for a worker.
@@ -133,34 +104,30 @@ impl Confirm {
         if !self.offers_waiting() {
             return Reply::default();
         }
-        self.error = None;
-        match &mut self.subject {
-            Subject::Run { .. } => {
-                if let Waiting::Refused(why) = &mut self.waiting {
-                    self.waiting = Waiting::Chosen(std::mem::take(why));
-                }
-                self.ask();
-                Reply::default()
-            }
-            Subject::Group(question) => {
-                question.wait_for_worker();
-                self.plan()
-            }
+        self.sheet.error = None;
+        if let Subject::Group(question) = &mut self.subject {
+            question.wait_for_worker();
+            return self.plan();
         }
+        if let Waiting::Refused(why) = &mut self.waiting {
+            self.waiting = Waiting::Chosen(std::mem::take(why));
+        }
+        self.ask();
+        Reply::default()
     }
 
     /// Takes what a retry of the run would do.
     fn take_plan(&mut self, planned: Result<RetryPlan>) {
         let Subject::Run { plan, .. } = &mut self.subject else { return };
-        match planned {
-            Ok(RetryPlan { refusal: Some(why), .. }) => self.error = Some(Error::refused(why)),
+        self.sheet.error = match planned {
+            Ok(RetryPlan { refusal: Some(why), .. }) => Some(Error::refused(why)),
             Ok(planned) => {
                 self.waiting = planned.obstacle.clone().map_or(Waiting::No, Waiting::Refused);
                 *plan = Some(planned);
-                self.error = None;
+                None
             }
-            Err(error) => self.error = Some(error),
-        }
+            Err(error) => Some(error),
+        };
         self.ask();
     }
 
@@ -168,7 +135,7 @@ impl Confirm {
     fn take_group(&mut self, plan: GroupRetryPlan) {
         if let Subject::Group(question) = &mut self.subject {
             question.take_plan(plan);
-            self.error = None;
+            self.sheet.error = None;
         }
         self.ask();
     }
@@ -181,20 +148,17 @@ impl Confirm {
             let mut fields = reason::fields();
             let note = format!("type {}", confirmation.asks());
             fields.push(Field::text("confirm", LIMIT).note(&note));
-            self.entry = Entry::Reasoned(Form::new(fields));
+            self.sheet.entry = Entry::Form(Form::new(fields));
         }
     }
 
-    /// It went wrong: the dialog stays, and says why.
-    fn failed(&mut self, error: Error) {
-        self.stage = Stage::Typing;
+    fn failed(&mut self, error: &Error) {
+        self.sheet.failed(error.clone());
         if error.kind() == ErrorKind::NoWorker {
             // The last worker that supports the type has gone while this was open.
             self.waiting = Waiting::Refused(error.message().to_owned());
-            self.error = None;
-            return;
+            self.sheet.error = None;
         }
-        self.error = Some(error);
     }
 
     /// Whether nothing can be confirmed, now or later.
@@ -213,48 +177,30 @@ impl Confirm {
 
     /// Does a command; gives what to send once it is confirmed.
     fn confirm(&mut self, command: Command) -> Option<AnyOperation> {
-        if matches!(self.stage, Stage::Sending) {
+        let confirmation = self.confirmation()?;
+        if !self.sheet.command(command) {
             return None;
         }
-        let confirmation = self.confirmation()?;
-        let (typed, reason) = match &mut self.entry {
-            Entry::Phrase(field) => match command {
-                Command::FormSubmit => (field.text().trim().to_owned(), None),
-                Command::FilterClear => {
-                    field.clear();
-                    self.error = None;
-                    return None;
-                }
-                _ => return None,
-            },
-            Entry::Reasoned(form) => {
-                if !form.command(command) {
-                    return None;
-                }
-                form.forgive();
+        let (typed, reason) = match &mut self.sheet.entry {
+            Entry::Phrase(field) => (field.text().trim().to_owned(), None),
+            Entry::Form(form) => {
                 let reason = reason::read(form, confirmation.reason)?;
                 (form.value(PHRASE).trim().to_owned(), reason)
             }
         };
         let given = confirmation.read(&typed);
         if confirmation.allow(&given, false).is_err() {
-            // Before anything is typed, enter is more likely a slip than a wrong phrase.
-            if !typed.is_empty() {
-                self.error = Some(mistyped(confirmation.asks()));
-            }
+            self.sheet.mistyped(&typed, confirmation.asks());
             return None;
         }
         let consent = Consent::of(given).because(reason);
-        let confirmed = match &self.subject {
+        Some(match &self.subject {
             Subject::Run { run, control, .. } => {
                 let waits = matches!(self.waiting, Waiting::Chosen(_));
                 control.operation(run.id, consent, &self.request_id, waits)
             }
             Subject::Group(question) => question.operation(consent)?.into(),
-        };
-        self.stage = Stage::Sending;
-        self.error = None;
-        Some(confirmed)
+        })
     }
 
     /// A change of what it is `about` went wrong, which is said also where this was closed.
@@ -262,17 +208,14 @@ impl Confirm {
         if !cx.shown {
             return Reply::close().say(format!("{about}{error}"), cx);
         }
-        self.failed(error.clone());
+        self.failed(error);
         Reply::default()
     }
 }
 
 impl Screen for Confirm {
     fn context(&self, _: &Cx<'_>) -> Context {
-        match self.entry {
-            Entry::Phrase(_) => Context::Confirm,
-            Entry::Reasoned(_) => Context::Form,
-        }
+        self.sheet.context()
     }
 
     fn open(&mut self, _: &Cx<'_>) -> Reply {
@@ -284,11 +227,9 @@ impl Screen for Confirm {
             return self.wait_for_worker();
         }
         match self.confirm(command) {
-            Some(_) if cx.lost => self.failed(lost()),
-            Some(operation) => return Reply::ask(Slot::Control, operation),
-            None => {}
+            Some(operation) => self.sheet.send(Slot::Control, operation, cx),
+            None => Reply::default(),
         }
-        Reply::default()
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
@@ -309,7 +250,7 @@ impl Screen for Confirm {
             {
                 match plan {
                     Ok(plan) => self.take_group(plan.clone()),
-                    Err(error) => self.failed(error.clone()),
+                    Err(error) => self.failed(error),
                 }
             }
             (Subject::Group(question), AnyOutput::RetryGroup(asked, done))
@@ -330,11 +271,11 @@ impl Screen for Confirm {
     }
 
     fn awaits(&self) -> Option<Slot> {
-        matches!(self.stage, Stage::Sending).then_some(Slot::Control)
+        self.sheet.sending.then_some(Slot::Control)
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
-        if matches!(self.entry, Entry::Reasoned(_)) {
+        if matches!(self.sheet.entry, Entry::Form(_)) {
             return dialog::form_hints();
         }
         let waits = self.offers_waiting();
@@ -347,23 +288,16 @@ impl Screen for Confirm {
     }
 
     fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
-        if matches!(self.stage, Stage::Sending) || self.confirmation().is_none() {
-            return Reply::default();
-        }
-        let typed = match &mut self.entry {
-            Entry::Phrase(field) => field.key(event),
-            Entry::Reasoned(form) => form.key(event),
-        };
-        if typed {
-            self.error = None;
+        if self.confirmation().is_some() {
+            self.sheet.key(event);
         }
         Reply::default()
     }
 
     /// Pastes into the reason; what confirms it has to be typed.
     fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
-        let pasted = match (&mut self.entry, &self.stage) {
-            (Entry::Reasoned(form), Stage::Typing) if form.focus() != PHRASE => form.paste(text),
+        let pasted = match &mut self.sheet.entry {
+            Entry::Form(form) if !self.sheet.sending && form.focus() != PHRASE => form.paste(text),
             _ => Pasted::Refused,
         };
         Reply::default().pasted(pasted, UNTYPED, cx)
@@ -373,11 +307,6 @@ impl Screen for Confirm {
         let Cx { look, area: body, .. } = *cx;
         let columns = dialog::columns(body);
         let roomy = body.height >= ROOMY;
-        let confirmation = self.confirmation();
-        let fields = match &self.entry {
-            Entry::Phrase(_) => 1,
-            Entry::Reasoned(form) => form.rows(columns),
-        };
         let (title, mut lines) = match &self.subject {
             Subject::Run { run, control, plan } => {
                 let targets = plan.as_ref().map(RetryPlan::targets);
@@ -385,15 +314,11 @@ impl Screen for Confirm {
             }
             Subject::Group(question) => {
                 // The hint, the fields and an answer need their lines, too.
-                let room = usize::from(body.height).saturating_sub(7 + fields);
+                let room = usize::from(body.height).saturating_sub(7 + self.sheet.rows(columns));
                 (question.title(), question.lines(columns, room, roomy, look))
             }
         };
-        let mut put = |role: Role, text: &str| {
-            for line in wrapped(text, columns) {
-                lines.push(Line::from(look.span(role, line)));
-            }
-        };
+        let mut put = |role, text: &str| lines.extend(look.lines(role, text, columns));
         match &self.waiting {
             Waiting::Refused(why) => put(Role::Failed, &format!("Refused: {why}.")),
             Waiting::Chosen(why) => put(Role::Warning, &format!("The new run waits: {why}.")),
@@ -401,61 +326,19 @@ impl Screen for Confirm {
         }
         if self.offers_waiting() {
             let command = Command::WaitForWorker;
-            let key = cx.keymap.keys_for(Context::Confirm, command).into_iter().next();
-            let key = key.unwrap_or_else(|| format!(":{command}"));
+            let key = cx.key(Context::Confirm, command).unwrap_or_else(|| format!(":{command}"));
             put(Role::Hint, &format!("{key} queues it all the same, to wait for one."));
         }
+        let confirmation = self.confirmation();
         if let Some(confirmation) = &confirmation {
-            let what = match self.entry {
-                Entry::Phrase(_) => format!("Type {}", confirmation.asks()),
-                Entry::Reasoned(_) => format!("Say why, type {}", confirmation.asks()),
+            let what = match self.sheet.entry {
+                Entry::Phrase(_) => "Type",
+                Entry::Form(_) => "Say why, type",
             };
-            put(Role::Hint, &format!("{what} and press enter. esc leaves everything as it is."));
+            let rest = "and press enter. esc leaves everything as it is.";
+            put(Role::Hint, &format!("{what} {} {rest}", confirmation.asks()));
         }
-        let mut end = Vec::new();
-        let mut put = |role: Role, text: &str| {
-            let lines = wrapped(text, columns).into_iter();
-            end.extend(lines.map(|line| Line::from(look.span(role, line))));
-        };
-        match (&self.stage, &self.error) {
-            (Stage::Sending, _) => {
-                put(Role::Running, "sending ... esc closes this; what was sent is not taken back");
-            }
-            (Stage::Typing, Some(error)) => put(Role::Failed, &error.to_string()),
-            (Stage::Typing, None) => end.push(Line::default()),
-        }
-        let fits = usize::from(body.height.saturating_sub(2));
-        if matches!(self.entry, Entry::Reasoned(_)) {
-            // Where room is short, what can be typed and what went wrong come first.
-            lines.truncate(fits.saturating_sub(fields + end.len()));
-        }
-        let above = lines.len();
-        let room = dialog::draw(body, above + fields + end.len(), &title, buffer, look);
-        let rows = u16::try_from(fields).unwrap_or(1);
-        let mut y = room.y;
-        for line in lines {
-            if y < room.bottom() {
-                line.render(Rect { y, height: 1, ..room }, buffer);
-            }
-            y = y.saturating_add(1);
-        }
-        let field_at = y;
-        for (line, y) in end.into_iter().zip(field_at.saturating_add(rows)..room.bottom()) {
-            line.render(Rect { y, height: 1, ..room }, buffer);
-        }
-        if confirmation.is_none() || field_at >= room.bottom() {
-            return None;
-        }
-        let height = rows.min(room.bottom() - field_at);
-        let area = Rect { y: field_at, height, ..room };
-        let at = match &self.entry {
-            Entry::Phrase(field) => {
-                let area = Rect { width: area.width.min(30), ..area };
-                Some(field.draw(area, buffer, look.style(Role::Input), None))
-            }
-            Entry::Reasoned(form) => form.draw(area, buffer, look),
-        };
-        at.filter(|_| matches!(self.stage, Stage::Typing))
+        self.sheet.draw(&title, lines, confirmation.is_some(), cx, buffer)
     }
 }
 
@@ -481,7 +364,8 @@ fn outcome(
 }
 
 fn title_of(run: &Run, control: Control) -> String {
-    format!(" {} run {}? ", capitalised(control.word()), run.id)
+    let (first, rest) = control.word().split_at(1);
+    format!(" {}{rest} run {}? ", first.to_uppercase(), run.id)
 }
 
 /// What a change of a run is about.
@@ -493,24 +377,12 @@ fn lines_of(
     columns: usize,
     look: &Look,
 ) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::from(look.span(
-        Role::Text,
-        format!("run {}  {}", run.id, look.cut(&run.run_type, columns.saturating_sub(16))),
-    ))];
-    let covers = format!("for {}", covered(run));
-    lines.push(Line::from(look.span(Role::Text, look.cut(&covers, columns).to_string())));
+    let what = format!("run {}  {}", run.id, look.cut(&run.run_type, columns.saturating_sub(16)));
+    let covers = look.cut(&format!("for {}", covered(run)), columns).to_string();
+    let mut lines = vec![look.span(Role::Text, what).into(), look.span(Role::Text, covers).into()];
     if roomy {
         lines.push(Line::default());
     }
-    for line in wrapped(&control.consequence(run, targets), columns) {
-        lines.push(Line::from(look.span(Role::Text, line)));
-    }
+    lines.extend(look.lines(Role::Text, &control.consequence(run, targets), columns));
     lines
-}
-
-fn capitalised(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().collect::<String>() + characters.as_str()
-    })
 }

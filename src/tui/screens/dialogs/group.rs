@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::text::Line;
+use ratatui::text::{Line, Text};
 use ratatui::widgets::Widget;
 
 use crate::domain::confirmation::Confirmation;
@@ -12,10 +12,10 @@ use crate::domain::run_filter::{RunFilter, Term, TermKind};
 use crate::domain::window::Window;
 use crate::ops::Consent;
 use crate::ops::overview::{
-    FingerprintGroup, GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup, Skipped,
+    FingerprintGroup, GroupRetried, GroupRetryPlan, PlanGroupRetry, RetryGroup,
 };
 use crate::tui::command::{Command, Context};
-use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::look::{Look, grouped};
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, Target};
 use crate::tui::theme::Role;
 use crate::tui::widgets::cursor::Cursor;
@@ -44,7 +44,6 @@ fn count(n: usize, noun: &str) -> String {
 }
 
 impl GroupQuestion {
-    /// A question about an error of a window.
     pub fn of(group: &FingerprintGroup, window: Option<Window>) -> Self {
         Self {
             fingerprint: group.fingerprint.clone(),
@@ -57,12 +56,10 @@ impl GroupQuestion {
         }
     }
 
-    /// Whether it is about the error with this fingerprint.
     pub fn is_about(&self, fingerprint: &str) -> bool {
         self.fingerprint == fingerprint
     }
 
-    /// Takes what the retry would do.
     pub fn take_plan(&mut self, plan: GroupRetryPlan) {
         self.plan = Some(plan);
     }
@@ -78,13 +75,11 @@ impl GroupQuestion {
         self.plan = None;
     }
 
-    /// What finds out what it would do.
     pub fn ask(&self) -> PlanGroupRetry {
         let Self { wait_for_worker, window, .. } = *self;
         PlanGroupRetry { fingerprint: self.fingerprint.clone(), window, wait_for_worker }
     }
 
-    /// Whether no run can be retried.
     pub fn is_empty(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.runs.is_empty())
     }
@@ -96,7 +91,6 @@ impl GroupQuestion {
         Some(plan.confirmation.clone())
     }
 
-    /// What to send once it is confirmed.
     pub fn operation(&self, consent: Consent) -> Option<RetryGroup> {
         let plan = self.plan.as_ref()?;
         Some(RetryGroup {
@@ -108,7 +102,6 @@ impl GroupQuestion {
         })
     }
 
-    /// The title of the dialog.
     pub fn title(&self) -> String {
         match &self.plan {
             Some(plan) if plan.runs.is_empty() => " Nothing to retry ".to_owned(),
@@ -125,45 +118,40 @@ impl GroupQuestion {
         roomy: bool,
         look: &Look,
     ) -> Vec<Line<'static>> {
-        let line = |role, text: String| Line::from(look.span(role, text));
         let says = format!("{}: {}", self.label, self.pattern);
-        let mut lines = vec![line(Role::Text, look.cut(&says, columns).to_string())];
+        let says = look.span(Role::Text, look.cut(&says, columns).to_string());
+        let mut lines = vec![Line::from(says)];
         if roomy {
             lines.push(Line::default());
         }
         let Some(plan) = &self.plan else {
-            lines.push(line(Role::Muted, "looking which runs can be retried ...".to_owned()));
+            lines.push(look.span(Role::Muted, "looking which runs can be retried ...").into());
             return lines;
         };
-        let what = if plan.runs.is_empty() {
-            "No run of this error can be retried now.".to_owned()
+        let mut put = |role, text: &str| lines.extend(look.lines(role, text, columns));
+        if plan.runs.is_empty() {
+            put(Role::Text, "No run of this error can be retried now.");
         } else {
             let (runs, targets) =
                 (count(plan.runs.len(), "new run"), count(plan.targets, "target"));
-            format!("{targets} in {runs}: what failed there, for any reason, or never ran.")
-        };
-        let put = |lines: &mut Vec<Line<'static>>, role: Role, text: &str| {
-            lines.extend(wrapped(text, columns).into_iter().map(|text| line(role, text)));
-        };
-        put(&mut lines, Role::Text, &what);
-        if self.retry != RetryHelp::Helps && !plan.runs.is_empty() {
-            put(&mut lines, Role::Warning, &format!("Note: {}.", self.retry.sentence()));
+            let what = "what failed there, for any reason, or never ran.";
+            put(Role::Text, &format!("{targets} in {runs}: {what}"));
+            if self.retry != RetryHelp::Helps {
+                put(Role::Warning, &format!("Note: {}.", self.retry.sentence()));
+            }
         }
         if plan.left > 0 {
-            let text = format!("{} could be retried after these.", count(plan.left, "more run"));
-            put(&mut lines, Role::Text, &text);
+            let more = count(plan.left, "more run");
+            put(Role::Text, &format!("{more} could be retried after these."));
         }
-        let mut skipped = Vec::new();
-        for text in plan.left_out() {
-            put(&mut skipped, Role::Muted, &text);
+        let skipped = |text: String| look.lines(Role::Muted, &text, columns);
+        let mut left_out: Vec<Line<'static>> = plan.left_out().flat_map(skipped).collect();
+        if lines.len() + left_out.len() > room {
+            let (runs, reasons) = (plan.skipped.len(), plan.reasons().len());
+            let (runs, reasons) = (count(runs, "run"), count(reasons, "reason"));
+            left_out = skipped(format!("left out: {runs}, for {reasons}"));
         }
-        if lines.len() + skipped.len() > room {
-            let reasons = plan.reasons().len();
-            let (runs, reasons) = (count(plan.skipped.len(), "run"), count(reasons, "reason"));
-            skipped.clear();
-            put(&mut skipped, Role::Muted, &format!("left out: {runs}, for {reasons}"));
-        }
-        lines.extend(skipped);
+        lines.extend(left_out);
         lines
     }
 }
@@ -171,39 +159,29 @@ impl GroupQuestion {
 /// What came of it: how many runs were started, which were not and why.
 #[derive(Debug)]
 pub struct GroupReport {
-    started: Vec<(i64, i64)>,
-    refused: Vec<Skipped>,
-    unknown: Vec<i64>,
+    done: GroupRetried,
     shown: Cursor,
 }
 
 impl GroupReport {
-    /// Tells what came of it.
     pub fn of(done: GroupRetried) -> Self {
-        Self {
-            started: done.started,
-            refused: done.refused,
-            unknown: done.unknown,
-            shown: Cursor::default(),
-        }
+        Self { done, shown: Cursor::default() }
     }
 
     /// The new runs, as far as a list can be told; none where there is none.
     fn filter(&self) -> Option<RunFilter> {
-        let newest = self.started.len().saturating_sub(LISTED);
-        let ids: Vec<i64> = self.started.iter().skip(newest).map(|(_, new)| *new).collect();
+        let newest = self.done.started.len().saturating_sub(LISTED);
+        let ids: Vec<i64> = self.done.started.iter().skip(newest).map(|(_, new)| *new).collect();
         let term = Term { negated: false, kind: TermKind::Id(ids) };
-        (!self.started.is_empty()).then(|| RunFilter { terms: vec![term] })
+        (!self.done.started.is_empty()).then(|| RunFilter { terms: vec![term] })
     }
 
     fn lines(&self, columns: usize, look: &Look) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
-        let mut put = |role: Role, text: &str| {
-            let text = look.cut(text, 2_000).to_string();
-            let spans = wrapped(&text, columns).into_iter();
-            lines.extend(spans.map(|text| Line::from(look.span(role, text))));
+        let mut put = |role, text: &str| {
+            lines.extend(look.lines(role, look.cut(text, 2_000).as_ref(), columns));
         };
-        match self.started.as_slice() {
+        match self.done.started.as_slice() {
             [] => put(Role::Failed, "No run was started."),
             [(old, new)] => put(Role::Success, &format!("Run {old} is retried as run {new}.")),
             several => {
@@ -213,16 +191,16 @@ impl GroupReport {
                 put(Role::Text, &pairs.join(", "));
             }
         }
-        if !self.refused.is_empty() {
-            put(Role::Warning, &format!("{} not retried:", count(self.refused.len(), "run")));
-            for one in &self.refused {
+        if !self.done.refused.is_empty() {
+            put(Role::Warning, &format!("{} not retried:", count(self.done.refused.len(), "run")));
+            for one in &self.done.refused {
                 put(Role::Text, &format!("run {}: {}", one.run_id, one.why));
             }
         }
-        for run in &self.unknown {
+        for run in &self.done.unknown {
             put(Role::Warning, &format!("Run {run}: its retry may or may not have been started."));
         }
-        match self.started.len() {
+        match self.done.started.len() {
             0 => {}
             1..=LISTED => put(Role::Hint, "enter lists what was started."),
             _ => put(Role::Hint, &format!("enter lists the newest {LISTED} of what was started.")),
@@ -243,13 +221,11 @@ impl Screen for GroupReport {
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let lines = self.lines(dialog::columns(cx.area), cx.look).len();
         let height = usize::from(cx.area.height.saturating_sub(2));
-        match command {
-            Command::RowOpen => match self.filter() {
-                Some(filter) => return Reply::close().go(Go::Show(Target::Runs(filter))),
-                None => return Reply::close(),
-            },
-            _ => self.shown.scroll(command, lines, height),
-        };
+        if command == Command::RowOpen {
+            let show = |filter| Reply::close().go(Go::Show(Target::Runs(filter)));
+            return self.filter().map_or_else(Reply::close, show);
+        }
+        self.shown.scroll(command, lines, height);
         Reply::default()
     }
 
@@ -258,9 +234,8 @@ impl Screen for GroupReport {
         let lines = self.lines(dialog::columns(body), look);
         let total = lines.len();
         let room = dialog::draw(body, total, " Retried ", buffer, look);
-        for (y, line) in (room.y..room.bottom()).zip(lines.into_iter().skip(self.shown.at)) {
-            line.render(Rect { y, height: 1, ..room }, buffer);
-        }
+        let shown: Vec<Line<'_>> = lines.into_iter().skip(self.shown.at).collect();
+        Text::from(shown).render(room, buffer);
         let below = total.saturating_sub(self.shown.at + usize::from(room.height));
         if below > 0 {
             let text = format!(" {} {below} more ", look.glyph("↓", "v"));

@@ -15,16 +15,14 @@ use crate::tui::widgets::cursor::Cursor;
 /// Columns of the keys.
 const KEYS: usize = 22;
 
-/// The help.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Help {
     /// The context it explains.
-    pub context: Context,
+    context: Context,
     shown: Cursor,
 }
 
 impl Help {
-    /// Help for a context.
     pub fn of(context: Context) -> Self {
         Self { context, shown: Cursor::default() }
     }
@@ -52,25 +50,24 @@ impl Screen for Help {
         let more = rows.len().saturating_sub(self.shown.at + shown);
         let title = match more {
             0 => "Keys in force".to_owned(),
-            n => format!(
-                "Keys in force; {n} more below: {}",
-                keys(keymap, Context::Help, Command::CursorDown)
-            ),
+            n => {
+                let keys = keymap.keys_for(Context::Help, Command::CursorDown).join(", ");
+                format!("Keys in force; {n} more below: {keys}")
+            }
         };
         Line::from(look.span(Role::Title, format!(" {title}")))
             .render(Rect { height: 1, ..area }, buffer);
         for (y, row) in (area.y + 1..area.bottom()).zip(rows.iter().skip(self.shown.at)) {
-            let taken = match row {
-                Row::Key(keys, _) => keys.chars().count().max(KEYS) + 4,
-                Row::Head(_) => 1,
-            };
-            let room = usize::from(area.width).saturating_sub(taken);
             let line = match row {
                 Row::Head(text) => Line::from(look.span(Role::Header, format!(" {text}"))),
-                Row::Key(keys, text) => Line::from(vec![
-                    look.span(Role::Key, format!("   {keys:<KEYS$} ")),
-                    look.span(Role::Hint, look.cut(text, room).to_string()),
-                ]),
+                Row::Key(keys, text) => {
+                    let taken = keys.chars().count().max(KEYS) + 4;
+                    let room = usize::from(area.width).saturating_sub(taken);
+                    Line::from(vec![
+                        look.span(Role::Key, format!("   {keys:<KEYS$} ")),
+                        look.span(Role::Hint, look.cut(text, room).to_string()),
+                    ])
+                }
             };
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
@@ -83,23 +80,17 @@ impl Screen for Help {
 }
 
 enum Row {
-    Head(String),
+    Head(&'static str),
     Key(String, &'static str),
 }
 
 fn rows(context: Context, keymap: &Keymap) -> Vec<Row> {
     let mut rows = Vec::new();
-    for place in [context, Context::Global] {
-        if place == Context::Global && context == Context::Global {
-            continue;
-        }
-        rows.push(Row::Head(place.title().to_owned()));
-        let mut commands: Vec<Command> = Vec::new();
-        for (_, command) in keymap.bindings(place) {
-            if !commands.contains(&command) {
-                commands.push(command);
-            }
-        }
+    let both = [context, Context::Global];
+    for place in both.into_iter().skip(usize::from(context == Context::Global)) {
+        rows.push(Row::Head(place.title()));
+        let mut commands: Vec<Command> = keymap.bindings(place).map(|bound| bound.1).collect();
+        commands.dedup();
         if place == Context::Compose && !bound(keymap, KeyCode::Right) {
             let what = "Choose a severity; attach diagnostics or not";
             rows.push(Row::Key("left, right".to_owned(), what));
@@ -118,8 +109,4 @@ fn rows(context: Context, keymap: &Keymap) -> Vec<Row> {
 fn bound(keymap: &Keymap, code: KeyCode) -> bool {
     let key = Key::from_event(&KeyEvent::new(code, KeyModifiers::NONE));
     key.is_some_and(|key| keymap.resolve(Context::Compose, &[], key) != Resolved::Unbound)
-}
-
-fn keys(keymap: &Keymap, context: Context, command: Command) -> String {
-    keymap.keys_for(context, command).join(", ")
 }

@@ -6,3 +6,4 @@ pub mod group;
 pub mod help;
 pub mod palette;
 pub mod question;
+mod sheet;

@@ -24,16 +24,12 @@ const QUIT: [&str; 2] = ["q", "quit"];
 /// The longest text.
 const LIMIT: usize = 60;
 
-/// A row of the palette.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Offer {
-    /// A command.
+enum Offer {
     Command(Command),
-    /// Something that was named.
     GoTo(GoTo),
 }
 
-/// The palette.
 #[derive(Debug)]
 pub struct Palette {
     field: TextField,
@@ -56,17 +52,10 @@ impl Palette {
         let mut commands: Vec<Command> =
             Command::ALL.iter().copied().filter(|command| makes_sense(*command, context)).collect();
         commands.sort_by_key(|command| (leaves(*command), !own.contains(command)));
-        Self {
-            field: TextField::new(LIMIT),
-            chosen: None,
-            moved: false,
-            named: None,
-            commands,
-            context,
-        }
+        let field = TextField::new(LIMIT);
+        Self { field, chosen: None, moved: false, named: None, commands, context }
     }
 
-    /// The text that was typed.
     fn typed(&self) -> &str {
         self.field.text().trim()
     }
@@ -115,7 +104,6 @@ impl Palette {
         offers
     }
 
-    /// The selected row.
     fn chosen(&self) -> Option<Offer> {
         self.offers().into_iter().nth(self.chosen?)
     }
@@ -132,7 +120,6 @@ impl Palette {
         self.moved = false;
     }
 
-    /// Does what is selected.
     fn accept(&self, cx: &Cx<'_>) -> Reply {
         match self.chosen() {
             None => {
@@ -293,83 +280,31 @@ fn leaves(command: Command) -> bool {
     matches!(command, Command::AppQuit | Command::AppSuspend | Command::AppLogout)
 }
 
-/// Commands of text fields and dialogs mean nothing from the palette.
+/// Whether a command means something in a context: those of text fields and dialogs do not.
 fn makes_sense(command: Command, context: Context) -> bool {
-    let of_fields = matches!(
-        command,
-        Command::FilterAccept
-            | Command::FilterComplete
-            | Command::FieldNext
-            | Command::FieldPrevious
-            | Command::FormSubmit
-            | Command::AppPalette
-            | Command::AppClose
-    );
-    let of_inbox = matches!(
-        command,
-        Command::InboxMarkRead | Command::InboxMarkAllRead | Command::InboxUnreadOnly
-    );
-    let of_run =
-        matches!(command, Command::FoldToggle | Command::FoldAll | Command::DetailSameFailures);
-    let of_control = matches!(
-        command,
-        Command::RunRetry | Command::RunCancel | Command::RunPause | Command::RunClose
-    );
-    let of_window = matches!(command, Command::WindowNext | Command::WindowPrevious);
-    let of_overview =
-        matches!(command, Command::CursorLeft | Command::CursorRight | Command::OverviewErrors);
-    let windowed = matches!(context, Context::Telemetry | Context::Overview | Context::Errors);
-    if (of_window && !windowed)
-        || (of_overview && context != Context::Overview)
-        || (command == Command::SampleOpen && context != Context::Errors)
-    {
-        return false;
-    }
-    let elsewhere = match context {
-        Context::Operations => {
-            of_run || of_inbox || matches!(command, Command::RunPause | Command::RunClose)
+    use Command as C;
+    use Context::{Errors, Inbox, Operations, Overview, Run, Telemetry, Workers};
+    let elsewhere: &[Context] = match command {
+        C::FilterAccept | C::FilterComplete | C::FieldNext | C::FieldPrevious => return false,
+        C::FormSubmit | C::AppPalette | C::AppClose => return false,
+        C::WindowNext | C::WindowPrevious => {
+            return matches!(context, Telemetry | Overview | Errors);
         }
-        Context::Run => of_inbox || command == Command::ListOlder,
-        Context::Inbox => {
-            let of_operations = matches!(
-                command,
-                Command::FilterClear | Command::MatchNext | Command::MatchPrevious
-            );
-            of_run || of_operations || of_control
+        C::CursorLeft | C::CursorRight | C::OverviewErrors => return context == Overview,
+        C::SampleOpen => return context == Errors,
+        C::InboxMarkRead | C::InboxMarkAllRead | C::InboxUnreadOnly => {
+            &[Operations, Run, Overview, Errors, Telemetry, Workers]
         }
-        Context::Overview | Context::Errors => {
-            let of_lists = matches!(
-                command,
-                Command::FilterClear
-                    | Command::ListOlder
-                    | Command::MatchNext
-                    | Command::MatchPrevious
-                    | Command::FoldAll
-                    | Command::DetailSameFailures
-                    | Command::RunCancel
-                    | Command::RunPause
-                    | Command::RunClose
-            );
-            let fold = command == Command::FoldToggle && context == Context::Overview;
-            of_inbox || of_lists || fold
+        C::FoldToggle => &[Operations, Inbox, Overview, Telemetry, Workers],
+        C::FoldAll | C::DetailSameFailures | C::RunPause | C::RunClose => {
+            &[Operations, Inbox, Overview, Errors, Telemetry, Workers]
         }
-        Context::Telemetry => {
-            let of_lists = matches!(
-                command,
-                Command::FilterClear
-                    | Command::ListOlder
-                    | Command::MatchNext
-                    | Command::MatchPrevious
-                    | Command::CopyId
-                    | Command::RowOpen
-            );
-            of_run || of_inbox || of_lists || of_control
-        }
-        Context::Workers => {
-            let of_operations = matches!(command, Command::FilterClear | Command::ListOlder);
-            of_run || of_inbox || of_operations || of_control
-        }
-        _ => false,
+        C::RunRetry => &[Inbox, Telemetry, Workers],
+        C::RunCancel | C::FilterClear => &[Inbox, Overview, Errors, Telemetry, Workers],
+        C::ListOlder => &[Run, Overview, Errors, Telemetry, Workers],
+        C::MatchNext | C::MatchPrevious => &[Inbox, Overview, Errors, Telemetry],
+        C::CopyId | C::RowOpen => &[Telemetry],
+        _ => &[],
     };
-    !of_fields && !elsewhere
+    !elsewhere.contains(&context)
 }

@@ -2,26 +2,21 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
-use ratatui::text::Line;
+use ratatui::layout::Position;
+use ratatui::text::Text;
 use ratatui::widgets::Widget;
 
 use crate::tui::command::{Command, Context};
-use crate::tui::look::wrapped;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen};
 use crate::tui::theme::Role;
 use crate::tui::widgets::dialog;
 
-/// The question.
 #[derive(Debug)]
 pub struct Question {
-    /// Its title.
     pub title: &'static str,
-    /// What it says.
     pub why: String,
     /// What the footer calls `y`.
     pub yes: &'static str,
-    /// What `y` does.
     pub leads: Go,
 }
 
@@ -43,12 +38,9 @@ impl Screen for Question {
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
-        let lines = wrapped(&self.why, dialog::columns(cx.area));
+        let lines = cx.look.lines(Role::Text, &self.why, dialog::columns(cx.area));
         let room = dialog::draw(cx.area, lines.len(), self.title, buffer, cx.look);
-        for (y, line) in (room.y..room.bottom()).zip(lines) {
-            let line = Line::from(cx.look.span(Role::Text, line));
-            line.render(Rect { y, height: 1, ..room }, buffer);
-        }
+        Text::from(lines).render(room, buffer);
         None
     }
 

@@ -1,164 +1,114 @@
 //! Draws workers and leases.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::Widget;
 
-use super::{Key, Workers};
+use super::Workers;
 use crate::domain::clock_offset;
 use crate::domain::count::count;
 use crate::domain::run_state::RunState;
 use crate::ops::workers::{HeldRow, WorkerRow, WorkersView};
-use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::look::{Look, SHORT_TIME as TIME, grouped};
+use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
 use crate::tui::widgets::more_below;
+use crate::tui::widgets::table::{Column, head, row_line};
 
-/// Cells of a short time.
-const TIME: usize = 11;
 /// Cells of a state.
 const STATE: usize = 10;
 /// From this width on, everything is shown.
 const WIDE: usize = 76;
 
-/// One line of the screen.
-pub(super) struct ScreenLine {
-    spans: Vec<Span<'static>>,
-    pub(super) key: Option<Key>,
-}
-
 impl Workers {
-    /// Draws the screen.
-    pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer, look: &Look, greyed: bool) {
-        let lines = self.lines(look, usize::from(area.width));
-        let height = usize::from(area.height);
-        let top = self.top.min(lines.len().saturating_sub(height.min(lines.len())));
-        for (y, line) in (area.y..area.bottom()).zip(lines.iter().skip(top)) {
-            let selected = line.key.is_some() && line.key == self.selected;
-            let mut spans = vec![look.marker(selected)];
-            let grey = look.style(Role::Muted);
-            spans.extend(line.spans.iter().map(|span| {
-                Span::styled(span.content.clone(), if greyed { grey } else { span.style })
-            }));
-            Line::from(spans).render(Rect { y, height: 1, ..area }, buffer);
-        }
-        more_below(lines.len().saturating_sub(top + height), area, buffer, look);
+    pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) {
+        let (lines, height) = (self.lines(cx), usize::from(cx.area.height));
+        let top = self.top.min(lines.len().saturating_sub(height));
+        let more = lines.len().saturating_sub(top + height);
+        let grey = cx.look.style(Role::Muted);
+        let shown = lines.into_iter().skip(top).map(|(at, mut line)| {
+            if cx.lost && at.is_none() {
+                line.spans.iter_mut().for_each(|span| span.style = grey);
+            }
+            line
+        });
+        Text::from_iter(shown).render(cx.area, buffer);
+        more_below(more, cx.area, buffer, cx.look);
     }
 
-    /// The lines in `width` columns, the marker's two included.
-    pub(super) fn lines(&self, look: &Look, width: usize) -> Vec<ScreenLine> {
-        let width = width.saturating_sub(3);
+    /// The lines, and the place of the row that each is about.
+    pub(super) fn lines(&self, cx: &Cx<'_>) -> Vec<(Option<usize>, Line<'static>)> {
+        let look = cx.look;
+        let width = usize::from(cx.area.width).saturating_sub(3);
         let mut lines = Vec::new();
-        let mut put = |role: Role, text: &str| {
-            for text in wrapped(text, width) {
-                lines.push(ScreenLine { spans: vec![look.span(role, text)], key: None });
-            }
+        let put = |lines: &mut Vec<_>, role, text: &str| {
+            lines.extend(look.lines(role, text, width).into_iter().map(|mut line| {
+                line.spans.insert(0, Span::raw("  "));
+                (None, line)
+            }));
         };
         let Some(view) = self.view.value() else {
             match self.view.error() {
-                Some(error) => put(Role::Failed, &error.to_string()),
-                None => put(Role::Muted, "reading the workers ..."),
+                Some(error) => put(&mut lines, Role::Failed, &error.to_string()),
+                None => put(&mut lines, Role::Muted, "reading the workers ..."),
             }
             return lines;
         };
         for text in warnings(view) {
-            put(Role::Stale, &format!("{} {text}", RunState::Stuck.glyph(look.ascii)));
+            put(&mut lines, Role::Stale, &format!("{} {text}", RunState::Stuck.glyph(look.ascii)));
         }
         if !lines.is_empty() {
-            lines.push(ScreenLine { spans: Vec::new(), key: None });
+            lines.push((None, Line::default()));
         }
-        lines.push(worker_head(look, width));
-        if view.shown().next().is_none() {
-            let text = "No active worker. Start one with: tenantpilot worker";
-            for text in wrapped(text, width) {
-                lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
-            }
+        let workers = self.worker_columns(width, look);
+        let leases = lease_columns(view, width, look);
+        let here = self.table.at();
+        let places = view.shown().count()..;
+        lines.push((None, head(&workers, look)));
+        if places.start == 0 {
+            put(&mut lines, Role::Text, "No active worker. Start one with: tenantpilot worker");
         }
-        for worker in view.shown() {
-            let held: Vec<i64> = self.held_by(&worker.id).map(|lease| lease.run_id).collect();
-            lines.push(worker_line(worker, &held, look, width));
-        }
-        lines.push(ScreenLine { spans: Vec::new(), key: None });
-        lines.push(lease_head(look, width));
+        lines.extend(view.shown().enumerate().map(|(at, worker)| {
+            (Some(at), row_line(&workers, Some(worker), at == here, cx.lost, look))
+        }));
+        lines.push((None, Line::default()));
+        lines.push((None, head(&leases, look)));
         if view.leases.is_empty() {
-            let text = "No run is held: nothing is being executed.";
-            lines.push(ScreenLine { spans: vec![look.span(Role::Text, text)], key: None });
+            put(&mut lines, Role::Text, "No run is held: nothing is being executed.");
         }
-        for lease in &view.leases {
-            let worker =
-                view.workers.iter().chain(&view.gone).find(|worker| worker.id == lease.owner);
-            lines.push(lease_line(lease, worker, look, width));
-        }
+        lines.extend(places.zip(&view.leases).map(|(at, lease)| {
+            (Some(at), row_line(&leases, Some(lease), at == here, cx.lost, look))
+        }));
         lines
     }
+
+    fn worker_columns<'a>(&'a self, width: usize, look: &'a Look) -> Vec<Column<'a, WorkerRow>> {
+        let wide = |columns| if width >= WIDE { columns } else { 0 };
+        let name = width.saturating_sub(if width >= WIDE { 62 } else { 36 }).clamp(12, 34);
+        let room = width.saturating_sub(name + if width >= WIDE { 51 } else { 24 });
+        let holds = move |worker: &WorkerRow| {
+            let ids: Vec<String> = self.held_by(&worker.id).map(|id| id.to_string()).collect();
+            match ids.join(", ") {
+                none if none.is_empty() => (Role::Muted, "nothing".to_owned()),
+                all if all.len() <= room => (Role::Text, all),
+                _ => (Role::Text, count(ids.len(), "run")),
+            }
+        };
+        let since = |worker: &WorkerRow| look.short_time(worker.started_at);
+        let beat = |worker: &WorkerRow| look.short_time(worker.heartbeat_at);
+        vec![
+            Column::new("WORKER", name, |worker: &WorkerRow| worker.name.clone()),
+            Column::new("STATE", STATE, |worker| state_of(worker, look)),
+            Column::new("VERSION", wide(8), |worker: &WorkerRow| worker.version.clone()),
+            Column::new("SLOTS", wide(5), |worker: &WorkerRow| worker.slots.to_string()).right(),
+            Column::new(look.time_heading("SINCE"), wide(TIME), since),
+            Column::new(look.time_heading("BEAT"), TIME, beat),
+            Column::new("HOLDS", room, holds),
+        ]
+    }
 }
 
-/// What needs somebody, in words.
-fn warnings(view: &WorkersView) -> Vec<String> {
-    let runs = |n: i64| {
-        if n == 1 {
-            "1 run is queued".to_owned()
-        } else {
-            format!("{} runs are queued", grouped(n))
-        }
-    };
-    let mut texts = Vec::new();
-    let queued: i64 = view.unserved.iter().map(|unserved| unserved.queued).sum();
-    let taking = view.workers.iter().any(|worker| !worker.silent && !worker.stopping);
-    if !taking && queued > 0 {
-        texts.push(format!("no active worker, and {}", runs(queued)));
-    } else {
-        texts.extend(view.unserved.iter().map(|unserved| {
-            let why = unserved.support.obstacle(&unserved.run_type).unwrap_or_default();
-            format!("{why}: {}", runs(unserved.queued))
-        }));
-    }
-    for worker in view.workers.iter().filter(|worker| !worker.silent) {
-        if let Some(outage) = &worker.outage {
-            texts.push(format!("{} waits for the database: {outage}", worker.name));
-        }
-        if let Some(seconds) = worker.wrong_clock() {
-            texts.push(clock_offset::notice(&worker.name, seconds));
-        }
-    }
-    let overdue = view.leases.iter().filter(|lease| lease.overdue).count();
-    match overdue {
-        0 => {}
-        1 => texts.push("1 run: worker lost, its lease expired".to_owned()),
-        n => texts.push(format!("{n} runs: worker lost, their leases expired")),
-    }
-    let alerts =
-        |n: i64| if n == 1 { "1 alert".to_owned() } else { format!("{} alerts", grouped(n)) };
-    let said = view.alerts.last_error.as_deref().map(|e| format!(" ({e})")).unwrap_or_default();
-    let see = "see: tenantpilot alerts list";
-    match (view.alerts.dead, view.alerts.pending) {
-        (0, 0) => {}
-        (0, n) if view.alerts.overdue > 0 || view.alerts.last_error.is_some() => {
-            texts.push(format!("{} not delivered yet{said}; {see}", alerts(n)));
-        }
-        (0, _) => {}
-        (n, _) => texts.push(format!("{} given up{said}; {see}", alerts(n))),
-    }
-    texts
-}
-
-fn worker_head(look: &Look, width: usize) -> ScreenLine {
-    let name = name_width(width);
-    let mut text = format!("{:<name$} {:<STATE$} ", "WORKER", "STATE");
-    if width >= WIDE {
-        let since = look.time_heading("SINCE");
-        text.push_str(&format!("{:<8} {:>5} {since:<TIME$} ", "VERSION", "SLOTS"));
-    }
-    text.push_str(&format!("{:<TIME$} HOLDS", look.time_heading("BEAT")));
-    ScreenLine { spans: vec![look.span(Role::Header, text)], key: None }
-}
-
-fn name_width(width: usize) -> usize {
-    let fixed = if width >= WIDE { 62 } else { 36 };
-    width.saturating_sub(fixed).clamp(12, 34)
-}
-
-fn worker_line(worker: &WorkerRow, held: &[i64], look: &Look, width: usize) -> ScreenLine {
+fn state_of(worker: &WorkerRow, look: &Look) -> (Role, String) {
     let (role, glyph, word) = if worker.silent {
         (Role::Stale, look.glyph("‼", "!"), "silent")
     } else if worker.stopping {
@@ -170,86 +120,94 @@ fn worker_line(worker: &WorkerRow, held: &[i64], look: &Look, width: usize) -> S
     } else {
         (Role::Success, look.glyph("●", "*"), "active")
     };
-    let mut spans = vec![
-        look.span(Role::Text, look.cell(&worker.name, name_width(width))),
-        look.span(role, format!(" {} ", look.cell(&format!("{glyph} {word}"), STATE))),
-    ];
-    if width >= WIDE {
-        let since = look.short_time(worker.started_at);
-        let text = format!("{} {:>5} {since:<TIME$} ", look.cell(&worker.version, 8), worker.slots);
-        spans.push(look.span(Role::Text, text));
-    }
-    spans.push(look.span(Role::Text, format!("{:<TIME$} ", look.short_time(worker.heartbeat_at))));
-    let used: usize = spans.iter().map(Span::width).sum();
-    let ids: Vec<String> = held.iter().map(ToString::to_string).collect();
-    let holds = if ids.is_empty() { "nothing".to_owned() } else { ids.join(", ") };
-    let room = width.saturating_sub(used);
-    let holds = if holds.len() <= room { holds } else { count(ids.len(), "run") };
-    let role = if ids.is_empty() { Role::Muted } else { Role::Text };
-    spans.push(look.span(role, holds));
-    ScreenLine { spans, key: Some(Key::Worker(worker.id.clone())) }
+    (role, format!("{glyph} {word}"))
 }
 
-/// Widths of a lease's type, tenant and holder.
-fn lease_widths(width: usize) -> (usize, usize, usize) {
-    let fixed = 8 + 1 + STATE + 1 + TIME + if width >= WIDE { TIME + 1 } else { 0 };
-    let free = width.saturating_sub(fixed + 2);
-    if width >= WIDE {
-        let owner = (free / 4).clamp(8, 30);
-        let tenant = (free / 3).clamp(8, 40);
-        (free.saturating_sub(owner + tenant).clamp(8, 60), tenant, owner)
-    } else {
-        let owner = free / 2;
-        (free - owner, 0, owner)
-    }
-}
-
-fn lease_head(look: &Look, width: usize) -> ScreenLine {
-    let (run_type, tenant, owner) = lease_widths(width);
-    let mut text = format!("{:>7} {:<STATE$} {:<run_type$} ", "RUN", "STATE", "TYPE");
-    if tenant > 0 {
-        text.push_str(&format!("{:<tenant$} ", "TENANT"));
-    }
-    text.push_str(&format!("{:<owner$} ", look.cut("HELD BY", owner)));
-    if tenant > 0 {
-        text.push_str(&format!("{:<TIME$} ", look.time_heading("SINCE")));
-    }
-    text.push_str(&look.time_heading("BEAT"));
-    ScreenLine { spans: vec![look.span(Role::Header, text)], key: None }
-}
-
-fn lease_line(
-    lease: &HeldRow,
-    worker: Option<&WorkerRow>,
-    look: &Look,
+fn lease_columns<'a>(
+    view: &'a WorkersView,
     width: usize,
-) -> ScreenLine {
-    let (run_type, tenant, owner) = lease_widths(width);
-    let (role, state) = if lease.overdue {
-        (Role::Stale, RunState::Stuck)
-    } else {
-        (Role::Running, RunState::Running)
+    look: &'a Look,
+) -> Vec<Column<'a, HeldRow>> {
+    let longest = view.leases.iter().map(|lease| lease.run_id).max().unwrap_or(0);
+    let id = longest.to_string().len().max(7);
+    let wide = width >= WIDE;
+    let free = width.saturating_sub(id + STATE + TIME + 5 + if wide { TIME + 1 } else { 0 });
+    let (tenant, owner) =
+        if wide { ((free / 3).clamp(8, 40), (free / 4).clamp(8, 30)) } else { (0, free / 2) };
+    let run_type = free.saturating_sub(owner + tenant);
+    let run_type = if wide { run_type.clamp(8, 60) } else { run_type };
+    let holder = |lease: &HeldRow| {
+        let mut workers = view.workers.iter().chain(&view.gone);
+        let worker = workers.find(|worker| worker.id == lease.owner);
+        worker.map_or(lease.owner.clone(), |worker| worker.name.clone())
     };
-    let holder = worker.map_or(lease.owner.as_str(), |worker| worker.name.as_str());
-    let covers = match (&lease.tenant_name, lease.target_count) {
+    let covers = |lease: &HeldRow| match (&lease.tenant_name, lease.target_count) {
         (Some(name), _) => name.clone(),
         (None, 1) => "1 target".to_owned(),
         (None, n) => format!("{} targets", grouped(n)),
     };
-    let mut spans = vec![
-        look.span(Role::Text, format!("{:>7} ", lease.run_id)),
-        look.span(role, format!("{} ", look.cell(&state.label(look.ascii), STATE))),
-        look.span(Role::Text, format!("{} ", look.cell(&lease.run_type, run_type))),
-    ];
-    if tenant > 0 {
-        spans.push(look.span(Role::Text, format!("{} ", look.cell(&covers, tenant))));
+    let state = |lease: &HeldRow| match lease.overdue {
+        true => (Role::Stale, RunState::Stuck.label(look.ascii)),
+        false => (Role::Running, RunState::Running.label(look.ascii)),
+    };
+    let since = |lease: &HeldRow| look.short_time(lease.acquired_at);
+    let beat = |lease: &HeldRow| {
+        let role = if lease.overdue { Role::Stale } else { Role::Text };
+        (role, look.short_time(lease.heartbeat_at))
+    };
+    vec![
+        Column::new("RUN", id, |lease: &HeldRow| lease.run_id.to_string()).right(),
+        Column::new("STATE", STATE, state),
+        Column::new("TYPE", run_type, |lease: &HeldRow| lease.run_type.clone()),
+        Column::new("TENANT", tenant, covers),
+        Column::new("HELD BY", owner, holder),
+        Column::new(look.time_heading("SINCE"), if wide { TIME } else { 0 }, since),
+        Column::new(look.time_heading("BEAT"), TIME, beat),
+    ]
+}
+
+/// What needs somebody, in words.
+fn warnings(view: &WorkersView) -> Vec<String> {
+    let counted = |n: i64, noun| match n {
+        1 => format!("1 {noun}"),
+        n => format!("{} {noun}s", grouped(n)),
+    };
+    let queued =
+        |n: i64| format!("{} {} queued", counted(n, "run"), if n == 1 { "is" } else { "are" });
+    let mut texts = Vec::new();
+    let unserved: i64 = view.unserved.iter().map(|unserved| unserved.queued).sum();
+    let taking = view.workers.iter().any(|worker| !worker.silent && !worker.stopping);
+    if !taking && unserved > 0 {
+        texts.push(format!("no active worker, and {}", queued(unserved)));
+    } else {
+        texts.extend(view.unserved.iter().map(|unserved| {
+            let why = unserved.support.obstacle(&unserved.run_type).unwrap_or_default();
+            format!("{why}: {}", queued(unserved.queued))
+        }));
     }
-    spans.push(look.span(Role::Text, format!("{} ", look.cell(holder, owner))));
-    if tenant > 0 {
-        let since = look.short_time(lease.acquired_at);
-        spans.push(look.span(Role::Text, format!("{since:<TIME$} ")));
+    for worker in view.workers.iter().filter(|worker| !worker.silent) {
+        if let Some(outage) = &worker.outage {
+            texts.push(format!("{} waits for the database: {outage}", worker.name));
+        }
+        if let Some(seconds) = worker.wrong_clock() {
+            texts.push(clock_offset::notice(&worker.name, seconds));
+        }
     }
-    let role = if lease.overdue { Role::Stale } else { Role::Text };
-    spans.push(look.span(role, look.short_time(lease.heartbeat_at)));
-    ScreenLine { spans, key: Some(Key::Lease(lease.run_id)) }
+    match view.leases.iter().filter(|lease| lease.overdue).count() {
+        0 => {}
+        1 => texts.push("1 run: worker lost, its lease expired".to_owned()),
+        n => texts.push(format!("{n} runs: worker lost, their leases expired")),
+    }
+    let alerts = |n| counted(n, "alert");
+    let said = view.alerts.last_error.as_deref().map(|e| format!(" ({e})")).unwrap_or_default();
+    let see = "see: tenantpilot alerts list";
+    match (view.alerts.dead, view.alerts.pending) {
+        (0, 0) => {}
+        (0, n) if view.alerts.overdue > 0 || view.alerts.last_error.is_some() => {
+            texts.push(format!("{} not delivered yet{said}; {see}", alerts(n)));
+        }
+        (0, _) => {}
+        (n, _) => texts.push(format!("{} given up{said}; {see}", alerts(n))),
+    }
+    texts
 }
