@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::domain::window::Window;
 use crate::tui::command::Command;
 use crate::tui::screen::{Cx, Go, Reply};
+use crate::tui::theme::Role;
 
-pub const LEADING: &str = " window ";
+const LEADING: &str = " window ";
 
 /// Sums over hours and days are read once in so many poll intervals.
 const POLL_FACTOR: u32 = 5;
@@ -54,6 +55,26 @@ pub fn answered(asked: Option<Window>, read: Option<Window>, cx: &Cx<'_>) -> (bo
 }
 
 /// A window's name, in brackets if it is the chosen one.
-pub fn marked(window: Window, chosen: Option<Window>) -> String {
+fn marked(window: Window, chosen: Option<Window>) -> String {
     if chosen == Some(window) { format!("[{window}]") } else { window.to_string() }
+}
+
+/// The line of the windows, in pieces.
+pub fn names(chosen: Option<Window>) -> Vec<(Role, String)> {
+    let mut names = vec![(Role::Muted, LEADING.to_owned())];
+    for window in Window::ALL {
+        let role = if chosen == Some(*window) { Role::TabActive } else { Role::Text };
+        names.extend([(Role::Text, " ".to_owned()), (role, marked(*window, chosen))]);
+    }
+    names
+}
+
+/// The window in words that follow "the".
+pub fn length_of(window: Window) -> &'static str {
+    match window {
+        Window::Hour => "hour",
+        Window::Day => "24 hours",
+        Window::Week => "7 days",
+        Window::Month => "30 days",
+    }
 }

@@ -6,7 +6,6 @@
 
 mod view;
 
-use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
 use ratatui::buffer::Buffer;
@@ -33,7 +32,6 @@ const HELD: usize = 5_000;
 /// The next page is asked for when the cursor is this near to the end.
 const AHEAD: usize = 20;
 
-/// The state of the inbox.
 #[derive(Debug, Default)]
 pub struct Inbox {
     table: Table<Notification>,
@@ -55,7 +53,6 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// An empty inbox.
     pub fn new(setup: &Setup) -> Self {
         Self { page_size: setup.page_size, table: Table::loose(), ..Self::default() }
     }
@@ -70,14 +67,14 @@ impl Inbox {
         self.unread.value().copied()
     }
 
-    /// The notification under the cursor.
     pub fn selected(&self) -> Option<&Notification> {
         self.table.selected()
     }
 
     /// Asks for rows and count without waiting for the next poll.
-    fn ask(&self) -> Vec<Effect> {
-        vec![Effect::ask(Slot::Notices, self.newest()), Effect::ask(Slot::Unread, CountUnread)]
+    fn ask(&self) -> Reply {
+        let count = Effect::ask(Slot::Unread, CountUnread);
+        Reply::ask(Slot::Notices, self.newest()).and([count])
     }
 
     fn newest(&self) -> ListNotifications {
@@ -86,15 +83,14 @@ impl Inbox {
         ListNotifications { unread_only: self.unread_only, before: None, limit }
     }
 
-    /// Takes rows; an answer to a question that no longer stands is dropped. `height` is how
-    /// many rows the screen shows.
+    /// Takes rows; an answer to a question that no longer stands is dropped.
     fn take_page(
         &mut self,
         asked: &ListNotifications,
         answer: Result<NotificationPage>,
-        height: usize,
-        now: DateTime<Utc>,
+        cx: &Cx<'_>,
     ) {
+        let (height, now) = (Self::rows_in(cx.area.height), cx.look.now);
         if asked.unread_only != self.unread_only {
             return;
         }
@@ -131,60 +127,40 @@ impl Inbox {
         });
     }
 
-    fn ask_older(&self) -> Vec<Effect> {
-        if self.table.count() >= HELD {
-            return Vec::new();
-        }
-        let ask = |before| {
-            let limit = self.page_size.min(MAX_LIMIT);
-            let page =
-                ListNotifications { unread_only: self.unread_only, before: Some(before), limit };
-            Effect::ask(Slot::Notices, page)
-        };
-        self.older.map(ask).into_iter().collect()
+    fn ask_older(&self) -> Option<Effect> {
+        let before = Some(self.older.filter(|_| self.table.count() < HELD)?);
+        let (unread_only, limit) = (self.unread_only, self.page_size.min(MAX_LIMIT));
+        Some(Effect::ask(Slot::Notices, ListNotifications { unread_only, before, limit }))
     }
 
     /// Marks the selected notification as read, if it is unread.
-    fn mark(&mut self) -> Vec<Effect> {
-        let unread = self.selected().filter(|row| row.is_unread()).map(|row| row.id);
-        let Some(id) = unread else {
-            return Vec::new();
-        };
-        self.marking.insert(id);
+    fn mark(&mut self) -> Option<Effect> {
+        self.marking.insert(self.selected().filter(|row| row.is_unread())?.id);
         let ids = self.marking.iter().copied().collect();
-        vec![Effect::ask(Slot::MarkRead, MarkRead { ids })]
+        Some(Effect::ask(Slot::MarkRead, MarkRead { ids }))
     }
 
-    /// Marks everything as read up to the newest row held: nobody has seen what came after
+    /// Marks everything as read up to the newest row held: the person has not seen what came after
     /// it. Nothing where no row is held, or while it is being done.
-    fn mark_all(&mut self) -> Vec<Effect> {
-        let Some(up_to) = self.rows().iter().map(|row| row.id).max() else {
-            return Vec::new();
-        };
-        if std::mem::replace(&mut self.marking_all, true) {
-            return Vec::new();
-        }
-        vec![Effect::ask(Slot::MarkAllRead, MarkAllRead { up_to_id: up_to })]
+    fn mark_all(&mut self) -> Option<Effect> {
+        let up_to_id = self.rows().iter().map(|row| row.id).max()?;
+        let again = std::mem::replace(&mut self.marking_all, true);
+        (!again).then(|| Effect::ask(Slot::MarkAllRead, MarkAllRead { up_to_id }))
     }
 
     /// Says what came of marking; the count in the header and the rows are asked again, paused or
     /// not: the person has just changed them.
     fn marked(&self, error: Option<&Error>, cx: &Cx<'_>) -> Reply {
         match error {
-            None => Reply::of(self.ask()),
+            None => self.ask(),
             Some(error) if error.is_uncertain() => Reply::default().say(error.to_string(), cx),
             Some(error) => Reply::default().say(format!("not marked as read: {error}"), cx),
         }
     }
 
-    fn set_read(
-        &mut self,
-        which: impl Fn(&Notification) -> bool,
-        height: usize,
-        now: DateTime<Utc>,
-    ) {
-        let unread_only = self.unread_only;
-        self.table.update(height, |rows| {
+    fn set_read(&mut self, which: impl Fn(&Notification) -> bool, cx: &Cx<'_>) {
+        let (unread_only, now) = (self.unread_only, cx.look.now);
+        self.table.update(Self::rows_in(cx.area.height), |rows| {
             for row in rows.iter_mut().filter(|row| which(row)) {
                 row.read_at.get_or_insert(now);
             }
@@ -237,14 +213,13 @@ impl Screen for Inbox {
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
-        let (height, now) = (Self::rows_in(cx.area.height), cx.look.now);
         Some(match answer {
             AnyOutput::CountUnread(_, answer) => {
-                self.unread.take(answer.clone(), now);
+                self.unread.take(answer.clone(), cx.look.now);
                 Reply::default()
             }
             AnyOutput::ListNotifications(asked, answer) => {
-                self.take_page(asked, answer.clone(), height, now);
+                self.take_page(asked, answer.clone(), cx);
                 let missed = answer.as_ref().err().filter(|_| asked.before.is_some());
                 Reply::default().miss_rows(missed, cx)
             }
@@ -252,14 +227,14 @@ impl Screen for Inbox {
                 // What is shown follows at once.
                 self.marking.retain(|id| !asked.ids.contains(id));
                 if done.is_ok() {
-                    self.set_read(|row| asked.ids.contains(&row.id), height, now);
+                    self.set_read(|row| asked.ids.contains(&row.id), cx);
                 }
                 self.marked(done.as_ref().err(), cx)
             }
             AnyOutput::MarkAllRead(asked, done) => {
                 self.marking_all = false;
                 if done.is_ok() {
-                    self.set_read(|row| row.id <= asked.up_to_id, height, now);
+                    self.set_read(|row| row.id <= asked.up_to_id, cx);
                 }
                 // It cannot be undone, so it says what it did.
                 let reply = self.marked(done.as_ref().err(), cx);
@@ -284,29 +259,24 @@ impl Screen for Inbox {
     }
 
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        let height = Self::rows_in(cx.area.height);
-        Reply::of(match command {
-            Command::AppBack => return Reply::default().go(Go::Tab(self.from)),
+        match command {
+            Command::AppBack => Reply::default().go(Go::Tab(self.from)),
             // Opening the run of a notice counts as having read it.
             Command::RowOpen => {
                 let Some(run) = self.selected().map(|notice| notice.run_id) else {
                     return Reply::default();
                 };
-                let reply = Reply::of(self.mark());
-                return match run {
+                let reply = Reply::default().and(self.mark());
+                match run {
                     Some(id) => reply.go(Go::Show(Target::Run(id))),
                     None => reply.say("this notification is not about a run", cx),
-                };
-            }
-            Command::InboxMarkAllRead => {
-                let effects = self.mark_all();
-                if effects.is_empty() && self.rows().is_empty() {
-                    let why = "there is no notification to mark as read";
-                    return Reply::default().say(why, cx);
                 }
-                effects
             }
-            Command::ListOlder => self.ask_older(),
+            Command::InboxMarkAllRead if self.rows().is_empty() => {
+                Reply::default().say("there is no notification to mark as read", cx)
+            }
+            Command::InboxMarkAllRead => Reply::default().and(self.mark_all()),
+            Command::ListOlder => Reply::default().and(self.ask_older()),
             Command::InboxUnreadOnly => {
                 self.unread_only = !self.unread_only;
                 self.table.clear();
@@ -314,14 +284,16 @@ impl Screen for Inbox {
                 self.older = None;
                 self.ask()
             }
-            Command::InboxMarkRead => self.mark(),
+            Command::InboxMarkRead => Reply::default().and(self.mark()),
             Command::PollNow => self.ask(),
-            _ => match self.table.command(command, height) {
-                Some(true) if self.table.at() + AHEAD >= self.table.count() => self.ask_older(),
-                Some(_) => Vec::new(),
-                None => return Reply::up(command),
+            _ => match self.table.command(command, Self::rows_in(cx.area.height)) {
+                Some(on) => {
+                    let near = on && self.table.at() + AHEAD >= self.table.count();
+                    Reply::default().and(self.ask_older().filter(|_| near))
+                }
+                None => Reply::up(command),
             },
-        })
+        }
     }
 
     /// A click selects a notice; one on the selected notice views its run.

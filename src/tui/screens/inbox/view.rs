@@ -8,18 +8,17 @@ use ratatui::widgets::Widget;
 use super::{HELD, Inbox};
 use crate::ops::notifications::Notification;
 use crate::tui::command::{Command, Context};
-use crate::tui::look::{Look, grouped, state_role};
+use crate::tui::look::{Look, SHORT_TIME as TIME, grouped, state_role};
 use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
-use crate::tui::widgets::say;
 use crate::tui::widgets::table::Column;
+use crate::tui::widgets::{below, say};
 
 /// Lines above the rows: the count and the column heads.
 const HEAD: u16 = 2;
 /// From this width on, there is a column for the time.
 const TIME_FROM: u16 = 100;
 
-const TIME: usize = 11;
 const STATE: usize = 11;
 const AGE: usize = 7;
 /// A wider title would leave its age too far away to be read with it.
@@ -36,23 +35,19 @@ impl Inbox {
         usize::from(height.saturating_sub(HEAD))
     }
 
-    /// Draws the inbox.
     pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) {
         let (look, area) = (cx.look, cx.area);
-        let head = HEAD.min(area.height);
-        let rows = Rect { y: area.y + head, height: area.height - head, ..area };
-        self.draw_count(Rect { height: head.min(1), ..area }, buffer, look, rows.height);
-        let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        self.draw_count(Rect { height: area.height.min(1), ..area }, buffer, cx);
         let columns = columns(area.width, self.rows(), look);
-        self.table.draw(&columns, below, buffer, look, cx.lost);
+        self.table.draw(&columns, below(area, HEAD - 1), buffer, look, cx.lost);
         if self.rows().is_empty() {
-            let area = Rect { y: rows.y + 1, height: rows.height.saturating_sub(1), ..rows };
             let (role, text) = self.nothing(cx);
-            say(role, &text, area, buffer, look);
+            say(role, &text, below(area, HEAD + 1), buffer, look);
         }
     }
 
-    fn draw_count(&self, area: Rect, buffer: &mut Buffer, look: &Look, visible: u16) {
+    fn draw_count(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
+        let look = cx.look;
         let mut left = vec![Span::raw(" ")];
         match (self.unread.value(), self.unread.error()) {
             (Some(unread), _) => {
@@ -69,7 +64,7 @@ impl Inbox {
         let shown = if self.unread_only { "unread only" } else { "all" };
         left.push(look.span(Role::Muted, format!("   showing {shown}")));
         Line::from(left).render(area, buffer);
-        let text = self.place_text(usize::from(visible), look);
+        let text = self.place_text(Self::rows_in(cx.area.height), look);
         let line = Line::from(look.span(Role::Muted, text)).right_aligned();
         line.render(Rect { width: area.width.saturating_sub(1), ..area }, buffer);
     }
@@ -84,14 +79,13 @@ impl Inbox {
             text => format!("{text}   "),
         };
         let n = grouped(i64::try_from(self.rows().len()).unwrap_or(i64::MAX));
-        match (self.older, self.rows().len()) {
-            (Some(_), HELD..) => {
-                format!("{below}newest {n}; older ones: tenantpilot notifications list")
-            }
-            (Some(_), _) => format!("{below}newest {n}"),
-            (None, 1) => format!("{below}1 notification"),
-            (None, _) => format!("{below}{n} notifications"),
-        }
+        let held = match (self.older, self.rows().len()) {
+            (Some(_), HELD..) => format!("newest {n}; older ones: tenantpilot notifications list"),
+            (Some(_), _) => format!("newest {n}"),
+            (None, 1) => "1 notification".to_owned(),
+            (None, _) => format!("{n} notifications"),
+        };
+        below + &held
     }
 
     /// Why there is nothing, or that it is being read.

@@ -3,48 +3,35 @@
 use chrono::FixedOffset;
 use crossterm::event::KeyEvent;
 
-use super::super::super::widgets::text_field::TextField;
 use crate::domain::failure::ReasonCode;
 use crate::domain::run_filter::{Completion, FilterError, MAX_LENGTH, RunFilter, Values, complete};
 use crate::ops::platform::FilterNames;
+use crate::tui::widgets::text_field::TextField;
 
 /// What is typed, what is wrong with it, and what could follow.
 #[derive(Debug)]
-pub struct FilterEditor {
-    field: TextField,
+pub(super) struct FilterEditor {
+    pub(super) field: TextField,
     offset: FixedOffset,
-    error: Option<FilterError>,
-    offers: Vec<Completion>,
+    /// An unfinished last word is not pointed at while it is typed.
+    pub(super) error: Option<FilterError>,
+    /// What could follow.
+    pub(super) offers: Vec<Completion>,
     /// The offer that tab takes.
-    chosen: usize,
+    pub(super) chosen: usize,
 }
 
 impl FilterEditor {
     /// The editor on a filter; its times are shown and read in `offset`.
-    pub fn new(filter: &RunFilter, offset: FixedOffset) -> Self {
+    pub(super) fn new(filter: &RunFilter, offset: FixedOffset) -> Self {
         let text = &filter.shown(offset);
         let mut field = TextField::new(MAX_LENGTH);
         field.set(text, text.chars().count());
         Self { field, offset, error: None, offers: Vec::new(), chosen: 0 }
     }
 
-    /// The text field.
-    pub fn field(&self) -> &TextField {
-        &self.field
-    }
-
-    /// What is wrong; an unfinished last word is not pointed at while it is typed.
-    pub fn error(&self) -> Option<&FilterError> {
-        self.error.as_ref()
-    }
-
-    /// What could follow, and which of it is chosen.
-    pub fn offers(&self) -> (&[Completion], usize) {
-        (&self.offers, self.chosen)
-    }
-
     /// Looks again at what could follow.
-    pub fn refresh(&mut self, names: &FilterNames) {
+    pub(super) fn refresh(&mut self, names: &FilterNames) {
         let reasons = ReasonCode::ALL.iter().map(|reason| reason.as_str().to_owned()).collect();
         let values = Values {
             types: names.types.clone(),
@@ -62,39 +49,31 @@ impl FilterEditor {
         self.refresh(names);
     }
 
-    /// Types a key.
-    pub fn key(&mut self, event: &KeyEvent, names: &FilterNames) -> bool {
-        let typed = self.field.key(event);
-        if typed {
+    pub(super) fn key(&mut self, event: &KeyEvent, names: &FilterNames) {
+        if self.field.key(event) {
             self.changed(names);
         }
-        typed
     }
 
-    /// Pastes text.
-    pub fn paste(&mut self, text: &str, names: &FilterNames) -> bool {
+    pub(super) fn paste(&mut self, text: &str, names: &FilterNames) -> bool {
         let whole = self.field.paste(text);
         self.changed(names);
         whole
     }
 
-    /// Empties the line.
-    pub fn clear(&mut self, names: &FilterNames) {
+    pub(super) fn clear(&mut self, names: &FilterNames) {
         self.field.clear();
         self.changed(names);
     }
 
-    /// Chooses another offer.
-    pub fn choose(&mut self, by: isize) {
+    pub(super) fn choose(&mut self, by: isize) {
         let last = self.offers.len().saturating_sub(1);
         self.chosen = self.chosen.saturating_add_signed(by).min(last);
     }
 
     /// Takes the chosen offer into the text.
-    pub fn complete(&mut self, names: &FilterNames) {
-        let Some(offer) = self.offers.get(self.chosen) else {
-            return;
-        };
+    pub(super) fn complete(&mut self, names: &FilterNames) {
+        let Some(offer) = self.offers.get(self.chosen) else { return };
         let characters: Vec<char> = self.field.text().chars().collect();
         let head: String = characters.iter().take(offer.range.start).collect();
         let tail: String = characters.iter().skip(offer.range.end).collect();
@@ -104,13 +83,8 @@ impl FilterEditor {
     }
 
     /// The filter, if the text is one; else the error is shown at its word.
-    pub fn accept(&mut self) -> Option<RunFilter> {
-        match RunFilter::parse_in(self.field.text(), self.offset) {
-            Ok(filter) => Some(filter),
-            Err(error) => {
-                self.error = Some(error);
-                None
-            }
-        }
+    pub(super) fn accept(&mut self) -> Option<RunFilter> {
+        let filter = RunFilter::parse_in(self.field.text(), self.offset);
+        filter.map_err(|error| self.error = Some(error)).ok()
     }
 }

@@ -10,12 +10,10 @@ pub(crate) use view::tenant_text;
 
 use chrono::{DateTime, Utc};
 use crossterm::event::KeyEvent;
-
-pub use filter_editor::FilterEditor;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
+use self::filter_editor::FilterEditor;
 use crate::Result;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_filter::{RunFilter, TermKind, When};
@@ -39,7 +37,6 @@ const HELD: usize = 1_000;
 /// The next page is asked for when the cursor is nearer to the end than so many screens.
 const AHEAD: usize = 2;
 
-/// The state of the list.
 #[derive(Debug, Default)]
 pub struct Operations {
     filter: RunFilter,
@@ -65,38 +62,29 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// An empty list.
     pub fn new(setup: &Setup) -> Self {
         Self { page_size: setup.page_size, table: Table::loose(), ..Self::default() }
     }
 
-    /// The filter in force.
     pub fn filter(&self) -> &RunFilter {
         &self.filter
     }
 
-    /// The filter line while it is being edited.
-    pub fn editor(&self) -> Option<&FilterEditor> {
-        self.editor.as_ref()
-    }
-
-    /// The rows held.
     pub fn rows(&self) -> &[Run] {
         self.table.rows()
     }
 
-    /// The run under the cursor.
     pub fn selected(&self) -> Option<i64> {
         self.table.selected().map(|run| run.id)
     }
 
     /// Whether the newest rows are held.
-    pub fn at_newest(&self) -> bool {
+    fn at_newest(&self) -> bool {
         matches!(self.anchor, Page::Newest)
     }
 
     /// Shows the list under another filter, from its newest row.
-    fn apply(&mut self, filter: RunFilter) -> Vec<Effect> {
+    fn apply(&mut self, filter: RunFilter) -> Reply {
         self.editor = None;
         if filter != self.filter {
             self.filter = filter;
@@ -104,11 +92,9 @@ impl Operations {
             self.read = Remote::default();
         }
         self.anchor = Page::Newest;
-        self.older = None;
-        self.searched = None;
-        self.missing_before = None;
+        (self.older, self.searched, self.missing_before) = (None, None, None);
         self.table.show_top();
-        vec![self.update()]
+        Reply::of(vec![self.update()])
     }
 
     /// The request that brings the rows held up to date.
@@ -126,13 +112,8 @@ impl Operations {
     }
 
     /// Takes rows; an answer to a filter that is no longer in force is dropped.
-    fn take_page(
-        &mut self,
-        asked: &ListRuns,
-        answer: Result<RunPage>,
-        height: usize,
-        now: DateTime<Utc>,
-    ) {
+    fn take_page(&mut self, asked: &ListRuns, answer: Result<RunPage>, cx: &Cx<'_>) {
+        let (height, now) = (Self::rows_in(cx.area.height), cx.look.now);
         if asked.filter != self.filter {
             return;
         }
@@ -192,31 +173,19 @@ impl Operations {
         self.rows().first().map_or(Page::Newest, |run| Page::From(place_of(run)))
     }
 
-    fn step(&mut self, command: Command, height: usize) -> Option<Vec<Effect>> {
-        let on = self.table.command(command, height)?;
+    fn step(&mut self, command: Command, height: usize) -> Reply {
+        let Some(on) = self.table.command(command, height) else { return Reply::up(command) };
         let (index, count, near) = (self.table.at(), self.table.count(), AHEAD * height);
-        let mut effects = vec![Effect::WaitForRest];
+        let reply = Reply::of(vec![Effect::WaitForRest]);
         if on && index + near >= count {
-            effects.extend(self.ask_older());
+            return reply.and(self.ask_older());
         }
-        if !on && index < near && !self.at_newest() {
-            effects.extend(self.ask_newer());
-        }
-        Some(effects)
+        let newer = self.rows().first().filter(|_| !on && index < near && !self.at_newest());
+        reply.and(newer.map(|first| self.ask_page(Page::NewerThan(place_of(first)))))
     }
 
-    fn ask_older(&self) -> Vec<Effect> {
-        let Some(cursor) = self.older else {
-            return Vec::new();
-        };
-        vec![self.ask_page(Page::OlderThan(cursor))]
-    }
-
-    fn ask_newer(&self) -> Vec<Effect> {
-        let Some(first) = self.rows().first() else {
-            return Vec::new();
-        };
-        vec![self.ask_page(Page::NewerThan(place_of(first)))]
+    fn ask_older(&self) -> Option<Effect> {
+        self.older.map(|cursor| self.ask_page(Page::OlderThan(cursor)))
     }
 
     fn ask_page(&self, page: Page) -> Effect {
@@ -224,35 +193,24 @@ impl Operations {
         Effect::ask(Slot::List, asked)
     }
 
-    /// Goes to the next run that needs somebody: failed, partial, blocked, stale or stuck.
-    fn find_trouble(&mut self, forward: bool, height: usize) -> Vec<Effect> {
+    /// Goes to the next run that needs attention: failed, partial, blocked, stale or stuck.
+    fn find_trouble(&mut self, forward: bool, height: usize) -> Reply {
+        use RunState::{Blocked, Failed, Partial, Stale, Stuck};
         let now = self.read.at().unwrap_or_default();
         let in_trouble = |run: &Run| {
-            let state = RunState::of(run, now);
-            matches!(
-                state,
-                RunState::Failed
-                    | RunState::Partial
-                    | RunState::Blocked
-                    | RunState::Stale
-                    | RunState::Stuck
-            )
+            matches!(RunState::of(run, now), Failed | Partial | Blocked | Stale | Stuck)
         };
-        match self.table.find(forward, in_trouble) {
-            Some(index) => {
-                self.table.go(index, height);
-                vec![Effect::WaitForRest]
-            }
-            None if forward => self.ask_older(),
-            None => Vec::new(),
+        let found = self.table.find(forward, in_trouble);
+        if let Some(index) = found {
+            self.table.go(index, height);
+            return Reply::of(vec![Effect::WaitForRest]);
         }
+        Reply::default().and(self.ask_older().filter(|_| forward))
     }
 
     /// Does a command of the filter line.
-    fn edit(&mut self, command: Command) -> Vec<Effect> {
-        let Some(editor) = &mut self.editor else {
-            return Vec::new();
-        };
+    fn edit(&mut self, command: Command) -> Reply {
+        let Some(editor) = &mut self.editor else { return Reply::default() };
         match command {
             Command::AppBack => self.editor = None,
             Command::FilterClear => editor.clear(&self.names),
@@ -266,7 +224,7 @@ impl Operations {
             }
             _ => {}
         }
-        Vec::new()
+        Reply::default()
     }
 
     /// Whether the list was led to, and goes back there.
@@ -314,14 +272,14 @@ impl Screen for Operations {
         } else if *filter == self.filter {
             return Some(Reply::default());
         }
-        Some(Reply::of(self.apply(filter.clone())))
+        Some(self.apply(filter.clone()))
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
         let now = cx.look.now;
         match answer {
             AnyOutput::ListRuns(asked, answer) => {
-                self.take_page(asked, answer.clone(), Self::rows_in(cx.area.height), now);
+                self.take_page(asked, answer.clone(), cx);
                 let missed = answer.as_ref().err().filter(|_| asked.leads_beyond());
                 return Some(Reply::default().miss_rows(missed, cx));
             }
@@ -346,42 +304,42 @@ impl Screen for Operations {
 
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         if self.editor.is_some() {
-            return Reply::of(self.edit(command));
+            return self.edit(command);
         }
         let height = Self::rows_in(cx.area.height);
-        Reply::of(match command {
+        match command {
             Command::RowOpen => {
                 let show = |id| Reply::show(Target::Run(id));
-                return self.selected().map_or_else(Reply::default, show);
+                self.selected().map_or_else(Reply::default, show)
             }
             // From a list that a run or a number led to back there, and to the filter before it.
             Command::AppBack if self.is_led() => {
-                let Some((_, place)) = self.led.take() else { return Reply::default() };
-                return Reply::default().go(Go::Return(place));
+                let place = self.led.take().map(|(_, place)| place);
+                place.map_or_else(Reply::default, |place| Reply::default().go(Go::Return(place)))
             }
-            Command::AppBack => Vec::new(),
+            Command::AppBack => Reply::default(),
             Command::CursorFirst if !self.at_newest() => {
                 self.table.restart(None);
                 self.anchor = Page::Newest;
-                vec![self.update()]
+                self.refresh(cx)
             }
-            Command::CursorLast if self.older.is_some() => vec![self.ask_page(Page::Oldest)],
-            Command::ListOlder => self.ask_older(),
-            Command::MatchNext => self.find_trouble(true, height),
-            Command::MatchPrevious => self.find_trouble(false, height),
+            Command::CursorLast if self.older.is_some() => {
+                Reply::of(vec![self.ask_page(Page::Oldest)])
+            }
+            Command::ListOlder => Reply::default().and(self.ask_older()),
+            Command::MatchNext | Command::MatchPrevious => {
+                self.find_trouble(command == Command::MatchNext, height)
+            }
             Command::FilterEdit => {
                 let mut editor = FilterEditor::new(&self.filter, cx.look.offset());
                 editor.refresh(&self.names);
                 self.editor = Some(editor);
-                vec![Effect::ask(Slot::Names, NameValues)]
+                Reply::ask(Slot::Names, NameValues)
             }
             Command::FilterClear if !self.filter.is_empty() => self.apply(RunFilter::default()),
-            Command::PollNow => vec![self.update(), Effect::ask(Slot::Counts, CountRuns)],
-            _ => match self.step(command, height) {
-                Some(effects) => effects,
-                None => return Reply::up(command),
-            },
-        })
+            Command::PollNow => self.refresh(cx).and([Effect::ask(Slot::Counts, CountRuns)]),
+            _ => self.step(command, height),
+        }
     }
 
     fn key(&mut self, event: &KeyEvent, _: &Cx<'_>) -> Reply {
@@ -436,9 +394,8 @@ impl Screen for Operations {
                 Command::AppBack,
             ]);
         }
-        let back = self.is_led().then_some(Command::AppBack);
-        let mut hints = vec![Hint::Runs];
-        hints.splice(0..0, Hint::of(back.as_slice()));
+        let mut hints = Hint::of(self.is_led().then_some(Command::AppBack).as_slice());
+        hints.push(Hint::Runs);
         hints.extend(Hint::of(&[
             Command::RowOpen,
             Command::FilterEdit,

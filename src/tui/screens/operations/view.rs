@@ -2,8 +2,8 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Clear, Widget};
 
 use super::{FilterEditor, Operations};
 use crate::domain::failure::ReasonCode;
@@ -19,7 +19,7 @@ use crate::tui::look::{Look, SHORT_TIME, bounded, grouped, state_role, wrapped};
 use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::Column;
-use crate::tui::widgets::{beside, draw_beside, say};
+use crate::tui::widgets::{below, beside, draw_beside, say};
 
 /// Lines above the rows: counts, filter, column heads.
 const HEAD: u16 = 3;
@@ -36,23 +36,18 @@ const TOOK: usize = 6;
 
 impl Operations {
     /// Which row of the screen a line of the body shows.
-    pub fn row_at(line: u16) -> Option<usize> {
+    pub(super) fn row_at(line: u16) -> Option<usize> {
         line.checked_sub(HEAD).map(usize::from)
     }
 
     /// How many rows fit into a body of `height` lines.
-    pub fn rows_in(height: u16) -> usize {
+    pub(super) fn rows_in(height: u16) -> usize {
         usize::from(height.saturating_sub(HEAD))
     }
 
-    /// Draws the list; gives where the terminal's cursor belongs while a filter is typed.
     pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
         let (look, area) = (cx.look, cx.area);
         let (list, preview) = beside(cx, PREVIEW);
-        let below = |area: Rect, head: u16| {
-            let head = head.min(area.height);
-            Rect { y: area.y + head, height: area.height - head, ..area }
-        };
         self.draw_counts(Rect { height: 1, ..area }, buffer, look, Self::rows_in(area.height));
         let filter_row = Rect { y: area.y + 1, height: 1, ..area };
         let cursor = self.draw_filter(filter_row, buffer, look);
@@ -65,12 +60,7 @@ impl Operations {
             self.draw_preview(below(area, HEAD - 1), buffer, look);
         }
         if let Some(editor) = &self.editor {
-            draw_offers(
-                editor,
-                Rect { y: filter_row.y + 1, height: area.height - 2, ..area },
-                buffer,
-                look,
-            );
+            draw_offers(editor, below(area, HEAD - 1), buffer, look);
         }
         cursor
     }
@@ -140,17 +130,17 @@ impl Operations {
         Line::from(look.span(Role::Muted, label)).render(area, buffer);
         let Some(editor) = &self.editor else {
             let text = self.filter.shown(look.offset());
-            let (role, text) = if text.is_empty() {
-                (Role::Muted, "none".to_owned())
-            } else {
-                (Role::Accent, text)
+            let (role, text) = match text.as_str() {
+                "" => (Role::Muted, "none"),
+                text => (Role::Accent, text),
             };
-            let text = look.cut(&text, usize::from(rest.width)).to_string();
+            let text = look.cut(text, usize::from(rest.width)).to_string();
             Line::from(look.span(role, text)).render(rest, buffer);
             return None;
         };
-        let wrong = editor.error().map(|error| (error.at.clone(), look.style(Role::InputError)));
-        Some(editor.field().draw(rest, buffer, look.style(Role::Input), wrong.as_ref()))
+        let style = look.style(Role::InputError);
+        let wrong = editor.error.as_ref().map(|error| (error.at.clone(), style));
+        Some(editor.field.draw(rest, buffer, look.style(Role::Input), wrong.as_ref()))
     }
 
     fn draw_empty(&self, area: Rect, buffer: &mut Buffer, look: &Look) {
@@ -159,10 +149,8 @@ impl Operations {
             (None, None) => (Role::Muted, "reading the runs ...".to_owned()),
             (None, Some(())) if !self.filter.is_empty() => {
                 let searched = self.searched.map_or_else(String::new, |bound| {
-                    format!(
-                        " in the newest {} runs; the next page goes on from there",
-                        grouped(bound)
-                    )
+                    let bound = grouped(bound);
+                    format!(" in the newest {bound} runs; the next page goes on from there")
                 });
                 let missing = self.missing_before.map_or_else(String::new, |at| {
                     format!(" Ended runs are {NOT_KEPT} before {}.", look.short_time(at))
@@ -178,70 +166,61 @@ impl Operations {
     }
 
     fn draw_preview(&self, area: Rect, buffer: &mut Buffer, look: &Look) {
-        let Some(run) = self.previewed.and_then(|id| self.rows().iter().find(|run| run.id == id))
-        else {
-            return;
-        };
-        let width = usize::from(area.width.saturating_sub(3));
-        let lines = preview_lines(run, look, width).into_iter().map(Line::from).collect();
-        draw_beside(lines, area, buffer, look);
+        let run = self.previewed.and_then(|id| self.rows().iter().find(|run| run.id == id));
+        if let Some(run) = run {
+            let lines = preview_lines(run, look, usize::from(area.width.saturating_sub(3)));
+            draw_beside(lines, area, buffer, look);
+        }
     }
 }
 
-fn preview_lines(run: &Run, look: &Look, width: usize) -> Vec<Vec<Span<'static>>> {
+fn preview_lines(run: &Run, look: &Look, width: usize) -> Vec<Line<'static>> {
     let state = RunState::of(run, look.now);
     let facts = RunFacts::of(run, look.now);
-    let field = |label: &str, text: &str| {
-        vec![
+    let mut lines = vec![Line::from(vec![
+        look.span(Role::Title, run.id.to_string()),
+        Span::raw("  "),
+        look.span(state_role(state), state.label(look.ascii)),
+    ])];
+    let mut field = |label: &str, text: &str| {
+        lines.push(Line::from(vec![
             look.span(Role::Muted, format!("{label:<10}")),
             look.span(Role::Text, look.cut(text, width.saturating_sub(10)).to_string()),
-        ]
+        ]));
     };
-    let mut lines = vec![
-        vec![
-            look.span(Role::Title, run.id.to_string()),
-            Span::raw("  "),
-            Span::styled(state.label(look.ascii), look.style(state_role(state))),
-        ],
-        field("what", operation_type::label(&run.run_type)),
-        field("tenant", &tenant_text(run)),
-    ];
+    field("what", operation_type::label(&run.run_type));
+    field("tenant", &tenant_text(run));
     if let Some(workspace) = &run.workspace_name {
-        lines.push(field("workspace", workspace));
+        field("workspace", workspace);
     }
-    lines.push(field("by", run.initiator_name.as_deref().unwrap_or("the system")));
-    lines.push(field("source", run.source.as_str()));
-    lines.push(field("created", &look.full_time(run.created_at)));
-    if let Some(at) = run.started_at {
-        lines.push(field("started", &look.full_time(at)));
-    }
-    if let Some(at) = run.completed_at {
-        lines.push(field("completed", &look.full_time(at)));
+    field("by", run.initiator_name.as_deref().unwrap_or("the system"));
+    field("source", run.source.as_str());
+    let times = [
+        ("created", Some(run.created_at)),
+        ("started", run.started_at),
+        ("completed", run.completed_at),
+    ];
+    for (label, at) in times {
+        if let Some(at) = at {
+            field(label, &look.full_time(at));
+        }
     }
     let counts: Vec<String> =
         run.summary_counts.iter().map(|(key, n)| format!("{key} {n}")).collect();
     for (i, line) in wrapped(&counts.join("  "), width.saturating_sub(10)).into_iter().enumerate() {
-        lines.push(field(if i == 0 { "counts" } else { "" }, &line));
+        field(if i == 0 { "counts" } else { "" }, &line);
     }
     if let Some(code) = &run.reason_code {
         let reason = ReasonCode::of(code);
-        lines.push(Vec::new());
-        lines.push(vec![look.span(Role::Failed, look.cut(code, width).to_string())]);
-        for text in wrapped(reason.explanation(), width) {
-            lines.push(vec![look.span(Role::Text, text)]);
-        }
-        for text in wrapped(&facts.retry_help(reason), width) {
-            lines.push(vec![look.span(Role::Muted, text)]);
-        }
-        for text in wrapped(&facts.next_step(reason), width) {
-            lines.push(vec![look.span(Role::Text, text)]);
-        }
+        lines.push(Line::default());
+        lines.push(look.span(Role::Failed, look.cut(code, width).to_string()).into());
+        lines.extend(look.lines(Role::Text, reason.explanation(), width));
+        lines.extend(look.lines(Role::Muted, &facts.retry_help(reason), width));
+        lines.extend(look.lines(Role::Text, &facts.next_step(reason), width));
     }
     for text in [facts.wait_text(), facts.next_while_active()].into_iter().flatten() {
-        lines.push(Vec::new());
-        lines.extend(
-            wrapped(&text, width).into_iter().map(|text| vec![look.span(Role::Stale, text)]),
-        );
+        lines.push(Line::default());
+        lines.extend(look.lines(Role::Stale, &text, width));
     }
     lines
 }
@@ -360,44 +339,34 @@ fn state_cell(run: &Run, state: RunState, look: &Look) -> String {
 /// The error or the offers under the filter line, over the top of the list.
 fn draw_offers(editor: &FilterEditor, area: Rect, buffer: &mut Buffer, look: &Look) {
     let mut lines: Vec<Line<'static>> = Vec::new();
-    if let Some(error) = editor.error() {
+    if let Some(error) = &editor.error {
         let at = u16::try_from(error.at.start).unwrap_or(0).min(area.width.saturating_sub(12));
         let marks = "^".repeat((error.at.end - error.at.start).clamp(1, 20));
-        lines.push(Line::from(look.span(
-            Role::InputError,
-            format!("{:>width$}{marks}", "", width = usize::from(9 + at)),
-        )));
+        let marks = format!("{:>width$}{marks}", "", width = usize::from(9 + at));
+        lines.push(look.span(Role::InputError, marks).into());
         let allowed = match error.allowed.as_slice() {
             [] => String::new(),
             words => format!("; one of: {}", words.join(", ")),
         };
-        for text in
-            wrapped(&format!("{error}{allowed}"), usize::from(area.width.saturating_sub(10)))
-        {
-            lines.push(Line::from(look.span(Role::Failed, format!("         {text}"))));
+        let columns = usize::from(area.width.saturating_sub(10));
+        for text in wrapped(&format!("{error}{allowed}"), columns) {
+            lines.push(look.span(Role::Failed, format!("         {text}")).into());
         }
     } else {
-        let (offers, chosen) = editor.offers();
-        let first = chosen.saturating_sub(OFFERS - 1);
-        for (i, offer) in offers.iter().enumerate().skip(first).take(OFFERS) {
-            let (marker, role) = if i == chosen {
+        let first = editor.chosen.saturating_sub(OFFERS - 1);
+        for (i, offer) in editor.offers.iter().enumerate().skip(first).take(OFFERS) {
+            let (marker, role) = if i == editor.chosen {
                 (look.glyph("▸", ">"), Role::Selected)
             } else {
                 (" ", Role::Text)
             };
-            let text = format!("{:<28}", SafeText::new(&offer.replacement));
-            let hint =
-                look.cut(&offer.hint, usize::from(area.width.saturating_sub(44))).to_string();
-            lines.push(Line::from(vec![
-                Span::raw("        "),
-                look.span(role, format!("{marker}{text}")),
-                look.span(Role::Hint, format!(" {hint}")),
-            ]));
+            let text = format!("{marker}{:<28}", SafeText::new(&offer.replacement));
+            let hint = look.cut(&offer.hint, usize::from(area.width.saturating_sub(44)));
+            let hint = look.span(Role::Hint, format!(" {hint}"));
+            lines.push(Line::from(vec![Span::raw("        "), look.span(role, text), hint]));
         }
     }
-    for (y, line) in (area.y..area.bottom()).zip(lines) {
-        let row = Rect { y, height: 1, ..area };
-        ratatui::widgets::Clear.render(row, buffer);
-        line.render(row, buffer);
-    }
+    let height = u16::try_from(lines.len()).unwrap_or(area.height).min(area.height);
+    Clear.render(Rect { height, ..area }, buffer);
+    Text::from(lines).render(area, buffer);
 }

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
 use super::Item;
-use crate::tui::look::Look;
+use crate::tui::look::{Look, wrapped};
 use crate::tui::theme::Role;
 
 /// A piece of a row.
@@ -29,7 +29,6 @@ enum Part {
     Strong,
 }
 
-/// A row of the screen.
 pub(super) type Row = Vec<Cell>;
 
 impl Cell {
@@ -38,7 +37,6 @@ impl Cell {
         Self { text: text.into(), role, part: Part::Plain }
     }
 
-    /// The column before something that can be opened.
     pub(super) fn lead(item: Item) -> Self {
         Self { text: " ".to_owned(), role: Role::Text, part: Part::Lead(item) }
     }
@@ -51,6 +49,18 @@ impl Cell {
     fn width(&self) -> usize {
         Span::raw(self.text.as_str()).width()
     }
+}
+
+/// Something that can be opened: its name, and what stands out of it.
+pub(super) fn entry(item: Item, name: &str, role: Role, text: impl Into<String>) -> Row {
+    let name = Cell::plain(Role::Text, format!("{name} "));
+    vec![Cell::lead(item), name, Cell::strong(role, text)]
+}
+
+/// Text, wrapped.
+pub(super) fn plain(role: Role, text: &str, columns: usize) -> Vec<Row> {
+    let lines = wrapped(text, columns.saturating_sub(2)).into_iter();
+    lines.map(|line| vec![Cell::plain(role, format!(" {line}"))]).collect()
 }
 
 /// Columns of a row.
@@ -94,17 +104,14 @@ pub(super) fn flow(head: Cell, groups: Vec<Row>, columns: usize) -> Vec<Row> {
 /// Puts blocks of rows side by side.
 pub(super) fn beside(blocks: Vec<(usize, Vec<Row>)>) -> Vec<Row> {
     let height = blocks.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
-    let mut blocks: Vec<(usize, std::vec::IntoIter<Row>)> =
-        blocks.into_iter().map(|(width, rows)| (width, rows.into_iter())).collect();
-    let mut rows = Vec::new();
-    for _ in 0..height {
-        let mut row = Row::new();
-        for (columns, cells) in &mut blocks {
-            row.extend(padded(cells.next().unwrap_or_default(), *columns));
+    let mut all = vec![Row::new(); height];
+    for (columns, rows) in blocks {
+        let rows = rows.into_iter().chain(std::iter::repeat_with(Row::new));
+        for (row, cells) in all.iter_mut().zip(rows) {
+            row.extend(padded(cells, columns));
         }
-        rows.push(row);
     }
-    rows
+    all
 }
 
 /// Where something that can be opened stands.
@@ -132,12 +139,9 @@ pub(super) fn places(rows: &[Row]) -> Vec<Place> {
 
 /// The place next to `from` in the nearest row above or below that has any.
 pub(super) fn vertical(places: &[Place], from: &Place, down: bool) -> Option<usize> {
-    let rows = places.iter().map(|place| place.row);
-    let row = if down {
-        rows.filter(|row| *row > from.row).min()?
-    } else {
-        rows.filter(|row| *row < from.row).max()?
-    };
+    let mut rows = places.iter().map(|place| place.row);
+    let row =
+        if down { rows.find(|row| *row > from.row)? } else { rows.rfind(|row| *row < from.row)? };
     nearest(places, row, from.column)
 }
 
@@ -178,10 +182,14 @@ pub(super) fn draw(
         }
         Line::from(spans).render(Rect { y, height: 1, ..area }, buffer);
     }
-    let below = rows.len().saturating_sub(top + height);
-    if below > 0 && height > 0 {
-        // It takes the whole row: what it would leave of one tells half.
-        let text = format!(" {} {} more rows", look.glyph("↓", "v"), below + 1);
+    more(rows.len().saturating_sub(top + height), "more rows", area, buffer, look);
+}
+
+/// Says at the lower right how many rows there are below. It takes the whole row: what it would
+/// leave of one says half.
+pub(super) fn more(below: usize, what: &str, area: Rect, buffer: &mut Buffer, look: &Look) {
+    if below > 0 && area.height > 0 {
+        let text = format!(" {} {} {what}", look.glyph("↓", "v"), below + 1);
         let at = Rect { y: area.bottom() - 1, height: 1, ..area };
         Clear.render(at, buffer);
         buffer.set_style(at, look.style(Role::Text));

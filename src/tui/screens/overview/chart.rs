@@ -3,7 +3,7 @@
 use ratatui::text::Span;
 
 use super::cells::{Cell, Row};
-use super::{Item, Trend};
+use super::items::{Item, Trend};
 use crate::domain::window::{Bucket, Step, Window};
 use crate::ops::overview::{RunKpis, RunTrend};
 use crate::ops::telemetry::NOT_KEPT;
@@ -17,12 +17,6 @@ const WIDEST: usize = 12;
 const APART: usize = 3;
 /// Columns before the bars.
 const HEAD: usize = 10;
-
-/// The bucket with most runs, the newest of several; none where there is no run.
-pub(super) fn peak(counts: &[i64]) -> Option<(usize, i64)> {
-    let most = counts.iter().copied().enumerate().max_by_key(|(_, count)| *count);
-    most.filter(|(_, count)| *count > 0)
-}
 
 /// The bars of runs that were started and of those that failed, `heights` rows each, in
 /// `columns`, with an axis below.
@@ -39,18 +33,15 @@ pub(super) fn rows(
         // A bar stands for a step of the clock: its label does not move with the window.
         look.format(window.step().floor(bucket.start_at), if days { "%m-%d" } else { "%H:%M" })
     };
-    let both = [(Trend::Started, &trend.started), (Trend::Failed, &trend.failed)];
+    let both = [Trend::Started, Trend::Failed];
     let at = if window.step() == Step::Day { "on" } else { "at" };
-    let peaks: Vec<Option<(String, String)>> = both
-        .iter()
-        .map(|(_, counts)| {
-            let (index, most) = peak(counts)?;
-            let when = trend.buckets.get(index).map(&label).unwrap_or_default();
-            Some((grouped(most), format!(" {at} {when}")))
-        })
-        .collect();
-    let kept = both.map(|(_, counts)| -> Vec<Option<i64>> {
-        let pieces = trend.buckets.iter().zip(counts);
+    let peaks = both.map(|which| {
+        let (index, most) = which.peak(runs)?;
+        let when = trend.buckets.get(index).map(&label).unwrap_or_default();
+        Some((grouped(most), format!(" {at} {when}")))
+    });
+    let kept = both.map(|which| -> Vec<Option<i64>> {
+        let pieces = trend.buckets.iter().zip(which.of(runs));
         pieces.map(|(piece, count)| runs.of_piece(piece, *count)).collect()
     });
     let gone = kept.iter().any(|counts| counts.contains(&None));
@@ -68,15 +59,13 @@ pub(super) fn rows(
     let each = (room / count.max(1)).clamp(1, WIDEST);
     let skipped = count.saturating_sub(room);
     let mut rows = Vec::new();
-    for ((((which, _), counts), peak), height) in both.into_iter().zip(kept).zip(peaks).zip(heights)
-    {
+    for (((which, counts), peak), height) in both.into_iter().zip(kept).zip(peaks).zip(heights) {
         let shown = counts.get(skipped..).unwrap_or(&counts);
-        let role = if which == Trend::Failed { Role::Failed } else { Role::Accent };
+        let (role, name) = match which {
+            Trend::Started => (Role::Accent, "  started "),
+            Trend::Failed => (Role::Failed, "  failed  "),
+        };
         for (index, cells) in kept_bars(shown, height, look.ascii).into_iter().enumerate() {
-            let name = match which {
-                Trend::Started => "  started ",
-                Trend::Failed => "  failed  ",
-            };
             let name = if index == 0 { name } else { "          " };
             let mut row = vec![Cell::plain(Role::Muted, name)];
             let gap = usize::from(each >= APART);
@@ -91,8 +80,8 @@ pub(super) fn rows(
                     row.push(Cell::plain(Role::Text, " "));
                     row.push(Cell::lead(Item::Peak(which)));
                     row.push(Cell::plain(Role::Muted, "most "));
-                    row.push(Cell::strong(Role::Title, most.clone()));
-                    row.push(Cell::plain(Role::Muted, when.clone()));
+                    row.push(Cell::strong(Role::Title, most));
+                    row.push(Cell::plain(Role::Muted, when));
                 }
                 (0, None) => row.push(Cell::plain(Role::Muted, none)),
                 _ => {}

@@ -5,9 +5,12 @@
 mod cells;
 mod change;
 mod chart;
-pub mod errors;
+mod errors;
+mod items;
 mod tables;
 mod view;
+
+pub use items::{Item, Number};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
@@ -16,12 +19,10 @@ use self::cells::{Place, Row};
 use self::errors::Errors;
 use crate::domain::health::ALERTS;
 use crate::domain::run::Run;
-use crate::domain::run_filter::{RunFilter, StatusWord, Term, TermKind, When};
+use crate::domain::run_filter::RunFilter;
 use crate::domain::window::Window;
 use crate::ops::AnyOutput;
-use crate::ops::overview::{
-    ListFingerprints, Offender, Overview as OverviewData, ReadOverview, RunKpis,
-};
+use crate::ops::overview::{ListFingerprints, Overview as OverviewData, ReadOverview};
 use crate::tui::command::{Command, Context};
 use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
@@ -30,79 +31,9 @@ use crate::tui::setup::Setup;
 use crate::tui::tabs::Tab;
 use crate::tui::widgets::windows;
 
-/// Which trend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trend {
-    /// Of the runs that were started.
-    Started,
-    /// Of those of them that failed.
-    Failed,
-}
+/// How many errors are listed.
+const ERRORS: i64 = 200;
 
-/// What offends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offence {
-    /// A type of operation.
-    Type,
-    /// A tenant.
-    Tenant,
-    /// A reason.
-    Reason,
-}
-
-/// One of the numbers of runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Number {
-    /// Created in the window.
-    Started,
-    /// Of these, to be ended.
-    Pending,
-    /// Of these, ended.
-    Ended,
-    /// Of these, ended well.
-    Succeeded,
-    /// Of these, ended partly well.
-    Partial,
-    /// Of these, ended badly.
-    Failed,
-    /// Of these, ended before anything was attempted.
-    Blocked,
-    /// Of these, ended by a cancel.
-    Cancelled,
-    /// The median duration.
-    Median,
-    /// The duration that 95 % did not exceed.
-    P95,
-    /// To be ended now.
-    Active,
-    /// Without anybody at it now.
-    Stuck,
-    /// In the queue for too long now.
-    Stale,
-}
-
-/// Something that the cursor goes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// A reason of health: what it is about.
-    Reason(String),
-    /// The reasons that are folded away, or that can be.
-    Reasons,
-    /// A number of runs.
-    Number(Number),
-    /// The greatest number of a trend.
-    Peak(Trend),
-    /// What fails, by its name.
-    Offender(Offence, String),
-    /// The failures that are folded away, or that can be.
-    Failures,
-    /// A recent failure: its run.
-    Failure(i64),
-    /// The notifications that are unread.
-    Unread,
-}
-
-/// The state of the tab.
 #[derive(Debug, Default)]
 pub struct Overview {
     read: Remote<OverviewData>,
@@ -119,30 +50,18 @@ pub struct Overview {
     in_errors: bool,
 }
 
-/// How many errors are listed.
-const ERRORS: i64 = 200;
-
 impl Overview {
-    /// It, with nothing on it yet.
     pub fn new(_: &Setup) -> Self {
         Self::default()
     }
 
-    fn request(&self, window: Option<Window>) -> (Slot, Request) {
-        if self.in_errors {
-            (Slot::Errors, Request::of(ListFingerprints { window, limit: ERRORS }))
-        } else {
-            (Slot::Overview, Request::of(ReadOverview { window }))
-        }
-    }
-
     /// The list of errors, where it is shown.
-    pub fn errors(&self) -> Option<&Errors> {
+    fn errors(&self) -> Option<&Errors> {
         self.in_errors.then_some(&self.errors)
     }
 
     /// What was read, if it is of the chosen window.
-    pub fn shown(&self, window: Option<Window>) -> Option<&OverviewData> {
+    fn shown(&self, window: Option<Window>) -> Option<&OverviewData> {
         self.read.value().filter(|data| Some(data.window.key) == window)
     }
 
@@ -159,18 +78,7 @@ impl Overview {
 
     /// The runs that the number under the cursor counts: how many, and their filter.
     pub fn counted(&self, window: Option<Window>) -> Option<(i64, RunFilter)> {
-        let (data, item) = (self.shown(window)?, self.selected.as_ref()?);
-        match item {
-            Item::Number(number) => Some(number.counts(&data.runs)),
-            Item::Peak(trend) => peak_runs(&data.runs, *trend),
-            Item::Offender(offence, name) => {
-                let offender = offence.of(data).iter().find(|one| one.key() == *name)?;
-                Some((offender.runs, offender.filter.clone()))
-            }
-            Item::Reason(_) | Item::Reasons | Item::Failure(_) | Item::Failures | Item::Unread => {
-                None
-            }
-        }
+        self.selected.as_ref()?.counts(self.shown(window)?)
     }
 
     /// Opens what is under the cursor.
@@ -178,15 +86,13 @@ impl Overview {
         let Some(data) = self.shown(cx.window) else {
             return Reply::default().say("the numbers are on their way", cx);
         };
-        match &self.selected {
-            None => Reply::default(),
-            Some(Item::Reasons) => {
-                self.unfolded = !self.unfolded;
-                self.keep_in_sight(cx);
-                Reply::default()
-            }
-            Some(Item::Failures) => {
-                self.unfolded_failures = !self.unfolded_failures;
+        let item = self.selected.as_ref();
+        match item {
+            Some(Item::Reasons | Item::Failures) => {
+                let reasons = item == Some(&Item::Reasons);
+                let unfolded =
+                    if reasons { &mut self.unfolded } else { &mut self.unfolded_failures };
+                *unfolded = !*unfolded;
                 self.keep_in_sight(cx);
                 Reply::default()
             }
@@ -203,7 +109,7 @@ impl Overview {
             }
             Some(Item::Failure(id)) => Reply::show(Target::Run(*id)),
             Some(Item::Unread) => Reply::show(Target::Inbox),
-            Some(_) => match self.counted(cx.window) {
+            _ => match self.counted(cx.window) {
                 Some((_, filter)) => Reply::show(Target::Runs(filter)),
                 None => Reply::default(),
             },
@@ -214,8 +120,10 @@ impl Overview {
     fn go(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let rows = self.rows(cx);
         let places = cells::places(&rows);
-        let Some(here) = self.here(&places) else { return Reply::up(command) };
-        let Some(from) = places.get(here) else { return Reply::up(command) };
+        let here = self.here(&places);
+        let Some((here, from)) = here.and_then(|here| Some((here, places.get(here)?))) else {
+            return Reply::up(command);
+        };
         let last = places.len() - 1;
         let page = usize::from(cx.area.height.max(2) - 1);
         let to = match command {
@@ -240,10 +148,8 @@ impl Overview {
 
     /// Where the cursor is among the places: on its item, or where that stood.
     fn here(&self, places: &[Place]) -> Option<usize> {
-        let found = self
-            .selected
-            .as_ref()
-            .and_then(|item| places.iter().position(|place| place.item == *item));
+        let item = self.selected.as_ref();
+        let found = places.iter().position(|place| Some(&place.item) == item);
         found.or_else(|| {
             let (row, column) = self.place;
             let row = places.iter().map(|place| place.row).min_by_key(|r| r.abs_diff(row))?;
@@ -302,7 +208,12 @@ impl Screen for Overview {
     }
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
-        let (slot, request) = self.request(cx.window);
+        let (window, limit) = (cx.window, ERRORS);
+        let (slot, request) = if self.in_errors {
+            (Slot::Errors, Request::of(ListFingerprints { window, limit }))
+        } else {
+            (Slot::Overview, Request::of(ReadOverview { window }))
+        };
         // A window moves on by the passing of time alone.
         vec![Sub { slot, request, every: windows::every(cx), follows: Follows::Time }]
     }
@@ -315,28 +226,28 @@ impl Screen for Overview {
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
         let (asked, read) = match answer {
             AnyOutput::ReadOverview(asked, read) => {
-                (asked.window, read.as_ref().map(|data| data.window.key))
+                (asked.window, read.as_ref().ok().map(|data| data.window.key))
             }
             AnyOutput::ListFingerprints(asked, read) => {
-                (asked.window, read.as_ref().map(|page| page.window.key))
+                (asked.window, read.as_ref().ok().map(|page| page.window.key))
             }
             _ => return None,
         };
-        let (wanted, reply) = windows::answered(asked, read.ok(), cx);
+        let (wanted, reply) = windows::answered(asked, read, cx);
         match answer {
             _ if !wanted => return Some(reply),
             AnyOutput::ReadOverview(_, read) => self.read.take(read.clone(), cx.look.now),
             AnyOutput::ListFingerprints(_, read) => self.errors.take(read.clone(), cx.look.now),
             _ => {}
         }
-        self.settle(&Cx { window: cx.window.or(read.ok()), ..*cx });
+        self.settle(&Cx { window: cx.window.or(read), ..*cx });
         Some(reply)
     }
 
     fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
         if !matches!((slot, answer), (Slot::Overview | Slot::Errors, Answer::Unchanged)) {
         } else if self.in_errors {
-            self.errors.confirm(cx.look.now);
+            self.errors.read.confirm(cx.look.now);
         } else {
             self.read.confirm(cx.look.now);
         }
@@ -426,7 +337,7 @@ impl Screen for Overview {
     fn state(&self, cx: &Cx<'_>) -> Option<State<'_>> {
         Some(match self.errors() {
             Some(errors) => {
-                State { error: errors.error(), has_data: errors.shown(cx.window).is_some() }
+                State { error: errors.read.error(), has_data: errors.shown(cx.window).is_some() }
             }
             None => State { error: self.read.error(), has_data: self.shown(cx.window).is_some() },
         })
@@ -450,62 +361,4 @@ impl Screen for Overview {
             None => self.selected_run(cx.window).map(|run| run.id.to_string()),
         }
     }
-}
-
-impl Offence {
-    fn of(self, data: &OverviewData) -> &[Offender] {
-        match self {
-            Self::Type => &data.offenders.types,
-            Self::Tenant => &data.offenders.tenants,
-            Self::Reason => &data.offenders.reasons,
-        }
-    }
-}
-
-impl Offender {
-    /// What tells it from the others of its kind.
-    fn key(&self) -> String {
-        self.tenant_id.map_or_else(|| self.name.clone(), |id| id.to_string())
-    }
-}
-
-impl Number {
-    /// How many runs stand behind the number, and their filter.
-    fn counts(self, runs: &RunKpis) -> (i64, RunFilter) {
-        let now = &runs.current;
-        let (count, word) = match self {
-            Self::Started => return (now.started, runs.filter(&[])),
-            Self::Median | Self::P95 => return (now.timed(), runs.timed_filter()),
-            Self::Active => return (runs.active, RunKpis::now_filter(StatusWord::Active)),
-            Self::Stuck => return (runs.stuck, RunKpis::now_filter(StatusWord::Stuck)),
-            Self::Stale => return (runs.stale, RunKpis::now_filter(StatusWord::Stale)),
-            Self::Pending => (now.pending, StatusWord::Active),
-            Self::Ended => (now.ended(), StatusWord::Completed),
-            Self::Succeeded => (now.succeeded, StatusWord::Succeeded),
-            Self::Partial => (now.partially_succeeded, StatusWord::Partial),
-            Self::Failed => (now.failed, StatusWord::Failed),
-            Self::Blocked => (now.blocked, StatusWord::Blocked),
-            Self::Cancelled => (now.cancelled, StatusWord::Cancelled),
-        };
-        (count, runs.filter(&[word]))
-    }
-}
-
-/// The runs of the highest bar.
-fn peak_runs(runs: &RunKpis, trend: Trend) -> Option<(i64, RunFilter)> {
-    let (counts, words): (_, &[StatusWord]) = match trend {
-        Trend::Started => (&runs.trend.started, &[]),
-        Trend::Failed => (&runs.trend.failed, &[StatusWord::Failed]),
-    };
-    let (index, most) = chart::peak(counts)?;
-    let bucket = runs.trend.buckets.get(index)?;
-    let mut filter = runs.filter(words);
-    for Term { kind, .. } in &mut filter.terms {
-        match kind {
-            TermKind::Since(when) => *when = When::At(bucket.start_at),
-            TermKind::Until(when) => *when = When::At(bucket.end_at),
-            _ => {}
-        }
-    }
-    Some((most, filter))
 }

@@ -2,8 +2,8 @@
 
 use super::cells::{self, Cell, Row};
 use super::change::{Good, of_counts};
+use super::items::{Item, Offence};
 use super::view::{HEAD, WIDE, head};
-use super::{Item, Offence};
 use crate::domain::failure::ReasonCode;
 use crate::domain::run::Run;
 use crate::domain::run_state::RunState;
@@ -36,17 +36,12 @@ pub(super) fn offenders(data: &OverviewData, look: &Look, width: usize) -> Vec<R
     if width < COLUMNS {
         let mut rows = vec![vec![head("OFFENDERS")]];
         for (offence, name) in lists {
-            let groups: Vec<Row> = offence
-                .of(data)
-                .iter()
-                .map(|one| {
-                    vec![
-                        Cell::lead(Item::Offender(offence, one.key())),
-                        Cell::plain(Role::Text, format!("{} ", look.cut(&name_of(one), 24))),
-                        Cell::strong(Role::Title, grouped(one.runs)),
-                    ]
-                })
-                .collect();
+            let group = |one: &Offender| {
+                let (item, name) = (Item::Offender(offence, one.key()), name_of(one));
+                let name = look.cut(&name, 24).to_string();
+                cells::entry(item, &name, Role::Title, grouped(one.runs))
+            };
+            let groups = offence.of(data).iter().map(group).collect();
             let name = name.trim_start_matches("by ");
             let label = Cell::plain(Role::Muted, format!("  {name:<width$}", width = HEAD - 2));
             rows.extend(cells::flow(label, groups, width));
@@ -94,8 +89,8 @@ fn ends(look: &Look, name: &str, columns: usize) -> String {
 pub(super) fn usage(data: &OverviewData, look: &Look, width: usize) -> Vec<Row> {
     let usage = &data.usage;
     if usage.total_events == Some(0) && usage.previous.total_events == Some(0) {
-        let text = format!(" {}", usage.sentence());
-        return vec![vec![head("USAGE"), Cell::plain(Role::Text, text)]];
+        let none = Cell::plain(Role::Text, format!(" {}", usage.sentence()));
+        return vec![vec![head("USAGE"), none]];
     }
     let cell = |name: &str, now: Option<i64>, was: Option<i64>| -> Row {
         let number = now.map_or_else(|| NOT_KEPT.to_owned(), grouped);
@@ -127,16 +122,10 @@ pub(super) fn usage(data: &OverviewData, look: &Look, width: usize) -> Vec<Row> 
     }
     let trend = kept_bars(&sums, 1, look.ascii).concat().concat();
     groups.push(vec![Cell::plain(Role::Accent, format!(" {trend}"))]);
-    let families = usage.families.iter().map(|family| {
-        let name = match family.area {
-            "onboarding" => "onboarding",
-            "support_diagnostics" => "diagnostics",
-            "operations" => "operations",
-            "stored_reports" => "reports",
-            _ => "packs",
-        };
-        cell(name, family.count, family.previous)
-    });
+    let families = usage
+        .families
+        .iter()
+        .map(|family| cell(&family.short_label().to_lowercase(), family.count, family.previous));
     let mut rows = cells::flow(head("USAGE"), groups, width);
     rows.extend(cells::flow(Cell::plain(Role::Text, " ".repeat(HEAD)), families.collect(), width));
     rows
@@ -156,17 +145,13 @@ pub(super) fn failures(runs: &[Run], look: &Look, width: usize) -> Vec<Row> {
     let tenant = (free / 4).min(30);
     let reason = (free / 3).min(25);
     let kind = free.saturating_sub(tenant + reason).min(34);
-    let more = |text: &str, columns: usize| {
-        if wide { format!("{text:<columns$} ") } else { String::new() }
-    };
+    let (tenant_head, run_head) =
+        (look.cut("TENANT", tenant).to_string(), format!("{:>id$}  ", "RUN"));
+    let (run_head, workspace) =
+        if wide { (run_head.as_str(), "WORKSPACE         ") } else { ("", "") };
     let text = format!(
-        "{:blank$}{}{:<kind$} {:<tenant$} {:<reason$} {}STATE",
-        "",
-        if wide { format!("{:>id$}  ", "RUN") } else { String::new() },
-        "TYPE",
-        look.cut("TENANT", tenant).to_string(),
-        "REASON",
-        more("WORKSPACE", 17),
+        "{:blank$}{run_head}{:<kind$} {tenant_head:<tenant$} {:<reason$} {workspace}STATE",
+        "", "TYPE", "REASON",
     );
     let mut rows =
         vec![vec![Cell::plain(Role::Title, " FAILURES"), Cell::plain(Role::Header, text)]];
@@ -182,20 +167,15 @@ pub(super) fn failures(runs: &[Run], look: &Look, width: usize) -> Vec<Row> {
         if wide {
             row.push(Cell::plain(Role::Text, format!("  {:>id$}", run.id)));
         }
-        row.push(Cell::plain(
-            Role::Text,
-            format!(
-                "  {} {} {} {}",
-                look.cell(&run.run_type, kind),
-                ends(look, &operations_tenant_text(run), tenant),
-                look.cell(label, reason),
-                if wide {
-                    format!("{} ", look.cell(run.workspace_name.as_deref().unwrap_or(""), 17))
-                } else {
-                    String::new()
-                },
-            ),
-        ));
+        let workspace = run.workspace_name.as_deref().unwrap_or_default();
+        let text = format!(
+            "  {} {} {} {}",
+            look.cell(&run.run_type, kind),
+            ends(look, &operations_tenant_text(run), tenant),
+            look.cell(label, reason),
+            if wide { look.cell(workspace, 17) + " " } else { String::new() },
+        );
+        row.push(Cell::plain(Role::Text, text));
         row.push(Cell::plain(state_role(state), look.cell(&state.label(look.ascii), 9)));
         rows.push(row);
     }

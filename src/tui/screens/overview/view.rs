@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Duration, Utc};
 use ratatui::buffer::Buffer;
+use ratatui::text::Span;
 
 use super::cells::{self, Cell, Row};
 use super::change::{Good, of_bad, of_counts, of_durations, of_shares};
+use super::items::{Item, Number};
 use super::tables::{failures, offenders, usage};
-use super::{Cx, Item, Number, Overview, chart};
+use super::{Overview, chart};
 use crate::domain::count::count;
 use crate::domain::health::{HealthLevel, percentage};
 use crate::domain::time_zone;
@@ -15,7 +17,9 @@ use crate::ops::overview::{DurationFigure, Overview as OverviewData, RunKpis};
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
+use crate::tui::widgets::windows::{length_of, names};
 
 /// Columns of the names of the parts.
 pub(super) const HEAD: usize = 10;
@@ -34,7 +38,6 @@ const STEPS: [([u16; 2], bool); 5] =
     [([1, 1], false), ([1, 1], true), ([3, 2], true), ([6, 3], true), ([9, 5], true)];
 
 impl Overview {
-    /// Draws the screen.
     pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) {
         if self.in_errors {
             return self.errors.draw(buffer, cx);
@@ -51,17 +54,12 @@ impl Overview {
     pub(super) fn rows(&self, cx: &Cx<'_>) -> Vec<Row> {
         let look = cx.look;
         let Some(data) = self.shown(cx.window) else {
-            let mut rows = vec![window_row(None, cx, None)];
-            let width = usize::from(cx.area.width).saturating_sub(2);
+            let mut rows = vec![windows(cx.window)];
             let (role, text) = match self.read.error() {
-                Some(error) => (Role::Failed, error.to_string()),
+                Some(error) => (Role::Failed, look.cut(&error.to_string(), 1_000).to_string()),
                 None => (Role::Muted, "reading the numbers ...".to_owned()),
             };
-            rows.extend(
-                wrapped(look.cut(&text, 1_000).as_ref(), width)
-                    .into_iter()
-                    .map(|line| vec![Cell::plain(role, format!(" {line}"))]),
-            );
+            rows.extend(cells::plain(role, &text, usize::from(cx.area.width)));
             return rows;
         };
         let steps = STEPS.iter().rev();
@@ -90,9 +88,9 @@ impl Overview {
         let at = self.read.at().filter(|_| !cx.live());
         let as_of = at.map(|at| format!("as of {} {}", look.short_time(at), look.zone_name()));
         let explained = as_of.is_none();
-        let first = window_row(Some(data), cx, as_of);
+        let first = window_row(data, cx, as_of);
         if let (true, Some(legend)) = (width < LEGEND && explained, legends(data, look).first()) {
-            parts.push(plain_rows(Role::Muted, legend, width));
+            parts.push(cells::plain(Role::Muted, legend, width));
         }
         let mut rows = vec![first];
         rows.extend(self.reasons(data, cx));
@@ -192,18 +190,12 @@ fn runs(data: &OverviewData, cx: &Cx<'_>) -> Vec<Row> {
         .collect();
     // Where there is little room, it stands beside what is active now.
     if pending > 0 && pending != data.runs.active && width < WIDE {
-        groups.insert(
-            1,
-            number_cells(Number::Pending, "of this window", grouped(pending), Role::Text),
-        );
+        let pending = number_cells(Number::Pending, "of this window", grouped(pending), Role::Text);
+        groups.insert(1, pending);
     }
     if let Some(unread) = data.unread_notifications {
         let role = if unread > 0 { Role::Accent } else { Role::Text };
-        groups.push(vec![
-            Cell::lead(Item::Unread),
-            Cell::plain(Role::Text, "unread notifications "),
-            Cell::strong(role, grouped(unread)),
-        ]);
+        groups.push(cells::entry(Item::Unread, "unread notifications", role, grouped(unread)));
     }
     rows.extend(cells::flow(head("NOW"), groups, width));
     rows
@@ -213,7 +205,7 @@ pub(super) fn head(name: &str) -> Cell {
     Cell::plain(Role::Title, format!(" {name:<width$}", width = HEAD - 1))
 }
 
-pub(super) fn health_role(level: HealthLevel) -> Role {
+fn health_role(level: HealthLevel) -> Role {
     match level {
         HealthLevel::Healthy => Role::Success,
         HealthLevel::Warning => Role::Warning,
@@ -221,28 +213,10 @@ pub(super) fn health_role(level: HealthLevel) -> Role {
     }
 }
 
-/// The window in words that follow "the".
-pub(super) fn length_of(window: Window) -> &'static str {
-    match window {
-        Window::Hour => "hour",
-        Window::Day => "24 hours",
-        Window::Week => "7 days",
-        Window::Month => "30 days",
-    }
-}
-
 /// The windows, the chosen one in brackets.
 pub(super) fn windows(chosen: Option<Window>) -> Row {
-    let mut row = vec![Cell::plain(Role::Muted, " window ")];
-    for window in Window::ALL {
-        row.push(Cell::plain(Role::Text, " "));
-        row.push(if chosen == Some(*window) {
-            Cell::plain(Role::TabActive, format!("[{window}]"))
-        } else {
-            Cell::plain(Role::Text, window.to_string())
-        });
-    }
-    row
+    let names = names(chosen).into_iter();
+    names.map(|(role, text)| Cell::plain(role, text)).collect()
 }
 
 /// What the marks mean, from in full to in short.
@@ -252,62 +226,45 @@ fn legends(data: &OverviewData, look: &Look) -> Vec<String> {
     let approximate = [&data.runs.current, &data.runs.previous].iter().any(|figures| {
         [figures.median, figures.p95].iter().flatten().any(|figure| figure.approximate)
     });
-    let about = if approximate {
-        format!(", {} within 5 %", look.glyph("≈", "~"))
-    } else {
-        String::new()
-    };
+    let about = format!(", {} within 5 %", look.glyph("≈", "~"));
+    let about = if approximate { about } else { String::new() };
+    let short = about.replace("within", look.glyph("±", "+-"));
+    let shortest = about.replace("within ", look.glyph("±", "+-"));
     vec![
         format!("{up} {down} against the {before} before, ! is worse{about}"),
         format!("{up} {down} to the {before} before, ! worse{about}"),
         format!("{up} {down} to {before} ago, ! worse{about}"),
-        format!(
-            "{up} {down} to {before} ago, ! worse{}",
-            about.replace("within", look.glyph("±", "+-"))
-        ),
-        format!(
-            "{up}{down} {before} before, ! worse{}",
-            about.replace("within ", look.glyph("±", "+-"))
-        ),
+        format!("{up} {down} to {before} ago, ! worse{short}"),
+        format!("{up}{down} {before} before, ! worse{shortest}"),
         format!("{up}{down} {before} before, ! worse"),
         format!("! worse{about}"),
     ]
 }
 
-fn plain_rows(role: Role, text: &str, width: usize) -> Vec<Row> {
-    let lines = wrapped(text, width.saturating_sub(2)).into_iter();
-    lines.map(|line| vec![Cell::plain(role, format!(" {line}"))]).collect()
-}
-
 /// The window, what the marks mean, and at the right how the platform is.
-fn window_row(data: Option<&OverviewData>, cx: &Cx<'_>, as_of: Option<String>) -> Row {
+fn window_row(data: &OverviewData, cx: &Cx<'_>, as_of: Option<String>) -> Row {
     let (look, width) = (cx.look, usize::from(cx.area.width));
     let mut row = windows(cx.window);
-    let Some(data) = data else { return row };
     let level = data.health.level;
     let health = format!("{} {level} ", level.glyph(look.ascii));
-    let health = Cell::plain(health_role(level), health);
-    let room =
-        width.saturating_sub(cells::width(&row) + cells::width(std::slice::from_ref(&health)));
+    let health = vec![Cell::plain(health_role(level), health)];
+    let before = width.saturating_sub(cells::width(&health));
+    let room = before.saturating_sub(cells::width(&row));
     let legends = match as_of {
         Some(as_of) => vec![as_of],
         None if width < LEGEND => Vec::new(),
         None => legends(data, look),
     };
-    let fits = |text: &String| cells::width(&[Cell::plain(Role::Text, text.as_str())]) + 5 <= room;
+    let fits = |text: &String| Span::raw(text.as_str()).width() + 5 <= room;
     let legend = legends.into_iter().find(fits).unwrap_or_default();
     row.push(Cell::plain(Role::Muted, format!("   {legend}")));
-    row = cells::padded(row, width.saturating_sub(cells::width(std::slice::from_ref(&health))));
-    row.push(health);
+    row = cells::padded(row, before);
+    row.extend(health);
     row
 }
 
 fn number_cells(number: Number, name: &str, text: String, role: Role) -> Row {
-    vec![
-        Cell::lead(Item::Number(number)),
-        Cell::plain(Role::Text, format!("{name} ")),
-        Cell::strong(role, text),
-    ]
+    cells::entry(Item::Number(number), name, role, text)
 }
 
 /// From when on ended runs are kept.
@@ -359,11 +316,8 @@ fn figures(runs: &RunKpis, look: &Look, width: usize) -> Vec<Row> {
         groups.push(number_cells(Number::Pending, "not ended", grouped(now.pending), title));
     }
     if ended > 0 {
-        let mut row = vec![
-            Cell::lead(Item::Number(Number::Ended)),
-            Cell::plain(Role::Text, "success "),
-            Cell::strong(title, percentage(now.succeeded, ended)),
-        ];
+        let share = percentage(now.succeeded, ended);
+        let mut row = number_cells(Number::Ended, "success", share, title);
         let change = of_shares(look, now.success_rate(), was.success_rate(), Good::More);
         row.extend(change.map(|(role, text)| Cell::plain(role, format!(" {text}"))));
         row.push(Cell::plain(Role::Muted, format!(" of {}", grouped(ended))));
@@ -393,9 +347,8 @@ fn duration(figure: DurationFigure, look: &Look) -> String {
 
 /// The window without any run: said in words, with what to do about it.
 fn nothing(data: &OverviewData, cx: &Cx<'_>) -> Vec<Row> {
-    let key = |command| {
-        let keys = cx.keymap.keys_for(Context::Overview, command);
-        keys.first().cloned().unwrap_or_else(|| command.id().to_owned())
+    let key = |command: Command| {
+        cx.key(Context::Overview, command).unwrap_or_else(|| command.id().to_owned())
     };
     let before = data.runs.before().map_or(0, |before| before.started);
     let mut text = match data.runs.missing_before() {

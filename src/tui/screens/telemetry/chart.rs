@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use ratatui::text::{Line, Span};
 
-use super::super::super::look::{Look, grouped};
-use super::super::super::theme::Role;
-use super::super::super::trend::{kept_bars, not_kept};
 use super::view::{Columns, peak, shown};
 use crate::domain::window::{Step, Window};
 use crate::ops::telemetry::{Family, NOT_KEPT, Summary};
+use crate::tui::look::{Look, grouped};
+use crate::tui::theme::Role;
+use crate::tui::trend::{kept_bars, not_kept};
 
 /// The widest bars, with the column that sets them apart.
 const WIDEST: usize = 8;
@@ -17,14 +17,16 @@ const NARROW: usize = 72;
 /// From this width on, bars are set apart.
 const APART: usize = 3;
 
-/// An area of the product in one word.
-pub(super) fn short_label(area: &str) -> &'static str {
-    match area {
-        "onboarding" => "Onboarding",
-        "support_diagnostics" => "Diagnostics",
-        "operations" => "Operations",
-        "stored_reports" => "Reports",
-        _ => "Packs",
+impl Family {
+    /// Its area of the product in one word.
+    pub(in crate::tui) fn short_label(&self) -> &'static str {
+        match self.area {
+            "onboarding" => "Onboarding",
+            "support_diagnostics" => "Diagnostics",
+            "operations" => "Operations",
+            "stored_reports" => "Reports",
+            _ => "Packs",
+        }
     }
 }
 
@@ -71,21 +73,17 @@ impl<'a> Chart<'a> {
         lines: &mut Vec<Line<'static>>,
     ) {
         let trend = family.trend.get(self.skipped..).unwrap_or(&family.trend);
-        let most = peak(trend);
-        let details = self.details(family, look);
-        let words = self.columns.words();
+        let (words, top) = (self.columns.words(), self.columns.top);
+        let mut details = self.details(family, look).into_iter();
         for (index, row) in kept_bars(trend, self.height, look.ascii).into_iter().enumerate() {
-            let mut spans = match index.checked_sub(1) {
-                None => first.to_vec(),
-                Some(at) => {
-                    let text = details.get(at).map_or("", String::as_str);
-                    let text = format!("   {}", look.cut(text, words.saturating_sub(3)));
-                    vec![look.span(Role::Muted, format!("{text:<words$}"))]
-                }
+            let (mut spans, most) = if index == 0 {
+                (first.to_vec(), grouped(peak(trend)))
+            } else {
+                let text = details.next().unwrap_or_default();
+                let text = format!("   {}", look.cut(&text, words.saturating_sub(3)));
+                (vec![look.span(Role::Muted, format!("{text:<words$}"))], String::new())
             };
-            let top = if index == 0 { grouped(most) } else { String::new() };
-            let top = format!(" {top:>width$} ", width = self.columns.top);
-            spans.push(look.span(Role::Muted, top));
+            spans.push(look.span(Role::Muted, format!(" {most:>top$} ")));
             self.bars(&row, &mut spans, look);
             lines.push(spans.into());
         }
@@ -95,16 +93,12 @@ impl<'a> Chart<'a> {
     fn bars(&self, row: &[&'static str], spans: &mut Vec<Span<'static>>, look: &Look) {
         let apart = usize::from(self.each >= APART);
         let last = row.len().saturating_sub(1);
-        for (index, cell) in row.iter().enumerate() {
+        spans.extend(row.iter().enumerate().map(|(index, cell)| {
             let cut = (index == 0 && self.skipped == 0) || index == last;
-            let role = if cut || matches!(*cell, "·" | "." | "×" | "x") {
-                Role::Muted
-            } else {
-                Role::Accent
-            };
-            let bar = format!("{}{}", cell.repeat(self.each - apart), " ".repeat(apart));
-            spans.push(look.span(role, bar));
-        }
+            let dim = cut || matches!(*cell, "·" | "." | "×" | "x");
+            let bar = format!("{}{:apart$}", cell.repeat(self.each - apart), "");
+            look.span(if dim { Role::Muted } else { Role::Accent }, bar)
+        }));
     }
 
     /// What is told of a family where its trend has more than one row.
@@ -112,44 +106,32 @@ impl<'a> Chart<'a> {
         let before = format!("before {}", shown(family.previous));
         let most = peak(&family.trend);
         let at = family.trend.iter().position(|count| *count == Some(most));
-        let at = at.and_then(|at| self.summary.buckets.get(at));
-        match at {
-            Some(bucket) if most > 0 => {
-                let word = if self.window().step() == Step::Day { "on" } else { "at" };
-                let at = self.label(bucket.start_at, look);
-                let mut lines = vec![format!("{before}, top {} {word} {at}", grouped(most))];
-                // The average of a part would be taken for that of the window.
-                if let (Some(count), None) = (family.count, self.summary.missing_before()) {
-                    lines.push(format!("on average {} {}", self.average(count), self.unit()));
-                }
-                lines
-            }
-            _ if family.count.is_none() => {
-                vec![format!("{NOT_KEPT} in {}, {before}", self.window().label())]
-            }
-            _ => vec![format!("none in {}, {before}", self.window().label())],
+        let bucket = at.filter(|_| most > 0).and_then(|at| self.summary.buckets.get(at));
+        let Some(bucket) = bucket else {
+            let none = if family.count.is_none() { NOT_KEPT } else { "none" };
+            return vec![format!("{none} in {}, {before}", self.window().label())];
+        };
+        let word = if self.window().step() == Step::Day { "on" } else { "at" };
+        let at = self.label(bucket.start_at, look);
+        let mut lines = vec![format!("{before}, top {} {word} {at}", grouped(most))];
+        // The average of a part would be taken for that of the window.
+        if let (Some(count), None) = (family.count, self.summary.missing_before()) {
+            lines.push(format!("on average {}", self.average(count)));
         }
+        lines
     }
 
-    /// Events in an hour, or in a day, with one decimal.
+    /// Events in a piece of the window, with one decimal.
     fn average(&self, count: i64) -> String {
-        let pieces = match self.window() {
-            Window::Hour => 12,
-            Window::Day => 24,
-            Window::Week => 7,
-            Window::Month => 30,
+        let (pieces, unit) = match self.window() {
+            Window::Hour => (12, "in 5 minutes"),
+            Window::Day => (24, "an hour"),
+            Window::Week => (7, "a day"),
+            Window::Month => (30, "a day"),
         };
         let tenths = (i128::from(count) * 10 + pieces / 2) / pieces;
         let whole = i64::try_from(tenths / 10).unwrap_or(i64::MAX);
-        format!("{}.{}", grouped(whole), tenths % 10)
-    }
-
-    fn unit(&self) -> &'static str {
-        match self.window().step() {
-            Step::FiveMinutes => "in 5 minutes",
-            Step::Hour => "an hour",
-            Step::Day => "a day",
-        }
+        format!("{}.{} {unit}", grouped(whole), tenths % 10)
     }
 
     /// When a bar begins.

@@ -20,7 +20,6 @@ use crate::tui::screen::{Cx, Hint, Reply, Screen, State};
 use crate::tui::setup::Setup;
 use crate::tui::widgets::windows;
 
-/// The state of the screen.
 #[derive(Debug, Default)]
 pub struct Telemetry {
     /// The numbers, as they were when they came first.
@@ -28,7 +27,6 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// It, with nothing on it yet.
     pub fn new(_: &Setup) -> Self {
         Self::default()
     }

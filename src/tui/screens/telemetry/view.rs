@@ -2,19 +2,19 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::Widget;
 
-use super::super::super::command::{Command, Context};
-use super::super::super::look::{Look, grouped, wrapped};
-use super::super::super::theme::Role;
-use super::super::super::trend::{change, short_change};
 use super::Telemetry;
-use super::chart::{Chart, short_label};
+use super::chart::Chart;
 use crate::domain::window::Window;
-use crate::ops::telemetry::{NOT_KEPT, Summary};
+use crate::ops::telemetry::{Family, NOT_KEPT, Summary};
+use crate::tui::command::{Command, Context};
+use crate::tui::look::{Look, grouped};
 use crate::tui::screen::Cx;
-use crate::tui::widgets::windows::{LEADING, marked};
+use crate::tui::theme::Role;
+use crate::tui::trend::{change, short_change};
+use crate::tui::widgets::windows::{length_of, names};
 
 /// Rows of the sums, without their blanks: the window, the sentence, workspaces, events.
 const HEAD: u16 = 4;
@@ -28,8 +28,6 @@ const TALLEST: u16 = 8;
 const CHANGE: usize = 14;
 /// Columns that the labels of an axis need.
 const LABELS: usize = 19;
-/// What the sums are called.
-const SUMS: [&str; 2] = ["Active workspaces", "All events"];
 
 /// The widths of the columns that stand before the trend.
 pub(super) struct Columns {
@@ -50,20 +48,18 @@ impl Columns {
             let room = width.saturating_sub(columns.chart() + 1);
             room >= bars && room / bars.max(1) * bars >= LABELS
         };
-        let fuller = [(false, false), (true, false)];
-        let fuller = fuller.map(|(labels, changes)| Self::with(summary, labels, changes));
-        let fullest = fuller.into_iter().find(fits);
-        fullest.unwrap_or_else(|| Self::with(summary, true, true))
+        let fuller = [false, true].map(|short_labels| Self::with(summary, short_labels, false));
+        fuller.into_iter().find(fits).unwrap_or_else(|| Self::with(summary, true, true))
     }
 
     fn with(summary: &Summary, short_labels: bool, short_changes: bool) -> Self {
         let widest =
             |texts: Vec<String>| texts.iter().map(|t| t.chars().count()).max().unwrap_or(0);
         let this = Self { label: 0, count: 0, change: 0, top: 0, short_labels, short_changes };
-        let labels = summary.families.iter().map(|family| this.name(family.area, family.label));
+        let labels = summary.families.iter().map(|family| this.name(family));
         let pairs = pairs(summary);
         Self {
-            label: widest(labels.chain(this.sums().map(str::to_owned)).collect()),
+            label: widest(labels.chain(this.sums()).map(str::to_owned).collect()),
             count: widest(pairs.iter().map(|(now, _)| shown(*now)).collect()).max(5),
             change: widest(pairs.iter().map(|(now, was)| this.changed(*now, *was)).collect())
                 .max(if short_labels { 6 } else { CHANGE }),
@@ -72,12 +68,16 @@ impl Columns {
         }
     }
 
-    fn name(&self, area: &str, label: &str) -> String {
-        if self.short_labels { short_label(area).to_owned() } else { label.to_owned() }
+    fn name(&self, family: &Family) -> &'static str {
+        if self.short_labels { family.short_label() } else { family.label }
     }
 
     fn sums(&self) -> [&'static str; 2] {
-        if self.short_labels { ["Workspaces", "Events"] } else { SUMS }
+        if self.short_labels {
+            ["Workspaces", "Events"]
+        } else {
+            ["Active workspaces", "All events"]
+        }
     }
 
     fn changed(&self, now: Option<i64>, before: Option<i64>) -> String {
@@ -136,16 +136,6 @@ pub(super) fn peak(trend: &[Option<i64>]) -> i64 {
     trend.iter().flatten().copied().max().unwrap_or(0)
 }
 
-/// The window in words that follow "the".
-fn length_of(window: Window) -> &'static str {
-    match window {
-        Window::Hour => "hour",
-        Window::Day => "24 hours",
-        Window::Week => "7 days",
-        Window::Month => "30 days",
-    }
-}
-
 /// How much room each part gets.
 struct Layout {
     head: bool,
@@ -170,47 +160,32 @@ impl Layout {
 }
 
 impl Telemetry {
-    /// Draws the screen.
     pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
-        let width = usize::from(area.width);
+        let (look, width) = (cx.look, usize::from(area.width));
         let mut lines = vec![self.window_line(cx, width)];
         match (self.shown(cx.window), self.read.error()) {
-            (Some(summary), _) if !summary.has_events() => {
-                nothing(summary, cx, area, &mut lines);
-            }
-            (Some(summary), _) => something(summary, cx, area, &mut lines),
-            (None, Some(error)) => {
-                for text in wrapped(&error.to_string(), width.saturating_sub(2)) {
-                    lines.push(cx.look.span(Role::Failed, format!(" {text}")).into());
-                }
-            }
+            (Some(summary), _) if summary.has_events() => something(summary, cx, area, &mut lines),
+            (Some(summary), _) => nothing(summary, cx, area, &mut lines),
+            (None, Some(error)) => say(Role::Failed, &error.to_string(), width, look, &mut lines),
             (None, None) => {
                 let of = cx.window.map_or_else(String::new, |w| format!(" of {}", w.label()));
                 let text = format!(" reading the numbers{of} ...");
-                lines.push(cx.look.span(Role::Muted, text).into());
+                lines.push(look.span(Role::Muted, text).into());
             }
         }
-        let grey = cx.look.style(Role::Muted);
-        for (index, (y, mut line)) in (area.y..area.bottom()).zip(lines).enumerate() {
-            // The choice of the window is not old.
-            if cx.lost && index > 0 {
-                line.spans.iter_mut().for_each(|span| span.style = grey);
-            }
-            line.render(Rect { y, height: 1, ..area }, buffer);
+        // The choice of the window is not old.
+        if cx.lost {
+            let old = lines.iter_mut().skip(1).flat_map(|line| &mut line.spans);
+            old.for_each(|span| span.style = look.style(Role::Muted));
         }
+        Text::from(lines).render(area, buffer);
     }
 
     /// The windows, the chosen one in brackets, and when the numbers were read.
     fn window_line(&self, cx: &Cx<'_>, width: usize) -> Line<'static> {
         let look = cx.look;
-        let mut spans = vec![look.span(Role::Muted, LEADING)];
-        for window in Window::ALL {
-            let chosen = cx.window == Some(*window);
-            let role = if chosen { Role::TabActive } else { Role::Text };
-            spans.push(Span::raw(" "));
-            spans.push(look.span(role, marked(*window, cx.window)));
-        }
-        let mut line = Line::from(spans);
+        let names = names(cx.window).into_iter();
+        let mut line = Line::from_iter(names.map(|(role, text)| look.span(role, text)));
         if let Some(summary) = self.shown(cx.window) {
             // Numbers that stay the same stand still; once nobody confirms them, they have the
             // time at which somebody did last.
@@ -225,6 +200,13 @@ impl Telemetry {
         }
         line
     }
+}
+
+fn say(role: Role, text: &str, width: usize, look: &Look, lines: &mut Vec<Line<'static>>) {
+    lines.extend(look.lines(role, text, width.saturating_sub(2)).into_iter().map(|mut line| {
+        line.spans.insert(0, Span::raw(" "));
+        line
+    }));
 }
 
 /// Puts the first of some texts that fits to the right end of a line.
@@ -270,8 +252,7 @@ fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'s
     }
     let chart = Chart::of(summary, &columns, width, layout.bars);
     if layout.head {
-        let (label, count, change, top) =
-            (columns.label, columns.count, columns.change, columns.top);
+        let Columns { label, count, change, top, .. } = columns;
         let text = format!(
             " {:<label$} {:>count$}  {:<change$} {:>top$} TREND",
             "", "COUNT", "CHANGE", "TOP"
@@ -282,8 +263,7 @@ fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'s
         if index > 0 && layout.gap > 0 {
             lines.push(Line::default());
         }
-        let name = columns.name(family.area, family.label);
-        let first = columns.row(look, &name, family.count, family.previous);
+        let first = columns.row(look, columns.name(family), family.count, family.previous);
         chart.rows(family, &first, look, lines);
     }
     lines.push(chart.axis(look));
@@ -293,22 +273,18 @@ fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'s
 /// The window without any event: said in words, with what to do about it.
 fn nothing(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
     let look = cx.look;
-    let width = usize::from(area.width).saturating_sub(2);
     let roomy = area.height > HEAD + FAMILIES + 4;
     lines.push(look.span(Role::Title, format!(" {}", summary.sentence())).into());
-    let key = cx.keymap.keys_for(Context::Telemetry, Command::WindowNext);
-    let key = key.first().map_or(Command::WindowNext.id(), String::as_str);
     let advice = if summary.total_events.is_none() {
         "Its events were pruned; the setting product_usage.retention_days says for how long they are kept."
             .to_owned()
     } else if summary.window.key == Window::Month {
         "This is the longest window; events are counted where customers use the product.".to_owned()
     } else {
-        format!("Try a longer window: {key}.")
+        let key = cx.key(Context::Telemetry, Command::WindowNext);
+        format!("Try a longer window: {}.", key.as_deref().unwrap_or(Command::WindowNext.id()))
     };
-    for text in wrapped(&advice, width) {
-        lines.push(look.span(Role::Hint, format!(" {text}")).into());
-    }
+    say(Role::Hint, &advice, usize::from(area.width), look, lines);
     let columns = Columns::with(summary, false, false);
     if roomy {
         lines.push(Line::default());
