@@ -134,7 +134,7 @@ impl Confirm {
     /// Takes what a retry of the runs of the error would do.
     fn take_group(&mut self, plan: GroupRetryPlan) {
         if let Subject::Group(question) = &mut self.subject {
-            question.take_plan(plan);
+            question.plan = Some(plan);
             self.sheet.error = None;
         }
         self.ask();

@@ -27,13 +27,10 @@ const LISTED: usize = 20;
 /// The question before the runs of an error are retried.
 #[derive(Debug)]
 pub struct GroupQuestion {
-    fingerprint: String,
+    group: FingerprintGroup,
     window: Option<Window>,
-    label: &'static str,
-    pattern: String,
-    retry: RetryHelp,
     /// What it would do, once that is known.
-    plan: Option<GroupRetryPlan>,
+    pub(super) plan: Option<GroupRetryPlan>,
     /// Whether it was chosen that new runs may wait for a worker.
     wait_for_worker: bool,
 }
@@ -45,56 +42,45 @@ fn count(n: usize, noun: &str) -> String {
 
 impl GroupQuestion {
     pub fn of(group: &FingerprintGroup, window: Option<Window>) -> Self {
-        Self {
-            fingerprint: group.fingerprint.clone(),
-            window,
-            label: group.label,
-            pattern: group.pattern.clone(),
-            retry: ReasonCode::of(&group.reason_code).retry(),
-            plan: None,
-            wait_for_worker: false,
-        }
+        Self { group: group.clone(), window, plan: None, wait_for_worker: false }
     }
 
-    pub fn is_about(&self, fingerprint: &str) -> bool {
-        self.fingerprint == fingerprint
-    }
-
-    pub fn take_plan(&mut self, plan: GroupRetryPlan) {
-        self.plan = Some(plan);
+    pub(super) fn is_about(&self, fingerprint: &str) -> bool {
+        self.group.fingerprint == fingerprint
     }
 
     /// Whether more runs can be retried if they may wait for a worker.
-    pub fn offers_waiting(&self) -> bool {
+    pub(super) fn offers_waiting(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.waiting > 0)
     }
 
     /// The new runs may wait for a worker; the plan has to be made again.
-    pub fn wait_for_worker(&mut self) {
+    pub(super) fn wait_for_worker(&mut self) {
         self.wait_for_worker = true;
         self.plan = None;
     }
 
-    pub fn ask(&self) -> PlanGroupRetry {
+    pub(super) fn ask(&self) -> PlanGroupRetry {
         let Self { wait_for_worker, window, .. } = *self;
-        PlanGroupRetry { fingerprint: self.fingerprint.clone(), window, wait_for_worker }
+        let fingerprint = self.group.fingerprint.clone();
+        PlanGroupRetry { fingerprint, window, wait_for_worker }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.runs.is_empty())
     }
 
     /// What confirms it; nothing before it is known what it would do, or where it would do
     /// nothing.
-    pub fn confirmation(&self) -> Option<Confirmation> {
+    pub(super) fn confirmation(&self) -> Option<Confirmation> {
         let plan = self.plan.as_ref().filter(|plan| !plan.runs.is_empty())?;
         Some(plan.confirmation.clone())
     }
 
-    pub fn operation(&self, consent: Consent) -> Option<RetryGroup> {
+    pub(super) fn operation(&self, consent: Consent) -> Option<RetryGroup> {
         let plan = self.plan.as_ref()?;
         Some(RetryGroup {
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: self.group.fingerprint.clone(),
             run_ids: plan.runs.iter().map(|run| run.run_id).collect(),
             consent,
             source: Source::Console,
@@ -102,7 +88,7 @@ impl GroupQuestion {
         })
     }
 
-    pub fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         match &self.plan {
             Some(plan) if plan.runs.is_empty() => " Nothing to retry ".to_owned(),
             Some(plan) => format!(" Retry {}? ", count(plan.runs.len(), "run")),
@@ -111,14 +97,14 @@ impl GroupQuestion {
     }
 
     /// What it is about, in at most `room` lines where that can be.
-    pub fn lines(
+    pub(super) fn lines(
         &self,
         columns: usize,
         room: usize,
         roomy: bool,
         look: &Look,
     ) -> Vec<Line<'static>> {
-        let says = format!("{}: {}", self.label, self.pattern);
+        let says = format!("{}: {}", self.group.label, self.group.pattern);
         let says = look.span(Role::Text, look.cut(&says, columns).to_string());
         let mut lines = vec![Line::from(says)];
         if roomy {
@@ -136,8 +122,9 @@ impl GroupQuestion {
                 (count(plan.runs.len(), "new run"), count(plan.targets, "target"));
             let what = "what failed there, for any reason, or never ran.";
             put(Role::Text, &format!("{targets} in {runs}: {what}"));
-            if self.retry != RetryHelp::Helps {
-                put(Role::Warning, &format!("Note: {}.", self.retry.sentence()));
+            let retry = ReasonCode::of(&self.group.reason_code).retry();
+            if retry != RetryHelp::Helps {
+                put(Role::Warning, &format!("Note: {}.", retry.sentence()));
             }
         }
         if plan.left > 0 {

@@ -121,18 +121,16 @@ impl Palette {
     }
 
     fn accept(&self, cx: &Cx<'_>) -> Reply {
-        match self.chosen() {
-            None => {
-                let why = "nothing is selected; type a name or an ID, or move to a command";
-                Reply::default().say(why, cx)
-            }
+        let Some(chosen) = self.chosen() else {
+            let why = "nothing is selected; type a name or an ID, or move to a command";
+            return Reply::default().say(why, cx);
+        };
+        Reply::close().go(match chosen {
             // Here, too, nothing that was entered is lost without a question.
-            Some(Offer::Command(Command::AppQuit)) => {
-                Reply::close().go(Go::Command(Command::AppClose))
-            }
-            Some(Offer::Command(command)) => Reply::close().go(Go::Command(command)),
-            Some(Offer::GoTo(target)) => Reply::close().go(Go::To(target)),
-        }
+            Offer::Command(Command::AppQuit) => Go::Command(Command::AppClose),
+            Offer::Command(command) => Go::Command(command),
+            Offer::GoTo(target) => Go::To(target),
+        })
     }
 
     /// Changes it; asks what is typed there now.

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
+use self::view::{HEAD, rows_in};
 use crate::ops::AnyOutput;
 use crate::ops::notifications::{
     CountUnread, ListNotifications, MAX_LIMIT, MarkAllRead, MarkRead, Notification,
@@ -90,7 +91,7 @@ impl Inbox {
         answer: Result<NotificationPage>,
         cx: &Cx<'_>,
     ) {
-        let (height, now) = (Self::rows_in(cx.area.height), cx.look.now);
+        let (height, now) = (rows_in(cx), cx.look.now);
         if asked.unread_only != self.unread_only {
             return;
         }
@@ -160,7 +161,7 @@ impl Inbox {
 
     fn set_read(&mut self, which: impl Fn(&Notification) -> bool, cx: &Cx<'_>) {
         let (unread_only, now) = (self.unread_only, cx.look.now);
-        self.table.update(Self::rows_in(cx.area.height), |rows| {
+        self.table.update(rows_in(cx), |rows| {
             for row in rows.iter_mut().filter(|row| which(row)) {
                 row.read_at.get_or_insert(now);
             }
@@ -188,7 +189,6 @@ impl Screen for Inbox {
         vec![Sub { slot: Slot::Notices, request, every: cx.every, follows: Follows::Changes }]
     }
 
-    /// The count in the header.
     fn always(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let request = Request::of(CountUnread);
         vec![Sub { slot: Slot::Unread, request, every: cx.every, follows: Follows::Changes }]
@@ -286,7 +286,7 @@ impl Screen for Inbox {
             }
             Command::InboxMarkRead => Reply::default().and(self.mark()),
             Command::PollNow => self.ask(),
-            _ => match self.table.command(command, Self::rows_in(cx.area.height)) {
+            _ => match self.table.command(command, rows_in(cx)) {
                 Some(on) => {
                     let near = on && self.table.at() + AHEAD >= self.table.count();
                     Reply::default().and(self.ask_older().filter(|_| near))
@@ -298,15 +298,15 @@ impl Screen for Inbox {
 
     /// A click selects a notice; one on the selected notice views its run.
     fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
-        let height = Self::rows_in(cx.area.height);
-        match Self::row_at(row).and_then(|line| self.table.click(line, height)) {
+        let line = row.checked_sub(HEAD);
+        match line.and_then(|line| self.table.click(usize::from(line), rows_in(cx))) {
             Some(true) => self.command(Command::RowOpen, cx),
             _ => Reply::default(),
         }
     }
 
     fn settle(&mut self, cx: &Cx<'_>) {
-        self.table.settle(Self::rows_in(cx.area.height));
+        self.table.settle(rows_in(cx));
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {

@@ -15,7 +15,7 @@ use crate::tui::widgets::table::Column;
 use crate::tui::widgets::{below, say};
 
 /// Lines above the rows: the count and the column heads.
-const HEAD: u16 = 2;
+pub(super) const HEAD: u16 = 2;
 /// From this width on, there is a column for the time.
 const TIME_FROM: u16 = 100;
 
@@ -24,17 +24,12 @@ const AGE: usize = 7;
 /// A wider title would leave its age too far away to be read with it.
 const TITLE_MAX: usize = 72;
 
+/// How many rows there is room for.
+pub(super) fn rows_in(cx: &Cx<'_>) -> usize {
+    usize::from(cx.area.height.saturating_sub(HEAD))
+}
+
 impl Inbox {
-    /// Which row of the screen a line of the body shows.
-    pub(super) fn row_at(line: u16) -> Option<usize> {
-        line.checked_sub(HEAD).map(usize::from)
-    }
-
-    /// How many rows fit into a body of `height` lines.
-    pub(super) fn rows_in(height: u16) -> usize {
-        usize::from(height.saturating_sub(HEAD))
-    }
-
     pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) {
         let (look, area) = (cx.look, cx.area);
         self.draw_count(Rect { height: area.height.min(1), ..area }, buffer, cx);
@@ -64,7 +59,7 @@ impl Inbox {
         let shown = if self.unread_only { "unread only" } else { "all" };
         left.push(look.span(Role::Muted, format!("   showing {shown}")));
         Line::from(left).render(area, buffer);
-        let text = self.place_text(Self::rows_in(cx.area.height), look);
+        let text = self.place_text(rows_in(cx), look);
         let line = Line::from(look.span(Role::Muted, text)).right_aligned();
         line.render(Rect { width: area.width.saturating_sub(1), ..area }, buffer);
     }
@@ -107,7 +102,6 @@ impl Inbox {
     }
 }
 
-/// The columns of the list in so many of the screen.
 fn columns<'a>(width: u16, rows: &[Notification], look: &'a Look) -> Vec<Column<'a, Notification>> {
     let longest = rows.iter().filter_map(|row| row.run_id).max().unwrap_or(0);
     let run = longest.to_string().len().max(5);

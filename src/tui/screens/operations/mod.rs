@@ -14,6 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
 use self::filter_editor::FilterEditor;
+use self::view::{HEAD, rows_in};
 use crate::Result;
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::run_filter::{RunFilter, TermKind, When};
@@ -113,7 +114,7 @@ impl Operations {
 
     /// Takes rows; an answer to a filter that is no longer in force is dropped.
     fn take_page(&mut self, asked: &ListRuns, answer: Result<RunPage>, cx: &Cx<'_>) {
-        let (height, now) = (Self::rows_in(cx.area.height), cx.look.now);
+        let (height, now) = (rows_in(cx), cx.look.now);
         if asked.filter != self.filter {
             return;
         }
@@ -208,7 +209,6 @@ impl Operations {
         Reply::default().and(self.ask_older().filter(|_| forward))
     }
 
-    /// Does a command of the filter line.
     fn edit(&mut self, command: Command) -> Reply {
         let Some(editor) = &mut self.editor else { return Reply::default() };
         match command {
@@ -306,7 +306,7 @@ impl Screen for Operations {
         if self.editor.is_some() {
             return self.edit(command);
         }
-        let height = Self::rows_in(cx.area.height);
+        let height = rows_in(cx);
         match command {
             Command::RowOpen => {
                 let show = |id| Reply::show(Target::Run(id));
@@ -360,8 +360,8 @@ impl Screen for Operations {
     /// A click selects a run; one on the selected run opens it. One beside the rows changes
     /// nothing, and does not open what is selected.
     fn click(&mut self, _: u16, row: u16, cx: &Cx<'_>) -> Reply {
-        let height = Self::rows_in(cx.area.height);
-        match Self::row_at(row).and_then(|line| self.table.click(line, height)) {
+        let line = row.checked_sub(HEAD);
+        match line.and_then(|line| self.table.click(usize::from(line), rows_in(cx))) {
             Some(true) => self.command(Command::RowOpen, cx),
             _ => Reply::of(vec![Effect::WaitForRest]),
         }
@@ -378,7 +378,7 @@ impl Screen for Operations {
     }
 
     fn settle(&mut self, cx: &Cx<'_>) {
-        self.table.settle(Self::rows_in(cx.area.height));
+        self.table.settle(rows_in(cx));
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {

@@ -22,8 +22,7 @@ use crate::tui::widgets::table::Column;
 use crate::tui::widgets::{below, beside, draw_beside, say};
 
 /// Lines above the rows: counts, filter, column heads.
-const HEAD: u16 = 3;
-/// The preview's width.
+pub(super) const HEAD: u16 = 3;
 const PREVIEW: u16 = 42;
 /// From this width on, more columns are shown.
 const MORE_FROM: u16 = 160;
@@ -34,21 +33,16 @@ const CREATED: usize = SHORT_TIME;
 const STATE: usize = 11;
 const TOOK: usize = 6;
 
+/// How many rows there is room for.
+pub(super) fn rows_in(cx: &Cx<'_>) -> usize {
+    usize::from(cx.area.height.saturating_sub(HEAD))
+}
+
 impl Operations {
-    /// Which row of the screen a line of the body shows.
-    pub(super) fn row_at(line: u16) -> Option<usize> {
-        line.checked_sub(HEAD).map(usize::from)
-    }
-
-    /// How many rows fit into a body of `height` lines.
-    pub(super) fn rows_in(height: u16) -> usize {
-        usize::from(height.saturating_sub(HEAD))
-    }
-
     pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
         let (look, area) = (cx.look, cx.area);
         let (list, preview) = beside(cx, PREVIEW);
-        self.draw_counts(Rect { height: 1, ..area }, buffer, look, Self::rows_in(area.height));
+        self.draw_counts(Rect { height: 1, ..area }, buffer, look, rows_in(cx));
         let filter_row = Rect { y: area.y + 1, height: 1, ..area };
         let cursor = self.draw_filter(filter_row, buffer, look);
         let columns = columns(usize::from(list.width), self.rows(), look);
@@ -256,7 +250,6 @@ fn counts_line(counts: &RunCounts, look: &Look, gap: usize, failed: &'static str
     line
 }
 
-/// The columns of the list in so many of the screen.
 fn columns<'a>(width: usize, rows: &[Run], look: &'a Look) -> Vec<Column<'a, Run>> {
     let id = rows.iter().map(|run| run.id).max().unwrap_or(0).to_string().len().max(5);
     // Not by the rows held: a long type that comes along must not move the others.

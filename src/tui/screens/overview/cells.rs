@@ -10,7 +10,6 @@ use super::Item;
 use crate::tui::look::{Look, wrapped};
 use crate::tui::theme::Role;
 
-/// A piece of a row.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
     text: String,
@@ -63,7 +62,6 @@ pub(super) fn plain(role: Role, text: &str, columns: usize) -> Vec<Row> {
     lines.map(|line| vec![Cell::plain(role, format!(" {line}"))]).collect()
 }
 
-/// Columns of a row.
 pub(super) fn width(row: &[Cell]) -> usize {
     row.iter().map(Cell::width).sum()
 }

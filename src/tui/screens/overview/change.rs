@@ -8,14 +8,10 @@ use crate::ops::overview::DurationFigure;
 use crate::tui::look::{Look, grouped};
 use crate::tui::theme::Role;
 
-/// Which way is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Good {
-    /// More of it.
     More,
-    /// Less of it.
     Less,
-    /// Neither.
     Neither,
 }
 

@@ -4,8 +4,8 @@ use ratatui::text::Span;
 
 use super::cells::{Cell, Row};
 use super::items::{Item, Trend};
-use crate::domain::window::{Bucket, Step, Window};
-use crate::ops::overview::{RunKpis, RunTrend};
+use crate::domain::window::{Bucket, Step};
+use crate::ops::overview::{Overview, RunTrend};
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::look::{Look, grouped};
 use crate::tui::theme::Role;
@@ -20,21 +20,15 @@ const HEAD: usize = 10;
 
 /// The bars of runs that were started and of those that failed, `heights` rows each, in
 /// `columns`, with an axis below.
-pub(super) fn rows(
-    runs: &RunKpis,
-    window: Window,
-    heights: [u16; 2],
-    columns: usize,
-    look: &Look,
-) -> Vec<Row> {
-    let trend = &runs.trend;
+pub(super) fn rows(data: &Overview, heights: [u16; 2], columns: usize, look: &Look) -> Vec<Row> {
+    let (runs, trend, step) = (&data.runs, &data.runs.trend, data.window.key.step());
     let label = |bucket: &Bucket| {
-        let days = window.step() == Step::Day;
+        let pattern = if step == Step::Day { "%m-%d" } else { "%H:%M" };
         // A bar stands for a step of the clock: its label does not move with the window.
-        look.format(window.step().floor(bucket.start_at), if days { "%m-%d" } else { "%H:%M" })
+        look.format(step.floor(bucket.start_at), pattern)
     };
     let both = [Trend::Started, Trend::Failed];
-    let at = if window.step() == Step::Day { "on" } else { "at" };
+    let at = if step == Step::Day { "on" } else { "at" };
     let peaks = both.map(|which| {
         let (index, most) = which.peak(runs)?;
         let when = trend.buckets.get(index).map(&label).unwrap_or_default();

@@ -240,7 +240,6 @@ fn sentence(page: &FingerprintPage) -> String {
     }
 }
 
-/// The columns of the list in so many of the screen.
 fn columns<'a>(page: &FingerprintPage, width: usize, look: &'a Look) -> Vec<Column<'a, Group>> {
     let widest = |name: &str, text: &dyn Fn(&Group) -> usize| {
         page.fingerprints.iter().map(text).max().unwrap_or(0).max(name.len())

@@ -55,7 +55,6 @@ impl Overview {
         Self::default()
     }
 
-    /// The list of errors, where it is shown.
     fn errors(&self) -> Option<&Errors> {
         self.in_errors.then_some(&self.errors)
     }
@@ -81,7 +80,6 @@ impl Overview {
         self.selected.as_ref()?.counts(self.shown(window)?)
     }
 
-    /// Opens what is under the cursor.
     fn open_item(&mut self, cx: &Cx<'_>) -> Reply {
         let Some(data) = self.shown(cx.window) else {
             return Reply::default().say("the numbers are on their way", cx);
@@ -116,7 +114,6 @@ impl Overview {
         }
     }
 
-    /// Moves the cursor.
     fn go(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
         let rows = self.rows(cx);
         let places = cells::places(&rows);
@@ -273,14 +270,14 @@ impl Screen for Overview {
                 self.in_errors = true;
                 self.refresh(cx)
             }
-            Command::SampleOpen => match self.errors().and_then(|e| e.selected(cx.window)) {
-                Some(group) => Reply::show(Target::Run(group.sample.run_id)),
-                None => Reply::default(),
-            },
-            Command::RowOpen if self.in_errors => match self.errors.selected(cx.window) {
-                Some(group) => Reply::show(Target::Runs(group.filter.clone())),
-                None => Reply::default(),
-            },
+            Command::SampleOpen | Command::RowOpen if self.in_errors => {
+                let Some(group) = self.errors.selected(cx.window) else { return Reply::default() };
+                Reply::show(match command {
+                    Command::RowOpen => Target::Runs(group.filter.clone()),
+                    _ => Target::Run(group.sample.run_id),
+                })
+            }
+            Command::SampleOpen => Reply::default(),
             Command::RowOpen => self.open_item(cx),
             _ if self.in_errors => self.errors.command(command, cx),
             _ => self.go(command, cx),
@@ -310,18 +307,18 @@ impl Screen for Overview {
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {
-        let mut hints = vec![Hint::Runs];
         if self.in_errors {
-            hints.extend([
+            return vec![
+                Hint::Runs,
                 Hint::Does(Command::RowOpen, "list runs"),
                 Hint::own(Command::SampleOpen),
                 Hint::Does(Command::FoldToggle, "alone"),
                 Hint::own(Command::AppBack),
                 Hint::own(Command::WindowNext),
                 Hint::own(Command::AppPalette),
-            ]);
-            return hints;
+            ];
         }
+        let mut hints = vec![Hint::Runs];
         hints.extend(Hint::of(&[
             Command::RowOpen,
             Command::CursorRight,

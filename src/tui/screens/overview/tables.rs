@@ -131,7 +131,6 @@ pub(super) fn usage(data: &OverviewData, look: &Look, width: usize) -> Vec<Row> 
     rows
 }
 
-/// The newest runs that failed.
 pub(super) fn failures(runs: &[Run], look: &Look, width: usize) -> Vec<Row> {
     if runs.is_empty() {
         return Vec::new();

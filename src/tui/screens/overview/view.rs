@@ -79,8 +79,7 @@ impl Overview {
         let (look, width) = (cx.look, usize::from(cx.area.width));
         let mut parts = vec![runs(data, cx)];
         if data.runs.current.started > 0 {
-            let window = data.window.key;
-            parts.push(chart::rows(&data.runs, window, heights, width, look));
+            parts.push(chart::rows(data, heights, width, look));
         }
         parts.push(offenders(data, look, width));
         parts.push(self.failures(data, cx));
@@ -127,20 +126,13 @@ impl Overview {
             }
         }
         if little {
-            let text = match reasons.len() - shown {
-                0 => "fewer reasons".to_owned(),
-                more => format!("{more} more reasons"),
-            };
-            rows.push(vec![
-                Cell::plain(Role::Text, " "),
-                Cell::lead(Item::Reasons),
-                Cell::strong(Role::Accent, text),
-            ]);
+            let mut row = vec![Cell::plain(Role::Text, " ")];
+            row.extend(folded(reasons.len() - shown, "reason", Item::Reasons));
+            rows.push(row);
         }
         rows
     }
 
-    /// The newest runs that failed.
     fn failures(&self, data: &OverviewData, cx: &Cx<'_>) -> Vec<Row> {
         let runs = &data.recent_failures;
         let little = cx.area.height < TALL && runs.len() > FEW_FAILURES + 1;
@@ -148,14 +140,19 @@ impl Overview {
         let runs = runs.get(..shown).unwrap_or(runs);
         let mut rows = failures(runs, cx.look, usize::from(cx.area.width));
         if little {
-            let text = match data.recent_failures.len() - shown {
-                0 => "fewer failures".to_owned(),
-                more => count(more, "more failure"),
-            };
-            rows.push(vec![Cell::lead(Item::Failures), Cell::strong(Role::Accent, text)]);
+            rows.push(folded(data.recent_failures.len() - shown, "failure", Item::Failures));
         }
         rows
     }
+}
+
+/// What unfolds the rest, or folds it away.
+fn folded(more: usize, noun: &str, item: Item) -> Row {
+    let text = match more {
+        0 => format!("fewer {noun}s"),
+        more => count(more, &format!("more {noun}")),
+    };
+    vec![Cell::lead(item), Cell::strong(Role::Accent, text)]
 }
 
 /// What runs did, what is held now, and what is unread.
@@ -213,7 +210,6 @@ fn health_role(level: HealthLevel) -> Role {
     }
 }
 
-/// The windows, the chosen one in brackets.
 pub(super) fn windows(chosen: Option<Window>) -> Row {
     let names = names(chosen).into_iter();
     names.map(|(role, text)| Cell::plain(role, text)).collect()

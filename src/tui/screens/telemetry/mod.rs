@@ -3,13 +3,10 @@
 mod chart;
 mod view;
 
-use chrono::{DateTime, Utc};
-
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
-use crate::Result;
 use crate::domain::window::{Step, Window};
 use crate::ops::AnyOutput;
 use crate::ops::telemetry::{Summarise, Summary};
@@ -29,17 +26,6 @@ pub struct Telemetry {
 impl Telemetry {
     pub fn new(_: &Setup) -> Self {
         Self::default()
-    }
-
-    /// Takes an answer. Numbers that say the same as those that are there do not replace
-    /// them, so that nothing is drawn while nothing changes.
-    fn take(&mut self, answer: Result<Summary>, now: DateTime<Utc>) {
-        let same = |summary| self.read.value().is_some_and(|shown| says_the_same(shown, summary));
-        if answer.as_ref().is_ok_and(same) {
-            self.read.confirm(now);
-        } else {
-            self.read.take(answer, now);
-        }
     }
 
     /// The numbers, if they are of the chosen window.
@@ -63,8 +49,13 @@ impl Screen for Telemetry {
         let AnyOutput::Summarise(asked, answer) = answer else { return None };
         let read = answer.as_ref().map(|summary| summary.window.key).ok();
         let (wanted, reply) = windows::answered(asked.window, read, cx);
-        if wanted {
-            self.take(answer.clone(), cx.look.now);
+        let same = |summary| self.read.value().is_some_and(|shown| says_the_same(shown, summary));
+        // Numbers that say the same as those that are there do not replace them, so that nothing is
+        // drawn while nothing changes.
+        if wanted && answer.as_ref().is_ok_and(same) {
+            self.read.confirm(cx.look.now);
+        } else if wanted {
+            self.read.take(answer.clone(), cx.look.now);
         }
         Some(reply)
     }
