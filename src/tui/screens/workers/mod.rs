@@ -7,11 +7,11 @@ use ratatui::layout::Position;
 
 use crate::ops::AnyOutput;
 use crate::ops::workers::{HeldRow, ListWorkers, WorkerRow, WorkersView};
-use crate::tui::setup::Setup;
 use crate::tui::command::{Command, Context};
 use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, Reply, Screen, State, Target};
+use crate::tui::setup::Setup;
 use crate::tui::widgets::table::{Row, Table};
 
 /// What a line is about.
