@@ -310,7 +310,9 @@ impl Screen for Confirm {
         let (title, mut lines) = match &self.subject {
             Subject::Run { run, control, plan } => {
                 let targets = plan.as_ref().map(RetryPlan::targets);
-                (title_of(run, *control), lines_of(run, *control, targets, roomy, columns, look))
+                let (first, rest) = control.word().split_at(1);
+                let title = format!(" {}{rest} run {}? ", first.to_uppercase(), run.id);
+                (title, lines_of(run, *control, targets, roomy, columns, look))
             }
             Subject::Group(question) => {
                 // The hint, the fields and an answer need their lines, too.
@@ -361,11 +363,6 @@ fn outcome(
         _ => return None,
     };
     (about == run_id).then(|| done.as_ref().map(|done| (control.outcome(run_id, *done), None)))
-}
-
-fn title_of(run: &Run, control: Control) -> String {
-    let (first, rest) = control.word().split_at(1);
-    format!(" {}{rest} run {}? ", first.to_uppercase(), run.id)
 }
 
 /// What a change of a run is about.

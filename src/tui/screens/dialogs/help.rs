@@ -59,8 +59,8 @@ impl Screen for Help {
             .render(Rect { height: 1, ..area }, buffer);
         for (y, row) in (area.y + 1..area.bottom()).zip(rows.iter().skip(self.shown.at)) {
             let line = match row {
-                Row::Head(text) => Line::from(look.span(Role::Header, format!(" {text}"))),
-                Row::Key(keys, text) => {
+                (None, text) => Line::from(look.span(Role::Header, format!(" {text}"))),
+                (Some(keys), text) => {
                     let taken = keys.chars().count().max(KEYS) + 4;
                     let room = usize::from(area.width).saturating_sub(taken);
                     Line::from(vec![
@@ -79,26 +79,22 @@ impl Screen for Help {
     }
 }
 
-enum Row {
-    Head(&'static str),
-    Key(String, &'static str),
-}
-
-fn rows(context: Context, keymap: &Keymap) -> Vec<Row> {
+/// The headings, and the commands below each with their keys.
+fn rows(context: Context, keymap: &Keymap) -> Vec<(Option<String>, &'static str)> {
     let mut rows = Vec::new();
     let both = [context, Context::Global];
     for place in both.into_iter().skip(usize::from(context == Context::Global)) {
-        rows.push(Row::Head(place.title()));
+        rows.push((None, place.title()));
         let mut commands: Vec<Command> = keymap.bindings(place).map(|bound| bound.1).collect();
         commands.dedup();
         if place == Context::Compose && !bound(keymap, KeyCode::Right) {
             let what = "Choose a severity; attach diagnostics or not";
-            rows.push(Row::Key("left, right".to_owned(), what));
+            rows.push((Some("left, right".to_owned()), what));
         }
         for command in commands {
             let keys = keymap.keys_for(context, command);
             if !keys.is_empty() {
-                rows.push(Row::Key(keys.join(", "), command.description()));
+                rows.push((Some(keys.join(", ")), command.description()));
             }
         }
     }

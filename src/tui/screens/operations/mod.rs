@@ -95,14 +95,10 @@ impl Operations {
         self.anchor = Page::Newest;
         (self.older, self.searched, self.missing_before) = (None, None, None);
         self.table.show_top();
-        Reply::of(vec![self.update()])
+        Reply::ask(Slot::List, self.current_page())
     }
 
-    /// The request that brings the rows held up to date.
-    fn update(&self) -> Effect {
-        Effect::ask(Slot::List, self.current_page())
-    }
-
+    /// What brings the rows held up to date.
     fn current_page(&self) -> ListRuns {
         let held = i64::try_from(self.table.count()).unwrap_or(self.page_size);
         ListRuns {
@@ -258,7 +254,7 @@ impl Screen for Operations {
     }
 
     fn refresh(&mut self, _: &Cx<'_>) -> Reply {
-        Reply::of(vec![self.update()])
+        Reply::ask(Slot::List, self.current_page())
     }
 
     fn place(&self) -> Option<(Target, Tab)> {
@@ -308,16 +304,15 @@ impl Screen for Operations {
         }
         let height = rows_in(cx);
         match command {
-            Command::RowOpen => {
-                let show = |id| Reply::show(Target::Run(id));
-                self.selected().map_or_else(Reply::default, show)
-            }
+            Command::RowOpen => match self.selected() {
+                Some(id) => Reply::show(Target::Run(id)),
+                None => Reply::default(),
+            },
             // From a list that a run or a number led to back there, and to the filter before it.
-            Command::AppBack if self.is_led() => {
-                let place = self.led.take().map(|(_, place)| place);
-                place.map_or_else(Reply::default, |place| Reply::default().go(Go::Return(place)))
-            }
-            Command::AppBack => Reply::default(),
+            Command::AppBack => match self.led.take_if(|(filter, _)| *filter == self.filter) {
+                Some((_, place)) => Reply::default().go(Go::Return(place)),
+                None => Reply::default(),
+            },
             Command::CursorFirst if !self.at_newest() => {
                 self.table.restart(None);
                 self.anchor = Page::Newest;

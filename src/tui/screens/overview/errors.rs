@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Text};
 use ratatui::widgets::Widget;
 
 use super::cells::{self, Cell};
+use super::view::{as_of, missing, windows};
 use crate::Result;
 use crate::domain::count::count;
 use crate::domain::failure::ReasonCode;
@@ -173,14 +174,11 @@ impl Errors {
     }
 
     fn window_row(&self, cx: &Cx<'_>) -> cells::Row {
-        let look = cx.look;
-        let mut row = super::view::windows(cx.window);
+        let mut row = windows(cx.window);
         row.push(Cell::plain(Role::Title, "   error groups"));
-        if let Some(at) = self.read.at().filter(|_| !cx.live()) {
-            let text = format!("   as of {} {}", look.short_time(at), look.zone_name());
-            if cells::width(&row) + text.len() < usize::from(cx.area.width) {
-                row.push(Cell::plain(Role::Muted, text));
-            }
+        let room = usize::from(cx.area.width).saturating_sub(cells::width(&row) + 3);
+        if let Some(text) = as_of(&self.read, cx).filter(|text| text.len() < room) {
+            row.push(Cell::plain(Role::Muted, format!("   {text}")));
         }
         row
     }
@@ -209,7 +207,7 @@ impl Errors {
             put("seen", Role::Text, &format!("{first} to {last}"));
         }
         if let Some(at) = group.missing_before {
-            put("", Role::Muted, &super::view::missing(at, look));
+            put("", Role::Muted, &missing(at, look));
         }
         if group.fingerprint.is_empty() {
             let text =
@@ -223,7 +221,8 @@ impl Errors {
             if cx.lost {
                 line.spans.iter_mut().for_each(|span| span.style = grey);
             }
-            Line::from_iter([Span::raw("  ")].into_iter().chain(line.spans))
+            line.spans.insert(0, look.span(Role::Muted, "  "));
+            Line::from(line.spans)
         };
         paper.done().into_iter().map(line).collect()
     }

@@ -91,7 +91,7 @@ impl Overview {
                 let unfolded =
                     if reasons { &mut self.unfolded } else { &mut self.unfolded_failures };
                 *unfolded = !*unfolded;
-                self.keep_in_sight(cx);
+                self.settle(cx);
                 Reply::default()
             }
             Some(Item::Reason(key)) => {
@@ -172,18 +172,6 @@ impl Overview {
             self.top = place.row + 2 - height;
         }
         self.top = self.top.min(rows.len().saturating_sub(height));
-    }
-
-    /// Keeps the cursor on its item, and that in sight, after the data or the screen has changed.
-    fn keep_in_sight(&mut self, cx: &Cx<'_>) {
-        if self.shown(cx.window).is_none() {
-            return;
-        }
-        let rows = self.rows(cx);
-        let places = cells::places(&rows);
-        if let Some(here) = self.here(&places) {
-            self.select(here, &places, &rows, cx);
-        }
     }
 
     /// A click selects what it hits; true if that was selected before.
@@ -297,8 +285,16 @@ impl Screen for Overview {
         if again { self.command(Command::RowOpen, cx) } else { Reply::default() }
     }
 
+    /// Keeps the cursor on its item, and that in sight, after the data or the screen has changed.
     fn settle(&mut self, cx: &Cx<'_>) {
-        self.keep_in_sight(cx);
+        if self.shown(cx.window).is_none() {
+            return;
+        }
+        let rows = self.rows(cx);
+        let places = cells::places(&rows);
+        if let Some(here) = self.here(&places) {
+            self.select(here, &places, &rows, cx);
+        }
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {

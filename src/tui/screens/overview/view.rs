@@ -17,6 +17,7 @@ use crate::ops::overview::{DurationFigure, Overview as OverviewData, RunKpis};
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, wrapped};
+use crate::tui::remote::Remote;
 use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
 use crate::tui::widgets::windows::{length_of, names};
@@ -84,8 +85,7 @@ impl Overview {
         parts.push(offenders(data, look, width));
         parts.push(self.failures(data, cx));
         parts.push(usage(data, look, width));
-        let at = self.read.at().filter(|_| !cx.live());
-        let as_of = at.map(|at| format!("as of {} {}", look.short_time(at), look.zone_name()));
+        let as_of = as_of(&self.read, cx);
         let explained = as_of.is_none();
         let first = window_row(data, cx, as_of);
         if let (true, Some(legend)) = (width < LEGEND && explained, legends(data, look).first()) {
@@ -144,6 +144,12 @@ impl Overview {
         }
         rows
     }
+}
+
+/// When something was read, where that does not go on by itself.
+pub(super) fn as_of<T>(read: &Remote<T>, cx: &Cx<'_>) -> Option<String> {
+    let at = read.at().filter(|_| !cx.live())?;
+    Some(format!("as of {} {}", cx.look.short_time(at), cx.look.zone_name()))
 }
 
 /// What unfolds the rest, or folds it away.

@@ -91,7 +91,7 @@ impl Screen for Telemetry {
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
-        self.draw(cx.area, buffer, cx);
+        self.draw(buffer, cx);
         None
     }
 

@@ -1,7 +1,6 @@
 //! Draws the telemetry: the window, the sums, and a row with a trend for each family.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::Widget;
 
@@ -10,7 +9,7 @@ use super::chart::Chart;
 use crate::domain::window::Window;
 use crate::ops::telemetry::{Family, NOT_KEPT, Summary};
 use crate::tui::command::{Command, Context};
-use crate::tui::look::{Look, grouped};
+use crate::tui::look::{Look, grouped, wrapped};
 use crate::tui::screen::Cx;
 use crate::tui::theme::Role;
 use crate::tui::trend::{change, short_change};
@@ -98,13 +97,8 @@ impl Columns {
         self.words() + 1 + self.top + 1
     }
 
-    fn row(
-        &self,
-        look: &Look,
-        name: &str,
-        now: Option<i64>,
-        before: Option<i64>,
-    ) -> Vec<Span<'static>> {
+    fn row(&self, look: &Look, name: &str, numbers: Numbers) -> Vec<Span<'static>> {
+        let (now, before) = numbers;
         let changed = self.changed(now, before);
         let role =
             if matches!(changed.as_str(), "same" | NOT_KEPT) { Role::Muted } else { Role::Text };
@@ -121,8 +115,11 @@ pub(super) fn shown(count: Option<i64>) -> String {
     count.map_or_else(|| NOT_KEPT.to_owned(), grouped)
 }
 
+/// A number, and the one before it; none where that is not kept.
+type Numbers = (Option<i64>, Option<i64>);
+
 /// Every number that has one before it.
-fn pairs(summary: &Summary) -> Vec<(Option<i64>, Option<i64>)> {
+fn pairs(summary: &Summary) -> Vec<Numbers> {
     let before = &summary.previous;
     let mut pairs = vec![
         (summary.active_workspaces, before.active_workspaces),
@@ -160,13 +157,13 @@ impl Layout {
 }
 
 impl Telemetry {
-    pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
-        let (look, width) = (cx.look, usize::from(area.width));
-        let mut lines = vec![self.window_line(cx, width)];
+    pub(super) fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) {
+        let look = cx.look;
+        let mut lines = vec![self.window_line(cx)];
         match (self.shown(cx.window), self.read.error()) {
-            (Some(summary), _) if summary.has_events() => something(summary, cx, area, &mut lines),
-            (Some(summary), _) => nothing(summary, cx, area, &mut lines),
-            (None, Some(error)) => say(Role::Failed, &error.to_string(), width, look, &mut lines),
+            (Some(summary), _) if summary.has_events() => something(summary, cx, &mut lines),
+            (Some(summary), _) => nothing(summary, cx, &mut lines),
+            (None, Some(error)) => say(Role::Failed, &error.to_string(), cx, &mut lines),
             (None, None) => {
                 let of = cx.window.map_or_else(String::new, |w| format!(" of {}", w.label()));
                 let text = format!(" reading the numbers{of} ...");
@@ -178,11 +175,11 @@ impl Telemetry {
             let old = lines.iter_mut().skip(1).flat_map(|line| &mut line.spans);
             old.for_each(|span| span.style = look.style(Role::Muted));
         }
-        Text::from(lines).render(area, buffer);
+        Text::from(lines).render(cx.area, buffer);
     }
 
     /// The windows, the chosen one in brackets, and when the numbers were read.
-    fn window_line(&self, cx: &Cx<'_>, width: usize) -> Line<'static> {
+    fn window_line(&self, cx: &Cx<'_>) -> Line<'static> {
         let look = cx.look;
         let names = names(cx.window).into_iter();
         let mut line = Line::from_iter(names.map(|(role, text)| look.span(role, text)));
@@ -196,40 +193,37 @@ impl Telemetry {
             let short = format!("as of {at} {}", look.zone_name());
             let long = format!("{short}, unchanged since");
             let offers = if cx.live() { vec![long, short] } else { vec![short] };
-            at_the_right(&mut line, &offers, width, look);
+            at_the_right(&mut line, &offers, cx);
         }
         line
     }
 }
 
-fn say(role: Role, text: &str, width: usize, look: &Look, lines: &mut Vec<Line<'static>>) {
-    lines.extend(look.lines(role, text, width.saturating_sub(2)).into_iter().map(|mut line| {
-        line.spans.insert(0, Span::raw(" "));
-        line
-    }));
+fn say(role: Role, text: &str, cx: &Cx<'_>, lines: &mut Vec<Line<'static>>) {
+    let texts = wrapped(text, usize::from(cx.area.width).saturating_sub(2)).into_iter();
+    lines.extend(texts.map(|text| cx.look.span(role, format!(" {text}")).into()));
 }
 
 /// Puts the first of some texts that fits to the right end of a line.
-fn at_the_right(line: &mut Line<'static>, offers: &[String], width: usize, look: &Look) {
-    let room = width.saturating_sub(line.width() + 3);
+fn at_the_right(line: &mut Line<'static>, offers: &[String], cx: &Cx<'_>) {
+    let room = usize::from(cx.area.width).saturating_sub(line.width() + 3);
     if let Some(text) = offers.iter().find(|text| text.chars().count() <= room) {
-        line.spans.push(look.span(Role::Muted, format!("  {text:>room$}")));
+        line.push_span(cx.look.span(Role::Muted, format!("  {text:>room$}")));
     }
 }
 
 /// The sums of the window beside those of the window before.
 fn sums(summary: &Summary, columns: &Columns, look: &Look, lines: &mut Vec<Line<'static>>) {
-    for (name, (now, before)) in columns.sums().iter().zip(pairs(summary)) {
-        let mut spans = columns.row(look, name, now, before);
-        spans.push(look.span(Role::Muted, format!("  before {}", shown(before))));
+    for (name, numbers) in columns.sums().iter().zip(pairs(summary)) {
+        let mut spans = columns.row(look, name, numbers);
+        spans.push(look.span(Role::Muted, format!("  before {}", shown(numbers.1))));
         lines.push(spans.into());
     }
 }
 
-fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
-    let look = cx.look;
-    let width = usize::from(area.width);
-    let layout = Layout::of(area.height);
+fn something(summary: &Summary, cx: &Cx<'_>, lines: &mut Vec<Line<'static>>) {
+    let (look, width) = (cx.look, usize::from(cx.area.width));
+    let layout = Layout::of(cx.area.height);
     let columns = Columns::of(summary, width);
     let before = length_of(summary.window.key);
     let mut sentence = Line::from(look.span(Role::Text, format!(" {}", summary.sentence())));
@@ -240,16 +234,12 @@ fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'s
     ];
     // Where the window before is not kept, there is no change to explain.
     if summary.previous.total_events.is_some() {
-        at_the_right(&mut sentence, &notes, width, look);
+        at_the_right(&mut sentence, &notes, cx);
     }
     lines.push(sentence);
-    if layout.blanks[0] {
-        lines.push(Line::default());
-    }
+    lines.extend(layout.blanks[0].then(Line::default));
     sums(summary, &columns, look, lines);
-    if layout.blanks[1] {
-        lines.push(Line::default());
-    }
+    lines.extend(layout.blanks[1].then(Line::default));
     let chart = Chart::of(summary, &columns, width, layout.bars);
     if layout.head {
         let Columns { label, count, change, top, .. } = columns;
@@ -260,10 +250,8 @@ fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'s
         lines.push(look.span(Role::Header, text).into());
     }
     for (index, family) in summary.families.iter().enumerate() {
-        if index > 0 && layout.gap > 0 {
-            lines.push(Line::default());
-        }
-        let first = columns.row(look, columns.name(family), family.count, family.previous);
+        lines.extend((index > 0 && layout.gap > 0).then(Line::default));
+        let first = columns.row(look, columns.name(family), (family.count, family.previous));
         chart.rows(family, &first, look, lines);
     }
     lines.push(chart.axis(look));
@@ -271,9 +259,9 @@ fn something(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'s
 }
 
 /// The window without any event: said in words, with what to do about it.
-fn nothing(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'static>>) {
+fn nothing(summary: &Summary, cx: &Cx<'_>, lines: &mut Vec<Line<'static>>) {
     let look = cx.look;
-    let roomy = area.height > HEAD + FAMILIES + 4;
+    let roomy = cx.area.height > HEAD + FAMILIES + 4;
     lines.push(look.span(Role::Title, format!(" {}", summary.sentence())).into());
     let advice = if summary.total_events.is_none() {
         "Its events were pruned; the setting product_usage.retention_days says for how long they are kept."
@@ -284,17 +272,13 @@ fn nothing(summary: &Summary, cx: &Cx<'_>, area: Rect, lines: &mut Vec<Line<'sta
         let key = cx.key(Context::Telemetry, Command::WindowNext);
         format!("Try a longer window: {}.", key.as_deref().unwrap_or(Command::WindowNext.id()))
     };
-    say(Role::Hint, &advice, usize::from(area.width), look, lines);
+    say(Role::Hint, &advice, cx, lines);
     let columns = Columns::with(summary, false, false);
-    if roomy {
-        lines.push(Line::default());
-    }
+    lines.extend(roomy.then(Line::default));
     sums(summary, &columns, look, lines);
-    if roomy {
-        lines.push(Line::default());
-    }
+    lines.extend(roomy.then(Line::default));
     for family in &summary.families {
-        let mut spans = columns.row(look, family.label, family.count, family.previous);
+        let mut spans = columns.row(look, family.label, (family.count, family.previous));
         if family.count.is_some() {
             spans.push(look.span(Role::Muted, "  none"));
         }
