@@ -27,7 +27,7 @@ const LISTED: usize = 20;
 /// The question before the runs of an error are retried.
 #[derive(Debug)]
 pub struct GroupQuestion {
-    group: FingerprintGroup,
+    group: Box<FingerprintGroup>,
     window: Option<Window>,
     /// What it would do, once that is known.
     pub(super) plan: Option<GroupRetryPlan>,
@@ -42,7 +42,7 @@ fn count(n: usize, noun: &str) -> String {
 
 impl GroupQuestion {
     pub fn of(group: &FingerprintGroup, window: Option<Window>) -> Self {
-        Self { group: group.clone(), window, plan: None, wait_for_worker: false }
+        Self { group: Box::new(group.clone()), window, plan: None, wait_for_worker: false }
     }
 
     pub(super) fn is_about(&self, fingerprint: &str) -> bool {

@@ -76,12 +76,11 @@ impl Palette {
         let typed = self.typed();
         let named = self.named.as_ref().filter(|(text, _)| text == typed).map(|(_, named)| named);
         let words: Vec<String> = typed.split_whitespace().map(str::to_lowercase).collect();
+        let quits = QUIT.contains(&typed).then_some(Command::AppQuit);
         let fits = |command: &Command| {
             let text = format!("{} {}", command.id(), command.description()).to_lowercase();
-            words.iter().all(|word| text.contains(word))
+            Some(*command) != quits && words.iter().all(|word| text.contains(word))
         };
-        let quits = QUIT.contains(&typed).then_some(Command::AppQuit);
-        let fits = |command: &Command| fits(command) && Some(*command) != quits;
         let commands = self.commands.iter().copied().filter(fits).map(Offer::Command);
         let is_there = |target: &GoTo| match (target, named) {
             (GoTo::Run(id), Some(named)) => named.run == Some(*id),

@@ -167,7 +167,7 @@ impl Errors {
         }
         let (lines, top) = (self.detail(detail, cx), self.detail.at);
         let more = lines.len().saturating_sub(top + usize::from(detail.height));
-        Text::from_iter(lines.into_iter().skip(top)).render(detail, buffer);
+        lines.into_iter().skip(top).collect::<Text<'_>>().render(detail, buffer);
         let key = cx.key(Context::Errors, Command::FoldToggle).filter(|_| top == 0);
         let what = key.map_or_else(|| "more rows".to_owned(), |key| format!("more: {key}"));
         cells::more(more, &what, detail, buffer, look);

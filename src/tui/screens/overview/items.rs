@@ -67,9 +67,7 @@ impl Item {
                 let offender = offence.of(data).iter().find(|one| one.key() == *name)?;
                 Some((offender.runs, offender.filter.clone()))
             }
-            Self::Reason(_) | Self::Reasons | Self::Failure(_) | Self::Failures | Self::Unread => {
-                None
-            }
+            _ => None,
         }
     }
 }

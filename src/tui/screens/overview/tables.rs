@@ -113,11 +113,7 @@ pub(super) fn usage(data: &OverviewData, look: &Look, width: usize) -> Vec<Row> 
     let mut sums: Vec<Option<i64>> = vec![None; usage.buckets.len()];
     for family in &usage.families {
         for (sum, count) in sums.iter_mut().zip(&family.trend) {
-            *sum = match (*sum, count) {
-                (None, count) => *count,
-                (sum, None) => sum,
-                (Some(sum), Some(count)) => Some(sum + count),
-            };
+            *sum = sum.map_or(*count, |sum| Some(sum + count.unwrap_or(0)));
         }
     }
     let trend = kept_bars(&sums, 1, look.ascii).concat().concat();

@@ -182,7 +182,7 @@ impl Telemetry {
     fn window_line(&self, cx: &Cx<'_>) -> Line<'static> {
         let look = cx.look;
         let names = names(cx.window).into_iter();
-        let mut line = Line::from_iter(names.map(|(role, text)| look.span(role, text)));
+        let mut line: Line<'_> = names.map(|(role, text)| look.span(role, text)).collect();
         if let Some(summary) = self.shown(cx.window) {
             // Numbers that stay the same stand still; once nobody confirms them, they have the
             // time at which somebody did last.

@@ -1,4 +1,4 @@
-//! Workers: who is there, who holds what since when, and what nobody can do.
+//! Workers: who is there, who holds what since when, and what no worker can do.
 
 mod view;
 

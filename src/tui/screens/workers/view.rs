@@ -32,7 +32,7 @@ impl Workers {
             }
             line
         });
-        Text::from_iter(shown).render(cx.area, buffer);
+        shown.collect::<Text<'_>>().render(cx.area, buffer);
         more_below(more, cx.area, buffer, cx.look);
     }
 
@@ -146,9 +146,13 @@ fn lease_columns<'a>(
         (None, 1) => "1 target".to_owned(),
         (None, n) => format!("{} targets", grouped(n)),
     };
-    let state = |lease: &HeldRow| match lease.overdue {
-        true => (Role::Stale, RunState::Stuck.label(look.ascii)),
-        false => (Role::Running, RunState::Running.label(look.ascii)),
+    let state = |lease: &HeldRow| {
+        let (role, state) = if lease.overdue {
+            (Role::Stale, RunState::Stuck)
+        } else {
+            (Role::Running, RunState::Running)
+        };
+        (role, state.label(look.ascii))
     };
     let since = |lease: &HeldRow| look.short_time(lease.acquired_at);
     let beat = |lease: &HeldRow| {
