@@ -9,13 +9,10 @@ use crate::tui::msg::{Effect, Request, Slot};
 /// One piece of work on the file of a draft.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
-    /// Whose draft.
     pub key: DraftKey,
-    /// What is to be done.
     pub work: Work,
 }
 
-/// What is to be done to a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
     /// Read it, after what is too old was removed.
@@ -29,28 +26,21 @@ pub enum Work {
 /// What came of a job.
 #[derive(Debug, Clone)]
 pub enum Done {
-    /// What was found.
     Loaded(Result<Found>),
-    /// It was written, with the moment that is noted in it; or why not.
-    Saved(DateTime<Utc>, Result<()>),
-    /// It is gone, or why not.
+    Saved(Result<()>),
     Removed(Result<()>),
 }
 
 /// Does all the jobs, one after the other.
 pub async fn worked_off(drafts: Drafts, jobs: Vec<Job>) -> Vec<(DraftKey, Done)> {
     let all = move || {
-        let work = |job: Job| {
-            let done = job.work.on(&drafts, &job.key);
-            (job.key, done)
+        let work = |Job { key, work }| {
+            let done = work.on(&drafts, &key);
+            (key, done)
         };
         jobs.into_iter().map(work).collect()
     };
-    blocking(all).await.unwrap_or_default()
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
+    tokio::task::spawn_blocking(all).await.unwrap_or_default()
 }
 
 impl Work {
@@ -60,14 +50,14 @@ impl Work {
                 drafts.clean(now);
                 Done::Loaded(drafts.load(key, now))
             }
-            Self::Save(turn, kept) => Done::Saved(kept.saved_at, drafts.save(key, turn, &kept)),
+            Self::Save(turn, kept) => Done::Saved(drafts.save(key, turn, &kept)),
             Self::Remove(turn) => Done::Removed(drafts.remove(key, turn)),
         }
     }
 }
 
 /// Puts work on files one after the other: what is asked while a batch is under way waits, and
-/// nothing is replaced by what comes later.
+/// nothing is replaced by what comes later. Without a place for drafts nothing is kept.
 #[derive(Debug, Default)]
 pub struct Keeper {
     drafts: Option<Drafts>,
@@ -76,68 +66,58 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper of these drafts; without a place for them nothing is kept.
     pub fn new(drafts: Option<Drafts>) -> Self {
         Self { drafts, ..Self::default() }
     }
 
-    /// Where drafts are kept.
-    pub fn drafts(&self) -> Option<&Drafts> {
-        self.drafts.as_ref()
-    }
-
-    /// A job that writes what is kept of a draft.
-    pub fn save_job(&self, key: &DraftKey, kept: Kept) -> Option<Job> {
-        let turn = self.drafts.as_ref()?.turn();
-        Some(Job { key: key.clone(), work: Work::Save(turn, Box::new(kept)) })
+    /// The place of drafts, and the job that writes what is kept of one.
+    pub fn save_job(&self, key: &DraftKey, kept: Kept) -> Option<(Drafts, Job)> {
+        let drafts = self.drafts.clone()?;
+        let work = Work::Save(drafts.turn(), Box::new(kept));
+        Some((drafts, Job { key: key.clone(), work }))
     }
 
     /// Writes what is kept of a draft.
     pub fn save(&mut self, key: &DraftKey, kept: Kept) -> Vec<Effect> {
-        match self.save_job(key, kept) {
-            Some(job) => self.put(job),
-            None => Vec::new(),
+        self.wait(key, kept);
+        self.next()
+    }
+
+    /// The same, when the console ends at the latest.
+    pub fn wait(&mut self, key: &DraftKey, kept: Kept) {
+        if let Some((_, job)) = self.save_job(key, kept) {
+            self.put(job);
         }
     }
 
     /// Removes a draft's file.
     pub fn remove(&mut self, key: &DraftKey) -> Vec<Effect> {
         let Some(turn) = self.drafts.as_ref().map(Drafts::turn) else { return Vec::new() };
-        self.put(Job { key: key.clone(), work: Work::Remove(turn) })
+        self.put(Job { key: key.clone(), work: Work::Remove(turn) });
+        self.next()
     }
 
     /// Reads a draft's file; none where there is no place for drafts.
     pub fn load(&mut self, key: &DraftKey, now: DateTime<Utc>) -> Option<Vec<Effect>> {
         self.drafts.as_ref()?;
-        Some(self.put(Job { key: key.clone(), work: Work::Load(now) }))
+        self.put(Job { key: key.clone(), work: Work::Load(now) });
+        Some(self.next())
     }
 
-    fn put(&mut self, job: Job) -> Vec<Effect> {
+    fn put(&mut self, job: Job) {
         // Of writes of one file only the last one counts.
-        let overtaken = |old: &Job| {
-            old.key == job.key
-                && !matches!(old.work, Work::Load(_))
-                && !matches!(job.work, Work::Load(_))
-        };
-        self.waiting.retain(|old| !overtaken(old));
+        let loads = |job: &Job| matches!(job.work, Work::Load(_));
+        self.waiting.retain(|old| old.key != job.key || loads(old) || loads(&job));
         self.waiting.push(job);
-        self.next()
     }
 
     fn next(&mut self) -> Vec<Effect> {
-        let Some(drafts) = self.drafts.clone().filter(|_| self.flying.is_empty()) else {
-            return Vec::new();
-        };
-        if self.waiting.is_empty() {
+        let Some(drafts) = self.drafts.clone() else { return Vec::new() };
+        if !self.flying.is_empty() || self.waiting.is_empty() {
             return Vec::new();
         }
         self.flying = std::mem::take(&mut self.waiting);
         vec![Effect::Ask(Slot::Drafts, Request::Files(drafts, self.flying.clone()))]
-    }
-
-    /// A job that nobody has to be told of: it is done when the console ends.
-    pub fn wait(&mut self, job: Option<Job>) {
-        self.waiting.extend(job);
     }
 
     /// The batch is done; the next one starts.

@@ -70,12 +70,42 @@ pub struct Page<D> {
     search: Search,
     /// Counted among the lines that are not folded away.
     cursor: Cursor,
+    /// The line that the cursor was on when the search began, counted among all.
+    before: usize,
 }
 
 impl<D: Document> Page<D> {
     pub fn of(of: D) -> Self {
         let open = D::OPEN.iter().copied().collect();
-        Self { of, open, search: Search::default(), cursor: Cursor::default() }
+        Self { of, open, search: Search::default(), cursor: Cursor::default(), before: 0 }
+    }
+
+    /// Reads it from its top, with nothing searched.
+    pub(in crate::tui) fn restart(&mut self) {
+        (self.search, self.cursor) = (Search::default(), Cursor::default());
+    }
+
+    pub(in crate::tui) fn is_searched(&self) -> bool {
+        !self.search.text().is_empty()
+    }
+
+    /// The number of the text under the cursor.
+    pub(in crate::tui) fn number_here(&self, cx: &Cx<'_>) -> Option<usize> {
+        let lines = self.lines(cx)?;
+        self.shown(&lines).get(self.cursor.at).map(|(_, line)| line.block)
+    }
+
+    /// Goes to a text by its number, unfolding its section.
+    pub(in crate::tui) fn go_to_number(&mut self, number: usize, cx: &Cx<'_>) {
+        let lines = self.lines(cx).unwrap_or_default();
+        if let Some(at) = lines.iter().position(|line| line.block == number) {
+            self.unfold_for(at, &lines, cx);
+        }
+    }
+
+    /// The row of the screen that the cursor is in.
+    pub(in crate::tui) fn row(&self) -> usize {
+        self.cursor.at - self.cursor.top
     }
 
     fn lines(&self, cx: &Cx<'_>) -> Option<Vec<PaperLine>> {
@@ -90,13 +120,18 @@ impl<D: Document> Page<D> {
         lines.iter().enumerate().filter(|(_, line)| seen(line)).collect()
     }
 
+    /// The line under the cursor, counted among all.
+    fn index(&self, lines: &[PaperLine]) -> usize {
+        self.shown(lines).get(self.cursor.at).map_or(0, |(index, _)| *index)
+    }
+
     fn height(&self, cx: &Cx<'_>) -> usize {
         let taken = u16::from(self.has_search_line());
         usize::from(cx.area.height.saturating_sub(taken)).max(1)
     }
 
     fn has_search_line(&self) -> bool {
-        self.search.is_typing() || !self.search.text().is_empty()
+        self.search.is_typing() || self.is_searched()
     }
 
     /// Indexes of the lines at which a search hits, one for each text that it hits.
@@ -171,7 +206,7 @@ impl<D: Document> Page<D> {
     fn jump(&mut self, lines: &[PaperLine], forward: bool, cx: &Cx<'_>) -> Reply {
         let shown = self.shown(lines);
         let here = shown.get(self.cursor.at).map(|(index, _)| *index);
-        let searches = !self.search.text().is_empty();
+        let searches = self.is_searched();
         let places: Vec<usize> = if searches {
             self.hits(lines)
         } else {
@@ -232,7 +267,7 @@ impl<D: Document> Page<D> {
         }
         let row = Rect { y: body.bottom(), height: 1, ..area };
         let hits = self.hits(lines);
-        let here = shown.get(self.cursor.at).map_or(0, |(index, _)| *index);
+        let here = self.index(lines);
         let text = match (wanted.is_empty(), hits.len()) {
             (true, _) => String::new(),
             (_, 0) => "not found ".to_owned(),
@@ -281,13 +316,19 @@ impl<D: Document> Searched for Page<D> {
         &mut self.search
     }
 
-    /// The first hit from here on is shown.
+    fn begin_search(&mut self, cx: &Cx<'_>) {
+        self.before = self.index(&self.lines(cx).unwrap_or_default());
+    }
+
+    /// The first hit from here on is shown; where there is none, the line that it began at.
     fn searched(&mut self, cx: &Cx<'_>) -> Reply {
         let lines = self.lines(cx).unwrap_or_default();
-        let here = self.shown(&lines).get(self.cursor.at).map_or(0, |(index, _)| *index);
+        let here = self.index(&lines);
         let hits = self.hits(&lines);
         if let Some(hit) = hits.iter().find(|hit| **hit >= here).or(hits.first()) {
             self.unfold_for(*hit, &lines, cx);
+        } else if self.is_searched() {
+            self.go_to(Some(self.before), &lines, cx);
         }
         self.keep(&lines, cx);
         Reply::default()
@@ -411,7 +452,7 @@ impl<D: Document> Screen for Page<D> {
         let reply = self.of.show(target, way, cx)?;
         if self.of.copies() != before {
             self.open = D::OPEN.iter().copied().collect();
-            (self.search, self.cursor) = (Search::default(), Cursor::default());
+            self.restart();
         }
         Some(reply)
     }

@@ -151,6 +151,28 @@ impl<'a> Paper<'a> {
         self.section = None;
     }
 
+    /// The number of the text that was written last.
+    pub fn number(&self) -> usize {
+        self.block
+    }
+
+    /// Sets a passage off wherever it stands in that text.
+    pub fn set_off(&mut self, passage: &str, role: Role) {
+        let style = self.look.style(role);
+        for line in self.lines.iter_mut().filter(|line| line.block == self.block) {
+            let mut spans = Vec::new();
+            for span in &line.spans {
+                for (at, piece) in span.content.split(passage).enumerate() {
+                    if at > 0 {
+                        spans.push(Span::styled(passage.to_owned(), style));
+                    }
+                    spans.push(Span::styled(piece.to_owned(), span.style));
+                }
+            }
+            line.spans = spans;
+        }
+    }
+
     pub fn done(self) -> Vec<PaperLine> {
         self.lines
     }

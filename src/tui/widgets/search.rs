@@ -103,6 +103,8 @@ impl Search {
 
 pub trait Searched: Screen {
     fn search(&mut self) -> &mut Search;
+    /// A search begins: where it is typed that is nowhere, one comes back to where one is now.
+    fn begin_search(&mut self, cx: &Cx<'_>);
     fn searched(&mut self, cx: &Cx<'_>) -> Reply;
 
     fn change(&mut self, cx: &Cx<'_>, change: impl FnOnce(&mut Search)) -> Reply {
@@ -112,6 +114,9 @@ pub trait Searched: Screen {
     }
 
     fn search_command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
+        if command == Command::FilterEdit && !self.is_typing() {
+            self.begin_search(cx);
+        }
         let mut known = false;
         let reply = self.change(cx, |search| known = search.command(command));
         if known {

@@ -36,32 +36,22 @@ const PREVIEW: u16 = 46;
 /// Rows: all of them, whether there are more, and how many match where that is known.
 pub type Rows<R> = (Vec<R>, bool, Option<i64>);
 
-/// What is listed.
 pub trait Listed: Debug + Send {
-    /// A row of it.
     type Row: Row<Key = i64> + Debug + Send;
-    /// Where its keys are looked up.
     const CONTEXT: Context;
-    /// The slot of its rows.
     const SLOT: Slot;
     /// They are asked so many times less often than the rest.
     const POLL_FACTOR: u32 = 1;
     /// Whether rows that may no longer be seen are not shown beside the refusal.
     const HIDES: bool = false;
-    /// The word for its rows.
     const NOUN: &'static str;
 
-    /// What is asked for the rows of a search.
     fn ask(&self, search: String, limit: i64) -> AnyOperation;
     /// The rows that an answer holds; none where it is one to something else.
     fn take(&self, answer: &AnyOutput, search: &str) -> Option<Result<Rows<Self::Row>>>;
-    /// Where a row leads.
     fn open(&self, row: &Self::Row) -> Target;
-    /// What a row is about, and its tenant.
     fn about(&self, row: &Self::Row) -> (DiagnosticsSubject, i64);
-    /// What is copied of a row.
     fn copies(&self, row: &Self::Row) -> String;
-    /// The title of the list.
     fn title(&self) -> String;
     /// The columns of the rows, in so many columns of the screen.
     fn columns(width: usize, look: &Look) -> Vec<Column<'_, Self::Row>>;
@@ -69,11 +59,9 @@ pub trait Listed: Debug + Send {
     fn preview(row: &Self::Row, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>>;
     /// Why there is nothing, and what to do.
     fn empty(&self, cx: &Cx<'_>) -> String;
-    /// What the footer offers.
     fn hints(&self) -> Vec<Hint>;
 }
 
-/// A page that is a list.
 #[derive(Debug)]
 pub struct ListPage<L: Listed> {
     of: L,
@@ -86,13 +74,14 @@ pub struct ListPage<L: Listed> {
     matching: Option<i64>,
     /// Whether there are more rows than are held.
     more: bool,
+    /// The row that the cursor was on when the search began.
+    before: Option<i64>,
 }
 
 impl<L: Listed> ListPage<L> {
-    /// A page that lists this.
     pub fn of(of: L) -> Self {
         let (table, read, search) = (Table::default(), Remote::default(), Search::default());
-        Self { of, table, read, search, limit: PAGE, matching: None, more: false }
+        Self { of, table, read, search, limit: PAGE, matching: None, more: false, before: None }
     }
 
     /// Asks for more rows than before, where there are some, and not too many.
@@ -106,7 +95,6 @@ impl<L: Listed> ListPage<L> {
         self.refresh(cx)
     }
 
-    /// How many rows there are.
     fn count(&self, noun: &str) -> String {
         let held = i64::try_from(self.table.count()).unwrap_or(i64::MAX);
         if self.read.value().is_none() {
@@ -146,9 +134,14 @@ impl<L: Listed> Searched for ListPage<L> {
         &mut self.search
     }
 
+    fn begin_search(&mut self, _: &Cx<'_>) {
+        self.before = self.table.key().copied();
+    }
+
+    /// It begins at the first row, without a search at the one that it was on before.
     fn searched(&mut self, cx: &Cx<'_>) -> Reply {
         self.limit = PAGE;
-        self.table.restart(None);
+        self.table.restart(self.before.filter(|_| self.search.text().is_empty()));
         self.refresh(cx)
     }
 }

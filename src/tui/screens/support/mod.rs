@@ -20,8 +20,8 @@ use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
+use self::compose::Composition;
 use self::compose::desk::Desk;
-use self::compose::{Composition, Step};
 use self::diagnostics::Diagnostics;
 use self::list::ListPage;
 use self::request::RequestPaper;
@@ -41,10 +41,6 @@ use crate::tui::setup::Setup;
 
 /// The most pages over the list; the oldest go.
 const DEPTH: usize = 12;
-/// What the question before the console is left with a draft says.
-const LEAVE: &str =
-    "A support request is being written. y leaves the console, any other key stays.";
-
 /// A page over the list, and where it was opened from if that was another tab.
 #[derive(Debug)]
 struct Layer {
@@ -52,7 +48,6 @@ struct Layer {
     from: Option<Place>,
 }
 
-/// The state of the tab.
 #[derive(Debug)]
 pub struct Support {
     home: Box<dyn Screen>,
@@ -61,13 +56,11 @@ pub struct Support {
 }
 
 impl Support {
-    /// It, with nothing on it yet.
     pub fn new(setup: &Setup) -> Self {
         let home = Box::new(ListPage::of(Requests));
         Self { home, above: Vec::new(), desk: Desk::new(setup.drafts.clone()) }
     }
 
-    /// The page that is shown.
     pub fn page(&self) -> &dyn Screen {
         self.above.last().map_or(self.home.as_ref(), |layer| layer.page.as_ref())
     }
@@ -79,24 +72,21 @@ impl Support {
         }
     }
 
-    /// Whether the list of requests is shown.
     pub fn is_home(&self) -> bool {
         self.above.is_empty()
     }
 
-    /// The request that is being written.
     pub fn composition(&self) -> Option<&Composition> {
         self.desk.open.as_ref()
     }
 
-    /// Has the request that is written do something.
-    fn compose(
-        &mut self,
-        cx: &Cx<'_>,
-        act: impl FnOnce(&mut Composition) -> compose::Outcome,
-    ) -> Reply {
-        let page = self.page().context(cx);
-        self.desk.act(page, cx, act)
+    /// What has the keys: the request that is written, or the page.
+    fn front(&self) -> &dyn Screen {
+        if self.desk.open.is_some() { &self.desk } else { self.page() }
+    }
+
+    fn front_mut(&mut self) -> &mut dyn Screen {
+        if self.desk.open.is_some() { &mut self.desk } else { self.page_mut() }
     }
 
     /// Opens a page over the one that is shown.
@@ -128,18 +118,15 @@ fn needs(capability: Capability) -> String {
 
 impl Screen for Support {
     fn context(&self, cx: &Cx<'_>) -> Context {
-        self.composition().map_or_else(|| self.page().context(cx), Composition::context)
+        self.front().context(cx)
     }
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
-        if self.composition().is_some() { Vec::new() } else { self.page().subscriptions(cx) }
+        self.front().subscriptions(cx)
     }
 
     fn reads(&self, cx: &Cx<'_>) -> Option<Slot> {
-        match self.composition() {
-            Some(open) => (open.step() != Step::Sent).then_some(Slot::Evidence),
-            None => self.page().reads(cx),
-        }
+        self.front().reads(cx)
     }
 
     fn show(&mut self, target: &Target, way: Way, cx: &Cx<'_>) -> Option<Reply> {
@@ -182,15 +169,17 @@ impl Screen for Support {
                 page.command(Command::FilterAccept, cx);
                 reply.and(searched)
             }
-            Target::Compose(subject) => self.desk.begin(*subject, from, cx),
+            Target::Compose(subject) => {
+                let page = self.page().context(cx);
+                self.desk.write(*subject, page, from, cx)
+            }
             Target::Run(_) | Target::Runs(_) | Target::Inbox => return None,
         })
     }
 
     /// An answer is given to whichever page asked.
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
-        let page = self.page().context(cx);
-        if let Some(reply) = self.desk.answer(answer, page, cx) {
+        if let Some(reply) = self.desk.answer(answer, cx) {
             return Some(reply);
         }
         let pages = self.above.iter_mut().map(|layer| &mut layer.page);
@@ -208,7 +197,7 @@ impl Screen for Support {
         }
         let files = match answer {
             Answer::DiagnosticsExported(files) => files,
-            answer => return self.desk.outcome(answer),
+            answer => return self.desk.outcome(slot, answer, cx),
         };
         self.settle(cx);
         Reply::default().say(
@@ -230,13 +219,8 @@ impl Screen for Support {
     }
 
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
-        if self.composition().is_some() {
-            if Desk::takes(command) {
-                return self.compose(cx, |open| open.command(command, cx));
-            }
-            return Reply::up(command);
-        }
         match command {
+            _ if self.desk.open.is_some() => self.desk.command(command, cx),
             Command::TabSupport if cx.shown => {
                 self.above.clear();
                 self.settle(cx);
@@ -248,64 +232,49 @@ impl Screen for Support {
     }
 
     fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
-        if self.composition().is_some() {
-            return self.compose(cx, |open| open.type_key(event));
-        }
-        self.page_mut().key(event, cx)
+        self.front_mut().key(event, cx)
     }
 
     fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
-        if self.composition().is_some_and(|open| open.context().is_text()) {
-            return self.compose(cx, |open| open.paste(text));
-        }
-        self.page_mut().paste(text, cx)
+        self.front_mut().paste(text, cx)
     }
 
     fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> Reply {
-        if self.composition().is_some() {
-            return Reply::default();
-        }
-        self.page_mut().click(column, row, cx)
+        self.front_mut().click(column, row, cx)
     }
 
     fn is_typing(&self) -> bool {
-        self.composition().is_none() && self.page().is_typing()
+        self.front().is_typing()
     }
 
     fn rested(&mut self, cx: &Cx<'_>) -> Reply {
-        self.compose(cx, Composition::rest)
+        self.desk.rested(cx)
     }
 
     fn tick(&mut self, cx: &Cx<'_>) -> Reply {
-        Reply::of(self.desk.keep(cx.look.now))
+        self.desk.tick(cx)
     }
 
     fn settle(&mut self, cx: &Cx<'_>) {
         self.page_mut().settle(cx);
+        self.desk.settle(cx);
     }
 
     fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
-        match self.composition() {
-            Some(open) => open.draw(buffer, cx),
-            None => self.page().view(cx, buffer),
-        }
+        self.front().view(cx, buffer)
     }
 
     fn hints(&self, cx: &Cx<'_>) -> Vec<Hint> {
-        if let Some(open) = self.composition() {
-            let offers = open.footer().into_iter();
-            return offers.map(|(command, label)| Hint::Does(command, label)).collect();
-        }
         let refused = |state: &State<'_>| {
             state.error.is_some_and(|error| error.kind() == ErrorKind::Forbidden) && !state.has_data
         };
         // What may not be seen has nothing to be done to it.
         let hidden = !self.is_typing() && self.state(cx).as_ref().is_some_and(refused);
-        if hidden { Vec::new() } else { self.page().hints(cx) }
+        if hidden { Vec::new() } else { self.front().hints(cx) }
     }
 
     fn state(&self, cx: &Cx<'_>) -> Option<State<'_>> {
-        if self.composition().is_some() { None } else { self.page().state(cx) }
+        self.front().state(cx)
     }
 
     fn subject(&self, cx: &Cx<'_>) -> Subject<'_> {
@@ -317,16 +286,15 @@ impl Screen for Support {
     }
 
     fn unsaved(&self) -> Option<&'static str> {
-        self.desk.has_work().then_some(LEAVE)
+        self.desk.unsaved()
     }
 
     fn discard(&mut self, cx: &Cx<'_>) -> Reply {
-        let page = self.page().context(cx);
-        self.desk.discard(page, cx)
+        self.desk.discard(cx)
     }
 
     fn begin(&mut self, cx: &Cx<'_>) -> Reply {
-        self.desk.offer(cx.name)
+        self.desk.begin(cx)
     }
 
     fn inherit(&mut self, mut old: Self, on_purpose: bool, now: DateTime<Utc>) -> Vec<Effect> {

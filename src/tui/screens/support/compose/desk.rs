@@ -1,25 +1,26 @@
 //! Where requests for support are written: how one begins and ends, and the files of their drafts.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
+use crossterm::event::KeyEvent;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
 
-use super::{Composition, Outcome, Step};
+use super::{Composition, Restored, Step, named};
 use crate::domain::support::{Draft, Reference};
 use crate::drafts::{DraftKey, Drafts, Kept};
 use crate::ops::AnyOutput;
-use crate::ops::support::{Compose, CreateRequest, DiagnosticsSubject};
+use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
-use crate::tui::compose::{Done, Job, Keeper};
+use crate::tui::compose::{Job, Keeper};
 use crate::tui::msg::{Answer, Effect, Request, Slot};
-use crate::tui::screen::{Cx, Go, Place, Reply, Target};
+use crate::tui::screen::{Cx, Go, Hint, Place, Reply, Screen, Target};
 use crate::tui::screens::dialogs::question::Question;
 
-/// What the question before a draft is discarded says.
-const DISCARD: &str = "What was typed for this support request would be lost, its file too. y \
-                       discards it, any other key keeps it.";
 /// How many drafts a console holds beside their files.
 const HELD: usize = 20;
+/// What the question before the console is left with a draft says.
+const LEAVE: &str =
+    "A support request is being written. y leaves the console, any other key stays.";
 
 /// Requests that are being written, and where their drafts are kept.
 #[derive(Debug, Default)]
@@ -32,7 +33,9 @@ pub struct Desk {
     /// What was being written when the session ended.
     interrupted: Option<DraftKey>,
     /// Where the composition was begun; none where that was a page of support.
-    pub from: Option<Place>,
+    from: Option<Place>,
+    /// Whether it was begun in the choice of a run's tenant, which is left with it.
+    chosen: bool,
     /// Where drafts are kept, as it is shown.
     folder: Option<String>,
 }
@@ -57,20 +60,21 @@ impl Desk {
         self.open.as_ref().is_some_and(Composition::has_work)
     }
 
-    /// Begins a request about a tenant, or about one tenant of a run, at this place, or goes on with
-    /// it.
-    pub fn begin(
+    /// Begins a request about a tenant, or about one tenant of a run, on a page and from a place, or
+    /// goes on with it.
+    pub fn write(
         &mut self,
         subject: DiagnosticsSubject,
+        page: Context,
         from: Option<Place>,
         cx: &Cx<'_>,
     ) -> Reply {
         let key = DraftKey { person: cx.name.to_owned(), subject };
         if let Some(open) = &self.open {
-            if *open.key() == key && open.step() != Step::Sent {
+            if open.key == key && open.step != Step::Sent {
                 return Reply::default();
             }
-            if open.is_sending() {
+            if open.sending {
                 let why = "another request is being sent; what comes of it is shown first";
                 return Reply::default().say(why, cx);
             }
@@ -80,66 +84,52 @@ impl Desk {
         let mut open = Composition::new(key.clone(), self.folder.clone());
         match self.held.iter().position(|held| held.key == key) {
             Some(at) => {
-                let held = self.held.remove(at);
-                open.resume(&held.draft, held.reference, held.at);
+                let Held { draft, reference, at, .. } = self.held.remove(at);
+                open.resume(&draft, reference, Restored { at, masks_lost: false });
+                open.file = super::File::Behind;
             }
             None => {
                 if let Some(load) = self.keeper.load(&key, now) {
-                    open.read_first();
+                    open.reading = true;
                     effects.extend(load);
                 }
             }
         }
+        let opening = open.open();
         self.open = Some(open);
         self.from = from;
-        effects.push(ask_evidence(subject));
-        Reply::of(effects)
+        self.chosen = page == Context::RunTenants;
+        Reply::of(effects).and(opening.effects)
     }
 
     /// Puts the open composition down: its draft is written and held.
     fn put_down(&mut self, now: DateTime<Utc>) -> Vec<Effect> {
         let effects = self.keep(now);
-        let Some(open) = self.open.take() else { return effects };
-        if open.has_work() {
-            let (draft, reference) = open.draft();
-            let key = open.key().clone();
-            self.held.retain(|held| held.key != key);
-            self.held.push(Held { key, draft, reference, at: now });
-            if self.held.len() > HELD {
-                self.held.remove(0);
-            }
+        let Some(open) = self.open.take().filter(Composition::has_work) else { return effects };
+        let (draft, reference) = open.draft();
+        let key = open.key;
+        self.held.retain(|held| held.key != key);
+        self.held.push(Held { key, draft, reference, at: now });
+        if self.held.len() > HELD {
+            self.held.remove(0);
         }
         effects
     }
 
     /// Writes the draft's file where something was changed since the last time.
-    pub fn keep(&mut self, now: DateTime<Utc>) -> Vec<Effect> {
+    fn keep(&mut self, now: DateTime<Utc>) -> Vec<Effect> {
         let Some(open) = &mut self.open else { return Vec::new() };
-        let Some(kept) = open.unwritten(now) else { return Vec::new() };
-        if self.keeper.drafts().is_none() {
-            return Vec::new();
+        match open.unwritten(now) {
+            Some(kept) => self.keeper.save(&open.key, kept),
+            None => Vec::new(),
         }
-        open.writing(now);
-        self.keeper.save(open.key(), kept)
-    }
-
-    /// What may not be on the disk yet, when the console ends at `now`.
-    pub fn last(&mut self, now: DateTime<Utc>) -> Option<(Drafts, Vec<Job>)> {
-        if let Some(open) = &mut self.open
-            && let Some(kept) = open.unwritten(now)
-        {
-            let job = self.keeper.save_job(open.key(), kept);
-            open.writing(now);
-            self.keeper.wait(job);
-        }
-        self.keeper.last()
     }
 
     /// The session ends: what was being written is kept, and offered again after the next login.
     /// What another person held is forgotten.
     pub fn interrupt(&mut self, on_purpose: bool, now: DateTime<Utc>) -> Vec<Effect> {
         let open = self.open.as_ref().filter(|open| open.has_work());
-        let key = open.map(|open| open.key().clone());
+        let key = open.map(|open| open.key.clone());
         let effects = self.put_down(now);
         self.from = None;
         if on_purpose {
@@ -150,172 +140,211 @@ impl Desk {
         effects
     }
 
-    /// A person has logged in: their interrupted draft is offered.
-    pub fn offer(&mut self, person: &str) -> Reply {
-        self.held.retain(|held| held.key.person == person);
-        let interrupted = self.interrupted.take();
-        let Some(key) = interrupted.filter(|key| key.person == person) else {
-            return Reply::default();
-        };
-        let about = match key.subject {
-            DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),
-            DiagnosticsSubject::Run { run_id, .. } => format!("run {run_id}"),
-        };
-        let why = format!(
-            "A support request about {about} was being written when the session ended; its draft \
-             is kept. y goes on with it now, any other key leaves it for later."
-        );
-        let (title, leads) = (" Go on? ", Go::Show(Target::Compose(key.subject)));
-        Reply::default().push(Question { title, why, yes: "go on", leads })
-    }
-
-    /// Throws the draft away; `page` is where the keys of the page below are looked up.
-    pub fn discard(&mut self, page: Context, cx: &Cx<'_>) -> Reply {
-        let effects = self.forget();
-        self.leave(page).and(effects).say("the draft was discarded", cx)
-    }
-
     fn forget(&mut self) -> Vec<Effect> {
-        let Some(open) = &self.open else { return Vec::new() };
-        let key = open.key().clone();
-        self.held.retain(|held| held.key != key);
-        self.keeper.remove(&key)
+        self.open.as_ref().map_or_else(Vec::new, |open| self.keeper.remove(&open.key))
     }
 
     /// Goes back to where the composition was begun; the choice of a run's tenant lies between.
-    fn leave(&mut self, page: Context) -> Reply {
+    fn go_back(&mut self) -> Reply {
         self.open = None;
         Reply::default().go(match self.from.take() {
             Some(place) => Go::Return(place),
-            None if page == Context::RunTenants => Go::Command(Command::AppBack),
+            None if self.chosen => Go::Command(Command::AppBack),
             None => Go::Poll,
         })
     }
 
-    /// Whether a command means the composition rather than the console, while it has the keys.
-    pub fn takes(command: Command) -> bool {
-        let consoles = command.is_everywhere() || command == Command::FilterEdit;
-        !consoles || command == Command::CopyId
+    /// Leaves the composition; an unsent one is kept, and one goes on with it from the page below.
+    fn leave(&mut self, cx: &Cx<'_>) -> Reply {
+        let (kept, sent) = (self.has_work(), self.has_sent());
+        let effects = self.put_down(cx.look.now);
+        let back = if sent || self.from.is_some() {
+            self.go_back()
+        } else {
+            Reply::default().go(Go::Poll)
+        };
+        let back = back.and(effects);
+        match &self.folder {
+            _ if !kept => back,
+            Some(folder) => back.say(format!("draft kept in {folder}"), cx),
+            None => back.say("the draft is kept as long as this console runs", cx),
+        }
+    }
+
+    fn has_sent(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.step == Step::Sent)
     }
 
     /// Has the composition do something.
-    pub fn act(
-        &mut self,
-        page: Context,
-        cx: &Cx<'_>,
-        act: impl FnOnce(&mut Composition) -> Outcome,
-    ) -> Reply {
+    fn act(&mut self, cx: &Cx<'_>, act: impl FnOnce(&mut Composition) -> Reply) -> Reply {
         let Some(open) = &mut self.open else { return Reply::default() };
-        let outcome = act(open);
-        self.follow(outcome, page, cx)
+        let reply = act(open);
+        if reply.closes() { self.leave(cx) } else { reply }
     }
 
-    /// Takes an answer; none where it is not one to what the composition asked.
-    pub fn answer(&mut self, answer: &AnyOutput, page: Context, cx: &Cx<'_>) -> Option<Reply> {
+    /// Sends the request. The draft's file gets the reference before, so that a later attempt, in
+    /// another console too, goes on with this one.
+    fn send(&mut self, cx: &Cx<'_>) -> Reply {
+        let Some(open) = &mut self.open else { return Reply::default() };
+        let request = match open.send(cx) {
+            Ok(request) => request,
+            Err(why) => return why,
+        };
+        let kept = Kept::of(request.draft.clone(), Some(request.reference), cx.look.now);
+        let kept = self.keeper.save_job(&open.key, kept);
+        let create = Box::new(request.into());
+        let request = match kept {
+            Some(kept) => Request::Kept(Box::new(kept), create),
+            None => Request::Op(create),
+        };
+        Reply::of(vec![Effect::Ask(Slot::SendRequest, request)])
+    }
+
+    /// Shows what was sent, in place of the page that it was written on.
+    fn show_sent(&mut self) -> Option<Reply> {
+        let reference = self.open.as_ref()?.sent()?.request.reference;
+        (self.open, self.from) = (None, None);
+        Some(Reply::show(Target::Request(reference)))
+    }
+
+    /// Whether a command means the composition rather than the console.
+    fn takes(&self, command: Command) -> bool {
+        match command {
+            Command::FilterEdit => self.open.as_ref().is_some_and(|it| it.step == Step::Preview),
+            _ => !command.is_everywhere() || command == Command::CopyId,
+        }
+    }
+}
+
+/// What has the keys while a request is written.
+impl Screen for Desk {
+    fn context(&self, cx: &Cx<'_>) -> Context {
+        self.open.as_ref().map_or(Context::Compose, |open| open.context(cx))
+    }
+
+    fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
+        (!self.has_sent()).then_some(Slot::Evidence)
+    }
+
+    fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
+        if !self.takes(command) {
+            return Reply::up(command);
+        }
+        let context = self.context(cx);
+        match command {
+            Command::ComposeShow if context == Context::Sent => {
+                self.show_sent().unwrap_or_default()
+            }
+            Command::ComposeSend if context == Context::Preview => self.send(cx),
+            Command::ComposePreview => {
+                let reply = self.act(cx, |open| open.command(command, cx));
+                reply.and(self.keep(cx.look.now))
+            }
+            _ => self.act(cx, |open| open.command(command, cx)),
+        }
+    }
+
+    fn key(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
+        self.act(cx, |open| open.key_typed(event, cx))
+    }
+
+    fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
+        self.act(cx, |open| open.paste(text, cx))
+    }
+
+    fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        self.act(cx, |open| open.click(column, row, cx))
+    }
+
+    fn is_typing(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.page.is_typing())
+    }
+
+    fn rested(&mut self, cx: &Cx<'_>) -> Reply {
+        if let Some(open) = &mut self.open {
+            open.rested();
+        }
+        self.tick(cx)
+    }
+
+    fn tick(&mut self, cx: &Cx<'_>) -> Reply {
+        Reply::of(self.keep(cx.look.now))
+    }
+
+    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
         Some(match answer {
-            AnyOutput::Compose(asked, opened) => self.act(page, cx, |open| {
-                if open.key().subject != asked.subject {
-                    return Outcome::default();
-                }
-                open.opened(opened.clone().map(Arc::new))
+            AnyOutput::Compose(asked, opened) => self.act(cx, |open| {
+                let ours = open.key.subject == asked.subject;
+                if ours { open.opened(opened.clone()) } else { Reply::default() }
             }),
             AnyOutput::CreateRequest(asked, sent) => {
-                self.act(page, cx, |open| open.took(asked.reference, sent.clone()))
+                let reply = self.act(cx, |open| open.took(asked.reference, sent.clone(), cx));
+                let files = if self.has_sent() { self.forget() } else { self.keep(cx.look.now) };
+                reply.and(files)
             }
             _ => return None,
         })
     }
 
     /// Takes what came of work on files of drafts.
-    pub fn outcome(&mut self, answer: &Answer) -> Reply {
+    fn outcome(&mut self, _: Slot, answer: &Answer, _: &Cx<'_>) -> Reply {
         let Answer::Files(done) = answer else { return Reply::default() };
         if let Some(open) = &mut self.open {
-            let key = open.key().clone();
-            for (_, done) in done.iter().filter(|(whose, _)| *whose == key) {
-                open.filed(Done::clone(done));
+            for (whose, done) in done {
+                if *whose == open.key {
+                    open.filed(done.clone());
+                }
             }
         }
         Reply::of(self.keeper.landed())
     }
 
-    /// Does what the composition asks.
-    fn follow(&mut self, outcome: Outcome, page: Context, cx: &Cx<'_>) -> Reply {
-        let now = cx.look.now;
-        let mut reply = Reply::default();
-        if let Some(text) = outcome.say {
-            reply = reply.say(text, cx);
+    fn settle(&mut self, cx: &Cx<'_>) {
+        if let Some(open) = &mut self.open {
+            open.page.settle(&open.page_cx(cx));
         }
-        if outcome.rest {
-            reply.effects.push(Effect::WaitForRest);
-        }
-        if let Some(request) = outcome.send {
-            reply.effects.push(self.send(request, now));
-        }
-        if outcome.keep {
-            reply.effects.extend(self.keep(now));
-        }
-        if outcome.forget {
-            reply.effects.extend(self.forget());
-        }
-        if let Some(open) = self.open.as_ref().filter(|_| outcome.open) {
-            reply.effects.push(ask_evidence(open.key().subject));
-        }
-        let sent = self.open.as_ref().is_some_and(|open| open.step() == Step::Sent);
-        if let Some(text) = outcome.copy {
-            // The page of what was sent shows the reference itself.
-            let what = if sent { String::new() } else { format!("{text} ") };
-            reply = reply.say(format!("{what}copied (sent to terminal)"), cx);
-            reply.effects.push(Effect::Copy(text));
-        }
-        if outcome.ask {
-            let (title, why, leads) = (" Discard it? ", DISCARD.to_owned(), Go::Discard);
-            reply = reply.push(Question { title, why, yes: "discard", leads });
-        }
-        if outcome.leave {
-            let kept = self.has_work();
-            let effects = self.put_down(now);
-            let left = if sent || self.from.is_some() {
-                self.leave(page)
-            } else {
-                Reply::default().go(Go::Poll)
-            };
-            reply.nav.extend(left.nav);
-            reply.effects.extend(effects);
-            if kept {
-                reply = reply.say(
-                    self.folder.as_ref().map_or_else(
-                        || "the draft is kept as long as this console runs".to_owned(),
-                        |folder| format!("draft kept in {folder}"),
-                    ),
-                    cx,
-                );
-            }
-        }
-        if let Some(reference) = outcome.show {
-            // In place of the page that it was written on.
-            self.open = None;
-            self.from = None;
-            reply = reply.go(Go::Show(Target::Request(reference)));
-        }
-        reply
     }
 
-    /// Sends a request. The draft's file gets the reference before, so that a later attempt, in
-    /// another console too, goes on with this one.
-    fn send(&self, request: CreateRequest, now: DateTime<Utc>) -> Effect {
-        let Self { open, keeper, .. } = self;
-        let kept = Kept::of(request.draft.clone(), Some(request.reference), now);
-        let job = open.as_ref().and_then(|open| keeper.save_job(open.key(), kept));
-        let create = Box::new(request.into());
-        let request = match keeper.drafts().cloned().zip(job) {
-            Some(kept) => Request::Kept(Box::new(kept), create),
-            None => Request::Op(create),
+    fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.open.as_ref()?.view(cx, buffer)
+    }
+
+    fn hints(&self, cx: &Cx<'_>) -> Vec<Hint> {
+        self.open.as_ref().map_or_else(Vec::new, |open| open.hints(cx))
+    }
+
+    fn unsaved(&self) -> Option<&'static str> {
+        self.has_work().then_some(LEAVE)
+    }
+
+    fn discard(&mut self, cx: &Cx<'_>) -> Reply {
+        let effects = self.forget();
+        self.go_back().and(effects).say("the draft was discarded", cx)
+    }
+
+    /// A person has logged in: their interrupted draft is offered.
+    fn begin(&mut self, cx: &Cx<'_>) -> Reply {
+        self.held.retain(|held| held.key.person == cx.name);
+        let interrupted = self.interrupted.take();
+        let Some(key) = interrupted.filter(|key| key.person == cx.name) else {
+            return Reply::default();
         };
-        Effect::Ask(Slot::SendRequest, request)
+        let why = format!(
+            "A support request about {} was being written when the session ended; its draft is \
+             kept. y goes on with it now, any other key leaves it for later.",
+            named(key.subject)
+        );
+        let (title, leads) = (" Go on? ", Go::Show(Target::Compose(key.subject)));
+        Reply::default().push(Question { title, why, yes: "go on", leads })
     }
-}
 
-/// Asks what a request is made of; audited, for diagnostics are opened with it.
-fn ask_evidence(subject: DiagnosticsSubject) -> Effect {
-    Effect::ask(Slot::Evidence, Compose { subject, attach: true })
+    /// What may not be on the disk yet, when the console ends at `now`.
+    fn last(&mut self, now: DateTime<Utc>) -> Option<(Drafts, Vec<Job>)> {
+        if let Some(open) = &mut self.open
+            && let Some(kept) = open.unwritten(now)
+        {
+            self.keeper.wait(&open.key, kept);
+        }
+        self.keeper.last()
+    }
 }

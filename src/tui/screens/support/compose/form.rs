@@ -7,31 +7,24 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use crate::domain::support::{Draft, MAX_NOTES, MAX_SUMMARY, ProblemField, Severity};
 use crate::tui::command::Command;
 use crate::tui::look::grouped;
+use crate::tui::screen::CUT;
 use crate::tui::widgets::text_area::TextArea;
 use crate::tui::widgets::text_field::TextField;
 
 /// More than is kept of any line: what is too long is told, not cut.
 const LINE: usize = 4_000;
 
-/// A field of the form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    /// How much it presses.
     Severity,
-    /// What is wrong.
     Summary,
-    /// How to see it.
     Notes,
-    /// Whom to ask.
     ContactName,
-    /// Where to reach them.
     ContactEmail,
-    /// Whether diagnostics go with it.
     Attach,
 }
 
 impl Field {
-    /// Every field, from top to bottom.
     pub const ALL: &'static [Self] = &[
         Self::Severity,
         Self::Summary,
@@ -41,7 +34,6 @@ impl Field {
         Self::Attach,
     ];
 
-    /// Its label.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Severity => "severity",
@@ -72,16 +64,6 @@ impl Field {
     }
 }
 
-/// What a paste came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pasted {
-    /// All of it was taken.
-    Whole,
-    /// Not all of it, or none, for this reason.
-    Not(String),
-}
-
-/// The state of the form.
 #[derive(Debug, Clone)]
 pub struct ComposeForm {
     pub(super) severity: Severity,
@@ -116,7 +98,6 @@ impl ComposeForm {
         }
     }
 
-    /// The draft that the fields make.
     pub fn draft(&self) -> Draft {
         Draft {
             severity: self.severity,
@@ -142,7 +123,6 @@ impl ComposeForm {
         (has > max).then(|| format!("{has_text} of {max_text} characters; shorten it"))
     }
 
-    /// The field that has the keys.
     pub fn focus(&self) -> Field {
         self.focus
     }
@@ -192,27 +172,21 @@ impl ComposeForm {
     }
 
     /// Pastes into the field that has the keys. It never goes on, let alone sends anything.
-    pub fn paste(&mut self, text: &str) -> Pasted {
+    ///
+    /// # Errors
+    /// Why not all of it was taken.
+    pub fn paste(&mut self, text: &str) -> Result<(), String> {
         let line = text.trim_end_matches(['\n', '\r']);
         let whole = match self.focus {
             Field::Severity | Field::Attach => {
-                let why = "text is pasted into a text field; nothing was done";
-                return Pasted::Not(why.to_owned());
+                return Err("text is pasted into a text field; nothing was done".to_owned());
             }
-            Field::Notes => {
-                return match self.notes.paste(text) {
-                    Ok(()) => Pasted::Whole,
-                    Err(why) => Pasted::Not(why),
-                };
-            }
+            Field::Notes => return self.notes.paste(text),
             Field::Summary => self.summary.paste(line),
             Field::ContactName => self.contact_name.paste(line),
             Field::ContactEmail => self.contact_email.paste(line),
         };
-        if whole {
-            return Pasted::Whole;
-        }
-        Pasted::Not("the paste was longer than the field and was cut off".to_owned())
+        if whole { Ok(()) } else { Err(CUT.to_owned()) }
     }
 
     fn choose_severity(&mut self, event: &KeyEvent) -> bool {
@@ -286,7 +260,7 @@ mod tests {
         assert!(!press(&mut form, KeyCode::Char('x')));
         assert_eq!(
             form.paste("high"),
-            Pasted::Not("text is pasted into a text field; nothing was done".to_owned())
+            Err("text is pasted into a text field; nothing was done".to_owned())
         );
         form.command(Command::FieldPrevious);
         assert_eq!(form.focus(), Field::Attach);
@@ -300,9 +274,9 @@ mod tests {
     #[test]
     fn only_the_field_with_the_keys_changes() {
         let mut form = ComposeForm::of(&Draft::default());
-        assert_eq!(form.paste("two\nlines\n"), Pasted::Whole);
+        assert_eq!(form.paste("two\nlines\n"), Ok(()));
         form.go(Field::Notes, None);
-        assert_eq!(form.paste("two\nlines\n"), Pasted::Whole);
+        assert_eq!(form.paste("two\nlines\n"), Ok(()));
         let draft = form.draft();
         assert_eq!((draft.summary.as_str(), draft.notes.as_str()), ("two lines", "two\nlines\n"));
         assert!(form.command(Command::TextUndo) && form.draft().notes.is_empty());
@@ -315,12 +289,12 @@ mod tests {
         assert!(form.command(Command::TextUndo));
         assert_eq!(form.draft().notes, "two\nlines\nabc");
         assert_eq!(form.over(Field::Notes), None);
-        assert_eq!(form.paste(&"x".repeat(MAX_NOTES)), Pasted::Whole);
+        assert_eq!(form.paste(&"x".repeat(MAX_NOTES)), Ok(()));
         assert_eq!(form.over(Field::Notes).unwrap(), "10,013 of 10,000 characters; shorten it");
         assert!(form.command(Command::FilterClear));
         assert_eq!(form.draft().notes, "two\nlines\n");
         form.go(Field::Summary, None);
         assert!(form.command(Command::FilterClear) && form.draft().summary.is_empty());
-        assert!(matches!(form.paste(&"x".repeat(LINE + 1)), Pasted::Not(_)));
+        assert_eq!(form.paste(&"x".repeat(LINE + 1)), Err(CUT.to_owned()));
     }
 }

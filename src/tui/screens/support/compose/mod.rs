@@ -5,123 +5,59 @@ pub(super) mod desk;
 mod flow;
 mod form;
 mod preview;
+mod read;
 mod suggest;
 mod view;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 pub use self::form::{ComposeForm, Field};
-use self::preview::PreviewLine;
+use self::preview::Preview;
 use crate::Error;
-use crate::domain::support::{Draft, Evidence, Prepared, Reference, SectionKey};
+use crate::domain::support::{Draft, Evidence, Prepared, Reference};
 use crate::drafts::{DraftKey, Kept};
-use crate::ops::support::{CreateRequest, Created};
+use crate::ops::support::{Created, DiagnosticsSubject};
 use crate::tui::command::{Command, Context};
-use crate::tui::look::Look;
-use crate::tui::screen::Cx;
+use crate::tui::screen::{Cx, Hint, Screen};
+use crate::tui::widgets::page::Page;
 use crate::tui::widgets::text_field::TextField;
 
-/// From so many columns on, form and preview stand beside each other.
-pub const WIDE: u16 = 120;
-
 /// How far a request has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// It is written.
     Write,
     /// What would be stored is looked at.
     Preview,
-    /// It was sent.
     Sent,
-}
-
-/// What the screen asks of the console around it.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// What is to be said.
-    pub say: Option<String>,
-    /// Whether the evidence is to be opened (again).
-    pub open: bool,
-    /// What is to be sent.
-    pub send: Option<CreateRequest>,
-    /// Whether to say when the keys rest.
-    pub rest: bool,
-    /// Whether the draft's file is to be written, if something was changed.
-    pub keep: bool,
-    /// Whether the draft's file is to be removed.
-    pub forget: bool,
-    /// What goes to the clipboard.
-    pub copy: Option<String>,
-    /// Whether to go back to where one came from.
-    pub leave: bool,
-    /// Whether to ask before the draft is thrown away.
-    pub ask: bool,
-    /// The request to be shown.
-    pub show: Option<Reference>,
-}
-
-impl Outcome {
-    fn say(text: impl Into<String>) -> Self {
-        Self { say: Some(text.into()), ..Self::default() }
-    }
-
-    fn rest() -> Self {
-        Self { rest: true, ..Self::default() }
-    }
 }
 
 /// What the request is made of, as far as it is known.
 #[derive(Debug, Clone)]
 enum Source {
-    /// It is being opened.
     Opening,
-    /// It could not be opened.
     Failed(Error),
-    /// It was opened.
     Open(Arc<Evidence>),
 }
 
-/// How the draft and its file stand to each other.
-#[derive(Debug, Clone, PartialEq)]
+/// How the draft's file stands to it.
+#[derive(Debug, Clone)]
 enum File {
-    /// There is nothing to keep.
-    Nothing,
+    /// There is nothing to be written.
+    Current,
     /// What was typed last is not in it yet.
     Behind,
-    /// It was written at this moment.
-    Written(DateTime<Utc>),
     /// It could not be written.
     Failed(Error),
 }
 
-/// Where the draft came from.
-#[derive(Debug, Clone, PartialEq)]
-enum Origin {
-    /// It begins here.
-    New,
-    /// From a file, or from what this console still held.
-    Restored { at: DateTime<Utc>, masks_lost: bool },
-}
-
-/// The cursor on what would be stored.
-#[derive(Debug)]
-struct Cursor {
-    at: usize,
-    open: BTreeSet<SectionKey>,
-    /// A passage to be masked, while it is typed.
-    prompt: Option<TextField>,
-    /// Whether the preview has stood for a moment: what was typed before it came up sends nothing.
-    settled: bool,
-}
-
-impl Default for Cursor {
-    fn default() -> Self {
-        let open = BTreeSet::from([SectionKey::Overview]);
-        Self { at: 0, open, prompt: None, settled: false }
-    }
+/// When a draft was kept that is gone on with.
+#[derive(Debug, Clone)]
+struct Restored {
+    at: DateTime<Utc>,
+    /// Whether it had passages that were masked by hand, which no file holds.
+    masks_lost: bool,
 }
 
 /// A request that is being written.
@@ -135,15 +71,17 @@ pub struct Composition {
     form: ComposeForm,
     /// Whether something was typed or chosen here.
     touched: bool,
-    origin: Origin,
+    restored: Option<Restored>,
     file: File,
-    /// What the suggestion was, so that nobody takes it for something that was typed.
-    suggested: Option<String>,
-    /// What would be stored, when it was last worked out.
-    prepared: Option<Box<Prepared>>,
-    /// Whether the preview has been looked at: from then on the form tells what is wrong with it.
+    /// Whether the summary was begun for the person.
+    suggested: bool,
+    page: Page<Preview>,
+    /// A passage to be masked, while it is typed.
+    prompt: Option<TextField>,
+    /// Whether the preview has stood for a moment: what was typed before it came up sends nothing.
+    settled: bool,
+    /// Whether the preview has been looked at: from then on the form says what is wrong with it.
     judged: bool,
-    cursor: Cursor,
     reference: Option<Reference>,
     sending: bool,
     /// Why the last attempt to send came to nothing.
@@ -158,8 +96,7 @@ pub struct Composition {
 impl Composition {
     /// A new one, whose draft is kept in `folder`; it names the person, as long as no other is named.
     pub fn new(key: DraftKey, folder: Option<String>) -> Self {
-        let name = &key.person;
-        let draft = Draft { contact_name: name.clone(), ..Draft::default() };
+        let draft = Draft { contact_name: key.person.clone(), ..Draft::default() };
         Self {
             key,
             step: Step::Write,
@@ -167,12 +104,13 @@ impl Composition {
             reading: false,
             form: ComposeForm::of(&draft),
             touched: false,
-            origin: Origin::New,
-            file: File::Nothing,
-            suggested: None,
-            prepared: None,
+            restored: None,
+            file: File::Current,
+            suggested: false,
+            page: Page::of(Preview::default()),
+            prompt: None,
+            settled: false,
             judged: false,
-            cursor: Cursor::default(),
             reference: None,
             sending: false,
             refusal: None,
@@ -187,19 +125,17 @@ impl Composition {
         &self.key
     }
 
-    /// How far it has come.
     pub fn step(&self) -> Step {
         self.step
     }
 
-    /// The form.
     pub fn form(&self) -> &ComposeForm {
         &self.form
     }
 
     /// What would be stored, when it was last worked out.
     pub fn prepared(&self) -> Option<&Prepared> {
-        self.prepared.as_deref()
+        self.page.of.prepared.as_deref()
     }
 
     /// Whether it is under way to the service.
@@ -207,14 +143,13 @@ impl Composition {
         self.sending
     }
 
-    /// What came of sending it.
     pub fn sent(&self) -> Option<&Created> {
         self.sent.as_deref()
     }
 
     /// Whether there is something of the person's own to lose.
     pub fn has_work(&self) -> bool {
-        self.step != Step::Sent && (self.touched || self.origin != Origin::New)
+        self.step != Step::Sent && (self.touched || self.restored.is_some())
     }
 
     /// The draft as it stands, and by what its sending goes on.
@@ -222,86 +157,82 @@ impl Composition {
         (self.form.draft(), self.reference)
     }
 
-    /// What has to be written into its file, if something was changed since the last time.
-    pub fn unwritten(&self, now: DateTime<Utc>) -> Option<Kept> {
-        let behind = matches!(self.file, File::Behind | File::Failed(_)) && self.has_work();
-        behind.then(|| Kept::of(self.form.draft(), self.reference, now))
+    /// What has to be written into its file, if something was changed since the last time; from now
+    /// on it is being written.
+    fn unwritten(&mut self, now: DateTime<Utc>) -> Option<Kept> {
+        if matches!(self.file, File::Current) || !self.has_work() {
+            return None;
+        }
+        self.file = File::Current;
+        Some(Kept::of(self.form.draft(), self.reference, now))
     }
 
-    /// The file is being written.
-    pub fn writing(&mut self, now: DateTime<Utc>) {
-        self.file = File::Written(now);
-    }
-
-    /// The draft's file is being read.
-    pub fn read_first(&mut self) {
-        self.reading = true;
-    }
-
-    /// Where keys are looked up.
-    pub fn context(&self) -> Context {
+    fn context(&self, cx: &Cx<'_>) -> Context {
         match self.step {
             Step::Write if self.form.focus() == Field::Notes => Context::Notes,
             Step::Write => Context::Compose,
-            Step::Preview if self.cursor.prompt.is_some() => Context::Mask,
-            Step::Preview => Context::Preview,
+            Step::Preview if self.prompt.is_some() => Context::Mask,
+            Step::Preview => self.page.context(cx),
             Step::Sent => Context::Sent,
         }
     }
 
     /// The commands that matter most in this step, for the footer, with their words.
-    pub fn footer(&self) -> Vec<(Command, &'static str)> {
-        let back = (Command::AppBack, "back");
-        match self.context() {
+    fn hints(&self, cx: &Cx<'_>) -> Vec<Hint> {
+        let back = Hint::Does(Command::AppBack, "back");
+        match self.context(cx) {
+            Context::Search => self.page.hints(cx),
             Context::Mask => vec![
-                (Command::FormSubmit, "mask"),
-                (Command::FilterClear, "clear"),
-                (Command::AppBack, "not"),
+                Hint::Does(Command::FormSubmit, "mask"),
+                Hint::Does(Command::FilterClear, "clear"),
+                Hint::Does(Command::AppBack, "not"),
             ],
             Context::Preview => {
                 let ready = self.prepared().is_some_and(Prepared::is_ready);
                 let mut offers = Vec::new();
                 if matches!(self.source, Source::Failed(_)) {
-                    offers.push((Command::PollNow, "open again"));
+                    offers.push(Hint::Does(Command::PollNow, "open again"));
                 } else if ready && !self.sending {
-                    offers.push((Command::ComposeSend, "send"));
+                    offers.push(Hint::own(Command::ComposeSend));
                 } else if !ready {
-                    offers.push((Command::MatchNext, "what is wrong"));
+                    offers.push(Hint::Does(Command::MatchNext, "what is wrong"));
                 }
                 if self.prepared().is_some_and(|prepared| prepared.diagnostics.is_some()) {
-                    offers.push((Command::ComposeWithhold, "leave out"));
+                    offers.push(Hint::own(Command::ComposeWithhold));
                 }
-                offers.extend([(Command::ComposeMask, "mask"), (Command::RowOpen, "open/edit")]);
+                offers.push(Hint::own(Command::ComposeMask));
+                offers.push(Hint::Does(Command::RowOpen, "open/edit"));
                 if !self.form.mask.is_empty() {
-                    offers.push((Command::ComposeUnmask, "unmask own"));
+                    offers.push(Hint::own(Command::ComposeUnmask));
                 }
-                offers.push(back);
+                offers.extend([back, Hint::Does(Command::FilterEdit, "search")]);
                 offers
             }
             Context::Sent => vec![
-                (Command::AppBack, "back"),
-                (Command::CopyId, "copy again"),
-                (Command::ComposeShow, "show it"),
+                back,
+                Hint::Does(Command::CopyId, "copy again"),
+                Hint::own(Command::ComposeShow),
             ],
             context => {
                 let mut offers =
-                    vec![(Command::ComposePreview, "preview"), (Command::FieldNext, "next field")];
+                    vec![Hint::own(Command::ComposePreview), Hint::own(Command::FieldNext)];
                 if context == Context::Notes {
-                    offers.push((Command::TextUndo, "undo"));
+                    offers.push(Hint::own(Command::TextUndo));
                 }
                 offers.push(back);
                 if self.has_work() {
-                    offers.push((Command::ComposeDiscard, "discard"));
+                    offers.push(Hint::own(Command::ComposeDiscard));
                 }
                 offers
             }
         }
     }
+}
 
-    /// The lines of what would be stored, in `columns` columns.
-    fn lines(&self, look: &Look, columns: u16) -> Vec<PreviewLine> {
-        self.prepared.as_ref().map_or_else(Vec::new, |prepared| {
-            preview::lines(prepared, &self.cursor.open, look, usize::from(columns))
-        })
+/// A subject by its id.
+fn named(subject: DiagnosticsSubject) -> String {
+    match subject {
+        DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),
+        DiagnosticsSubject::Run { run_id, .. } => format!("run {run_id}"),
     }
 }

@@ -1,153 +1,187 @@
-//! What would be stored, line by line, and what can be done about each line.
-
-use std::collections::BTreeSet;
+//! What would be stored, as a document, and what can be done about each text of it.
 
 use ratatui::text::Span;
 
 use super::form::Field;
-use crate::domain::safe_text::SafeText;
-use crate::domain::sanitize::Rule;
-use crate::domain::support::{Fact, Item, Place, Prepared, Section, SectionKey, Suspect};
-use crate::tui::look::{Look, grouped, wrapped};
+use crate::domain::support::{Fact, Item, Place, Prepared, Section};
+use crate::ops::AnyOutput;
+use crate::tui::command::Context;
+use crate::tui::look::grouped;
+use crate::tui::screen::{Cx, Hint, State, Subject};
 use crate::tui::theme::Role;
+use crate::tui::widgets::masked;
+use crate::tui::widgets::page::Document;
+use crate::tui::widgets::paper::Paper;
 
-/// What a line is about.
+#[derive(Debug, Default)]
+pub struct Preview {
+    /// What would be stored, when it was last worked out.
+    pub prepared: Option<Box<Prepared>>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spot {
-    /// Nothing in particular.
-    Text,
     /// A field of the form; the notes at a line, from 1.
     Field(Field, Option<usize>),
-    /// The heading of a section.
-    Section(SectionKey),
     /// An item of the diagnostics, by its path.
     Item(String),
 }
 
-/// One line.
-#[derive(Debug, Clone)]
-pub struct PreviewLine {
-    /// What it says.
-    pub spans: Vec<Span<'static>>,
-    /// What it is about.
-    pub spot: Spot,
-    /// The passage on it that looks like a secret.
+/// What a text is about.
+#[derive(Debug)]
+pub struct Mark {
+    /// The text, by its number.
+    pub text: usize,
+    pub spot: Option<Spot>,
+    /// The passage in it that looks like a secret.
     pub suspect: Option<String>,
+    /// Whether it is one of the texts at the top that say what is wrong.
+    pub listed: bool,
+}
+
+impl Mark {
     /// Whether it stands in the way of sending.
-    pub issue: bool,
+    pub const fn is_issue(&self) -> bool {
+        self.listed || self.suspect.is_some()
+    }
 }
 
-struct Writer<'a> {
-    look: &'a Look,
-    width: usize,
-    suspects: &'a [Suspect],
-    lines: Vec<PreviewLine>,
+impl Preview {
+    pub fn marks(&self, cx: &Cx<'_>) -> Vec<Mark> {
+        let written = self.prepared.as_ref().map(|it| written(it, &mut Paper::new(cx)));
+        written.unwrap_or_default()
+    }
 }
 
-/// The lines of what would be stored, in `width` columns, with the sections in `open` unfolded.
-pub fn lines(
-    prepared: &Prepared,
-    open: &BTreeSet<SectionKey>,
-    look: &Look,
-    width: usize,
-) -> Vec<PreviewLine> {
-    let mut w = Writer { look, width, suspects: &prepared.suspects, lines: Vec::new() };
-    w.issues(prepared);
-    w.texts(prepared);
-    w.subject(prepared);
+impl Document for Preview {
+    const CONTEXT: Context = Context::Preview;
+    const OPEN: &'static [usize] = &[0];
+
+    fn answer(&mut self, _: &AnyOutput, _: &Cx<'_>) -> bool {
+        false
+    }
+
+    fn write(&self, paper: &mut Paper<'_>, _: &Cx<'_>) -> Option<()> {
+        written(self.prepared.as_ref()?, paper);
+        Some(())
+    }
+
+    fn reading(&self) -> String {
+        "What would be stored is shown as soon as it was opened.".to_owned()
+    }
+
+    fn state(&self) -> State<'_> {
+        State { error: None, has_data: self.prepared.is_some() }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject::NONE
+    }
+
+    fn copies(&self) -> Option<String> {
+        None
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        Vec::new()
+    }
+}
+
+struct Writer<'w, 'a> {
+    paper: &'w mut Paper<'a>,
+    prepared: &'w Prepared,
+    marks: Vec<Mark>,
+}
+
+/// Writes it; gives what its texts are about, in their order.
+fn written(prepared: &Prepared, paper: &mut Paper<'_>) -> Vec<Mark> {
+    let mut w = Writer { paper, prepared, marks: Vec::new() };
+    w.issues();
+    w.texts();
+    w.subject();
     match &prepared.diagnostics {
-        Some(bundle) => bundle.sections.iter().for_each(|section| w.section(section, open)),
-        None => w.put(vec![look.span(Role::Muted, "no diagnostics go with it")], Spot::Text),
+        Some(bundle) => bundle.sections.iter().for_each(|section| w.section(section)),
+        None => w.paper.text(Role::Muted, 0, "no diagnostics go with it"),
     }
-    w.lines
+    w.marks
 }
 
-impl Writer<'_> {
-    fn put(&mut self, spans: Vec<Span<'static>>, spot: Spot) {
-        self.lines.push(PreviewLine { spans, spot, suspect: None, issue: false });
-    }
-
-    fn gap(&mut self) {
-        self.put(Vec::new(), Spot::Text);
-    }
-
+impl Writer<'_, '_> {
     /// What stands in the way, first of all.
-    fn issues(&mut self, prepared: &Prepared) {
+    fn issues(&mut self) {
+        let prepared = self.prepared;
         if prepared.is_ready() {
             return;
         }
-        let glyph = self.look.glyph("✗", "x");
-        let head = self.look.span(Role::Failed, format!("{glyph} this cannot be sent yet"));
-        self.put(vec![head], Spot::Text);
+        let look = self.paper.look;
+        let head = format!("{} this cannot be sent yet", look.glyph("✗", "x"));
+        self.paper.text(Role::Failed, 0, &head);
         for problem in &prepared.problems {
-            let spot = Field::of(problem.field).map_or(Spot::Text, |f| Spot::Field(f, None));
-            self.issue(&problem.text, &spot, None);
+            let spot = Field::of(problem.field).map(|field| Spot::Field(field, None));
+            self.issue(&problem.text, spot, None);
         }
         for suspect in &prepared.suspects {
-            let quoted = self.look.cut(&suspect.text, 40);
+            let quoted = look.cut(&suspect.text, 40);
             let text = format!("\"{quoted}\" in {} looks like a secret", suspect.place);
-            self.issue(&text, &spot_of(&suspect.place), Some(&suspect.text));
+            let spot = match &suspect.place {
+                Place::Summary => Some(Spot::Field(Field::Summary, None)),
+                Place::Notes(line) => Some(Spot::Field(Field::Notes, Some(*line))),
+                Place::ContactName => Some(Spot::Field(Field::ContactName, None)),
+                Place::Subject => None,
+                Place::Item(path) => Some(Spot::Item(path.clone())),
+            };
+            self.issue(&text, spot, Some(suspect.text.clone()));
         }
-        self.gap();
+        self.paper.gap();
     }
 
-    fn issue(&mut self, text: &str, spot: &Spot, suspect: Option<&str>) {
-        let marker = self.look.glyph("▹ ", "+ ");
-        for (at, piece) in wrapped(text, self.width.saturating_sub(4)).into_iter().enumerate() {
-            let lead = if at == 0 { format!("  {marker}") } else { "    ".to_owned() };
-            let spans =
-                vec![self.look.span(Role::Accent, lead), self.look.span(Role::Failed, piece)];
-            let (spot, suspect) = (spot.clone(), suspect.map(ToOwned::to_owned));
-            self.lines.push(PreviewLine { spans, spot, suspect, issue: at == 0 });
-        }
+    fn issue(&mut self, text: &str, spot: Option<Spot>, suspect: Option<String>) {
+        let glyph = self.paper.look.glyph("▹", "+");
+        self.paper.labelled(Role::Failed, 2, glyph, text);
+        self.marks.push(Mark { text: self.paper.number(), spot, suspect, listed: true });
     }
 
-    fn texts(&mut self, prepared: &Prepared) {
-        let field = |field| Spot::Field(field, None);
-        self.named("severity", prepared.severity.as_str(), 0, &field(Field::Severity), None);
+    fn texts(&mut self) {
+        let prepared = self.prepared;
+        let field = |field| Some(Spot::Field(field, None));
+        self.named("severity", prepared.severity.as_str(), 0, field(Field::Severity), None);
         let text = &prepared.summary.text;
-        self.named("summary", text, 0, &field(Field::Summary), Some(&Place::Summary));
+        self.named("summary", text, 0, field(Field::Summary), Some(&Place::Summary));
         let notes = prepared.notes.as_ref().map_or("", |notes| notes.text.as_str());
         if notes.is_empty() {
-            self.named("notes", "none", 0, &field(Field::Notes), None);
+            self.named("notes", "none", 0, field(Field::Notes), None);
         }
-        for (at, line) in notes.lines().enumerate() {
-            let label = if at == 0 { "notes" } else { "" };
-            let spot = Spot::Field(Field::Notes, Some(at + 1));
-            self.named(label, line, 0, &spot, Some(&Place::Notes(at + 1)));
+        for (line, text) in (1..).zip(notes.lines()) {
+            let label = if line == 1 { "notes" } else { "" };
+            let spot = Some(Spot::Field(Field::Notes, Some(line)));
+            self.named(label, text, 0, spot, Some(&Place::Notes(line)));
         }
         let name = prepared.contact_name.as_ref().map_or("none", |name| name.text.as_str());
-        self.named("contact", name, 0, &field(Field::ContactName), Some(&Place::ContactName));
+        self.named("contact", name, 0, field(Field::ContactName), Some(&Place::ContactName));
         // The one address that is kept as it was typed.
         let email = prepared.contact_email.as_deref().unwrap_or("none");
-        self.named("e-mail", email, 0, &field(Field::ContactEmail), None);
-        let attach = field(Field::Attach);
-        self.named("attach", prepared.attachment_mode.label(), 0, &attach, None);
-        self.gap();
+        self.named("e-mail", email, 0, field(Field::ContactEmail), None);
+        let attached = prepared.attachment_mode.label();
+        self.named("attach", attached, 0, field(Field::Attach), None);
+        self.paper.gap();
     }
 
     /// What it is about: references and facts that always go with it.
-    fn subject(&mut self, prepared: &Prepared) {
-        let subject = &prepared.subject;
+    fn subject(&mut self) {
+        let subject = &self.prepared.subject;
         let place = Some(&Place::Subject);
         let tenant = format!("{} ({})", subject.tenant_name, subject.tenant_id);
         let workspace = format!("{} ({})", subject.workspace_name, subject.workspace_id);
-        self.named("tenant", &tenant, 0, &Spot::Text, place);
-        self.named("workspace", &workspace, 0, &Spot::Text, place);
+        self.named("tenant", &tenant, 0, None, place);
+        self.named("workspace", &workspace, 0, None, place);
         if let Some(run) = &subject.run {
-            self.named("run", &format!("{} {}", run.id, run.run_type), 0, &Spot::Text, place);
-            let facts: Vec<&Fact> = run.facts.iter().filter(|fact| !fact.value.is_null()).collect();
-            for fact in facts {
-                self.named(&fact.label(), &fact.text(), 2, &Spot::Text, place);
-            }
+            self.named("run", &format!("{} {}", run.id, run.run_type), 0, None, place);
+            self.facts(&run.facts, 2, None, &Place::Subject);
         }
-        self.gap();
+        self.paper.gap();
     }
 
-    fn section(&mut self, section: &Section, open: &BTreeSet<SectionKey>) {
-        let look = self.look;
-        let is_open = open.contains(&section.key);
-        let marker = if is_open { look.glyph("▾ ", "- ") } else { look.glyph("▸ ", "+ ") };
+    fn section(&mut self, section: &Section) {
         let mut note = match &section.empty {
             Some(why) => why.clone(),
             None => counted(section.items.len(), "item"),
@@ -163,132 +197,69 @@ impl Writer<'_> {
         if left_out > 0 {
             note.push_str(&format!(", {left_out} left out"));
         }
-        let title = section.key.label();
-        let note = look.cut(&note, self.width.saturating_sub(title.len() + 4));
-        let spans = vec![
-            look.span(Role::Accent, format!("{marker}{title}")),
-            look.span(Role::Muted, format!("  {note}")),
-        ];
-        self.put(spans, Spot::Section(section.key));
-        if is_open {
-            section.items.iter().for_each(|item| self.item(item));
-        }
+        self.paper.section(section.key.label(), &note);
+        section.items.iter().for_each(|item| self.item(item));
+        self.paper.end_section();
     }
 
     fn item(&mut self, item: &Item) {
-        let look = self.look;
-        let spot = Spot::Item(item.path.clone());
+        let look = self.paper.look;
         let role = if item.withheld { Role::Cancelled } else { Role::Header };
-        let mut spans = vec![Span::raw("  ".to_owned())];
-        spans.extend(self.marked(&item.title, role, None));
+        let title = look.cut(&item.title, self.paper.width).to_string();
+        let mut spans = vec![Span::raw("  ")];
+        spans.extend(masked::spans(look, role, &title));
         if item.withheld {
             let glyph = look.glyph("⊘", "-");
             spans.push(look.span(Role::Cancelled, format!("  {glyph} left out")));
         }
-        self.put(spans, spot.clone());
-        let place = Place::Item(item.path.clone());
-        for fact in item.facts.iter().filter(|fact| !fact.value.is_null()) {
-            self.named(&fact.label(), &fact.text(), 4, &spot, Some(&place));
+        self.paper.put(spans);
+        let spot = Some(Spot::Item(item.path.clone()));
+        self.mark(spot.clone(), None);
+        self.facts(&item.facts, 4, spot.as_ref(), &Place::Item(item.path.clone()));
+    }
+
+    fn facts(&mut self, facts: &[Fact], indent: usize, spot: Option<&Spot>, place: &Place) {
+        for fact in facts.iter().filter(|fact| !fact.value.is_null()) {
+            self.named(&fact.label(), &fact.text(), indent, spot.cloned(), Some(place));
         }
     }
 
-    /// A label and a text beside it, wrapped; masks and what looks like a secret are marked.
+    /// A label and a text beside it, wrapped; what looks like a secret is set off.
     fn named(
         &mut self,
         label: &str,
         text: &str,
         indent: usize,
-        spot: &Spot,
+        spot: Option<Spot>,
         place: Option<&Place>,
     ) {
-        let head = if indent == 0 { 11 } else { indent + label.chars().count().max(20) + 1 };
-        let room = self.width.saturating_sub(head).max(10);
-        let clean = self.look.cut(text, usize::from(u16::MAX)).to_string();
-        let mut pieces = wrapped(&clean, room);
-        if pieces.is_empty() {
-            pieces.push(String::new());
+        let width = if indent == 0 { 10 } else { 20 };
+        let name = format!("{label:<width$}");
+        if text.trim().is_empty() {
+            let name = format!("{:indent$}{name}", "");
+            self.paper.put(vec![self.paper.look.span(Role::Muted, name)]);
+        } else {
+            self.paper.labelled(Role::Text, indent, &name, text);
         }
-        let passages: Vec<&str> = place.map_or_else(Vec::new, |place| {
-            let here = self.suspects.iter().filter(|suspect| suspect.place == *place);
-            here.map(|suspect| suspect.text.as_str()).collect()
-        });
-        for (at, piece) in pieces.into_iter().enumerate() {
-            let label = if at == 0 { label } else { "" };
-            let lead = format!("{:indent$}{label:<width$}", "", width = head - indent);
-            let mut spans = vec![self.look.span(Role::Muted, lead)];
-            let found = passages.iter().find(|passage| clean.contains(**passage)).copied();
-            spans.extend(self.marked(&piece, Role::Text, found));
-            let suspect = found.map(ToOwned::to_owned);
-            let issue = suspect.is_some() && at == 0;
-            self.lines.push(PreviewLine { spans, spot: spot.clone(), suspect, issue });
+        let here = self.prepared.suspects.iter().filter(|suspect| Some(&suspect.place) == place);
+        let found = here.map(|suspect| &suspect.text).find(|passage| text.contains(*passage));
+        if let Some(passage) = found {
+            self.paper.set_off(passage, Role::InputError);
+        }
+        if spot.is_some() || found.is_some() {
+            self.mark(spot, found.cloned());
         }
     }
 
-    /// A text with its masks in their own role, and a passage that looks like a secret in another.
-    fn marked(&self, text: &str, role: Role, suspect: Option<&str>) -> Vec<Span<'static>> {
-        let text = SafeText::new(text);
-        let mut rest = text.as_str();
-        let mut spans = Vec::new();
-        while !rest.is_empty() {
-            let mask = next_mask(rest);
-            let passage = suspect
-                .and_then(|passage| Some((rest.find(passage)?, passage.len(), Role::InputError)));
-            let next = [mask, passage].into_iter().flatten().min_by_key(|(at, ..)| *at);
-            let Some((at, length, marked)) = next else { break };
-            let (before, from) = rest.split_at(at);
-            let (found, after) = from.split_at(length);
-            if !before.is_empty() {
-                spans.push(self.look.span(role, before.to_owned()));
-            }
-            spans.push(self.look.span(marked, found.to_owned()));
-            rest = after;
-        }
-        if !rest.is_empty() {
-            spans.push(self.look.span(role, rest.to_owned()));
-        }
-        spans
+    fn mark(&mut self, spot: Option<Spot>, suspect: Option<String>) {
+        self.marks.push(Mark { text: self.paper.number(), spot, suspect, listed: false });
     }
-}
-
-/// The first mask in a text: where, how long, and its role.
-fn next_mask(text: &str) -> Option<(usize, usize, Role)> {
-    let masks = text.match_indices("[redacted:");
-    let mut known = masks.filter_map(|(at, _)| {
-        let rule = Rule::ALL.iter().find(|rule| text[at..].starts_with(rule.mask()))?;
-        Some((at, rule.mask().len(), Role::Redacted))
-    });
-    known.next()
-}
-
-fn spot_of(place: &Place) -> Spot {
-    match place {
-        Place::Summary => Spot::Field(Field::Summary, None),
-        Place::Notes(line) => Spot::Field(Field::Notes, Some(*line)),
-        Place::ContactName => Spot::Field(Field::ContactName, None),
-        Place::Subject => Spot::Text,
-        Place::Item(path) => Spot::Item(path.clone()),
-    }
-}
-
-/// The section that an item stands in.
-pub fn section_of(prepared: &Prepared, path: &str) -> Option<SectionKey> {
-    let bundle = prepared.diagnostics.as_ref()?;
-    let section = bundle.sections.iter().find(|s| s.items.iter().any(|item| item.path == path));
-    section.map(|section| section.key)
 }
 
 /// How many masks an item shows; looked for by their form, which is quick enough for each frame.
 fn masked_in(item: &Item) -> usize {
-    let facts = item.facts.iter().filter_map(|fact| fact.value.as_str());
-    let count = |mut text: &str| {
-        let mut found = 0;
-        while let Some((at, length, _)) = next_mask(text) {
-            found += 1;
-            text = &text[at + length..];
-        }
-        found
-    };
-    facts.map(count).sum()
+    let texts = item.facts.iter().filter_map(|fact| fact.value.as_str());
+    texts.map(|text| masked::masks(text).len()).sum()
 }
 
 /// `1 item`, `3 items`.

@@ -4,108 +4,160 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
+use ratatui::widgets::{Clear, Widget};
 
 use super::form::Field;
 use super::preview::counted;
-use super::{Composition, Cx, File, Origin, Source, Step, WIDE};
+use super::{Composition, File, Source, Step, named};
 use crate::ErrorKind;
 use crate::domain::capability::Capability;
 use crate::domain::safe_text::SafeText;
 use crate::domain::support::{Prepared, Severity};
-use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
-use crate::tui::look::wrapped;
+use crate::tui::look::{Look, wrapped};
+use crate::tui::screen::{Cx, Reply, Screen};
 use crate::tui::theme::Role;
 use crate::tui::widgets::text_field::TextField;
 
+/// From so many columns on, form and preview stand beside each other.
+const WIDE: u16 = 120;
 /// Columns of a label with its marker.
 const LABEL: u16 = 12;
 /// The fewest rows of the form: six fields, two of them for the notes.
 const FORM: u16 = 7;
 
-/// Columns of the preview's text.
-pub(super) fn preview_columns(area: Rect) -> u16 {
-    let right = if area.width >= WIDE { area.width - left_columns(area) - 1 } else { area.width };
-    right.saturating_sub(4)
+type Said = (Role, String);
+
+fn fitted(said: Vec<Said>, area: Rect) -> Vec<Said> {
+    let columns = usize::from(area.width.saturating_sub(2));
+    let wrap =
+        |(role, text): Said| wrapped(&text, columns).into_iter().map(move |line| (role, line));
+    said.into_iter().flat_map(wrap).collect()
 }
 
-/// Rows of the preview's text, about.
-pub(super) fn preview_rows(area: Rect) -> u16 {
-    area.height.saturating_sub(6)
+fn draw_said(said: Vec<Said>, area: Rect, buffer: &mut Buffer, look: &Look) {
+    for (y, (role, text)) in (area.y..area.bottom()).zip(said) {
+        let line = Line::from(look.span(role, format!(" {text}")));
+        line.render(Rect { y, height: 1, ..area }, buffer);
+    }
 }
 
-fn left_columns(area: Rect) -> u16 {
-    (area.width / 2 - 1).min(84)
+/// The lowest `rows` rows of an area, and what is above them.
+fn cut_off(area: Rect, rows: usize) -> (Rect, Rect) {
+    let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(area.height);
+    let above = Rect { height: area.height - rows, ..area };
+    (above, Rect { y: above.bottom(), height: rows, ..area })
 }
 
-struct Canvas<'a> {
-    cx: &'a Cx<'a>,
-    buffer: &'a mut Buffer,
+/// Where the form is, and where the preview is: the same place where there is no room for both.
+fn halves(area: Rect) -> (Rect, Rect) {
+    if area.width < WIDE {
+        return (area, area);
+    }
+    let left = Rect { width: (area.width / 2 - 1).min(84), ..area };
+    (left, Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area })
+}
+
+/// A few words of which one is chosen.
+fn draw_choice(
+    words: impl IntoIterator<Item = (&'static str, bool)>,
+    area: Rect,
+    buffer: &mut Buffer,
+    look: &Look,
+) {
+    let mut spans = Vec::new();
+    for (word, chosen) in words {
+        if !spans.is_empty() {
+            spans.push(Span::raw(" "));
+        }
+        spans.push(if chosen {
+            look.span(Role::Selected, format!("[{word}]"))
+        } else {
+            look.span(Role::Text, format!(" {word} "))
+        });
+    }
+    Line::from(spans).render(area, buffer);
+}
+
+fn key(command: Command, cx: &Cx<'_>) -> String {
+    cx.key(Context::Preview, command).unwrap_or_else(|| format!(":{command}"))
 }
 
 impl Composition {
     /// Draws it; gives where the terminal's cursor belongs.
-    pub fn draw(&self, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
-        let area = cx.area;
-        let mut canvas = Canvas { cx, buffer };
-        self.draw_head(Rect { height: 1, ..area }, &mut canvas);
-        let mut body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    pub fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
+        self.draw_head(Rect { height: 1, ..cx.area }, buffer, cx);
+        let (body, below) = self.body(cx);
         if self.step == Step::Sent {
-            self.draw_sent(body, &mut canvas);
+            self.draw_sent(body, buffer, cx);
             return None;
         }
-        let mut status = self.status(cx);
-        let room = usize::from(body.height.saturating_sub(FORM));
-        if status.len() > room {
-            status.truncate(room);
+        draw_said(self.status(cx), below, buffer, cx.look);
+        let (left, right) = halves(body);
+        match self.step {
+            Step::Write if left == right => return self.draw_form(left, buffer, cx),
+            _ if left == right => return self.draw_preview(right, buffer, cx),
+            _ => {}
         }
-        let rows = u16::try_from(status.len()).unwrap_or(0);
-        body.height -= rows;
-        for (y, (role, text)) in (body.bottom()..area.bottom()).zip(status) {
-            canvas.line(Rect { y, height: 1, ..area }, vec![canvas.span(role, format!(" {text}"))]);
-        }
-        if area.width < WIDE {
-            return match self.step {
-                Step::Write => self.draw_form(body, &mut canvas),
-                Step::Preview | Step::Sent => self.draw_preview(body, &mut canvas),
-            };
-        }
-        let left = Rect { width: left_columns(area), ..body };
-        let right = Rect { x: left.right() + 1, width: area.width - left.width - 1, ..body };
-        let bar = cx.look.glyph("│", "|");
+        let bar = cx.look.span(Role::Border, cx.look.glyph("│", "|"));
         for y in body.y..body.bottom() {
-            let row = Rect { x: left.right(), y, width: 1, height: 1 };
-            canvas.line(row, vec![canvas.span(Role::Border, bar)]);
+            bar.clone().render(Rect { x: left.right(), y, width: 1, height: 1 }, buffer);
         }
-        let form = self.draw_form(left, &mut canvas);
-        let preview = self.draw_preview(right, &mut canvas);
+        let form = self.draw_form(left, buffer, cx);
+        let preview = self.draw_preview(right, buffer, cx);
         if self.step == Step::Write { form } else { preview }
     }
 
-    fn draw_head(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let look = canvas.cx.look;
+    /// Where form and preview are, and where it says below them what has to be known.
+    fn body(&self, cx: &Cx<'_>) -> (Rect, Rect) {
+        let area = cx.area;
+        let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        let rows = if self.step == Step::Sent { 0 } else { self.status(cx).len() };
+        cut_off(body, rows.min(usize::from(body.height.saturating_sub(FORM))))
+    }
+
+    /// What the preview reads: its own place on the screen. It is never old.
+    pub(super) fn page_cx<'a>(&self, cx: &Cx<'a>) -> Cx<'a> {
+        let (_, right) = halves(self.body(cx).0);
+        let below = self.foot(right, cx).len() + usize::from(self.prompts());
+        Cx { area: cut_off(right, below).0, lost: false, ..*cx }
+    }
+
+    /// Puts the cursor of the preview where a click hit; what enter does there if it was there.
+    pub fn click(&mut self, column: u16, row: u16, cx: &Cx<'_>) -> Reply {
+        let (page, y) = (self.page_cx(cx), cx.area.y + row);
+        let reads = self.step == Step::Preview && self.prompt.is_none();
+        if !reads || !page.area.contains(Position::new(column, y)) {
+            return Reply::default();
+        }
+        let row = y - page.area.y;
+        if usize::from(row) == self.page.row() {
+            return self.command(Command::RowOpen, cx);
+        }
+        self.page.click(column, row, &page)
+    }
+
+    fn draw_head(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
+        let look = cx.look;
         let bar = look.glyph(" ─ ", " - ");
         let mut steps = Vec::new();
         let all = [(Step::Write, "write"), (Step::Preview, "preview"), (Step::Sent, "sent")];
-        for (at, (step, word)) in all.into_iter().enumerate() {
-            if at > 0 {
+        for (step, word) in all {
+            if !steps.is_empty() {
                 steps.push(look.span(Role::Muted, bar));
             }
-            let here = step == self.step;
-            let (role, text) = if here {
-                (Role::Selected, format!("[{word}]"))
+            steps.push(if step == self.step {
+                look.span(Role::Selected, format!("[{word}]"))
             } else {
-                (Role::Muted, word.to_owned())
-            };
-            steps.push(look.span(role, text));
+                look.span(Role::Muted, word)
+            });
         }
         steps.push(Span::raw(" "));
         let steps = Line::from(steps);
         let room = usize::from(area.width).saturating_sub(steps.width() + 2);
         let title = look.cut(&format!(" Support request: {}", self.about()), room);
-        canvas.line(area, vec![look.span(Role::Title, title.to_string())]);
-        steps.right_aligned().render(area, canvas.buffer);
+        look.span(Role::Title, title.to_string()).render(area, buffer);
+        steps.right_aligned().render(area, buffer);
     }
 
     /// What it is about, in words.
@@ -118,25 +170,18 @@ impl Composition {
                 None => format!("tenant {tenant}"),
             };
         }
-        match self.key.subject {
-            DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),
-            DiagnosticsSubject::Run { run_id, .. } => format!("run {run_id}"),
-        }
+        named(self.key.subject)
     }
 
     /// What has to be known apart from the fields, most important first.
-    fn status(&self, cx: &Cx<'_>) -> Vec<(Role, String)> {
+    fn status(&self, cx: &Cx<'_>) -> Vec<Said> {
         let look = cx.look;
         let cross = look.glyph("✗", "x");
-        let mut said: Vec<(Role, String)> = Vec::new();
+        let mut said: Vec<Said> = Vec::new();
         let folder = self.folder.as_deref().filter(|_| !matches!(self.file, File::Failed(_)));
         let kept = match folder {
             Some(folder) => format!("draft kept in {folder}"),
             None => "the draft is kept as long as this console runs".to_owned(),
-        };
-        let key = |command| {
-            let keys = cx.keymap.keys_for(Context::Preview, command);
-            keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
         };
         if let Some(error) = &self.refusal {
             let lost = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
@@ -145,7 +190,7 @@ impl Composition {
                     "{cross} no answer to the sending: {}. {} sends it again, as the same request: \
                      there will be one; {kept}",
                     error.message(),
-                    key(Command::ComposeSend)
+                    key(Command::ComposeSend, cx)
                 )
             } else {
                 format!("{cross} not sent: {error}; {kept}")
@@ -157,7 +202,7 @@ impl Composition {
                 let text = format!(
                     "{cross} what it is about could not be opened: {error}. {} in the preview opens \
                      it again; {kept}",
-                    key(Command::PollNow)
+                    key(Command::PollNow, cx)
                 );
                 said.push((Role::Failed, text));
             }
@@ -173,9 +218,9 @@ impl Composition {
         if let File::Failed(error) = &self.file {
             said.push((Role::Warning, format!("the draft is in no file: {error}; {kept}")));
         }
-        if let Origin::Restored { at, masks_lost } = &self.origin {
-            let mut text = format!("draft of {} restored", look.short_time(*at));
-            if *masks_lost {
+        if let Some(restored) = &self.restored {
+            let mut text = format!("draft of {} restored", look.short_time(restored.at));
+            if restored.masks_lost {
                 text.push_str("; what was masked by hand has to be masked again");
             }
             said.push((Role::Accent, text));
@@ -190,36 +235,34 @@ impl Composition {
         } else if self.has_work() && !said.iter().any(|(_, text)| text.contains(&kept)) {
             said.push((Role::Muted, kept));
         }
-        let columns = usize::from(cx.area.width.saturating_sub(2));
-        let wrap = |(role, text): (Role, String)| {
-            wrapped(&text, columns).into_iter().map(move |line| (role, line))
-        };
-        said.into_iter().flat_map(wrap).collect()
+        fitted(said, cx.area)
     }
 
-    fn draw_form(&self, area: Rect, canvas: &mut Canvas<'_>) -> Option<Position> {
+    /// What is wrong with a field, in lines.
+    fn wrong(&self, field: Field, columns: usize) -> Vec<String> {
+        let problems = self.prepared().filter(|_| self.judged).map(|it| it.problems.iter());
+        let problems =
+            problems.into_iter().flatten().filter(|it| Field::of(it.field) == Some(field));
+        let said: Vec<String> = problems.flat_map(|it| wrapped(&it.text, columns)).collect();
+        // What does not fit is told at once, not only once it is looked at.
+        match self.form.over(field) {
+            Some(over) if said.is_empty() => wrapped(&over, columns),
+            _ => said,
+        }
+    }
+
+    fn draw_form(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
         let columns = usize::from(area.width.saturating_sub(LABEL + 1));
-        let errors = |field: Field| -> Vec<String> {
-            let problems = self.prepared.iter().filter(|_| self.judged);
-            let problems = problems.flat_map(|prepared| &prepared.problems);
-            let problems = problems.filter(|problem| Field::of(problem.field) == Some(field));
-            let told: Vec<String> =
-                problems.flat_map(|problem| wrapped(&problem.text, columns)).collect();
-            // What does not fit is told at once, not only once it is looked at.
-            let over = self.form.over(field).filter(|_| told.is_empty());
-            over.map_or(told, |over| wrapped(&over, columns))
-        };
         let spare = area.height.saturating_sub(FORM - 2);
         let rows = |fields: &[Field]| -> u16 {
-            let rows: usize = fields.iter().map(|field| errors(*field).len()).sum();
+            let rows: usize = fields.iter().map(|field| self.wrong(*field, columns).len()).sum();
             u16::try_from(rows).unwrap_or(u16::MAX)
         };
         // Where there is no room for all of it, what is wrong where one is comes first.
         let focus = [self.form.focus()];
-        let told: &[Field] = if rows(Field::ALL) + 2 > spare { &focus } else { Field::ALL };
-        let wrong = rows(told).min(spare.saturating_sub(1));
-        let notes = spare.saturating_sub(wrong).max(1);
-        let mut left = wrong;
+        let explained: &[Field] = if rows(Field::ALL) + 2 > spare { &focus } else { Field::ALL };
+        let mut left = rows(explained).min(spare.saturating_sub(1));
+        let notes = spare.saturating_sub(left).max(1);
         let mut y = area.y;
         let mut cursor = None;
         for field in Field::ALL {
@@ -228,18 +271,19 @@ impl Composition {
             if row.height == 0 {
                 break;
             }
-            let at = self.draw_field(*field, row, canvas, !errors(*field).is_empty());
+            let wrong = self.wrong(*field, columns);
+            let at = self.draw_field(*field, row, !wrong.is_empty(), buffer, cx);
             if self.form.focus() == *field && self.step == Step::Write {
                 cursor = at;
             }
             y += height;
-            for error in errors(*field).into_iter().filter(|_| told.contains(field)) {
+            for text in wrong.into_iter().filter(|_| explained.contains(field)) {
                 if left == 0 {
                     break;
                 }
                 left -= 1;
                 let row = Rect { x: area.x + LABEL, y, width: area.width - LABEL, height: 1 };
-                canvas.line(row.intersection(area), vec![canvas.span(Role::Failed, error)]);
+                cx.look.span(Role::Failed, text).render(row.intersection(area), buffer);
                 y += 1;
             }
         }
@@ -250,45 +294,43 @@ impl Composition {
         &self,
         field: Field,
         area: Rect,
-        canvas: &mut Canvas<'_>,
         wrong: bool,
+        buffer: &mut Buffer,
+        cx: &Cx<'_>,
     ) -> Option<Position> {
-        let look = canvas.cx.look;
+        let look = cx.look;
         let here = self.form.focus() == field && self.step == Step::Write;
         let marker = if here { look.glyph("▸ ", "> ") } else { "  " };
         let role = if here { Role::Selected } else { Role::Muted };
         let label = Rect { width: LABEL.min(area.width), height: 1, ..area };
-        canvas.line(label, vec![look.span(role, format!("{marker}{}", field.label()))]);
+        look.span(role, format!("{marker}{}", field.label())).render(label, buffer);
         let room = Rect { x: area.x + LABEL, width: area.width.saturating_sub(LABEL + 1), ..area };
-        let text = |input: &TextField, canvas: &mut Canvas<'_>| {
+        let mut text = |input: &TextField| {
             let role = if wrong { Role::InputError } else { Role::Input };
-            Some(input.draw(room, canvas.buffer, look.style(role), None))
+            Some(input.draw(room, buffer, look.style(role), None))
         };
         match field {
+            Field::Summary => return text(&self.form.summary),
+            Field::ContactName => return text(&self.form.contact_name),
+            Field::ContactEmail => return text(&self.form.contact_email),
+            Field::Notes => return Some(self.form.notes.draw(room, buffer, look, wrong)),
             Field::Severity => {
-                let chosen = self.form.severity;
-                let words = Severity::ALL.iter().map(|one| (one.as_str(), *one == chosen));
-                canvas.choice(room, words.collect());
-                Some(Position::new(room.x, room.y))
+                let words = Severity::ALL.iter();
+                let words = words.map(|one| (one.as_str(), *one == self.form.severity));
+                draw_choice(words, room, buffer, look);
             }
-            Field::Summary => text(&self.form.summary, canvas),
-            Field::Notes => Some(self.form.notes.draw(room, canvas.buffer, look, wrong)),
-            Field::ContactName => text(&self.form.contact_name, canvas),
-            Field::ContactEmail => text(&self.form.contact_email, canvas),
+            Field::Attach if self.attaches_nothing(cx) => {
+                look.span(Role::Muted, "ids and codes only").render(room, buffer);
+            }
             Field::Attach => {
-                if self.attaches_nothing(canvas.cx) {
-                    canvas.line(room, vec![look.span(Role::Muted, "ids and codes only")]);
-                } else {
-                    let on = self.form.attach;
-                    canvas.choice(room, vec![("on", on), ("off", !on)]);
-                    let rest =
-                        Rect { x: room.x + 12, width: room.width.saturating_sub(12), ..room };
-                    let note = look.cut(&self.attached(), usize::from(rest.width)).to_string();
-                    canvas.line(rest, vec![look.span(Role::Hint, note)]);
-                }
-                Some(Position::new(room.x, room.y))
+                let on = self.form.attach;
+                draw_choice([("on", on), ("off", !on)], room, buffer, look);
+                let rest = Rect { x: room.x + 12, width: room.width.saturating_sub(12), ..room };
+                let note = look.cut(&self.attached(), usize::from(rest.width)).to_string();
+                look.span(Role::Hint, note).render(rest, buffer);
             }
         }
+        Some(Position::new(room.x, room.y))
     }
 
     /// Whether the person may not open diagnostics.
@@ -311,92 +353,61 @@ impl Composition {
         }
     }
 
-    fn draw_preview(&self, area: Rect, canvas: &mut Canvas<'_>) -> Option<Position> {
-        let look = canvas.cx.look;
-        let Some(prepared) = &self.prepared else {
-            let text = match &self.source {
-                Source::Opening => "What would be stored is shown as soon as it was opened.",
-                _ => "What would be stored cannot be shown yet.",
-            };
-            for (y, line) in (area.y..area.bottom()).zip(wrapped(text, usize::from(area.width) - 2))
-            {
-                let row = Rect { x: area.x + 1, y, width: area.width - 1, height: 1 };
-                canvas.line(row, vec![look.span(Role::Muted, line)]);
-            }
-            return None;
-        };
-        let columns = usize::from(area.width.saturating_sub(2));
-        let mut foot: Vec<(Role, String)> = Vec::new();
-        for line in wrapped(&prepared.manifest(), columns) {
-            foot.push((Role::Accent, line));
+    fn prompts(&self) -> bool {
+        self.step == Step::Preview && self.prompt.is_some()
+    }
+
+    fn draw_preview(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) -> Option<Position> {
+        let page = self.page_cx(cx);
+        let cursor = self.page.view(&page, buffer);
+        if self.step == Step::Write {
+            // The cursor is in the form.
+            Clear.render(Rect { width: 2, ..page.area }, buffer);
         }
-        let active = self.step == Step::Preview;
-        if active && self.cursor.prompt.is_none() {
-            let verdict = self.verdict(prepared, canvas);
-            foot.extend(wrapped(&verdict.1, columns).into_iter().map(|line| (verdict.0, line)));
-        }
-        let prompt = self.cursor.prompt.as_ref().filter(|_| active);
-        let feet = u16::try_from(foot.len() + usize::from(prompt.is_some())).unwrap_or(u16::MAX);
-        let body = Rect { height: area.height.saturating_sub(feet), ..area };
-        let lines = self.lines(look, preview_columns(canvas.cx.area));
-        let rows = usize::from(body.height);
-        let at = self.cursor.at.min(lines.len().saturating_sub(1));
-        let top = if active { at.saturating_sub(rows / 2) } else { 0 };
-        let top = top.min(lines.len().saturating_sub(rows));
-        for (y, (index, line)) in
-            (body.y..body.bottom()).zip(lines.into_iter().enumerate().skip(top))
-        {
-            let marked = active && index == at;
-            let marker = if marked { look.glyph("▸ ", "> ") } else { "  " };
-            let mut spans = vec![look.span(Role::Selected, marker)];
-            spans.extend(line.spans);
-            canvas.line(Rect { y, height: 1, ..body }, spans);
-        }
-        let mut y = body.bottom();
-        for (role, text) in foot {
-            let row = Rect { y, height: 1, ..area }.intersection(area);
-            canvas.line(row, vec![look.span(role, format!(" {text}"))]);
-            y += 1;
-        }
-        let prompt = prompt?;
-        let row = Rect { y, height: 1, ..area }.intersection(area);
-        canvas.line(row, vec![look.span(Role::Selected, " mask ")]);
+        let below = cut_off(area, usize::from(area.bottom() - page.area.bottom())).1;
+        draw_said(self.foot(area, cx), below, buffer, cx.look);
+        let Some(prompt) = self.prompt.as_ref().filter(|_| self.prompts()) else { return cursor };
+        let row = cut_off(area, 1).1;
+        cx.look.span(Role::Selected, " mask ").render(row, buffer);
         let room = Rect { x: row.x + 6, width: row.width.saturating_sub(7), ..row };
-        Some(prompt.draw(room, canvas.buffer, look.style(Role::Input), None))
+        Some(prompt.draw(room, buffer, cx.look.style(Role::Input), None))
+    }
+
+    /// What is said below the preview: what is withheld, and whether it can be sent.
+    fn foot(&self, area: Rect, cx: &Cx<'_>) -> Vec<Said> {
+        let Some(prepared) = self.prepared() else { return Vec::new() };
+        let mut said = vec![(Role::Accent, prepared.manifest())];
+        if self.step == Step::Preview && self.prompt.is_none() {
+            said.push(self.verdict(prepared, cx));
+        }
+        fitted(said, area)
     }
 
     /// Whether it can be sent, and how.
-    fn verdict(&self, prepared: &Prepared, canvas: &Canvas<'_>) -> (Role, String) {
-        let look = canvas.cx.look;
-        let key = |command| {
-            let keys = canvas.cx.keymap.keys_for(Context::Preview, command);
-            keys.into_iter().next().unwrap_or_else(|| format!(":{command}"))
-        };
+    fn verdict(&self, prepared: &Prepared, cx: &Cx<'_>) -> Said {
+        let look = cx.look;
         if self.sending {
             return (Role::Running, "sending ...".to_owned());
         }
         if prepared.is_ready() {
-            let text = format!("{} sends exactly this", key(Command::ComposeSend));
+            let text = format!("{} sends exactly this", key(Command::ComposeSend, cx));
             return (Role::Success, format!("{} {text}", look.glyph("✓", "+")));
         }
         let wrong = counted(prepared.problems.len() + prepared.suspects.len(), "thing");
-        let next = key(Command::MatchNext);
-        let mask = if prepared.suspects.is_empty() {
-            String::new()
-        } else {
-            format!(
-                ", {} masks it, {} leaves the item out",
-                key(Command::ComposeMask),
-                key(Command::ComposeWithhold)
-            )
-        };
-        let cross = look.glyph("✗", "x");
-        (Role::Failed, format!("{cross} {wrong} to mend first: {next} goes to each{mask}"))
+        let next = key(Command::MatchNext, cx);
+        let mut text =
+            format!("{} {wrong} to mend first: {next} goes to each", look.glyph("✗", "x"));
+        if !prepared.suspects.is_empty() {
+            let [mask, leave] =
+                [Command::ComposeMask, Command::ComposeWithhold].map(|command| key(command, cx));
+            text.push_str(&format!(", {mask} masks it, {leave} leaves the item out"));
+        }
+        (Role::Failed, text)
     }
 
-    fn draw_sent(&self, area: Rect, canvas: &mut Canvas<'_>) {
+    fn draw_sent(&self, area: Rect, buffer: &mut Buffer, cx: &Cx<'_>) {
         let Some(created) = &self.sent else { return };
-        let look = canvas.cx.look;
+        let look = cx.look;
         let request = &created.request;
         let tenant = request.tenant_name.as_deref().unwrap_or("-");
         let about = match request.run_id {
@@ -421,37 +432,8 @@ impl Composition {
             lines.push((Role::Text, String::new()));
             let text = "The first attempt had stored it and its answer was lost; this is that one \
                         request, no second one was made.";
-            let columns = usize::from(area.width.saturating_sub(2));
-            lines.extend(wrapped(text, columns).into_iter().map(|line| (Role::Accent, line)));
+            lines.extend(fitted(vec![(Role::Accent, text.to_owned())], area));
         }
-        for (y, (role, text)) in (area.y..area.bottom()).zip(lines) {
-            canvas.line(Rect { y, height: 1, ..area }, vec![look.span(role, format!(" {text}"))]);
-        }
-    }
-}
-
-impl Canvas<'_> {
-    fn span(&self, role: Role, text: impl Into<String>) -> Span<'static> {
-        self.cx.look.span(role, text)
-    }
-
-    fn line(&mut self, area: Rect, spans: Vec<Span<'static>>) {
-        Line::from(spans).render(area, self.buffer);
-    }
-
-    /// A few words of which one is chosen.
-    fn choice(&mut self, area: Rect, words: Vec<(&'static str, bool)>) {
-        let mut spans = Vec::new();
-        for (word, chosen) in words {
-            if !spans.is_empty() {
-                spans.push(Span::raw(" "));
-            }
-            spans.push(if chosen {
-                self.span(Role::Selected, format!("[{word}]"))
-            } else {
-                self.span(Role::Text, format!(" {word} "))
-            });
-        }
-        self.line(area, spans);
+        draw_said(lines, area, buffer, look);
     }
 }
