@@ -19,9 +19,6 @@ pub fn file(dir: &Path, name: &str, ending: &str, now: DateTime<Utc>) -> PathBuf
 }
 
 /// Writes an export, readable by its owner only (0600), away from where keys are read.
-///
-/// # Errors
-/// When the file cannot be written.
 pub async fn write(file: PathBuf, text: String) -> Result<()> {
     let written = tokio::task::spawn_blocking(move || {
         // The folder of exports, and the state directory that it is in.
@@ -32,25 +29,18 @@ pub async fn write(file: PathBuf, text: String) -> Result<()> {
     written.await.map_err(|_| Error::failed("the file could not be written"))?
 }
 
-/// A plan to be written into a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportPlan {
-    /// The plan.
     pub plan_id: i64,
-    /// The file.
     pub file: PathBuf,
 }
 
 impl ExportPlan {
-    /// An export that is made now.
     pub fn new(plan_id: i64, dir: &Path, now: DateTime<Utc>) -> Self {
         Self { plan_id, file: file(dir, &format!("plan-{plan_id}"), "csv", now) }
     }
 
     /// Writes all of the plan's targets as comma-separated values; gives how many.
-    ///
-    /// # Errors
-    /// What reading the targets or writing the file says.
     pub async fn send(&self, ops: &Ops, actor: &Actor) -> Result<usize> {
         let targets = ops.run(actor, ListPlanTargets::all(self.plan_id)).await?.targets;
         write(self.file.clone(), targets_csv(&targets)).await?;
@@ -64,19 +54,13 @@ pub const EXPORT_SCHEMA_VERSION: i64 = 1;
 /// Diagnostics to be written into files, as they were opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportDiagnostics {
-    /// What was opened.
     pub evidence: Arc<Evidence>,
-    /// The directory.
     pub dir: PathBuf,
     /// The moment, which is part of the files' names.
     pub now: DateTime<Utc>,
 }
 
 impl ExportDiagnostics {
-    /// Writes both forms; gives the files.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
     pub async fn send(&self) -> Result<Vec<PathBuf>> {
         let Some(bundle) = self.evidence.bundle() else {
             return Err(Error::failed("there are no diagnostics to write"));

@@ -22,7 +22,6 @@ pub struct SourceFile<'a> {
 }
 
 impl<'a> SourceFile<'a> {
-    /// Wraps `text`; `name` is what errors call it.
     pub fn new(name: &'a str, text: &'a str) -> Self {
         Self { name, text }
     }
@@ -39,7 +38,6 @@ impl<'a> SourceFile<'a> {
         }
     }
 
-    /// An error at `span`.
     pub fn error(&self, span: &Range<usize>, reason: impl std::fmt::Display) -> Error {
         let reason = SafeText::new(&reason.to_string());
         Error::usage(format!("{} line {}: {reason}", self.name, self.line(span)))
@@ -54,8 +52,7 @@ impl<'a> SourceFile<'a> {
         allowed: &[&str],
         label: &str,
     ) -> Error {
-        let guess = nearest(word, allowed)
-            .map_or_else(String::new, |guess| format!("; did you mean \"{guess}\"?"));
+        let guess = guessed(word, allowed);
         self.error(span, format!("unknown {what} {}{guess}", quoted(word)))
             .hint(format!("{label}: {}", allowed.join(", ")))
     }
@@ -68,7 +65,6 @@ impl<'a> SourceFile<'a> {
         })
     }
 
-    /// The table at `value`, or an error that says what was found instead.
     pub fn section<'v>(
         &self,
         value: &'v Spanned<DeValue<'a>>,
@@ -89,15 +85,8 @@ impl<'a> SourceFile<'a> {
 
 /// Where a theme or a keymap comes from.
 pub enum Found {
-    /// It is part of the program.
     Embedded(&'static str),
-    /// It was read from a file.
-    File {
-        /// What errors call it.
-        name: String,
-        /// Its content.
-        text: String,
-    },
+    File { name: String, text: String },
 }
 
 /// Finds the theme or keymap `name_or_path`: a path (with a `/`, or ending in `.toml`), else
@@ -124,8 +113,7 @@ pub fn find(
         return Ok(Found::Embedded(text));
     }
     let names: Vec<&str> = embedded.iter().map(|(name, _)| *name).collect();
-    let guess = nearest(name_or_path, &names)
-        .map_or_else(String::new, |guess| format!("; did you mean \"{guess}\"?"));
+    let guess = guessed(name_or_path, &names);
     let place = user_dir.map_or_else(
         || "or the path of a .toml file".to_owned(),
         |dir| format!("a NAME.toml in {}, or the path of a .toml file", dir.display()),
@@ -151,15 +139,17 @@ fn unreadable(what: &str, path: &Path, refusal: &Refusal) -> Error {
     refusal.error(ErrorKind::Usage, &format!("cannot read the {what}"), path)
 }
 
+fn guessed(word: &str, allowed: &[&str]) -> String {
+    let guess = nearest(word, allowed);
+    guess.map_or_else(String::new, |guess| format!("; did you mean \"{guess}\"?"))
+}
+
 /// The allowed word closest to `word`, if one is close enough to be a slip of the fingers.
 pub fn nearest<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(2);
-    allowed
-        .iter()
-        .map(|candidate| (distance(word, candidate), *candidate))
-        .filter(|(steps, _)| *steps <= limit)
-        .min_by_key(|(steps, _)| *steps)
-        .map(|(_, candidate)| candidate)
+    let near = allowed.iter().map(|candidate| (distance(word, candidate), *candidate));
+    let nearest = near.filter(|(steps, _)| *steps <= limit).min_by_key(|(steps, _)| *steps);
+    nearest.map(|(_, candidate)| candidate)
 }
 
 /// The Levenshtein distance, with one row of memory.

@@ -38,14 +38,6 @@ struct Ends {
     looked: mpsc::UnboundedSender<Arrived>,
 }
 
-/// Why nothing is listened to any more.
-enum Ended {
-    /// The connection was lost.
-    Lost,
-    /// No message arrived: a pooler stands in between.
-    Deaf,
-}
-
 impl Drop for Second {
     /// The task holds a connection of its own, which nothing else would close.
     fn drop(&mut self) {
@@ -67,7 +59,6 @@ impl Second {
         Self { task: tokio::spawn(ends.run()), named, looks }
     }
 
-    /// Its connection gets another name.
     pub fn named(&self) -> Arc<Notify> {
         Arc::clone(&self.named)
     }
@@ -87,9 +78,8 @@ impl Ends {
                 match self.watch().await {
                     Ok(watch) => {
                         self.feed.listening(watch.proof());
-                        let ended = self.hear(watch).await;
+                        listens = self.hear(watch).await;
                         self.feed.deaf();
-                        listens = matches!(ended, Ended::Lost);
                     }
                     Err(error) => listens = error.kind() != ErrorKind::Refused,
                 }
@@ -121,8 +111,9 @@ impl Ends {
         }
     }
 
-    /// Passes hints on until the connection is lost.
-    async fn hear(&mut self, mut watch: ChangeWatch) -> Ended {
+    /// Passes hints on until the connection is lost; false where none arrives, for a pooler stands
+    /// in between.
+    async fn hear(&mut self, mut watch: ChangeWatch) -> bool {
         let mut deadline = None;
         loop {
             tokio::select! {
@@ -135,14 +126,14 @@ impl Ends {
                         self.feed.prove();
                         deadline = None;
                     }
-                    Err(_) => return Ended::Lost,
+                    Err(_) => return true,
                 },
                 () = self.named.notified() => self.ops.name_watch(&mut watch).await,
                 // The message may have been quicker.
                 () = self.feed.sent.notified(), if !self.feed.is_proven() => {
                     deadline = Some(Instant::now() + PROOF);
                 }
-                () = at(deadline) => return Ended::Deaf,
+                () = at(deadline) => return false,
                 Some(()) = self.looks.recv() => self.look(Some(&mut watch)).await,
             }
         }

@@ -33,7 +33,9 @@ pub trait Document: Debug + Send {
     fn refresh(&mut self, cx: &Cx<'_>) -> Reply {
         Reply::asks(&self.subscriptions(cx))
     }
-    fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> bool;
+    fn answer(&mut self, _answer: &AnyOutput, _cx: &Cx<'_>) -> bool {
+        false
+    }
     fn outcome(&mut self, _slot: Slot, _answer: &Answer, _cx: &Cx<'_>) {}
     /// Does a command that is its own; none where it is another one.
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Option<Reply> {
@@ -45,10 +47,16 @@ pub trait Document: Debug + Send {
         error.to_string()
     }
     fn state(&self) -> State<'_>;
-    fn subject(&self) -> Subject<'_>;
+    fn subject(&self) -> Subject<'_> {
+        Subject::NONE
+    }
     /// What is copied, which is another text for another document.
-    fn copies(&self) -> Option<String>;
-    fn hints(&self) -> Vec<Hint>;
+    fn copies(&self) -> Option<String> {
+        None
+    }
+    fn hints(&self) -> Vec<Hint> {
+        Vec::new()
+    }
     fn reads(&self, _cx: &Cx<'_>) -> Option<Slot> {
         None
     }

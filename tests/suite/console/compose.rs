@@ -42,7 +42,17 @@ pub const TO_THE_FORM: &str = "/id:3<enter><enter>S";
 
 /// By what the request that was just sent is quoted.
 pub fn reference_of(console: &Console) -> Reference {
-    console.app.tabs.support.composition().unwrap().sent().expect("it was sent").request.reference
+    console
+        .app
+        .tabs
+        .support
+        .composition()
+        .unwrap()
+        .sent
+        .as_ref()
+        .expect("it was sent")
+        .request
+        .reference
 }
 
 pub async fn requests(store: &Store) -> i64 {
@@ -55,7 +65,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys(TO_THE_FORM).await;
-        let draft = |console: &Console| console.app.tabs.support.composition().unwrap().draft();
+        let draft = |console: &Console| console.app.tabs.support.composition().unwrap().form.draft();
         let before = draft(&console);
         console.send(Msg::Resize(40, 10)).await;
         console.keys("xyz<tab>1").await;
@@ -66,7 +76,7 @@ both_engines! {
         console.keys("<ctrl-p>").await;
         console.send(Msg::Resize(59, 24)).await;
         console.keys("SSn<esc>").await;
-        assert_eq!((requests(&store).await, console.app.tabs.support.composition().unwrap().step()), (0, Step::Preview));
+        assert_eq!((requests(&store).await, console.app.tabs.support.composition().unwrap().step), (0, Step::Preview));
         console.keys_at_once("q");
         assert_eq!(console.outside.last(), Some(&Effect::Quit));
     }
@@ -89,9 +99,9 @@ both_engines! {
             console.keys(&piece.replace(' ', "<space>")).await;
         }
         assert!(keys < 40, "{keys} keys beside {typed} characters");
-        let open = console.app.tabs.support.composition().unwrap();
-        assert_eq!(open.step(), Step::Sent, "{}", console.screen());
-        let reference = console.app.tabs.support.composition().unwrap().sent().unwrap().request.reference;
+        let step = console.app.tabs.support.composition().unwrap().step;
+        assert_eq!(step, Step::Sent, "{}", console.screen());
+        let reference = console.app.tabs.support.composition().unwrap().sent.as_ref().unwrap().request.reference;
         let screen = console.screen();
         assert!(screen.contains(&reference.to_string()), "{screen}");
         assert!(screen.contains("copied (sent to terminal)"), "{screen}");
@@ -136,7 +146,7 @@ both_engines! {
             console.poll().await;
             console.send(Msg::Resize(80, 24)).await;
             console.keys("zG<esc><ctrl-p>2<tab><tab>5").await;
-            assert_eq!(console.app.tabs.support.composition().unwrap().step(), Step::Preview);
+            assert_eq!(console.app.tabs.support.composition().unwrap().step, Step::Preview);
         }
         assert_eq!(openings().await, 1);
         console.keys("r").await;
@@ -161,10 +171,10 @@ both_engines! {
         console.keys("<enter>").await;
         let title = format!("Support request: run {run} {KEY}");
         shows!(console, title.as_str());
-        let first = console.app.tabs.support.composition().unwrap().key().subject;
+        let first = console.app.tabs.support.composition().unwrap().key.subject;
         assert!(matches!(first, DiagnosticsSubject::Run { run_id, tenant_id: Some(_) } if run_id == run));
         // Nothing failed, so nothing is suggested.
-        assert_eq!(console.app.tabs.support.composition().unwrap().form().draft().summary, "");
+        assert_eq!(console.app.tabs.support.composition().unwrap().form.draft().summary, "");
         console.keys("<esc>").await;
         assert!(console.app.tabs.support.composition().is_none());
         console.keys("<enter>").await;
@@ -180,7 +190,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         console.keys(TO_THE_FORM).await;
-        let draft = console.app.tabs.support.composition().unwrap().form().draft();
+        let draft = console.app.tabs.support.composition().unwrap().form.draft();
         assert_eq!((draft.severity, draft.contact_name.as_str(), draft.attach), (Severity::Normal, "administrator", true));
         for _ in 0..12 {
             console.keys("<enter>").await;
@@ -191,14 +201,14 @@ both_engines! {
         console.paste("S").await;
         shows!(console, "pasted text is taken only in a text field");
         let open = console.app.tabs.support.composition().unwrap();
-        assert_eq!((open.step(), requests(&store).await), (Step::Preview, 0));
-        assert!(open.form().draft().notes.contains("one\nS\nS\n"));
+        assert_eq!((open.step, requests(&store).await), (Step::Preview, 0));
+        assert!(open.form.draft().notes.contains("one\nS\nS\n"));
         // Keys from before the preview came up send nothing: the first ones of a flood are dropped.
         console.keys("<esc>").await;
         for event in events("<ctrl-p>SSS") {
             console.app.update(Msg::Key(event), store.clock.now());
         }
-        assert!(!console.app.tabs.support.composition().unwrap().is_sending());
+        assert!(!console.app.tabs.support.composition().unwrap().sending);
         shows!(console, "look at it, then press again");
     }
 
@@ -212,7 +222,7 @@ both_engines! {
         console.paste(&"x".repeat(1_000_000)).await;
         shows!(console, "the pasted text has 1,000,000 bytes");
         console.paste(&"line of it\n".repeat(9_500)).await;
-        let whole = console.app.tabs.support.composition().unwrap().form().draft().notes;
+        let whole = console.app.tabs.support.composition().unwrap().form.draft().notes;
         assert_eq!(whole.len(), 104_500);
         console.keys("<ctrl-p>").await;
         shows!(console, "104500 characters, at most 10000 are kept");
@@ -220,12 +230,12 @@ both_engines! {
         shows!(console, "it cannot be sent yet");
         assert_eq!(requests(&store).await, 0);
         console.keys("<esc><esc>S").await;
-        assert!(console.app.tabs.support.composition().unwrap().form().draft().notes == whole);
+        assert!(console.app.tabs.support.composition().unwrap().form.draft().notes == whole);
         // In another console too: it lies in its file.
         let mut other = with_drafts(&store, &folder, 80, 24).await;
         other.log_in("administrator").await;
         other.keys(TO_THE_FORM).await;
-        assert!(other.app.tabs.support.composition().unwrap().form().draft().notes == whole, "it is cut off");
+        assert!(other.app.tabs.support.composition().unwrap().form.draft().notes == whole, "it is cut off");
         // Blank and empty summaries, a summary that is too long, a wrong address.
         for (keys, told) in [
             ("<backtab><ctrl-u>", "the summary is empty"),
@@ -234,7 +244,7 @@ both_engines! {
             ("<tab><tab>ana<space>at<space>home", "the contact's e-mail address"),
         ] {
             console.keys("<tab>").await;
-            while console.app.tabs.support.composition().unwrap().form().focus() != Field::Notes {
+            while console.app.tabs.support.composition().unwrap().form.focus != Field::Notes {
                 console.keys("<tab>").await;
             }
             if keys == "LONG" {
@@ -356,7 +366,7 @@ both_engines! {
         console.keys(TO_THE_FORM).await;
         console.keys("<ctrl-p>").await;
         console.keys_at_once("SSSxm<esc>S");
-        assert!(console.app.tabs.support.composition().unwrap().is_sending());
+        assert!(console.app.tabs.support.composition().unwrap().sending);
         console.settle().await;
         let reference = reference_of(&console).to_string();
         assert_eq!(requests(&store).await, 1);

@@ -34,7 +34,7 @@ fn text_of(folder: &TempDir) -> String {
 }
 
 fn draft(console: &Console) -> tenantpilot::domain::support::Draft {
-    console.app.tabs.support.composition().expect("a request is being written").form().draft()
+    console.app.tabs.support.composition().expect("a request is being written").form.draft()
 }
 
 /// A console one key before the request is sent.
@@ -56,7 +56,7 @@ both_engines! {
         shows!(console, "there will be one");
         shows!(console, "draft kept in ~/drafts");
         assert_eq!(requests(&store).await, 1, "it was stored, and nobody was told");
-        assert_eq!(console.app.tabs.support.composition().unwrap().step(), Step::Preview);
+        assert_eq!(console.app.tabs.support.composition().unwrap().step, Step::Preview);
         // This console ends; the next one goes on with what its file says.
         drop(console);
         let mut console = with_drafts(&store, &folder, 80, 24).await;
@@ -81,7 +81,7 @@ both_engines! {
         console.keys("<esc><tab><tab><tab><tab><tab>Worse:<space><ctrl-p>S").await;
         shows!(console, "had been stored before your last changes");
         assert_eq!(requests(&store).await, 1);
-        assert_eq!(console.app.tabs.support.composition().unwrap().step(), Step::Preview);
+        assert_eq!(console.app.tabs.support.composition().unwrap().step, Step::Preview);
         let changed = draft(&console);
         assert!(text_of(&folder).contains("\"reference\": null"), "{}", text_of(&folder));
         console.keys("S").await;

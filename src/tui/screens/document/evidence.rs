@@ -46,32 +46,23 @@ fn targets(w: &mut Paper<'_>, detail: &RunDetail) {
         };
         let id = target.tenant_id.map_or_else(|| "platform".to_owned(), |id| id.to_string());
         let name = target.tenant_name.as_deref().unwrap_or("");
-        w.put(vec![
+        let mut spans = vec![
             Span::raw("    "),
             look.span(state_role(state), format!("{} {word:<10}", state.glyph(look.ascii))),
             look.span(Role::Text, format!("{id:>8}  {}", look.cut(name, 30))),
-            look.span(
-                Role::Failed,
-                target
-                    .reason_code
-                    .as_deref()
-                    .map_or_else(String::new, |code| format!("  {}", look.cut(code, 30))),
-            ),
-            look.span(
-                Role::Muted,
-                target.failed_share().map_or_else(String::new, |share| format!("  {share}")),
-            ),
-        ]);
+        ];
+        if let Some(code) = &target.reason_code {
+            spans.push(look.span(Role::Failed, format!("  {}", look.cut(code, 30))));
+        }
+        if let Some(share) = target.failed_share() {
+            spans.push(look.span(Role::Muted, format!("  {share}")));
+        }
+        w.put(spans);
     }
     if detail.run.target_count > TARGETS_SHOWN {
-        w.text(
-            Role::Muted,
-            4,
-            &format!(
-                "the first {TARGETS_SHOWN} of {} are shown, failed ones first",
-                grouped(detail.run.target_count)
-            ),
-        );
+        let all = grouped(detail.run.target_count);
+        let text = format!("the first {TARGETS_SHOWN} of {all} are shown, failed ones first");
+        w.text(Role::Muted, 4, &text);
     }
 }
 
@@ -104,7 +95,6 @@ fn context(w: &mut Paper<'_>, value: &Value) {
     }
 }
 
-/// Nested facts as dotted names.
 fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     match value {
         Value::Object(map) => {
@@ -130,18 +120,12 @@ fn audit(w: &mut Paper<'_>, detail: &RunDetail) {
     }
     for row in rows {
         let who = row.actor_name.as_deref().unwrap_or(&row.actor_kind);
+        let (action, status) = (look.cut(&row.action, 20), look.cut(&row.status, 10));
+        let text = format!("{action:<20} {status:<10} {}", look.cut(who, 30));
         w.put(vec![
             Span::raw("    "),
             look.span(Role::Muted, format!("{}  ", look.short_time(row.occurred_at))),
-            look.span(
-                Role::Text,
-                format!(
-                    "{:<20} {:<10} {}",
-                    look.cut(&row.action, 20),
-                    look.cut(&row.status, 10),
-                    look.cut(who, 30)
-                ),
-            ),
+            look.span(Role::Text, text),
             look.span(Role::Warning, if row.break_glass { "  break-glass" } else { "" }),
         ]);
     }

@@ -1,17 +1,16 @@
 //! A run that has not ended: how far it is, who is at it, and what is asked of it. Never more
 //! is said than the database says.
 
-use super::super::run::Told;
 use crate::domain::run::Lease;
 use crate::domain::run_state::RunState;
 use crate::domain::summary_counts::CountKey;
 use crate::domain::time_zone;
 use crate::ops::runs::{RequestRow, RunDetail};
 use crate::tui::look::{ago, grouped};
+use crate::tui::screens::run::Told;
 use crate::tui::theme::Role;
 use crate::tui::widgets::paper::Paper;
 
-/// Cells of the progress bar.
 const BAR: u64 = 30;
 
 /// A run in the queue: since when, why, and what to do next.
@@ -75,14 +74,12 @@ fn progress(w: &mut Paper<'_>, detail: &RunDetail, pace: Option<Told>) {
         (false, _) => "items",
     };
     let failed = get(CountKey::Failed);
+    let done = format!(" {} %  {} of {} {what}", share(100), number(done), number(total));
+    let failed = if failed > 0 { format!("   {} failed", number(failed)) } else { String::new() };
     w.put(vec![
         look.span(Role::Running, bar),
-        look.span(Role::Text, format!(" {} %", share(100))),
-        look.span(Role::Text, format!("  {} of {} {what}", number(done), number(total))),
-        look.span(
-            Role::Failed,
-            if failed > 0 { format!("   {} failed", number(failed)) } else { String::new() },
-        ),
+        look.span(Role::Text, done),
+        look.span(Role::Failed, failed),
     ]);
     let records = get(CountKey::Items);
     if by_target && records > 0 {
@@ -125,10 +122,7 @@ fn holder(w: &mut Paper<'_>, detail: &RunDetail, lease: &Lease) {
 
 fn asked(w: &mut Paper<'_>, detail: &RunDetail, request: &RequestRow) {
     let look = w.look;
-    let by = request
-        .requested_by
-        .as_deref()
-        .map_or_else(|| "the system".to_owned(), |name| look.cut(name, 40).to_string());
+    let by = look.cut(request.requested_by.as_deref().unwrap_or("the system"), 40);
     let since = ago(look.now - request.requested_at);
     let (role, word) = match request.kind.as_str() {
         "pause" => (Role::Paused, "pausing"),
@@ -147,16 +141,12 @@ fn stopping(word: &str, in_flight: i64) -> String {
     format!("acknowledged, {word} ({} in flight)", grouped(in_flight))
 }
 
-/// Who asked for the cancel that ended a run.
 pub(super) fn who_cancelled(w: &mut Paper<'_>, detail: &RunDetail) {
     if let Some(request) = detail.requests.iter().find(|request| request.kind == "cancel") {
         let look = w.look;
         let by = request.requested_by.as_deref().unwrap_or("the system");
         let at = look.short_time(request.requested_at);
-        w.text(
-            Role::Text,
-            0,
-            &format!("The cancel was requested by {} at {at}.", look.cut(by, 40)),
-        );
+        let by = look.cut(by, 40);
+        w.text(Role::Text, 0, &format!("The cancel was requested by {by} at {at}."));
     }
 }

@@ -3,10 +3,8 @@
 mod evidence;
 mod live;
 
-use chrono::{DateTime, Utc};
 use ratatui::text::Span;
 
-use super::run::Told;
 use crate::domain::failure::{ReasonCode, one_sentence_summary};
 use crate::domain::operation_type;
 use crate::domain::rollout::StopReason;
@@ -19,10 +17,10 @@ use crate::ops::runs::{RunDetail, RunFault};
 use crate::tui::command::Command;
 use crate::tui::look::{grouped, state_role};
 use crate::tui::screen::Target;
+use crate::tui::screens::run::Told;
 use crate::tui::theme::Role;
 use crate::tui::widgets::paper::{Act, Paper};
 
-/// Failures shown under each reason.
 const SAMPLES: usize = 3;
 
 /// Writes a run's detail; `pace` is how fast it gets on.
@@ -50,22 +48,14 @@ fn head(w: &mut Paper<'_>, detail: &RunDetail) {
     ]);
     let mut who = match (&run.tenant_name, run.tenant_id) {
         (Some(name), Some(id)) => format!("{} ({id})", look.cut(name, 40)),
-        _ => super::operations_tenant_text(run),
+        _ => crate::tui::screens::operations_tenant_text(run),
     };
     if let Some(workspace) = &run.workspace_name {
         who.push_str(&format!(" {} {}", look.glyph("·", "-"), look.cut(workspace, 40)));
     }
     let by = run.initiator_name.as_deref().unwrap_or("the system");
-    w.text(
-        Role::Text,
-        0,
-        &format!(
-            "{who}   created {} by {} ({})",
-            look.full_time(run.created_at),
-            look.cut(by, 40),
-            run.source
-        ),
-    );
+    let (at, by) = (look.full_time(run.created_at), look.cut(by, 40));
+    w.text(Role::Text, 0, &format!("{who}   created {at} by {by} ({})", run.source));
     if let Some((code, reason)) = detail.break_glass() {
         let glyph = look.glyph("‼", "!!");
         w.text(Role::Warning, 0, &format!("{glyph} started under break-glass: {code}, {reason}"));
@@ -79,22 +69,17 @@ fn verdict(w: &mut Paper<'_>, detail: &RunDetail, pace: Option<Told>) {
     let get = |key| run.summary_counts.get(key).unwrap_or(0);
     let state = RunState::of(run, look.now);
     match state {
-        RunState::Queued | RunState::Stale => live::waiting(w, detail, state),
-        RunState::Paused => live::waiting(w, detail, state),
+        RunState::Queued | RunState::Stale | RunState::Paused => live::waiting(w, detail, state),
         RunState::Running | RunState::Cancelling | RunState::Stuck => {
             live::running(w, detail, pace);
         }
         RunState::Succeeded => {
             let total = get(CountKey::Total);
-            let text = if total == 0 {
-                "There was nothing to do.".to_owned()
-            } else {
-                match get(CountKey::Skipped) {
-                    0 => format!("All of it was done: {} of {total}.", get(CountKey::Succeeded)),
-                    skipped => {
-                        format!("{} of {total} done; {skipped} skipped.", get(CountKey::Succeeded))
-                    }
-                }
+            let done = get(CountKey::Succeeded);
+            let text = match get(CountKey::Skipped) {
+                _ if total == 0 => "There was nothing to do.".to_owned(),
+                0 => format!("All of it was done: {done} of {total}."),
+                skipped => format!("{done} of {total} done; {skipped} skipped."),
             };
             w.text(Role::Success, 0, &text);
         }
@@ -112,18 +97,12 @@ fn verdict(w: &mut Paper<'_>, detail: &RunDetail, pace: Option<Told>) {
             w.text(Role::Blocked, 0, "Nothing was attempted: a precondition no longer held.")
         }
         RunState::Failed | RunState::Partial => {
-            let groups: Vec<(String, u64)> = detail
-                .groups
-                .iter()
-                .map(|group| (group.reason_code.clone(), u64::try_from(group.count).unwrap_or(0)))
-                .collect();
-            let sentence = one_sentence_summary(
-                get(CountKey::Failed),
-                get(CountKey::Skipped),
-                get(CountKey::Total),
-                detail.run.target_count,
-                &groups,
-            );
+            let groups = detail.groups.iter();
+            let counted = groups.map(|it| (it.reason_code.clone(), it.count.unsigned_abs()));
+            let counted: Vec<(String, u64)> = counted.collect();
+            let [failed, skipped, total] =
+                [CountKey::Failed, CountKey::Skipped, CountKey::Total].map(get);
+            let sentence = one_sentence_summary(failed, skipped, total, run.target_count, &counted);
             w.text(Role::Text, 0, &format!("{}:", capitalised(&sentence)));
             if let Some(reason) = detail.stop_reason {
                 w.text(Role::Warning, 0, &format!("{}.", capitalised(reason.sentence())));
@@ -184,7 +163,6 @@ fn links(w: &mut Paper<'_>, detail: &RunDetail) {
     }
 }
 
-/// A line on which enter does something, and what it says of that.
 fn link(w: &mut Paper<'_>, act: impl Into<Act>, text: String, hint: String) {
     let spans = vec![w.look.span(Role::Accent, text), w.look.span(Role::Muted, hint)];
     w.link(act, 0, spans);
@@ -222,11 +200,8 @@ fn reason(w: &mut Paper<'_>, detail: &RunDetail, code: &str, count: Option<i64>)
 }
 
 fn counts(w: &mut Paper<'_>, run: &Run) {
-    let text: Vec<String> = run
-        .summary_counts
-        .iter()
-        .map(|(key, n)| format!("{key} {}", grouped(i64::try_from(n).unwrap_or(i64::MAX))))
-        .collect();
+    let count = |(key, n)| format!("{key} {}", grouped(i64::try_from(n).unwrap_or(i64::MAX)));
+    let text: Vec<String> = run.summary_counts.iter().map(count).collect();
     let text = if text.is_empty() { "none reported".to_owned() } else { text.join("   ") };
     w.labelled(Role::Text, 0, "counts  ", &text);
 }
@@ -236,9 +211,7 @@ fn timeline(w: &mut Paper<'_>, detail: &RunDetail) {
     let bar = look.glyph(" ─ ", " - ");
     let mut text = format!("created {}", look.short_time(run.created_at));
     let mut before = run.created_at;
-    let steps: [(&str, Option<DateTime<Utc>>); 2] =
-        [("started", run.started_at), ("completed", run.completed_at)];
-    for (word, at) in steps {
+    for (word, at) in [("started", run.started_at), ("completed", run.completed_at)] {
         if let Some(at) = at {
             text.push_str(&format!("{bar}{word} +{}", time_zone::took(at - before)));
             before = at;

@@ -10,7 +10,6 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::masked;
 use crate::tui::widgets::paper::Paper;
 
-/// Columns of the names of facts.
 const NAME: usize = 22;
 
 /// Writes all sections, empty ones with their reason.
@@ -66,7 +65,6 @@ fn title(paper: &mut Paper<'_>, item: &Item, look: &Look) {
     paper.put(line);
 }
 
-/// The run that an item is, or is about.
 fn run_of(item: &Item) -> Option<i64> {
     let own = item.path.strip_prefix("runs/run-").and_then(|id| id.parse().ok());
     own.or_else(|| item.fact("run_id")?.as_i64())

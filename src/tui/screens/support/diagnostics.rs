@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::bundle;
+use super::{bundle, needs};
 use crate::Error;
 use crate::domain::capability::Capability;
 use crate::domain::failure::ReasonCode;
@@ -21,7 +21,6 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::page::{Document, Page};
 use crate::tui::widgets::paper::Paper;
 
-/// The state of the page.
 #[derive(Debug)]
 pub struct Diagnostics {
     subject: DiagnosticsSubject,
@@ -29,33 +28,25 @@ pub struct Diagnostics {
     /// What is masked in it; to count it takes too long for each frame.
     withheld: Tally,
     error: Option<Error>,
-    /// Whether an opening is on its way.
     opening: bool,
-    /// Where they were written to.
     files: Vec<PathBuf>,
 }
 
 impl Diagnostics {
     /// A page for the diagnostics of a subject: all sections at a glance, with how fresh each is.
     pub fn page(subject: DiagnosticsSubject) -> Page<Self> {
-        let page = Self {
-            subject,
-            evidence: None,
-            withheld: Tally::default(),
-            error: None,
-            opening: false,
-            files: Vec::new(),
-        };
-        Page::of(page)
+        let (withheld, files) = (Tally::default(), Vec::new());
+        Page::of(Self { subject, evidence: None, withheld, error: None, opening: false, files })
     }
 
     /// Writes them into files, as they were opened.
     fn export(&self, cx: &Cx<'_>) -> Reply {
+        let said = Reply::default();
         let Some(evidence) = self.evidence.clone() else {
-            return Reply::default().say("no diagnostics are open", cx);
+            return said.say("no diagnostics are open", cx);
         };
         let Some(dir) = cx.exports else {
-            return Reply::default().say("there is no directory that exports could go to", cx);
+            return said.say("there is no directory that exports could go to", cx);
         };
         let export = ExportDiagnostics { evidence, dir: dir.to_owned(), now: cx.look.now };
         let request = Request::ExportDiagnostics(export);
@@ -63,7 +54,6 @@ impl Diagnostics {
     }
 }
 
-/// What is wrong, and what to do next.
 fn answer(paper: &mut Paper<'_>, bundle: &Bundle) {
     paper.labelled(Role::Title, 0, "headline ", bundle.headline());
     let code = bundle.dominant_issue();
@@ -128,8 +118,7 @@ impl Document for Diagnostics {
             Command::PollNow if self.opening => {
                 Reply::default().say("the diagnostics are being opened", cx)
             }
-            Command::PollNow if !cx.has(needed) => Reply::default()
-                .say(format!("this needs the capability {needed}; ask an admin"), cx),
+            Command::PollNow if !cx.has(needed) => Reply::default().say(needs(needed), cx),
             Command::PollNow => {
                 self.refresh(cx).say("the diagnostics are reopened, which is audited", cx)
             }
@@ -191,14 +180,11 @@ impl Document for Diagnostics {
     }
 
     fn hints(&self) -> Vec<Hint> {
-        vec![
-            Hint::own(Command::SupportRequest),
-            Hint::own(Command::DiagnosticsExport),
-            Hint::own(Command::AppBack),
-            Hint::own(Command::FoldToggle),
-            Hint::Does(Command::FilterEdit, "search"),
-            Hint::Does(Command::PollNow, "reopen"),
-        ]
+        use Command::{AppBack, DiagnosticsExport, FoldToggle, SupportRequest};
+        let mut hints = Hint::of(&[SupportRequest, DiagnosticsExport, AppBack, FoldToggle]);
+        hints.push(Hint::Does(Command::FilterEdit, "search"));
+        hints.push(Hint::Does(Command::PollNow, "reopen"));
+        hints
     }
 
     fn reads(&self, cx: &Cx<'_>) -> Option<Slot> {

@@ -24,7 +24,6 @@ use crate::{ErrorKind, Result};
 
 /// Lines above the column heads: title, search.
 const HEAD: u16 = 2;
-/// Rows that are asked for at once.
 const PAGE: i64 = 200;
 /// The most rows that are held; a search finds the others.
 const HELD: i64 = 1_000;
@@ -51,7 +50,9 @@ pub trait Listed: Debug + Send {
     fn take(&self, answer: &AnyOutput, search: &str) -> Option<Result<Rows<Self::Row>>>;
     fn open(&self, row: &Self::Row) -> Target;
     fn about(&self, row: &Self::Row) -> (DiagnosticsSubject, i64);
-    fn copies(&self, row: &Self::Row) -> String;
+    fn copies(&self, row: &Self::Row) -> String {
+        row.key().to_string()
+    }
     fn title(&self) -> String;
     /// The columns of the rows, in so many columns of the screen.
     fn columns(width: usize, look: &Look) -> Vec<Column<'_, Self::Row>>;
@@ -68,7 +69,6 @@ pub struct ListPage<L: Listed> {
     table: Table<L::Row>,
     read: Remote<()>,
     search: Search,
-    /// How many rows are asked for.
     limit: i64,
     /// How many rows there are in all, where that is known.
     matching: Option<i64>,
@@ -95,12 +95,13 @@ impl<L: Listed> ListPage<L> {
         self.refresh(cx)
     }
 
-    fn count(&self, noun: &str) -> String {
+    fn count(&self) -> String {
         let held = i64::try_from(self.table.count()).unwrap_or(i64::MAX);
         if self.read.value().is_none() {
             return String::new();
         }
-        let noun = if held == 1 && !self.more { noun.trim_end_matches('s') } else { noun };
+        let one = held == 1 && !self.more;
+        let noun = if one { L::NOUN.trim_end_matches('s') } else { L::NOUN };
         match self.matching {
             Some(matching) if matching > held => {
                 format!("{} of {} {noun}", grouped(held), grouped(matching))
@@ -211,7 +212,7 @@ impl<L: Listed> Screen for ListPage<L> {
         let title = Line::from(look.span(Role::Title, format!(" {}", self.of.title())));
         let taken = title.width();
         title.render(line(0), buffer);
-        let count = Line::from(look.span(Role::Muted, self.count(L::NOUN)));
+        let count = Line::from(look.span(Role::Muted, self.count()));
         if taken + count.width() + 2 <= usize::from(area.width) {
             let room = Rect { width: area.width.saturating_sub(1), ..line(0) };
             count.right_aligned().render(room, buffer);

@@ -111,7 +111,6 @@ impl Support {
     }
 }
 
-/// What is said where a capability is missing.
 fn needs(capability: Capability) -> String {
     format!("this needs the capability {capability}; ask an admin")
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::bundle;
 use super::list::NOTHING;
-use super::requests::{severity_label, severity_role, subject_of, tenant_of};
+use super::requests::{severity_in, subject_of, tenant_of};
 use crate::domain::capability::Capability;
 use crate::domain::support::{AttachmentMode, CONTEXT_SCHEMA_VERSION, Fact, Reference};
 use crate::ops::AnyOutput;
@@ -17,10 +17,8 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::page::{Document, Page};
 use crate::tui::widgets::paper::{Act, Paper};
 
-/// Columns of the names in the head.
 const NAME: &str = "attached ";
 
-/// The state of the page.
 #[derive(Debug)]
 pub struct RequestPaper {
     reference: Reference,
@@ -28,20 +26,19 @@ pub struct RequestPaper {
 }
 
 impl RequestPaper {
-    /// A page for the request of a reference.
     pub fn page(reference: Reference) -> Page<Self> {
         Page::of(Self { reference, detail: Remote::default() })
     }
 }
 
-/// Whom and what it is about, and what it says in one line.
 fn head(paper: &mut Paper<'_>, detail: &RequestDetail, cx: &Cx<'_>) {
     let look = cx.look;
     let request = &detail.request;
+    let (role, severity) = severity_in(request.severity, look);
     paper.put(vec![
         look.span(Role::Title, request.reference.to_string()),
         look.span(Role::Text, "  "),
-        look.span(severity_role(request.severity), severity_label(request.severity, look)),
+        look.span(role, severity),
     ]);
     paper.text(Role::Title, 0, &request.summary);
     paper.gap();
@@ -135,7 +132,6 @@ fn redaction(paper: &mut Paper<'_>, detail: &RequestDetail) {
     paper.end_section();
 }
 
-/// The diagnostics that went with it, or why they are not shown.
 fn attached(paper: &mut Paper<'_>, detail: &RequestDetail, cx: &Cx<'_>) {
     paper.gap();
     let (role, text) = match (detail.bundle(), detail.request.attachment_mode) {

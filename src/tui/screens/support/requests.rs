@@ -22,7 +22,6 @@ const SEVERITY: usize = 10;
 /// With fewer columns than this, when a request was sent is told by the request alone.
 const ROOMY: usize = 76;
 
-/// The requests that were sent.
 #[derive(Debug)]
 pub struct Requests;
 
@@ -35,24 +34,14 @@ pub(super) fn subject_of(request: &SupportRequest) -> DiagnosticsSubject {
 }
 
 /// A severity by its glyph and word, `‼ blocking`.
-pub fn severity_label(severity: Severity, look: &Look) -> String {
-    let glyph = match severity {
-        Severity::Low => look.glyph("·", "."),
-        Severity::Normal => look.glyph("○", "o"),
-        Severity::High => look.glyph("▲", "^"),
-        Severity::Blocking => look.glyph("‼", "!"),
+pub fn severity_in(severity: Severity, look: &Look) -> (Role, String) {
+    let (role, glyph) = match severity {
+        Severity::Low => (Role::Muted, look.glyph("·", ".")),
+        Severity::Normal => (Role::Text, look.glyph("○", "o")),
+        Severity::High => (Role::Warning, look.glyph("▲", "^")),
+        Severity::Blocking => (Role::Failed, look.glyph("‼", "!")),
     };
-    format!("{glyph} {severity}")
-}
-
-/// The role of a severity.
-pub fn severity_role(severity: Severity) -> Role {
-    match severity {
-        Severity::Low => Role::Muted,
-        Severity::Normal => Role::Text,
-        Severity::High => Role::Warning,
-        Severity::Blocking => Role::Failed,
-    }
+    (role, format!("{glyph} {severity}"))
 }
 
 /// The tenant of a request, by its name where it has one still.
@@ -63,7 +52,6 @@ pub(super) fn tenant_of(request: &SupportRequest) -> String {
     }
 }
 
-/// What a request is about in a few words.
 fn about(request: &SupportRequest) -> String {
     match request.run_id {
         Some(run) => format!("run {run}, {}", tenant_of(request)),
@@ -119,9 +107,7 @@ impl Listed for Requests {
             width.saturating_sub(REFERENCE + 1 + SEVERITY + 1 + if roomy { SENT + 2 } else { 0 });
         let subject = if roomy { (free * 2 / 5).max(10).min(free) } else { free };
         let summary = free - subject;
-        let severity = |request: &SupportRequest| {
-            (severity_role(request.severity), severity_label(request.severity, look))
-        };
+        let severity = |request: &SupportRequest| severity_in(request.severity, look);
         let said = move |request: &SupportRequest| {
             masked::spans(look, Role::Text, look.cut(&request.summary, summary).as_str())
         };
@@ -141,11 +127,10 @@ impl Listed for Requests {
 
     fn preview(request: &SupportRequest, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>> {
         let look = cx.look;
+        let (role, severity) = severity_in(request.severity, look);
         let mut lines = vec![
             Line::from(look.span(Role::Title, request.reference.to_string())),
-            Line::from(
-                look.span(severity_role(request.severity), severity_label(request.severity, look)),
-            ),
+            Line::from(look.span(role, severity)),
             Line::default(),
         ];
         let mut field = |name: &str, text: &str| lines.extend(preview_field(name, text, width, cx));

@@ -16,7 +16,6 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::table::{Column, Row};
 
 impl Purpose {
-    /// What the list asks.
     const fn question(self) -> &'static str {
         match self {
             Self::Request => "ask for support for which tenant?",
@@ -26,7 +25,6 @@ impl Purpose {
     }
 }
 
-/// The tenants of a run.
 #[derive(Debug)]
 pub struct RunTenantChoice(pub i64, pub Purpose);
 
@@ -83,10 +81,6 @@ impl Listed for RunTenantChoice {
     fn about(&self, tenant: &RunTenant) -> (DiagnosticsSubject, i64) {
         let tenant_id = tenant.tenant_id;
         (DiagnosticsSubject::Run { run_id: self.0, tenant_id: Some(tenant_id) }, tenant_id)
-    }
-
-    fn copies(&self, tenant: &RunTenant) -> String {
-        tenant.tenant_id.to_string()
     }
 
     fn title(&self) -> String {

@@ -1,6 +1,6 @@
 //! A tenant at a glance: how it is connected, what is open, what ran, what was asked.
 
-use super::requests::{severity_label, severity_role};
+use super::requests::severity_in;
 use super::tenants::mark_of;
 use crate::domain::capability::Capability;
 use crate::domain::run::Run;
@@ -20,10 +20,8 @@ use crate::tui::widgets::masked;
 use crate::tui::widgets::page::{Document, Page};
 use crate::tui::widgets::paper::Paper;
 
-/// Columns of the names in the head.
 const NAME: usize = 14;
 
-/// The state of the page.
 #[derive(Debug)]
 pub struct TenantPaper {
     id: i64,
@@ -31,7 +29,6 @@ pub struct TenantPaper {
 }
 
 impl TenantPaper {
-    /// A page for a tenant.
     pub fn page(id: i64) -> Page<Self> {
         Page::of(Self { id, view: Remote::default() })
     }
@@ -78,7 +75,6 @@ fn head(paper: &mut Paper<'_>, view: &TenantView, look: &Look) {
     line(if week.failed > Some(0) { Role::Failed } else { Role::Text }, "last 7 days", &text);
 }
 
-/// How a connection stands, in words.
 fn connected(connection: &Connection, look: &Look) -> (Role, String) {
     let (glyph, role) = match connection.status.as_str() {
         "connected" => (look.glyph("✓", "+"), Role::Success),
@@ -171,13 +167,11 @@ fn requests(paper: &mut Paper<'_>, requests: Option<&[SupportRequest]>, look: &L
     paper.section("Support requests", &note);
     for request in requests {
         let head = format!("{:<11}  {}  ", look.short_time(request.created_at), request.reference);
-        let severity = severity_label(request.severity, look);
+        let (role, severity) = severity_in(request.severity, look);
         let room = paper.width.saturating_sub(4 + head.chars().count() + 12);
         let text = look.cut(&request.summary, room).to_string();
-        let mut spans = vec![
-            look.span(Role::Text, head),
-            look.span(severity_role(request.severity), format!("{severity:<10}  ")),
-        ];
+        let mut spans =
+            vec![look.span(Role::Text, head), look.span(role, format!("{severity:<10}  "))];
         spans.extend(masked::spans(look, Role::Text, &text));
         paper.link(Target::Request(request.reference), 2, spans);
     }

@@ -13,11 +13,9 @@ use crate::tui::screen::{Cx, Hint, Target};
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::{Column, Row};
 
-/// All tenants.
 #[derive(Debug)]
 pub struct Tenants;
 
-/// What is special about a tenant.
 pub(super) fn mark_of(tenant: &SupportTenant) -> &'static str {
     match (tenant.archived_at, tenant.is_platform) {
         (Some(_), _) => "archived",
@@ -64,10 +62,6 @@ impl Listed for Tenants {
 
     fn about(&self, tenant: &SupportTenant) -> (DiagnosticsSubject, i64) {
         (DiagnosticsSubject::Tenant(tenant.id), tenant.id)
-    }
-
-    fn copies(&self, tenant: &SupportTenant) -> String {
-        tenant.id.to_string()
     }
 
     fn title(&self) -> String {

@@ -5,8 +5,7 @@ use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
-use super::{Composition, Restored, Step, named};
-use crate::domain::support::{Draft, Reference};
+use super::{Composition, File, Step, kept_in, named};
 use crate::drafts::{DraftKey, Drafts, Kept};
 use crate::ops::AnyOutput;
 use crate::ops::support::DiagnosticsSubject;
@@ -25,11 +24,10 @@ const LEAVE: &str =
 /// Requests that are being written, and where their drafts are kept.
 #[derive(Debug, Default)]
 pub struct Desk {
-    /// The one that is open.
     pub open: Option<Composition>,
     keeper: Keeper,
     /// Drafts that were left, with what was masked by hand in them.
-    held: Vec<Held>,
+    held: Vec<(DraftKey, Kept)>,
     /// What was being written when the session ended.
     interrupted: Option<DraftKey>,
     /// Where the composition was begun; none where that was a page of support.
@@ -38,14 +36,6 @@ pub struct Desk {
     chosen: bool,
     /// Where drafts are kept, as it is shown.
     folder: Option<String>,
-}
-
-#[derive(Debug)]
-struct Held {
-    key: DraftKey,
-    draft: Draft,
-    reference: Option<Reference>,
-    at: DateTime<Utc>,
 }
 
 impl Desk {
@@ -82,11 +72,10 @@ impl Desk {
         let now = cx.look.now;
         let mut effects = self.put_down(now);
         let mut open = Composition::new(key.clone(), self.folder.clone());
-        match self.held.iter().position(|held| held.key == key) {
+        match self.held.iter().position(|(whose, _)| *whose == key) {
             Some(at) => {
-                let Held { draft, reference, at, .. } = self.held.remove(at);
-                open.resume(&draft, reference, Restored { at, masks_lost: false });
-                open.file = super::File::Behind;
+                open.resume(self.held.remove(at).1);
+                open.file = File::Behind;
             }
             None => {
                 if let Some(load) = self.keeper.load(&key, now) {
@@ -106,10 +95,9 @@ impl Desk {
     fn put_down(&mut self, now: DateTime<Utc>) -> Vec<Effect> {
         let effects = self.keep(now);
         let Some(open) = self.open.take().filter(Composition::has_work) else { return effects };
-        let (draft, reference) = open.draft();
-        let key = open.key;
-        self.held.retain(|held| held.key != key);
-        self.held.push(Held { key, draft, reference, at: now });
+        self.held.retain(|(whose, _)| *whose != open.key);
+        let kept = open.kept(now);
+        self.held.push((open.key, kept));
         if self.held.len() > HELD {
             self.held.remove(0);
         }
@@ -164,18 +152,13 @@ impl Desk {
             Reply::default().go(Go::Poll)
         };
         let back = back.and(effects);
-        match &self.folder {
-            _ if !kept => back,
-            Some(folder) => back.say(format!("draft kept in {folder}"), cx),
-            None => back.say("the draft is kept as long as this console runs", cx),
-        }
+        if kept { back.say(kept_in(self.folder.as_deref()), cx) } else { back }
     }
 
     fn has_sent(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.step == Step::Sent)
     }
 
-    /// Has the composition do something.
     fn act(&mut self, cx: &Cx<'_>, act: impl FnOnce(&mut Composition) -> Reply) -> Reply {
         let Some(open) = &mut self.open else { return Reply::default() };
         let reply = act(open);
@@ -202,7 +185,7 @@ impl Desk {
 
     /// Shows what was sent, in place of the page that it was written on.
     fn show_sent(&mut self) -> Option<Reply> {
-        let reference = self.open.as_ref()?.sent()?.request.reference;
+        let reference = self.open.as_ref()?.sent.as_ref()?.request.reference;
         (self.open, self.from) = (None, None);
         Some(Reply::show(Target::Request(reference)))
     }
@@ -324,7 +307,7 @@ impl Screen for Desk {
 
     /// A person has logged in: their interrupted draft is offered.
     fn begin(&mut self, cx: &Cx<'_>) -> Reply {
-        self.held.retain(|held| held.key.person == cx.name);
+        self.held.retain(|(whose, _)| whose.person == cx.name);
         let interrupted = self.interrupted.take();
         let Some(key) = interrupted.filter(|key| key.person == cx.name) else {
             return Reply::default();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 
 use super::{ComposeForm, Composition, File, Restored, Source, Step, suggest};
-use crate::domain::support::{Draft, Evidence, Prepared, Reference};
+use crate::domain::support::{Evidence, Prepared, Reference};
 use crate::drafts::{Found, Kept};
 use crate::ops::support::{Compose, CreateRequest, Created};
 use crate::paths::shown;
@@ -57,7 +57,6 @@ impl Composition {
         Reply::default().push(Question { title, why, yes: "discard", leads })
     }
 
-    /// Works out what would be stored.
     pub(super) fn work_out(&mut self) {
         self.page.of.prepared = match &self.source {
             Source::Open(evidence) => Some(Box::new(evidence.prepare(&self.form.draft()))),
@@ -123,7 +122,6 @@ impl Composition {
         if self.form.draft() == before { Reply::default() } else { self.changed() }
     }
 
-    /// Types a key into what has the keys.
     pub fn key_typed(&mut self, event: &KeyEvent, cx: &Cx<'_>) -> Reply {
         match (self.step, &mut self.prompt) {
             (Step::Write, _) if !self.reading => self.edit(|form| {
@@ -138,7 +136,6 @@ impl Composition {
         }
     }
 
-    /// Pastes text into what has the keys.
     pub fn paste(&mut self, text: &str, cx: &Cx<'_>) -> Reply {
         match (self.step, &mut self.prompt) {
             (Step::Write, _) if self.reading => Reply::default(),
@@ -196,28 +193,18 @@ impl Composition {
         }
     }
 
-    /// Goes on with a draft.
-    pub(super) fn resume(
-        &mut self,
-        draft: &Draft,
-        reference: Option<Reference>,
-        restored: Restored,
-    ) {
-        self.form = ComposeForm::of(draft);
-        self.reference = reference;
-        self.restored = Some(restored);
+    pub fn resume(&mut self, kept: Kept) {
+        let masks_lost = kept.masked_by_hand > kept.draft.mask.len();
+        self.form = ComposeForm::of(&kept.draft);
+        self.reference = kept.reference;
+        self.restored = Some(Restored { at: kept.saved_at, masks_lost });
     }
 
-    /// The draft's file was read.
     fn loaded(&mut self, found: Result<Found>) {
         self.reading = false;
         match found {
             Ok(Found::Nothing) => {}
-            Ok(Found::Draft(kept)) => {
-                let Kept { saved_at: at, reference, masked_by_hand, draft } = *kept;
-                let masks_lost = masked_by_hand > 0;
-                self.resume(&draft, reference, Restored { at, masks_lost });
-            }
+            Ok(Found::Draft(kept)) => self.resume(*kept),
             Ok(Found::SetAside { file, why, repair }) => {
                 let file = shown(&file);
                 let mut note = format!("the file of an earlier draft {why}; it is kept as {file}");
@@ -232,7 +219,6 @@ impl Composition {
         self.work_out();
     }
 
-    /// Work on the draft's file is done.
     pub fn filed(&mut self, done: Done) {
         match done {
             Done::Loaded(found) => self.loaded(found),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::domain::support::{Draft, MAX_NOTES, MAX_SUMMARY, ProblemField, Severity};
+use crate::text_enum;
 use crate::tui::command::Command;
 use crate::tui::look::grouped;
 use crate::tui::screen::CUT;
@@ -14,37 +15,19 @@ use crate::tui::widgets::text_field::TextField;
 /// More than is kept of any line: what is too long is told, not cut.
 const LINE: usize = 4_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    Severity,
-    Summary,
-    Notes,
-    ContactName,
-    ContactEmail,
-    Attach,
+text_enum! {
+    /// The fields of the form, from top to bottom, by their labels.
+    pub enum Field as "field" {
+        Severity = "severity",
+        Summary = "summary",
+        Notes = "notes",
+        ContactName = "contact",
+        ContactEmail = "e-mail",
+        Attach = "attach",
+    }
 }
 
 impl Field {
-    pub const ALL: &'static [Self] = &[
-        Self::Severity,
-        Self::Summary,
-        Self::Notes,
-        Self::ContactName,
-        Self::ContactEmail,
-        Self::Attach,
-    ];
-
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Severity => "severity",
-            Self::Summary => "summary",
-            Self::Notes => "notes",
-            Self::ContactName => "contact",
-            Self::ContactEmail => "e-mail",
-            Self::Attach => "attach",
-        }
-    }
-
     /// The field that a problem is about; none for what was masked by hand.
     pub const fn of(problem: ProblemField) -> Option<Self> {
         match problem {
@@ -74,7 +57,7 @@ pub struct ComposeForm {
     pub(super) attach: bool,
     pub(super) mask: Vec<String>,
     pub(super) withhold: BTreeSet<String>,
-    pub(super) focus: Field,
+    pub focus: Field,
 }
 
 impl ComposeForm {
@@ -123,10 +106,6 @@ impl ComposeForm {
         (has > max).then(|| format!("{has_text} of {max_text} characters; shorten it"))
     }
 
-    pub fn focus(&self) -> Field {
-        self.focus
-    }
-
     /// Gives a field the keys; the notes at a line, from 1.
     pub fn go(&mut self, field: Field, line: Option<usize>) {
         self.focus = field;
@@ -140,15 +119,14 @@ impl ComposeForm {
         match command {
             Command::FieldNext | Command::FormSubmit => self.focus = self.focus.step(true),
             Command::FieldPrevious => self.focus = self.focus.step(false),
+            Command::FilterClear if self.focus == Field::Notes => {
+                return self.notes.command(command);
+            }
             Command::FilterClear => {
-                match self.focus {
-                    Field::Summary => self.summary.clear(),
-                    Field::ContactName => self.contact_name.clear(),
-                    Field::ContactEmail => self.contact_email.clear(),
-                    Field::Notes => return self.notes.command(command),
-                    Field::Severity | Field::Attach => return false,
-                }
-                return true;
+                let line = self.line();
+                let clears = line.is_some();
+                line.into_iter().for_each(TextField::clear);
+                return clears;
             }
             Command::TextUndo | Command::TextRedo if self.focus == Field::Notes => {
                 return self.notes.command(command);
@@ -161,13 +139,21 @@ impl ComposeForm {
 
     /// Types a key into the field that has the keys; true where it meant something.
     pub fn key(&mut self, event: &KeyEvent) -> bool {
+        match (self.focus, self.line()) {
+            (_, Some(line)) => line.key(event),
+            (Field::Severity, _) => self.choose_severity(event),
+            (Field::Notes, _) => self.notes.key(event),
+            _ => self.choose_attach(event),
+        }
+    }
+
+    /// The line of text that has the keys.
+    fn line(&mut self) -> Option<&mut TextField> {
         match self.focus {
-            Field::Severity => self.choose_severity(event),
-            Field::Summary => self.summary.key(event),
-            Field::Notes => self.notes.key(event),
-            Field::ContactName => self.contact_name.key(event),
-            Field::ContactEmail => self.contact_email.key(event),
-            Field::Attach => self.choose_attach(event),
+            Field::Summary => Some(&mut self.summary),
+            Field::ContactName => Some(&mut self.contact_name),
+            Field::ContactEmail => Some(&mut self.contact_email),
+            Field::Severity | Field::Notes | Field::Attach => None,
         }
     }
 
@@ -176,16 +162,13 @@ impl ComposeForm {
     /// # Errors
     /// Why not all of it was taken.
     pub fn paste(&mut self, text: &str) -> Result<(), String> {
-        let line = text.trim_end_matches(['\n', '\r']);
-        let whole = match self.focus {
-            Field::Severity | Field::Attach => {
-                return Err("text is pasted into a text field; nothing was done".to_owned());
-            }
-            Field::Notes => return self.notes.paste(text),
-            Field::Summary => self.summary.paste(line),
-            Field::ContactName => self.contact_name.paste(line),
-            Field::ContactEmail => self.contact_email.paste(line),
+        if self.focus == Field::Notes {
+            return self.notes.paste(text);
+        }
+        let Some(line) = self.line() else {
+            return Err("text is pasted into a text field; nothing was done".to_owned());
         };
+        let whole = line.paste(text.trim_end_matches(['\n', '\r']));
         if whole { Ok(()) } else { Err(CUT.to_owned()) }
     }
 
@@ -252,7 +235,7 @@ mod tests {
     #[test]
     fn enter_and_tab_walk_and_choices_choose() {
         let mut form = ComposeForm::of(&Draft::default());
-        assert_eq!(form.focus(), Field::Summary);
+        assert_eq!(form.focus, Field::Summary);
         form.command(Command::FieldPrevious);
         assert!(press(&mut form, KeyCode::Char('b')));
         assert_eq!(form.draft().severity, Severity::Blocking);
@@ -263,11 +246,11 @@ mod tests {
             Err("text is pasted into a text field; nothing was done".to_owned())
         );
         form.command(Command::FieldPrevious);
-        assert_eq!(form.focus(), Field::Attach);
+        assert_eq!(form.focus, Field::Attach);
         assert!(press(&mut form, KeyCode::Char(' ')) && !form.draft().attach);
         for field in Field::ALL {
             form.command(Command::FormSubmit);
-            assert_eq!(form.focus(), *field);
+            assert_eq!(form.focus, *field);
         }
     }
 

@@ -28,7 +28,6 @@ use crate::tui::widgets::text_field::TextField;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Write,
-    /// What would be stored is looked at.
     Preview,
     Sent,
 }
@@ -48,7 +47,6 @@ enum File {
     Current,
     /// What was typed last is not in it yet.
     Behind,
-    /// It could not be written.
     Failed(Error),
 }
 
@@ -60,15 +58,14 @@ struct Restored {
     masks_lost: bool,
 }
 
-/// A request that is being written.
 #[derive(Debug)]
 pub struct Composition {
-    key: DraftKey,
-    step: Step,
+    pub key: DraftKey,
+    pub step: Step,
     source: Source,
     /// Whether the draft's file is still being read: until then nothing can be typed.
     reading: bool,
-    form: ComposeForm,
+    pub form: ComposeForm,
     /// Whether something was typed or chosen here.
     touched: bool,
     restored: Option<Restored>,
@@ -83,12 +80,13 @@ pub struct Composition {
     /// Whether the preview has been looked at: from then on the form says what is wrong with it.
     judged: bool,
     reference: Option<Reference>,
-    sending: bool,
+    /// Whether it is under way to the service.
+    pub sending: bool,
     /// Why the last attempt to send came to nothing.
     refusal: Option<Error>,
     /// Something that has to be known, and stays until the next step.
     notes: Vec<String>,
-    sent: Option<Box<Created>>,
+    pub sent: Option<Box<Created>>,
     /// Where drafts are kept, as it is shown; none where there is no such place.
     folder: Option<String>,
 }
@@ -120,31 +118,9 @@ impl Composition {
         }
     }
 
-    /// Whose draft it is, and what it is about.
-    pub fn key(&self) -> &DraftKey {
-        &self.key
-    }
-
-    pub fn step(&self) -> Step {
-        self.step
-    }
-
-    pub fn form(&self) -> &ComposeForm {
-        &self.form
-    }
-
     /// What would be stored, when it was last worked out.
     pub fn prepared(&self) -> Option<&Prepared> {
         self.page.of.prepared.as_deref()
-    }
-
-    /// Whether it is under way to the service.
-    pub fn is_sending(&self) -> bool {
-        self.sending
-    }
-
-    pub fn sent(&self) -> Option<&Created> {
-        self.sent.as_deref()
     }
 
     /// Whether there is something of the person's own to lose.
@@ -152,9 +128,8 @@ impl Composition {
         self.step != Step::Sent && (self.touched || self.restored.is_some())
     }
 
-    /// The draft as it stands, and by what its sending goes on.
-    pub fn draft(&self) -> (Draft, Option<Reference>) {
-        (self.form.draft(), self.reference)
+    fn kept(&self, now: DateTime<Utc>) -> Kept {
+        Kept::of(self.form.draft(), self.reference, now)
     }
 
     /// What has to be written into its file, if something was changed since the last time; from now
@@ -164,12 +139,12 @@ impl Composition {
             return None;
         }
         self.file = File::Current;
-        Some(Kept::of(self.form.draft(), self.reference, now))
+        Some(self.kept(now))
     }
 
     fn context(&self, cx: &Cx<'_>) -> Context {
         match self.step {
-            Step::Write if self.form.focus() == Field::Notes => Context::Notes,
+            Step::Write if self.form.focus == Field::Notes => Context::Notes,
             Step::Write => Context::Compose,
             Step::Preview if self.prompt.is_some() => Context::Mask,
             Step::Preview => self.page.context(cx),
@@ -226,6 +201,13 @@ impl Composition {
                 offers
             }
         }
+    }
+}
+
+fn kept_in(folder: Option<&str>) -> String {
+    match folder {
+        Some(folder) => format!("draft kept in {folder}"),
+        None => "the draft is kept as long as this console runs".to_owned(),
     }
 }
 

@@ -4,10 +4,9 @@ use ratatui::text::Span;
 
 use super::form::Field;
 use crate::domain::support::{Fact, Item, Place, Prepared, Section};
-use crate::ops::AnyOutput;
 use crate::tui::command::Context;
 use crate::tui::look::grouped;
-use crate::tui::screen::{Cx, Hint, State, Subject};
+use crate::tui::screen::{Cx, State};
 use crate::tui::theme::Role;
 use crate::tui::widgets::masked;
 use crate::tui::widgets::page::Document;
@@ -40,7 +39,6 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether it stands in the way of sending.
     pub const fn is_issue(&self) -> bool {
         self.listed || self.suspect.is_some()
     }
@@ -57,10 +55,6 @@ impl Document for Preview {
     const CONTEXT: Context = Context::Preview;
     const OPEN: &'static [usize] = &[0];
 
-    fn answer(&mut self, _: &AnyOutput, _: &Cx<'_>) -> bool {
-        false
-    }
-
     fn write(&self, paper: &mut Paper<'_>, _: &Cx<'_>) -> Option<()> {
         written(self.prepared.as_ref()?, paper);
         Some(())
@@ -72,18 +66,6 @@ impl Document for Preview {
 
     fn state(&self) -> State<'_> {
         State { error: None, has_data: self.prepared.is_some() }
-    }
-
-    fn subject(&self) -> Subject<'_> {
-        Subject::NONE
-    }
-
-    fn copies(&self) -> Option<String> {
-        None
-    }
-
-    fn hints(&self) -> Vec<Hint> {
-        Vec::new()
     }
 }
 

@@ -154,7 +154,6 @@ impl Composition {
         Reply::default()
     }
 
-    /// Masks a passage wherever it stands.
     fn mask(&mut self, passage: &str, cx: &Cx<'_>) -> Reply {
         let passage = passage.trim();
         if passage.chars().count() < 2 {

@@ -8,7 +8,7 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::form::Field;
 use super::preview::counted;
-use super::{Composition, File, Source, Step, named};
+use super::{Composition, File, Source, Step, kept_in, named};
 use crate::ErrorKind;
 use crate::domain::capability::Capability;
 use crate::domain::safe_text::SafeText;
@@ -21,7 +21,6 @@ use crate::tui::widgets::text_field::TextField;
 
 /// From so many columns on, form and preview stand beside each other.
 const WIDE: u16 = 120;
-/// Columns of a label with its marker.
 const LABEL: u16 = 12;
 /// The fewest rows of the form: six fields, two of them for the notes.
 const FORM: u16 = 7;
@@ -58,7 +57,6 @@ fn halves(area: Rect) -> (Rect, Rect) {
     (left, Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area })
 }
 
-/// A few words of which one is chosen.
 fn draw_choice(
     words: impl IntoIterator<Item = (&'static str, bool)>,
     area: Rect,
@@ -84,7 +82,6 @@ fn key(command: Command, cx: &Cx<'_>) -> String {
 }
 
 impl Composition {
-    /// Draws it; gives where the terminal's cursor belongs.
     pub fn view(&self, cx: &Cx<'_>, buffer: &mut Buffer) -> Option<Position> {
         self.draw_head(Rect { height: 1, ..cx.area }, buffer, cx);
         let (body, below) = self.body(cx);
@@ -160,7 +157,6 @@ impl Composition {
         steps.right_aligned().render(area, buffer);
     }
 
-    /// What it is about, in words.
     fn about(&self) -> String {
         if let Source::Open(evidence) = &self.source {
             let subject = evidence.subject();
@@ -179,10 +175,7 @@ impl Composition {
         let cross = look.glyph("✗", "x");
         let mut said: Vec<Said> = Vec::new();
         let folder = self.folder.as_deref().filter(|_| !matches!(self.file, File::Failed(_)));
-        let kept = match folder {
-            Some(folder) => format!("draft kept in {folder}"),
-            None => "the draft is kept as long as this console runs".to_owned(),
-        };
+        let kept = kept_in(folder);
         if let Some(error) = &self.refusal {
             let lost = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut);
             let text = if lost {
@@ -259,7 +252,7 @@ impl Composition {
             u16::try_from(rows).unwrap_or(u16::MAX)
         };
         // Where there is no room for all of it, what is wrong where one is comes first.
-        let focus = [self.form.focus()];
+        let focus = [self.form.focus];
         let explained: &[Field] = if rows(Field::ALL) + 2 > spare { &focus } else { Field::ALL };
         let mut left = rows(explained).min(spare.saturating_sub(1));
         let notes = spare.saturating_sub(left).max(1);
@@ -273,7 +266,7 @@ impl Composition {
             }
             let wrong = self.wrong(*field, columns);
             let at = self.draw_field(*field, row, !wrong.is_empty(), buffer, cx);
-            if self.form.focus() == *field && self.step == Step::Write {
+            if self.form.focus == *field && self.step == Step::Write {
                 cursor = at;
             }
             y += height;
@@ -299,11 +292,11 @@ impl Composition {
         cx: &Cx<'_>,
     ) -> Option<Position> {
         let look = cx.look;
-        let here = self.form.focus() == field && self.step == Step::Write;
+        let here = self.form.focus == field && self.step == Step::Write;
         let marker = if here { look.glyph("▸ ", "> ") } else { "  " };
         let role = if here { Role::Selected } else { Role::Muted };
         let label = Rect { width: LABEL.min(area.width), height: 1, ..area };
-        look.span(role, format!("{marker}{}", field.label())).render(label, buffer);
+        look.span(role, format!("{marker}{}", field)).render(label, buffer);
         let room = Rect { x: area.x + LABEL, width: area.width.saturating_sub(LABEL + 1), ..area };
         let mut text = |input: &TextField| {
             let role = if wrong { Role::InputError } else { Role::Input };
@@ -341,7 +334,6 @@ impl Composition {
         }
     }
 
-    /// What goes with it.
     fn attached(&self) -> String {
         let Source::Open(evidence) = &self.source else { return String::new() };
         let sections = evidence.bundle().map(|bundle| &bundle.sections);
