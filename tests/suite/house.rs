@@ -361,6 +361,95 @@ fn fr_052_007_only_the_table_names_a_tab_or_its_screen() {
     }
 }
 
+/// The paths that a `use` names: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn named_paths(tree: &str) -> Vec<String> {
+    let Some((head, rest)) = tree.split_once('{') else {
+        return vec![tree.split(" as ").next().unwrap_or(tree).to_owned()];
+    };
+    let body = rest.rsplit_once('}').map_or(rest, |(body, _)| body);
+    let (mut depth, mut parts) = (0, vec![String::new()]);
+    for c in body.chars() {
+        match c {
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        parts.last_mut().unwrap().push(c);
+    }
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.flat_map(|part| named_paths(&part)).map(|path| format!("{head}{path}")).collect()
+}
+
+/// What each file of the console, or folder that is one idea, uses of the others.
+fn ideas_of_the_console() -> BTreeMap<String, BTreeSet<String>> {
+    let root = Path::new("src/tui");
+    let modules: BTreeMap<Vec<String>, String> = rust_files("src/tui")
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(root).unwrap().with_extension("");
+            let mut parts: Vec<String> =
+                name.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+            parts.pop_if(|last| last == "mod");
+            (parts, read(path))
+        })
+        .collect();
+    let module = |path: &[String]| -> Vec<String> {
+        let longest = (0..=path.len()).rev().map(|n| &path[..n]);
+        longest.into_iter().find(|path| modules.contains_key(*path)).unwrap_or_default().to_vec()
+    };
+    // A screen, a dialog and a widget are one each; else a folder is.
+    let idea = |module: &[String]| -> String {
+        let parts: Vec<&str> = module.iter().map(String::as_str).collect();
+        let depth = match parts.as_slice() {
+            ["screens", "dialogs", ..] => 3,
+            ["screens" | "widgets", ..] => 2,
+            _ => 1,
+        };
+        parts[..depth.min(parts.len())].join("/")
+    };
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (own, text) in &modules {
+        let code: String = text.split("#[cfg(test)]").next().unwrap().lines().collect();
+        for statement in code.split(';').filter_map(|part| part.rsplit_once("use ")) {
+            for path in named_paths(&statement.1.replace(' ', "")) {
+                let parts: Vec<String> = path.split("::").map(str::to_owned).collect();
+                let above = parts.iter().take_while(|part| *part == "super").count();
+                let full = match (parts.as_slice(), above) {
+                    ([first, second, rest @ ..], _) if first == "crate" && second == "tui" => {
+                        rest.to_vec()
+                    }
+                    (_, 1..) => [&own[..own.len().saturating_sub(above)], &parts[above..]].concat(),
+                    _ => continue,
+                };
+                uses.entry(idea(own)).or_default().insert(idea(&module(&full)));
+            }
+        }
+    }
+    for (own, used) in &mut uses {
+        used.retain(|other| other != own && !other.is_empty());
+    }
+    uses
+}
+
+#[test]
+fn fr_052_011_no_two_ideas_of_the_console_use_each_other() {
+    let mut uses = ideas_of_the_console();
+    assert!(uses["app"].contains("screen") && uses["screens"].contains("setup"), "{uses:?}");
+    loop {
+        let known: BTreeSet<String> = uses.keys().cloned().collect();
+        let before = uses.len();
+        uses.retain(|_, used| used.iter().any(|other| known.contains(other)));
+        if uses.len() == before {
+            break;
+        }
+    }
+    assert!(uses.is_empty(), "in a circle, or using one: {uses:#?}");
+}
+
 /// Headings of columns that hold times.
 const TIMES: [&str; 19] = [
     "BEAT",
