@@ -41,6 +41,7 @@ mod foreign_databases;
 mod grants;
 mod grants_of_changes;
 mod house;
+mod house_console;
 mod keymap;
 mod lost_commits;
 mod lost_commits_cli;

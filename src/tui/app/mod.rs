@@ -1,6 +1,5 @@
 //! The console's state and how it changes: `update(Msg) -> Effects`, no I/O, no clock.
 
-mod answers;
 mod break_glass;
 mod commands;
 mod front;
@@ -242,20 +241,6 @@ impl App {
         }
         self.touched = Some(now);
         vec![Effect::ask(Slot::Touch, Touch)]
-    }
-
-    pub(in crate::tui) fn say(&mut self, text: impl Into<String>) {
-        self.say_with(text, None);
-    }
-
-    /// Says something that may lead to a run.
-    fn say_with(&mut self, text: impl Into<String>, view: Option<i64>) {
-        self.toast = Some(Toast::new(text, view, self.look.now));
-    }
-
-    /// Asks for what the state subscribes to without waiting for its next poll.
-    pub(in crate::tui) fn ask_now(&self) -> Vec<Effect> {
-        self.subscriptions().into_iter().map(|sub| Effect::Ask(sub.slot, sub.request)).collect()
     }
 
     /// What may not be on the disk yet, when the console ends at `now`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{App, GRACE, POLL_FACTOR, POLL_RANGE};
 use crate::ops::condition::ReadCondition;
 use crate::ops::platform::PlatformInfo;
-use crate::tui::msg::{Follows, Request, Slot, Sub};
+use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
 use crate::tui::tabs::Tab;
 
 /// So many answers are awaited one after the other before a poll's at most: those of a poll that goes
@@ -94,5 +94,10 @@ impl App {
     /// Whether data is to be shown as old.
     pub fn greyed(&self) -> bool {
         self.link.is_lost() || (!self.paused && self.stale_for().is_some())
+    }
+
+    /// Asks for what the state subscribes to without waiting for its next poll.
+    pub(in crate::tui) fn ask_now(&self) -> Vec<Effect> {
+        self.subscriptions().into_iter().map(|sub| Effect::Ask(sub.slot, sub.request)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Which key does what: TOML files, one section per context, read into tries.
+//! Which key does what: TOML files, one section per context.
 //!
 //! A key is looked up in its context first and in `global` after that. In a context that
 //! holds a text field, keys that type or edit text belong to the field, unless the context
@@ -6,7 +6,6 @@
 
 mod key;
 mod parse;
-mod trie;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +13,6 @@ use std::path::Path;
 pub use key::{ALLOWED_KEYS, Code, Key};
 
 use self::key::write_sequence;
-use self::trie::{Lookup, Trie};
 use crate::tui::command::{Command, Context};
 use crate::tui::source_file::{self, Found};
 use crate::{Error, Result};
@@ -43,16 +41,21 @@ struct Binding {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Section {
-    /// In the order in which they are shown: a file's own before those it inherits.
-    bindings: Vec<Binding>,
-    trie: Trie,
+/// What a sequence of keys leads to in one section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lookup {
+    Command(Command),
+    /// Deliberately nothing, also not what the key means elsewhere.
+    Blocked,
+    /// A longer sequence starts like this.
+    Pending,
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
-    sections: BTreeMap<Context, Section>,
+    /// In the order in which they are shown: a file's own before those it inherits.
+    sections: BTreeMap<Context, Vec<Binding>>,
 }
 
 impl Keymap {
@@ -83,8 +86,8 @@ impl Keymap {
         if key == SUSPEND {
             return Resolved::Command(Command::AppSuspend);
         }
-        let keys = || pending.iter().copied().chain([key]);
-        match self.look_up(context, keys()) {
+        let keys = [pending, &[key]].concat();
+        match self.look_up(context, &keys) {
             Lookup::Command(command) => return Resolved::Command(command),
             Lookup::Pending => return Resolved::Pending,
             Lookup::Blocked => return Resolved::Unbound,
@@ -94,7 +97,7 @@ impl Keymap {
         if context == Context::Global || (context.is_text() && first.edits_text()) {
             return Resolved::Unbound;
         }
-        match self.look_up(Context::Global, keys()) {
+        match self.look_up(Context::Global, &keys) {
             Lookup::Command(command) => Resolved::Command(command),
             Lookup::Pending => Resolved::Pending,
             Lookup::Blocked | Lookup::Unknown => self.resolve_quit(pending, key),
@@ -104,7 +107,7 @@ impl Keymap {
     /// A key that quits does so in the middle of a sequence, too.
     fn resolve_quit(&self, pending: &[Key], key: Key) -> Resolved {
         let quit = Lookup::Command(Command::AppQuit);
-        if !pending.is_empty() && !key.edits_text() && self.look_up(Context::Global, [key]) == quit
+        if !pending.is_empty() && !key.edits_text() && self.look_up(Context::Global, &[key]) == quit
         {
             return Resolved::Command(Command::AppQuit);
         }
@@ -147,11 +150,22 @@ impl Keymap {
     }
 
     fn section(&self, context: Context) -> impl Iterator<Item = &Binding> {
-        self.sections.get(&context).into_iter().flat_map(|section| &section.bindings)
+        self.sections.get(&context).into_iter().flatten()
     }
 
-    fn look_up(&self, context: Context, keys: impl IntoIterator<Item = Key>) -> Lookup {
-        self.sections.get(&context).map_or(Lookup::Unknown, |section| section.trie.look_up(keys))
+    fn look_up(&self, context: Context, keys: &[Key]) -> Lookup {
+        let mut found = Lookup::Unknown;
+        for binding in self.section(context).filter(|binding| binding.keys.starts_with(keys)) {
+            let ends = binding.keys.len() == keys.len();
+            found = match binding.command {
+                Some(command) if ends => return Lookup::Command(command),
+                // What was only taken away there hides no longer sequence that starts the same.
+                None if context == Context::Global => continue,
+                None if ends && found == Lookup::Unknown => Lookup::Blocked,
+                _ => Lookup::Pending,
+            };
+        }
+        found
     }
 
     /// Whether pressing `keys` one after another in `context` ends at `command`.

@@ -8,8 +8,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::key::{ALLOWED_KEYS, Code, parse_sequence, write_sequence};
-use super::trie::Trie;
-use super::{Binding, EMBEDDED, Key, Keymap, SUSPEND, Section};
+use super::{Binding, EMBEDDED, Key, Keymap, SUSPEND};
 use crate::tui::command::{Command, Context};
 use crate::tui::source_file::SourceFile;
 use crate::{Error, Result};
@@ -133,14 +132,7 @@ fn merge(base: &Keymap, entries: &[Entry]) -> Keymap {
         let kept = base.section(*context);
         let kept = kept.filter(|binding| own.iter().all(|entry| entry.keys != binding.keys));
         bindings.extend(kept.cloned());
-        // What was only taken away must not hide a longer sequence that starts the same.
-        let mut trie = Trie::default();
-        for binding in &bindings {
-            if binding.command.is_some() || *context != Context::Global {
-                trie.insert(&binding.keys, binding.command);
-            }
-        }
-        sections.insert(*context, Section { bindings, trie });
+        sections.insert(*context, bindings);
     }
     Keymap { sections }
 }
