@@ -338,7 +338,6 @@ fn error_of_screen(app: &App) -> Option<String> {
         return app.blocked();
     };
     // Where there is nothing to stand beside, the body says what the screen itself was answered.
-    let lost = app.link.trouble.as_ref().filter(|_| app.link.is_lost());
-    let said = lost.or(error).filter(|_| has_data || error.is_none());
-    app.blocked().or_else(|| said.map(ToString::to_string))
+    let said = app.link.outage().or_else(|| error.map(ToString::to_string));
+    app.blocked().or(said.filter(|_| has_data || error.is_none()))
 }

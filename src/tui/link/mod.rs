@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind};
 use once::Once;
 use writes::Writes;
 
+/// What is said while no request has failed yet.
+const SILENT: &str = "the database does not answer; it may be frozen, overloaded or locked";
+
 #[derive(Debug, Clone, Default)]
 pub struct Link {
     pub answered: Option<DateTime<Utc>>,
@@ -47,6 +50,12 @@ impl Link {
 
     pub fn is_lost(&self) -> bool {
         self.trouble.is_some() || self.waiting.silent
+    }
+
+    /// Why the database does not answer, where it does not.
+    pub fn outage(&self) -> Option<String> {
+        let silent = || SILENT.to_owned();
+        self.is_lost().then(|| self.trouble.as_ref().map_or_else(silent, ToString::to_string))
     }
 
     /// Forgets what was answered: it was another person's.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::runs::{ListRuns, Page};
-use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::command::Command;
+use tenantpilot::tui::msg::{Answer, Msg, Slot, Waiting};
 use tenantpilot::tui::tabs::{HOME, Tab};
 use tenantpilot::{Error, ErrorKind};
 
@@ -27,6 +28,26 @@ both_engines! {
             let state = console.app.tabs.get(*tab).state(&console.app.cx());
             let error = state.and_then(|state| state.error).map(Error::message);
             assert_eq!(error == Some("too late"), *tab == HOME, "{tab:?}: {error:?}");
+        }
+    }
+
+    async fn fr_047_003_the_last_line_says_why_before_any_request_has_failed(store) {
+        let store = store.with_platform().await;
+        store.administrator().await;
+        let mut console = Console::open(&store.ops, 80, 24).await;
+        console.log_in("administrator").await;
+        let last = |console: &mut Console| console.screen().lines().last().unwrap().to_owned();
+        for tab in Tab::ALL {
+            console.send(Msg::Waiting(Waiting::default())).await;
+            console.command(Command::to(*tab)).await;
+            if console.app.tabs.get(*tab).state(&console.app.cx()).is_none() {
+                continue;
+            }
+            let keys = last(&mut console);
+            console.send(Msg::Waiting(Waiting { silent: true, ..Waiting::default() })).await;
+            let why = last(&mut console);
+            assert!(!keys.contains("does not answer"), "{tab:?}: {keys}");
+            assert!(why.starts_with(" the database does not answer; it may be"), "{tab:?}: {why}");
         }
     }
 

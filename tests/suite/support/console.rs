@@ -15,6 +15,7 @@ use tenantpilot::ops::{AnyOutput, Ops};
 use tenantpilot::runbooks::Registry;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::App;
+use tenantpilot::tui::command::Command;
 use tenantpilot::tui::frame;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::msg::{Answer, Effect, Msg, Slot};
@@ -102,6 +103,13 @@ impl Console {
         for event in events(text) {
             self.press(event);
         }
+    }
+
+    /// Does a command.
+    pub async fn command(&mut self, command: Command) {
+        let effects = self.app.command(command);
+        self.perform(effects);
+        self.settle().await;
     }
 
     /// Pastes text in one piece.
