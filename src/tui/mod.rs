@@ -6,8 +6,8 @@
 pub mod app;
 mod banner;
 pub mod command;
-pub mod compose;
 pub mod control;
+pub mod draft_files;
 pub mod export;
 pub mod frame;
 pub mod keymap;

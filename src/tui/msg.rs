@@ -12,7 +12,7 @@ use crate::access::Requirement;
 use crate::drafts::{DraftKey, Drafts};
 use crate::ops::plans::Counted;
 use crate::ops::{AnyOperation, AnyOutput, Blocker};
-use crate::tui::compose::{Done, Job};
+use crate::tui::draft_files::{Done, Job};
 use crate::tui::export::{ExportDiagnostics, ExportPlan};
 use crate::{Error, ErrorKind, Result};
 

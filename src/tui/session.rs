@@ -20,7 +20,7 @@ use crate::term::fence::{FENCE, Fence};
 use crate::term::signals::{self, Job};
 use crate::term::{Crash, SizedBackend, TerminalGuard, local};
 use crate::tui::app::App;
-use crate::tui::compose::worked_off;
+use crate::tui::draft_files::run_jobs;
 use crate::tui::export;
 use crate::tui::frame;
 use crate::tui::msg::{Effect, Msg};
@@ -224,7 +224,7 @@ where
     };
     // However it ends, what was typed last is in its file.
     if let Some((drafts, jobs)) = app.last_drafts(clock.now()) {
-        let _ = tokio::time::timeout(LAST_WRITE, worked_off(drafts, jobs)).await;
+        let _ = tokio::time::timeout(LAST_WRITE, run_jobs(drafts, jobs)).await;
     }
     let reachable = app.reachable() && end != End::Crashed;
     let close = runner.close(GOODBYE, reachable);

@@ -22,7 +22,7 @@ use crate::drafts::Drafts;
 use crate::ops::auth::{Session, Touch};
 use crate::ops::platform::{Platform, PlatformInfo};
 use crate::tui::command::{Command, Context};
-use crate::tui::compose::Job;
+use crate::tui::draft_files::Job;
 use crate::tui::keymap::{Key, Resolved};
 use crate::tui::link::Link;
 use crate::tui::look::Look;

@@ -13,7 +13,7 @@ use crate::ops::overview::RetryGroup;
 use crate::ops::plans::{Counted, Preflight};
 use crate::ops::runs::RetryRun;
 use crate::ops::{About, AnyOperation, AnyOutput, Engine, Ops};
-use crate::tui::compose::worked_off;
+use crate::tui::draft_files::run_jobs;
 use crate::tui::msg::{Answer, Follows, Request, Slot};
 use crate::{Error, ErrorKind};
 
@@ -93,10 +93,10 @@ async fn answer(
         Request::Kept(kept, operation) => {
             // A disk that is full keeps no one from asking for help.
             let (drafts, job) = *kept;
-            worked_off(drafts, vec![job]).await;
+            run_jobs(drafts, vec![job]).await;
             Answer::Op(output(ops, actor, kind, *operation, report).await)
         }
-        Request::Files(drafts, jobs) => Answer::Files(worked_off(drafts, jobs).await),
+        Request::Files(drafts, jobs) => Answer::Files(run_jobs(drafts, jobs).await),
         Request::ExportPlan(asked) => {
             let written = asked.send(ops, actor).await;
             Answer::PlanExported(asked, written)

@@ -26,7 +26,7 @@ use crate::ops::platform::Platform;
 use crate::ops::runs::RunDetail;
 use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
-use crate::tui::compose::Job;
+use crate::tui::draft_files::Job;
 use crate::tui::keymap::Keymap;
 use crate::tui::link::Link;
 use crate::tui::look::Look;

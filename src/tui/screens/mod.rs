@@ -1,7 +1,6 @@
 //! The screens: each is one state with its commands, its polls and its view.
 
 pub mod dialogs;
-pub mod document;
 pub mod inbox;
 pub mod login;
 pub mod operations;

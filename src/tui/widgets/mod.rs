@@ -2,6 +2,7 @@
 
 pub mod cursor;
 pub mod dialog;
+pub mod document;
 pub mod form;
 pub mod go_to;
 pub mod masked;

@@ -1,10 +1,10 @@
 //! One run: what happened, why, what to do next; live while it runs.
 
+mod document;
 mod pace;
 
 use self::pace::Pace;
 pub use self::pace::Told;
-use super::document;
 use crate::domain::run::{RunOutcome, RunStatus};
 use crate::domain::run_filter::{Pattern, RunFilter, Term, TermKind, When};
 use crate::ops::AnyOutput;
@@ -15,7 +15,8 @@ use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Go, Hint, Reply, State, Subject, Target, Way};
 use crate::tui::setup::Setup;
 use crate::tui::tabs::Tab;
-use crate::tui::widgets::page::{Document, Page};
+use crate::tui::widgets::document::Document;
+use crate::tui::widgets::page::Page;
 use crate::tui::widgets::paper::Paper;
 
 pub type RunScreen = Page<RunDocument>;

@@ -18,7 +18,8 @@ use crate::tui::export::ExportDiagnostics;
 use crate::tui::msg::{Answer, Effect, Request, Slot};
 use crate::tui::screen::{Cx, Hint, Reply, State, Subject, Target};
 use crate::tui::theme::Role;
-use crate::tui::widgets::page::{Document, Page};
+use crate::tui::widgets::document::Document;
+use crate::tui::widgets::page::Page;
 use crate::tui::widgets::paper::Paper;
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 mod bundle;
 pub mod compose;
 mod diagnostics;
+mod keeper;
 mod list;
 mod request;
 mod requests;
@@ -34,7 +35,7 @@ use crate::domain::capability::Capability;
 use crate::drafts::Drafts;
 use crate::ops::AnyOutput;
 use crate::tui::command::{Command, Context};
-use crate::tui::compose::Job;
+use crate::tui::draft_files::Job;
 use crate::tui::msg::{Answer, Effect, Slot, Sub};
 use crate::tui::screen::{Cx, Go, Hint, Place, Reply, Screen, State, Subject, Target, Way};
 use crate::tui::setup::Setup;

@@ -14,7 +14,8 @@ use crate::tui::msg::{Follows, Request, Slot, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, Reply, State, Subject, Target};
 use crate::tui::theme::Role;
-use crate::tui::widgets::page::{Document, Page};
+use crate::tui::widgets::document::Document;
+use crate::tui::widgets::page::Page;
 use crate::tui::widgets::paper::{Act, Paper};
 
 const NAME: &str = "attached ";

@@ -17,7 +17,8 @@ use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, State, Subject, Target};
 use crate::tui::theme::Role;
 use crate::tui::widgets::masked;
-use crate::tui::widgets::page::{Document, Page};
+use crate::tui::widgets::document::Document;
+use crate::tui::widgets::page::Page;
 use crate::tui::widgets::paper::Paper;
 
 const NAME: usize = 14;

@@ -10,7 +10,7 @@ use crate::drafts::{Found, Kept};
 use crate::ops::support::{Compose, CreateRequest, Created};
 use crate::paths::shown;
 use crate::tui::command::Command;
-use crate::tui::compose::Done;
+use crate::tui::draft_files::Done;
 use crate::tui::msg::{Effect, Slot};
 use crate::tui::screen::{CUT, Cx, Go, NO_FIELD, Reply, Screen};
 use crate::tui::screens::dialogs::question::Question;
