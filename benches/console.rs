@@ -25,8 +25,9 @@ use tenantpilot::term::{ColorSupport, SizedBackend};
 use tenantpilot::tui::app::App;
 use tenantpilot::tui::frame;
 use tenantpilot::tui::keymap::Keymap;
-use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Msg};
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::tui::theme::Theme;
 
 fn now() -> DateTime<Utc> {
@@ -102,7 +103,7 @@ fn console(width: u16, height: u16) -> App {
     let login = Login::new("operator", "", ClientKind::Console);
     let token = Token::from(password::secret(""));
     let login = AnyOutput::Login(login, Ok((session, token)));
-    app.update(Msg::Done { slot: Slot::Session, answer: Box::new(Answer::Op(login)) }, now());
+    app.update(Msg::Done { slot: Slot::SESSION, answer: Box::new(Answer::Op(login)) }, now());
     let asked = ListRuns { filter: RunFilter::default(), page: Page::Newest, limit: 200 };
     let page = RunPage {
         runs: (1..=200).rev().map(run).collect(),
@@ -113,7 +114,7 @@ fn console(width: u16, height: u16) -> App {
     };
     app.update(
         Msg::Done {
-            slot: Slot::List,
+            slot: Slot::LIST,
             answer: Box::new(Answer::Op(AnyOutput::ListRuns(asked, Ok(page)))),
         },
         now(),

@@ -21,6 +21,7 @@ pub mod screen;
 pub mod screens;
 pub mod session;
 pub mod setup;
+pub mod slot;
 pub mod source_file;
 pub mod tabs;
 pub mod theme;

@@ -14,6 +14,7 @@ use crate::ops::plans::Counted;
 use crate::ops::{AnyOperation, AnyOutput, Blocker};
 use crate::tui::draft_files::{Done, Job};
 use crate::tui::export::{ExportDiagnostics, ExportPlan};
+use crate::tui::slot::Slot;
 use crate::{Error, ErrorKind, Result};
 
 #[derive(Debug)]
@@ -40,60 +41,6 @@ pub enum Msg {
         slot: Slot,
         answer: Box<Answer>,
     },
-}
-
-/// Requests of one slot replace each other: one runs, at most one waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Slot {
-    Platform,
-    Condition,
-    Session,
-    Touch,
-    List,
-    Counts,
-    Names,
-    Named,
-    Detail,
-    Unread,
-    Notices,
-    MarkRead,
-    MarkAllRead,
-    Plan,
-    Control,
-    Workers,
-    Overview,
-    /// The failures of a window by what they say.
-    Errors,
-    Usage,
-    Window,
-    BreakGlass,
-    BreakGlassChange,
-    ScopeChoices,
-    Preflight,
-    PlanTargets,
-    StartRunbook,
-    Export,
-    SupportRequests,
-    SupportRequest,
-    SupportTenants,
-    SupportTenant,
-    RunTenants,
-    /// An opening of diagnostics; asked by a key only, for each is audited.
-    Diagnostics,
-    DiagnosticsExport,
-    /// What a support request is made of; asked by a key only, for it is audited.
-    Evidence,
-    SendRequest,
-    Drafts,
-    Blocker,
-}
-
-impl Slot {
-    /// Whether the database's hints of change make its subscription due at once. Sums over a
-    /// long time are not asked again at each change.
-    pub const fn follows_hints(self) -> bool {
-        !matches!(self, Self::Usage | Self::Overview | Self::Errors | Self::Condition)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

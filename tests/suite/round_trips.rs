@@ -14,8 +14,9 @@ use tenantpilot::ops::support::ListRequests;
 use tenantpilot::ops::telemetry::Summarise;
 use tenantpilot::ops::workers::ListWorkers;
 use tenantpilot::ops::{ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
-use tenantpilot::tui::msg::{Request, Slot};
+use tenantpilot::tui::msg::Request;
 use tenantpilot::tui::runner::Runner;
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::worker::alerts::AlertSettings;
 use tenantpilot::worker::{Worker, WorkerSettings};
 use tenantpilot::{
@@ -148,7 +149,7 @@ fn fr_046_002_a_screen_waits_for_at_most_three_answers() {
         let (mut runner, mut answers, _hints) =
             Runner::new(ops.clone(), "test".to_owned(), ClientKind::Console);
         proxy.counted();
-        runner.ask(Slot::Platform, Request::of(PlatformInfo));
+        runner.ask(Slot::PLATFORM, Request::of(PlatformInfo));
         answers.recv().await.unwrap();
         let (trips, _) = proxy.counted();
         assert!((1..=3).contains(&trips), "a login screen: {trips}");

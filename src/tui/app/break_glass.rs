@@ -6,8 +6,9 @@ use crate::access::BreakGlass;
 use crate::domain::capability::Capability;
 use crate::ops::break_glass::CurrentBreakGlass;
 use crate::tui::control::LOST;
-use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Effect, Follows, Request, Sub};
 use crate::tui::screens::dialogs::break_glass::GlassDialog;
+use crate::tui::slot::Slot;
 
 #[derive(Debug, Default)]
 pub struct Glass {
@@ -27,7 +28,7 @@ impl App {
     /// The poll that keeps the banner right, whatever is shown.
     pub(super) fn glass_poll(&self) -> Sub {
         Sub {
-            slot: Slot::BreakGlass,
+            slot: Slot::BREAK_GLASS,
             request: Request::of(CurrentBreakGlass),
             every: self.poll_every(),
             follows: Follows::Changes,
@@ -39,7 +40,7 @@ impl App {
         if !self.may(Capability::BreakGlassUse) {
         } else if self.greyed() {
             self.say(LOST);
-        } else if self.awaits(Slot::BreakGlassChange) {
+        } else if self.awaits(Slot::BREAK_GLASS_CHANGE) {
             self.say("the last request is still being sent");
         } else {
             return self.push(Box::new(GlassDialog::over(self.break_glass())));
@@ -54,7 +55,7 @@ impl App {
         };
         let contradicts = found.is_some() != self.break_glass().is_some();
         if std::mem::take(&mut self.glass.changed) && contradicts {
-            return vec![Effect::ask(Slot::BreakGlass, CurrentBreakGlass)];
+            return vec![Effect::ask(Slot::BREAK_GLASS, CurrentBreakGlass)];
         }
         self.glass.active = found;
         Vec::new()
@@ -63,6 +64,6 @@ impl App {
     /// It was taken, or ended, here.
     pub(super) fn glass_changed(&mut self, active: Option<BreakGlass>) -> Vec<Effect> {
         self.glass = Glass { active, changed: true };
-        vec![Effect::ask(Slot::BreakGlass, CurrentBreakGlass)]
+        vec![Effect::ask(Slot::BREAK_GLASS, CurrentBreakGlass)]
     }
 }

@@ -7,10 +7,11 @@ use crate::domain::time_zone::TimeZone;
 use crate::ops::auth::Logout;
 use crate::tui::command::{Command, Context};
 use crate::tui::frame;
-use crate::tui::msg::{Effect, Slot};
+use crate::tui::msg::Effect;
 use crate::tui::screen::Target;
 use crate::tui::screens::dialogs::help::Help;
 use crate::tui::screens::dialogs::palette::Palette;
+use crate::tui::slot::Slot;
 use crate::tui::tabs::HOME;
 use crate::tui::theme::{self, Theme};
 
@@ -53,7 +54,7 @@ impl App {
                 }
                 Command::AppLogout => {
                     let mut effects = self.end_session(None);
-                    effects.push(Effect::ask(Slot::Session, Logout));
+                    effects.push(Effect::ask(Slot::SESSION, Logout));
                     return effects;
                 }
                 _ => {}

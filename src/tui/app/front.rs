@@ -4,9 +4,10 @@ use super::App;
 use crate::ErrorKind;
 use crate::ops::AnyOutput;
 use crate::ops::dashboard::ChooseWindow;
-use crate::tui::msg::{Answer, Effect, Slot};
+use crate::tui::msg::{Answer, Effect};
 use crate::tui::screen::{Cx, Go, Nav, Reply, Screen, Toast};
 use crate::tui::screens::login::Login;
+use crate::tui::slot::Slot;
 use crate::tui::tabs::Tab;
 
 impl App {
@@ -143,7 +144,7 @@ impl App {
             Go::Window(window) => {
                 self.window = Some(window);
                 let mut effects = self.go_on(Go::Refresh);
-                effects.push(Effect::ask(Slot::Window, ChooseWindow { window }));
+                effects.push(Effect::ask(Slot::WINDOW, ChooseWindow { window }));
                 effects
             }
             Go::WindowKnown(window) => {

@@ -3,7 +3,8 @@
 use super::App;
 use crate::domain::database_fault::Condition;
 use crate::ops::Blocker;
-use crate::tui::msg::{Slot, Waiting};
+use crate::tui::msg::Waiting;
+use crate::tui::slot::Slot;
 
 /// The state of the connection, as far as what is shown goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl App {
 
     fn shown_slots(&self) -> Vec<Slot> {
         let subs = self.wanted();
-        let session = self.session.is_none().then_some(Slot::Session);
+        let session = self.session.is_none().then_some(Slot::SESSION);
         subs.into_iter().map(|sub| sub.slot).chain(session).collect()
     }
 
@@ -51,7 +52,7 @@ impl App {
         }
         let refused = |slot: &Slot| {
             // The form says why a login was refused.
-            *slot != Slot::Session && self.link.is_refused(*slot)
+            *slot != Slot::SESSION && self.link.is_refused(*slot)
         };
         if let Some(slot) = self.shown_slots().into_iter().find(refused) {
             let age = self.link.answered_at(slot).map(|at| self.look.now - at);
@@ -87,40 +88,6 @@ impl App {
                 Some(format!("Waiting for a lock{on}{by}"))
             }
             None => error.map(ToString::to_string),
-        }
-    }
-}
-
-impl Slot {
-    pub const fn subject(self) -> &'static str {
-        match self {
-            Self::List => "the runs",
-            Self::Counts => "the counts of runs",
-            Self::Detail => "the run",
-            Self::Unread | Self::Notices => "the inbox",
-            Self::Workers => "the workers",
-            Self::Overview => "the overview",
-            Self::Errors => "the errors",
-            Self::Usage => "the numbers",
-            Self::BreakGlass => "break-glass",
-            Self::Session => "the login",
-            Self::SupportRequests | Self::SupportRequest => "the support requests",
-            Self::SupportTenants | Self::SupportTenant | Self::RunTenants | Self::ScopeChoices => {
-                "the tenants"
-            }
-            Self::Preflight => "the preflight",
-            Self::PlanTargets => "the targets",
-            Self::Plan => "the plan",
-            Self::Named | Self::Names => "the names",
-            Self::Evidence | Self::Diagnostics => "the diagnostics",
-            Self::SendRequest => "the support request",
-            Self::Export => "the export",
-            Self::Control
-            | Self::StartRunbook
-            | Self::BreakGlassChange
-            | Self::MarkRead
-            | Self::MarkAllRead => "the change",
-            _ => "the database",
         }
     }
 }

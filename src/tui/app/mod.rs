@@ -26,12 +26,13 @@ use crate::tui::draft_files::Job;
 use crate::tui::keymap::{Key, Resolved};
 use crate::tui::link::Link;
 use crate::tui::look::Look;
-use crate::tui::msg::{Effect, Msg, Slot};
+use crate::tui::msg::{Effect, Msg};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Place, Reply, Screen, Target, Toast};
 use crate::tui::screens::Tabs;
 use crate::tui::screens::login::Login;
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::tabs::{HOME, Tab};
 use break_glass::Glass;
 
@@ -107,7 +108,7 @@ impl App {
 
     /// What a console asks as soon as it is there.
     pub fn start(&self) -> Vec<Effect> {
-        vec![Effect::ask(Slot::Platform, PlatformInfo)]
+        vec![Effect::ask(Slot::PLATFORM, PlatformInfo)]
     }
 
     pub fn session(&self) -> Option<&Session> {
@@ -240,7 +241,7 @@ impl App {
             return Vec::new();
         }
         self.touched = Some(now);
-        vec![Effect::ask(Slot::Touch, Touch)]
+        vec![Effect::ask(Slot::TOUCH, Touch)]
     }
 
     /// What may not be on the disk yet, when the console ends at `now`.

@@ -1,7 +1,8 @@
 //! What of the things that are asked once is shown.
 
 use super::App;
-use crate::tui::msg::{Effect, Follows, Slot, Sub};
+use crate::tui::msg::{Effect, Follows, Sub};
+use crate::tui::slot::Slot;
 
 impl App {
     /// The slots of what is shown and asked once.
@@ -41,10 +42,6 @@ impl App {
         }
         // What lies over a screen asks anew when it is opened.
         let shown = self.once();
-        for slot in [Slot::Plan, Slot::Named, Slot::Names] {
-            if !shown.contains(&slot) {
-                self.link.once.forget(slot);
-            }
-        }
+        self.link.once.forget_closed(&shown);
     }
 }

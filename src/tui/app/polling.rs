@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{App, GRACE, POLL_FACTOR, POLL_RANGE};
 use crate::ops::condition::ReadCondition;
 use crate::ops::platform::PlatformInfo;
-use crate::tui::msg::{Effect, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Effect, Follows, Request, Sub};
+use crate::tui::slot::Slot;
 use crate::tui::tabs::Tab;
 
 /// So many answers are awaited one after the other before a poll's at most: those of a poll that goes
@@ -42,7 +43,7 @@ impl App {
                 return Vec::new();
             }
             return vec![Sub {
-                slot: Slot::Platform,
+                slot: Slot::PLATFORM,
                 request: Request::of(PlatformInfo),
                 every,
                 follows: Follows::Time,
@@ -53,7 +54,7 @@ impl App {
         subs.extend(Tab::ALL.iter().flat_map(|tab| self.tabs.get(*tab).always(&cx)));
         subs.push(self.glass_poll());
         subs.push(Sub {
-            slot: Slot::Condition,
+            slot: Slot::CONDITION,
             request: Request::of(ReadCondition),
             every,
             follows: Follows::Time,

@@ -7,10 +7,11 @@ use crate::domain::run_facts::{Retry, RunFacts};
 use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::Command;
 use crate::tui::control::{Control, LOST};
-use crate::tui::msg::{Effect, Slot};
+use crate::tui::msg::Effect;
 use crate::tui::screen::{Purpose, Subject, Target};
 use crate::tui::screens::dialogs::confirm::Confirm;
 use crate::tui::screens::dialogs::group::GroupQuestion;
+use crate::tui::slot::Slot;
 
 /// Why diagnostics are not opened while the database does not answer.
 const NOT_OPENED: &str = "diagnostics are not opened while the database does not answer";
@@ -72,7 +73,7 @@ impl App {
         }
         let change = if self.greyed() {
             Err((LOST.to_owned(), None))
-        } else if self.awaits(Slot::Control) {
+        } else if self.awaits(Slot::CONTROL) {
             Err(("the last request is still being sent".to_owned(), None))
         } else {
             self.change(command)

@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::database_fault::Condition;
 use crate::ops::Blocker;
-use crate::tui::msg::{Answer, Request, Slot, Waiting};
+use crate::tui::msg::{Answer, Request, Waiting};
+use crate::tui::slot::Slot;
 use crate::{Error, ErrorKind};
 use once::Once;
 use writes::Writes;
@@ -120,7 +121,7 @@ impl Link {
         };
         if is_late(error) {
             // A login is asked again by a key alone, and its form says why it was not answered.
-            state.slow = (slot != Slot::Session).then(|| error.clone());
+            state.slow = (slot != Slot::SESSION).then(|| error.clone());
             return self.answered(now);
         }
         if is_silence(error) {

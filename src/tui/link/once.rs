@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::tui::msg::{Request, Slot};
+use crate::tui::msg::Request;
+use crate::tui::slot::Slot;
 use crate::{Error, ErrorKind};
 
 #[derive(Debug, Clone, Default)]
@@ -20,7 +21,7 @@ impl Once {
         let asked = Asked { request: request.clone(), answered: false };
         let before = self.0.insert(slot, asked);
         // An earlier plan is gone once another preflight is asked for.
-        slot == Slot::Preflight || before.is_some_and(|before| before.request != *request)
+        slot.is_work() || before.is_some_and(|before| before.request != *request)
     }
 
     pub(in crate::tui) fn answer(&mut self, slot: Slot, error: Option<&Error>) {
@@ -36,6 +37,11 @@ impl Once {
 
     pub(in crate::tui) fn forget(&mut self, slot: Slot) {
         self.0.remove(&slot);
+    }
+
+    /// Forgets what is asked anew when it is opened again, unless it is `shown`.
+    pub(in crate::tui) fn forget_closed(&mut self, shown: &[Slot]) {
+        self.0.retain(|slot, _| !slot.is_asked_anew() || shown.contains(slot));
     }
 }
 
@@ -55,24 +61,4 @@ pub(in crate::tui) fn told(error: &Error) -> String {
     let next = error.next_step().filter(|_| error.kind() != ErrorKind::TimedOut);
     let next = next.map(|next| format!("; {next}")).unwrap_or_default();
     format!("{}{next}. It is tried again by itself.", error.message())
-}
-
-impl Slot {
-    /// Whether it is asked for what is not polled.
-    pub(in crate::tui) const fn is_asked_once(self) -> bool {
-        self.is_read_once() || self.is_made_once()
-    }
-
-    /// The same, where it only reads.
-    pub(in crate::tui) const fn is_read_once(self) -> bool {
-        matches!(
-            self,
-            Self::ScopeChoices | Self::PlanTargets | Self::Plan | Self::Named | Self::Names
-        )
-    }
-
-    /// The same, where the answer leaves something behind, if only in the audit log.
-    const fn is_made_once(self) -> bool {
-        matches!(self, Self::Preflight | Self::Evidence | Self::Diagnostics)
-    }
 }

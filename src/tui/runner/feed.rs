@@ -10,13 +10,9 @@ use tokio::time::Instant;
 
 use crate::Result;
 use crate::ops::{ChangeWatch, Engine, Ops, Snapshot};
-use crate::tui::msg::{Follows, Slot};
+use crate::tui::msg::Follows;
+use crate::tui::slot::Slot;
 
-/// What a server is asked again and again is read at most this often, however much changes.
-const DISTANCE: Duration = Duration::from_millis(2_500);
-/// The same for the counts above the list, and for what the header says of other things.
-const COUNTS: Duration = Duration::from_secs(5);
-const HEADER: Duration = Duration::from_secs(15);
 /// Timers are not exact.
 const SLACK: Duration = Duration::from_millis(100);
 /// While hints arrive, what they cover is read at most this often for other changes.
@@ -158,7 +154,7 @@ impl Feed {
         let mut changed = now.version != shown.version;
         let mut holds = Duration::ZERO;
         if engine == Engine::Postgres {
-            holds = slot.holds(follows);
+            holds = slot.holds().unwrap_or(follows.holds());
             let covered = slot.is_hinted() && follows != Follows::Progress;
             if covered && self.proven.load(Ordering::Acquire) {
                 changed = now.hints != shown.hints || (changed && age + SLACK >= COVERED);
@@ -239,40 +235,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Slot {
-    /// Whether hints tell of what changes its answer.
-    const fn is_hinted(self) -> bool {
-        matches!(
-            self,
-            Self::List
-                | Self::Counts
-                | Self::Detail
-                | Self::Unread
-                | Self::Notices
-                | Self::Overview
-                | Self::Errors
-        )
-    }
-
-    /// Whether its answer is not awaited.
-    pub const fn is_aside(self) -> bool {
-        matches!(self, Self::Counts | Self::Unread | Self::BreakGlass | Self::Condition)
-    }
-
-    /// How far apart its answers are at least.
-    pub const fn distance(self) -> Duration {
-        match self {
-            Self::Counts => COUNTS,
-            Self::Unread | Self::BreakGlass | Self::Condition => HEADER,
-            _ => DISTANCE,
-        }
-    }
-
+impl Follows {
     /// How long an answer of a server that speaks of time holds while nothing changes.
-    const fn holds(self, follows: Follows) -> Duration {
-        match (self, follows) {
-            (Self::Detail | Self::Workers, _) => Duration::from_secs(5),
-            (_, Follows::Progress) => Duration::from_secs(10),
+    const fn holds(self) -> Duration {
+        match self {
+            Self::Progress => Duration::from_secs(10),
             _ => COVERED,
         }
     }

@@ -28,7 +28,8 @@ use crate::access::{Actor, ClientKind};
 use crate::ops::auth::{Logout, Session};
 use crate::ops::{Awaited, Blocker, Engine, Ops};
 use crate::tui::link::is_late;
-use crate::tui::msg::{Answer, Request, Slot};
+use crate::tui::msg::{Answer, Request};
+use crate::tui::slot::Slot;
 
 /// A statement that was given up has ended after so long.
 const ENDED: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ impl Arrived {
     /// What was found of what a request waits for.
     pub fn looked(looked: Looked) -> Self {
         let answer = Answer::Looked(looked);
-        Self { slot: Slot::Blocker, generation: 0, answer, seen: None }
+        Self { slot: Slot::BLOCKER, generation: 0, answer, seen: None }
     }
 }
 
@@ -140,12 +141,16 @@ impl Runner {
             None => Actor::Anonymous { origin: self.origin.clone() },
         };
         if actor != self.actor {
-            self.stop(Slot::Preflight);
+            let work: Vec<Slot> =
+                self.slots.keys().copied().filter(|slot| slot.is_work()).collect();
+            for slot in work {
+                self.stop(slot);
+            }
             let named = self.second.as_ref().map(Second::named);
             // What one person asked is not answered to the next one. It is not stopped: a
             // change that is under way is still made. Files of drafts are each a person's own.
             let of_person =
-                |slot: &Slot| !matches!(slot, Slot::Session | Slot::Platform | Slot::Drafts);
+                |slot: &Slot| !matches!(*slot, Slot::SESSION | Slot::PLATFORM | Slot::DRAFTS);
             for (_, state) in self.slots.iter_mut().filter(|(slot, _)| of_person(slot)) {
                 *state = SlotState::default();
             }
@@ -284,7 +289,7 @@ impl Runner {
             }
             return None;
         }
-        if slot != Slot::Drafts {
+        if slot != Slot::DRAFTS {
             let lost = answer.error().is_some_and(|error| error.kind() == ErrorKind::Unreachable);
             if !lost {
                 self.feed.answered();
@@ -338,8 +343,7 @@ impl Runner {
             // The page that was asked for in between would be lost with it: only a request
             // of the same kind makes an answer old.
             // Nor is an opening that was audited lost.
-            let kept = matches!(slot, Slot::List | Slot::Notices | Slot::Diagnostics);
-            if !kept || !matches!(answer, Answer::Op(_)) {
+            if !slot.is_kept() || !matches!(answer, Answer::Op(_)) {
                 return None;
             }
         }

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::Runner;
 use super::feed::Seen;
-use crate::tui::msg::{Slot, Sub};
+use crate::tui::msg::Sub;
+use crate::tui::slot::Slot;
 
 /// Polls that are due within this time are asked together.
 const TOGETHER: Duration = Duration::from_secs(1);

@@ -14,7 +14,8 @@ use crate::ops::plans::{Counted, Preflight};
 use crate::ops::runs::RetryRun;
 use crate::ops::{About, AnyOperation, AnyOutput, Engine, Ops};
 use crate::tui::draft_files::run_jobs;
-use crate::tui::msg::{Answer, Follows, Request, Slot};
+use crate::tui::msg::{Answer, Follows, Request};
+use crate::tui::slot::Slot;
 use crate::{Error, ErrorKind};
 
 /// How far a preflight is, is said at most this often.

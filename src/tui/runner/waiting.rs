@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::Runner;
 use super::polls::Scheduled;
 use crate::ops::Engine;
-use crate::tui::msg::{Slot, Waiting};
+use crate::tui::msg::Waiting;
+use crate::tui::slot::Slot;
 
 /// An answer that is awaited for so long is slow, unless the way alone takes half of it.
 const SLOW: Duration = Duration::from_millis(800);

@@ -30,10 +30,11 @@ use crate::tui::draft_files::Job;
 use crate::tui::keymap::Keymap;
 use crate::tui::link::Link;
 use crate::tui::look::Look;
-use crate::tui::msg::{Answer, Effect, Slot, Sub};
+use crate::tui::msg::{Answer, Effect, Sub};
 use crate::tui::remote::Remote;
 pub use crate::tui::remote::State;
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::tabs::Tab;
 
 /// What is said where text is pasted and there is no field.

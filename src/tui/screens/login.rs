@@ -11,8 +11,8 @@ use crate::ops::auth;
 use crate::ops::password;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, NO_FIELD, Reply, Screen};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::form::{Field, Form};
 use crate::{Error, ErrorKind};
@@ -71,7 +71,7 @@ impl Login {
             (self.checking, self.message) = (true, None);
             let password = password::secret(self.form.take(PASSWORD));
             let login = auth::Login::with(self.form.value(NAME), password, ClientKind::Console);
-            return Reply::ask(Slot::Session, login);
+            return Reply::ask(Slot::SESSION, login);
         }
         Reply::default()
     }

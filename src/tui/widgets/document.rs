@@ -4,8 +4,9 @@ use std::fmt::Debug;
 
 use crate::ops::AnyOutput;
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Answer, Slot, Sub};
+use crate::tui::msg::{Answer, Sub};
 use crate::tui::screen::{Cx, Hint, Reply, State, Subject, Target, Way};
+use crate::tui::slot::Slot;
 use crate::tui::tabs::Tab;
 use crate::tui::widgets::paper::Paper;
 

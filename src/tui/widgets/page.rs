@@ -18,8 +18,9 @@ use super::search::{Search, Searched, search_hints};
 use super::{more_below, say};
 use crate::ops::AnyOutput;
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Answer, Slot, Sub};
+use crate::tui::msg::{Answer, Sub};
 use crate::tui::screen::{Cx, Hint, Reply, Screen, State, Subject, Target, Way};
+use crate::tui::slot::Slot;
 use crate::tui::tabs::Tab;
 use crate::tui::theme::Role;
 

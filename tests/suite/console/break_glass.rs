@@ -7,8 +7,9 @@ use tenantpilot::ops::break_glass::EndBreakGlass;
 use tenantpilot::ops::break_glass::{CurrentBreakGlass, EnterBreakGlass};
 use tenantpilot::ops::password;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::msg::{Answer, Effect, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Effect, Msg};
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::{Error, ErrorKind};
 
 use super::captures::capture;
@@ -130,13 +131,13 @@ both_engines! {
             (ended(Ok(glass.clone())), Some(glass.clone()), false),
             (entered(Ok(glass.clone())), None, true),
         ] {
-            console.app.update(done(Slot::BreakGlassChange, change), store.clock.now());
-            let effects = console.app.update(done(Slot::BreakGlass, found(Ok(poll))), store.clock.now());
-            assert_eq!(effects, [Effect::ask(Slot::BreakGlass, CurrentBreakGlass)]);
+            console.app.update(done(Slot::BREAK_GLASS_CHANGE, change), store.clock.now());
+            let effects = console.app.update(done(Slot::BREAK_GLASS, found(Ok(poll))), store.clock.now());
+            assert_eq!(effects, [Effect::ask(Slot::BREAK_GLASS, CurrentBreakGlass)]);
             assert_eq!(console.screen().contains("BREAK-GLASS"), shown);
         }
         let lost = || Error::new(ErrorKind::Unreachable, "it is gone");
-        console.send(done(Slot::BreakGlass, found(Err(lost())))).await;
+        console.send(done(Slot::BREAK_GLASS, found(Err(lost())))).await;
         shows!(console, "BREAK-GLASS");
         shows!(console, "disconnected");
     }
@@ -243,7 +244,7 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("oncall").await;
         let lost = || Msg::Done {
-            slot: Slot::List,
+            slot: Slot::LIST,
             answer: Box::new(Answer::Unknown(Error::new(ErrorKind::Unreachable, "it is gone"))),
         };
         console.send(lost()).await;

@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use tenantpilot::domain::capability::{Capability, Role};
 use tenantpilot::files as private_files;
 use tenantpilot::ops::Engine;
-use tenantpilot::tui::msg::{Msg, Slot};
+use tenantpilot::tui::msg::Msg;
 use tenantpilot::tui::screens::support::compose::Step;
+use tenantpilot::tui::slot::Slot;
 
 use super::compose::{TO_THE_FORM, keeping, prepared, reference_of, requests, with_drafts};
 use super::lost::behind_a_proxy;
@@ -51,7 +52,7 @@ both_engines! {
         let store = prepared(store).await;
         let folder = TempDir::new().unwrap();
         let mut console = at_the_preview(&store, &folder).await;
-        console.loses = Some(Slot::SendRequest);
+        console.loses = Some(Slot::SEND_REQUEST);
         console.keys("S").await;
         shows!(console, "there will be one");
         shows!(console, "draft kept in ~/drafts");
@@ -76,7 +77,7 @@ both_engines! {
         let store = prepared(store).await;
         let folder = TempDir::new().unwrap();
         let mut console = at_the_preview(&store, &folder).await;
-        console.loses = Some(Slot::SendRequest);
+        console.loses = Some(Slot::SEND_REQUEST);
         console.keys("S").await;
         console.keys("<esc><tab><tab><tab><tab><tab>Worse:<space><ctrl-p>S").await;
         shows!(console, "had been stored before your last changes");

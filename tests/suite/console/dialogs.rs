@@ -8,8 +8,9 @@ use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::condition::ReadCondition;
 use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::tui::command::{Command, Context};
-use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Msg};
 use tenantpilot::tui::screen::{Cx, Go, Hint, Reply, Screen};
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::{Error, ErrorKind};
 
 use crate::support::console::Console;
@@ -38,7 +39,7 @@ impl Screen for Counter {
             Command::FormSubmit => Reply::close().go(Go::Command(Command::AppHelp)),
             Command::FilterClear => {
                 self.sends = true;
-                Reply::ask(Slot::Platform, PlatformInfo)
+                Reply::ask(Slot::PLATFORM, PlatformInfo)
             }
             _ => Reply::default(),
         }
@@ -66,7 +67,7 @@ impl Screen for Counter {
     }
 
     fn awaits(&self) -> Option<Slot> {
-        self.sends.then_some(Slot::Platform)
+        self.sends.then_some(Slot::PLATFORM)
     }
 }
 
@@ -127,7 +128,7 @@ both_engines! {
         with_counter(&mut console);
         let ended = Error::new(ErrorKind::NotLoggedIn, "the session has ended");
         let answer = Box::new(Answer::Op(AnyOutput::ReadCondition(ReadCondition, Err(ended))));
-        console.send(Msg::Done { slot: Slot::Condition, answer }).await;
+        console.send(Msg::Done { slot: Slot::CONDITION, answer }).await;
         let screen = console.screen();
         assert!(screen.contains("the session has ended"), "{screen}");
         assert!(!screen.contains("answered") && !screen.contains("commands"), "{screen}");

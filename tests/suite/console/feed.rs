@@ -18,8 +18,9 @@ use tenantpilot::ops::runs::ListRuns;
 use tenantpilot::ops::runs::Page;
 use tenantpilot::ops::users::CreateFirstAdministrator;
 use tenantpilot::ops::{Create, Engine, Listen, Ops, password};
-use tenantpilot::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use tenantpilot::tui::msg::{Answer, Follows, Request, Sub};
 use tenantpilot::tui::runner::{Arrived, Runner};
+use tenantpilot::tui::slot::Slot;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use super::states::{of_console, platform};
@@ -113,17 +114,17 @@ impl Asking {
     }
 }
 
-const SLOTS: [Slot; 4] = [Slot::List, Slot::Unread, Slot::BreakGlass, Slot::Condition];
+const SLOTS: [Slot; 4] = [Slot::LIST, Slot::UNREAD, Slot::BREAK_GLASS, Slot::CONDITION];
 
 fn subs(every: u64, follows: Follows) -> Vec<Sub> {
     let every = Duration::from_millis(every);
     let (filter, page) = (RunFilter::default(), Page::default());
     let list = Request::of(ListRuns { filter, page, limit: 50 });
     let asked = [
-        (Slot::List, list),
-        (Slot::Unread, Request::of(CountUnread)),
-        (Slot::BreakGlass, Request::of(CurrentBreakGlass)),
-        (Slot::Condition, Request::of(ReadCondition)),
+        (Slot::LIST, list),
+        (Slot::UNREAD, Request::of(CountUnread)),
+        (Slot::BREAK_GLASS, Request::of(CurrentBreakGlass)),
+        (Slot::CONDITION, Request::of(ReadCondition)),
     ];
     asked.map(|(slot, request)| Sub { slot, request, every, follows }).to_vec()
 }
@@ -179,11 +180,11 @@ fn fr_047_004_while_nothing_changes_a_poll_is_one_question() {
             }
         }
         asking.runner.subscribe(subs(400, Follows::Changes));
-        asking.runner.ask(Slot::Window, Request::of(ChooseWindow { window: Window::default() }));
+        asking.runner.ask(Slot::WINDOW, Request::of(ChooseWindow { window: Window::default() }));
         let polled = asking.during(Duration::from_millis(5_400)).await;
         for slot in SLOTS {
             // What only the header says may wait for longer.
-            let least = usize::from(slot == Slot::List);
+            let least = usize::from(slot == Slot::LIST);
             assert!((least..=1).contains(&reads(&polled, slot)), "{slot:?}: {polled:?}");
         }
     });
@@ -195,20 +196,20 @@ both_engines! {
         let session = store.administrator().await;
         let mut asking = Asking::as_user(store.ops.clone(), &session);
         let list = Request::of(ListRuns { limit: 50, ..ListRuns::default() });
-        asking.runner.ask(Slot::List, list.clone());
-        assert_eq!(reads(&asking.idle().await, Slot::List), 1);
+        asking.runner.ask(Slot::LIST, list.clone());
+        assert_eq!(reads(&asking.idle().await, Slot::LIST), 1);
         let every = Duration::from_millis(1);
-        let poll = Sub { slot: Slot::List, request: list.clone(), every, follows: Follows::Changes };
+        let poll = Sub { slot: Slot::LIST, request: list.clone(), every, follows: Follows::Changes };
         for pressed in [false, true] {
             asking.runner.subscribe(vec![poll.clone()]);
             tokio::time::sleep(every * 2).await;
             asking.runner.poll_due();
-            assert!(asking.runner.busy().contains(&Slot::List));
+            assert!(asking.runner.busy().contains(&Slot::LIST));
             if pressed {
-                asking.runner.ask(Slot::List, list.clone());
+                asking.runner.ask(Slot::LIST, list.clone());
             }
             let answered = asking.idle().await;
-            assert_eq!(reads(&answered, Slot::List), usize::from(pressed), "{answered:?}");
+            assert_eq!(reads(&answered, Slot::LIST), usize::from(pressed), "{answered:?}");
         }
     }
 }
@@ -226,7 +227,7 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
         assert!(!deaf.iter().any(|asking| asking.runner.is_hinted()));
         store.start("stored_report.create", 1).await;
         for polled in all_during(&mut deaf, Duration::from_millis(3_500)).await {
-            assert!((1..=2).contains(&reads(&polled, Slot::List)), "{polled:?}");
+            assert!((1..=2).contains(&reads(&polled, Slot::LIST)), "{polled:?}");
             assert!(polled.iter().all(|(_, answer)| answer.error().is_none()), "{polled:?}");
         }
         drop(deaf);
@@ -238,12 +239,12 @@ fn fr_047_005_hints_count_once_one_has_arrived_and_else_it_polls() {
         // Another change is none of what they cover.
         store.sql("update workspaces set name = 'Renamed' where id = 1").await.unwrap();
         for polled in all_during(&mut heard, Duration::from_millis(5_400)).await {
-            assert_eq!(reads(&polled, Slot::List), 0, "{polled:?}");
-            assert!(reads(&polled, Slot::BreakGlass) <= 1, "{polled:?}");
+            assert_eq!(reads(&polled, Slot::LIST), 0, "{polled:?}");
+            assert!(reads(&polled, Slot::BREAK_GLASS) <= 1, "{polled:?}");
         }
         store.start("stored_report.create", 2).await;
         for polled in all_during(&mut heard, Duration::from_millis(1_900)).await {
-            assert_eq!(reads(&polled, Slot::List), 1, "{polled:?}");
+            assert_eq!(reads(&polled, Slot::LIST), 1, "{polled:?}");
         }
         assert!(heard.iter().all(|asking| asking.runner.is_hinted()));
     });
@@ -300,7 +301,7 @@ fn fr_047_006_however_much_changes_a_slot_is_read_every_two_seconds() {
             };
             let (last, mut read) =
                 tokio::join!(changing, asking.during(Duration::from_millis(6_500)));
-            assert!((2..=4).contains(&reads(&read, Slot::List)), "{}", reads(&read, Slot::List));
+            assert!((2..=4).contains(&reads(&read, Slot::LIST)), "{}", reads(&read, Slot::LIST));
             // The last change shows within three seconds.
             read.extend(asking.during(Duration::from_secs(3)).await);
             let shown = read.iter().rev().find_map(|(_, answer)| match answer {
@@ -324,6 +325,6 @@ fn fr_047_004_a_file_is_looked_at_before_each_read() {
         asking.settled().await;
         store.start("stored_report.create", 1).await;
         let polled = asking.settled().await;
-        assert_eq!(reads(&polled, Slot::List), 1, "{polled:?}");
+        assert_eq!(reads(&polled, Slot::LIST), 1, "{polled:?}");
     });
 }

@@ -10,9 +10,10 @@ use tenantpilot::ops::OpsSettings;
 use tenantpilot::ops::notifications::{CountUnread, MarkRead};
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::keymap::Keymap;
-use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use tenantpilot::tui::msg::{Answer, Effect, Msg, Request};
 use tenantpilot::tui::runner::Runner;
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 
 use crate::notifications::{ended_for, user_id};
 use crate::support::console::{Console, events, setup};
@@ -153,9 +154,9 @@ both_engines! {
             .into_iter()
             .flat_map(|event| console.app.update(Msg::Key(event), store.clock.now()))
             .collect();
-        assert_eq!(effects, [Effect::ask(Slot::MarkRead, MarkRead { ids: vec![id] })]);
+        assert_eq!(effects, [Effect::ask(Slot::MARK_READ, MarkRead { ids: vec![id] })]);
         let refused = Answer::Op(AnyOutput::MarkRead(MarkRead { ids: vec![id] }, Err(Error::refused("not now"))));
-        console.send(Msg::Done { slot: Slot::MarkRead, answer: Box::new(refused) }).await;
+        console.send(Msg::Done { slot: Slot::MARK_READ, answer: Box::new(refused) }).await;
         let screen = console.screen();
         assert!(screen.contains("not marked as read: not now") && screen.contains(" unread 1 "), "{screen}");
         console.keys("m").await;
@@ -273,14 +274,14 @@ both_engines! {
         ended_for(&store, 1, "policy.sync", 1, 0).await;
         let (mut runner, mut answers, _hints) = Runner::new(store.ops.clone(), ORIGIN.to_owned(), ClientKind::Console);
         runner.set_session(Some(&ana));
-        runner.ask(Slot::Unread, Request::of(CountUnread));
+        runner.ask(Slot::UNREAD, Request::of(CountUnread));
         runner.set_session(Some(&ben));
-        runner.ask(Slot::Unread, Request::of(CountUnread));
+        runner.ask(Slot::UNREAD, Request::of(CountUnread));
         let mut taken = Vec::new();
         while !runner.busy().is_empty() {
             taken.extend(runner.take(answers.recv().await.unwrap()));
         }
-        assert!(matches!(taken.as_slice(), [(Slot::Unread, Answer::Op(AnyOutput::CountUnread(_, Ok(0))))]), "{taken:?}");
+        assert!(matches!(taken.as_slice(), [(Slot::UNREAD, Answer::Op(AnyOutput::CountUnread(_, Ok(0))))]), "{taken:?}");
     }
 
     async fn fr_015_016_logging_out_forgets_the_inbox(store) {

@@ -9,8 +9,9 @@ use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::app::App;
 use tenantpilot::tui::keymap::Keymap;
-use tenantpilot::tui::msg::{Effect, Msg, Slot};
+use tenantpilot::tui::msg::{Effect, Msg};
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::tui::theme::{self, Theme};
 
 use crate::support::console::{Console, events, setup};
@@ -24,12 +25,12 @@ fn press(app: &mut App, text: &str) -> Vec<Effect> {
 fn fr_005_010_update_is_pure_and_says_what_it_wants_done() {
     let clock = tenantpilot::Clock::fixed(noon());
     let mut app = App::new(setup(80, 24, &clock));
-    assert_eq!(app.start(), [Effect::ask(Slot::Platform, PlatformInfo)]);
+    assert_eq!(app.start(), [Effect::ask(Slot::PLATFORM, PlatformInfo)]);
     let effects = press(&mut app, "ana<tab>secret<enter>");
     let password = tenantpilot::ops::password::secret("secret");
     assert_eq!(
         effects,
-        [Effect::ask(Slot::Session, Login::with("ana", password, ClientKind::Console))]
+        [Effect::ask(Slot::SESSION, Login::with("ana", password, ClientKind::Console))]
     );
     // While the answer is on its way, enter does not ask again.
     assert_eq!(press(&mut app, "<enter>"), []);
@@ -149,7 +150,7 @@ both_engines! {
             where username = 'guest'").await.unwrap();
         console.keys("r").await;
         assert!(console.screen().contains("policy.sync"), "{}", console.screen());
-        assert!(console.app.subscriptions().iter().any(|sub| sub.slot == Slot::List));
+        assert!(console.app.subscriptions().iter().any(|sub| sub.slot == Slot::LIST));
     }
 
     async fn fr_005_016_without_colour_states_are_told_by_glyph_and_word(store) {

@@ -4,7 +4,8 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::run::Source;
 use tenantpilot::ops::OpsSettings;
 use tenantpilot::ops::runs::StartRun;
-use tenantpilot::tui::msg::{Msg, Slot};
+use tenantpilot::tui::msg::Msg;
+use tenantpilot::tui::slot::Slot;
 
 use crate::support::console::Console;
 use crate::support::stores::{Store, both_engines};
@@ -167,9 +168,9 @@ both_engines! {
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
         let slots = |console: &Console| console.app.subscriptions().iter().map(|sub| sub.slot).collect::<Vec<_>>();
-        assert_eq!(slots(&console), [Slot::List, Slot::Counts, Slot::Unread, Slot::BreakGlass, Slot::Condition]);
+        assert_eq!(slots(&console), [Slot::LIST, Slot::COUNTS, Slot::UNREAD, Slot::BREAK_GLASS, Slot::CONDITION]);
         console.keys("<enter>").await;
-        assert_eq!(slots(&console), [Slot::Detail, Slot::Unread, Slot::BreakGlass, Slot::Condition]);
+        assert_eq!(slots(&console), [Slot::DETAIL, Slot::UNREAD, Slot::BREAK_GLASS, Slot::CONDITION]);
         let every = console.app.poll_every();
         console.send(Msg::Focus(false)).await;
         assert!(console.app.poll_every() > every, "slower without the focus");
@@ -180,7 +181,7 @@ both_engines! {
         assert!(console.screen().contains("◌ frozen"));
         console.keys("p+").await;
         assert!(console.app.poll_every() < every);
-        assert_eq!(slots(&console), [Slot::Detail, Slot::Unread, Slot::BreakGlass, Slot::Condition]);
+        assert_eq!(slots(&console), [Slot::DETAIL, Slot::UNREAD, Slot::BREAK_GLASS, Slot::CONDITION]);
     }
 
     async fn fr_005_009_a_run_that_is_open_is_live(store) {

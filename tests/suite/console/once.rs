@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tenantpilot::ops::{Engine, Listen};
-use tenantpilot::tui::msg::{Msg, Slot};
+use tenantpilot::tui::msg::Msg;
+use tenantpilot::tui::slot::Slot;
 
 use super::errors::at_errors;
 use super::run_control::{hides, shows};
@@ -87,7 +88,7 @@ both_engines! {
         let mut console = at_runbooks(&store.ops).await;
         console.keys("<enter><space>").await;
         let waited = |console: &Console| {
-            console.app.subscriptions().iter().any(|sub| sub.slot == Slot::Preflight)
+            console.app.subscriptions().iter().any(|sub| sub.slot == Slot::PREFLIGHT)
         };
         assert!(!waited(&console));
         for event in events("<enter>") {

@@ -14,9 +14,10 @@ use tenantpilot::ops::{Create, Engine, Ops, OpsSettings};
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::keymap::Keymap;
 use tenantpilot::tui::look::grouped;
-use tenantpilot::tui::msg::{Effect, Msg, Slot};
+use tenantpilot::tui::msg::{Effect, Msg};
 use tenantpilot::tui::screens::overview::{Item, Number};
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 
 use super::captures::capture;
 use super::run_control::{hides, shows};
@@ -572,10 +573,10 @@ both_engines! {
         store.pass(7);
         let mut console = at_overview(&store.ops, "administrator", 80, 24).await;
         let subs = console.app.subscriptions();
-        let sub = subs.iter().find(|sub| sub.slot == Slot::Overview).unwrap();
+        let sub = subs.iter().find(|sub| sub.slot == Slot::OVERVIEW).unwrap();
         assert_eq!(sub.every, Duration::from_secs(10));
-        assert!(!Slot::Overview.follows_hints() && !Slot::Errors.follows_hints());
-        assert!(subs.iter().all(|sub| !matches!(sub.slot, Slot::List | Slot::Usage | Slot::Errors)));
+        assert!(!Slot::OVERVIEW.follows_hints() && !Slot::ERRORS.follows_hints());
+        assert!(subs.iter().all(|sub| !matches!(sub.slot, Slot::LIST | Slot::USAGE | Slot::ERRORS)));
         let (screen, styles) = (console.screen(), console.styles());
         for _ in 0..5 {
             store.pass(3);
@@ -585,7 +586,7 @@ both_engines! {
         }
         console.keys("f").await;
         let slots: Vec<Slot> = console.app.subscriptions().iter().map(|sub| sub.slot).collect();
-        assert!(slots.contains(&Slot::Errors) && !slots.contains(&Slot::Overview), "{slots:?}");
+        assert!(slots.contains(&Slot::ERRORS) && !slots.contains(&Slot::OVERVIEW), "{slots:?}");
         // Paused, it tells of when it is.
         console.keys("<esc>p").await;
         store.pass(60);

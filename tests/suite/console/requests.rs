@@ -8,7 +8,8 @@ use tenantpilot::ops::notifications::{CountUnread, MarkAllRead};
 use tenantpilot::ops::runs::{ListRuns, RetryRun};
 use tenantpilot::ops::workers::ListWorkers;
 use tenantpilot::ops::{AnyOperation, AnyOutput, Consent};
-use tenantpilot::tui::msg::{Effect, Slot};
+use tenantpilot::tui::msg::Effect;
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::{Error, ErrorKind};
 
 use crate::support::stores::both_engines;
@@ -29,12 +30,12 @@ fn fr_052_001_what_the_console_asks_is_a_value() {
         (list.clone(), list, ListRuns { limit: 20, ..ListRuns::default() }.into()),
         (CountUnread.into(), CountUnread.into(), ListWorkers.into()),
     ] {
-        assert_eq!(Effect::ask(Slot::Control, asked.clone()), Effect::ask(Slot::Control, same));
+        assert_eq!(Effect::ask(Slot::CONTROL, asked.clone()), Effect::ask(Slot::CONTROL, same));
         assert_ne!(asked, other);
     }
     assert_eq!((retry(7).name(), retry(7).is_watched()), ("runs.retry", false));
     assert!(AnyOperation::from(CountUnread).is_watched());
-    let printed = format!("{:?}", Effect::ask(Slot::Session, login("correct horse")));
+    let printed = format!("{:?}", Effect::ask(Slot::SESSION, login("correct horse")));
     assert!(printed.contains("ada") && !printed.contains("horse"), "{printed}");
 }
 

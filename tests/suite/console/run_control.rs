@@ -15,7 +15,8 @@ use tenantpilot::ops::runs::{
 use tenantpilot::ops::workers::{Beat, WorkerInfo};
 use tenantpilot::ops::{Ops, OpsSettings};
 use tenantpilot::runbooks::Registry;
-use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Msg};
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::{Error, ErrorKind};
 
 use crate::support::console::Console;
@@ -393,7 +394,7 @@ both_engines! {
         start(&ops, &[1, 2]).await;
         let mut console = at_run(&ops, "administrator").await;
         let lost = || Msg::Done {
-            slot: Slot::Detail,
+            slot: Slot::DETAIL,
             answer: Box::new(Answer::Unknown(Error::new(ErrorKind::Unreachable, "it is gone"))),
         };
         console.send(lost()).await;

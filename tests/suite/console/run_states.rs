@@ -4,8 +4,9 @@ use tenantpilot::access::Actor;
 use tenantpilot::domain::time_zone::TimeZone;
 use tenantpilot::ops::runs::Pulse;
 use tenantpilot::ops::runs::ReleaseRun;
-use tenantpilot::tui::msg::{Follows, Slot};
+use tenantpilot::tui::msg::Follows;
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 
 use super::captures::capture;
 use super::run_control::{at_run, beat, begin, claim, hides, refresh, service, shows, start, step};
@@ -23,7 +24,7 @@ both_engines! {
         console.log_in("administrator").await;
         shows!(console, "▶ 0 %");
         let subs = console.app.subscriptions();
-        assert!(subs.iter().all(|sub| matches!(sub.slot, Slot::Unread | Slot::BreakGlass) || sub.follows != Follows::Changes), "time passes without a change: {subs:?}");
+        assert!(subs.iter().all(|sub| matches!(sub.slot, Slot::UNREAD | Slot::BREAK_GLASS) || sub.follows != Follows::Changes), "time passes without a change: {subs:?}");
         store.sql("update operation_run_leases set expires_at = '2020-01-01T00:00:00+00:00'").await.unwrap();
         console.poll().await;
         shows!(console, "‼ stuck");

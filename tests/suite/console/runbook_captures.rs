@@ -2,8 +2,9 @@
 
 use tenantpilot::ops::plans::Counted;
 use tenantpilot::term::ColorSupport;
-use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Msg};
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 
 use super::captures::capture;
 use super::runbook_wizard::prepared;
@@ -50,7 +51,7 @@ both_engines! {
             console.keys_at_once("<enter>");
             let counted = Counted { done: 37, total: 412 };
             let answer = Answer::Counted(counted);
-            console.app.update(Msg::Done { slot: Slot::Preflight, answer: Box::new(answer) }, store.clock.now());
+            console.app.update(Msg::Done { slot: Slot::PREFLIGHT, answer: Box::new(answer) }, store.clock.now());
             capture!(store, console, name("3_counting"));
             console.settle().await;
             capture!(store, console, name("3_plan"));

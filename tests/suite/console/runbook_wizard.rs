@@ -12,10 +12,11 @@ use tenantpilot::ops::plans::{Counted, Preflight};
 use tenantpilot::ops::runs::RunScope;
 use tenantpilot::ops::{AnyOutput, Ops, OpsSettings};
 use tenantpilot::runbooks::Registry;
-use tenantpilot::tui::msg::{Answer, Msg, Request, Slot};
+use tenantpilot::tui::msg::{Answer, Msg, Request};
 use tenantpilot::tui::runner::Runner;
 use tenantpilot::tui::screens::runbooks::Step;
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::worker::{Worker, WorkerSettings};
 use tenantpilot::{Error, ErrorKind};
 
@@ -70,7 +71,7 @@ pub async fn refused_starts(store: &Store) -> i64 {
 
 pub fn lost() -> Msg {
     let gone = Error::new(ErrorKind::Unreachable, "it is gone");
-    Msg::Done { slot: Slot::Detail, answer: Box::new(Answer::Unknown(gone)) }
+    Msg::Done { slot: Slot::DETAIL, answer: Box::new(Answer::Unknown(gone)) }
 }
 
 /// The keys that the footer shows, as the tests' keys spell them.
@@ -302,7 +303,7 @@ both_engines! {
         console.keys_at_once("<enter>");
         shows!(console, "counting ...");
         let counted = |done| Msg::Done {
-            slot: Slot::Preflight,
+            slot: Slot::PREFLIGHT,
             answer: Box::new(Answer::Counted(Counted { done, total: 412 })),
         };
         console.app.update(counted(37), store.clock.now());
@@ -325,7 +326,7 @@ both_engines! {
         // The real thing tells its progress before its plan.
         let (mut runner, mut answers, _hints) = Runner::new(store.ops.clone(), ORIGIN.to_owned(), ClientKind::Console);
         runner.set_session(Some(&store.login("administrator").await));
-        runner.ask(Slot::Preflight, Request::of(Preflight::new(KEY, RunScope::All)));
+        runner.ask(Slot::PREFLIGHT, Request::of(Preflight::new(KEY, RunScope::All)));
         let mut told = Vec::new();
         while !runner.busy().is_empty() {
             if let Some((_, answer)) = runner.take(answers.recv().await.unwrap()) {

@@ -9,8 +9,9 @@ use tenantpilot::ops::notifications::CountUnread;
 use tenantpilot::ops::overview::ReadOverview;
 use tenantpilot::ops::runs::CountRuns;
 use tenantpilot::ops::{CONSOLE, ConnectionLimits, Create, Engine, Listen, Ops, OpsSettings};
-use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use tenantpilot::tui::msg::{Answer, Effect, Msg, Request};
 use tenantpilot::tui::runner::Runner;
+use tenantpilot::tui::slot::Slot;
 
 use super::live::{fill, under_cursor};
 use super::session::Running;
@@ -494,7 +495,7 @@ fn fr_047_008_leaving_a_tab_gives_up_its_slow_read_and_no_change() {
             console.app.update(tenantpilot::tui::msg::Msg::Key(event), store.clock.now())
         };
         let effects = press(&mut console, "4");
-        assert_eq!(left(effects), [Effect::Leave(Slot::List), Effect::Leave(Slot::Counts)]);
+        assert_eq!(left(effects), [Effect::Leave(Slot::LIST), Effect::Leave(Slot::COUNTS)]);
         let effects = press(&mut console, "4");
         assert_eq!(left(effects), [], "the same tab");
         // What becomes of it.
@@ -509,9 +510,9 @@ fn fr_047_008_leaving_a_tab_gives_up_its_slow_read_and_no_change() {
             Runner::new(ops, ORIGIN.to_owned(), ClientKind::Console);
         runner.set_session(Some(&store.login("administrator").await));
         let lock = locked(&store).await;
-        runner.ask(Slot::Counts, Request::of(CountRuns));
-        runner.leave(Slot::Counts);
-        runner.ask(Slot::Unread, Request::of(CountUnread));
+        runner.ask(Slot::COUNTS, Request::of(CountRuns));
+        runner.leave(Slot::COUNTS);
+        runner.ask(Slot::UNREAD, Request::of(CountUnread));
         let since = Instant::now();
         let answered = loop {
             tokio::select! {
@@ -524,16 +525,16 @@ fn fr_047_008_leaving_a_tab_gives_up_its_slow_read_and_no_change() {
             }
         };
         assert!(
-            matches!(answered, (Slot::Unread, Answer::Op(AnyOutput::CountUnread(_, Ok(_))))),
+            matches!(answered, (Slot::UNREAD, Answer::Op(AnyOutput::CountUnread(_, Ok(_))))),
             "{answered:?}"
         );
         assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
         // The server may still wait for the first; no second one joins it.
-        runner.ask(Slot::Counts, Request::of(CountRuns));
-        runner.leave(Slot::Counts);
+        runner.ask(Slot::COUNTS, Request::of(CountRuns));
+        runner.leave(Slot::COUNTS);
         tokio::time::sleep(Duration::from_secs(1)).await;
         runner.poll_due();
-        assert!(runner.busy().contains(&Slot::Counts), "it ends by itself");
+        assert!(runner.busy().contains(&Slot::COUNTS), "it ends by itself");
         assert!(store.number(WAITING).await <= 2);
         drop(lock);
     });

@@ -6,7 +6,8 @@ use tenantpilot::domain::run_filter::RunFilter;
 use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::runs::{ListRuns, Page};
 use tenantpilot::tui::command::Command;
-use tenantpilot::tui::msg::{Answer, Msg, Slot, Waiting};
+use tenantpilot::tui::msg::{Answer, Msg, Waiting};
+use tenantpilot::tui::slot::Slot;
 use tenantpilot::tui::tabs::{HOME, Tab};
 use tenantpilot::{Error, ErrorKind};
 
@@ -23,7 +24,7 @@ both_engines! {
         let asked = ListRuns { filter: RunFilter::default(), page: Page::Newest, limit: 200 };
         let error = Error::new(ErrorKind::TimedOut, "too late");
         let answer = Answer::Op(AnyOutput::ListRuns(asked, Err(error)));
-        console.send(Msg::Done { slot: Slot::List, answer: Box::new(answer) }).await;
+        console.send(Msg::Done { slot: Slot::LIST, answer: Box::new(answer) }).await;
         for tab in Tab::ALL {
             let state = console.app.tabs.get(*tab).state(&console.app.cx());
             let error = state.and_then(|state| state.error).map(Error::message);

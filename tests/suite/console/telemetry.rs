@@ -12,8 +12,9 @@ use tenantpilot::ops::AnyOutput;
 use tenantpilot::ops::telemetry::Summarise;
 use tenantpilot::term::ColorSupport;
 use tenantpilot::tui::keymap::Keymap;
-use tenantpilot::tui::msg::{Answer, Effect, Msg, Request, Slot};
+use tenantpilot::tui::msg::{Answer, Effect, Msg, Request};
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 
 use super::captures::capture;
 use super::lost::behind_a_proxy;
@@ -140,7 +141,7 @@ both_engines! {
                     huge.families[1].previous = Some(most);
                     huge.total_events = Some(most);
                     let answer = Box::new(Answer::Op(AnyOutput::Summarise(Summarise { window: Some(*window) }, Ok(huge))));
-                    console.send(Msg::Done { slot: Slot::Usage, answer }).await;
+                    console.send(Msg::Done { slot: Slot::USAGE, answer }).await;
                     shows!(console, format!("{most} events in {}", window.label()).as_str());
                     if most < 10_000_000 && width > 60 {
                         shows!(console, "1,234,567");
@@ -227,7 +228,7 @@ both_engines! {
         let before = console.screen();
         for asked in [Some(Window::Day), None] {
             let answer = Box::new(Answer::Op(AnyOutput::Summarise(Summarise { window: asked }, old.clone())));
-            console.send(Msg::Done { slot: Slot::Usage, answer }).await;
+            console.send(Msg::Done { slot: Slot::USAGE, answer }).await;
             assert_eq!(console.screen(), before);
             assert_eq!(console.app.window(), Some(Window::Week));
         }
@@ -356,11 +357,11 @@ both_engines! {
         store.administrator().await;
         let mut console = Console::open(&store.ops, 80, 24).await;
         console.log_in("administrator").await;
-        assert!(console.app.subscriptions().iter().all(|sub| sub.slot != Slot::Usage));
+        assert!(console.app.subscriptions().iter().all(|sub| sub.slot != Slot::USAGE));
         console.keys("4").await;
-        let sub = console.app.subscriptions().into_iter().find(|sub| sub.slot == Slot::Usage).unwrap();
+        let sub = console.app.subscriptions().into_iter().find(|sub| sub.slot == Slot::USAGE).unwrap();
         assert_eq!((sub.every, sub.request), (Duration::from_secs(10), Request::of(Summarise { window: Some(Window::Day) })));
-        assert!(!Slot::Usage.follows_hints() && Slot::List.follows_hints());
+        assert!(!Slot::USAGE.follows_hints() && Slot::LIST.follows_hints());
         let before = (console.screen(), console.styles());
         for _ in 0..6 {
             store.pass(10);
@@ -372,7 +373,7 @@ both_engines! {
         console.keys("r").await;
         shows!(console, "as of 12:04:10 UTC, unchanged since");
         shows!(console, "new");
-        let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Ask(Slot::Usage, _)));
+        let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Ask(Slot::USAGE, _)));
         console.app.update(Msg::Focus(false), store.clock.now());
         assert!(asks(&console.app.update(Msg::Focus(true), store.clock.now())));
         // Paused, it stands still, but the person still gets what they ask for.

@@ -1,8 +1,8 @@
 //! The tab of workers.
 
 use tenantpilot::ops::Engine;
-use tenantpilot::tui::msg::Slot;
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 
 use super::captures::capture;
 use super::run_control::{beat, claim, service, start};
@@ -27,10 +27,10 @@ both_engines! {
         claim(&ops).await;
         let mut console = Console::open(&ops, 80, 24).await;
         console.log_in("administrator").await;
-        assert!(console.app.subscriptions().iter().all(|sub| sub.slot != Slot::Workers));
+        assert!(console.app.subscriptions().iter().all(|sub| sub.slot != Slot::WORKERS));
         console.keys("8").await;
         let slots: Vec<Slot> = console.app.subscriptions().iter().map(|sub| sub.slot).collect();
-        assert!(slots.contains(&Slot::Workers) && !slots.contains(&Slot::List), "{slots:?}");
+        assert!(slots.contains(&Slot::WORKERS) && !slots.contains(&Slot::LIST), "{slots:?}");
         shows!(console, "host-w-1");
         shows!(console, "● active");
         shows!(console, "4 targets");

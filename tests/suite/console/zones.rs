@@ -13,9 +13,10 @@ use tenantpilot::ops::Engine;
 use tenantpilot::ops::platform::PlatformInfo;
 use tenantpilot::ops::runs::CountRuns;
 use tenantpilot::ops::runs::RunCounts;
-use tenantpilot::tui::msg::{Answer, Msg, Slot};
+use tenantpilot::tui::msg::{Answer, Msg};
 use tenantpilot::tui::session::keep_if_long;
 use tenantpilot::tui::setup::Setup;
+use tenantpilot::tui::slot::Slot;
 
 use super::live::fill;
 use super::run_control::shows;
@@ -241,7 +242,7 @@ both_engines! {
                 active: n, stale: n, stuck: n, failed: n, total: Some(400), estimated: false,
             };
             let answer = Box::new(Answer::Op(AnyOutput::CountRuns(CountRuns, Ok(counts))));
-            console.app.update(Msg::Done { slot: Slot::Counts, answer }, store.clock.now());
+            console.app.update(Msg::Done { slot: Slot::COUNTS, answer }, store.clock.now());
             let screen = console.screen();
             assert!(screen.lines().any(|shown| shown.trim_end() == line), "{line:?} in\n{screen}");
         }

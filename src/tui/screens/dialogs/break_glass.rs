@@ -15,12 +15,16 @@ use crate::ops::break_glass::{
 };
 use crate::ops::{AnyOutput, Consent, password};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Reply, Screen, UNTYPED};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::form::{Field, Form, Pasted};
 use crate::tui::widgets::text_field::TextField;
+
+impl Slot {
+    pub const BREAK_GLASS_CHANGE: Self = Self::new("break-glass change", "the change");
+}
 
 const CODE: usize = 0;
 const REASON: usize = 1;
@@ -74,14 +78,18 @@ impl Screen for GlassDialog {
         }
         match &mut self.sheet.entry {
             Entry::Form(form) => match read(form) {
-                Some(operation) => self.sheet.send(Slot::BreakGlassChange, operation, cx),
+                Some(operation) => self.sheet.send(Slot::BREAK_GLASS_CHANGE, operation, cx),
                 None => Reply::default(),
             },
             Entry::Phrase(field) => {
                 let typed = field.text().trim().to_owned();
                 if typed == YES {
                     let consent = Consent::yes();
-                    return self.sheet.send(Slot::BreakGlassChange, EndBreakGlass { consent }, cx);
+                    return self.sheet.send(
+                        Slot::BREAK_GLASS_CHANGE,
+                        EndBreakGlass { consent },
+                        cx,
+                    );
                 }
                 self.sheet.mistyped(&typed, YES);
                 Reply::default()
@@ -110,7 +118,7 @@ impl Screen for GlassDialog {
     }
 
     fn awaits(&self) -> Option<Slot> {
-        self.sheet.sending.then_some(Slot::BreakGlassChange)
+        self.sheet.sending.then_some(Slot::BREAK_GLASS_CHANGE)
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {

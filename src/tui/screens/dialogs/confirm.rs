@@ -17,13 +17,18 @@ use crate::ops::{AnyOperation, AnyOutput, Consent};
 use crate::tui::command::{Command, Context};
 use crate::tui::control::{Control, covered, retry_outcome};
 use crate::tui::look::Look;
-use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, UNTYPED};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::form::{Field, Form, Pasted};
 use crate::tui::widgets::text_field::TextField;
 use crate::tui::widgets::{dialog, reason};
 use crate::{Error, ErrorKind, Result};
+
+impl Slot {
+    pub const PLAN: Self = Self::new("plan", "the plan").anew();
+    pub const CONTROL: Self = Self::new("control", "the change");
+}
 
 /// The longest text that can be typed.
 const LIMIT: usize = 40;
@@ -92,10 +97,10 @@ impl Confirm {
     fn plan(&self) -> Reply {
         match &self.subject {
             Subject::Run { run, control: Control::Retry, .. } => {
-                Reply::ask(Slot::Plan, PlanRetry { run_id: run.id })
+                Reply::ask(Slot::PLAN, PlanRetry { run_id: run.id })
             }
             Subject::Run { .. } => Reply::default(),
-            Subject::Group(question) => Reply::ask(Slot::Plan, question.ask()),
+            Subject::Group(question) => Reply::ask(Slot::PLAN, question.ask()),
         }
     }
 
@@ -227,7 +232,7 @@ impl Screen for Confirm {
             return self.wait_for_worker();
         }
         match self.confirm(command) {
-            Some(operation) => self.sheet.send(Slot::Control, operation, cx),
+            Some(operation) => self.sheet.send(Slot::CONTROL, operation, cx),
             None => Reply::default(),
         }
     }
@@ -267,11 +272,11 @@ impl Screen for Confirm {
     }
 
     fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
-        Some(Slot::Plan)
+        Some(Slot::PLAN)
     }
 
     fn awaits(&self) -> Option<Slot> {
-        self.sheet.sending.then_some(Slot::Control)
+        self.sheet.sending.then_some(Slot::CONTROL)
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {

@@ -12,12 +12,16 @@ use crate::ops::named::{FindNamed, Named};
 use crate::ops::support::SupportTenant;
 use crate::tui::command::{Command, Context};
 use crate::tui::keymap::Keymap;
-use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::form::Pasted;
 use crate::tui::widgets::go_to::GoTo;
 use crate::tui::widgets::text_field::TextField;
+
+impl Slot {
+    pub const NAMED: Self = Self::new("named", "the names").anew();
+}
 
 /// What names quitting where it is typed in full, beside the command's name.
 const QUIT: [&str; 2] = ["q", "quit"];
@@ -138,7 +142,7 @@ impl Palette {
         change(self);
         let text = self.typed().to_owned();
         if cx.has(Capability::OpsView) && !text.is_empty() && text != before {
-            Reply::ask(Slot::Named, FindNamed { text })
+            Reply::ask(Slot::NAMED, FindNamed { text })
         } else {
             Reply::default()
         }
@@ -209,7 +213,7 @@ impl Screen for Palette {
     }
 
     fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
-        (!self.typed().is_empty()).then_some(Slot::Named)
+        (!self.typed().is_empty()).then_some(Slot::NAMED)
     }
 
     fn hints(&self, _: &Cx<'_>) -> Vec<Hint> {

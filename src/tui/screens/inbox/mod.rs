@@ -20,13 +20,21 @@ use crate::ops::notifications::{
 use crate::ops::runs::Cursor;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped};
-use crate::tui::msg::{Answer, Effect, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Answer, Effect, Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, State, Target, Way};
 use crate::tui::setup::Setup;
+use crate::tui::slot::{HEADER, Slot};
 use crate::tui::tabs::{HOME, Tab};
 use crate::tui::widgets::table::{Row, Table};
 use crate::{Error, Result};
+
+impl Slot {
+    pub const UNREAD: Self = Self::new("unread", "the inbox").hinted().aside(HEADER);
+    pub const NOTICES: Self = Self::new("notices", "the inbox").hinted().kept();
+    pub const MARK_READ: Self = Self::new("mark read", "the change");
+    pub const MARK_ALL_READ: Self = Self::new("mark all read", "the change");
+}
 
 /// The most rows that are held at once.
 const HELD: usize = 5_000;
@@ -74,8 +82,8 @@ impl Inbox {
 
     /// Asks for rows and count without waiting for the next poll.
     fn ask(&self) -> Reply {
-        let count = Effect::ask(Slot::Unread, CountUnread);
-        Reply::ask(Slot::Notices, self.newest()).and([count])
+        let count = Effect::ask(Slot::UNREAD, CountUnread);
+        Reply::ask(Slot::NOTICES, self.newest()).and([count])
     }
 
     fn newest(&self) -> ListNotifications {
@@ -131,14 +139,14 @@ impl Inbox {
     fn ask_older(&self) -> Option<Effect> {
         let before = Some(self.older.filter(|_| self.table.count() < HELD)?);
         let (unread_only, limit) = (self.unread_only, self.page_size.min(MAX_LIMIT));
-        Some(Effect::ask(Slot::Notices, ListNotifications { unread_only, before, limit }))
+        Some(Effect::ask(Slot::NOTICES, ListNotifications { unread_only, before, limit }))
     }
 
     /// Marks the selected notification as read, if it is unread.
     fn mark(&mut self) -> Option<Effect> {
         self.marking.insert(self.selected().filter(|row| row.is_unread())?.id);
         let ids = self.marking.iter().copied().collect();
-        Some(Effect::ask(Slot::MarkRead, MarkRead { ids }))
+        Some(Effect::ask(Slot::MARK_READ, MarkRead { ids }))
     }
 
     /// Marks everything as read up to the newest row held: the person has not seen what came after
@@ -146,7 +154,7 @@ impl Inbox {
     fn mark_all(&mut self) -> Option<Effect> {
         let up_to_id = self.rows().iter().map(|row| row.id).max()?;
         let again = std::mem::replace(&mut self.marking_all, true);
-        (!again).then(|| Effect::ask(Slot::MarkAllRead, MarkAllRead { up_to_id }))
+        (!again).then(|| Effect::ask(Slot::MARK_ALL_READ, MarkAllRead { up_to_id }))
     }
 
     /// Says what came of marking; the count in the header and the rows are asked again, paused or
@@ -186,12 +194,12 @@ impl Screen for Inbox {
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let request = Request::of(self.newest());
-        vec![Sub { slot: Slot::Notices, request, every: cx.every, follows: Follows::Changes }]
+        vec![Sub { slot: Slot::NOTICES, request, every: cx.every, follows: Follows::Changes }]
     }
 
     fn always(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let request = Request::of(CountUnread);
-        vec![Sub { slot: Slot::Unread, request, every: cx.every, follows: Follows::Changes }]
+        vec![Sub { slot: Slot::UNREAD, request, every: cx.every, follows: Follows::Changes }]
     }
 
     fn open(&mut self, _: &Cx<'_>) -> Reply {
@@ -252,7 +260,7 @@ impl Screen for Inbox {
     }
 
     fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
-        if let (Slot::Notices, Answer::Unchanged) = (slot, answer) {
+        if let (Slot::NOTICES, Answer::Unchanged) = (slot, answer) {
             self.read.confirm(cx.look.now);
         }
         Reply::default()

@@ -23,15 +23,22 @@ use crate::ops::AnyOutput;
 use crate::ops::platform::{FilterNames, NameValues};
 use crate::ops::runs::{CountRuns, Cursor, ListRuns, Page, RunCounts, RunPage};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Answer, Effect, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Answer, Effect, Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{
     Cx, Go, Hint, NO_FIELD, Place, Reply, Screen, State, Subject, Target, Way,
 };
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::tabs::{HOME, Tab};
 use crate::tui::widgets::form::Pasted;
 use crate::tui::widgets::table::{Row, Table};
+
+impl Slot {
+    pub const LIST: Self = Self::new("list", "the runs").hinted().kept();
+    pub const COUNTS: Self = Self::new("counts", "the counts of runs").hinted().aside(5_000);
+    pub const NAMES: Self = Self::new("names", "the names").anew();
+}
 
 /// The most rows that are held at once.
 const HELD: usize = 1_000;
@@ -95,7 +102,7 @@ impl Operations {
         self.anchor = Page::Newest;
         (self.older, self.searched, self.missing_before) = (None, None, None);
         self.table.show_top();
-        Reply::ask(Slot::List, self.current_page())
+        Reply::ask(Slot::LIST, self.current_page())
     }
 
     /// What brings the rows held up to date.
@@ -187,7 +194,7 @@ impl Operations {
 
     fn ask_page(&self, page: Page) -> Effect {
         let asked = ListRuns { filter: self.filter.clone(), page, limit: self.page_size };
-        Effect::ask(Slot::List, asked)
+        Effect::ask(Slot::LIST, asked)
     }
 
     /// Goes to the next run that needs attention: failed, partial, blocked, stale or stuck.
@@ -248,13 +255,13 @@ impl Screen for Operations {
         let follows = if moves { Follows::Progress } else { by_time(held || timed) };
         let sub = |slot, request, follows| Sub { slot, request, every: cx.every, follows };
         vec![
-            sub(Slot::List, Request::of(self.current_page()), follows),
-            sub(Slot::Counts, Request::of(CountRuns), by_time(held)),
+            sub(Slot::LIST, Request::of(self.current_page()), follows),
+            sub(Slot::COUNTS, Request::of(CountRuns), by_time(held)),
         ]
     }
 
     fn refresh(&mut self, _: &Cx<'_>) -> Reply {
-        Reply::ask(Slot::List, self.current_page())
+        Reply::ask(Slot::LIST, self.current_page())
     }
 
     fn place(&self) -> Option<(Target, Tab)> {
@@ -292,7 +299,7 @@ impl Screen for Operations {
     }
 
     fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
-        if let (Slot::List, Answer::Unchanged) = (slot, answer) {
+        if let (Slot::LIST, Answer::Unchanged) = (slot, answer) {
             self.read.confirm(cx.look.now);
         }
         Reply::default()
@@ -329,10 +336,10 @@ impl Screen for Operations {
                 let mut editor = FilterEditor::new(&self.filter, cx.look.offset());
                 editor.refresh(&self.names);
                 self.editor = Some(editor);
-                Reply::ask(Slot::Names, NameValues)
+                Reply::ask(Slot::NAMES, NameValues)
             }
             Command::FilterClear if !self.filter.is_empty() => self.apply(RunFilter::default()),
-            Command::PollNow => self.refresh(cx).and([Effect::ask(Slot::Counts, CountRuns)]),
+            Command::PollNow => self.refresh(cx).and([Effect::ask(Slot::COUNTS, CountRuns)]),
             _ => self.step(command, height),
         }
     }
@@ -415,7 +422,7 @@ impl Screen for Operations {
     }
 
     fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
-        self.editor.as_ref().map(|_| Slot::Names)
+        self.editor.as_ref().map(|_| Slot::NAMES)
     }
 }
 

@@ -24,12 +24,18 @@ use crate::domain::window::Window;
 use crate::ops::AnyOutput;
 use crate::ops::overview::{ListFingerprints, Overview as OverviewData, ReadOverview};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Answer, Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Go, Hint, Reply, Screen, State, Subject, Target};
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::tabs::Tab;
 use crate::tui::widgets::windows;
+
+impl Slot {
+    pub const OVERVIEW: Self = Self::new("overview", "the overview").hinted().sums();
+    pub const ERRORS: Self = Self::new("errors", "the errors").hinted().sums();
+}
 
 /// How many errors are listed.
 const ERRORS: i64 = 200;
@@ -195,9 +201,9 @@ impl Screen for Overview {
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let (window, limit) = (cx.window, ERRORS);
         let (slot, request) = if self.in_errors {
-            (Slot::Errors, Request::of(ListFingerprints { window, limit }))
+            (Slot::ERRORS, Request::of(ListFingerprints { window, limit }))
         } else {
-            (Slot::Overview, Request::of(ReadOverview { window }))
+            (Slot::OVERVIEW, Request::of(ReadOverview { window }))
         };
         // A window moves on by the passing of time alone.
         vec![Sub { slot, request, every: windows::every(cx), follows: Follows::Time }]
@@ -230,7 +236,7 @@ impl Screen for Overview {
     }
 
     fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
-        if !matches!((slot, answer), (Slot::Overview | Slot::Errors, Answer::Unchanged)) {
+        if !matches!((slot, answer), (Slot::OVERVIEW | Slot::ERRORS, Answer::Unchanged)) {
         } else if self.in_errors {
             self.errors.read.confirm(cx.look.now);
         } else {

@@ -10,16 +10,21 @@ use crate::domain::run_filter::{Pattern, RunFilter, Term, TermKind, When};
 use crate::ops::AnyOutput;
 use crate::ops::runs::{GetRun, RunDetail};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Answer, Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Go, Hint, Reply, State, Subject, Target, Way};
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::tabs::Tab;
 use crate::tui::widgets::document::Document;
 use crate::tui::widgets::page::Page;
 use crate::tui::widgets::paper::Paper;
 
 pub type RunScreen = Page<RunDocument>;
+
+impl Slot {
+    pub const DETAIL: Self = Self::new("detail", "the run").hinted().brief();
+}
 
 #[derive(Debug, Default)]
 pub struct RunDocument {
@@ -58,7 +63,7 @@ impl Document for RunDocument {
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let sub = |id| Sub {
-            slot: Slot::Detail,
+            slot: Slot::DETAIL,
             request: Request::of(GetRun { id }),
             every: cx.every,
             follows: match self.detail.value() {
@@ -84,7 +89,7 @@ impl Document for RunDocument {
         } else {
             *self = Self { id: Some(id), from, ..Self::default() };
         }
-        Some(Reply::ask(Slot::Detail, GetRun { id }))
+        Some(Reply::ask(Slot::DETAIL, GetRun { id }))
     }
 
     /// An answer about another run is dropped.
@@ -100,7 +105,7 @@ impl Document for RunDocument {
     }
 
     fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) {
-        if let (Slot::Detail, Answer::Unchanged) = (slot, answer) {
+        if let (Slot::DETAIL, Answer::Unchanged) = (slot, answer) {
             self.detail.confirm(cx.look.now);
         }
     }

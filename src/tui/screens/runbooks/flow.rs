@@ -12,8 +12,9 @@ use crate::ops::runbooks::StartRunbook;
 use crate::ops::runs::Started;
 use crate::tui::command::{Command, Context};
 use crate::tui::export::ExportPlan;
-use crate::tui::msg::{Answer, Slot};
+use crate::tui::msg::Answer;
 use crate::tui::screen::{Go, Hint, NO_FIELD, Screen, Target, UNTYPED};
+use crate::tui::slot::Slot;
 use crate::tui::tabs::HOME;
 use crate::tui::widgets::form::Pasted;
 use crate::{ErrorKind, Result};
@@ -39,9 +40,9 @@ impl Screen for Runbooks {
         let draft = self.draft.as_ref()?;
         let chooses = draft.scope.page == Page::Choose;
         match draft.step {
-            Step::Scope => chooses.then_some(Slot::ScopeChoices),
-            Step::Preflight if draft.plan.plan().is_some() => Some(Slot::PlanTargets),
-            Step::Preflight => Some(Slot::Preflight),
+            Step::Scope => chooses.then_some(Slot::SCOPE_CHOICES),
+            Step::Preflight if draft.plan.plan().is_some() => Some(Slot::PLAN_TARGETS),
+            Step::Preflight => Some(Slot::PREFLIGHT),
             _ => None,
         }
     }

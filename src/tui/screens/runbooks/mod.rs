@@ -29,9 +29,18 @@ use crate::tui::command::{Command, Context};
 use crate::tui::screen::Hint::{self, Does};
 use crate::tui::screen::{Cx, Reply};
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::widgets::form::Form;
 use crate::tui::widgets::reason::fields;
 use crate::tui::widgets::table::Table;
+
+impl Slot {
+    pub const SCOPE_CHOICES: Self = Self::new("scope choices", "the tenants").once();
+    pub const PREFLIGHT: Self = Self::new("preflight", "the preflight").work();
+    pub const PLAN_TARGETS: Self = Self::new("plan targets", "the targets").once();
+    pub const START_RUNBOOK: Self = Self::new("start runbook", "the change");
+    pub const EXPORT: Self = Self::new("export", "the export");
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {

@@ -8,7 +8,8 @@ use crate::domain::type_support::Support;
 use crate::ops::plans::{Counted, ListPlanTargets, Plan, PlanTarget, PlanTargets, Preflight};
 use crate::tui::command::Command;
 use crate::tui::look::grouped;
-use crate::tui::msg::{Effect, Slot};
+use crate::tui::msg::Effect;
+use crate::tui::slot::Slot;
 use crate::tui::widgets::search::Search;
 use crate::tui::widgets::table::Row;
 use crate::{Error, Result};
@@ -87,12 +88,12 @@ impl PlanStep {
             affected_only: self.affected_only,
             ..Self::default()
         };
-        vec![Effect::ask(Slot::Preflight, request)]
+        vec![Effect::ask(Slot::PREFLIGHT, request)]
     }
 
     pub(super) fn cancel(&mut self) -> Vec<Effect> {
         self.counting = Counting::Cancelled;
-        vec![Effect::Stop(Slot::Preflight)]
+        vec![Effect::Stop(Slot::PREFLIGHT)]
     }
 
     pub(super) fn take_progress(&mut self, counted: Counted) {
@@ -126,7 +127,7 @@ impl PlanStep {
             offset,
             limit,
         };
-        vec![Effect::ask(Slot::PlanTargets, request)]
+        vec![Effect::ask(Slot::PLAN_TARGETS, request)]
     }
 
     pub(super) fn take_targets(&mut self, asked: &ListPlanTargets, answer: Result<PlanTargets>) {

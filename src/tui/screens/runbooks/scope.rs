@@ -19,8 +19,9 @@ use crate::ops::plans::{
 use crate::ops::runs::RunScope;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::grouped;
-use crate::tui::msg::{Effect, Slot};
+use crate::tui::msg::Effect;
 use crate::tui::screen::Cx;
+use crate::tui::slot::Slot;
 use crate::tui::widgets::form::{Field, Form};
 use crate::tui::widgets::search::Search;
 use crate::tui::widgets::table::Row;
@@ -152,10 +153,10 @@ impl Scope {
         let search = self.list().search.text().to_owned();
         vec![match self.way {
             Way::Tenants | Way::All => {
-                Effect::ask(Slot::ScopeChoices, ListScopeTenants { search, offset, limit })
+                Effect::ask(Slot::SCOPE_CHOICES, ListScopeTenants { search, offset, limit })
             }
             Way::Workspace => {
-                Effect::ask(Slot::ScopeChoices, ListScopeWorkspaces { search, offset, limit })
+                Effect::ask(Slot::SCOPE_CHOICES, ListScopeWorkspaces { search, offset, limit })
             }
         }]
     }

@@ -11,9 +11,10 @@ use crate::ops::runbooks::StartRunbook;
 use crate::tui::command::Command;
 use crate::tui::export::ExportPlan;
 use crate::tui::link::once::told;
-use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::msg::{Effect, Request};
 use crate::tui::screen::Go;
 use crate::tui::screens::dialogs::question::Question;
+use crate::tui::slot::Slot;
 use crate::tui::widgets::reason;
 use crate::tui::widgets::search::Search;
 use crate::{Error, ErrorKind};
@@ -44,7 +45,7 @@ impl Draft {
                 let mut effects = self.scope.ask();
                 if self.plan.has_failed() {
                     // It may be asked again at this moment.
-                    effects.push(Effect::Stop(Slot::Preflight));
+                    effects.push(Effect::Stop(Slot::PREFLIGHT));
                 }
                 return Reply::of(effects);
             }
@@ -169,7 +170,7 @@ impl Draft {
         };
         let export = ExportPlan::new(plan.id, dir, cx.look.now);
         self.plan.exporting = true;
-        Reply::of(vec![Effect::Ask(Slot::Export, Request::ExportPlan(export))])
+        Reply::of(vec![Effect::Ask(Slot::EXPORT, Request::ExportPlan(export))])
     }
 
     pub(super) fn form_command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {
@@ -285,7 +286,7 @@ impl Draft {
         };
         self.confirm.sending = true;
         self.confirm.error = None;
-        Reply::ask(Slot::StartRunbook, start)
+        Reply::ask(Slot::START_RUNBOOK, start)
     }
 
     pub(super) fn counting_words(&self) -> String {

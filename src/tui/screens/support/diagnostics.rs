@@ -15,8 +15,9 @@ use crate::ops::AnyOutput;
 use crate::ops::support::{DiagnosticsSubject, OpenDiagnostics};
 use crate::tui::command::{Command, Context};
 use crate::tui::export::ExportDiagnostics;
-use crate::tui::msg::{Answer, Effect, Request, Slot};
+use crate::tui::msg::{Answer, Effect, Request};
 use crate::tui::screen::{Cx, Hint, Reply, State, Subject, Target};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::document::Document;
 use crate::tui::widgets::page::Page;
@@ -51,7 +52,7 @@ impl Diagnostics {
         };
         let export = ExportDiagnostics { evidence, dir: dir.to_owned(), now: cx.look.now };
         let request = Request::ExportDiagnostics(export);
-        Reply::of(vec![Effect::Ask(Slot::DiagnosticsExport, request)])
+        Reply::of(vec![Effect::Ask(Slot::DIAGNOSTICS_EXPORT, request)])
     }
 }
 
@@ -82,7 +83,7 @@ impl Document for Diagnostics {
         if std::mem::replace(&mut self.opening, true) {
             return Reply::default();
         }
-        Reply::ask(Slot::Diagnostics, OpenDiagnostics { subject: self.subject })
+        Reply::ask(Slot::DIAGNOSTICS, OpenDiagnostics { subject: self.subject })
     }
 
     /// What was opened of something else is dropped.
@@ -190,7 +191,7 @@ impl Document for Diagnostics {
 
     fn reads(&self, cx: &Cx<'_>) -> Option<Slot> {
         let asked = Request::of(OpenDiagnostics { subject: self.subject });
-        let open = cx.link.asked_once(Slot::Diagnostics);
-        open.filter(|open| **open == asked).map(|_| Slot::Diagnostics)
+        let open = cx.link.asked_once(Slot::DIAGNOSTICS);
+        open.filter(|open| **open == asked).map(|_| Slot::DIAGNOSTICS)
     }
 }

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::drafts::{DraftKey, Drafts, Kept};
 use crate::tui::draft_files::{Job, Work};
-use crate::tui::msg::{Effect, Request, Slot};
+use crate::tui::msg::{Effect, Request};
+use crate::tui::slot::Slot;
 
 /// Puts work on files one after the other: what is asked while a batch is under way waits, and
 /// nothing is replaced by what comes later. Without a place for drafts nothing is kept.
@@ -67,7 +68,7 @@ impl Keeper {
             return Vec::new();
         }
         self.flying = std::mem::take(&mut self.waiting);
-        vec![Effect::Ask(Slot::Drafts, Request::Files(drafts, self.flying.clone()))]
+        vec![Effect::Ask(Slot::DRAFTS, Request::Files(drafts, self.flying.clone()))]
     }
 
     /// The batch is done; the next one starts.

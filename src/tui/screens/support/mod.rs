@@ -36,9 +36,22 @@ use crate::drafts::Drafts;
 use crate::ops::AnyOutput;
 use crate::tui::command::{Command, Context};
 use crate::tui::draft_files::Job;
-use crate::tui::msg::{Answer, Effect, Slot, Sub};
+use crate::tui::msg::{Answer, Effect, Sub};
 use crate::tui::screen::{Cx, Go, Hint, Place, Reply, Screen, State, Subject, Target, Way};
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
+
+impl Slot {
+    pub const SUPPORT_REQUESTS: Self = Self::new("support requests", "the support requests");
+    pub const SUPPORT_REQUEST: Self = Self::new("support request", "the support requests");
+    pub const SUPPORT_TENANTS: Self = Self::new("support tenants", "the tenants");
+    pub const SUPPORT_TENANT: Self = Self::new("support tenant", "the tenants");
+    pub const RUN_TENANTS: Self = Self::new("run tenants", "the tenants");
+    pub const DIAGNOSTICS: Self = Self::new("diagnostics", "the diagnostics").made().kept();
+    pub const DIAGNOSTICS_EXPORT: Self = Self::new("diagnostics export", "the database");
+    pub const EVIDENCE: Self = Self::new("evidence", "the diagnostics").made();
+    pub const SEND_REQUEST: Self = Self::new("send request", "the support request");
+}
 
 /// The most pages over the list; the oldest go.
 const DEPTH: usize = 12;

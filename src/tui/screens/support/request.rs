@@ -10,9 +10,10 @@ use crate::domain::support::{AttachmentMode, CONTEXT_SCHEMA_VERSION, Fact, Refer
 use crate::ops::AnyOutput;
 use crate::ops::support::{GetRequest, RequestDetail};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Follows, Request, Slot, Sub};
+use crate::tui::msg::{Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, Reply, State, Subject, Target};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::document::Document;
 use crate::tui::widgets::page::Page;
@@ -168,13 +169,13 @@ impl Document for RequestPaper {
         if self.detail.value().is_some() {
             return Vec::new();
         }
-        let (slot, follows) = (Slot::SupportRequest, Follows::Time);
+        let (slot, follows) = (Slot::SUPPORT_REQUEST, Follows::Time);
         let request = Request::of(GetRequest { reference: self.reference });
         vec![Sub { slot, request, every: cx.every, follows }]
     }
 
     fn refresh(&mut self, _: &Cx<'_>) -> Reply {
-        Reply::ask(Slot::SupportRequest, GetRequest { reference: self.reference })
+        Reply::ask(Slot::SUPPORT_REQUEST, GetRequest { reference: self.reference })
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> bool {

@@ -10,8 +10,8 @@ use crate::ops::support::{DiagnosticsSubject, ListRequests, RequestPage, Support
 use crate::ops::{AnyOperation, AnyOutput};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Target};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::masked;
 use crate::tui::widgets::table::{Column, Row};
@@ -70,7 +70,7 @@ impl Row for SupportRequest {
 impl Listed for Requests {
     type Row = SupportRequest;
     const CONTEXT: Context = Context::Requests;
-    const SLOT: Slot = Slot::SupportRequests;
+    const SLOT: Slot = Slot::SUPPORT_REQUESTS;
     const HIDES: bool = true;
     const NOUN: &'static str = "requests";
 

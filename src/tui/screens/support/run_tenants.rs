@@ -10,8 +10,8 @@ use crate::ops::support::{DiagnosticsSubject, ListRunTenants, RunTenant, RunTena
 use crate::ops::{AnyOperation, AnyOutput};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, state_role};
-use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Purpose, Target};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::{Column, Row};
 
@@ -53,7 +53,7 @@ impl Row for RunTenant {
 impl Listed for RunTenantChoice {
     type Row = RunTenant;
     const CONTEXT: Context = Context::RunTenants;
-    const SLOT: Slot = Slot::RunTenants;
+    const SLOT: Slot = Slot::RUN_TENANTS;
     const NOUN: &'static str = "tenants";
 
     fn ask(&self, search: String, limit: i64) -> AnyOperation {

@@ -12,12 +12,13 @@ use crate::ops::support::{
 use crate::ops::telemetry::NOT_KEPT;
 use crate::tui::command::{Command, Context};
 use crate::tui::look::{Look, grouped, state_role};
-use crate::tui::msg::{Follows, Request, Slot, Sub};
+use crate::tui::msg::{Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, State, Subject, Target};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
-use crate::tui::widgets::masked;
 use crate::tui::widgets::document::Document;
+use crate::tui::widgets::masked;
 use crate::tui::widgets::page::Page;
 use crate::tui::widgets::paper::Paper;
 
@@ -184,7 +185,7 @@ impl Document for TenantPaper {
     const OPEN: &'static [usize] = &[0, 1, 2];
 
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
-        let (slot, request) = (Slot::SupportTenant, Request::of(GetTenant { id: self.id }));
+        let (slot, request) = (Slot::SUPPORT_TENANT, Request::of(GetTenant { id: self.id }));
         // Findings become overdue by the passing of time alone.
         vec![Sub { slot, request, every: cx.every, follows: Follows::Time }]
     }

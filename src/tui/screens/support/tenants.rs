@@ -8,8 +8,8 @@ use crate::ops::support::{DiagnosticsSubject, ListTenants, SupportTenant, Tenant
 use crate::ops::{AnyOperation, AnyOutput};
 use crate::tui::command::{Command, Context};
 use crate::tui::look::Look;
-use crate::tui::msg::Slot;
 use crate::tui::screen::{Cx, Hint, Target};
+use crate::tui::slot::Slot;
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::{Column, Row};
 
@@ -38,7 +38,7 @@ impl Row for SupportTenant {
 impl Listed for Tenants {
     type Row = SupportTenant;
     const CONTEXT: Context = Context::Tenants;
-    const SLOT: Slot = Slot::SupportTenants;
+    const SLOT: Slot = Slot::SUPPORT_TENANTS;
     // Names change rarely.
     const POLL_FACTOR: u32 = 5;
     const NOUN: &'static str = "tenants";

@@ -11,11 +11,16 @@ use crate::domain::window::{Step, Window};
 use crate::ops::AnyOutput;
 use crate::ops::telemetry::{Summarise, Summary};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Answer, Follows, Request, Slot, Sub};
+use crate::tui::msg::{Answer, Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, Reply, Screen, State};
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::widgets::windows;
+
+impl Slot {
+    pub const USAGE: Self = Self::new("usage", "the numbers").sums();
+}
 
 #[derive(Debug, Default)]
 pub struct Telemetry {
@@ -42,7 +47,7 @@ impl Screen for Telemetry {
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let request = Request::of(Summarise { window: cx.window });
         // A window moves on by the passing of time alone.
-        vec![Sub { slot: Slot::Usage, request, every: windows::every(cx), follows: Follows::Time }]
+        vec![Sub { slot: Slot::USAGE, request, every: windows::every(cx), follows: Follows::Time }]
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {
@@ -61,7 +66,7 @@ impl Screen for Telemetry {
     }
 
     fn outcome(&mut self, slot: Slot, answer: &Answer, cx: &Cx<'_>) -> Reply {
-        if let (Slot::Usage, Answer::Unchanged) = (slot, answer) {
+        if let (Slot::USAGE, Answer::Unchanged) = (slot, answer) {
             self.read.confirm(cx.look.now);
         }
         Reply::default()

@@ -8,11 +8,16 @@ use ratatui::layout::Position;
 use crate::ops::AnyOutput;
 use crate::ops::workers::{HeldRow, ListWorkers, WorkerRow, WorkersView};
 use crate::tui::command::{Command, Context};
-use crate::tui::msg::{Follows, Request, Slot, Sub};
+use crate::tui::msg::{Follows, Request, Sub};
 use crate::tui::remote::Remote;
 use crate::tui::screen::{Cx, Hint, Reply, Screen, State, Target};
 use crate::tui::setup::Setup;
+use crate::tui::slot::Slot;
 use crate::tui::widgets::table::{Row, Table};
+
+impl Slot {
+    pub const WORKERS: Self = Self::new("workers", "the workers").brief();
+}
 
 /// What a line is about.
 #[derive(Debug)]
@@ -86,7 +91,7 @@ impl Screen for Workers {
     fn subscriptions(&self, cx: &Cx<'_>) -> Vec<Sub> {
         let request = Request::of(ListWorkers);
         // Leases run out by the passing of time alone.
-        vec![Sub { slot: Slot::Workers, request, every: cx.every, follows: Follows::Time }]
+        vec![Sub { slot: Slot::WORKERS, request, every: cx.every, follows: Follows::Time }]
     }
 
     fn answer(&mut self, answer: &AnyOutput, cx: &Cx<'_>) -> Option<Reply> {

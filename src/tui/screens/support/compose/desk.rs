@@ -11,10 +11,11 @@ use crate::ops::AnyOutput;
 use crate::ops::support::DiagnosticsSubject;
 use crate::tui::command::{Command, Context};
 use crate::tui::draft_files::Job;
-use crate::tui::screens::support::keeper::Keeper;
-use crate::tui::msg::{Answer, Effect, Request, Slot};
+use crate::tui::msg::{Answer, Effect, Request};
 use crate::tui::screen::{Cx, Go, Hint, Place, Reply, Screen, Target};
 use crate::tui::screens::dialogs::question::Question;
+use crate::tui::screens::support::keeper::Keeper;
+use crate::tui::slot::Slot;
 
 /// How many drafts a console holds beside their files.
 const HELD: usize = 20;
@@ -181,7 +182,7 @@ impl Desk {
             Some(kept) => Request::Kept(Box::new(kept), create),
             None => Request::Op(create),
         };
-        Reply::of(vec![Effect::Ask(Slot::SendRequest, request)])
+        Reply::of(vec![Effect::Ask(Slot::SEND_REQUEST, request)])
     }
 
     /// Shows what was sent, in place of the page that it was written on.
@@ -207,7 +208,7 @@ impl Screen for Desk {
     }
 
     fn reads(&self, _: &Cx<'_>) -> Option<Slot> {
-        (!self.has_sent()).then_some(Slot::Evidence)
+        (!self.has_sent()).then_some(Slot::EVIDENCE)
     }
 
     fn command(&mut self, command: Command, cx: &Cx<'_>) -> Reply {

@@ -11,9 +11,10 @@ use crate::ops::support::{Compose, CreateRequest, Created};
 use crate::paths::shown;
 use crate::tui::command::Command;
 use crate::tui::draft_files::Done;
-use crate::tui::msg::{Effect, Slot};
+use crate::tui::msg::Effect;
 use crate::tui::screen::{CUT, Cx, Go, NO_FIELD, Reply, Screen};
 use crate::tui::screens::dialogs::question::Question;
+use crate::tui::slot::Slot;
 use crate::{Error, Result};
 
 /// What the question before a draft is discarded says.
@@ -66,7 +67,7 @@ impl Composition {
 
     /// Opens what it is about; audited, for diagnostics are opened with it.
     pub(super) fn open(&self) -> Reply {
-        Reply::ask(Slot::Evidence, Compose { subject: self.key.subject, attach: true })
+        Reply::ask(Slot::EVIDENCE, Compose { subject: self.key.subject, attach: true })
     }
 
     /// The request that is to be sent now, or why there is none.

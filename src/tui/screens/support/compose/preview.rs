@@ -8,8 +8,8 @@ use crate::tui::command::Context;
 use crate::tui::look::grouped;
 use crate::tui::screen::{Cx, State};
 use crate::tui::theme::Role;
-use crate::tui::widgets::masked;
 use crate::tui::widgets::document::Document;
+use crate::tui::widgets::masked;
 use crate::tui::widgets::paper::Paper;
 
 #[derive(Debug, Default)]
