@@ -76,7 +76,7 @@ impl Desk {
         let mut open = Composition::new(key.clone(), self.folder.clone());
         match self.held.iter().position(|(whose, _)| *whose == key) {
             Some(at) => {
-                open.resume(self.held.remove(at).1);
+                open.resume(&self.held.remove(at).1);
                 open.file = File::Behind;
             }
             None => {

@@ -194,7 +194,7 @@ impl Composition {
         }
     }
 
-    pub fn resume(&mut self, kept: Kept) {
+    pub fn resume(&mut self, kept: &Kept) {
         let masks_lost = kept.masked_by_hand > kept.draft.mask.len();
         self.form = ComposeForm::of(&kept.draft);
         self.reference = kept.reference;
@@ -205,7 +205,7 @@ impl Composition {
         self.reading = false;
         match found {
             Ok(Found::Nothing) => {}
-            Ok(Found::Draft(kept)) => self.resume(*kept),
+            Ok(Found::Draft(kept)) => self.resume(&kept),
             Ok(Found::SetAside { file, why, repair }) => {
                 let file = shown(&file);
                 let mut note = format!("the file of an earlier draft {why}; it is kept as {file}");

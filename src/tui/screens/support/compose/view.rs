@@ -296,7 +296,7 @@ impl Composition {
         let marker = if here { look.glyph("▸ ", "> ") } else { "  " };
         let role = if here { Role::Selected } else { Role::Muted };
         let label = Rect { width: LABEL.min(area.width), height: 1, ..area };
-        look.span(role, format!("{marker}{}", field)).render(label, buffer);
+        look.span(role, format!("{marker}{field}")).render(label, buffer);
         let room = Rect { x: area.x + LABEL, width: area.width.saturating_sub(LABEL + 1), ..area };
         let mut text = |input: &TextField| {
             let role = if wrong { Role::InputError } else { Role::Input };
