@@ -7,14 +7,13 @@ use std::fmt::Debug;
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::cursor::Cursor;
 use super::document::Document;
 use super::paper::{Act, Paper, PaperLine};
-use super::search::{Search, Searched, search_hints};
+use super::search::{Search, Searched, mark_hits, search_hints};
 use super::{more_below, say};
 use crate::ops::AnyOutput;
 use crate::tui::command::{Command, Context};
@@ -244,32 +243,6 @@ impl<D: Document> Page<D> {
         Line::from(look.span(role, text)).render(Rect { x: left.right(), width, ..row }, buffer);
         cursor
     }
-}
-
-/// The pieces of a span, with what a search has found in it marked.
-fn mark_hits(
-    span: &Span<'static>,
-    wanted: &str,
-    style: Style,
-    found: Style,
-    into: &mut Vec<Span<'static>>,
-) {
-    let text = span.content.as_ref();
-    let lower = text.to_lowercase();
-    // Where small letters take other bytes than great ones, places differ.
-    if wanted.is_empty() || lower.len() != text.len() {
-        return into.push(Span::styled(text.to_owned(), style));
-    }
-    let mut done = 0;
-    for (at, hit) in lower.match_indices(wanted) {
-        let (Some(before), Some(piece)) = (text.get(done..at), text.get(at..at + hit.len())) else {
-            continue;
-        };
-        into.push(Span::styled(before.to_owned(), style));
-        into.push(Span::styled(piece.to_owned(), style.patch(found)));
-        done = at + hit.len();
-    }
-    into.push(Span::styled(text.get(done..).unwrap_or_default().to_owned(), style));
 }
 
 impl<D: Document> Searched for Page<D> {

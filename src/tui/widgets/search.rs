@@ -3,7 +3,8 @@
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::text::Line;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use crate::tui::command::Command;
@@ -144,4 +145,30 @@ pub trait Searched: Screen {
 
 pub fn search_hints() -> Vec<Hint> {
     Hint::of(&[Command::FilterAccept, Command::FilterClear, Command::AppBack])
+}
+
+/// The pieces of a span, with what a search has found in it marked.
+pub fn mark_hits(
+    span: &Span<'static>,
+    wanted: &str,
+    style: Style,
+    found: Style,
+    into: &mut Vec<Span<'static>>,
+) {
+    let text = span.content.as_ref();
+    let lower = text.to_lowercase();
+    // Where small letters take other bytes than great ones, places differ.
+    if wanted.is_empty() || lower.len() != text.len() {
+        return into.push(Span::styled(text.to_owned(), style));
+    }
+    let mut done = 0;
+    for (at, hit) in lower.match_indices(wanted) {
+        let (Some(before), Some(piece)) = (text.get(done..at), text.get(at..at + hit.len())) else {
+            continue;
+        };
+        into.push(Span::styled(before.to_owned(), style));
+        into.push(Span::styled(piece.to_owned(), style.patch(found)));
+        done = at + hit.len();
+    }
+    into.push(Span::styled(text.get(done..).unwrap_or_default().to_owned(), style));
 }
