@@ -147,25 +147,9 @@ fn guessed(word: &str, allowed: &[&str]) -> String {
 /// The allowed word closest to `word`, if one is close enough to be a slip of the fingers.
 pub fn nearest<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(2);
-    let near = allowed.iter().map(|candidate| (distance(word, candidate), *candidate));
+    let near = allowed.iter().map(|candidate| (strsim::levenshtein(word, candidate), *candidate));
     let nearest = near.filter(|(steps, _)| *steps <= limit).min_by_key(|(steps, _)| *steps);
     nearest.map(|(_, candidate)| candidate)
-}
-
-/// The Levenshtein distance, with one row of memory.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, from) in left.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]
