@@ -156,7 +156,6 @@ tabs! { commands!
 }
 
 impl Command {
-    /// The tab that it goes to.
     pub fn tab(self) -> Option<Tab> {
         self.leads().map(|(tab, _)| tab)
     }

@@ -22,7 +22,6 @@ pub enum Work {
     Remove(u64),
 }
 
-/// What came of a job.
 #[derive(Debug, Clone)]
 pub enum Done {
     Loaded(Result<Found>),
@@ -30,7 +29,6 @@ pub enum Done {
     Removed(Result<()>),
 }
 
-/// Does all the jobs, one after the other.
 pub async fn run_jobs(drafts: Drafts, jobs: Vec<Job>) -> Vec<(DraftKey, Done)> {
     let all = move || {
         let work = |Job { key, work }| {

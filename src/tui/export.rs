@@ -48,7 +48,6 @@ impl ExportPlan {
     }
 }
 
-/// The version of the form in which diagnostics are exported.
 pub const EXPORT_SCHEMA_VERSION: i64 = 1;
 
 /// Diagnostics to be written into files, as they were opened.

@@ -22,7 +22,6 @@ pub struct Slot {
     holds_ms: Option<u64>,
 }
 
-/// How it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Kind {
     /// Again and again, or as a change.
@@ -48,7 +47,6 @@ impl Slot {
     /// Remembering the window that was chosen.
     pub const WINDOW: Self = Self::new("window", "the database");
     pub const BREAK_GLASS: Self = Self::new("break-glass", "break-glass").aside(HEADER);
-    /// Files of drafts.
     pub const DRAFTS: Self = Self::new("drafts", "the database");
     /// What a request waits for.
     pub const BLOCKER: Self = Self::new("blocker", "the database");
@@ -108,17 +106,14 @@ impl Slot {
         Self { kind: Kind::Work, ..self }
     }
 
-    /// What is waited for, in words.
     pub const fn subject(self) -> &'static str {
         self.subject
     }
 
-    /// Whether it is asked for what is not polled.
     pub fn is_asked_once(self) -> bool {
         self.kind != Kind::Usual
     }
 
-    /// The same, where it only reads.
     pub fn is_read_once(self) -> bool {
         matches!(self.kind, Kind::Once | Kind::Anew)
     }
@@ -142,7 +137,6 @@ impl Slot {
         self.is_hinted
     }
 
-    /// Whether its answer is not awaited.
     pub const fn is_aside(self) -> bool {
         self.is_aside
     }

@@ -52,7 +52,6 @@ macro_rules! tab {
         pub enum Tab { $($tab,)+ }
 
         impl Tab {
-            /// Every tab, in the order of the tab line.
             pub const ALL: &'static [Self] = &[$(Self::$tab,)+];
 
             /// Its name on the tab line: in full, short, and as short as it can be.

@@ -61,7 +61,6 @@ impl App {
         Vec::new()
     }
 
-    /// It was taken, or ended, here.
     pub(super) fn glass_changed(&mut self, active: Option<BreakGlass>) -> Vec<Effect> {
         self.glass = Glass { active, changed: true };
         vec![Effect::ask(Slot::BREAK_GLASS, CurrentBreakGlass)]

@@ -15,7 +15,6 @@ use crate::tui::slot::Slot;
 use crate::tui::tabs::HOME;
 use crate::tui::theme::{self, Theme};
 
-/// Rows that one notch of the wheel moves.
 const WHEEL_ROWS: usize = 3;
 
 impl App {

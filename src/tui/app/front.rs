@@ -25,7 +25,6 @@ impl App {
         Cx { lost: self.greyed(), ..self.cx_of_link() }
     }
 
-    /// The same, without whether what is shown is old, which depends on it.
     pub(super) fn cx_of_link(&self) -> Cx<'_> {
         let Self { look, setup, session, link, platform, paused, window, .. } = self;
         Cx {

@@ -5,7 +5,6 @@ use crate::tui::msg::{Effect, Follows, Sub};
 use crate::tui::slot::Slot;
 
 impl App {
-    /// The slots of what is shown and asked once.
     fn once(&self) -> Vec<Slot> {
         if self.session.is_none() {
             return Vec::new();

@@ -34,7 +34,6 @@ impl App {
         subs
     }
 
-    /// The same, whether or not it is paused.
     pub(super) fn wanted(&self) -> Vec<Sub> {
         let every = self.poll_every();
         if self.session.is_none() {
@@ -92,7 +91,6 @@ impl App {
         (self.look.now - since > every + GRACE).then_some(self.look.now - at)
     }
 
-    /// Whether data is to be shown as old.
     pub fn greyed(&self) -> bool {
         self.link.is_lost() || (!self.paused && self.stale_for().is_some())
     }

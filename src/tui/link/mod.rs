@@ -91,7 +91,6 @@ impl Link {
         self.slots.get(&slot).and_then(|answered| answered.at)
     }
 
-    /// Whether a slot was denied when it was asked last.
     pub fn is_denied(&self, slot: Slot) -> bool {
         self.slots.get(&slot).is_some_and(|answered| answered.denied)
     }

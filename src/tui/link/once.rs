@@ -52,7 +52,6 @@ fn is_asked_again(error: &Error) -> bool {
     (unanswered || error.fault().is_some()) && !error.is_uncertain()
 }
 
-/// What is said of it where it is shown.
 pub(in crate::tui) fn told(error: &Error) -> String {
     if !is_asked_again(error) {
         return error.to_string();

@@ -20,7 +20,6 @@ const PROOF: Duration = Duration::from_secs(5);
 /// What was found of what a request waits for.
 pub type Looked = Result<Option<Blocker>>;
 
-/// The task that has the connection.
 pub struct Second {
     task: JoinHandle<()>,
     /// Tells it that its connection gets another name.

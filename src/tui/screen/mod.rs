@@ -122,7 +122,6 @@ pub trait Screen: fmt::Debug + Send {
     fn unsaved(&self) -> Option<&'static str> {
         None
     }
-    /// Throws that away.
     fn discard(&mut self, _cx: &Cx<'_>) -> Reply {
         Reply::default()
     }
@@ -170,7 +169,6 @@ pub struct Cx<'a> {
     pub held: &'a CapabilitySet,
     pub link: &'a Link,
     pub platform: &'a Remote<Platform>,
-    /// Where it is drawn.
     pub area: Rect,
     /// Whether the database does not answer, or what is shown is old.
     pub lost: bool,

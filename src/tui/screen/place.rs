@@ -15,7 +15,6 @@ pub enum Target {
     /// The tenants of this name, or of a part of it; without one, it is to be typed.
     Tenants(Option<String>),
     Tenant(i64),
-    /// The choice of one of a run's tenants.
     RunTenants(i64, Purpose),
     /// Diagnostics; opening them is audited.
     Diagnostics(DiagnosticsSubject),

@@ -32,7 +32,6 @@ pub struct Reply {
 #[derive(Debug)]
 pub enum Nav {
     Close,
-    /// The console is to do this command.
     Up(Command),
     /// What was to be shown is not: the tab stays.
     Stay,
@@ -46,13 +45,11 @@ pub enum Go {
     Command(Command),
     To(GoTo),
     Show(Target),
-    /// Have this ready, without going there.
     Ready(Target),
     Tab(Tab),
     /// Return to a place; what was looked at since lies between.
     Return(Place),
     Window(Window),
-    /// The window that was chosen last is known.
     WindowKnown(Window),
     /// Throw away what the tab would lose.
     Discard,
@@ -64,7 +61,6 @@ pub enum Go {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
-    /// A command, and what it is called here.
     Does(Command, &'static str),
     /// A key that no keymap changes, and what it does.
     Key(&'static str, &'static str),

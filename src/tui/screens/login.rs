@@ -21,7 +21,6 @@ use crate::{Error, ErrorKind};
 const NAME_LIMIT: usize = 64;
 /// The longest password that can be typed.
 const PASSWORD_LIMIT: usize = 1024;
-/// Lines of the platform's note that are shown.
 const NOTE_LINES: usize = 8;
 /// Columns of the fields, with their names.
 const FIELDS: u16 = 52;
@@ -52,7 +51,6 @@ impl Login {
         Self { message: error, ..Self::default() }
     }
 
-    /// Whether its answer is awaited.
     pub const fn is_checking(&self) -> bool {
         self.checking
     }

@@ -26,7 +26,6 @@ macro_rules! screens {
         $command:ident, $id:literal, $help:literal, $description:literal, $capability:expr,
         $context:ident, $section:literal, $heading:literal;
     )+}) => {
-        /// The screens of all tabs.
         #[derive(Debug)]
         pub struct Tabs { $(pub $field: $screen,)+ }
 
@@ -36,7 +35,6 @@ macro_rules! screens {
                 Self { $($field: <$screen>::new(setup),)+ }
             }
 
-            /// The screen of a tab.
             pub fn get(&self, tab: Tab) -> &dyn Screen {
                 match tab { $(Tab::$tab => &self.$field,)+ }
             }

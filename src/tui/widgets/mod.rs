@@ -24,7 +24,6 @@ use super::look::{Look, wrapped};
 use super::screen::Cx;
 use super::theme::Role;
 
-/// What an area has below its first rows.
 pub fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
     Rect { y: area.y + rows, height: area.height - rows, ..area }

@@ -274,7 +274,6 @@ impl<'a, R> Column<'a, R> {
     }
 }
 
-/// The heads of columns as a line.
 pub fn head<R>(columns: &[Column<'_, R>], look: &Look) -> Line<'static> {
     let mut text = "  ".to_owned();
     for column in columns.iter().filter(|column| column.width > 0) {

@@ -31,12 +31,9 @@ const REASON: usize = 1;
 const MINUTES: usize = 2;
 const PASSWORD: usize = 3;
 
-/// What confirms the end.
 const YES: &str = "y";
-/// What is said above the form.
 const MEANING: &str = "It allows nothing more. While it is active, every start needs a reason, and \
                        what you do is marked as done under it.";
-/// What is said above the question.
 const END: &str = "Starts need a reason only where they always do, and are no longer marked.";
 
 #[derive(Debug)]

@@ -37,7 +37,6 @@ const ROOMY: u16 = 16;
 /// The field of the form that is typed and never pasted.
 const PHRASE: usize = 2;
 
-/// What it asks about.
 #[derive(Debug)]
 enum Subject {
     Run {
@@ -46,7 +45,6 @@ enum Subject {
         /// What a retry would do, once its targets are counted.
         plan: Option<RetryPlan>,
     },
-    /// The runs of an error.
     Group(GroupQuestion),
 }
 
@@ -121,7 +119,6 @@ impl Confirm {
         Reply::default()
     }
 
-    /// Takes what a retry of the run would do.
     fn take_plan(&mut self, planned: Result<RetryPlan>) {
         let Subject::Run { plan, .. } = &mut self.subject else { return };
         self.sheet.error = match planned {

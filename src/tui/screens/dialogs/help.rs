@@ -12,12 +12,10 @@ use crate::tui::screen::{Cx, Hint, Reply, Screen};
 use crate::tui::theme::Role;
 use crate::tui::widgets::cursor::Cursor;
 
-/// Columns of the keys.
 const KEYS: usize = 22;
 
 #[derive(Debug)]
 pub struct Help {
-    /// The context it explains.
     context: Context,
     shown: Cursor,
 }

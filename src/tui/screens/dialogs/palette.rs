@@ -25,7 +25,6 @@ impl Slot {
 
 /// What names quitting where it is typed in full, beside the command's name.
 const QUIT: [&str; 2] = ["q", "quit"];
-/// The longest text.
 const LIMIT: usize = 60;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +44,6 @@ pub struct Palette {
     named: Option<(String, Named)>,
     /// Every command that means something here, in the order they are offered.
     commands: Vec<Command>,
-    /// Where the commands are to be done.
     context: Context,
 }
 

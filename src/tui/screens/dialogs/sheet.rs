@@ -21,7 +21,6 @@ use crate::tui::widgets::{below, dialog};
 /// The widest field of a phrase.
 const PHRASE: usize = 30;
 
-/// Where it is typed.
 #[derive(Debug)]
 pub(super) enum Entry {
     /// Only what confirms it.

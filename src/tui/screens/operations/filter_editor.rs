@@ -15,7 +15,6 @@ pub(super) struct FilterEditor {
     offset: FixedOffset,
     /// An unfinished last word is not pointed at while it is typed.
     pub(super) error: Option<FilterError>,
-    /// What could follow.
     pub(super) offers: Vec<Completion>,
     /// The offer that tab takes.
     pub(super) chosen: usize,

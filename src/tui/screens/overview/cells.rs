@@ -17,10 +17,8 @@ pub(super) struct Cell {
     part: Part,
 }
 
-/// What a piece has to do with the cursor.
 #[derive(Debug, Clone)]
 enum Part {
-    /// Nothing.
     Plain,
     /// One column, in which the marker stands while this is under the cursor.
     Lead(Item),
@@ -56,7 +54,6 @@ pub(super) fn entry(item: Item, name: &str, role: Role, text: impl Into<String>)
     vec![Cell::lead(item), name, Cell::strong(role, text)]
 }
 
-/// Text, wrapped.
 pub(super) fn plain(role: Role, text: &str, columns: usize) -> Vec<Row> {
     let lines = wrapped(text, columns.saturating_sub(2)).into_iter();
     lines.map(|line| vec![Cell::plain(role, format!(" {line}"))]).collect()
@@ -143,7 +140,6 @@ pub(super) fn vertical(places: &[Place], from: &Place, down: bool) -> Option<usi
     nearest(places, row, from.column)
 }
 
-/// The place of a row that is nearest to a column.
 pub(super) fn nearest(places: &[Place], row: usize, column: usize) -> Option<usize> {
     let of_row = places.iter().enumerate().filter(|(_, place)| place.row == row);
     of_row.min_by_key(|(_, place)| place.column.abs_diff(column)).map(|(index, _)| index)

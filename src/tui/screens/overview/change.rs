@@ -33,7 +33,6 @@ fn marked(look: &Look, more: i64, good: Good, by: &str) -> (Role, String) {
     }
 }
 
-/// The change of a count.
 pub(super) fn of_counts(look: &Look, now: i64, before: i64, good: Good) -> (Role, String) {
     let more = now.saturating_sub(before);
     marked(look, more, good, &grouped(more.saturating_abs()))

@@ -43,7 +43,6 @@ pub(super) struct Errors {
 }
 
 impl table::Row for Group {
-    /// Its fingerprint, or its reason where it has none.
     type Key = (String, String);
 
     fn key(&self) -> Self::Key {

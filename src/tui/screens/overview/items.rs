@@ -10,7 +10,6 @@ pub enum Trend {
     Failed,
 }
 
-/// By what failures are summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offence {
     Type,
@@ -47,13 +46,11 @@ pub enum Item {
     Number(Number),
     /// The greatest number of a trend.
     Peak(Trend),
-    /// What fails, by its name.
     Offender(Offence, String),
     /// The failures that are folded away, or that can be.
     Failures,
     /// A recent failure: its run.
     Failure(i64),
-    /// The notifications that are unread.
     Unread,
 }
 

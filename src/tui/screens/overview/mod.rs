@@ -44,7 +44,6 @@ const ERRORS: i64 = 200;
 pub struct Overview {
     read: Remote<OverviewData>,
     selected: Option<Item>,
-    /// Where it stood, for when it goes.
     place: (usize, usize),
     /// Index of the first row on the screen.
     top: usize,
@@ -70,7 +69,6 @@ impl Overview {
         self.read.value().filter(|data| Some(data.window.key) == window)
     }
 
-    /// What is under the cursor.
     pub fn selected(&self) -> Option<&Item> {
         self.selected.as_ref()
     }

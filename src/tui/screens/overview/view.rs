@@ -31,7 +31,6 @@ pub(super) const WIDE: usize = 110;
 /// Reasons of health, and of failures, that are shown where there is little room.
 const FEW: usize = 2;
 const FEW_FAILURES: usize = 3;
-/// From this height on, all of them are.
 const TALL: u16 = 30;
 /// What may be added as long as there is room: rows of the two trends, and whether blank rows
 /// set the parts apart.

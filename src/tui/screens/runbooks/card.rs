@@ -46,7 +46,6 @@ impl Card {
         self.scopes().iter().map(word).collect::<Vec<_>>().join(", ")
     }
 
-    /// The capabilities that a start needs, each with whether it is held.
     pub(super) fn needs(&self, held: &CapabilitySet) -> [(Capability, bool); 2] {
         [Capability::RunbooksRun, self.capability()]
             .map(|capability| (capability, held.has(capability)))

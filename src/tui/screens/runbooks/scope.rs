@@ -66,7 +66,6 @@ pub(super) struct Scope {
 pub(super) struct Candidate {
     pub(super) id: i64,
     pub(super) name: String,
-    /// What is said of it beside its name.
     pub(super) rest: String,
     /// The name of a tenant's workspace.
     within: String,

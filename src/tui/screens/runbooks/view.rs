@@ -48,7 +48,6 @@ pub(super) fn list_rows(area: Rect) -> usize {
     usize::from(below_head(area).height.saturating_sub(1) / 2).max(1)
 }
 
-/// Parts of an area one below the other, of these heights.
 pub(super) fn parts<const N: usize>(area: Rect, heights: [u16; N]) -> [Rect; N] {
     let mut y = area.y;
     heights.map(|height| {

@@ -21,14 +21,12 @@ impl Keeper {
         Self { drafts, ..Self::default() }
     }
 
-    /// The place of drafts, and the job that writes what is kept of one.
     pub fn save_job(&self, key: &DraftKey, kept: Kept) -> Option<(Drafts, Job)> {
         let drafts = self.drafts.clone()?;
         let work = Work::Save(drafts.turn(), Box::new(kept));
         Some((drafts, Job { key: key.clone(), work }))
     }
 
-    /// Writes what is kept of a draft.
     pub fn save(&mut self, key: &DraftKey, kept: Kept) -> Vec<Effect> {
         self.wait(key, kept);
         self.next()
@@ -41,7 +39,6 @@ impl Keeper {
         }
     }
 
-    /// Removes a draft's file.
     pub fn remove(&mut self, key: &DraftKey) -> Vec<Effect> {
         let Some(turn) = self.drafts.as_ref().map(Drafts::turn) else { return Vec::new() };
         self.put(Job { key: key.clone(), work: Work::Remove(turn) });

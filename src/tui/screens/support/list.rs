@@ -59,7 +59,6 @@ pub trait Listed: Debug + Send {
     fn columns(width: usize, look: &Look) -> Vec<Column<'_, Self::Row>>;
     /// A row in full, in so many columns.
     fn preview(row: &Self::Row, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>>;
-    /// Why there is nothing, and what to do.
     fn empty(&self, cx: &Cx<'_>) -> String;
     fn hints(&self) -> Vec<Hint>;
 }
@@ -261,11 +260,9 @@ impl<L: Listed> Screen for ListPage<L> {
     }
 }
 
-/// What is said where nothing is selected.
 pub(super) const NOTHING: Subject<'static> =
     Subject::Nothing("no run is selected", "nothing is selected; t finds a tenant");
 
-/// A name and a text of a preview, wrapped beside it.
 pub fn preview_field(name: &str, text: &str, width: usize, cx: &Cx<'_>) -> Vec<Line<'static>> {
     const NAME: usize = 11;
     let look = cx.look;

@@ -44,7 +44,6 @@ pub fn severity_in(severity: Severity, look: &Look) -> (Role, String) {
     (role, format!("{glyph} {severity}"))
 }
 
-/// The tenant of a request, by its name where it has one still.
 pub(super) fn tenant_of(request: &SupportRequest) -> String {
     match &request.tenant_name {
         Some(name) => name.clone(),

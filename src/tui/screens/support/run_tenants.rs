@@ -31,7 +31,6 @@ pub struct RunTenantChoice(pub i64, pub Purpose);
 const ID: usize = 8;
 const STATE: usize = 11;
 
-/// The state of a tenant's share, by its stored word.
 fn share(tenant: &RunTenant) -> (RunState, &str) {
     let state = match tenant.status.as_str() {
         "succeeded" => RunState::Succeeded,

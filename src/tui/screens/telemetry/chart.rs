@@ -30,7 +30,6 @@ impl Family {
     }
 }
 
-/// Where the trends are drawn, and of what.
 pub(super) struct Chart<'a> {
     summary: &'a Summary,
     columns: &'a Columns,
@@ -134,7 +133,6 @@ impl<'a> Chart<'a> {
         format!("{}.{} {unit}", grouped(whole), tenths % 10)
     }
 
-    /// When a bar begins.
     fn label(&self, at: DateTime<Utc>, look: &Look) -> String {
         let days = self.window().step() == Step::Day;
         look.format(at, if days { "%m-%d" } else { "%H:%M" })

@@ -19,9 +19,7 @@ use crate::tui::widgets::windows::{length_of, names};
 const HEAD: u16 = 4;
 /// Rows below the trends: the axis, and what it means.
 const AXIS: u16 = 2;
-/// The kinds of events.
 const FAMILIES: u16 = 5;
-/// The tallest bars.
 const TALLEST: u16 = 8;
 /// Columns of a usual change, so that windows do not shift the trends.
 const CHANGE: usize = 14;
@@ -110,7 +108,6 @@ impl Columns {
     }
 }
 
-/// A number, or that it is not kept.
 pub(super) fn shown(count: Option<i64>) -> String {
     count.map_or_else(|| NOT_KEPT.to_owned(), grouped)
 }
@@ -118,7 +115,6 @@ pub(super) fn shown(count: Option<i64>) -> String {
 /// A number, and the one before it; none where that is not kept.
 type Numbers = (Option<i64>, Option<i64>);
 
-/// Every number that has one before it.
 fn pairs(summary: &Summary) -> Vec<Numbers> {
     let before = &summary.previous;
     let mut pairs = vec![

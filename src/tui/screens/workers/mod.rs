@@ -19,7 +19,6 @@ impl Slot {
     pub const WORKERS: Self = Self::new("workers", "the workers").brief();
 }
 
-/// What a line is about.
 #[derive(Debug)]
 enum Entry {
     Worker(WorkerRow),

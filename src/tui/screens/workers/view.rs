@@ -15,9 +15,7 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::more_below;
 use crate::tui::widgets::table::{Column, head, row_line};
 
-/// Cells of a state.
 const STATE: usize = 10;
-/// From this width on, everything is shown.
 const WIDE: usize = 76;
 
 impl Workers {

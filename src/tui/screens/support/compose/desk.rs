@@ -36,7 +36,6 @@ pub struct Desk {
     from: Option<Place>,
     /// Whether it was begun in the choice of a run's tenant, which is left with it.
     chosen: bool,
-    /// Where drafts are kept, as it is shown.
     folder: Option<String>,
 }
 

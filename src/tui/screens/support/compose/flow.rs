@@ -230,7 +230,6 @@ impl Composition {
         }
     }
 
-    /// What came of sending it.
     pub fn took(
         &mut self,
         reference: Reference,

@@ -147,7 +147,6 @@ impl ComposeForm {
         }
     }
 
-    /// The line of text that has the keys.
     fn line(&mut self) -> Option<&mut TextField> {
         match self.focus {
             Field::Summary => Some(&mut self.summary),

@@ -211,7 +211,6 @@ fn kept_in(folder: Option<&str>) -> String {
     }
 }
 
-/// A subject by its id.
 fn named(subject: DiagnosticsSubject) -> String {
     match subject {
         DiagnosticsSubject::Tenant(id) => format!("tenant {id}"),

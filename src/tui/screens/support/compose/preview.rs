@@ -26,7 +26,6 @@ pub enum Spot {
     Item(String),
 }
 
-/// What a text is about.
 #[derive(Debug)]
 pub struct Mark {
     /// The text, by its number.

@@ -231,7 +231,6 @@ impl Composition {
         fitted(said, cx.area)
     }
 
-    /// What is wrong with a field, in lines.
     fn wrong(&self, field: Field, columns: usize) -> Vec<String> {
         let problems = self.prepared().filter(|_| self.judged).map(|it| it.problems.iter());
         let problems =
@@ -375,7 +374,6 @@ impl Composition {
         fitted(said, area)
     }
 
-    /// Whether it can be sent, and how.
     fn verdict(&self, prepared: &Prepared, cx: &Cx<'_>) -> Said {
         let look = cx.look;
         if self.sending {
