@@ -1,7 +1,5 @@
 //! Draws the console: one header, one tab line, one body, one footer.
 
-use std::ops::Range;
-
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -198,7 +196,7 @@ fn age_shown(app: &App) -> Option<String> {
 
 /// Columns that the tabs leave of their line.
 fn age_room(app: &App) -> usize {
-    let taken = tabs(app).last().map_or(0, |(_, cells)| cells.end);
+    let taken = app.tab_places().last().map_or(0, |(_, cells)| cells.end);
     usize::from(app.setup.size.width.saturating_sub(taken))
 }
 
@@ -207,54 +205,13 @@ fn whole_seconds(age: chrono::Duration) -> String {
     if seconds < 60 { format!("{seconds} s") } else { time_zone::took(age) }
 }
 
-/// The tabs with the columns they take on the tab line.
-pub fn tabs(app: &App) -> Vec<(Tab, Range<u16>)> {
-    let mut column = 0;
-    let mut places = Vec::new();
-    for (tab, text) in tab_texts(app) {
-        let width = u16::try_from(text.chars().count()).unwrap_or(0);
-        places.push((tab, column..column + width));
-        column += width;
-    }
-    places
-}
-
-/// What the tab line says of each tab, in fewer columns where there is too little room for all.
-fn tab_texts(app: &App) -> Vec<(Tab, String)> {
-    let room = usize::from(app.setup.size.width);
-    let mut texts = Vec::new();
-    for brevity in 0..=3 {
-        texts = Tab::ALL.iter().map(|tab| (*tab, tab_text(app, *tab, brevity))).collect();
-        let width: usize = texts.iter().map(|(_, text)| text.chars().count()).sum();
-        if width <= room {
-            break;
-        }
-    }
-    texts
-}
-
-/// What the tab line says of a tab: with the open run's id and apart at 0, closer at 1, in
-/// short at 2 and as short as it can be at 3.
-fn tab_text(app: &App, tab: Tab, brevity: usize) -> String {
-    let key = app.setup.keymap.keys_for(Context::of(app.tab), Command::to(tab));
-    let key = key.first().map_or_else(String::new, |key| format!("{key} "));
-    let [full, short, shortest] = tab.titles();
-    match (brevity, app.tabs.get(tab).caption()) {
-        (0, Some(caption)) => format!(" {key}{full} {caption} "),
-        (0, None) => format!(" {key}{full} "),
-        (1, _) => format!(" {key}{full}"),
-        (2, _) => format!(" {key}{short}"),
-        _ => format!(" {key}{shortest}"),
-    }
-}
-
 fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer) {
     let look = &app.look;
     if app.session.is_none() {
         return;
     }
     let mut spans = Vec::new();
-    for (tab, text) in tab_texts(app) {
+    for (tab, text) in app.tab_texts() {
         let role = if tab == app.tab { Role::TabActive } else { Role::Tab };
         spans.push(look.span(role, text));
     }

@@ -9,6 +9,7 @@ pub const HEADER: u64 = 15_000;
 /// Requests of one slot replace each other: one runs, at most one waits. A screen names its own beside what it
 /// asks; here are those of the console itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[must_use]
 pub struct Slot {
     name: &'static str,
     subject: &'static str,

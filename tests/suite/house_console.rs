@@ -166,7 +166,9 @@ fn fr_052_011_no_two_ideas_of_the_console_use_each_other() {
         }
     }
     let left: BTreeSet<String> = uses.keys().cloned().collect();
-    uses.values_mut().for_each(|used| used.retain(|other| left.contains(other)));
+    for used in uses.values_mut() {
+        used.retain(|other| left.contains(other));
+    }
     assert!(uses.is_empty(), "in a circle, or using one: {uses:#?}");
 }
 

@@ -6,7 +6,6 @@ use super::{App, POLL_RANGE};
 use crate::domain::time_zone::TimeZone;
 use crate::ops::auth::Logout;
 use crate::tui::command::{Command, Context};
-use crate::tui::frame;
 use crate::tui::msg::Effect;
 use crate::tui::screen::Target;
 use crate::tui::screens::dialogs::help::Help;
@@ -78,7 +77,7 @@ impl App {
             return Vec::new();
         }
         if row == 1 {
-            let tab = frame::tabs(self).into_iter().find(|(_, cells)| cells.contains(&column));
+            let tab = self.tab_places().into_iter().find(|(_, cells)| cells.contains(&column));
             return tab.map_or_else(Vec::new, |(tab, _)| self.go(tab));
         }
         let body = self.body();

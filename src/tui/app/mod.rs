@@ -9,6 +9,7 @@ mod once;
 mod places;
 mod polling;
 mod subject;
+mod tab_line;
 
 use std::time::Duration;
 
